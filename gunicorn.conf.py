@@ -1,0 +1,133 @@
+"""gunicorn's configuration: ``gunicorn wsgi:app`` reads it from the working directory.
+
+The master never imports the application, flask or redis: a worker patches the standard library
+when it begins, and what was imported before that would keep the unpatched parts.
+"""
+
+import logging
+import os
+import resource
+import shutil
+import sys
+
+from occupancy.budget import plan
+from occupancy.embedded import Embedded
+from occupancy.errors import OccupancyError
+from occupancy.settings import Settings
+
+
+def _stop(detail):
+    """End the start with one clear line instead of a traceback."""
+    print(f"occupancy: {detail}", file=sys.stderr, flush=True)
+    raise SystemExit(1)
+
+
+try:
+    settings = Settings.from_environ(os.environ)
+except OccupancyError as error:
+    _stop(error.detail)
+
+_, _hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+_MAX_FILES = 65536 if _hard_limit == resource.RLIM_INFINITY else min(_hard_limit, 65536)
+_FILES_KEPT = 256  # for listeners, Redis, logs and metrics
+
+bind = f"{settings.host}:{settings.port}"
+workers = settings.workers
+worker_class = "gevent"
+worker_connections = max(64, min(20_000, _MAX_FILES - _FILES_KEPT))
+keepalive = 5
+timeout = 30
+graceful_timeout = 9  # streams are drained long before; a worker is gone within 10 s
+loglevel = settings.log_level
+control_socket_disable = True  # it would open a socket in the home directory
+preload_app = False
+
+
+def on_starting(server):
+    if server.cfg.preload_app:
+        _stop("--preload is not supported: the workers patch first and import then.")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (_MAX_FILES, _hard_limit))
+    os.environ["WEB_CONCURRENCY"] = str(server.cfg.workers)  # -w on the command line counts too
+    try:
+        chosen = Settings.from_environ(os.environ)
+        budget = plan(chosen)
+        _prepare_metrics(chosen.state_path / "metrics")
+        # Kept on the server object: a reload executes this file again and forgets its globals.
+        server.embedded = Embedded.start(chosen) if chosen.is_embedded else None
+    except OccupancyError as error:
+        _stop(error.detail)
+    except OSError as error:
+        _stop(f"{settings.state_path} cannot be used: {error}. Set OCCUPANCY_STATE_DIR.")
+    server.log.info(
+        "Redis budget %d: %d workers with %d connections for operations and %d for streams each, "
+        "twice while a reload overlaps them, and %d for the command line",
+        budget.limit, budget.workers, budget.ops, budget.pubsub, budget.reserved,
+    )  # fmt: skip
+
+
+def on_exit(server):
+    if getattr(server, "embedded", None) is not None:
+        server.embedded.stop()
+    shutil.rmtree(os.environ.get("PROMETHEUS_MULTIPROC_DIR", ""), ignore_errors=True)
+
+
+def post_fork(server, worker):
+    # A reload after an upgrade forks from a master that still has the old modules of the
+    # package: the worker imports all of them anew, not half of them.
+    for name in [name for name in sys.modules if name.partition(".")[0] == "occupancy"]:
+        del sys.modules[name]
+
+
+def post_worker_init(worker):
+    import gevent
+
+    logging.basicConfig(
+        level=settings.log_level.upper(),
+        format="[%(asctime)s] [%(process)d] [%(levelname)s] %(name)s: %(message)s",
+    )
+    services = worker.app.wsgi().extensions["occupancy"]
+    services.hub.start()
+    pass
+
+    def drain_when_stopped():
+        # gunicorn waits for its greenlets to end and then kills the process; nothing tells a
+        # stream to end. alive turns false at TERM, HUP and max_requests.
+        while worker.alive:
+            gevent.sleep(0.1)
+        services.drain()
+
+    gevent.spawn(drain_when_stopped)
+
+
+def post_request(worker, req, environ, resp):
+    import gevent
+
+    # A keep-alive connection whose next request has arrived already would never let the others
+    # have their turn: measured p99 of 814 ms against 53 ms at 64 connections.
+    gevent.sleep(0)
+
+
+def child_exit(server, worker):
+    from prometheus_client import multiprocess
+
+    multiprocess.mark_process_dead(worker.pid)
+
+
+def _prepare_metrics(directory):
+    """A directory of this master's own; those of masters that were killed go away."""
+    for each in directory.glob("*"):
+        if each.name.isdigit() and not _is_running(int(each.name)):
+            shutil.rmtree(each, ignore_errors=True)
+    own = directory / str(os.getpid())
+    own.mkdir(parents=True, exist_ok=True)
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(own)
+
+
+def _is_running(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True

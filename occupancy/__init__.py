@@ -1,0 +1,44 @@
+"""occupancy: who is working on what, right now — and may I have it?
+
+``create_app`` is the only place where the parts are wired together. It imports them only when
+it is called: gunicorn's master imports this package for its settings before the workers have
+monkey-patched anything, and redis must not be imported before that.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from .services import Services
+
+MAX_BODY_BYTES = 64 * 1024
+
+
+def create_app(services: Services | None = None) -> Flask:
+    """The WSGI application, with its command line.
+
+    Without ``services`` they are made from the environment. Nothing connects to Redis yet; the
+    hub starts with the first stream, or when gunicorn.conf.py starts it. Raises SettingError.
+    """
+    import os  # noqa: PLC0415 - see the module
+
+    from flask import Flask  # noqa: PLC0415 - see the module
+
+    from . import api, auth, health, problems, stream  # noqa: PLC0415 - see the module
+    from .services import Services as Made  # noqa: PLC0415 - see the module
+    from .settings import Settings  # noqa: PLC0415 - see the module
+
+    if services is None:
+        services = Made.for_web(Settings.from_environ(os.environ))
+    app = Flask(__name__, static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    app.url_map.strict_slashes = False
+    app.extensions["occupancy"] = services
+    problems.init_app(app)
+    auth.init_app(app, services.access)
+    for blueprint in (api.bp, stream.bp, health.bp):
+        app.register_blueprint(blueprint)
+    return app

@@ -1,0 +1,328 @@
+"""The HTTP API: boards, items and operations. Thin: check, ask the store, put the JSON together.
+
+Items come from the store as JSON and are put into the answer as they are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from flask import Blueprint, Response, current_app, request
+
+from .access import Access
+from .auth import caller, check_role, requires
+from .errors import InvalidRequest, NotFound, UnsupportedMediaType
+from .metrics import Metrics
+from .model import MAX_SNAPSHOT_ITEMS, PUT, REMOVE, STATES, TRANSITIONS, Role, Transition
+from .payloads import (
+    BatchBody,
+    Body,
+    ItemBody,
+    OperationBody,
+    check_fields,
+    check_name,
+    check_text,
+    decode,
+    operation_row,
+)
+from .problems import problem, respond
+from .refusals import refusal
+from .store import Answer, Board, Outcome, Preconditions, Store
+
+bp = Blueprint("api", __name__, url_prefix="/api/boards")
+
+JSON = "application/json"
+_DEFAULT_HISTORY = 100
+_MAX_HISTORY = 1000
+_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}\Z")
+_ENTITY_TAG = re.compile(r'(W/)?"([^"]*)"')
+_VERSION = re.compile(rb'"version":([0-9]+)')
+
+
+def _store() -> Store:
+    store: Store = current_app.extensions["occupancy"].store
+    return store
+
+
+# Boards
+
+
+@bp.get("")
+@requires(Role.OBSERVER)
+def boards() -> Response:
+    listed = [
+        {"board": b.board, "title": b.title, "steps": b.steps, "counts": b.counts}
+        for b in _store().boards()
+    ]
+    return _json({"boards": listed})
+
+
+@bp.get("/<board>")
+@requires(Role.OBSERVER)
+def board_(board: str) -> Response:
+    found: Board = _store().board(check_name("board", board))
+    return _json(
+        {
+            "board": found.board,
+            "title": found.title,
+            "steps": found.steps,
+            "counts": found.counts,
+            "settings": {"max_holds": found.max_holds or None},
+            "cursor": found.cursor,
+            "seq": found.seq,
+        }
+    )
+
+
+# Items
+
+
+@bp.get("/<board>/items")
+@requires(Role.OBSERVER)
+def items(board: str) -> Response:
+    check_name("board", board)
+    query = _query("state", "holder", "q", "limit", "page")
+    state, holder = query.get("state"), query.get("holder")
+    if state is not None and state not in STATES:
+        raise InvalidRequest(f"state is not one of {', '.join(STATES)}.")
+    if holder is not None:
+        check_name("worker", holder)
+    limit = _limit(query, MAX_SNAPSHOT_ITEMS, MAX_SNAPSHOT_ITEMS)
+    # The body follows from the log's position and the question alone.
+    question = hashlib.sha256(repr((board, sorted(query.items()))).encode()).hexdigest()[:16]
+    known_cursor = _known_cursor(question)
+    snapshot = _store().snapshot(
+        board,
+        state=state,
+        holder=holder,
+        text=query.get("q"),
+        limit=limit,
+        page=query.get("page"),
+        known_cursor=known_cursor,
+    )
+    if snapshot is None:
+        return _not_modified(f'"{known_cursor}.{question}"')
+    body = b'{"cursor":"%b","seq":%d,"items":[%b],"next":%b}' % (
+        snapshot.cursor.encode(),
+        snapshot.seq,
+        b",".join(snapshot.items),
+        msgspec.json.encode(snapshot.next),
+    )
+    return _raw(body, etag=f'"{snapshot.cursor}.{question}"')
+
+
+@bp.get("/<board>/items/<tag>")
+@requires(Role.OBSERVER)
+def item(board: str, tag: str) -> Response:
+    found = _store().item(check_name("board", board), check_name("tag", tag))
+    etag = _etag(found)
+    known = {each for _, each in _ENTITY_TAG.findall(request.headers.get("If-None-Match", ""))}
+    if etag.strip('"') in known:
+        return _not_modified(etag)
+    return _raw(b'{"item":%b}' % found, etag=etag)
+
+
+@bp.get("/<board>/items/<tag>/history")
+@requires(Role.OBSERVER)
+def history(board: str, tag: str) -> Response:
+    query = _query("limit", "page")
+    events, following = _store().history(
+        check_name("board", board),
+        check_name("tag", tag),
+        limit=_limit(query, _DEFAULT_HISTORY, _MAX_HISTORY),
+        page=query.get("page"),
+    )
+    following_json = msgspec.json.encode(following)
+    return _raw(b'{"history":[%b],"next":%b}' % (b",".join(events), following_json))
+
+
+@bp.put("/<board>/items/<tag>")
+@requires(Role.SUPERVISOR)
+def put(board: str, tag: str) -> Response:
+    body = _body(ItemBody)
+    answer = _operate(board, PUT, [tag], body, items=[body.as_json_texts()])
+    return _answer_one(board, PUT, answer, 201 if answer.outcomes[0].code == "added" else 200)
+
+
+@bp.delete("/<board>/items/<tag>")
+@requires(Role.SUPERVISOR)
+def remove(board: str, tag: str) -> Response:
+    body = _body(OperationBody)
+    check_fields(REMOVE, body)
+    return _answer_one(board, REMOVE, _operate(board, REMOVE, [tag], body))
+
+
+# Operations
+
+
+@bp.post("/<board>/items/<tag>/<operation>")
+@requires(Role.WORKER)
+def operate(board: str, tag: str, operation: str) -> Response:
+    row = TRANSITIONS.get(operation)
+    if row is None:
+        raise NotFound(f"There is no such operation; there are {', '.join(TRANSITIONS)}.")
+    body = _body(OperationBody)
+    check_fields(row, body)
+    return _answer_one(board, row, _operate(board, row, [tag], body))
+
+
+@bp.post("/<board>/batch")
+@requires(Role.WORKER)
+def batch(board: str) -> Response:
+    body = _body(BatchBody)
+    row = operation_row(body.operation)
+    check_fields(row, body)
+    if body.epoch is not None or "If-Match" in request.headers:
+        raise InvalidRequest("A batch takes neither epoch nor If-Match: they concern one item.")
+    answer = _operate(board, row, body.tags, body)
+    results: list[dict[str, Any]] = []
+    for outcome in answer.outcomes:
+        if outcome.is_done:
+            found = {"changed": outcome.changed, "item": msgspec.Raw(outcome.item)}
+            results.append({"tag": outcome.tag, "status": 200, **found})
+        else:
+            results.append({"tag": outcome.tag, **problem(refusal(board, row, outcome))})
+    response = _json({"results": results, "cursor": answer.cursor})
+    return _mark_replayed(response, answer)
+
+
+def _operate(
+    board: str,
+    row: Transition,
+    tags: Sequence[str],
+    body: OperationBody | ItemBody,
+    items: Sequence[dict[str, str]] | None = None,
+) -> Answer:
+    """Check the rest of the request, carry it out, and count what became of it."""
+    check_role(row.role)
+    services = current_app.extensions["occupancy"]
+    access: Access = services.access
+    metrics: Metrics = services.metrics
+    fields = body if isinstance(body, OperationBody) else OperationBody()
+    answer = _store().operate(
+        check_name("board", board),
+        row,
+        [check_name("tag", tag) for tag in tags],
+        actor=caller().person,
+        reason=fields.reason,
+        to=access.worker(fields.to).person if fields.to is not None else None,
+        step=fields.step,
+        items=items,
+        given=_preconditions(board, row, tags, body, fields.epoch),
+    )
+    for outcome in answer.outcomes:
+        metrics.operations.labels(row.operation, _result(answer, outcome)).inc()
+    return answer
+
+
+def _result(answer: Answer, outcome: Outcome) -> str:
+    if answer.is_replayed:
+        return "replayed"
+    if outcome.is_done and not outcome.changed:
+        return "unchanged"
+    return outcome.code
+
+
+def _preconditions(
+    board: str, row: Transition, tags: Sequence[str], body: msgspec.Struct, epoch: int | None
+) -> Preconditions:
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not _IDEMPOTENCY_KEY.match(key):
+        raise InvalidRequest("Idempotency-Key is not 1 to 255 visible ASCII characters.")
+    versions = _versions(request.headers.get("If-Match"))
+    same = msgspec.json.encode([board, row.operation, tags, body, versions])
+    return Preconditions(
+        epoch=epoch,
+        versions=versions,
+        idempotency_key=key,
+        fingerprint=hashlib.sha256(same).hexdigest()[:32],
+    )
+
+
+def _versions(if_match: str | None) -> list[str] | None:
+    """The versions that If-Match allows; a weak tag never matches (RFC 9110, 13.1.1)."""
+    if if_match is None or if_match.strip() == "*":
+        return None
+    if not re.fullmatch(r'\s*(W/)?"[^"]*"\s*(,\s*(W/)?"[^"]*"\s*)*', if_match):
+        raise InvalidRequest('If-Match is not an entity tag: send the version as "12", quoted.')
+    return [tag for weak, tag in _ENTITY_TAG.findall(if_match) if not weak]
+
+
+# Requests and responses
+
+
+def _body(kind: type[Body]) -> Body:
+    data = request.get_data()
+    if data and request.mimetype != JSON:
+        raise UnsupportedMediaType("Send the body as application/json.")
+    return decode(data, kind)
+
+
+def _query(*known: str) -> dict[str, str]:
+    query = request.args.to_dict()
+    for name, value in query.items():
+        if name not in known:
+            raise InvalidRequest(f"The query takes {', '.join(known)}; not {name[:80]!r}.")
+        check_text(name, value)
+    return query
+
+
+def _limit(query: dict[str, str], default: int, most: int) -> int:
+    text = query.get("limit", str(default))
+    if not re.fullmatch(r"[0-9]{1,9}", text) or not 1 <= int(text) <= most:
+        raise InvalidRequest(f"limit is not a whole number from 1 to {most}.")
+    return int(text)
+
+
+def _known_cursor(question: str) -> str:
+    for _, tag in _ENTITY_TAG.findall(request.headers.get("If-None-Match", "")):
+        cursor, _, asked = tag.partition(".")
+        if asked == question:
+            return str(cursor)
+    return ""
+
+
+def _answer_one(board: str, row: Transition, answer: Answer, status: int = 200) -> Response:
+    outcome = answer.outcomes[0]
+    if not outcome.is_done:
+        return _mark_replayed(respond(refusal(board, row, outcome)), answer)
+    body = b'{"changed":%b,"item":%b,"cursor":"%b"}' % (
+        b"true" if outcome.changed else b"false",
+        outcome.item,
+        answer.cursor.encode(),
+    )
+    response = _raw(body, etag=_etag(outcome.item))
+    response.status_code = status
+    return _mark_replayed(response, answer)
+
+
+def _mark_replayed(response: Response, answer: Answer) -> Response:
+    if answer.is_replayed:
+        response.headers["Idempotency-Replayed"] = "true"
+    return response
+
+
+def _etag(item: bytes) -> str:
+    # A quote inside a JSON string is escaped, and attributes come last: the first match is it.
+    found = _VERSION.search(item)
+    return f'"{found[1].decode()}"' if found else '""'
+
+
+def _json(value: Any) -> Response:
+    return _raw(msgspec.json.encode(value))
+
+
+def _raw(body: bytes, etag: str | None = None) -> Response:
+    response = Response(body, content_type=JSON)
+    response.headers["Cache-Control"] = "no-cache" if etag else "no-store"
+    if etag:
+        response.headers["ETag"] = etag
+    return response
+
+
+def _not_modified(etag: str) -> Response:
+    return Response(status=304, headers={"ETag": etag, "Cache-Control": "no-cache"})

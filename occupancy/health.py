@@ -1,0 +1,97 @@
+"""Health: is the process alive, is it ready, what do the connections do.
+
+Open to everybody: load balancers and monitoring have no token, and nothing here names a worker
+or an item.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import msgspec
+from flask import Blueprint, Response, current_app
+
+from .auth import public
+from .errors import OccupancyError
+
+bp = Blueprint("health", __name__)
+
+
+def _services() -> Any:
+    return current_app.extensions["occupancy"]
+
+
+@bp.get("/livez")
+@public
+def livez() -> Response:
+    """The process serves. Never touches Redis."""
+    return _json({"status": "alive"})
+
+
+@bp.get("/readyz")
+@public
+def readyz() -> Response:
+    """Operations and live delivery both work, as of the last seconds."""
+    services = _services()
+    services.hub.start()
+    reasons = {}
+    try:
+        services.store.client.ping()
+    except OccupancyError as error:
+        reasons["operations"] = error.detail
+    if services.hub.is_draining:
+        reasons["process"] = "going away"
+    elif services.hub.trouble:
+        reasons["live"] = services.hub.trouble
+    if reasons:
+        return _json({"status": "not ready", "reasons": reasons}, 503)
+    return _json({"status": "ready"})
+
+
+@bp.get("/api/redis-health")
+@public
+def redis_health() -> Response:
+    """Whether Redis answers, how fast, and what it is."""
+    started = time.monotonic()
+    client = _services().store.client
+    try:
+        client.ping()
+        latency_ms = (time.monotonic() - started) * 1000
+        info = client.info()
+    except OccupancyError as error:
+        return _json({"status": "unhealthy", "latency_ms": None, "detail": error.detail}, 503)
+    return _json(
+        {
+            "status": "healthy",
+            "latency_ms": round(latency_ms, 2),
+            "server": info.get("server_name", "redis"),
+            "version": info.get("valkey_version", info.get("redis_version")),
+            "role": info.get("role"),
+            "uptime_s": info.get("uptime_in_seconds"),
+            "used_memory_bytes": info.get("used_memory"),
+            "maxmemory_bytes": info.get("maxmemory"),
+            "connected_clients": info.get("connected_clients"),
+        }
+    )
+
+
+@bp.get("/api/redis-connection-stats")
+@public
+def redis_connection_stats() -> Response:
+    """The budget, the server's count and every worker process's pools."""
+    return _json(_services().connection_stats())
+
+
+@bp.get("/metrics")
+@public
+def metrics() -> Response:
+    return Response(
+        _services().metrics.exposition(), content_type="text/plain; version=0.0.4; charset=utf-8"
+    )
+
+
+def _json(value: Any, status: int = 200) -> Response:
+    response = Response(msgspec.json.encode(value), status, content_type="application/json")
+    response.headers["Cache-Control"] = "no-store"
+    return response

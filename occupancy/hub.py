@@ -1,0 +1,253 @@
+"""The hub: one Redis connection per worker process, fanned out to all of its streams.
+
+One greenlet reads the subscribed connection and offers each published entry to its board's feed
+(feed.py), which fills holes from the log; so nothing rests on a published message arriving. Two
+more greenlets keep that honest: the *prober* sends a canary through Redis back to the reader
+every two seconds and reads what the log holds beyond each feed's position; the *pulse* sends
+heartbeats and ends streams whose connection takes no byte.
+
+A connection that stays silent for longer than the canaries allow is dead (a half-open TCP
+connection never reports an error by itself), and is replaced; every feed is then caught up from
+the log before the hub calls itself live again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import random
+import time
+from collections.abc import Callable, Iterator
+
+import gevent
+import redis
+
+from . import sse
+from .connections import TurnPool
+from .errors import OccupancyError, PoolTimeout, StoreUnavailable
+from .feed import Feed
+from .keys import Keys
+from .metrics import LiveMetrics
+from .store import Entry, Store
+from .subscriber import STALL_S, Subscriber
+
+log = logging.getLogger(__name__)
+
+PROBE_S = 2.0
+SILENCE_S = 4 * PROBE_S  # without a canary: the live connection is dead
+HEARTBEAT_S = 15
+_FIRST_BACKOFF_S, _LAST_BACKOFF_S = 0.1, 2.0
+_SLOW_S = 1.0
+
+
+class Hub:
+    """Live delivery of one worker process."""
+
+    def __init__(
+        self,
+        store: Store,
+        pool: TurnPool,
+        keys: Keys,
+        metrics: LiveMetrics,
+        *,
+        process: str,
+        on_access_changed: Callable[[], None],
+        on_probe: Callable[[], None],
+    ) -> None:
+        self.is_draining = False
+        self._store = store
+        self._pool = pool
+        self._keys = keys
+        self._metrics = metrics
+        self._canary_channel = keys.canary_channel(process)
+        self._on_access_changed = on_access_changed
+        self._on_probe = on_probe
+        self._feeds: dict[str, Feed] = {}
+        self._greenlets: list[gevent.Greenlet] = []
+        self._past_resets = 0  # of feeds that were dropped
+        self._is_degraded = False
+        self._canary_at: float | None = None  # monotonic; None while not connected
+        self._failure = "not connected yet"
+
+    # Life
+
+    def start(self) -> None:
+        """Begin to follow Redis; does nothing if it runs already."""
+        if not self._greenlets and not self.is_draining:
+            self._greenlets = [
+                gevent.spawn(each) for each in (self._follow, self._probe_forever, self._pulse)
+            ]
+
+    def drain(self, timeout_s: float = 8.0) -> None:
+        """Say bye on every stream, wait until they have ended, and give the connection back."""
+        self.is_draining = True
+        for subscriber in self._subscribers():
+            subscriber.close()
+        with gevent.Timeout(timeout_s, False):
+            while self.open_streams:
+                gevent.sleep(0.05)
+        gevent.killall(self._greenlets)
+        self._pool.drain()
+
+    @property
+    def trouble(self) -> str | None:
+        """Why live delivery does not work right now; None while it does."""
+        if self._canary_at is None:
+            return self._failure
+        silent_s = time.monotonic() - self._canary_at
+        if silent_s > SILENCE_S:
+            return f"no canary came back for {silent_s:.0f} s"
+        return None
+
+    # Streams
+
+    @contextlib.contextmanager
+    def subscribe(self, board: str) -> Iterator[Subscriber]:
+        """A subscriber of ``board`` for as long as its stream is open.
+
+        Registered before it reads anything, so that its feed cannot be dropped meanwhile.
+        """
+        self.start()
+        feed = self._feeds.get(board)
+        if feed is None:
+            feed = self._feeds[board] = Feed(self._store, board, self._metrics)
+        subscriber = Subscriber(feed, self._store)
+        feed.subscribers.add(subscriber)
+        if self.is_draining:
+            subscriber.close()
+        try:
+            yield subscriber
+        finally:
+            feed.subscribers.discard(subscriber)
+            if not feed.subscribers and self._feeds.get(board) is feed:
+                self._past_resets += feed.resets
+                del self._feeds[board]
+
+    @property
+    def open_streams(self) -> int:
+        return sum(len(feed.subscribers) for feed in self._feeds.values())
+
+    def figures(self) -> dict[str, int]:
+        """Open streams, those whose connection does not take what was written, and resets."""
+        now = time.monotonic()
+        slow = sum(each.stalled_s(now) > _SLOW_S for each in self._subscribers())
+        return {"open": self.open_streams, "slow": slow, "resets": self.resets}
+
+    @property
+    def resets(self) -> int:
+        """Streams told to load the snapshot again, since this process began."""
+        return sum(feed.resets for feed in self._feeds.values()) + self._past_resets
+
+    def _subscribers(self) -> list[Subscriber]:
+        return [each for feed in self._feeds.values() for each in feed.subscribers]
+
+    # The reader
+
+    def _follow(self) -> None:
+        backoff_s = _FIRST_BACKOFF_S
+        while True:
+            try:
+                self._listen()
+            except (redis.RedisError, OccupancyError, OSError) as error:
+                was_connected, self._canary_at = self._canary_at is not None, None
+                self._failure = f"the live connection is lost: {error}"
+                if was_connected:
+                    backoff_s = _FIRST_BACKOFF_S
+                    self._metrics.reconnects.inc()
+                    log.warning("live connection lost, connecting again: %s", error)
+                else:  # a second failure in a row: Redis cannot be reached
+                    self._degrade(error)
+            gevent.sleep(backoff_s * random.uniform(0.5, 1.0))  # noqa: S311 - spreads load
+            backoff_s = min(backoff_s * 2, _LAST_BACKOFF_S)
+
+    def _listen(self) -> None:
+        """Read the live connection until it fails; returns only by an exception."""
+        connection = self._pool.get_connection()
+        try:
+            connection.send_command("SUBSCRIBE", self._canary_channel, self._keys.access_channel)
+            connection.send_command("PSUBSCRIBE", self._keys.live_channel + "*")
+            unconfirmed = 3
+            while True:
+                message = connection.read_response()
+                kind = message[0]
+                if kind == b"pmessage":
+                    self._on_entry(message[2], message[3])
+                elif kind == b"message":
+                    self._on_notice(message[1])
+                elif kind in (b"subscribe", b"psubscribe"):
+                    unconfirmed -= 1
+                    if not unconfirmed:
+                        self._on_subscribed()
+        finally:
+            # Not only released: a subscribed connection must not be used for anything else.
+            connection.disconnect()
+            self._pool.release(connection)
+
+    def _on_subscribed(self) -> None:
+        """Whatever was published before now may be lost to us: read it from the log."""
+        for feed in list(self._feeds.values()):
+            feed.catch_up()
+        self._on_access_changed()
+        self._canary_at = time.monotonic()
+        if self._is_degraded:
+            self._is_degraded = False
+            log.warning("live delivery works again")
+            self._tell_all(sse.control_frame("recovered", {}))
+
+    def _on_entry(self, channel: bytes, payload: bytes) -> None:
+        feed = self._feeds.get(channel.decode()[len(self._keys.live_channel) :])
+        if feed is None:
+            return  # nobody here watches that board
+        cursor, seq, event = payload.split(b" ", 2)
+        try:
+            feed.offer(Entry(cursor.decode(), int(seq), event))
+        except (PoolTimeout, StoreUnavailable) as error:
+            # The position stays where it was; the next entry or probe fills the hole.
+            log.warning("missed events of %s not read yet: %s", feed.board, error)
+
+    def _on_notice(self, channel: bytes) -> None:
+        if channel.decode() == self._canary_channel:
+            self._canary_at = time.monotonic()
+        else:
+            self._on_access_changed()
+
+    def _degrade(self, error: Exception) -> None:
+        if not self._is_degraded:
+            self._is_degraded = True
+            log.error("Redis cannot be reached, streams are degraded: %s", error)
+            detail = "The store cannot be reached. What you see may be old; missed events follow."
+            self._tell_all(sse.control_frame("degraded", {"detail": detail}))
+
+    def _tell_all(self, frame: bytes) -> None:
+        for subscriber in self._subscribers():
+            if subscriber.is_live:
+                subscriber.push(frame)
+
+    # The prober and the pulse
+
+    def _probe_forever(self) -> None:
+        while True:
+            try:
+                self._probe()
+            except (PoolTimeout, StoreUnavailable) as error:
+                log.warning("probe failed: %s", error.__cause__ or error)
+            gevent.sleep(PROBE_S)
+
+    def _probe(self) -> None:
+        self._on_probe()
+        self._store.client.publish(self._canary_channel, "")
+        if self._canary_at is not None:
+            for feed in list(self._feeds.values()):
+                feed.catch_up()
+
+    def _pulse(self) -> None:
+        second = 0
+        while True:
+            gevent.sleep(1.0)
+            second += 1
+            now = time.monotonic()
+            for subscriber in self._subscribers():
+                if subscriber.stalled_s(now) > STALL_S:
+                    subscriber.abandon()
+                elif (subscriber.beat + second) % HEARTBEAT_S == 0:
+                    subscriber.heartbeat()

@@ -1,0 +1,81 @@
+"""Every key and channel, in one place.
+
+    occ:boards                      set     names of the boards that were created
+    occ:{access}:workers            hash    id → worker (JSON)
+    occ:{access}:tokens             hash    SHA-256 of a token → token (JSON)
+    occ:{main}:board                hash    title, steps, max_holds, seq, cursor, floors
+    occ:{main}:item:TAG             hash    one item, field by field: the truth
+    occ:{main}:view                 hash    TAG → the item as the JSON that the outside sees
+    occ:{main}:by_tag               zset    TAG               (all scores 0: ordered by member)
+    occ:{main}:by_state             zset    STATE|TAG
+    occ:{main}:by_holder            zset    WORKER|TAG
+    occ:{main}:log                  stream  seq, event: the truth of what happened
+    occ:{main}:history:TAG          stream  the item's own events
+    occ:{main}:idem:WORKER:HASH     string  first answer to an Idempotency-Key, for 24 h
+    occ:processes                   set     names of the worker processes
+    occ:process:NAME                string  its statistics; expires when it stops reporting
+    occ:live:main                   channel each log entry as it is written: "cursor seq event"
+    occ:access                      channel id of a worker whose access has changed
+    occ:canary:PROCESS              channel proof that live delivery reaches that process
+
+All keys of a board share its hash tag ``{main}``, so that a board lives on one shard of a
+Redis/Valkey Cluster. ``|`` (0x7c) occurs in no state, tag or worker id, and the character after
+it, ``}``, bounds a range: all of worker 93's items are the members from ``93|`` up to ``93}``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+
+class BoardKeys:
+    """The keys of one board."""
+
+    def __init__(self, prefix: str, board: str) -> None:
+        root = f"{prefix}:{{{board}}}"
+        self.root = root
+        self.board = f"{root}:board"
+        self.view = f"{root}:view"
+        self.by_tag = f"{root}:by_tag"
+        self.by_state = f"{root}:by_state"
+        self.by_holder = f"{root}:by_holder"
+        self.log = f"{root}:log"
+        self.channel = f"{prefix}:live:{board}"
+
+    def item(self, tag: str) -> str:
+        return f"{self.root}:item:{tag}"
+
+    def history(self, tag: str) -> str:
+        return f"{self.root}:history:{tag}"
+
+    def idempotency(self, worker: str, key: str) -> str:
+        """Hashed, so that the client's 255 characters neither collide nor bloat the key space."""
+        return f"{self.root}:idem:{worker}:{hashlib.sha256(key.encode()).hexdigest()[:32]}"
+
+
+class Keys:
+    """The keys of one deployment, all under ``prefix``."""
+
+    def __init__(self, prefix: str) -> None:
+        self.prefix = prefix
+        self.boards = f"{prefix}:boards"
+        self.workers = f"{prefix}:{{access}}:workers"
+        self.tokens = f"{prefix}:{{access}}:tokens"
+        self.processes = f"{prefix}:processes"
+        self.access_channel = f"{prefix}:access"
+        self.live_channel = f"{prefix}:live:"
+        self._of_board: dict[str, BoardKeys] = {}
+
+    def board(self, name: str) -> BoardKeys:
+        keys = self._of_board.get(name)
+        if keys is None:
+            keys = BoardKeys(self.prefix, name)
+            if len(self._of_board) < 1000:  # names come from requests: do not let them pile up
+                self._of_board[name] = keys
+        return keys
+
+    def process(self, name: str) -> str:
+        return f"{self.prefix}:process:{name}"
+
+    def canary_channel(self, process: str) -> str:
+        return f"{self.prefix}:canary:{process}"

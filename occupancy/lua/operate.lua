@@ -1,0 +1,339 @@
+-- operate: decides and records one operation on one or more items of a board.
+--
+-- The engine behind every row of the transition table (occupancy/model.py): take, pause,
+-- complete, release, force-release, reassign, block, unblock, reopen, put, remove. For each tag
+-- it makes all checks first and only then writes, so that a refusal leaves no trace; a script
+-- has no rollback, and nothing after a tag's first write can fail.
+--
+-- KEYS  1 board   2 view   3 by_tag   4 by_state   5 by_holder   6 log
+--       7 idempotency record (any key of the board where the request has no fingerprint)
+--       8, 9 … item and history of each tag, in pairs
+-- ARGV  1 the request as JSON (see Store.operate); values that end up inside JSON come as JSON
+--         text and are only concatenated: cjson would lose [] against {} and digits past 14
+--       2 … the tags
+-- Returns  {status, cursor, code, changed, view, code, changed, view …}
+--       status: ok, replayed, board_not_found, idempotency_key_reused
+--       code (per tag): ok, added, or the code of the refusal; changed: 1 or 0; view: the item as
+--       JSON as it is after the operation, '' where there is none
+-- Publishes  "cursor seq event" on the board's live channel, once for each change
+
+local BOARD, VIEW, BY_TAG, BY_STATE, BY_HOLDER, LOG, RECORD = unpack(KEYS, 1, 7)
+local request = cjson.decode(ARGV[1])
+local row = request.row
+
+local function int(number)
+  return string.format('%.0f', number) -- tostring() would turn milliseconds into 1.76e+12
+end
+
+local time = redis.call('TIME')
+local now_ms = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+
+-- RFC 3339 from milliseconds; days to civil date after Howard Hinnant's "chrono-Compatible
+-- Low-Level Date Algorithms" (the sandbox has no os.date).
+local function iso(ms)
+  local days = math.floor(ms / 86400000)
+  local rest = ms - days * 86400000
+  local shifted = days + 719468
+  local era = math.floor(shifted / 146097)
+  local doe = shifted - era * 146097
+  local yoe = math.floor(
+    (doe - math.floor(doe / 1460) + math.floor(doe / 36524) - math.floor(doe / 146096)) / 365)
+  local doy = doe - (365 * yoe + math.floor(yoe / 4) - math.floor(yoe / 100))
+  local mp = math.floor((5 * doy + 2) / 153)
+  local day = doy - math.floor((153 * mp + 2) / 5) + 1
+  local month = mp < 10 and mp + 3 or mp - 9
+  local year = yoe + era * 400 + (month <= 2 and 1 or 0)
+  return string.format('%04d-%02d-%02dT%02d:%02d:%02d.%03dZ', year, month, day,
+    math.floor(rest / 3600000), math.floor(rest / 60000) % 60, math.floor(rest / 1000) % 60,
+    rest % 1000)
+end
+
+-- The board -------------------------------------------------------------------------------------
+
+local fields = redis.call('HMGET', BOARD, 'steps', 'max_holds', 'seq', 'cursor',
+  'floor_epoch', 'floor_version')
+if not fields[1] and not request.implicit then
+  return { 'board_not_found' }
+end
+local steps = cjson.decode(fields[1] or request.default_steps)
+local max_holds = tonumber(fields[2] or '0')
+local cursor = fields[4] or '0-0'
+
+local function step_index(name)
+  for index, step in ipairs(steps) do
+    if step == name then
+      return index
+    end
+  end
+  return nil
+end
+
+-- An answer given before ------------------------------------------------------------------------
+
+if request.fingerprint then
+  local record = redis.call('GET', RECORD)
+  if record then
+    local first = cjson.decode(record)
+    if first.fingerprint ~= request.fingerprint then
+      return { 'idempotency_key_reused' }
+    end
+    first.reply[1] = 'replayed'
+    return first.reply
+  end
+end
+
+-- Items -----------------------------------------------------------------------------------------
+
+local function load(key)
+  local flat = redis.call('HGETALL', key)
+  if #flat == 0 then
+    return nil
+  end
+  local item = {}
+  for index = 1, #flat, 2 do
+    item[flat[index]] = flat[index + 1]
+  end
+  return item
+end
+
+local function render(tag, item)
+  return '{"tag":"' .. tag .. '","title":' .. item.title .. ',"state":"' .. item.state
+    .. '","step":"' .. item.step .. '","holder":' .. item.holder
+    .. ',"since":"' .. iso(tonumber(item.since_ms)) .. '","reason":' .. item.reason
+    .. ',"epoch":' .. item.epoch .. ',"version":' .. item.version
+    .. ',"worked_s":' .. string.format('%.3f', tonumber(item.worked_ms) / 1000)
+    .. ',"attributes":' .. item.attributes .. '}'
+end
+
+local function new_item(tag)
+  return {
+    title = '"' .. tag .. '"', attributes = '{}', state = 'available', step = steps[1],
+    holder = 'null', holder_id = '', since_ms = int(now_ms), reason = 'null', worked_ms = '0',
+    -- An item that is removed and added again goes on counting: a fencing token never comes back.
+    epoch = fields[5] or '0', version = fields[6] or '0',
+    prior = 'available', prior_reason = 'null', last_operation = '', last_actor = '',
+  }
+end
+
+local function holds_of(worker)
+  return redis.call('ZLEXCOUNT', BY_HOLDER, '[' .. worker .. '|', '(' .. worker .. '}')
+end
+
+local next_holder = { caller = request.actor_id, to = request.to_id, nobody = '' }
+local next_holder_json = { caller = request.actor, to = request.to, nobody = 'null' }
+
+-- Whether the effect of the operation already stands for this caller.
+local function is_repeat(item, title, attributes)
+  if row.operation == 'put' then
+    return item.title == title and item.attributes == attributes
+  elseif row.target == 'occupied' then
+    return item.state == 'occupied' and item.holder_id == next_holder[row.holder]
+  end
+  return item.last_operation == row.operation and item.last_actor == request.actor_id
+end
+
+local function contains(list, value)
+  for _, each in ipairs(list) do
+    if each == value then
+      return true
+    end
+  end
+  return false
+end
+
+-- The code of the refusal, or nil. Reads only.
+local function refusal(item)
+  if request.versions and not contains(request.versions, item.version) then
+    return 'version_mismatch'
+  elseif request.epoch and request.epoch ~= item.epoch then
+    return 'stale_epoch'
+  end
+  return nil
+end
+
+local function state_refusal(item)
+  if not contains(row.sources, item.state) then
+    local needs_free = row.operation == 'take' or row.operation == 'remove'
+    if item.state == 'occupied' and needs_free then
+      return 'held'
+    end
+    return item.state == 'blocked' and 'blocked' or 'wrong_state'
+  elseif row.holder_only and item.holder_id ~= request.actor_id then
+    return 'not_holder'
+  elseif request.step and not step_index(request.step) then
+    return 'unknown_step'
+  elseif row.target == 'occupied' and max_holds > 0
+    and holds_of(next_holder[row.holder]) >= max_holds then
+    return 'limit_reached'
+  end
+  return nil
+end
+
+-- What the operation does to state, step, reason and time; the holder comes after.
+local effects = {
+  occupied = function(item)
+    if item.state ~= 'occupied' then -- else the work goes on in other hands: since survives
+      item.prior, item.prior_reason = item.state, item.reason
+      item.since_ms = int(now_ms)
+    end
+    item.state, item.reason = 'occupied', request.reason
+  end,
+  paused = function(item)
+    item.state, item.reason, item.since_ms = 'paused', request.reason, int(now_ms)
+  end,
+  blocked = function(item)
+    item.prior = item.state == 'occupied' and 'paused' or item.state
+    item.prior_reason = item.state == 'paused' and item.reason or 'null'
+    item.state, item.reason, item.since_ms = 'blocked', request.reason, int(now_ms)
+  end,
+  restore = function(item)
+    item.state, item.reason, item.since_ms = item.prior, item.prior_reason, int(now_ms)
+  end,
+  advance = function(item)
+    local following = steps[(step_index(item.step) or #steps) + 1]
+    item.state = following and 'available' or 'completed'
+    if following then
+      item.step, item.worked_ms = following, '0'
+    end
+    item.reason, item.since_ms = 'null', int(now_ms)
+  end,
+  available = function(item)
+    local step = request.step or steps[#steps]
+    if step ~= item.step then
+      item.step, item.worked_ms = step, '0'
+    end
+    item.state, item.reason, item.since_ms = 'available', 'null', int(now_ms)
+  end,
+  edited = function() end,
+  removed = function() end,
+}
+
+local function record_event(kind, view, history)
+  local seq = int(redis.call('HINCRBY', BOARD, 'seq', 1))
+  local event = '{"seq":' .. seq .. ',"type":"' .. kind .. '","board":"' .. request.board
+    .. '","at":"' .. iso(now_ms) .. '","actor":' .. request.actor .. ',"item":' .. view .. '}'
+  cursor = redis.call('XADD', LOG, 'MAXLEN', '~', request.log_entries, '*',
+    'seq', seq, 'event', event)
+  redis.call('HSET', BOARD, 'cursor', cursor)
+  redis.call('XADD', history, 'MAXLEN', '~', request.history_entries, '*', 'event', event)
+  redis.call('PUBLISH', request.channel, cursor .. ' ' .. seq .. ' ' .. event)
+end
+
+local function index(tag, old_state, old_holder, item)
+  if old_state ~= item.state then
+    if old_state then
+      redis.call('ZREM', BY_STATE, old_state .. '|' .. tag)
+    end
+    redis.call('ZADD', BY_STATE, 0, item.state .. '|' .. tag)
+  end
+  if old_holder ~= item.holder_id then
+    if old_holder ~= '' then
+      redis.call('ZREM', BY_HOLDER, old_holder .. '|' .. tag)
+    end
+    if item.holder_id ~= '' then
+      redis.call('ZADD', BY_HOLDER, 0, item.holder_id .. '|' .. tag)
+    end
+  end
+end
+
+local function remove(tag, item, item_key, history)
+  redis.call('DEL', item_key)
+  redis.call('HDEL', VIEW, tag)
+  redis.call('ZREM', BY_TAG, tag)
+  redis.call('ZREM', BY_STATE, item.state .. '|' .. tag)
+  redis.call('EXPIRE', history, request.removed_history_ttl_s)
+  redis.call('HSET', BOARD,
+    'floor_epoch', int(math.max(tonumber(fields[5] or '0'), tonumber(item.epoch))),
+    'floor_version', int(math.max(tonumber(fields[6] or '0'), tonumber(item.version))))
+  fields[5], fields[6] = unpack(redis.call('HMGET', BOARD, 'floor_epoch', 'floor_version'))
+end
+
+local function operate(position, tag)
+  local item_key, history = KEYS[6 + 2 * position], KEYS[7 + 2 * position]
+  local item = load(item_key)
+  local is_new = false
+  if not item then
+    if row.operation ~= 'put' then
+      return 'item_not_found', 0, ''
+    elseif request.versions then
+      return 'version_mismatch', 0, '' -- RFC 9110 13.1.1: If-Match fails where nothing is
+    end
+    item, is_new = new_item(tag), true
+  end
+  local title, attributes
+  if row.operation == 'put' then
+    local given = request.items[position]
+    title, attributes = given.title or item.title, given.attributes or item.attributes
+  end
+  local view = is_new and '' or render(tag, item)
+  local code = not is_new and refusal(item) or nil
+  if code then
+    return code, 0, view
+  end
+  if not is_new and is_repeat(item, title, attributes) then
+    return 'ok', 0, view
+  end
+  code = state_refusal(item)
+  if code then
+    return code, 0, view
+  elseif request.dry_run then
+    return is_new and 'added' or 'ok', 1, view
+  end
+
+  -- All checks are made; from here on only writes.
+  local old_state, old_holder = item.state, item.holder_id
+  if old_state == 'occupied' and row.target ~= 'occupied' and row.holder ~= 'keep'
+    and row.operation ~= 'release' then
+    item.worked_ms = int(tonumber(item.worked_ms) + math.max(0, now_ms - tonumber(item.since_ms)))
+  end
+  effects[row.target](item)
+  if title then
+    item.title, item.attributes = title, attributes
+  end
+  if row.holder ~= 'keep' then
+    item.holder_id, item.holder = next_holder[row.holder], next_holder_json[row.holder]
+    item.last_operation, item.last_actor = row.operation, request.actor_id
+  end
+  if old_holder ~= item.holder_id then
+    item.epoch = int(tonumber(item.epoch) + 1)
+  end
+  item.version = int(tonumber(item.version) + 1)
+  view = render(tag, item)
+
+  if row.target == 'removed' then
+    record_event(row.event, view, history)
+    remove(tag, item, item_key, history)
+    return 'ok', 1, view
+  end
+  local flat = {}
+  for name, value in pairs(item) do
+    flat[#flat + 1] = name
+    flat[#flat + 1] = value
+  end
+  redis.call('HSET', item_key, unpack(flat))
+  redis.call('HSET', VIEW, tag, view)
+  if is_new then
+    redis.call('ZADD', BY_TAG, 0, tag)
+    redis.call('PERSIST', history)
+    index(tag, nil, '', item)
+    record_event('item.added', view, history)
+    return 'added', 1, view
+  end
+  index(tag, old_state, old_holder, item)
+  record_event(row.event, view, history)
+  return 'ok', 1, view
+end
+
+local results = {}
+for position = 1, #ARGV - 1 do
+  local code, changed, view = operate(position, ARGV[position + 1])
+  results[#results + 1] = code
+  results[#results + 1] = int(changed)
+  results[#results + 1] = view
+end
+local reply = { 'ok', cursor, unpack(results) }
+if request.fingerprint then
+  redis.call('SET', RECORD, cjson.encode({ fingerprint = request.fingerprint, reply = reply }),
+    'EX', request.idempotency_ttl_s)
+end
+return reply

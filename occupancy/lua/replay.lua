@@ -1,0 +1,38 @@
+-- replay: the entries of a board's log after a cursor, and where the log ends.
+--
+-- KEYS  1 board   2 log
+-- ARGV  1 "1" if the board exists without having been created
+--       2 cursor; '' to ask only where the log ends   3 how many entries at most
+-- Returns  {status, head cursor, head seq, cursor, seq, event, cursor, seq, event …}
+--       status: ok, board_not_found, or unknown: the cursor is not in the log (trimmed, lost in
+--       a crash, of another board, or made up), so what came after it cannot be known
+-- Publishes nothing.
+
+local fields = redis.call('HMGET', KEYS[1], 'steps', 'cursor', 'seq')
+if not fields[1] and ARGV[1] ~= '1' then
+  return { 'board_not_found' }
+end
+local head_cursor, head_seq = fields[2] or '0-0', fields[3] or '0'
+local after, count = ARGV[2], tonumber(ARGV[3])
+if after == '' or after == head_cursor then
+  return { 'ok', head_cursor, head_seq }
+end
+local entries = redis.call('XRANGE', KEYS[2], after, '+', 'COUNT', count + 1)
+local first = entries[1]
+if after == '0-0' then -- before the first event: known as long as the log still begins with it
+  if not first or first[2][2] ~= '1' then
+    return { 'unknown', head_cursor, head_seq }
+  end
+  entries[count + 1] = nil
+elseif not first or first[1] ~= after then
+  return { 'unknown', head_cursor, head_seq }
+else
+  table.remove(entries, 1)
+end
+local reply = { 'ok', head_cursor, head_seq }
+for _, entry in ipairs(entries) do
+  reply[#reply + 1] = entry[1]
+  reply[#reply + 1] = entry[2][2]
+  reply[#reply + 1] = entry[2][4]
+end
+return reply

@@ -1,0 +1,112 @@
+"""Prometheus metrics, right over all gunicorn workers.
+
+prometheus_client's multiprocess mode keeps each process's values in a file of
+``PROMETHEUS_MULTIPROC_DIR`` (gunicorn.conf.py sets it and clears it away); without that variable
+the values are this process's own. Callback gauges do not exist in that mode, so what others keep
+count of (pools, streams) is copied here once a second by the hub.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+    multiprocess,
+)
+
+_DELAYS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+
+class LiveMetrics:
+    """What live delivery counts."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.deliveries = Counter(
+            "occupancy_deliveries", "Events handed to streams", registry=registry
+        )
+        self.delay = Histogram(
+            "occupancy_delivery_delay_seconds",
+            "From the moment an event is written to the moment it is handed to the streams",
+            buckets=_DELAYS_S,
+            registry=registry,
+        )
+        self.resets = Counter(
+            "occupancy_stream_resets", "Streams told to load the snapshot again", registry=registry
+        )
+        self.holes = Counter(
+            "occupancy_holes_filled", "Times that missed events were read from the log",
+            registry=registry,
+        )  # fmt: skip
+        self.reconnects = Counter(
+            "occupancy_hub_reconnects", "Times that the live connection was lost", registry=registry
+        )
+
+
+class Metrics:
+    """All metrics of one application."""
+
+    def __init__(self) -> None:
+        registry = self._registry = CollectorRegistry()
+        self.live = LiveMetrics(registry)
+        self.operations = Counter(
+            "occupancy_operations",
+            "Operations by kind and result (ok, unchanged, replayed, or the refusal's code)",
+            ["operation", "result"],
+            registry=registry,
+        )
+        self.streams = Gauge(
+            "occupancy_streams", "Open event streams", registry=registry,
+            multiprocess_mode="livesum",
+        )  # fmt: skip
+        self._connections = Gauge(
+            "occupancy_pool_connections",
+            "Connections of a pool: the most there may be, in use, idle",
+            ["pool", "state"],
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
+        self._waiting = Gauge(
+            "occupancy_pool_waiting", "Greenlets waiting in turn for a connection", ["pool"],
+            registry=registry, multiprocess_mode="livesum",
+        )  # fmt: skip
+        self._wait = Gauge(
+            "occupancy_pool_wait_seconds",
+            "Wait for a connection over the last 1,024 acquisitions; of the slowest process",
+            ["pool", "quantile"],
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
+        self._acquired = Counter(
+            "occupancy_pool_acquired", "Connections handed out", ["pool"], registry=registry
+        )
+        self._timeouts = Counter(
+            "occupancy_pool_timeouts", "Waits that ended without a connection", ["pool"],
+            registry=registry,
+        )  # fmt: skip
+        self._seen: dict[str, tuple[int, int]] = {}
+
+    def copy_pool(self, pool: str, stats: dict[str, Any]) -> None:
+        """Take over the figures of TurnPool.stats()."""
+        for state in ("max", "in_use", "idle"):
+            self._connections.labels(pool, state).set(stats[state])
+        self._waiting.labels(pool).set(stats["waiting"])
+        for quantile in ("p50", "p99", "max"):
+            self._wait.labels(pool, quantile).set(stats["wait_ms"][quantile] / 1000)
+        acquired, timeouts = self._seen.get(pool, (0, 0))
+        self._acquired.labels(pool).inc(stats["acquired"] - acquired)
+        self._timeouts.labels(pool).inc(stats["timeouts"] - timeouts)
+        self._seen[pool] = (stats["acquired"], stats["timeouts"])
+
+    def exposition(self) -> bytes:
+        """All metrics in Prometheus' text format."""
+        registry = self._registry
+        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+            registry = CollectorRegistry()
+            multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call] # untyped there
+        return generate_latest(registry)

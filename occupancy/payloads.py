@@ -1,0 +1,156 @@
+"""Payloads: the JSON bodies that the API takes, checked as they are decoded.
+
+Unknown fields, wrong types and texts out of bounds are refused with the field's name by msgspec;
+what it cannot express (control characters, which fields an operation takes) is checked here.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+
+from .errors import InvalidRequest
+from .model import (
+    BOARD_PATTERN,
+    MAX_BATCH_TAGS,
+    TAG_PATTERN,
+    TRANSITIONS,
+    WORKER_PATTERN,
+    Attributes,
+    Reason,
+    Step,
+    Tag,
+    Title,
+    Transition,
+    WorkerId,
+    control_character,
+)
+
+MAX_ATTRIBUTES_BYTES = 16 * 1024  # an event with its item must stay well below a stream's buffer
+_MAX_DEPTH_ERROR = "the JSON is nested too deeply"
+
+Epoch = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+
+
+class OperationBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """The body of an operation; which fields it takes follows from its row."""
+
+    epoch: Epoch | None = None
+    reason: Reason | None = None
+    to: WorkerId | None = None
+    step: Step | None = None
+
+
+class BatchBody(OperationBody, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+    """The body of a batch: the operation, its tags, and its own fields for all of them."""
+
+    operation: str
+    tags: Annotated[list[Tag], msgspec.Meta(min_length=1, max_length=MAX_BATCH_TAGS)]
+
+
+class ItemBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """The body of PUT: what is not given stays as it is."""
+
+    title: Title | None = None
+    attributes: Attributes | None = None
+
+    def as_json_texts(self) -> dict[str, str]:
+        """The given fields as JSON text, attributes in the order of their names."""
+        texts = {}
+        if self.title is not None:
+            texts["title"] = _encode(self.title)
+        if self.attributes is not None:
+            texts["attributes"] = _encode(self.attributes)
+        return texts
+
+
+Body = TypeVar("Body", bound=msgspec.Struct)
+
+
+def decode(data: bytes, kind: type[Body]) -> Body:
+    """Decode and check a body; an empty one is ``{}``. Raises InvalidRequest."""
+    try:
+        body = msgspec.json.decode(data or b"{}", type=kind)
+    except msgspec.ValidationError as error:
+        raise InvalidRequest(_plain(str(error))) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidRequest(f"The body is not JSON: {error}.") from error
+    except RecursionError as error:
+        raise InvalidRequest(f"The body is not allowed: {_MAX_DEPTH_ERROR}.") from error
+    for name in body.__struct_fields__:
+        check_text(name, getattr(body, name))
+    if isinstance(body, ItemBody) and body.attributes is not None:
+        size = len(_encode(body.attributes).encode())
+        if size > MAX_ATTRIBUTES_BYTES:
+            raise InvalidRequest(
+                f"attributes has {size} bytes; at most {MAX_ATTRIBUTES_BYTES} are allowed."
+            )
+    return body
+
+
+def check_text(name: str, value: Any) -> None:
+    """Raises InvalidRequest if a text in ``value`` has a control character."""
+    texts = [value]
+    if isinstance(value, dict):
+        texts = [*value, *value.values()]
+    for text in texts:
+        found = control_character(text) if isinstance(text, str) else None
+        if found is not None:
+            raise InvalidRequest(f"{name} has the character U+{ord(found):04X}, not allowed here.")
+
+
+def check_fields(row: Transition, body: OperationBody) -> None:
+    """Raises InvalidRequest if ``body`` has a field that ``row`` does not take, or lacks one."""
+    allowed = {
+        "reason": row.reason != "none",
+        "to": row.holder == "to",
+        "step": row.operation == "reopen",
+    }
+    for name, is_allowed in allowed.items():
+        if getattr(body, name) is not None and not is_allowed:
+            raise InvalidRequest(f"{row.operation} takes no {name}.")
+    if row.reason == "required" and body.reason is None:
+        raise InvalidRequest(f"{row.operation} needs a reason.")
+    if row.holder == "to" and body.to is None:
+        raise InvalidRequest(f"{row.operation} needs to: the id of the worker who gets the item.")
+
+
+def operation_row(name: str) -> Transition:
+    """The row of an operation. Raises InvalidRequest."""
+    row = TRANSITIONS.get(name)
+    if row is None:
+        raise InvalidRequest(f"operation is not one of {', '.join(TRANSITIONS)}.")
+    return row
+
+
+_NAMES = {
+    "board": (BOARD_PATTERN, "1 to 32 letters, digits, - or _, beginning with a letter or digit"),
+    "tag": (TAG_PATTERN, "1 to 64 letters, digits, . _ : or -, beginning with a letter or digit"),
+    "worker": (WORKER_PATTERN, "1 to 64 letters, digits, . _ @ or -, beginning with one of them"),
+}
+_CONVERTERS = {
+    kind: Annotated[str, msgspec.Meta(pattern=pattern)] for kind, (pattern, _) in _NAMES.items()
+}
+
+
+def check_name(kind: str, text: str) -> str:
+    """``text`` if it is a well-formed board, tag or worker id. Raises InvalidRequest."""
+    try:
+        checked: str = msgspec.convert(text, _CONVERTERS[kind])
+    except msgspec.ValidationError as error:
+        shown = text[:80].encode("unicode_escape").decode("ascii")
+        raise InvalidRequest(f"{kind} '{shown}' is not allowed: {_NAMES[kind][1]}.") from error
+    return checked
+
+
+def _encode(value: Any) -> str:
+    return msgspec.json.encode(value, order="sorted").decode()
+
+
+def _plain(message: str) -> str:
+    """msgspec's ``Expected `str`, got `int` - at `$.reason``` as ``reason: expected str, got int``."""
+    what, _, where = message.partition(" - at ")
+    field = where.strip("`").removeprefix("$").lstrip(".")
+    what = what.replace("`", "")
+    return f"{field}: {what}." if field else f"The body is not allowed: {what}."

@@ -1,0 +1,64 @@
+"""Refusals: from the code that the script answers to an error that a worker understands."""
+
+from __future__ import annotations
+
+import msgspec
+
+from .errors import (
+    Blocked,
+    Held,
+    InvalidRequest,
+    LimitReached,
+    NotHolder,
+    OccupancyError,
+    StaleEpoch,
+    VersionMismatch,
+    WrongState,
+)
+from .model import Item, Transition
+from .store import Outcome, item_not_found
+
+
+def refusal(board: str, row: Transition, outcome: Outcome) -> OccupancyError:
+    """The error for an outcome whose code is not ``ok``; its ``extra`` helps to act on it."""
+    tag, code = outcome.tag, outcome.code
+    if not outcome.item:
+        if code == "version_mismatch":
+            return VersionMismatch(f"There is no item {tag} that If-Match could match.", tag=tag)
+        return item_not_found(board, tag)
+    item = msgspec.json.decode(outcome.item, type=Item)
+    extra = {
+        "holder": item.holder,
+        "since": item.since,
+        "version": item.version,
+        "item": msgspec.Raw(outcome.item),
+    }
+    holder = item.holder.name if item.holder else "nobody"
+    since = f"{item.since[:10]} {item.since[11:19]} UTC"
+    sources = " or ".join(row.sources)
+    errors: dict[str, OccupancyError] = {
+        "held": Held(f"{tag} is held by {holder} since {since}.", **extra),
+        "wrong_state": WrongState(
+            f"{tag} is {item.state}; {row.operation} is possible only when it is {sources}.",
+            **extra,
+        ),
+        "blocked": Blocked(f"{tag} is blocked since {since}: {item.reason}.", **extra),
+        "not_holder": NotHolder(
+            f"{tag} is held by {holder} since {since}; only its holder can {row.operation} it.",
+            **extra,
+        ),
+        "stale_epoch": StaleEpoch(
+            f"{tag} has changed hands since; its epoch is {item.epoch} now. Load it again.",
+            **extra,
+        ),
+        "version_mismatch": VersionMismatch(
+            f"{tag} has changed since; its version is {item.version} now. Load it again.", **extra
+        ),
+        "limit_reached": LimitReached(
+            f"{tag} cannot be held as well: the board's limit of items at a time is reached. "
+            "Pause or complete one first.",
+            **extra,
+        ),
+        "unknown_step": InvalidRequest("step is not one of the board's steps.", **extra),
+    }
+    return errors[code]

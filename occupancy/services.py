@@ -1,0 +1,110 @@
+"""The services of one process: what the routes and the command line work with."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any
+
+from .access import Access
+from .budget import Budget, Slots, plan
+from .connections import OpsClient, TurnPool, make_pool
+from .errors import OccupancyError
+from .hub import PROBE_S, SILENCE_S, Hub
+from .keys import Keys
+from .metrics import Metrics
+from .processes import Processes, process_name
+from .settings import Settings
+from .store import Store
+
+log = logging.getLogger(__name__)
+
+
+class Services:
+    """Store, access, hub and their pools, made from the settings. Nothing connects yet."""
+
+    def __init__(self, settings: Settings, ops_pool: TurnPool, pubsub_pool: TurnPool) -> None:
+        self.settings = settings
+        self.budget: Budget = plan(settings)
+        self.ops_pool = ops_pool
+        self.pubsub_pool = pubsub_pool
+        keys = Keys(settings.prefix)
+        client = OpsClient(connection_pool=ops_pool)
+        self.metrics = Metrics()
+        self.access = Access(client, keys)
+        self.store = Store(
+            client, keys,
+            log_entries=settings.log_entries, history_entries=settings.history_entries,
+        )  # fmt: skip
+        self.processes = Processes(client, keys)
+        self.name = process_name()
+        self.hub = Hub(
+            self.store, pubsub_pool, keys, self.metrics.live,
+            process=self.name, on_access_changed=self.access.forget, on_probe=self._report,
+        )  # fmt: skip
+
+    @classmethod
+    def for_web(cls, settings: Settings) -> Services:
+        """For a worker process of the web server. Raises SettingError."""
+        budget = plan(settings)
+        slots = Slots.for_workers(settings, budget)
+        return cls(
+            settings,
+            make_pool(settings, slots, name="ops", size=budget.ops),
+            make_pool(
+                settings, slots, name="pubsub", size=budget.pubsub,
+                silence_s=SILENCE_S + PROBE_S,
+            ),
+        )  # fmt: skip
+
+    @classmethod
+    def for_command_line(cls, settings: Settings) -> Services:
+        """For one command: a single connection, out of the reserved ones. Raises SettingError."""
+        slots = Slots.for_command_line(settings, plan(settings))
+        pool = make_pool(settings, slots, name="cli", size=1)
+        return cls(settings, pool, pool)
+
+    def drain(self) -> None:
+        """Let go of everything before the process ends: streams first, then connections."""
+        self.ops_pool.drain()
+        self.hub.drain()
+        try:
+            self.processes.withdraw(self.name)
+        except OccupancyError as error:
+            log.info("not signed off: %s", error)  # the report expires by itself
+
+    def figures(self) -> dict[str, Any]:
+        """This process's part of the connection statistics."""
+        return {
+            "pid": os.getpid(),
+            "process": self.name,
+            "ops": self.ops_pool.stats(),
+            "pubsub": {
+                key: value
+                for key, value in self.pubsub_pool.stats().items()
+                if key in ("max", "in_use")
+            },
+            "streams": self.hub.figures(),
+        }
+
+    def connection_stats(self) -> dict[str, Any]:
+        """The budget, the server's count, and the figures of every worker process."""
+        workers = self.processes.all()
+        return {
+            "budget": {
+                "limit": self.budget.limit,
+                "workers": self.budget.workers,
+                "nodes": self.budget.nodes,
+                "reserved": self.budget.reserved,
+            },
+            "server": self.processes.server(),
+            "workers": [
+                self.figures() if each["process"] == self.name else each for each in workers
+            ],
+        }
+
+    def _report(self) -> None:
+        self.metrics.copy_pool("ops", self.ops_pool.stats())
+        self.metrics.copy_pool("pubsub", self.pubsub_pool.stats())
+        self.metrics.streams.set(self.hub.open_streams)
+        self.processes.report(self.name, self.figures())

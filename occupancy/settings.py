@@ -1,0 +1,209 @@
+"""Settings: one frozen object, read once from the environment, refused loudly when wrong.
+
+Each field carries its environment variable, its bounds and the line of help that the README
+shows; a test holds the README to this table. This module imports nothing of the package but
+its errors, because gunicorn's master reads it before anything is monkey-patched.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from .errors import SettingError
+
+_MAX_UNIX_PATH_BYTES = 100  # sun_path holds 104 (macOS) or 108 (Linux) bytes with its final NUL
+
+
+def _setting(
+    env: str, default: Any, text: str, *, low: float | None = None, high: float | None = None
+) -> Any:
+    metadata = {"env": env, "help": text, "low": low, "high": high}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """Everything that a deployment may choose. Build it with :meth:`from_environ`."""
+
+    redis_url: str = _setting(
+        "REDIS_URL",
+        "",
+        "server to use: `redis://`, `rediss://` or `unix://`; empty: the embedded Valkey",
+    )
+    port: int = _setting(
+        "PORT",
+        8000,
+        "TCP port of the web server; when it is set, the server listens on all addresses",
+        low=1,
+        high=65535,
+    )
+    host: str = _setting(
+        "OCCUPANCY_HOST",
+        "",
+        "address to listen on; empty: `0.0.0.0` if `PORT` is set, else loopback",
+    )
+    workers: int = _setting(
+        "WEB_CONCURRENCY", 2, "worker processes on this machine", low=1, high=64
+    )
+    nodes: int = _setting(
+        "OCCUPANCY_NODES", 1, "machines that share the server and its budget", low=1, high=64
+    )
+    redis_budget: int = _setting(
+        "OCCUPANCY_REDIS_BUDGET",
+        50,
+        "connections that the whole deployment may open",
+        low=1,
+        high=100_000,
+    )
+    redis_reserved: int = _setting(
+        "OCCUPANCY_REDIS_RESERVED",
+        2,
+        "connections of the budget kept for the command line, on each machine",
+        low=1,
+        high=64,
+    )
+    ops_pool_size: int = _setting(
+        "OCCUPANCY_OPS_POOL_SIZE",
+        0,
+        "connections for operations per worker process; 0: derived from the budget",
+        low=0,
+        high=1000,
+    )
+    pubsub_pool_size: int = _setting(
+        "OCCUPANCY_PUBSUB_POOL_SIZE",
+        1,
+        "connections for live delivery per worker process (one is used)",
+        low=1,
+        high=1000,
+    )
+    pool_wait_s: float = _setting(
+        "OCCUPANCY_POOL_WAIT_S",
+        5.0,
+        "how long an operation waits in turn for a connection, in seconds",
+        low=0.01,
+        high=60,
+    )
+    redis_timeout_s: float = _setting(
+        "OCCUPANCY_REDIS_TIMEOUT_S",
+        3.0,
+        "how long to wait for the server to accept or to answer, in seconds",
+        low=0.05,
+        high=60,
+    )
+    prefix: str = _setting("OCCUPANCY_PREFIX", "occ", "first part of every key and channel")
+    state_dir: str = _setting(
+        "OCCUPANCY_STATE_DIR",
+        "var",
+        "directory for the embedded server's data, metrics and connection slots",
+    )
+    log_entries: int = _setting(
+        "OCCUPANCY_LOG_ENTRIES",
+        100_000,
+        "events that a board's stream keeps, about",
+        low=100,
+        high=100_000_000,
+    )
+    history_entries: int = _setting(
+        "OCCUPANCY_HISTORY_ENTRIES",
+        1_000,
+        "events that an item's history keeps, about",
+        low=10,
+        high=1_000_000,
+    )
+    log_level: str = _setting(
+        "OCCUPANCY_LOG_LEVEL", "info", "`debug`, `info`, `warning` or `error`"
+    )
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> Settings:
+        """Read every setting from ``environ``.
+
+        Raises SettingError with the variable's name, its value and what is allowed; an unknown
+        ``OCCUPANCY_`` variable is refused too, because it is a typing error more often than not.
+        """
+        fields = dataclasses.fields(cls)
+        known = {field.metadata["env"] for field in fields}
+        for name in environ:
+            if name.startswith("OCCUPANCY_") and name not in known:
+                raise SettingError(f"{name} is not a setting; known: {', '.join(sorted(known))}.")
+        values = {
+            field.name: _parse(field, environ[field.metadata["env"]])
+            for field in fields
+            if environ.get(field.metadata["env"], "").strip()
+        }
+        settings = cls(**values)
+        _check_text(settings)
+        if not settings.host:
+            host = "0.0.0.0" if environ.get("PORT", "").strip() else "127.0.0.1"  # noqa: S104 - PORT set means a platform routes to us from outside
+            settings = dataclasses.replace(settings, host=host)
+        return settings
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether the embedded Valkey serves, for lack of a REDIS_URL."""
+        return not self.redis_url
+
+    @property
+    def state_path(self) -> Path:
+        return Path(self.state_dir).absolute()
+
+    @property
+    def embedded_socket(self) -> Path:
+        """The embedded server's Unix socket, within the length that the kernel allows."""
+        path = self.state_path / "valkey" / "valkey.sock"
+        if len(bytes(path)) <= _MAX_UNIX_PATH_BYTES:
+            return path
+        digest = hashlib.sha256(bytes(path)).hexdigest()[:16]
+        return Path("/tmp") / f"occupancy-{digest}" / "valkey.sock"  # noqa: S108 - the directory is created 0700 by its owner
+
+    @property
+    def server_url(self) -> str:
+        """The URL to connect to: REDIS_URL, or the embedded server's socket."""
+        return self.redis_url or f"unix://{self.embedded_socket}"
+
+
+def _parse(field: dataclasses.Field[Any], text: str) -> Any:
+    kind: type = type(field.default)
+    text = text.strip()
+    if kind is str:
+        return text
+    low, high = field.metadata["low"], field.metadata["high"]
+    noun = "a whole number" if kind is int else "a number"
+    try:
+        value = kind(text)
+    except ValueError:
+        value = None
+    if value is None or not low <= value <= high:
+        name = field.metadata["env"]
+        raise SettingError(
+            f"{name}={text!r} is not allowed: it must be {noun} from {low} to {high}."
+        )
+    return value
+
+
+def _check_text(settings: Settings) -> None:
+    if settings.redis_url:
+        parts = urlsplit(settings.redis_url)
+        where = parts.path if parts.scheme == "unix" else parts.hostname
+        if parts.scheme not in ("redis", "rediss", "unix") or not where:
+            # The value may hold a password, so only its scheme is repeated.
+            raise SettingError(
+                f"REDIS_URL ({parts.scheme or 'no scheme'}://…) is not allowed: it must be "
+                "redis://[user:password@]host[:port][/db], rediss://… or unix:///path."
+            )
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}", settings.prefix):
+        raise SettingError(
+            f"OCCUPANCY_PREFIX={settings.prefix!r} is not allowed: it must be 1 to 32 letters, "
+            "digits, '-' or '_'."
+        )
+    if settings.log_level not in ("debug", "info", "warning", "error"):
+        raise SettingError(
+            f"OCCUPANCY_LOG_LEVEL={settings.log_level!r} is not allowed: it must be debug, info, "
+            "warning or error."
+        )

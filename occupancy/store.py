@@ -1,0 +1,452 @@
+"""The store: boards, items and their log in Redis; the only caller of the scripts.
+
+Items and events travel as the JSON bytes that the scripts have rendered: what the outside sees
+is made once, when something changes, and only copied afterwards. Every method is one round trip
+unless it says otherwise, and raises PoolTimeout or StoreUnavailable when Redis cannot serve.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import functools
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from .connections import OpsClient
+from .errors import AlreadyExists, BoardNotFound, IdempotencyKeyReused, InvalidRequest, ItemNotFound
+from .keys import Keys
+from .model import (
+    CURSOR_PATTERN,
+    DEFAULT_STEP,
+    MAIN_BOARD,
+    MAX_SNAPSHOT_ITEMS,
+    PUT,
+    STATES,
+    TAG_PATTERN,
+    Person,
+    Transition,
+)
+from .scripts import Script
+
+IDEMPOTENCY_TTL_S = 24 * 3600
+REMOVED_HISTORY_TTL_S = 30 * 24 * 3600  # who had it, for a month after an item is removed
+_PUT_MANY_CALLS = 200  # per round trip: short enough that others get their turn on the server
+_DEFAULT_STEPS = json.dumps([DEFAULT_STEP])
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What became of one tag: ``code`` is ``ok``, ``added`` or the refusal's; ``item`` its JSON."""
+
+    tag: str
+    code: str
+    changed: bool
+    item: bytes
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the effect stands, be it from now or from before."""
+        return self.code in ("ok", "added")
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What became of an operation. ``cursor`` is the board's log position after it."""
+
+    cursor: str
+    outcomes: list[Outcome]
+    is_replayed: bool = False
+
+
+class Preconditions(msgspec.Struct, frozen=True):
+    """What the caller relies on, and the key that makes sending it again safe."""
+
+    epoch: int | None = None
+    versions: list[str] | None = None
+    idempotency_key: str | None = None
+    fingerprint: str | None = None
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    cursor: str
+    seq: int
+    items: list[bytes]
+    next: str | None
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One entry of a board's log."""
+
+    cursor: str
+    seq: int
+    event: bytes
+
+
+class Replay(msgspec.Struct, frozen=True):
+    """Entries after a cursor; ``is_known`` is false where the cursor is not in the log."""
+
+    is_known: bool
+    head_cursor: str
+    head_seq: int
+    entries: list[Entry]
+
+
+class Board(msgspec.Struct, frozen=True):
+    board: str
+    title: str
+    steps: list[str]
+    max_holds: int
+    cursor: str
+    seq: int
+    counts: dict[str, int]
+
+
+_NO_PRECONDITIONS = Preconditions()
+
+
+class Store:
+    """Reads and operations on boards; safe to share between greenlets."""
+
+    def __init__(
+        self, client: OpsClient, keys: Keys, *, log_entries: int, history_entries: int
+    ) -> None:
+        self.client = client
+        self.keys = keys
+        self._log_entries = log_entries
+        self._history_entries = history_entries
+        self._operate = Script(client, "operate")
+        self._snapshot = Script(client, "snapshot")
+        self._replay = Script(client, "replay")
+
+    # Operations
+
+    def operate(
+        self,
+        board: str,
+        row: Transition,
+        tags: Sequence[str],
+        *,
+        actor: Person,
+        reason: str | None = None,
+        to: Person | None = None,
+        step: str | None = None,
+        items: Sequence[dict[str, str]] | None = None,
+        given: Preconditions = _NO_PRECONDITIONS,
+        dry_run: bool = False,
+    ) -> Answer:
+        """Carry out ``row`` on each of ``tags``, in order, each on its own, in one atomic script.
+
+        ``items`` (for put, one for each tag) hold ``title`` and ``attributes`` as JSON text; a
+        missing one stays as it is. Returns an Outcome per tag; raises BoardNotFound and
+        IdempotencyKeyReused, which concern all of them.
+        """
+        keys, args = self._request(
+            board, row, tags, actor, reason=reason, to=to, step=step, items=items, given=given,
+            dry_run=dry_run,
+        )  # fmt: skip
+        return _answer(board, tags, self._operate.run(keys, args))
+
+    def put_many(
+        self,
+        board: str,
+        rows: Iterable[tuple[str, dict[str, str]]],
+        *,
+        actor: Person,
+        dry_run: bool = False,
+    ) -> Iterator[Outcome]:
+        """Add or edit many items, some hundred in a round trip; see :meth:`operate` for a row."""
+        pending: list[tuple[str, dict[str, str]]] = []
+
+        def send() -> Iterator[Outcome]:
+            calls = [
+                self._request(board, PUT, [tag], actor, items=[item], dry_run=dry_run)
+                for tag, item in pending
+            ]
+            for (tag, _), reply in zip(pending, self._operate.run_many(calls), strict=True):
+                yield from _answer(board, [tag], reply).outcomes
+
+        for row in rows:
+            pending.append(row)
+            if len(pending) == _PUT_MANY_CALLS:
+                yield from send()
+                pending.clear()
+        if pending:
+            yield from send()
+
+    def _request(
+        self,
+        board: str,
+        row: Transition,
+        tags: Sequence[str],
+        actor: Person,
+        *,
+        reason: str | None = None,
+        to: Person | None = None,
+        step: str | None = None,
+        items: Sequence[dict[str, str]] | None = None,
+        given: Preconditions = _NO_PRECONDITIONS,
+        dry_run: bool = False,
+    ) -> tuple[list[str], list[Any]]:
+        keys = self.keys.board(board)
+        request: dict[str, Any] = {
+            "row": _script_row(row),
+            "board": board,
+            "implicit": board == MAIN_BOARD,
+            "default_steps": _DEFAULT_STEPS,
+            "channel": keys.channel,
+            "actor_id": actor.id,
+            "actor": _json_text(actor),
+            "reason": _json_text(reason),
+            "log_entries": self._log_entries,
+            "history_entries": self._history_entries,
+            "removed_history_ttl_s": REMOVED_HISTORY_TTL_S,
+            "dry_run": dry_run,
+        }
+        if to is not None:
+            request["to_id"], request["to"] = to.id, _json_text(to)
+        if step is not None:
+            request["step"] = step
+        if items is not None:
+            request["items"] = items
+        if given.epoch is not None:
+            request["epoch"] = str(given.epoch)
+        if given.versions is not None:
+            request["versions"] = given.versions
+        record = keys.board
+        if given.idempotency_key is not None:
+            request["fingerprint"] = given.fingerprint
+            request["idempotency_ttl_s"] = IDEMPOTENCY_TTL_S
+            record = keys.idempotency(actor.id, given.idempotency_key)
+        script_keys = [keys.board, keys.view, keys.by_tag, keys.by_state, keys.by_holder, keys.log]
+        script_keys.append(record)
+        for tag in tags:
+            script_keys += (keys.item(tag), keys.history(tag))
+        return script_keys, [msgspec.json.encode(request), *tags]
+
+    # Reads
+
+    def snapshot(
+        self,
+        board: str,
+        *,
+        state: str | None = None,
+        holder: str | None = None,
+        text: str | None = None,
+        limit: int = MAX_SNAPSHOT_ITEMS,
+        page: str | None = None,
+        known_cursor: str = "",
+    ) -> Snapshot | None:
+        """A board's items in the order of their tags, all read at one instant.
+
+        ``text`` is looked for in tag, title and holder, whatever its case. It is looked for in
+        ``limit`` items at a time: a page may hold fewer matches, and ``next`` leads on.
+        Returns None if the board has not changed since ``known_cursor``. Raises BoardNotFound, and InvalidRequest for a page token that is none.
+        """
+        keys = self.keys.board(board)
+        if holder is not None:
+            index, prefix = keys.by_holder, f"{holder}|"
+        elif state is not None:
+            index, prefix = keys.by_state, f"{state}|"
+        else:
+            index, prefix = keys.by_tag, ""
+        low = (
+            f"({prefix}{_page_start(page, TAG_PATTERN)}"
+            if page
+            else f"[{prefix}"
+            if prefix
+            else "-"
+        )
+        high = f"({prefix[:-1]}}}" if prefix else "+"
+        reply = self._snapshot.run(
+            [keys.board, index, keys.view],
+            [_flag(board == MAIN_BOARD), low, high, limit, len(prefix), known_cursor],
+        )
+        if reply[0] == b"board_not_found":
+            raise board_not_found(board)
+        if reply[0] == b"unchanged":
+            return None
+        tags, items = reply[4::2], reply[5::2]
+        following = _page_token(tags[-1]) if reply[3] == b"1" and tags else None
+        if holder is not None and state is not None:
+            wanted = b'"state":"%s"' % state.encode()
+            items = [item for item in items if wanted in item]
+        if text:
+            items = [item for item in items if _matches(item, text)]
+        return Snapshot(reply[1].decode(), int(reply[2]), items, following)
+
+    def item(self, board: str, tag: str) -> bytes:
+        """The item's JSON. Raises BoardNotFound (a second round trip) and ItemNotFound."""
+        item = self.client.hget(self.keys.board(board).view, tag)
+        if not isinstance(item, bytes):
+            self.head(board)
+            raise item_not_found(board, tag)
+        return item
+
+    def head(self, board: str) -> Replay:
+        """Where the board's log ends, without entries. Raises BoardNotFound."""
+        return self.replay(board, "", 0)
+
+    def replay(self, board: str, cursor: str, count: int) -> Replay:
+        """Up to ``count`` entries of the log after ``cursor``. Raises BoardNotFound."""
+        keys = self.keys.board(board)
+        reply = self._replay.run(
+            [keys.board, keys.log], [_flag(board == MAIN_BOARD), cursor, count]
+        )
+        if reply[0] == b"board_not_found":
+            raise board_not_found(board)
+        entries = [
+            Entry(reply[i].decode(), int(reply[i + 1]), reply[i + 2])
+            for i in range(3, len(reply), 3)
+        ]
+        return Replay(reply[0] == b"ok", reply[1].decode(), int(reply[2]), entries)
+
+    def history(
+        self, board: str, tag: str, *, limit: int, page: str | None = None
+    ) -> tuple[list[bytes], str | None]:
+        """An item's events, newest first, and the token of the next page or None.
+
+        Raises ItemNotFound for an item that is not and was not there lately, and BoardNotFound.
+        """
+        end = f"({_page_start(page, CURSOR_PATTERN)}" if page else "+"
+        entries: Any = self.client.xrevrange(
+            self.keys.board(board).history(tag), end, "-", count=limit + 1
+        )
+        if not entries and page is None:
+            self.item(board, tag)
+        following = _page_token(entries[limit - 1][0]) if len(entries) > limit else None
+        return [fields[b"event"] for _, fields in entries[:limit]], following
+
+    # Boards
+
+    def boards(self) -> list[Board]:
+        """Every board, in the order of their names (two round trips)."""
+        members: Any = self.client.smembers(self.keys.boards)
+        names = {name.decode() for name in members}
+        return self._boards(sorted(names | {MAIN_BOARD}))
+
+    def board(self, name: str) -> Board:
+        """One board. Raises BoardNotFound."""
+        found = self._boards([name])
+        if not found:
+            raise board_not_found(name)
+        return found[0]
+
+    def _boards(self, names: Sequence[str]) -> list[Board]:
+        def fill(pipeline: Any) -> None:
+            for name in names:
+                keys = self.keys.board(name)
+                pipeline.hgetall(keys.board)
+                for state in STATES:
+                    pipeline.zlexcount(keys.by_state, f"[{state}|", f"({state}}}")
+
+        replies = iter(self.client.ask(fill, transaction=True))
+        boards = []
+        for name in names:
+            fields, counts = next(replies), {state: next(replies) for state in STATES}
+            if b"steps" in fields or name == MAIN_BOARD:
+                boards.append(
+                    Board(
+                        board=name,
+                        title=fields.get(b"title", name.encode()).decode(),
+                        steps=json.loads(fields.get(b"steps", _DEFAULT_STEPS)),
+                        max_holds=int(fields.get(b"max_holds", 0)),
+                        cursor=fields.get(b"cursor", b"0-0").decode(),
+                        seq=int(fields.get(b"seq", 0)),
+                        counts=counts,
+                    )
+                )
+        return boards
+
+    def create_board(
+        self, name: str, *, title: str | None = None, steps: Sequence[str] = (), max_holds: int = 0
+    ) -> Board:
+        """Create a board (several round trips). Raises AlreadyExists.
+
+        HSETNX on the steps decides: of two that create the same board at once, one wins whole.
+        ``main`` may be given steps as long as it has no items.
+        """
+        keys = self.keys.board(name)
+        if self.client.zcard(keys.by_tag) or not self.client.hsetnx(
+            keys.board, "steps", json.dumps(list(steps) or [DEFAULT_STEP], ensure_ascii=False)
+        ):
+            raise AlreadyExists(f"The board {name} exists already.")
+        self.client.hset(keys.board, mapping={"title": title or name, "max_holds": max_holds})
+        self.client.sadd(self.keys.boards, name)
+        return self.board(name)
+
+
+@functools.cache
+def _script_row(row: Transition) -> dict[str, Any]:
+    """The part of a row that the engine needs."""
+    return {
+        "operation": row.operation,
+        "event": row.event,
+        "sources": row.sources,
+        "target": row.target,
+        "holder": row.holder,
+        "holder_only": row.holder_only,
+    }
+
+
+def _answer(board: str, tags: Sequence[str], reply: Any) -> Answer:
+    status = reply[0]
+    if status == b"board_not_found":
+        raise board_not_found(board)
+    if status == b"idempotency_key_reused":
+        raise IdempotencyKeyReused(
+            "This Idempotency-Key was used for another request within the last 24 hours. "
+            "Use a new key for a new request."
+        )
+    outcomes = [
+        Outcome(tag, code.decode(), changed == b"1", item)
+        for tag, code, changed, item in zip(
+            tags, reply[2::3], reply[3::3], reply[4::3], strict=True
+        )
+    ]
+    return Answer(reply[1].decode(), outcomes, status == b"replayed")
+
+
+def board_not_found(board: str) -> BoardNotFound:
+    return BoardNotFound(f"There is no board {board}.")
+
+
+def item_not_found(board: str, tag: str) -> ItemNotFound:
+    return ItemNotFound(f"There is no item {tag} on the board {board}.", tag=tag)
+
+
+def _json_text(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _flag(value: bool) -> str:
+    return "1" if value else "0"
+
+
+def _matches(item: bytes, text: str) -> bool:
+    wanted = text.casefold()
+    if wanted not in item.decode().casefold() and "\\" not in wanted and '"' not in wanted:
+        return False  # most items, without decoding them
+    fields = msgspec.json.decode(item)
+    holder = fields["holder"] or {"id": "", "name": ""}
+    return any(
+        wanted in each.casefold()
+        for each in (fields["tag"], fields["title"], holder["id"], holder["name"])
+    )
+
+
+def _page_token(last: bytes) -> str:
+    return base64.urlsafe_b64encode(last).decode().rstrip("=")
+
+
+def _page_start(token: str, pattern: str) -> str:
+    """What a page token stands for: the member that the page before it ended with."""
+    try:
+        start = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)).decode("ascii")
+    except (binascii.Error, ValueError):
+        start = ""
+    if not re.match(pattern, start):
+        raise InvalidRequest("page is not a token that this service gave out.")
+    return start
