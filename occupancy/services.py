@@ -73,6 +73,11 @@ class Services:
         except OccupancyError as error:
             log.info("not signed off: %s", error)  # the report expires by itself
 
+    def close(self) -> None:
+        """Close every connection at once."""
+        self.ops_pool.disconnect()
+        self.pubsub_pool.disconnect()
+
     def figures(self) -> dict[str, Any]:
         """This process's part of the connection statistics."""
         return {

@@ -1,0 +1,147 @@
+"""Fixtures: real servers, a store on each kind of server, and a client of the application.
+
+A real server that cannot be had is skipped on a laptop and fails where ``CI=true``. Each test
+works under a random key prefix; a server lives for the whole run.
+"""
+
+# ruff: noqa: E402 - gevent must patch before anything else is imported
+
+from __future__ import annotations
+
+from gevent import monkey
+
+monkey.patch_all()
+
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import fakeredis
+import pytest
+from flask.testing import FlaskClient
+
+from occupancy import create_app
+from occupancy.connections import TurnPool
+from occupancy.model import Role, Worker
+from occupancy.services import Services
+from occupancy.settings import Settings
+from tests.servers import BINARIES, RealServer, binary_of
+
+BACKENDS = ["fakeredis", *BINARIES]
+
+
+def require_binary(kind: str) -> Path:
+    """The server's binary; skips, or fails in CI, where there is none."""
+    binary = binary_of(kind)
+    if binary is not None:
+        return binary
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{kind} is not installed, and CI must not skip it")
+    pytest.skip(f"{kind} is not installed")
+
+
+@pytest.fixture(scope="session")
+def server_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], RealServer]]:
+    """A running server of a kind, shared by all tests of the run: do not stop or flush it."""
+    running: dict[str, RealServer] = {}
+
+    def get(kind: str) -> RealServer:
+        if kind not in running:
+            running[kind] = RealServer(require_binary(kind), tmp_path_factory.mktemp(kind))
+            running[kind].start()
+        return running[kind]
+
+    yield get
+    for server in running.values():
+        server.stop()
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[RealServer]:
+    """A Valkey of the test's own, to be stopped, filled or starved as it likes."""
+    server = RealServer(require_binary("valkey"), tmp_path / "server")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def settings(tmp_path: Path, server_of: Callable[[str], RealServer]) -> Settings:
+    """Settings for the shared Valkey, under a random prefix."""
+    return Settings(
+        redis_url=server_of("valkey").url,
+        prefix=f"t-{secrets.token_hex(6)}",
+        state_dir=str(tmp_path / "state"),
+    )
+
+
+@pytest.fixture(params=BACKENDS)
+def services(
+    request: pytest.FixtureRequest, tmp_path: Path, server_of: Callable[[str], RealServer]
+) -> Iterator[Services]:
+    """Services on each kind of server in turn, under a random prefix that is deleted after."""
+    yield from services_on(request.param, tmp_path, server_of)
+
+
+@pytest.fixture
+def valkey_services(tmp_path: Path, server_of: Callable[[str], RealServer]) -> Iterator[Services]:
+    """Services on the shared Valkey only, for what a fake cannot show."""
+    yield from services_on("valkey", tmp_path, server_of)
+
+
+def services_on(
+    kind: str, tmp_path: Path, server_of: Callable[[str], RealServer]
+) -> Iterator[Services]:
+    prefix = f"t-{secrets.token_hex(6)}"
+    state_dir = str(tmp_path / "state")
+    if kind == "fakeredis":
+        settings = Settings(redis_url="redis://fake", prefix=prefix, state_dir=state_dir)
+        fake = fakeredis.FakeServer()
+
+        def pool(size: int) -> TurnPool:
+            return TurnPool(
+                size=size, wait_s=5.0, connection_class=fakeredis.FakeConnection, server=fake
+            )
+
+        made = Services(settings, pool(4), pool(1))
+    else:
+        url = server_of(kind).url
+        made = Services.for_web(Settings(redis_url=url, prefix=prefix, state_dir=state_dir))
+    yield made
+    made.hub.drain(timeout_s=1.0)
+    client = made.store.client
+    for key in client.scan_iter(match=f"{prefix}:*", count=1000):
+        client.delete(key)
+    made.close()
+
+
+@pytest.fixture
+def client(services: Services) -> FlaskClient:
+    """The application's test client, on each kind of server in turn."""
+    app = create_app(services)
+    app.testing = False  # errors become problems, as in production
+    return app.test_client()
+
+
+@pytest.fixture
+def people(services: Services) -> dict[str, dict[str, str]]:
+    """Actors by their relation to the data: the headers that each sends."""
+    return add_people(services)
+
+
+def add_people(services: Services) -> dict[str, dict[str, str]]:
+    """Add an outsider and a worker of each role; returns their Authorization headers."""
+    roles = {
+        "watcher": Role.OBSERVER,
+        "holder": Role.WORKER,
+        "colleague": Role.WORKER,
+        "supervisor": Role.SUPERVISOR,
+        "admin": Role.ADMIN,
+    }
+    headers: dict[str, dict[str, str]] = {"outsider": {}}
+    for name, role in roles.items():
+        worker: Worker = services.access.add_worker(name, name=name.title(), role=role)
+        secret, _ = services.access.create_token(worker.id)
+        headers[name] = {"Authorization": f"Bearer {secret}"}
+    return headers

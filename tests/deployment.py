@@ -1,0 +1,131 @@
+"""A real deployment for the tests: gunicorn with its workers in a subprocess, on loopback."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from occupancy.access import Access
+from occupancy.model import Role
+from occupancy.services import Services
+from occupancy.settings import Settings
+from tests.servers import free_port
+from tests.sse_client import EventStream
+from tests.waiting import wait_until
+
+ROOT = Path(__file__).parent.parent
+
+
+class Deployment:
+    """gunicorn on the project's own configuration; ``environ`` overrides the settings."""
+
+    def __init__(self, state_dir: Path, redis_url: str, *arguments: str, **environ: str) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log_path = state_dir / "gunicorn.log"
+        self._arguments = arguments
+        self.environ = {
+            **{k: v for k, v in os.environ.items() if not k.startswith(("OCCUPANCY_", "REDIS_"))},
+            "PORT": str(self.port),
+            "OCCUPANCY_HOST": "127.0.0.1",
+            "OCCUPANCY_STATE_DIR": str(state_dir),
+            "REDIS_URL": redis_url,
+            **environ,
+        }
+        self.headers: dict[str, str] = {}
+        self.process: subprocess.Popen[bytes] | None = None
+        self._streams: list[EventStream] = []
+        self._services: Services | None = None
+        state_dir.mkdir(parents=True, exist_ok=True)
+
+    def start(self, until: str = "/readyz") -> Deployment:
+        """Start it and wait until ``until`` answers 200."""
+        with self.log_path.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "gunicorn", *self._arguments, "wsgi:app"],
+                cwd=ROOT, env=self.environ, stdout=log, stderr=log,
+            )  # fmt: skip
+        wait_until(lambda: self.status_of(until) == 200, timeout_s=20, what=f"{until}: {self.log}")
+        return self
+
+    def stop(self, sig: signal.Signals = signal.SIGTERM, timeout_s: float = 20) -> float:
+        """End it, with what the test has opened; how many seconds the server took."""
+        for stream in self._streams:
+            stream.close()
+        if self._services is not None:
+            self._services.close()
+        started = time.monotonic()
+        process, self.process = self.process, None
+        if process is not None and process.poll() is None:
+            process.send_signal(sig)
+            try:
+                process.wait(timeout=timeout_s)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
+        return time.monotonic() - started
+
+    def signal(self, sig: signal.Signals) -> None:
+        assert self.process is not None
+        self.process.send_signal(sig)
+
+    def worker_pids(self) -> set[int]:
+        """The worker processes, which are the master's children."""
+        assert self.process is not None
+        found = subprocess.run(
+            ["ps", "-o", "pid=", "--ppid", str(self.process.pid)],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        return {int(pid) for pid in found.stdout.split()}
+
+    @property
+    def log(self) -> str:
+        return self.log_path.read_text()
+
+    def services(self) -> Services:
+        """The same deployment's store and access, from the test's own process."""
+        if self._services is not None:
+            return self._services
+        settings = Settings(
+            redis_url=self.environ["REDIS_URL"],
+            prefix=self.environ.get("OCCUPANCY_PREFIX", "occ"),
+            state_dir=self.environ["OCCUPANCY_STATE_DIR"],
+        )
+        self._services = Services.for_command_line(settings)
+        return self._services
+
+    def sign_in(self, access: Access, worker: str, role: Role) -> dict[str, str]:
+        """Add a worker; from now on requests are sent with its token, which is returned too."""
+        access.add_worker(worker, name=worker.title(), role=role)
+        secret, _ = access.create_token(worker)
+        self.headers = {"Authorization": f"Bearer {secret}"}
+        return self.headers
+
+    def status_of(self, path: str) -> int:
+        """The status of a GET; 0 where nothing answers."""
+        try:
+            return requests.get(self.url + path, headers=self.headers, timeout=5).status_code
+        except requests.RequestException:
+            return 0
+
+    def request(self, method: str, path: str, **options: Any) -> requests.Response:
+        headers = {**self.headers, **options.pop("headers", {})}
+        return requests.request(method, self.url + path, headers=headers, timeout=30, **options)
+
+    def stream(
+        self, board: str = "main", after: str | None = None, *, receive_bytes: int = 0,
+        **headers: str,
+    ) -> EventStream:  # fmt: skip
+        """Open an event stream and begin to read it."""
+        query = f"?after={after}" if after is not None else ""
+        url = f"{self.url}/api/boards/{board}/events{query}"
+        opened = EventStream(url, {**self.headers, **headers}, receive_bytes).read()
+        self._streams.append(opened)
+        return opened
