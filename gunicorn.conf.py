@@ -86,8 +86,7 @@ def post_worker_init(worker):
         format="[%(asctime)s] [%(process)d] [%(levelname)s] %(name)s: %(message)s",
     )
     services = worker.app.wsgi().extensions["occupancy"]
-    services.hub.start()
-    pass
+    services.start()
 
     def drain_when_stopped():
         # gunicorn waits for its greenlets to end and then kills the process; nothing tells a

@@ -43,7 +43,7 @@ def caller() -> Worker:
 
 
 def check_role(role: Role) -> None:
-    """Raises Forbidden unless the caller has ``role``; for routes whose role depends on the body."""
+    """Raises Forbidden unless the caller has ``role``, where it depends on more than the route."""
     if not caller().may(role):
         raise Forbidden(f"This needs the role {role.label}; you have {caller().role}.")
 

@@ -14,6 +14,7 @@
     occ:{main}:idem:WORKER:HASH     string  first answer to an Idempotency-Key, for 24 h
     occ:processes                   set     names of the worker processes
     occ:process:NAME                string  its statistics; expires when it stops reporting
+    occ:reconciling                 string  a worker process has begun the check at the start
     occ:live:main                   channel each log entry as it is written: "cursor seq event"
     occ:access                      channel id of a worker whose access has changed
     occ:canary:PROCESS              channel proof that live delivery reaches that process
@@ -62,6 +63,7 @@ class Keys:
         self.workers = f"{prefix}:{{access}}:workers"
         self.tokens = f"{prefix}:{{access}}:tokens"
         self.processes = f"{prefix}:processes"
+        self.reconciling = f"{prefix}:reconciling"
         self.access_channel = f"{prefix}:access"
         self.live_channel = f"{prefix}:live:"
         self._of_board: dict[str, BoardKeys] = {}

@@ -6,6 +6,8 @@ import logging
 import os
 from typing import Any
 
+import gevent
+
 from .access import Access
 from .budget import Budget, Slots, plan
 from .connections import OpsClient, TurnPool, make_pool
@@ -14,6 +16,7 @@ from .hub import PROBE_S, SILENCE_S, Hub
 from .keys import Keys
 from .metrics import Metrics
 from .processes import Processes, process_name
+from .reconcile import reconcile_at_start
 from .settings import Settings
 from .store import Store
 
@@ -63,6 +66,11 @@ class Services:
         slots = Slots.for_command_line(settings, plan(settings))
         pool = make_pool(settings, slots, name="cli", size=1)
         return cls(settings, pool, pool)
+
+    def start(self) -> None:
+        """Begin to follow Redis, and check in the background that what is stored agrees."""
+        self.hub.start()
+        gevent.spawn(reconcile_at_start, self.store, gevent.sleep)
 
     def drain(self) -> None:
         """Let go of everything before the process ends: streams first, then connections."""

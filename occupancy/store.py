@@ -120,6 +120,7 @@ class Store:
         self._operate = Script(client, "operate")
         self._snapshot = Script(client, "snapshot")
         self._replay = Script(client, "replay")
+        self._audit = Script(client, "audit")
 
     # Operations
 
@@ -189,6 +190,7 @@ class Store:
         items: Sequence[dict[str, str]] | None = None,
         given: Preconditions = _NO_PRECONDITIONS,
         dry_run: bool = False,
+        mend_view: bool = False,
     ) -> tuple[list[str], list[Any]]:
         keys = self.keys.board(board)
         request: dict[str, Any] = {
@@ -204,6 +206,7 @@ class Store:
             "history_entries": self._history_entries,
             "removed_history_ttl_s": REMOVED_HISTORY_TTL_S,
             "dry_run": dry_run,
+            "mend_view": mend_view,
         }
         if to is not None:
             request["to_id"], request["to"] = to.id, _json_text(to)
@@ -226,6 +229,22 @@ class Store:
             script_keys += (keys.item(tag), keys.history(tag))
         return script_keys, [msgspec.json.encode(request), *tags]
 
+    def audit(self, board: str, tags: Sequence[str], *, mend: bool) -> list[tuple[str, str]]:
+        """Pairs of tag and what disagrees with it; see audit.lua. Mends it on wish (two trips)."""
+        keys = self.keys.board(board)
+        script_keys = [keys.board, keys.view, keys.by_tag, keys.by_state, keys.by_holder]
+        for tag in (claim.rpartition("|")[2] for claim in tags):
+            script_keys += (keys.item(tag), keys.history(tag))
+        reply = [
+            each.decode()
+            for each in self._audit.run(script_keys, [_flag(mend), ",".join(STATES), *tags])
+        ]
+        found = list(zip(reply[0::2], reply[1::2], strict=True))
+        stale = sorted({tag for tag, problem in found if problem == "view"})
+        if mend and stale:
+            self._operate.run(*self._request(board, PUT, stale, Person("", ""), mend_view=True))
+        return found
+
     # Reads
 
     def snapshot(
@@ -243,7 +262,8 @@ class Store:
 
         ``text`` is looked for in tag, title and holder, whatever its case. It is looked for in
         ``limit`` items at a time: a page may hold fewer matches, and ``next`` leads on.
-        Returns None if the board has not changed since ``known_cursor``. Raises BoardNotFound, and InvalidRequest for a page token that is none.
+        Returns None if the board has not changed since ``known_cursor``. Raises BoardNotFound,
+        and InvalidRequest for a page token that is none.
         """
         keys = self.keys.board(board)
         if holder is not None:

@@ -80,10 +80,14 @@ class Deployment:
         """The worker processes, which are the master's children."""
         assert self.process is not None
         found = subprocess.run(
-            ["ps", "-o", "pid=", "--ppid", str(self.process.pid)],
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        return {int(pid) for pid in found.stdout.split()}
+            ["ps", "-A", "-o", "pid=,ppid=,stat="], capture_output=True, text=True, check=True
+        )
+        rows = (line.split() for line in found.stdout.splitlines())
+        return {
+            int(pid)
+            for pid, parent, state in rows
+            if int(parent) == self.process.pid and not state.startswith("Z")
+        }
 
     @property
     def log(self) -> str:

@@ -5,7 +5,8 @@
 --
 -- KEYS  1 board   2 view   3 by_tag   4 by_state   5 by_holder
 --       6, 7 … item and history of each tag, in pairs
--- ARGV  1 "1" to mend   2 the states, comma-separated   3 … the tags
+-- ARGV  1 "1" to mend   2 the states, comma-separated
+--       3 … the tags; WORKER|TAG asks besides whether that member of by_holder is right
 -- Returns  {tag, problem, tag, problem …}; problem: by_tag, by_state, by_holder, view, history
 -- Publishes nothing.
 
@@ -31,7 +32,8 @@ local function check(tag, problem, key, member, expected)
 end
 
 for position = 1, #ARGV - 2 do
-  local tag = ARGV[position + 2]
+  local claimed, tag = string.match(ARGV[position + 2], '^(.*)|(.*)$')
+  tag = tag or ARGV[position + 2]
   local item_key, history = KEYS[4 + 2 * position], KEYS[5 + 2 * position]
   local state, holder, epoch, version = unpack(
     redis.call('HMGET', item_key, 'state', 'holder_id', 'epoch', 'version'))
@@ -42,12 +44,15 @@ for position = 1, #ARGV - 2 do
   if holder and holder ~= '' then
     check(tag, 'by_holder', BY_HOLDER, holder .. '|' .. tag, state == 'occupied')
   end
+  if claimed and claimed ~= holder then
+    check(tag, 'by_holder', BY_HOLDER, claimed .. '|' .. tag, false)
+  end
   local view = redis.call('HGET', VIEW, tag)
   if state then
     local expected = '"epoch":' .. epoch .. ',"version":' .. version .. ','
     if not view or not string.find(view, expected, 1, true)
       or not string.find(view, '"state":"' .. state .. '"', 1, true) then
-      report(tag, 'view') -- mended by rendering it again: Reconciler does that with an operation
+      report(tag, 'view') -- mended by Reconciler: operate.lua knows how an item is rendered
     end
     local last = redis.call('XREVRANGE', history, '+', '-', 'COUNT', 1)[1]
     if not last or not string.find(last[2][2], '"version":' .. version .. ',', 1, true) then

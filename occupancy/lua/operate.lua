@@ -266,6 +266,10 @@ local function operate(position, tag)
     title, attributes = given.title or item.title, given.attributes or item.attributes
   end
   local view = is_new and '' or render(tag, item)
+  if request.mend_view then
+    redis.call('HSET', VIEW, tag, view)
+    return 'ok', 0, view
+  end
   local code = not is_new and refusal(item) or nil
   if code then
     return code, 0, view
