@@ -27,7 +27,7 @@ def create_app(services: Services | None = None) -> Flask:
 
     from flask import Flask  # noqa: PLC0415 - see the module
 
-    from . import api, auth, health, problems, stream  # noqa: PLC0415 - see the module
+    from . import api, auth, health, pages, problems, stream  # noqa: PLC0415 - see the module
     from .services import Services as Made  # noqa: PLC0415 - see the module
     from .settings import Settings  # noqa: PLC0415 - see the module
 
@@ -39,6 +39,6 @@ def create_app(services: Services | None = None) -> Flask:
     app.extensions["occupancy"] = services
     problems.init_app(app)
     auth.init_app(app, services.access)
-    for blueprint in (api.bp, stream.bp, health.bp):
+    for blueprint in (api.bp, stream.bp, health.bp, pages.bp):
         app.register_blueprint(blueprint)
     return app

@@ -66,6 +66,21 @@ def own_server(tmp_path: Path) -> Iterator[RealServer]:
     server.stop()
 
 
+@pytest.fixture(scope="module")
+def module_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealServer]:
+    """A Valkey for the tests of one module."""
+    server = RealServer(require_binary("valkey"), tmp_path_factory.mktemp("server"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def board(shop: Services) -> str:
+    """A fresh board of the shop."""
+    return shop.store.create_board(f"b-{secrets.token_hex(4)}").board
+
+
 @pytest.fixture
 def settings(tmp_path: Path, server_of: Callable[[str], RealServer]) -> Settings:
     """Settings for the shared Valkey, under a random prefix."""

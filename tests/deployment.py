@@ -57,8 +57,7 @@ class Deployment:
 
     def stop(self, sig: signal.Signals = signal.SIGTERM, timeout_s: float = 20) -> float:
         """End it, with what the test has opened; how many seconds the server took."""
-        for stream in self._streams:
-            stream.close()
+        self.close_streams()
         if self._services is not None:
             self._services.close()
         started = time.monotonic()
@@ -71,6 +70,11 @@ class Deployment:
                 process.kill()
                 raise
         return time.monotonic() - started
+
+    def close_streams(self) -> None:
+        """Close every stream that the test has opened."""
+        while self._streams:
+            self._streams.pop().close()
 
     def signal(self, sig: signal.Signals) -> None:
         assert self.process is not None
@@ -124,12 +128,18 @@ class Deployment:
         return requests.request(method, self.url + path, headers=headers, timeout=30, **options)
 
     def stream(
-        self, board: str = "main", after: str | None = None, *, receive_bytes: int = 0,
-        **headers: str,
-    ) -> EventStream:  # fmt: skip
-        """Open an event stream and begin to read it."""
+        self,
+        board: str = "main",
+        after: str | None = None,
+        *,
+        receive_bytes: int = 0,
+        unread: bool = False,
+        last_event_id: str | None = None,
+    ) -> EventStream:
+        """Open an event stream and, unless it is to be ``unread`` yet, begin to read it."""
         query = f"?after={after}" if after is not None else ""
         url = f"{self.url}/api/boards/{board}/events{query}"
-        opened = EventStream(url, {**self.headers, **headers}, receive_bytes).read()
+        resumed = {} if last_event_id is None else {"Last-Event-ID": last_event_id}
+        opened = EventStream(url, {**self.headers, **resumed}, receive_bytes)
         self._streams.append(opened)
-        return opened
+        return opened if unread else opened.read()

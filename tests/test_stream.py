@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from urllib.parse import quote
 
 import pytest
+import requests
 
-from occupancy.model import PUT, TRANSITIONS, Person, Role
+from occupancy.model import Role
 from occupancy.services import Services
 from tests.deployment import Deployment
 from tests.servers import RealServer
+from tests.shop import change, log_of
+from tests.sse_client import Event
 from tests.waiting import wait_until
 
-SUPERVISOR = Person("sup", "Sup")
 
-
-@pytest.fixture
-def deployment(tmp_path: Path, own_server: RealServer) -> Iterator[Deployment]:
-    running = Deployment(tmp_path / "state", own_server.url).start()
+@pytest.fixture(scope="module")
+def deployment(
+    tmp_path_factory: pytest.TempPathFactory, module_server: RealServer
+) -> Iterator[Deployment]:
+    state_dir = tmp_path_factory.mktemp("state")
+    running = Deployment(state_dir, module_server.url, OCCUPANCY_LOG_ENTRIES="1000").start()
     running.sign_in(running.services().access, "watcher", Role.OBSERVER)
     yield running
     running.stop()
+
+
+@pytest.fixture(autouse=True)
+def _close_streams(deployment: Deployment) -> Iterator[None]:
+    yield
+    deployment.close_streams()
 
 
 @pytest.fixture
@@ -30,20 +40,11 @@ def shop(deployment: Deployment) -> Services:
     return deployment.services()
 
 
-def change(shop: Services, times: int, tag: str = "T-1") -> str:
-    """Add an item and take and release it; returns the last cursor."""
-    cursor = shop.store.operate("main", PUT, [tag], actor=SUPERVISOR, items=[{}]).cursor
-    for number in range(times):
-        row = TRANSITIONS["release" if number % 2 else "take"]
-        cursor = shop.store.operate("main", row, [tag], actor=SUPERVISOR).cursor
-    return cursor
-
-
 def test_a_new_stream_is_ready_at_the_present_position(
-    deployment: Deployment, shop: Services
+    deployment: Deployment, shop: Services, board: str
 ) -> None:
-    cursor = change(shop, 3)
-    stream = deployment.stream()
+    cursor = change(shop, board, 3)
+    stream = deployment.stream(board)
     assert stream.status == 200
     assert stream.headers["content-type"] == "text/event-stream"
     assert stream.headers["cache-control"] == "no-store"
@@ -51,15 +52,219 @@ def test_a_new_stream_is_ready_at_the_present_position(
     ready = stream.wait_for("ready")
     assert ready.data == {"cursor": cursor, "seq": 4}
     assert ready.last_id == cursor
-    assert stream.retry_ms is not None
+    assert stream.seqs() == []
 
 
 def test_every_event_after_the_cursor_arrives_once_and_in_order(
-    deployment: Deployment, shop: Services
+    deployment: Deployment, shop: Services, board: str
 ) -> None:
-    change(shop, 250)
-    stream = deployment.stream(after="0-0")
+    change(shop, board, 250)
+    stream = deployment.stream(board, after="0-0")
     stream.wait_for("ready")
-    change(shop, 20, tag="T-2")
+    change(shop, board, 20, tag="T-2")
     wait_until(lambda: len(stream.seqs()) >= 272, what="all events")
     assert stream.seqs() == list(range(1, 273))
+
+
+def test_an_event_has_the_id_of_its_log_entry_and_the_whole_item(
+    deployment: Deployment, shop: Services, board: str
+) -> None:
+    stream = deployment.stream(board)
+    stream.wait_for("ready")
+    cursor = change(shop, board, 1)
+    wait_until(lambda: len(stream.seqs()) == 2, what="both events")
+    taken = stream.of_kind("item")[1]
+    assert taken.last_id == cursor
+    assert taken.data["type"] == "item.taken"
+    assert taken.data["board"] == board
+    assert taken.data["actor"] == {"id": "sup", "name": "Sup"}
+    assert taken.data["item"]["state"] == "occupied"
+    assert taken.data["item"]["holder"] == {"id": "sup", "name": "Sup"}
+
+
+def test_last_event_id_goes_before_after(
+    deployment: Deployment, shop: Services, board: str
+) -> None:
+    change(shop, board, 2)
+    last = change(shop, board, 2, tag="T-2")
+    stream = deployment.stream(board, after="0-0", last_event_id=last)
+    stream.wait_for("ready")
+    assert stream.seqs() == []
+
+
+@pytest.mark.parametrize(
+    "cursor", ["9999999999999-0", "1-1", "nonsense", "-", "1-2-3", "99999999999999999999999-0", "é"]
+)
+def test_a_cursor_that_is_not_in_the_log_gets_a_reset_and_then_the_stream(
+    deployment: Deployment, shop: Services, board: str, cursor: str
+) -> None:
+    position = change(shop, board, 2)
+    if cursor.isascii():
+        stream = deployment.stream(board, last_event_id=cursor)
+    else:
+        stream = deployment.stream(board, after=quote(cursor))
+    reset = stream.wait_for("reset")
+    assert reset.data["cursor"] == position
+    assert reset.data["seq"] == 3
+    assert reset.data["snapshot"] == f"/api/boards/{board}/items"
+    assert reset.data["reason"]
+    change(shop, board, 1, tag="T-2")
+    wait_until(lambda: stream.seqs() == [4, 5], what="the stream to go on")
+
+
+def test_a_cursor_of_another_board_gets_a_reset(
+    deployment: Deployment, shop: Services, board: str
+) -> None:
+    position = change(shop, board, 1)
+    # Two boards may give the same id to entries of the same millisecond: wait for a later one.
+
+    def later() -> str | None:
+        cursor = change(shop, "main", 1)
+        return cursor if cursor.partition("-")[0] > position.partition("-")[0] else None
+
+    foreign = wait_until(later, what="an entry of a later millisecond")
+    stream = deployment.stream(board, after=foreign)
+    assert stream.wait_for("reset").data["seq"] == 2
+
+
+def test_a_trimmed_cursor_gets_a_reset(deployment: Deployment, shop: Services, board: str) -> None:
+    first = change(shop, board, 0)
+    row_count = 1300  # the deployment keeps about 1,000
+    for number in range(row_count // 100):
+        change(shop, board, 99, tag=f"T-{number + 2}")
+    shop.store.client.xtrim(shop.store.keys.board(board).log, maxlen=500, approximate=False)
+    stream = deployment.stream(board, after=first)
+    assert "log" in stream.wait_for("reset").data["reason"]
+
+
+def test_the_snapshot_and_its_cursor_fit_together(
+    deployment: Deployment, shop: Services, board: str
+) -> None:
+    change(shop, board, 5)
+    snapshot = deployment.request("GET", f"/api/boards/{board}/items").json()
+    change(shop, board, 5, tag="T-2")
+    stream = deployment.stream(board, after=snapshot["cursor"])
+    wait_until(lambda: len(stream.seqs()) == 6, what="what came after the snapshot")
+    assert stream.seqs()[0] == snapshot["seq"] + 1
+
+
+def test_two_streams_have_different_retries(deployment: Deployment, board: str) -> None:
+    streams = [deployment.stream(board) for _ in range(5)]
+    for stream in streams:
+        stream.wait_for("ready")
+    assert len({stream.retry_ms for stream in streams}) > 1
+
+
+def test_head_answers_and_holds_nothing(deployment: Deployment, board: str) -> None:
+    before = open_streams(deployment)
+    answer = deployment.request("HEAD", f"/api/boards/{board}/events")
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"] == "text/event-stream"
+    assert answer.content == b""
+    wait_until(lambda: open_streams(deployment) == before, what="no stream to be held")
+
+
+def test_a_stream_of_an_unknown_board_is_refused_for_good(deployment: Deployment) -> None:
+    answer = deployment.request("GET", "/api/boards/nowhere/events")
+    assert answer.status_code == 404
+    assert answer.json()["code"] == "board_not_found"
+
+
+def test_a_stream_without_a_token_is_refused_for_good(deployment: Deployment) -> None:
+    answer = requests.get(f"{deployment.url}/api/boards/main/events", timeout=10)
+    assert answer.status_code == 401
+
+
+def test_a_client_that_goes_away_is_noticed_without_an_event(
+    deployment: Deployment, board: str
+) -> None:
+    wait_until(lambda: open_streams(deployment) == 0, what="earlier streams to be gone")
+    streams = [deployment.stream(board) for _ in range(10)]
+    wait_until(lambda: open_streams(deployment) == 10, what="the streams to be counted")
+    for stream in streams:
+        stream.close()
+    wait_until(lambda: open_streams(deployment) == 0, what="the streams to be gone")
+
+
+def test_a_client_that_sends_more_on_the_stream_connection_keeps_it(
+    deployment: Deployment, shop: Services, board: str
+) -> None:
+    stream = deployment.stream(board)
+    stream.wait_for("ready")
+    stream.connection.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+    change(shop, board, 3)
+    wait_until(lambda: stream.seqs() == [1, 2, 3, 4], what="the events")
+
+
+def test_a_slow_reader_gets_a_reset_and_goes_on_and_hurts_nobody(
+    deployment: Deployment, shop: Services, board: str
+) -> None:
+    reader = deployment.stream(board)
+    reader.wait_for("ready")
+    slow = deployment.stream(board, receive_bytes=2048, unread=True)
+    title = "x" * 190
+    for number in range(16):  # far more bytes than the socket buffers and the 64 KiB hold
+        change(shop, board, 60, tag=f"T-{number}", title=title)
+    wait_until(lambda: len(reader.seqs()) == 16 * 61, what="the other reader's events")
+    assert reader.seqs() == list(range(1, 16 * 61 + 1))
+    slow.read()
+    reset = slow.wait_for("reset", timeout_s=20)
+    assert "slow" in reset.data["reason"]
+    last = change(shop, board, 1, tag="T-99")
+    wait_until(lambda: slow.last_id == last, what="the slow reader to be live again")
+    assert_gapless_but_for_resets(slow.events)
+    assert log_of(shop, board)[-1] == slow.of_kind("item")[-1].data
+
+
+def test_streams_share_one_connection_per_worker_process(
+    deployment: Deployment, module_server: RealServer, board: str
+) -> None:
+    streams = [deployment.stream(board) for _ in range(50)]
+    for stream in streams:
+        stream.wait_for("ready")
+    with module_server.client() as client:
+        names = [each["name"] for each in client.client_list()]
+    assert names.count("occupancy-pubsub") == 2
+    stats = deployment.request("GET", "/api/redis-connection-stats").json()
+    assert len(stats["workers"]) == 2
+    assert {each["pubsub"]["in_use"] for each in stats["workers"]} == {1}
+    assert stats["server"]["pubsub"] == 2
+
+
+def test_metrics_count_over_all_worker_processes(
+    deployment: Deployment, shop: Services, board: str
+) -> None:
+    streams = [deployment.stream(board) for _ in range(20)]
+    for stream in streams:
+        stream.wait_for("ready")
+    before = metric(deployment, "occupancy_deliveries_total")
+    change(shop, board, 4)
+    for stream in streams:
+        wait_until(lambda stream=stream: len(stream.seqs()) == 5, what="the events")  # type: ignore[misc] # bound now
+    assert metric(deployment, "occupancy_deliveries_total") - before == 100
+    wait_until(
+        lambda: metric(deployment, "occupancy_streams") >= 20, what="the gauge of both processes"
+    )
+
+
+def open_streams(deployment: Deployment) -> int:
+    stats = deployment.request("GET", "/api/redis-connection-stats").json()
+    return sum(each["streams"]["open"] for each in stats["workers"])
+
+
+def metric(deployment: Deployment, name: str) -> float:
+    text = deployment.request("GET", "/metrics").text
+    return next(
+        float(line.split()[-1]) for line in text.splitlines() if line.startswith(name + " ")
+    )
+
+
+def assert_gapless_but_for_resets(events: Sequence[Event]) -> None:
+    expected = None
+    for event in events:
+        kind, data = event.kind, event.data
+        if kind in ("ready", "reset"):
+            expected = data["seq"] + 1
+        elif kind == "item":
+            assert data["seq"] == expected
+            expected += 1

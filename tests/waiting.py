@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 def wait_until(
-    condition: Callable[[], T], *, timeout_s: float = 10.0, what: str = "the condition"
+    condition: Callable[[], T | None], *, timeout_s: float = 10.0, what: str = "the condition"
 ) -> T:
     """Call ``condition`` until it returns something true, and return that.
 
