@@ -11,7 +11,9 @@ from .errors import OccupancyError
 
 # Kinds that stop the start or a command, so that no response ever carries them.
 _NEVER_ANSWERED: tuple[type[OccupancyError], ...] = (
-    errors.SettingError, errors.EmbeddedError, errors.AlreadyExists,
+    errors.SettingError,
+    errors.EmbeddedError,
+    errors.AlreadyExists,
 )
 
 MEANINGS: dict[str, str] = {

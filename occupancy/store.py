@@ -323,6 +323,22 @@ class Store:
         ]
         return Replay(reply[0] == b"ok", reply[1].decode(), int(reply[2]), entries)
 
+    def follow(self, board: str, cursor: str, *, block_ms: int, count: int) -> list[Entry]:
+        """Up to ``count`` entries after ``cursor``, waiting ``block_ms`` for the first of them.
+
+        Holds its connection for the whole wait, which must be shorter than the socket's timeout:
+        for the command line, never for a stream. Whether the cursor is in the log, and the board
+        there at all, is for :meth:`replay` to say.
+        """
+        reply: Any = self.client.xread(
+            {self.keys.board(board).log: cursor}, count=count, block=max(1, block_ms)
+        )
+        entries = reply[0][1] if reply else []
+        return [
+            Entry(cursor.decode(), int(fields[b"seq"]), fields[b"event"])
+            for cursor, fields in entries
+        ]
+
     def history(
         self, board: str, tag: str, *, limit: int, page: str | None = None
     ) -> tuple[list[bytes], str | None]:

@@ -134,12 +134,32 @@ class Deployment:
         *,
         receive_bytes: int = 0,
         unread: bool = False,
+        keeps_items: bool = True,
         last_event_id: str | None = None,
     ) -> EventStream:
         """Open an event stream and, unless it is to be ``unread`` yet, begin to read it."""
         query = f"?after={after}" if after is not None else ""
         url = f"{self.url}/api/boards/{board}/events{query}"
         resumed = {} if last_event_id is None else {"Last-Event-ID": last_event_id}
-        opened = EventStream(url, {**self.headers, **resumed}, receive_bytes)
+        opened = EventStream(
+            url,
+            {**self.headers, **resumed},
+            receive_bytes=receive_bytes,
+            keeps_items=keeps_items,
+        )
         self._streams.append(opened)
         return opened if unread else opened.read()
+
+    def resume(self, ended: EventStream, *, keeps_items: bool = True) -> EventStream:
+        """Come back as a browser does: with the last event id, as often as it takes.
+
+        A worker process on its way out may still accept; it says bye at once.
+        """
+        ended.wait_for_end()
+        while True:
+            again = self.stream(last_event_id=ended.last_id, keeps_items=keeps_items)
+            wait_until(lambda again=again: again.events, what="an event")  # type: ignore[misc] # bound now
+            if not again.of_kind("bye"):
+                again.wait_for("ready")
+                return again
+            again.wait_for_end()

@@ -46,14 +46,15 @@ class RealServer:
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}/0"
 
-    def start(self) -> None:
+    def start(self, *, until_ready: bool = True) -> None:
         self._directory.mkdir(parents=True, exist_ok=True)
         command = [str(self._binary), "--port", str(self.port), "--bind", "127.0.0.1"]
         command += ["--dir", str(self._directory), "--logfile", "server.log"]
         for name, value in self.config.items():
             command += [f"--{name}", value]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        wait_until(self._answers, what="the server to answer")
+        if until_ready:
+            wait_until(self._answers, what="the server to answer")
 
     def stop(self, sig: signal.Signals = signal.SIGTERM) -> None:
         """End it; TERM saves, KILL does not."""
@@ -75,5 +76,7 @@ class RealServer:
         try:
             with self.client() as client:
                 return bool(client.ping())
+        except redis.AuthenticationError:
+            return True
         except redis.RedisError:
             return False

@@ -28,9 +28,18 @@ class Event:
 class EventStream:
     """One GET of an event stream, read by a greenlet of its own until it ends or is closed."""
 
-    def __init__(self, url: str, headers: dict[str, str], receive_bytes: int = 0) -> None:
+    def __init__(
+        self,
+        url: str,
+        headers: dict[str, str],
+        *,
+        receive_bytes: int = 0,
+        keeps_items: bool = True,
+    ) -> None:
         parts = urlsplit(url)
         self.events: list[Event] = []
+        self._item_seqs: list[int] = []
+        self._keeps_items = keeps_items  # else only their seqs: hundreds of streams need room
         self.comments = 0
         self.retry_ms: int | None = None
         self.last_id = ""
@@ -65,9 +74,16 @@ class EventStream:
             what=f"the event {kind} among {self.events}",
         )
 
+    def wait_for_end(self) -> None:
+        wait_until(lambda: self.has_ended, timeout_s=30, what="the end of the stream")
+
+    def has(self, events: int) -> bool:
+        """Whether that many item events have arrived."""
+        return len(self._item_seqs) >= events
+
     def seqs(self) -> list[int]:
         """The seq of every item event, in the order of arrival."""
-        return [each.data["seq"] for each in self.events if each.kind == "item"]
+        return self._item_seqs
 
     def of_kind(self, kind: str) -> list[Event]:
         return [each for each in self.events if each.kind == kind]
@@ -92,6 +108,9 @@ class EventStream:
         self.has_ended = True
 
     def _chunks(self) -> Any:
+        if "content-length" in self.headers:
+            yield self._file.read(int(self.headers["content-length"]))
+            return
         while size := int(self._file.readline().strip() or b"0", 16):
             yield self._file.read(size)
             self._file.readline()
@@ -111,5 +130,11 @@ class EventStream:
                 self.last_id = value
             elif name == "retry" and value.isdigit():
                 self.retry_ms = int(value)
+        if kind == "item":
+            found = re.match(r'\{"seq":([0-9]+),', data[0])
+            assert found, data
+            self._item_seqs.append(int(found[1]))
+            if not self._keeps_items:
+                return
         if data:
             self.events.append(Event(kind, "\n".join(data), self.last_id))

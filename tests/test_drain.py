@@ -1,0 +1,106 @@
+"""Going away: TERM, HUP and max_requests end streams with a word, and workers within 10 s."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from occupancy.model import Role
+from tests.deployment import Deployment
+from tests.servers import RealServer
+from tests.shop import change
+from tests.waiting import wait_until
+
+STREAMS = 100
+
+
+def started(tmp_path: Path, server: RealServer, *arguments: str) -> Deployment:
+    running = Deployment(tmp_path / "state", server.url, *arguments).start()
+    running.sign_in(running.services().access, "worker", Role.WORKER)
+    return running
+
+
+@pytest.fixture
+def deployment(tmp_path: Path, own_server: RealServer) -> Iterator[Deployment]:
+    running = started(tmp_path, own_server)
+    yield running
+    running.stop()
+
+
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGHUP])
+def test_every_stream_says_bye_with_a_retry_of_its_own(
+    deployment: Deployment, sig: signal.Signals
+) -> None:
+    streams = [deployment.stream() for _ in range(STREAMS)]
+    for stream in streams:
+        stream.wait_for("ready")
+    old = deployment.worker_pids()
+    deployment.signal(sig)
+    for stream in streams:
+        stream.wait_for_end()
+        assert stream.events[-1].kind == "bye"
+    assert len({stream.retry_ms for stream in streams}) > STREAMS / 4
+    wait_until(lambda: not old & deployment.worker_pids(), what="the old workers to be gone")
+
+
+def test_a_stream_goes_on_at_its_cursor_after_a_reload(deployment: Deployment) -> None:
+    shop = deployment.services()
+    stream = deployment.stream()
+    stream.wait_for("ready")
+    change(shop, "main", 4)
+    wait_until(lambda: len(stream.seqs()) == 5, what="the events before")
+    old = deployment.worker_pids()
+    deployment.signal(signal.SIGHUP)
+    stream.wait_for_end()
+    change(shop, "main", 4, tag="T-2")
+    again = deployment.resume(stream)
+    wait_until(lambda: len(again.seqs()) == 5, what="the events meanwhile")
+    assert stream.seqs() + again.seqs() == list(range(1, 11))
+    wait_until(lambda: not old & deployment.worker_pids(), what="the old workers to be gone")
+
+
+def test_max_requests_replaces_a_worker_process_without_losing_events(
+    tmp_path: Path, own_server: RealServer
+) -> None:
+    deployment = started(tmp_path, own_server, "--max-requests", "40", "--workers", "1")
+    try:
+        shop = deployment.services()
+        stream = deployment.stream()
+        stream.wait_for("ready")
+        old = deployment.worker_pids()
+        for _ in range(60):
+            deployment.status_of("/livez")
+        stream.wait_for_end()
+        assert stream.events[-1].kind == "bye"
+        wait_until(lambda: not old & deployment.worker_pids(), what="a new worker process")
+        change(shop, "main", 2)
+        wait_until(lambda: deployment.status_of("/readyz") == 200, what="readiness")
+        again = deployment.stream(last_event_id=stream.last_id)
+        wait_until(lambda: again.seqs() == [1, 2, 3], what="the events meanwhile")
+    finally:
+        deployment.stop()
+
+
+def test_a_worker_process_with_a_stalled_stream_still_ends(
+    deployment: Deployment,
+) -> None:
+    shop = deployment.services()
+    stalled = deployment.stream(receive_bytes=2048, unread=True)
+    for number in range(12):
+        change(shop, "main", 60, tag=f"T-{number}", title="x" * 190)
+    assert deployment.stop() < 15  # gunicorn's own patience ends at graceful_timeout
+    stalled.close()
+
+
+def test_connections_are_given_back_to_the_budget(
+    deployment: Deployment, own_server: RealServer
+) -> None:
+    deployment.stop()
+    with own_server.client() as client:
+        wait_until(
+            lambda: not [c for c in client.client_list() if c["name"].startswith("occupancy")],
+            what="all connections to be closed",
+        )
