@@ -116,7 +116,7 @@ def services_on(
 
         def pool(size: int) -> TurnPool:
             return TurnPool(
-                size=size, wait_s=5.0, connection_class=fakeredis.FakeConnection, server=fake
+                size=size, wait_s=5.0, connection_class=fakeredis.FakeRedisConnection, server=fake
             )
 
         made = Services(settings, pool(4), pool(1))

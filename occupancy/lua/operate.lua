@@ -252,6 +252,12 @@ local function operate(position, tag)
   local item_key, history = KEYS[6 + 2 * position], KEYS[7 + 2 * position]
   local item = load(item_key)
   local is_new = false
+  if request.mend_view then -- for reconciliation: only render what is
+    if item then
+      redis.call('HSET', VIEW, tag, render(tag, item))
+    end
+    return 'ok', 0, ''
+  end
   if not item then
     if row.operation ~= 'put' then
       return 'item_not_found', 0, ''
@@ -266,10 +272,6 @@ local function operate(position, tag)
     title, attributes = given.title or item.title, given.attributes or item.attributes
   end
   local view = is_new and '' or render(tag, item)
-  if request.mend_view then
-    redis.call('HSET', VIEW, tag, view)
-    return 'ok', 0, view
-  end
   local code = not is_new and refusal(item) or nil
   if code then
     return code, 0, view
