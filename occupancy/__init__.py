@@ -27,7 +27,7 @@ def create_app(services: Services | None = None) -> Flask:
 
     from flask import Flask  # noqa: PLC0415 - see the module
 
-    from . import api, auth, health, pages, problems, stream  # noqa: PLC0415 - see the module
+    from . import api, auth, cli, health, pages, problems, stream  # noqa: PLC0415 - see the module
     from .services import Services as Made  # noqa: PLC0415 - see the module
     from .settings import Settings  # noqa: PLC0415 - see the module
 
@@ -41,4 +41,5 @@ def create_app(services: Services | None = None) -> Flask:
     auth.init_app(app, services.access)
     for blueprint in (api.bp, stream.bp, health.bp, pages.bp):
         app.register_blueprint(blueprint)
+    cli.init_app(app)
     return app

@@ -103,6 +103,13 @@ class Access:
             raise WorkerNotFound(f"There is no worker {worker_id}.")
         return msgspec.json.decode(encoded, type=Worker)
 
+    def active_worker(self, worker_id: str) -> Worker:
+        """A worker who may act and hold. Raises WorkerNotFound, for a disabled one too."""
+        worker = self.worker(worker_id)
+        if worker.disabled:
+            raise WorkerNotFound(f"Worker {worker_id} is disabled.")
+        return worker
+
     def workers(self) -> list[Worker]:
         """All workers, in the order of their ids."""
         found = self._client.hvals(self._keys.workers)

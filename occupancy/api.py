@@ -209,7 +209,7 @@ def _operate(
         [check_name("tag", tag) for tag in tags],
         actor=caller().person,
         reason=fields.reason,
-        to=access.worker(fields.to).person if fields.to is not None else None,
+        to=access.active_worker(fields.to).person if fields.to is not None else None,
         step=fields.step,
         items=items,
         given=_preconditions(board, row, tags, body, fields.epoch),

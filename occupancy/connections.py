@@ -283,8 +283,18 @@ def make_pool(
         raise SettingError(f"REDIS_URL has an option that is not known: {error}.") from error
 
 
-_TEMPORARY = ("LOADING", "READONLY", "OOM", "MISCONF", "MASTERDOWN", "NOREPLICAS", "CLUSTERDOWN",
-              "TRYAGAIN", "BUSY", "NOAUTH", "WRONGPASS", "NOPERM")  # fmt: skip
+# What a server answers that is there but cannot serve: classes where redis-py has one (it takes
+# the code off their text), and the codes of those that it has none for.
+_TEMPORARY = (
+    redis.ConnectionError,  # AuthenticationError and BusyLoadingError are kinds of it
+    redis.ReadOnlyError,
+    redis.OutOfMemoryError,
+    redis.exceptions.NoPermissionError,
+    redis.exceptions.ClusterDownError,
+    redis.exceptions.MasterDownError,
+    redis.exceptions.TryAgainError,
+)
+_TEMPORARY_CODES = ("OOM", "READONLY", "MISCONF", "NOREPLICAS", "BUSY", "NOAUTH")
 
 
 @contextlib.contextmanager
@@ -300,10 +310,10 @@ def unavailable_as_error() -> Iterator[None]:
             "The store did not answer in time. Try again in a moment.",
             retry_after=2,
         ) from error
-    except (redis.ConnectionError, redis.ReadOnlyError, redis.OutOfMemoryError) as error:
+    except _TEMPORARY as error:
         raise _unavailable() from error
     except redis.ResponseError as error:
-        if any(word in str(error) for word in _TEMPORARY):
+        if str(error).startswith(_TEMPORARY_CODES):
             raise _unavailable() from error
         raise
 

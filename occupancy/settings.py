@@ -190,7 +190,10 @@ def _parse(field: dataclasses.Field[Any], text: str) -> Any:
 def _check_text(settings: Settings) -> None:
     if settings.redis_url:
         parts = urlsplit(settings.redis_url)
-        where = parts.path if parts.scheme == "unix" else parts.hostname
+        try:
+            where = parts.path if parts.scheme == "unix" else parts.port or parts.hostname
+        except ValueError:  # a port that is none
+            where = None
         if parts.scheme not in ("redis", "rediss", "unix") or not where:
             # The value may hold a password, so only its scheme is repeated.
             raise SettingError(

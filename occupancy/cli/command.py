@@ -1,0 +1,157 @@
+"""What every command shares: its errors, its connection, its options.
+
+A failure is one line on stderr and a status other than 0, whatever has failed: the arguments (2,
+as everywhere), or what the command set out to do (1). Only a mistake of ours is a traceback.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import click
+import msgspec
+from flask.cli import AppGroup
+from redis import RedisError
+
+from ..embedded import Embedded
+from ..errors import EmbeddedError, OccupancyError, SettingError
+from ..model import MAIN_BOARD, Person
+from ..payloads import Body, check_name, decode
+from ..services import Services
+from ..settings import Settings
+
+COMMAND_LINE = Person("cli", "Command line")  # the actor where no worker is named
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class Commands(AppGroup):
+    """A group of commands whose failures are one line each."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:  # fmt: skip
+        with _one_line():
+            return super().make_context(info_name, args, parent, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _one_line():
+            return super().invoke(ctx)
+
+
+class _WrongUse(click.ClickException):
+    exit_code = 2
+
+
+@contextlib.contextmanager
+def _one_line() -> Iterator[None]:
+    try:
+        yield
+    except click.exceptions.NoArgsIsHelpError:
+        raise
+    except click.UsageError as error:
+        _stop(f"{error.format_message().rstrip('.')}.{_hint(error.ctx)}", error, _WrongUse)
+    except OccupancyError as error:
+        _stop(_with_cause(error), error)
+    except RedisError as error:
+        # Passing trouble has come as StoreUnavailable. What is left is a REDIS_URL that the server
+        # refuses (a database that it does not have), or a server that is none of ours.
+        _stop(f"The server refuses: {error}", error)
+    except UnicodeEncodeError as error:
+        _stop(f"A text cannot be written as {error.encoding}: {error.reason}.", error)
+    except OSError as error:
+        if error.errno == errno.EPIPE:
+            raise  # click ends quietly when whoever reads its output has gone
+        _stop(str(error), error)
+
+
+def _hint(ctx: click.Context | None) -> str:
+    return f" Try '{ctx.command_path} --help'." if ctx is not None else ""
+
+
+def _with_cause(error: OccupancyError) -> str:
+    """For a worker ``detail`` is enough; whoever mends the server wants to know what it said."""
+    cause = error.__cause__
+    if error.status == 503 and cause is not None:
+        return f"{error.detail} ({cause})"
+    return error.detail
+
+
+def _stop(
+    message: str, error: Exception, kind: type[click.ClickException] = click.ClickException
+) -> NoReturn:
+    raise kind(" ".join(message.split())) from error
+
+
+def fail(message: str) -> NoReturn:
+    """End the command with ``message`` on stderr and status 1."""
+    raise click.ClickException(message)
+
+
+@contextlib.contextmanager
+def connected(*, may_start_server: bool = True) -> Iterator[Services]:
+    """The services for one command, over one connection; everything is closed at the end.
+
+    The embedded server, where it is used and does not run, is started for that time. Raises
+    SettingError and EmbeddedError.
+    """
+    settings = Settings.from_environ(os.environ)
+    _check_state_dir(settings)
+    with contextlib.ExitStack() as stack:
+        if settings.is_embedded and not Embedded.is_running(settings):
+            if not may_start_server:
+                raise EmbeddedError("The embedded server is not running: start the web server.")
+            _start_embedded(settings, stack)
+        services = Services.for_command_line(settings)
+        stack.callback(services.close)
+        yield services
+
+
+def _check_state_dir(settings: Settings) -> None:
+    path = settings.state_path
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unusable(path, str(error)) from error
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise _unusable(path, "it is not writable")
+
+
+def _unusable(path: Path, why: str) -> SettingError:
+    return SettingError(f"OCCUPANCY_STATE_DIR={str(path)!r} is not usable: {why}.")
+
+
+def _start_embedded(settings: Settings, stack: contextlib.ExitStack) -> None:
+    try:
+        stack.enter_context(Embedded.start(settings))
+    except EmbeddedError:
+        if not Embedded.is_running(settings):  # else another process has just been faster
+            raise
+
+
+def checked(kind: type[Body], **fields: Any) -> Body:
+    """The fields that are given, under the same rules as the API's. Raises InvalidRequest."""
+    given = {name: value for name, value in fields.items() if value is not None}
+    return decode(msgspec.json.encode(given), kind)
+
+
+def _name_option(kind: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
+    def check(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+        return check_name(kind, value) if value is not None else None
+
+    return check
+
+
+check_board, check_tag, check_worker = map(_name_option, ("board", "tag", "worker"))
+
+tag_argument = click.argument("tag", callback=check_tag)
+board_option = click.option(
+    "--board", default=MAIN_BOARD, show_default=True, callback=check_board, help="The board."
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -1,0 +1,62 @@
+"""``flask redis``: the connections, and whether the server is fit for the work."""
+
+from __future__ import annotations
+
+import click
+
+from ..doctor import examine
+from .command import Commands, connected, fail, json_option
+from .output import counted, print_fields, print_json, print_table
+
+
+def group() -> Commands:
+    redis = Commands("redis", help="The server: its connections and its fitness.")
+
+    @redis.command("stats")
+    @json_option
+    def stats(as_json: bool) -> None:
+        """Show the connection budget, the server's count, and every worker process's pools."""
+        with connected() as services:
+            found = services.connection_stats()
+        if as_json:
+            print_json(found)
+            return
+        for name in ("budget", "server"):
+            click.echo(f"{name}:")
+            print_fields({f"  {key}": value for key, value in found[name].items()})
+        click.echo("workers:")
+        print_table(
+            ["  pid", "ops max", "in use", "idle", "waiting", "timeouts", "wait p50 ms", "p99 ms",
+             "pubsub max", "in use", "streams", "slow", "resets"],
+            [
+                [
+                    f"  {worker['pid']}",
+                    *(worker["ops"][name] for name in ("max", "in_use", "idle", "waiting",
+                                                       "timeouts")),
+                    *(worker["ops"]["wait_ms"][name] for name in ("p50", "p99")),
+                    *(worker["pubsub"][name] for name in ("max", "in_use")),
+                    *(worker["streams"][name] for name in ("open", "slow", "resets")),
+                ]
+                for worker in found["workers"]
+            ],
+        )  # fmt: skip
+
+    @redis.command("check")
+    @json_option
+    def check(as_json: bool) -> None:
+        """Examine the server, and say what to change. The exit status is 1 if there is an error."""
+        with connected() as services:
+            checks = examine(services)
+        if as_json:
+            print_json({"checks": checks})
+        else:
+            width = max(len(each.name) for each in checks)
+            for each in checks:
+                click.echo(f"{each.level:<8} {each.name:<{width}}  {each.finding}")
+                if each.advice:
+                    click.echo(f"{'':<8} {'':<{width}}  -> {each.advice}")
+        errors = [each.name for each in checks if each.level == "error"]
+        if errors:
+            fail(f"{counted(len(errors), 'error')}: {', '.join(errors)}.")
+
+    return redis

@@ -1,0 +1,108 @@
+"""``flask workers``: who may act, and in which role."""
+
+from __future__ import annotations
+
+from typing import Any, BinaryIO
+
+import click
+
+from ..csv_import import import_workers, read_workers
+from ..model import Role, Worker
+from ..payloads import check_text
+from ..pins import hash_pin
+from .command import Commands, check_worker, connected, json_option
+from .items import encoding_option, print_report
+from .output import print_json, print_table, progress
+
+_ROLES = [role.label for role in Role]
+
+
+def group() -> Commands:
+    workers = Commands("workers", help="Workers: people and programs that may act.")
+
+    @workers.command("add")
+    @click.argument("worker_id", metavar="ID", callback=check_worker)
+    @click.option("--name", required=True, help="The name that others see.")
+    @click.option("--role", required=True, type=click.Choice(_ROLES), help="What they may do.")
+    @click.option(
+        "--pin", prompt=True, prompt_required=False, hide_input=True, metavar="[PIN]",
+        help="To sign in at a screen: 4 to 12 digits, or a phrase of 8 characters or more. "
+        "Without a value it is asked for, and does not stay in the shell's history.",
+    )  # fmt: skip
+    @json_option
+    def add(worker_id: str, name: str, role: str, pin: str | None, as_json: bool) -> None:
+        """Add the worker ID."""
+        check_text("The name", name)
+        pin_hash = hash_pin(pin) if pin is not None else None
+        with connected() as services:
+            worker = services.access.add_worker(
+                worker_id, name=name, role=Role.of(role), pin_hash=pin_hash
+            )
+        _print_worker(worker, "is added", as_json)
+
+    @workers.command("import")
+    @click.argument("file", type=click.File("rb"))
+    @encoding_option
+    @json_option
+    def import_(file: BinaryIO, encoding: str, as_json: bool) -> None:
+        """Add or update workers from the CSV file FILE ('-': standard input).
+
+        The columns are id, name, role (observer, worker, supervisor or admin) and perhaps pin; an
+        empty PIN keeps the one that the worker has. Every good row goes in. The exit status is 0
+        if all rows went in and 1 if some were rejected.
+        """
+        rows = read_workers(file.read(), encoding=encoding)
+        with connected() as services, progress(len(rows), "Importing") as advance:
+            report = import_workers(services.access, rows, on_progress=advance)
+        print_report(report, as_json)
+
+    @workers.command("list")
+    @json_option
+    def list_(as_json: bool) -> None:
+        """List all workers."""
+        with connected() as services:
+            found = services.access.workers()
+        if as_json:
+            print_json({"workers": [_as_json(worker) for worker in found]})
+            return
+        print_table(
+            ["id", "name", "role", "disabled", "pin"],
+            [[w.id, w.name, w.role, w.disabled, w.pin_hash is not None] for w in found],
+        )
+
+    @workers.command("disable")
+    @click.argument("worker_id", metavar="ID", callback=check_worker)
+    @json_option
+    def disable(worker_id: str, as_json: bool) -> None:
+        """Let the worker ID in no longer. What it holds stays held."""
+        with connected() as services:
+            worker = services.access.set_disabled(worker_id, True)
+        _print_worker(worker, "is disabled", as_json)
+
+    @workers.command("enable")
+    @click.argument("worker_id", metavar="ID", callback=check_worker)
+    @json_option
+    def enable(worker_id: str, as_json: bool) -> None:
+        """Let the worker ID in again."""
+        with connected() as services:
+            worker = services.access.set_disabled(worker_id, False)
+        _print_worker(worker, "is enabled", as_json)
+
+    return workers
+
+
+def _print_worker(worker: Worker, what: str, as_json: bool) -> None:
+    if as_json:
+        print_json(_as_json(worker))
+    else:
+        click.echo(f"The {worker.role} {worker.name} ({worker.id}) {what}.")
+
+
+def _as_json(worker: Worker) -> dict[str, Any]:
+    return {
+        "id": worker.id,
+        "name": worker.name,
+        "role": worker.role,
+        "disabled": worker.disabled,
+        "has_pin": worker.pin_hash is not None,
+    }
