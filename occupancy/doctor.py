@@ -18,7 +18,7 @@ from .services import Services
 
 Level = Literal["ok", "warning", "error", "unknown"]
 
-_OLDEST = {"redis": (6, 2), "valkey": (7, 2)}
+_OLDEST = {"redis": (7, 0), "valkey": (7, 2)}
 _PINGS = 50
 _SLOW_MS = 5.0
 _CLOCK_S = 2.0
