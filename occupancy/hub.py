@@ -78,14 +78,19 @@ class Hub:
                 gevent.spawn(each) for each in (self._follow, self._probe_forever, self._pulse)
             ]
 
-    def drain(self, timeout_s: float = 8.0) -> None:
-        """Say bye on every stream, wait until they have ended, and give the connection back."""
+    def drain(self, timeout_s: float = 3.0) -> None:
+        """Say bye on every stream and give the connection back.
+
+        A stream that has not ended after ``timeout_s`` takes nothing any more: it is hung up.
+        """
         self.is_draining = True
         for subscriber in self._subscribers():
             subscriber.close()
         with gevent.Timeout(timeout_s, False):
             while self.open_streams:
                 gevent.sleep(0.05)
+        for subscriber in self._subscribers():
+            subscriber.abandon()
         gevent.killall(self._greenlets)
         self._pool.drain()
 

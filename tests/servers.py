@@ -63,6 +63,10 @@ class RealServer:
             process.send_signal(sig)
             process.wait(timeout=10)
 
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None
+
     def signal(self, sig: signal.Signals) -> None:
         """STOP and CONT make it hang and go on."""
         assert self._process is not None

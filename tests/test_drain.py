@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from occupancy.model import Role
 from tests.deployment import Deployment
 from tests.servers import RealServer
 from tests.shop import change
+from tests.sse_client import EventStream
 from tests.waiting import wait_until
 
 STREAMS = 100
@@ -30,35 +32,43 @@ def deployment(tmp_path: Path, own_server: RealServer) -> Iterator[Deployment]:
     running.stop()
 
 
-@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGHUP])
-def test_every_stream_says_bye_with_a_retry_of_its_own(
-    deployment: Deployment, sig: signal.Signals
+def test_term_ends_every_stream_with_a_word_and_gives_all_connections_back(
+    deployment: Deployment, own_server: RealServer
 ) -> None:
-    streams = [deployment.stream() for _ in range(STREAMS)]
-    for stream in streams:
-        stream.wait_for("ready")
-    old = deployment.worker_pids()
-    deployment.signal(sig)
+    streams = ready_streams(deployment)
+    deployment.signal(signal.SIGTERM)
     for stream in streams:
         stream.wait_for_end()
         assert stream.events[-1].kind == "bye"
     assert len({stream.retry_ms for stream in streams}) > STREAMS / 4
-    wait_until(lambda: not old & deployment.worker_pids(), what="the old workers to be gone")
+    with own_server.client() as client:
+        wait_until(
+            lambda: (
+                not {"occupancy-ops", "occupancy-pubsub"}
+                & {each["name"] for each in client.client_list()}
+            ),
+            what="all connections to be closed",
+        )
 
 
-def test_a_stream_goes_on_at_its_cursor_after_a_reload(deployment: Deployment) -> None:
+def test_a_reload_ends_every_stream_with_a_word_and_each_goes_on_at_its_cursor(
+    deployment: Deployment,
+) -> None:
     shop = deployment.services()
-    stream = deployment.stream()
-    stream.wait_for("ready")
+    streams = ready_streams(deployment)
     change(shop, "main", 4)
-    wait_until(lambda: len(stream.seqs()) == 5, what="the events before")
+    for stream in streams:
+        wait_until(functools.partial(stream.has, 5), what="the events before")
     old = deployment.worker_pids()
     deployment.signal(signal.SIGHUP)
-    stream.wait_for_end()
+    for stream in streams:
+        stream.wait_for_end()
+        assert stream.events[-1].kind == "bye"
     change(shop, "main", 4, tag="T-2")
-    again = deployment.resume(stream)
-    wait_until(lambda: len(again.seqs()) == 5, what="the events meanwhile")
-    assert stream.seqs() + again.seqs() == list(range(1, 11))
+    for stream in streams[:10]:
+        again = deployment.resume(stream)
+        wait_until(functools.partial(again.has, 5), what="the events meanwhile")
+        assert stream.seqs() + again.seqs() == list(range(1, 11))
     wait_until(lambda: not old & deployment.worker_pids(), what="the old workers to be gone")
 
 
@@ -91,16 +101,13 @@ def test_a_worker_process_with_a_stalled_stream_still_ends(
     stalled = deployment.stream(receive_bytes=2048, unread=True)
     for number in range(12):
         change(shop, "main", 60, tag=f"T-{number}", title="x" * 190)
-    assert deployment.stop() < 15  # gunicorn's own patience ends at graceful_timeout
-    stalled.close()
+    deployment.signal(signal.SIGTERM)
+    wait_until(lambda: not deployment.worker_pids(), timeout_s=12, what="the workers' end")
+    assert not stalled.has_ended
 
 
-def test_connections_are_given_back_to_the_budget(
-    deployment: Deployment, own_server: RealServer
-) -> None:
-    deployment.stop()
-    with own_server.client() as client:
-        wait_until(
-            lambda: not [c for c in client.client_list() if c["name"].startswith("occupancy")],
-            what="all connections to be closed",
-        )
+def ready_streams(deployment: Deployment) -> list[EventStream]:
+    streams = [deployment.stream() for _ in range(STREAMS)]
+    for stream in streams:
+        stream.wait_for("ready")
+    return streams

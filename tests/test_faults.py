@@ -17,6 +17,7 @@ import redis
 import requests
 
 from occupancy.model import PUT, Role
+from occupancy.services import Services
 from tests.conftest import require_binary
 from tests.deployment import Deployment
 from tests.servers import RealServer
@@ -24,46 +25,64 @@ from tests.shop import SUPERVISOR, change, log_of
 from tests.waiting import wait_until
 
 
-@pytest.fixture
-def deployment(tmp_path: Path, own_server: RealServer) -> Iterator[Deployment]:
+@pytest.fixture(scope="module")
+def deployment(
+    tmp_path_factory: pytest.TempPathFactory, module_server: RealServer
+) -> Iterator[Deployment]:
     running = Deployment(
-        tmp_path / "state", own_server.url, OCCUPANCY_REDIS_TIMEOUT_S="1", OCCUPANCY_POOL_WAIT_S="1"
-    )
-    running.start()
+        tmp_path_factory.mktemp("state"),
+        module_server.url,
+        OCCUPANCY_REDIS_TIMEOUT_S="1",
+        OCCUPANCY_POOL_WAIT_S="1",
+    ).start()
     running.sign_in(running.services().access, "admin", Role.ADMIN)
     yield running
     running.stop()
 
 
+@pytest.fixture
+def shop(deployment: Deployment) -> Services:
+    return deployment.services()
+
+
+@pytest.fixture
+def server(deployment: Deployment, module_server: RealServer) -> Iterator[RealServer]:
+    """The deployment's server, to do harm to; it runs again, and is known to, after the test."""
+    yield module_server
+    deployment.close_streams()
+    if not module_server.is_running:
+        module_server.start()
+    wait_until(lambda: deployment.status_of("/readyz") == 200, what="readiness after the test")
+
+
 def test_streams_equal_the_log_while_the_live_connection_is_killed_and_the_server_restarted(
-    deployment: Deployment, own_server: RealServer
+    deployment: Deployment, shop: Services, server: RealServer, board: str
 ) -> None:
-    shop = deployment.services()
-    streams = [deployment.stream(after="0-0") for _ in range(10)]
+    streams = [deployment.stream(board, after="0-0") for _ in range(10)]
     for stream in streams:
         stream.wait_for("ready")
 
     def kill_again_and_again() -> None:
-        with own_server.client() as client:
+        with server.client() as client:
             while True:
                 client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
                 gevent.sleep(0.05)
 
     killer = gevent.spawn(kill_again_and_again)
     for number in range(40):
-        change(shop, "main", 9, tag=f"T-{number}")
+        change(shop, board, 9, tag=f"T-{number}")
         gevent.sleep(0.02)  # so that the kills fall into the middle, not a wait for anything
     killer.kill()
 
-    own_server.stop()
+    server.stop()
     for stream in streams:
         stream.wait_for("degraded")
-    own_server.start()
+    server.start()
     for stream in streams:
         stream.wait_for("recovered", timeout_s=20)
-    change(shop, "main", 9, tag="T-after")
+    change(shop, board, 9, tag="T-after")
 
-    log = log_of(shop, "main")
+    log = log_of(shop, board)
     assert len(log) == 410
     for stream in streams:
         wait_until(functools.partial(stream.has, 410), what="the last event")
@@ -72,28 +91,30 @@ def test_streams_equal_the_log_while_the_live_connection_is_killed_and_the_serve
     assert not streams[0].has_ended
 
 
-def test_events_whose_publication_is_lost_are_found_in_the_log(deployment: Deployment) -> None:
-    shop = deployment.services()
-    stream = deployment.stream()
+def test_events_whose_publication_is_lost_are_found_in_the_log(
+    deployment: Deployment, shop: Services, board: str
+) -> None:
+    stream = deployment.stream(board)
     stream.wait_for("ready")
-    shop.store.keys.board("main").channel = "nowhere"
-    change(shop, "main", 4)
+    shop.store.keys.board(board).channel = "nowhere"
+    change(shop, board, 4)
     wait_until(lambda: stream.seqs() == [1, 2, 3, 4, 5], what="the probe to find them")
 
 
-def test_a_lost_log_resets_the_streams(deployment: Deployment, own_server: RealServer) -> None:
-    shop = deployment.services()
-    change(shop, "main", 9)
-    stream = deployment.stream()
+def test_a_lost_log_resets_the_streams(
+    deployment: Deployment, shop: Services, server: RealServer, board: str
+) -> None:
+    change(shop, board, 9)
+    stream = deployment.stream(board)
     stream.wait_for("ready")
-    with own_server.client() as client:
-        keys = shop.store.keys.board("main")
-        for key in client.scan_iter(match=f"{keys.root}:*"):
-            client.delete(key)
-    change(shop, "main", 3)
+    with server.client() as client:
+        keys = shop.store.keys.board(board)
+        client.delete(*client.keys(f"{keys.root}:*"))
+        client.hset(keys.board, "steps", '["work"]')
+    change(shop, board, 3)
     reset = stream.wait_for("reset")
     assert reset.data["seq"] <= 4
-    change(shop, "main", 1, tag="T-2")
+    change(shop, board, 1, tag="T-2")
     wait_until(lambda: stream.seqs()[-1:] == [6], what="the stream to go on")
 
 
@@ -120,10 +141,10 @@ def test_a_start_without_redis_serves_and_recovers_by_itself(
 
 
 def test_a_stream_opened_while_redis_is_away_gets_200_degraded_and_an_end(
-    deployment: Deployment, own_server: RealServer
+    deployment: Deployment, shop: Services, server: RealServer, board: str
 ) -> None:
-    own_server.stop()
-    stream = deployment.stream()
+    server.stop()
+    stream = deployment.stream(board)
     assert stream.status == 200
     assert stream.headers["content-type"] == "text/event-stream"
     assert stream.wait_for("degraded").data["detail"]
@@ -132,9 +153,9 @@ def test_a_stream_opened_while_redis_is_away_gets_200_degraded_and_an_end(
 
 
 def test_readyz_is_503_soon_after_redis_stops_and_livez_stays_200(
-    deployment: Deployment, own_server: RealServer
+    deployment: Deployment, shop: Services, server: RealServer, board: str
 ) -> None:
-    own_server.stop()
+    server.stop()
     wait_until(lambda: deployment.status_of("/readyz") == 503, what="not ready")
     answer = deployment.request("GET", "/readyz").json()
     assert set(answer["reasons"]) == {"operations", "live"}
@@ -143,17 +164,16 @@ def test_readyz_is_503_soon_after_redis_stops_and_livez_stays_200(
 
 @pytest.mark.parametrize("trouble", ["READONLY", "OOM"])
 def test_an_operation_that_the_server_refuses_is_503_and_leaves_no_trace(
-    deployment: Deployment, own_server: RealServer, trouble: str
+    deployment: Deployment, shop: Services, server: RealServer, board: str, trouble: str
 ) -> None:
-    shop = deployment.services()
-    change(shop, "main", 2)
-    with own_server.client() as client:
+    change(shop, board, 2)
+    with server.client() as client:
         before = dump(client)
         if trouble == "READONLY":
             client.replicaof("127.0.0.1", "1")
         else:
             client.config_set("maxmemory", "1")
-        path = "/api/boards/main/items/T-1/take"
+        path = f"/api/boards/{board}/items/T-1/take"
         refused = deployment.request("POST", path, headers={"Idempotency-Key": "k"})
         assert refused.status_code == 503, refused.text
         assert refused.json()["code"] == "store_unavailable"
@@ -169,46 +189,48 @@ def test_an_operation_that_the_server_refuses_is_503_and_leaves_no_trace(
 
 
 def test_an_operation_sent_again_after_a_lost_answer_takes_effect_once(
-    deployment: Deployment, own_server: RealServer
+    deployment: Deployment, shop: Services, server: RealServer, board: str
 ) -> None:
-    shop = deployment.services()
-    change(shop, "main", 0)
-    path = "/api/boards/main/items/T-1/take"
+    change(shop, board, 0)
+    path = f"/api/boards/{board}/items/T-1/take"
     headers = {"Idempotency-Key": "once"}
-    wait_until(lambda: deployment.status_of("/api/boards/main") == 200)  # the token is remembered
-    own_server.signal(signal.SIGSTOP)
+    wait_until(
+        lambda: deployment.status_of(f"/api/boards/{board}") == 200
+    )  # the token is remembered
+    server.signal(signal.SIGSTOP)
     try:
         lost = deployment.request("POST", path, headers=headers)
     finally:
-        own_server.signal(signal.SIGCONT)
+        server.signal(signal.SIGCONT)
     assert lost.status_code == 503
     again = deployment.request("POST", path, headers=headers)
     assert again.status_code == 200
     assert again.json()["item"]["epoch"] == 1
-    assert [event["type"] for event in log_of(shop, "main")] == ["item.added", "item.taken"]
+    assert [event["type"] for event in log_of(shop, board)] == ["item.added", "item.taken"]
 
 
-def test_script_flush_goes_unnoticed(deployment: Deployment, own_server: RealServer) -> None:
-    shop = deployment.services()
-    change(shop, "main", 0)
-    with own_server.client() as client:
+def test_script_flush_goes_unnoticed(
+    deployment: Deployment, shop: Services, server: RealServer, board: str
+) -> None:
+    change(shop, board, 0)
+    with server.client() as client:
         client.script_flush()
-    assert deployment.request("POST", "/api/boards/main/items/T-1/take").status_code == 200
+    assert deployment.request("POST", f"/api/boards/{board}/items/T-1/take").status_code == 200
 
 
 def test_a_client_that_goes_away_in_the_middle_of_a_request_hurts_nobody(
-    deployment: Deployment,
+    deployment: Deployment, shop: Services, board: str
 ) -> None:
-    change(deployment.services(), "main", 0)
+    change(shop, board, 0)
     for _ in range(20):
         with pytest.raises(requests.exceptions.ReadTimeout):
             requests.post(
-                f"{deployment.url}/api/boards/main/items/T-1/take",
+                f"{deployment.url}/api/boards/{board}/items/T-1/take",
                 headers={**deployment.headers, "Content-Length": "100"},
                 data=b"",
                 timeout=0.01,
             )
-    assert deployment.request("POST", "/api/boards/main/items/T-1/take").status_code == 200
+    assert deployment.request("POST", f"/api/boards/{board}/items/T-1/take").status_code == 200
 
 
 def test_a_wrong_password_is_said_and_does_not_stop_the_process(tmp_path: Path) -> None:
@@ -229,18 +251,18 @@ def test_a_wrong_password_is_said_and_does_not_stop_the_process(tmp_path: Path) 
 
 
 def test_a_reload_of_the_server_is_waited_for(
-    deployment: Deployment, own_server: RealServer
+    deployment: Deployment, shop: Services, server: RealServer, board: str
 ) -> None:
     """LOADING: the server has its socket open, and refuses commands until it has read its data."""
-    shop = deployment.services()
-    change(shop, "main", 1)
-    own_server.stop()
-    own_server.config["key-load-delay"] = "100000"  # microseconds a key
-    own_server.start(until_ready=False)
+    change(shop, board, 1)
+    server.stop()
+    server.config["key-load-delay"] = "2000"  # microseconds a command
+    server.start(until_ready=False)
+    del server.config["key-load-delay"]
     seen = set()
 
     def is_back() -> bool:
-        seen.add(deployment.request("GET", "/api/boards/main").status_code)
+        seen.add(deployment.request("GET", f"/api/boards/{board}").status_code)
         return 200 in seen
 
     wait_until(is_back, timeout_s=20, what="the data to be loaded")
@@ -248,14 +270,13 @@ def test_a_reload_of_the_server_is_waited_for(
 
 
 def test_put_survives_a_restart_of_the_server(
-    deployment: Deployment, own_server: RealServer
+    deployment: Deployment, shop: Services, server: RealServer, board: str
 ) -> None:
-    shop = deployment.services()
-    shop.store.operate("main", PUT, ["T-1"], actor=SUPERVISOR, items=[{}])
-    own_server.stop()
-    own_server.start()
+    shop.store.operate(board, PUT, ["T-1"], actor=SUPERVISOR, items=[{}])
+    server.stop()
+    server.start()
     wait_until(lambda: deployment.status_of("/readyz") == 200, what="readiness")
-    assert deployment.request("GET", "/api/boards/main/items/T-1").status_code == 200
+    assert deployment.request("GET", f"/api/boards/{board}/items/T-1").status_code == 200
 
 
 def dump(client: redis.Redis) -> dict[bytes, Any]:
