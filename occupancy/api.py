@@ -30,8 +30,9 @@ from .payloads import (
     operation_row,
 )
 from .problems import problem, respond
+from .records import Answer, Board, Outcome, Preconditions
 from .refusals import refusal
-from .store import Answer, Board, Outcome, Preconditions, Store
+from .store import Store
 
 bp = Blueprint("api", __name__, url_prefix="/api/boards")
 
@@ -56,7 +57,7 @@ def _store() -> Store:
 def boards() -> Response:
     listed = [
         {"board": b.board, "title": b.title, "steps": b.steps, "counts": b.counts}
-        for b in _store().boards()
+        for b in _store().boards.all()
     ]
     return _json({"boards": listed})
 
@@ -64,7 +65,7 @@ def boards() -> Response:
 @bp.get("/<board>")
 @requires(Role.OBSERVER)
 def board_(board: str) -> Response:
-    found: Board = _store().board(check_name("board", board))
+    found: Board = _store().boards.get(check_name("board", board))
     return _json(
         {
             "board": found.board,
@@ -234,12 +235,12 @@ def _preconditions(
     if key is not None and not _IDEMPOTENCY_KEY.match(key):
         raise InvalidRequest("Idempotency-Key is not 1 to 255 visible ASCII characters.")
     versions = _versions(request.headers.get("If-Match"))
+    if key is None:
+        return Preconditions(epoch=epoch, versions=versions)
     same = msgspec.json.encode([board, row.operation, tags, body, versions])
+    fingerprint = hashlib.sha256(same).hexdigest()[:32]
     return Preconditions(
-        epoch=epoch,
-        versions=versions,
-        idempotency_key=key,
-        fingerprint=hashlib.sha256(same).hexdigest()[:32],
+        epoch=epoch, versions=versions, idempotency_key=key, fingerprint=fingerprint
     )
 
 

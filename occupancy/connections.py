@@ -130,10 +130,12 @@ class TurnPool(BlockingConnectionPool):
         reached.
         """
         self._checkpid()
-        connection = self.pool.get(timeout=self.timeout)
+        deadline = time.monotonic() + self.timeout
+        connection: Any = self.pool.get(timeout=self.timeout)
         try:
             if connection is None:
                 connection = self.make_connection()  # type: ignore[no-untyped-call] # as above
+            connection.slot_deadline = deadline  # one wait for the turn and the slot together
             connection.connect()
             if _is_stale(connection):
                 connection.disconnect()
@@ -199,19 +201,19 @@ def _percentile(ordered: list[float], share: float) -> float:
 class _Slotted:
     """Mixin for redis-py's connections: holds a slot of the budget while the socket is open."""
 
-    def __init__(self, *, slots: Slots, slot_wait_s: float, **kwargs: Any) -> None:
+    slot_deadline = 0.0  # monotonic; until when connecting may wait for a slot
+
+    def __init__(self, *, slots: Slots, **kwargs: Any) -> None:
         self._slots = slots
-        self._slot_wait_s = slot_wait_s
         self._slot: int | None = None
         super().__init__(**kwargs)
 
     def _connect(self) -> Any:
-        deadline = time.monotonic() + self._slot_wait_s
         while (slot := self._slots.take()) is None:
-            if time.monotonic() > deadline:
+            if time.monotonic() > self.slot_deadline:
                 raise PoolTimeout(
                     f"All {len(self._slots)} connections that OCCUPANCY_REDIS_BUDGET allows here "
-                    f"stayed open for {self._slot_wait_s:g} s. Try again in a moment.",
+                    "stayed open for the whole wait. Try again in a moment.",
                     retry_after=1,
                 )
             gevent.sleep(_SLOT_POLL_S)
@@ -262,7 +264,10 @@ def make_pool(
     ``silence_s`` is how long a read may wait, for connections that read for long; by default
     OCCUPANCY_REDIS_TIMEOUT_S.
     """
-    options = dict(parse_url(settings.server_url))
+    try:
+        options = dict(parse_url(settings.server_url))
+    except ValueError as error:  # names the option, not its value
+        raise SettingError(f"REDIS_URL is not allowed: {error}") from error
     kind = options.pop("connection_class", Connection)
     try:
         return TurnPool(
@@ -270,7 +275,6 @@ def make_pool(
             wait_s=settings.pool_wait_s,
             connection_class=_SLOTTED[kind],
             slots=slots,
-            slot_wait_s=settings.pool_wait_s,
             client_name=f"occupancy-{name}",
             protocol=2,  # RESP3 brings maintenance notifications, which skip the unread-reply check
             driver_info=None,  # saves two round trips at each connect
@@ -339,4 +343,9 @@ class OpsClient(redis.Redis):
         """
         with unavailable_as_error(), self.pipeline(transaction=transaction) as pipeline:
             fill(pipeline)
-            return list(pipeline.execute())
+            # raise_on_error would put the command, with what a caller sent, before the code.
+            replies: list[Any] = pipeline.execute(raise_on_error=False)
+            for reply in replies:
+                if isinstance(reply, redis.RedisError):
+                    raise reply
+            return replies

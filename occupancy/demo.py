@@ -74,7 +74,7 @@ def load(store: Store, access: Access, on_progress: Callable[[int], None]) -> Lo
 
     Raises PoolTimeout and StoreUnavailable; loading again then goes on.
     """
-    boards = _count(lambda: store.create_board(BOARD, title=TITLE, steps=STEPS))
+    boards = _count(lambda: store.boards.create(BOARD, title=TITLE, steps=STEPS))
     workers = sum(_count(functools.partial(_add_worker, access, *each)) for each in WORKERS)
     snapshot = store.snapshot(BOARD)
     present = [] if snapshot is None else snapshot.items

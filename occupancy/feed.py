@@ -25,7 +25,8 @@ from gevent.lock import RLock
 
 from . import sse
 from .errors import BoardNotFound
-from .store import Entry, Replay, Store
+from .records import Entry, Replay
+from .store import Store
 
 if TYPE_CHECKING:
     from .metrics import LiveMetrics
@@ -82,12 +83,12 @@ class Feed:
                 if not self.cursor:
                     self._move(replay.head_cursor, replay.head_seq)
                     return
-                contiguous = replay.is_known and (
-                    replay.entries[0].seq == self.seq + 1
-                    if replay.entries
-                    else replay.head_seq == self.seq
+                expected = range(self.seq + 1, self.seq + 1 + len(replay.entries))
+                is_contiguous = all(
+                    entry.seq == seq for entry, seq in zip(replay.entries, expected, strict=True)
                 )
-                if not contiguous:
+                is_at_end = bool(replay.entries) or replay.head_seq == self.seq
+                if not (replay.is_known and is_contiguous and is_at_end):
                     self._lose(replay)
                     return
                 for entry in replay.entries:

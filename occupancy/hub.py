@@ -28,7 +28,8 @@ from .errors import OccupancyError, PoolTimeout, StoreUnavailable
 from .feed import Feed
 from .keys import Keys
 from .metrics import LiveMetrics
-from .store import Entry, Store
+from .records import Entry
+from .store import Store
 from .subscriber import STALL_S, Subscriber
 
 log = logging.getLogger(__name__)
@@ -153,7 +154,9 @@ class Hub:
         while True:
             try:
                 self._listen()
-            except (redis.RedisError, OccupancyError, OSError) as error:
+            except Exception as error:  # whatever it was, live delivery goes on
+                if not isinstance(error, redis.RedisError | OccupancyError | OSError):
+                    log.exception("the reader of the live connection failed")
                 was_connected, self._canary_at = self._canary_at is not None, None
                 self._failure = f"the live connection is lost: {error}"
                 if was_connected:
@@ -203,9 +206,14 @@ class Hub:
         feed = self._feeds.get(channel.decode()[len(self._keys.live_channel) :])
         if feed is None:
             return  # nobody here watches that board
-        cursor, seq, event = payload.split(b" ", 2)
         try:
-            feed.offer(Entry(cursor.decode(), int(seq), event))
+            cursor, seq, event = payload.split(b" ", 2)
+            entry = Entry(cursor.decode("ascii"), int(seq), event)
+        except ValueError:
+            log.warning("a message on %r is not one of ours: %r", channel, payload[:80])
+            return
+        try:
+            feed.offer(entry)
         except (PoolTimeout, StoreUnavailable) as error:
             # The position stays where it was; the next entry or probe fills the hole.
             log.warning("missed events of %s not read yet: %s", feed.board, error)
@@ -236,6 +244,8 @@ class Hub:
                 self._probe()
             except (PoolTimeout, StoreUnavailable) as error:
                 log.warning("probe failed: %s", error.__cause__ or error)
+            except Exception:
+                log.exception("probe failed")  # and the next one is made all the same
             gevent.sleep(PROBE_S)
 
     def _probe(self) -> None:

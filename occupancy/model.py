@@ -40,7 +40,7 @@ DEFAULT_STEP = "work"  # the one step of a board without a list
 TAG_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}\Z"
 BOARD_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}\Z"
 WORKER_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}\Z"
-CURSOR_PATTERN = r"^[0-9]{1,20}-[0-9]{1,20}\Z"
+CURSOR_PATTERN = r"^[0-9]{1,19}-[0-9]{1,19}\Z"  # 20 digits may be more than 64 bits hold
 # Steps are quoted raw into JSON by the script, so nothing that JSON escapes may be in one.
 STEP_PATTERN = r"^[^\W_][\w .:/-]{0,31}\Z"
 

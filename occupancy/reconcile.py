@@ -159,7 +159,7 @@ def _reconcile_once(store: Store) -> None:
     if not store.client.set(store.keys.reconciling, "1", nx=True, ex=_ELECTION_TTL_S):
         return  # another worker process does it
     until = time.monotonic() + START_LIMIT_S
-    for board in store.boards():
+    for board in store.boards.all():
         left_s = max(0.0, until - time.monotonic())
         report = Reconciler(store).run(board.board, repair=False, deadline_s=left_s)
         for problem in report.problems[:20]:

@@ -16,7 +16,7 @@ from .errors import (
     WrongState,
 )
 from .model import Item, Transition
-from .store import Outcome, item_not_found
+from .records import Outcome, item_not_found
 
 
 def refusal(board: str, row: Transition, outcome: Outcome) -> OccupancyError:

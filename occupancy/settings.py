@@ -7,16 +7,18 @@ its errors, because gunicorn's master reads it before anything is monkey-patched
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from .errors import SettingError
 
+_DATABASE = re.compile(r"(/[0-9]*)?\Z")
 _MAX_UNIX_PATH_BYTES = 100  # sun_path holds 104 (macOS) or 108 (Linux) bytes with its final NUL
 
 
@@ -165,7 +167,7 @@ class Settings:
     @property
     def server_url(self) -> str:
         """The URL to connect to: REDIS_URL, or the embedded server's socket."""
-        return self.redis_url or f"unix://{self.embedded_socket}"
+        return self.redis_url or f"unix://{quote(bytes(self.embedded_socket))}"
 
 
 def _parse(field: dataclasses.Field[Any], text: str) -> Any:
@@ -189,11 +191,12 @@ def _parse(field: dataclasses.Field[Any], text: str) -> Any:
 
 def _check_text(settings: Settings) -> None:
     if settings.redis_url:
-        parts = urlsplit(settings.redis_url)
-        try:
-            where = parts.path if parts.scheme == "unix" else parts.port or parts.hostname
-        except ValueError:  # a port that is none
-            where = None
+        parts, where = urlsplit(""), None
+        with contextlib.suppress(ValueError):  # its text may hold a part of the password
+            parts = urlsplit(settings.redis_url)
+            is_unix = parts.scheme == "unix"
+            if is_unix or (parts.port != 0 and _DATABASE.match(parts.path)):
+                where = parts.path if is_unix else parts.hostname
         if parts.scheme not in ("redis", "rediss", "unix") or not where:
             # The value may hold a password, so only its scheme is repeated.
             raise SettingError(

@@ -10,19 +10,17 @@ from __future__ import annotations
 import base64
 import binascii
 import functools
-import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
 
+from .boards import DEFAULT_STEPS, Boards
 from .connections import OpsClient
-from .errors import AlreadyExists, BoardNotFound, IdempotencyKeyReused, InvalidRequest, ItemNotFound
+from .errors import IdempotencyKeyReused, InvalidRequest
 from .keys import Keys
 from .model import (
-    CURSOR_PATTERN,
-    DEFAULT_STEP,
     MAIN_BOARD,
     MAX_SNAPSHOT_ITEMS,
     PUT,
@@ -31,77 +29,22 @@ from .model import (
     Person,
     Transition,
 )
+from .records import (
+    Answer,
+    Entry,
+    Outcome,
+    Preconditions,
+    Replay,
+    Snapshot,
+    board_not_found,
+    item_not_found,
+)
 from .scripts import Script
 
 IDEMPOTENCY_TTL_S = 24 * 3600
 REMOVED_HISTORY_TTL_S = 30 * 24 * 3600  # who had it, for a month after an item is removed
 _PUT_MANY_CALLS = 200  # per round trip: short enough that others get their turn on the server
-_DEFAULT_STEPS = json.dumps([DEFAULT_STEP])
-
-
-class Outcome(msgspec.Struct, frozen=True):
-    """What became of one tag: ``code`` is ``ok``, ``added`` or the refusal's; ``item`` its JSON."""
-
-    tag: str
-    code: str
-    changed: bool
-    item: bytes
-
-    @property
-    def is_done(self) -> bool:
-        """Whether the effect stands, be it from now or from before."""
-        return self.code in ("ok", "added")
-
-
-class Answer(msgspec.Struct, frozen=True):
-    """What became of an operation. ``cursor`` is the board's log position after it."""
-
-    cursor: str
-    outcomes: list[Outcome]
-    is_replayed: bool = False
-
-
-class Preconditions(msgspec.Struct, frozen=True):
-    """What the caller relies on, and the key that makes sending it again safe."""
-
-    epoch: int | None = None
-    versions: list[str] | None = None
-    idempotency_key: str | None = None
-    fingerprint: str | None = None
-
-
-class Snapshot(msgspec.Struct, frozen=True):
-    cursor: str
-    seq: int
-    items: list[bytes]
-    next: str | None
-
-
-class Entry(msgspec.Struct, frozen=True):
-    """One entry of a board's log."""
-
-    cursor: str
-    seq: int
-    event: bytes
-
-
-class Replay(msgspec.Struct, frozen=True):
-    """Entries after a cursor; ``is_known`` is false where the cursor is not in the log."""
-
-    is_known: bool
-    head_cursor: str
-    head_seq: int
-    entries: list[Entry]
-
-
-class Board(msgspec.Struct, frozen=True):
-    board: str
-    title: str
-    steps: list[str]
-    max_holds: int
-    cursor: str
-    seq: int
-    counts: dict[str, int]
+_HISTORY_PAGE_PATTERN = r"^[1-9][0-9]{0,18}-[0-9]{1,19}\Z"  # "before 0-0" is an error to Redis
 
 
 _NO_PRECONDITIONS = Preconditions()
@@ -115,6 +58,7 @@ class Store:
     ) -> None:
         self.client = client
         self.keys = keys
+        self.boards = Boards(client, keys)
         self._log_entries = log_entries
         self._history_entries = history_entries
         self._operate = Script(client, "operate")
@@ -197,7 +141,7 @@ class Store:
             "row": _script_row(row),
             "board": board,
             "implicit": board == MAIN_BOARD,
-            "default_steps": _DEFAULT_STEPS,
+            "default_steps": DEFAULT_STEPS,
             "channel": keys.channel,
             "actor_id": actor.id,
             "actor": _json_text(actor),
@@ -346,7 +290,7 @@ class Store:
 
         Raises ItemNotFound for an item that is not and was not there lately, and BoardNotFound.
         """
-        end = f"({_page_start(page, CURSOR_PATTERN)}" if page else "+"
+        end = f"({_page_start(page, _HISTORY_PAGE_PATTERN)}" if page else "+"
         entries: Any = self.client.xrevrange(
             self.keys.board(board).history(tag), end, "-", count=limit + 1
         )
@@ -354,64 +298,6 @@ class Store:
             self.item(board, tag)
         following = _page_token(entries[limit - 1][0]) if len(entries) > limit else None
         return [fields[b"event"] for _, fields in entries[:limit]], following
-
-    # Boards
-
-    def boards(self) -> list[Board]:
-        """Every board, in the order of their names (two round trips)."""
-        members: Any = self.client.smembers(self.keys.boards)
-        names = {name.decode() for name in members}
-        return self._boards(sorted(names | {MAIN_BOARD}))
-
-    def board(self, name: str) -> Board:
-        """One board. Raises BoardNotFound."""
-        found = self._boards([name])
-        if not found:
-            raise board_not_found(name)
-        return found[0]
-
-    def _boards(self, names: Sequence[str]) -> list[Board]:
-        def fill(pipeline: Any) -> None:
-            for name in names:
-                keys = self.keys.board(name)
-                pipeline.hgetall(keys.board)
-                for state in STATES:
-                    pipeline.zlexcount(keys.by_state, f"[{state}|", f"({state}}}")
-
-        replies = iter(self.client.ask(fill, transaction=True))
-        boards = []
-        for name in names:
-            fields, counts = next(replies), {state: next(replies) for state in STATES}
-            if b"steps" in fields or name == MAIN_BOARD:
-                boards.append(
-                    Board(
-                        board=name,
-                        title=fields.get(b"title", name.encode()).decode(),
-                        steps=json.loads(fields.get(b"steps", _DEFAULT_STEPS)),
-                        max_holds=int(fields.get(b"max_holds", 0)),
-                        cursor=fields.get(b"cursor", b"0-0").decode(),
-                        seq=int(fields.get(b"seq", 0)),
-                        counts=counts,
-                    )
-                )
-        return boards
-
-    def create_board(
-        self, name: str, *, title: str | None = None, steps: Sequence[str] = (), max_holds: int = 0
-    ) -> Board:
-        """Create a board (several round trips). Raises AlreadyExists.
-
-        HSETNX on the steps decides: of two that create the same board at once, one wins whole.
-        ``main`` may be given steps as long as it has no items.
-        """
-        keys = self.keys.board(name)
-        if self.client.zcard(keys.by_tag) or not self.client.hsetnx(
-            keys.board, "steps", json.dumps(list(steps) or [DEFAULT_STEP], ensure_ascii=False)
-        ):
-            raise AlreadyExists(f"The board {name} exists already.")
-        self.client.hset(keys.board, mapping={"title": title or name, "max_holds": max_holds})
-        self.client.sadd(self.keys.boards, name)
-        return self.board(name)
 
 
 @functools.cache
@@ -443,14 +329,6 @@ def _answer(board: str, tags: Sequence[str], reply: Any) -> Answer:
         )
     ]
     return Answer(reply[1].decode(), outcomes, status == b"replayed")
-
-
-def board_not_found(board: str) -> BoardNotFound:
-    return BoardNotFound(f"There is no board {board}.")
-
-
-def item_not_found(board: str, tag: str) -> ItemNotFound:
-    return ItemNotFound(f"There is no item {tag} on the board {board}.", tag=tag)
 
 
 def _json_text(value: Any) -> str:

@@ -78,7 +78,7 @@ def module_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealServ
 @pytest.fixture
 def board(shop: Services) -> str:
     """A fresh board of the shop."""
-    return shop.store.create_board(f"b-{secrets.token_hex(4)}").board
+    return shop.store.boards.create(f"b-{secrets.token_hex(4)}").board
 
 
 @pytest.fixture
@@ -126,8 +126,9 @@ def services_on(
     yield made
     made.hub.drain(timeout_s=1.0)
     client = made.store.client
-    for key in client.scan_iter(match=f"{prefix}:*", count=1000):
-        client.delete(key)
+    keys = list(client.scan_iter(match=f"{prefix}:*", count=1000))
+    for first in range(0, len(keys), 1000):
+        client.delete(*keys[first : first + 1000])
     made.close()
 
 

@@ -248,7 +248,7 @@ def test_ten_thousand_rows_go_in(valkey_services: Services) -> None:
     )  # fmt: skip
     assert counts(report) == (10_000, 0, 0, 0)
     assert sum(steps) == 10_000
-    board = valkey_services.store.board("main")
+    board = valkey_services.store.boards.get("main")
     assert (board.counts["available"], board.seq) == (10_000, 10_000)
 
 
@@ -320,7 +320,7 @@ def test_an_export_makes_the_same_items_on_another_board(services: Services) -> 
     put(services, "T-1", title="One", attributes=NASTY)
     put(services, "T-2")
     before = items(services)
-    services.store.create_board("copy")
+    services.store.boards.create("copy")
     rows = read_items(export_items(before, is_full=False).encode())
     import_items(services.store, "copy", rows, actor=ADMIN)
     made = [(item.tag, item.title, item.attributes) for item in items(services, "copy")]

@@ -9,7 +9,7 @@ import msgspec
 
 from ..errors import InvalidRequest
 from ..model import MAX_STEPS, STATES, Step, Title
-from ..store import Board
+from ..records import Board
 from .command import Commands, check_board, checked, connected, json_option
 from .output import print_fields, print_json, print_table
 
@@ -44,7 +44,7 @@ def group() -> Commands:
             raise InvalidRequest("steps: the same step occurs twice.")
         fields = checked(_BoardFields, title=title, steps=listed)
         with connected() as services:
-            board = services.store.create_board(
+            board = services.store.boards.create(
                 name, title=fields.title, steps=fields.steps, max_holds=max_holds or 0
             )
         if as_json:
@@ -57,7 +57,7 @@ def group() -> Commands:
     def list_(as_json: bool) -> None:
         """List all boards, with the number of items in each state."""
         with connected() as services:
-            found = services.store.boards()
+            found = services.store.boards.all()
         if as_json:
             print_json({"boards": [_as_json(board) for board in found]})
             return
@@ -75,7 +75,7 @@ def group() -> Commands:
     def show(name: str, as_json: bool) -> None:
         """Show the board NAME."""
         with connected() as services:
-            board = services.store.board(name)
+            board = services.store.boards.get(name)
         if as_json:
             print_json(_as_json(board))
             return

@@ -19,7 +19,8 @@ import msgspec
 
 from ..errors import InvalidRequest, PoolTimeout, StoreUnavailable
 from ..model import CURSOR_PATTERN, Event
-from ..store import Entry, Store
+from ..records import Entry
+from ..store import Store
 from .command import Commands, board_option, connected, json_option
 from .output import counted, moment
 

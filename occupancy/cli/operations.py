@@ -9,9 +9,9 @@ import msgspec
 
 from ..model import PUT, REMOVE, TRANSITIONS, Item, Person, Transition
 from ..payloads import ItemBody, OperationBody, check_fields
+from ..records import Answer
 from ..refusals import refusal
 from ..services import Services
-from ..store import Answer
 from .command import (
     COMMAND_LINE,
     Commands,

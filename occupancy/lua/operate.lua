@@ -130,6 +130,7 @@ local function is_repeat(item, title, attributes)
     return item.state == 'occupied' and item.holder_id == next_holder[row.holder]
   end
   return item.last_operation == row.operation and item.last_actor == request.actor_id
+    and (not request.step or request.step == item.step)
 end
 
 local function contains(list, value)
@@ -338,7 +339,7 @@ for position = 1, #ARGV - 1 do
   results[#results + 1] = view
 end
 local reply = { 'ok', cursor, unpack(results) }
-if request.fingerprint then
+if request.fingerprint and not request.dry_run then
   redis.call('SET', RECORD, cjson.encode({ fingerprint = request.fingerprint, reply = reply }),
     'EX', request.idempotency_ttl_s)
 end

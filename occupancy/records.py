@@ -1,0 +1,83 @@
+"""Records: what the store takes and gives back.
+
+Items and events stay the JSON bytes that the scripts have rendered.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from .errors import BoardNotFound, ItemNotFound
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What became of one tag: ``code`` is ``ok``, ``added`` or the refusal's; ``item`` its JSON."""
+
+    tag: str
+    code: str
+    changed: bool
+    item: bytes
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the effect stands, be it from now or from before."""
+        return self.code in ("ok", "added")
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What became of an operation. ``cursor`` is the board's log position after it."""
+
+    cursor: str
+    outcomes: list[Outcome]
+    is_replayed: bool = False
+
+
+class Preconditions(msgspec.Struct, frozen=True):
+    """What the caller relies on, and the key that makes sending it again safe."""
+
+    epoch: int | None = None
+    versions: list[str] | None = None
+    idempotency_key: str | None = None
+    fingerprint: str = ""  # of the request that the key stands for
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    cursor: str
+    seq: int
+    items: list[bytes]
+    next: str | None
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One entry of a board's log."""
+
+    cursor: str
+    seq: int
+    event: bytes
+
+
+class Replay(msgspec.Struct, frozen=True):
+    """Entries after a cursor; ``is_known`` is false where the cursor is not in the log."""
+
+    is_known: bool
+    head_cursor: str
+    head_seq: int
+    entries: list[Entry]
+
+
+class Board(msgspec.Struct, frozen=True):
+    board: str
+    title: str
+    steps: list[str]
+    max_holds: int
+    cursor: str
+    seq: int
+    counts: dict[str, int]
+
+
+def board_not_found(board: str) -> BoardNotFound:
+    return BoardNotFound(f"There is no board {board}.")
+
+
+def item_not_found(board: str, tag: str) -> ItemNotFound:
+    return ItemNotFound(f"There is no item {tag} on the board {board}.", tag=tag)

@@ -1,0 +1,653 @@
+"""A feed and its subscribers: every entry after the cursor, in order, once, or a reset.
+
+The log is a list here, so that a test decides what happens at each switch point; the last tests
+use a real store.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections.abc import Callable, Iterator
+from typing import Any, cast
+
+import gevent
+import pytest
+from prometheus_client import CollectorRegistry
+
+from occupancy.errors import BoardNotFound, StoreUnavailable
+from occupancy.feed import Feed
+from occupancy.metrics import LiveMetrics
+from occupancy.model import PUT, Person
+from occupancy.records import Entry, Replay
+from occupancy.services import Services
+from occupancy.store import Store
+from occupancy.subscriber import BUFFER_BYTES, Subscriber
+
+
+class Log:
+    """A board's log, with the answers of Store.replay; each of its reads is a switch point."""
+
+    def __init__(self, entries: int = 0) -> None:
+        self.entries: list[Entry] = []
+        self.seq = 0
+        self.reads = 0
+        self.is_removed = False
+        self.failure: Exception | None = None
+        self.at_switch: Callable[[], None] = lambda: None
+        self._ms = 1_763_838_000_000
+        self._first_is_there = True
+        self.head = "0-0"
+        for _ in range(entries):
+            self.append()
+
+    def append(self, size: int = 0) -> Entry:
+        self.seq += 1
+        self._ms += 1
+        self.head = f"{self._ms}-0"
+        event = json.dumps({"seq": self.seq, "cursor": self.head, "filler": "x" * size})
+        entry = Entry(self.head, self.seq, event.encode())
+        self.entries.append(entry)
+        return entry
+
+    def trim(self, kept: int) -> None:
+        self.entries = self.entries[-kept:]
+        self._first_is_there = False
+
+    def lose(self, entries: int) -> None:
+        """The server has lost its last entries in a crash and goes on counting from there."""
+        del self.entries[len(self.entries) - entries :]
+        self.seq -= entries
+        self.head = self.entries[-1].cursor if self.entries else "0-0"
+
+    def replay(self, _board: str, cursor: str, count: int) -> Replay:
+        self.reads += 1
+        self.at_switch()
+        gevent.sleep(0)
+        if self.failure is not None:
+            raise self.failure
+        if self.is_removed:
+            raise BoardNotFound("There is no board b.")
+        answer = self._answer(cursor, count)
+        gevent.sleep(0)
+        self.at_switch()
+        return answer
+
+    def _answer(self, cursor: str, count: int) -> Replay:
+        if cursor in ("", self.head):
+            return Replay(True, self.head, self.seq, [])
+        cursors = [entry.cursor for entry in self.entries]
+        if cursor in cursors:
+            start = cursors.index(cursor) + 1
+        elif cursor == "0-0" and self._first_is_there and self.entries:
+            start = 0
+        else:
+            return Replay(False, self.head, self.seq, [])
+        return Replay(True, self.head, self.seq, self.entries[start : start + count])
+
+
+def new_feed(log: Log) -> Feed:
+    return Feed(cast(Store, log), "b", LiveMetrics(CollectorRegistry()))
+
+
+class Stream:
+    """A subscriber with the greenlet that reads it, as the route and the hub would run them."""
+
+    def __init__(self, feed: Feed, log: Any, cursor: str | None = None) -> None:
+        self.subscriber = Subscriber(feed, cast(Store, log))
+        self.received = b""
+        self.largest = 0
+        self.is_stalled = False
+        self.after_piece: Callable[[], None] = lambda: gevent.sleep(0)
+        feed.subscribers.add(self.subscriber)
+        self._feed = feed
+        self._greenlet = gevent.spawn(self._read, cursor)
+
+    def _read(self, cursor: str | None) -> None:
+        for piece in self.subscriber.frames(cursor):
+            self.received += piece
+            self.largest = max(self.largest, len(piece))
+            self.after_piece()
+            while self.is_stalled:
+                gevent.sleep(0.001)
+
+    def until_live(self) -> Stream:
+        with gevent.Timeout(5):
+            while b"event: ready" not in self.received:
+                assert not self._greenlet.ready(), self._greenlet.exception
+                gevent.sleep(0)
+        return self
+
+    def until_idle(self) -> Stream:
+        """Until it has written all that it was handed."""
+        with gevent.Timeout(5):
+            while self.is_busy():
+                gevent.sleep(0)
+        return self
+
+    def is_busy(self) -> bool:
+        one = self.subscriber
+        return bool(one.writing_since is not None or one._frames or one._overflowed)
+
+    def end(self) -> Stream:
+        """Read all that was handed to it, close it, and read it to its end."""
+        self.is_stalled = False
+        self.until_idle()
+        self.subscriber.close()
+        self._greenlet.get(timeout=5)
+        self._feed.subscribers.discard(self.subscriber)
+        return self
+
+    def events(self) -> list[tuple[str, str, dict[str, Any]]]:
+        """(kind, id, data) of everything that came, with bye left out."""
+        found = []
+        for block in self.received.decode().split("\n\n"):
+            fields = dict(line.split(": ", 1) for line in block.split("\n") if ": " in line)
+            if "event" in fields and fields["event"] != "bye":
+                found.append((fields["event"], fields.get("id", ""), json.loads(fields["data"])))
+        return found
+
+    def kinds(self) -> list[str]:
+        return [kind for kind, _, _ in self.events()]
+
+    def seqs(self) -> list[int]:
+        return [data["seq"] for kind, _, data in self.events() if kind == "item"]
+
+
+def publish(feed: Feed, log: Log, size: int = 0) -> None:
+    feed.offer(log.append(size))
+
+
+# The position
+
+
+def test_a_new_feed_stands_at_the_end_of_the_log() -> None:
+    log = Log(5)
+    feed = new_feed(log)
+    feed.open()
+    assert (feed.cursor, feed.seq) == (log.head, 5)
+
+
+def test_a_thousand_that_open_it_at_once_ask_the_log_once() -> None:
+    log = Log(5)
+    feed = new_feed(log)
+    gevent.joinall([gevent.spawn(feed.open) for _ in range(1000)], raise_error=True)
+    assert log.reads == 1
+
+
+def test_an_entry_that_follows_is_delivered_without_reading_the_log() -> None:
+    log = Log(2)
+    feed = new_feed(log)
+    stream = Stream(feed, log).until_live()
+    reads = log.reads
+    for _ in range(3):
+        publish(feed, log)
+    assert log.reads == reads
+    assert stream.end().seqs() == [3, 4, 5]
+
+
+@pytest.mark.parametrize("missing", [1, 2, 99, 100, 101, 250])
+def test_a_hole_is_filled_from_the_log(missing: int) -> None:
+    log = Log(2)
+    feed = new_feed(log)
+    stream = Stream(feed, log).until_live()
+    for _ in range(missing):
+        log.append()
+    publish(feed, log)
+    assert stream.end().seqs() == list(range(3, missing + 4))
+
+
+def test_what_was_published_twice_or_late_is_delivered_once() -> None:
+    log = Log()
+    feed = new_feed(log)
+    stream = Stream(feed, log).until_live()
+    first, second, third = log.append(), log.append(), log.append()
+    for entry in (first, first, third, second, first, third):
+        feed.offer(entry)
+    assert stream.end().seqs() == [1, 2, 3]
+
+
+def test_nothing_published_at_all_is_found_by_the_probe() -> None:
+    log = Log(1)
+    feed = new_feed(log)
+    stream = Stream(feed, log).until_live()
+    for _ in range(130):
+        log.append()
+    feed.catch_up()
+    feed.catch_up()
+    assert stream.end().seqs() == list(range(2, 132))
+
+
+def test_a_failure_leaves_the_position_where_it_was_and_the_next_entry_fills_the_hole() -> None:
+    log = Log(1)
+    feed = new_feed(log)
+    stream = Stream(feed, log).until_live()
+    log.append()
+    log.failure = StoreUnavailable("down")
+    with pytest.raises(StoreUnavailable):
+        publish(feed, log)
+    assert feed.seq == 1
+    log.failure = None
+    publish(feed, log)
+    assert stream.end().seqs() == [2, 3, 4]
+
+
+def test_an_entry_before_the_feed_was_opened_does_no_harm() -> None:
+    log = Log(3)
+    feed = new_feed(log)
+    publish(feed, log)
+    assert (feed.cursor, feed.seq) == (log.head, 4)
+    publish(feed, log)
+    assert feed.seq == 5
+
+
+# The log lost
+
+
+def test_a_log_that_no_longer_holds_the_position_resets_the_streams() -> None:
+    log = Log(5)
+    feed = new_feed(log)
+    stream = Stream(feed, log).until_live()
+    for _ in range(50):
+        log.append()
+    log.trim(3)
+    publish(feed, log)
+    publish(feed, log)
+    stream.end()
+    assert stream.kinds() == ["ready", "reset", "item"]
+    reset = stream.events()[1]
+    assert reset[1] == reset[2]["cursor"]
+    assert reset[2]["seq"] == 56
+    assert reset[2]["snapshot"] == "/api/boards/b/items"
+    assert reset[2]["reason"]
+    assert stream.seqs() == [57]
+    assert feed.resets == 1
+
+
+@pytest.mark.parametrize("again", [0, 1, 2, 3, 4, 5])
+def test_a_log_rewritten_with_old_seqs_resets_the_streams(again: int) -> None:
+    """The server lost three entries that we have shown, and counts the same seqs once more."""
+    log = Log(5)
+    feed = new_feed(log)
+    stream = Stream(feed, log).until_live()
+    log.lose(3)
+    for _ in range(again):
+        publish(feed, log)
+    feed.catch_up()
+    for _ in range(2):
+        publish(feed, log)
+    stream.end()
+    assert (feed.cursor, feed.seq) == (log.head, log.seq)
+    assert stream.kinds().count("reset") == 1
+    follow(stream, None, log)
+
+
+def test_an_entry_that_the_log_itself_lacks_resets_the_streams() -> None:
+    log = Log(5)
+    feed = new_feed(log)
+    stream = Stream(feed, log).until_live()
+    log.append()
+    del log.entries[-1]  # somebody has deleted it by hand
+    publish(feed, log)
+    assert stream.end().kinds() == ["ready", "reset"]
+
+
+def test_an_emptied_server_resets_the_streams_and_its_new_log_is_followed() -> None:
+    log = Log(5)
+    feed = new_feed(log)
+    stream = Stream(feed, log).until_live()
+    log.lose(5)
+    feed.catch_up()
+    publish(feed, log)
+    assert stream.end().kinds() == ["ready", "reset", "item"]
+    assert stream.seqs() == [1]
+
+
+def test_a_board_that_is_gone_resets_the_streams() -> None:
+    log = Log(5)
+    feed = new_feed(log)
+    stream = Stream(feed, log).until_live()
+    log.is_removed = True
+    feed.catch_up()
+    assert stream.end().kinds() == ["ready", "reset"]
+
+
+# Too slow
+
+
+def test_a_stream_that_is_too_slow_is_reset_and_then_goes_on() -> None:
+    log = Log()
+    feed = new_feed(log)
+    stream = Stream(feed, log).until_live()
+    stream.until_idle().is_stalled = True
+    publish(feed, log)
+    while b"event: item" not in stream.received:
+        gevent.sleep(0)  # until it has written the first; now it stands still
+    for _ in range(30):
+        publish(feed, log, size=BUFFER_BYTES // 20)
+    stream.is_stalled = False
+    stream.until_idle()
+    publish(feed, log)
+    stream.end()
+    assert stream.kinds() == ["ready", "item", "reset", "item"]
+    assert stream.seqs() == [1, 32]
+    assert stream.events()[2][2]["seq"] == 31
+    assert feed.resets == 1
+
+
+def test_what_is_kept_for_a_slow_stream_is_bounded() -> None:
+    log = Log()
+    feed = new_feed(log)
+    stream = Stream(feed, log).until_live()
+    stream.is_stalled = True
+    publish(feed, log)
+    gevent.sleep(0)
+    for _ in range(500):
+        publish(feed, log, size=1000)
+        kept = sum(len(frame) for frame in stream.subscriber._frames)
+        assert kept <= BUFFER_BYTES
+    stream.end()
+
+
+def test_up_to_the_bound_nothing_is_dropped_and_pieces_are_small() -> None:
+    log = Log()
+    feed = new_feed(log)
+    stream = Stream(feed, log).until_live()
+    stream.is_stalled = True
+    for _ in range(60):
+        publish(feed, log, size=900)
+    assert stream.end().seqs() == list(range(1, 61))
+    assert stream.largest <= 17 * 1024
+
+
+def test_one_slow_stream_costs_the_others_nothing() -> None:
+    log = Log()
+    feed = new_feed(log)
+    slow, quick = Stream(feed, log).until_live(), Stream(feed, log).until_live()
+    slow.is_stalled = True
+    for _ in range(200):
+        publish(feed, log, size=1000)
+        gevent.sleep(0)
+    assert quick.end().seqs() == list(range(1, 201))
+    assert "reset" in slow.end().kinds()
+
+
+# Joining
+
+
+def follow(stream: Stream, cursor: str | None, log: Log) -> None:
+    """Checks as a client would: contiguous from its position, and at the log's end at last."""
+    seq = None
+    if cursor is not None:
+        seq = next((entry.seq for entry in log.entries if entry.cursor == cursor), None)
+        seq = 0 if cursor == "0-0" else seq
+    position = cursor
+    for kind, last_id, data in stream.events():
+        if kind == "item":
+            if seq is not None:
+                assert data["seq"] == seq + 1
+            seq, position = data["seq"], last_id
+            assert data["cursor"] == last_id
+        elif kind in ("reset", "ready"):
+            if kind == "ready" and seq is not None:
+                assert (data["seq"], data["cursor"]) == (seq, position)
+            seq, position = data["seq"], data["cursor"]
+            assert last_id == position
+    assert (seq, position) == (log.seq, log.head)
+
+
+@pytest.mark.parametrize("entries", [0, 1, 99, 100, 101, 350])
+def test_a_stream_from_the_beginning_gets_the_whole_log(entries: int) -> None:
+    log = Log(entries)
+    stream = Stream(new_feed(log), log, "0-0").until_live().end()
+    assert stream.seqs() == list(range(1, entries + 1))
+    assert stream.kinds() == ["item"] * entries + ["ready"]
+
+
+def test_a_stream_without_a_cursor_gets_what_comes() -> None:
+    log = Log(10)
+    feed = new_feed(log)
+    stream = Stream(feed, log).until_live()
+    publish(feed, log)
+    assert stream.end().seqs() == [11]
+
+
+def test_a_stream_that_was_away_for_a_moment_is_served_from_memory() -> None:
+    log = Log(3)
+    feed = new_feed(log)
+    feed.open()
+    opened_at = feed.cursor
+    for _ in range(20):
+        publish(feed, log)
+    reads = log.reads
+    for entry in log.entries[2:]:
+        stream = Stream(feed, log, entry.cursor).until_live().end()
+        assert stream.seqs() == list(range(entry.seq + 1, 24))
+    assert opened_at == log.entries[2].cursor
+    assert log.reads == reads
+
+
+def test_the_memory_is_bounded_and_what_is_older_comes_from_the_log() -> None:
+    log = Log(1)
+    feed = new_feed(log)
+    feed.open()
+    for _ in range(300):
+        publish(feed, log, size=2000)
+    assert sum(len(frame) for _, frame in feed._remembered) <= 128 * 1024
+    for start in (0, 100, 230, 250, 299):
+        stream = Stream(feed, log, log.entries[start].cursor).until_live().end()
+        assert stream.seqs() == list(range(start + 2, 302))
+
+
+@pytest.mark.parametrize(
+    "cursor",
+    [
+        "nonsense", "1-1", "99999999999999-0", "1763838000003-1", "1763838000001", "é", "$",
+        "18446744073709551616-0", "0-99999999999999999999",
+    ],
+)  # fmt: skip
+def test_a_cursor_that_is_none_of_the_log_is_reset(cursor: str) -> None:
+    log = Log(5)
+    feed = new_feed(log)
+    stream = Stream(feed, log, cursor).until_live()
+    publish(feed, log)
+    stream.end()
+    assert stream.kinds() == ["reset", "ready", "item"]
+    assert stream.events()[0][2] | {"reason": ""} == {
+        "cursor": log.entries[4].cursor, "seq": 5, "snapshot": "/api/boards/b/items", "reason": "",
+    }  # fmt: skip
+
+
+def test_a_trimmed_cursor_is_reset() -> None:
+    log = Log(50)
+    old = log.entries[3].cursor
+    log.trim(10)
+    for cursor in (old, "0-0"):
+        assert Stream(new_feed(log), log, cursor).until_live().end().kinds() == ["reset", "ready"]
+
+
+def test_a_store_that_fails_while_joining_ends_the_stream_as_degraded() -> None:
+    log = Log(5)
+    log.failure = StoreUnavailable("The store is down.")
+    stream = Stream(new_feed(log), log, "0-0")
+    stream._greenlet.get(timeout=5)
+    assert stream.events() == [("degraded", "", {"detail": "The store is down."})]
+
+
+@pytest.mark.parametrize("is_published", [True, False])
+@pytest.mark.parametrize("moment", range(14))
+def test_an_entry_at_any_switch_point_of_joining_arrives_once(
+    moment: int, is_published: bool
+) -> None:
+    """One run for each switch point; what is not published is left to the next entry."""
+    log = Log(230)
+    feed = new_feed(log)
+    passed = 0
+
+    def at_switch() -> None:
+        nonlocal passed
+        passed += 1
+        if passed == moment:
+            entry = log.append()
+            if is_published:
+                gevent.spawn(feed.offer, entry)  # waits while the joining greenlet has the feed
+                gevent.sleep(0)
+
+    log.at_switch = at_switch
+    stream = Stream(feed, log, log.entries[9].cursor)
+    stream.after_piece = at_switch
+    stream.until_live()
+    log.at_switch = lambda: None
+    stream.after_piece = lambda: None
+    publish(feed, log)
+    stream.end()
+    assert passed >= 10
+    assert stream.seqs() == list(range(11, log.seq + 1))
+    assert stream.kinds().count("ready") == 1
+    assert "reset" not in stream.kinds()
+
+
+def chaos(seed: int, *, is_losing: bool) -> None:
+    """Several streams join at any moment while entries are written, lost on the way and found."""
+    dice = random.Random(seed)
+    log = Log(dice.choice([0, 1, 5, 120, 260]))
+    feed = new_feed(log)
+    feed_queue: list[Entry] = []
+    is_over = False
+
+    def act() -> None:
+        for _ in range(dice.choice([0, 0, 1, 1, 3])):
+            entry = log.append(dice.choice([0, 0, 0, 3000]))
+            if dice.random() < 0.8:
+                feed_queue.append(entry)
+        if is_losing and log.entries and dice.random() < 0.1:
+            log.lose(dice.randrange(1, min(4, len(log.entries)) + 1))
+            feed_queue.clear()
+            feed_queue.append(Entry("", -1, b""))  # the connection died too: subscribe, catch up
+        elif is_losing and dice.random() < 0.05:
+            log.trim(20)
+
+    def after_piece() -> None:
+        if dice.random() < 0.3 and not is_over:
+            act()
+        gevent.sleep(0)
+
+    def listen() -> None:
+        """The hub's reader."""
+        while not is_over or feed_queue:
+            if feed_queue:
+                entry = feed_queue.pop(0)
+                feed.offer(entry) if entry.seq >= 0 else feed.catch_up()
+            gevent.sleep(0)
+
+    log.at_switch = act
+    reader = gevent.spawn(listen)
+    streams: list[tuple[str | None, Stream]] = []
+    for _ in range(6):
+        cursors = [None, "0-0", *[entry.cursor for entry in log.entries]]
+        cursor = dice.choice([dice.choice(cursors), cursors[-1]])
+        stream = Stream(feed, log, cursor)
+        stream.after_piece = after_piece
+        streams.append((cursor, stream))
+        for _ in range(dice.randrange(6)):
+            gevent.sleep(0)
+            if dice.random() < 0.2:
+                act()
+    for _, stream in streams:
+        stream.until_live()
+    log.at_switch = lambda: None
+    is_over = True
+    reader.get(timeout=5)
+    feed.catch_up()
+    for cursor, stream in streams:
+        follow(stream.end(), None if is_losing else cursor, log)
+        if not is_losing and cursor is not None and "reset" not in stream.kinds():
+            start = next((e.seq for e in log.entries if e.cursor == cursor), 0)
+            assert stream.seqs() == list(range(start + 1, log.seq + 1))
+
+
+def test_streams_that_join_in_the_midst_of_everything_get_exactly_the_log() -> None:
+    for seed in range(100):
+        chaos(seed, is_losing=False)
+
+
+def test_streams_are_reset_and_never_left_with_a_hole_when_the_log_is_lost() -> None:
+    for seed in range(100):
+        chaos(seed, is_losing=True)
+
+
+# The end
+
+
+def test_closing_says_bye_with_a_retry_of_its_own() -> None:
+    log = Log()
+    feed = new_feed(log)
+    stream = Stream(feed, log).until_live()
+    publish(feed, log)
+    stream.end()
+    assert stream.seqs() == [1]
+    assert re.search(rb"retry: \d+\n\nevent: bye\ndata: \{\}\n\n$", stream.received)
+
+
+def test_an_abandoned_stream_ends_without_a_word_and_hangs_up() -> None:
+    log = Log()
+    feed = new_feed(log)
+    stream = Stream(feed, log).until_live()
+    received = stream.received
+    hung_up = []
+    stream.subscriber.hang_up = lambda: hung_up.append(True)
+    stream.subscriber.abandon()
+    stream._greenlet.get(timeout=5)
+    assert stream.received == received
+    assert hung_up == [True]
+
+
+def test_a_heartbeat_comes_only_where_nothing_else_was_written() -> None:
+    log = Log()
+    feed = new_feed(log)
+    stream = Stream(feed, log).until_live()
+    gevent.sleep(0)
+    stream.subscriber.heartbeat()  # ready was written since the last one
+    gevent.sleep(0)
+    assert b":\n\n" not in stream.received
+    stream.subscriber.heartbeat()
+    gevent.sleep(0)
+    assert stream.received.endswith(b":\n\n")
+    stream.end()
+
+
+# On a real store
+
+
+@pytest.fixture
+def shop(valkey_services: Services) -> Iterator[Services]:
+    yield valkey_services
+
+
+def add(shop: Services, *tags: str) -> None:
+    actor = Person("93", "Worker 93")
+    shop.store.operate("main", PUT, tags, actor=actor, items=[{}] * len(tags))
+
+
+def real_stream(shop: Services, cursor: str | None) -> Stream:
+    feed = Feed(shop.store, "main", LiveMetrics(CollectorRegistry()))
+    return Stream(feed, shop.store, cursor)
+
+
+def test_a_real_log_is_read_from_its_beginning(shop: Services) -> None:
+    add(shop, *[f"T-{number}" for number in range(40)])
+    assert real_stream(shop, "0-0").until_live().end().seqs() == list(range(1, 41))
+
+
+@pytest.mark.parametrize(
+    "cursor",
+    [
+        "1-1", "9999999999999-0", "18446744073709551615-18446744073709551615",
+        "18446744073709551616-0", "0-99999999999999999999", "00-0",
+    ],
+)  # fmt: skip
+def test_a_made_up_cursor_on_a_real_log_is_reset(shop: Services, cursor: str) -> None:
+    add(shop, "A")
+    stream = real_stream(shop, cursor).until_live().end()
+    assert stream.kinds() == ["reset", "ready"]
