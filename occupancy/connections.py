@@ -1,32 +1,23 @@
-"""The two connection pools: operations wait in turn, streams share one connection per process.
+"""The connections: two distinct pools inside one budget, and a client with our errors.
 
-Both pools are redis-py's BlockingConnectionPool with three changes, each for a measured trap:
-
-* **Turn.** redis-py hands a freed connection to whoever runs next, so one busy greenlet starves
-  all waiters. :class:`TurnQueue` hands it to the greenlet that waits longest.
-* **Whole.** A greenlet killed while it waits, while it connects or in the middle of a command
-  must neither lose the slot nor give back a connection with a half-read reply.
-* **Bounded.** Every open connection holds a slot of the deployment's budget (budget.py).
+Operations wait in turn for a connection of the *ops* pool; all streams of a process share the one
+of the *pubsub* pool (pools.py). Every open connection holds a slot of the deployment's budget
+(budget.py) and tells the server its pool's name.
 
 There are no retries: a command whose answer was lost may have run, and EVAL must not run twice.
 """
 
 from __future__ import annotations
 
-import collections
 import contextlib
-import math
-import queue
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import gevent
 import redis
-from gevent.event import AsyncResult
 from redis.backoff import NoBackoff
 from redis.connection import (
-    BlockingConnectionPool,
     Connection,
     SSLConnection,
     UnixDomainSocketConnection,
@@ -36,166 +27,10 @@ from redis.retry import Retry
 
 from .budget import Slots
 from .errors import OccupancyError, PoolTimeout, SettingError, StoreUnavailable
+from .pools import TurnPool
 from .settings import Settings
 
-_WAITS_KEPT = 1024  # the waits that the percentiles are taken over
 _SLOT_POLL_S = 0.02  # slots are short only for moments of an unusual overlap: polling will do
-
-
-class TurnQueue:
-    """A queue with the part of queue.Queue's interface that the pool uses, fair to its waiters.
-
-    Invariant: while anybody waits, ``queue`` is empty; a put goes straight to the longest
-    waiter. So whoever comes later, the greenlet that just gave the connection back included,
-    stands behind those who wait. Idle connections are used last in, first out: few stay busy,
-    and connections beyond those are never opened.
-    """
-
-    def __init__(self, maxsize: int) -> None:
-        self.maxsize = maxsize
-        self.queue: list[Connection | None] = []
-        self.acquired = 0
-        self.timeouts = 0
-        self.waits_ms: collections.deque[float] = collections.deque(maxlen=_WAITS_KEPT)
-        self._waiters: collections.deque[AsyncResult] = collections.deque()
-
-    def get(self, block: bool = True, timeout: float | None = None) -> Connection | None:
-        """The next connection, or None as a place to open one; waits ``timeout`` seconds.
-
-        Raises PoolTimeout when every connection stayed busy for the whole wait.
-        """
-        if self.queue:
-            self.acquired += 1
-            self.waits_ms.append(0.0)
-            return self.queue.pop()
-        started = time.monotonic()
-        turn: AsyncResult = AsyncResult()
-        self._waiters.append(turn)
-        try:
-            turn.wait(timeout=timeout)
-        except BaseException:  # thrown in from outside: the greenlet is killed, or a gevent.Timeout
-            # No switch point up to the raise, so one of two cases stands: nobody has handed us
-            # anything and we leave the line; or somebody has while the exception was already on
-            # its way, and what we were handed goes to the next in line.
-            if turn.ready():
-                self.put_nowait(turn.value)
-            else:
-                self._waiters.remove(turn)
-            raise
-        if not turn.ready():
-            self._waiters.remove(turn)
-            self.timeouts += 1
-            raise PoolTimeout(
-                f"All {self.maxsize} connections to the store stayed busy for {timeout:g} s. "
-                "Try again in a moment.",
-                retry_after=1,
-            )
-        self.acquired += 1
-        self.waits_ms.append((time.monotonic() - started) * 1000)
-        connection: Connection | None = turn.value
-        return connection
-
-    def put_nowait(self, connection: Connection | None) -> None:
-        """Give a connection (or a place to open one) back; it goes to the longest waiter."""
-        if self._waiters:
-            self._waiters.popleft().set(connection)
-        elif len(self.queue) >= self.maxsize:
-            raise queue.Full
-        else:
-            self.queue.append(connection)
-
-    @property
-    def waiting(self) -> int:
-        return len(self._waiters)
-
-
-class TurnPool(BlockingConnectionPool):
-    """A BlockingConnectionPool that is fair, stays whole, and keeps count; see the module."""
-
-    pool: TurnQueue
-
-    def __init__(self, *, size: int, wait_s: float, **connection_kwargs: Any) -> None:
-        self._is_draining = False
-        super().__init__(  # type: ignore[no-untyped-call] # redis-py has not typed it
-            max_connections=size, timeout=wait_s, queue_class=TurnQueue, **connection_kwargs
-        )
-        # A keyword that the connection does not take would cost a slot at each attempt: find
-        # out now. Nothing is connected by making one.
-        self.connection_class(**self.connection_kwargs)
-
-    def get_connection(self, command_name: str | None = None, *keys: Any, **options: Any) -> Any:
-        """A connected connection without unread replies, in turn.
-
-        Raises PoolTimeout, or redis's ConnectionError and TimeoutError if the server cannot be
-        reached.
-        """
-        self._checkpid()
-        deadline = time.monotonic() + self.timeout
-        connection: Any = self.pool.get(timeout=self.timeout)
-        try:
-            if connection is None:
-                connection = self.make_connection()  # type: ignore[no-untyped-call] # as above
-            connection.slot_deadline = deadline  # one wait for the turn and the slot together
-            connection.connect()
-            if _is_stale(connection):
-                connection.disconnect()
-                connection.connect()
-        except BaseException:
-            # Also for a kill in the middle of the handshake: redis-py would give back a
-            # connection that looks connected but has not been authenticated yet.
-            if connection is not None:
-                connection.disconnect()
-            self.pool.put_nowait(connection)
-            raise
-        return connection
-
-    def release(self, connection: Any) -> None:
-        """Give a connection back; the longest waiter gets it."""
-        self._checkpid()
-        if not self.owns_connection(connection):  # it was made before a fork
-            return
-        if self._is_draining or connection.should_reconnect():
-            connection.disconnect()
-        self.pool.put_nowait(connection)
-
-    def drain(self) -> None:
-        """From now on keep no idle connection open: the next generation of workers needs them."""
-        self._is_draining = True
-        for connection in self.pool.queue:
-            if connection is not None:
-                connection.disconnect()
-
-    def stats(self) -> dict[str, Any]:
-        """The pool's figures; waits in milliseconds, over the last 1,024 acquisitions."""
-        waits = sorted(self.pool.waits_ms)
-        free = self.pool.queue
-        return {
-            "max": self.max_connections,
-            "in_use": self.max_connections - len(free),
-            "idle": sum(1 for each in free if each is not None and each.is_connected),
-            "waiting": self.pool.waiting,
-            "acquired": self.pool.acquired,
-            "timeouts": self.pool.timeouts,
-            "wait_ms": {
-                "p50": _percentile(waits, 0.50),
-                "p99": _percentile(waits, 0.99),
-                "max": _percentile(waits, 1.0),
-            },
-        }
-
-
-def _is_stale(connection: Any) -> bool:
-    """Whether the server has closed the connection, or left an unread reply on it."""
-    try:
-        return bool(connection.can_read())
-    except (redis.ConnectionError, redis.TimeoutError, OSError):
-        return True
-
-
-def _percentile(ordered: list[float], share: float) -> float:
-    if not ordered:
-        return 0.0
-    return round(ordered[max(0, math.ceil(share * len(ordered)) - 1)], 1)
 
 
 class _Slotted:

@@ -23,11 +23,11 @@ import gevent
 import redis
 
 from . import sse
-from .connections import TurnPool
 from .errors import OccupancyError, PoolTimeout, StoreUnavailable
 from .feed import Feed
 from .keys import Keys
 from .metrics import LiveMetrics
+from .pools import TurnPool
 from .records import Entry
 from .store import Store
 from .subscriber import STALL_S, Subscriber

@@ -10,11 +10,12 @@ import gevent
 
 from .access import Access
 from .budget import Budget, Slots, plan
-from .connections import OpsClient, TurnPool, make_pool
+from .connections import OpsClient, make_pool
 from .errors import OccupancyError
 from .hub import PROBE_S, SILENCE_S, Hub
 from .keys import Keys
 from .metrics import Metrics
+from .pools import TurnPool
 from .processes import Processes, process_name
 from .reconcile import reconcile_at_start
 from .settings import Settings

@@ -22,8 +22,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from occupancy import create_app
-from occupancy.connections import TurnPool
 from occupancy.model import Role, Worker
+from occupancy.pools import TurnPool
 from occupancy.services import Services
 from occupancy.settings import Settings
 from tests.servers import BINARIES, RealServer, binary_of

@@ -15,9 +15,10 @@ import redis
 from gevent.server import StreamServer
 
 from occupancy.budget import Slots
-from occupancy.connections import OpsClient, TurnQueue, make_pool
+from occupancy.connections import OpsClient, make_pool
 from occupancy.errors import PoolTimeout, SettingError, StoreUnavailable
 from occupancy.model import PUT, TRANSITIONS, Person
+from occupancy.pools import TurnQueue
 from occupancy.scripts import Script
 from occupancy.services import Services
 from occupancy.settings import Settings
