@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from .services import Services
 
-MAX_BODY_BYTES = 64 * 1024
-
 
 def create_app(services: Services | None = None) -> Flask:
     """The WSGI application, with its command line.
@@ -28,13 +26,17 @@ def create_app(services: Services | None = None) -> Flask:
     from flask import Flask  # noqa: PLC0415 - see the module
 
     from . import api, auth, cli, health, pages, problems, stream  # noqa: PLC0415 - see the module
+    from .payloads import MAX_BODY_BYTES  # noqa: PLC0415 - see the module
     from .services import Services as Made  # noqa: PLC0415 - see the module
     from .settings import Settings  # noqa: PLC0415 - see the module
 
     if services is None:
         services = Made.for_web(Settings.from_environ(os.environ))
     app = Flask(__name__, static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    # One more than allowed: Werkzeug cuts a chunked body there without a word, and the byte too
+    # many shows that there was more.
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES + 1
+    app.url_map.merge_slashes = False  # else //x redirects to whatever Host the request names
     app.url_map.strict_slashes = False
     app.extensions["occupancy"] = services
     problems.init_app(app)

@@ -104,10 +104,11 @@ class Access:
         return msgspec.json.decode(encoded, type=Worker)
 
     def active_worker(self, worker_id: str) -> Worker:
-        """A worker who may act and hold. Raises WorkerNotFound, for a disabled one too."""
+        """A worker who may hold items. Raises WorkerNotFound, for a disabled one or observer too."""
         worker = self.worker(worker_id)
-        if worker.disabled:
-            raise WorkerNotFound(f"Worker {worker_id} is disabled.")
+        if worker.disabled or not worker.may(Role.WORKER):
+            why = "disabled" if worker.disabled else "an observer"
+            raise WorkerNotFound(f"Worker {worker_id} is {why} and cannot hold items.")
         return worker
 
     def workers(self) -> list[Worker]:
@@ -128,8 +129,10 @@ class Access:
     def create_token(self, worker_id: str, *, days: int | None = None) -> tuple[str, Token]:
         """A new token for a worker: the secret, which is nowhere stored, and what is.
 
-        Raises WorkerNotFound.
+        Raises WorkerNotFound, and InvalidRequest for fewer days than one.
         """
+        if days is not None and days < 1:
+            raise InvalidRequest("A token is good for one day at least.")
         worker = self.worker(worker_id)
         secret = TOKEN_PREFIX + secrets.token_urlsafe(32)
         now_s = int(time.time())

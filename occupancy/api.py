@@ -15,10 +15,11 @@ from flask import Blueprint, Response, current_app, request
 
 from .access import Access
 from .auth import caller, check_role, requires
-from .errors import InvalidRequest, NotFound, UnsupportedMediaType
+from .errors import InvalidRequest, NotFound, TooLarge, UnsupportedMediaType
 from .metrics import Metrics
 from .model import MAX_SNAPSHOT_ITEMS, PUT, REMOVE, STATES, TRANSITIONS, Role, Transition
 from .payloads import (
+    MAX_BODY_BYTES,
     BatchBody,
     Body,
     ItemBody,
@@ -55,6 +56,7 @@ def _store() -> Store:
 @bp.get("")
 @requires(Role.OBSERVER)
 def boards() -> Response:
+    _query()
     listed = [
         {"board": b.board, "title": b.title, "steps": b.steps, "counts": b.counts}
         for b in _store().boards.all()
@@ -65,6 +67,7 @@ def boards() -> Response:
 @bp.get("/<board>")
 @requires(Role.OBSERVER)
 def board_(board: str) -> Response:
+    _query()
     found: Board = _store().boards.get(check_name("board", board))
     return _json(
         {
@@ -119,6 +122,7 @@ def items(board: str) -> Response:
 @bp.get("/<board>/items/<tag>")
 @requires(Role.OBSERVER)
 def item(board: str, tag: str) -> Response:
+    _query()
     found = _store().item(check_name("board", board), check_name("tag", tag))
     etag = _etag(found)
     known = {each for _, each in _ENTITY_TAG.findall(request.headers.get("If-None-Match", ""))}
@@ -166,6 +170,7 @@ def operate(board: str, tag: str, operation: str) -> Response:
     row = TRANSITIONS.get(operation)
     if row is None:
         raise NotFound(f"There is no such operation; there are {', '.join(TRANSITIONS)}.")
+    check_role(row.role)
     body = _body(OperationBody)
     check_fields(row, body)
     return _answer_one(board, row, _operate(board, row, [tag], body))
@@ -176,6 +181,7 @@ def operate(board: str, tag: str, operation: str) -> Response:
 def batch(board: str) -> Response:
     body = _body(BatchBody)
     row = operation_row(body.operation)
+    check_role(row.role)
     check_fields(row, body)
     if body.epoch is not None or "If-Match" in request.headers:
         raise InvalidRequest("A batch takes neither epoch nor If-Match: they concern one item.")
@@ -199,7 +205,6 @@ def _operate(
     items: Sequence[dict[str, str]] | None = None,
 ) -> Answer:
     """Check the rest of the request, carry it out, and count what became of it."""
-    check_role(row.role)
     services = current_app.extensions["occupancy"]
     access: Access = services.access
     metrics: Metrics = services.metrics
@@ -245,9 +250,11 @@ def _preconditions(
 
 
 def _versions(if_match: str | None) -> list[str] | None:
-    """The versions that If-Match allows; a weak tag never matches (RFC 9110, 13.1.1)."""
-    if if_match is None or if_match.strip() == "*":
+    """The versions that If-Match allows, ``*`` for any; a weak tag is none (RFC 9110, 13.1.1)."""
+    if if_match is None:
         return None
+    if if_match.strip() == "*":
+        return ["*"]
     if not re.fullmatch(r'\s*(W/)?"[^"]*"\s*(,\s*(W/)?"[^"]*"\s*)*', if_match):
         raise InvalidRequest('If-Match is not an entity tag: send the version as "12", quoted.')
     return [tag for weak, tag in _ENTITY_TAG.findall(if_match) if not weak]
@@ -258,6 +265,8 @@ def _versions(if_match: str | None) -> list[str] | None:
 
 def _body(kind: type[Body]) -> Body:
     data = request.get_data()
+    if len(data) > MAX_BODY_BYTES:
+        raise TooLarge("The body is larger than 64 KiB.")
     if data and request.mimetype != JSON:
         raise UnsupportedMediaType("Send the body as application/json.")
     return decode(data, kind)
@@ -267,7 +276,8 @@ def _query(*known: str) -> dict[str, str]:
     query = request.args.to_dict()
     for name, value in query.items():
         if name not in known:
-            raise InvalidRequest(f"The query takes {', '.join(known)}; not {name[:80]!r}.")
+            takes = ", ".join(known) or "nothing"
+            raise InvalidRequest(f"The query takes {takes}; not {name[:80]!r}.")
         check_text(name, value)
     return query
 

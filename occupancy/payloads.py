@@ -28,6 +28,7 @@ from .model import (
     control_character,
 )
 
+MAX_BODY_BYTES = 64 * 1024
 MAX_ATTRIBUTES_BYTES = 16 * 1024  # an event with its item must stay well below a stream's buffer
 _MAX_DEPTH_ERROR = "the JSON is nested too deeply"
 
@@ -146,8 +147,9 @@ def _encode(value: Any) -> str:
 
 
 def _plain(message: str) -> str:
-    """"Expected `str`, got `int` - at `$.reason`" as "reason: Expected str, got int."."""
+    """ "Expected `str`, got `int` - at `$.reason`" as "reason: Expected str, got int."."""
     what, _, where = message.partition(" - at ")
-    field = where.strip("`").removeprefix("$").lstrip(".")
+    path = where.rpartition("in ")[2]  # "key in `$.attributes`" where a name is wrong
+    field = path.strip("`").removeprefix("$").lstrip(".").removesuffix("[...]")
     what = what.replace("`", "")
     return f"{field}: {what}." if field else f"The body is not allowed: {what}."

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 from flask import Flask, Response, request
+from gunicorn.http.errors import ParseException  # raised while the body is read, not before
 from werkzeug.exceptions import HTTPException
 
 from . import errors, sse
@@ -71,6 +72,10 @@ def _on_http(error: HTTPException) -> Response:
     return response
 
 
+def _on_broken_body(_error: ParseException) -> Response:
+    return respond(errors.InvalidRequest("The body's chunks are malformed."))
+
+
 def _on_crash(error: Exception) -> Response:
     log.exception("%s %s failed", request.method, request.path, exc_info=error)
     return respond(OccupancyError("Something went wrong here; it has been logged."))
@@ -79,4 +84,5 @@ def _on_crash(error: Exception) -> Response:
 def init_app(app: Flask) -> None:
     app.register_error_handler(OccupancyError, respond)
     app.register_error_handler(HTTPException, _on_http)
+    app.register_error_handler(ParseException, _on_broken_body)
     app.register_error_handler(Exception, _on_crash)

@@ -235,8 +235,7 @@ class Store:
         tags, items = reply[4::2], reply[5::2]
         following = _page_token(tags[-1]) if reply[3] == b"1" and tags else None
         if holder is not None and state is not None:
-            wanted = b'"state":"%s"' % state.encode()
-            items = [item for item in items if wanted in item]
+            items = items if state == "occupied" else []  # whoever holds an item occupies it
         if text:
             items = [item for item in items if _matches(item, text)]
         return Snapshot(reply[1].decode(), int(reply[2]), items, following)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -231,6 +232,20 @@ def test_a_client_that_goes_away_in_the_middle_of_a_request_hurts_nobody(
                 timeout=0.01,
             )
     assert deployment.request("POST", f"/api/boards/{board}/items/T-1/take").status_code == 200
+
+
+def test_a_malformed_chunk_is_a_problem_and_no_crash(
+    deployment: Deployment, shop: Services, board: str
+) -> None:
+    change(shop, board, 0)
+    head = f"POST /api/boards/{board}/items/T-1/take HTTP/1.1\r\nHost: x\r\n"
+    head += "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n"
+    head += f"Authorization: {deployment.headers['Authorization']}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", deployment.port), timeout=10) as connection:
+        connection.sendall(head.encode() + b"zz\r\n{}\r\n0\r\n\r\n")
+        answer = connection.recv(4096)
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert b"invalid_request" in answer
 
 
 def test_a_wrong_password_is_said_and_does_not_stop_the_process(tmp_path: Path) -> None:

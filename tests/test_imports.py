@@ -49,7 +49,7 @@ OF_OTHERS: dict[str, set[str]] = {
     "api": {"flask"},
     "health": {"flask"},
     "pages": {"flask", "werkzeug"},
-    "problems": {"flask", "werkzeug"},
+    "problems": {"flask", "werkzeug", "gunicorn"},
     "stream": {"flask", "gevent"},
     "cli": {"flask", "click"},
     "__init__": {"flask"},

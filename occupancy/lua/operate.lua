@@ -144,7 +144,8 @@ end
 
 -- The code of the refusal, or nil. Reads only.
 local function refusal(item)
-  if request.versions and not contains(request.versions, item.version) then
+  if request.versions and request.versions[1] ~= '*'
+    and not contains(request.versions, item.version) then
     return 'version_mismatch'
   elseif request.epoch and request.epoch ~= item.epoch then
     return 'stale_epoch'
