@@ -104,7 +104,7 @@ class Access:
         return msgspec.json.decode(encoded, type=Worker)
 
     def active_worker(self, worker_id: str) -> Worker:
-        """A worker who may hold items. Raises WorkerNotFound, for a disabled one or observer too."""
+        """A worker who may hold items: not disabled, no observer. Raises WorkerNotFound."""
         worker = self.worker(worker_id)
         if worker.disabled or not worker.may(Role.WORKER):
             why = "disabled" if worker.disabled else "an observer"
