@@ -45,7 +45,7 @@ def test_a_good_server_has_nothing_to_change() -> None:
 @pytest.mark.parametrize(
     ("info", "level", "finding"),
     [
-        ({"redis_version": "6.2.0"}, "ok", "redis 6.2.0"),
+        ({"redis_version": "7.0.0"}, "ok", "redis 7.0.0"),
         ({"redis_version": "6.0.16"}, "error", "redis 6.0.16"),
         ({"redis_version": "10.1.0"}, "ok", "redis 10.1.0"),
         ({"server_name": "valkey", "valkey_version": "9.1.2"}, "ok", "valkey 9.1.2"),
