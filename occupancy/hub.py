@@ -158,7 +158,7 @@ class Hub:
                 if not isinstance(error, redis.RedisError | OccupancyError | OSError):
                     log.exception("the reader of the live connection failed")
                 was_connected, self._canary_at = self._canary_at is not None, None
-                self._failure = f"the live connection is lost: {error}"
+                self._failure = "the live connection is lost"  # why stands in the log
                 if was_connected:
                     backoff_s = _FIRST_BACKOFF_S
                     self._metrics.reconnects.inc()

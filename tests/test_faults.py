@@ -273,7 +273,7 @@ def test_a_reload_of_the_server_is_waited_for(
     """LOADING: the server has its socket open, and refuses commands until it has read its data."""
     change(shop, board, 1)
     server.stop()
-    server.config["key-load-delay"] = "2000"  # microseconds a command
+    server.config["key-load-delay"] = "500"  # microseconds a command
     server.start(until_ready=False)
     del server.config["key-load-delay"]
     seen = set()
