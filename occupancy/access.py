@@ -11,14 +11,14 @@ from __future__ import annotations
 import hashlib
 import secrets
 import time
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 
 from .connections import OpsClient
 from .errors import AlreadyExists, InvalidRequest, NotFound, Unauthenticated, WorkerNotFound
 from .keys import Keys
-from .model import WORKER_PATTERN, Role, Worker, WorkerName, control_character
+from .model import Person, Role, Worker, WorkerId, WorkerName, control_character
 from .scripts import Script
 
 TOKEN_PREFIX = "occ_"  # noqa: S105 - a prefix that secret scanners can recognise, not a secret
@@ -36,7 +36,7 @@ class Token(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class _WorkerFields(msgspec.Struct):
-    id: Annotated[str, msgspec.Meta(pattern=WORKER_PATTERN)]
+    id: WorkerId
     name: WorkerName
 
 
@@ -47,6 +47,7 @@ class Access:
         self._client = client
         self._keys = keys
         self._identify = Script(client, "identify")
+        self._swap = Script(client, "swap")
         self._remembered: dict[str, tuple[float, Worker]] = {}
 
     # Who is asking
@@ -87,21 +88,32 @@ class Access:
             raise AlreadyExists(f"There is a worker {worker.id} already.")
         return worker
 
-    def put_worker(self, worker: Worker) -> bool:
-        """Add or replace a worker; whether anything changed. Raises InvalidRequest."""
-        encoded = msgspec.json.encode(_checked(worker))
-        if self._client.hget(self._keys.workers, worker.id) == encoded:
-            return False
-        self._client.hset(self._keys.workers, worker.id, encoded)
-        self._announce(worker.id)
-        return True
+    def edit_worker(self, worker_id: str, **changes: Any) -> Worker:
+        """Change some of a worker's ``name``, ``role``, ``disabled`` and ``pin_hash``.
+
+        What is not named stays as it is at that moment, whoever else edits the worker. Returns
+        the worker as it is now. Raises WorkerNotFound and InvalidRequest.
+        """
+        while True:
+            encoded = self._encoded(worker_id)
+            old = msgspec.json.decode(encoded, type=Worker)
+            worker = _checked(msgspec.structs.replace(old, **changes))
+            if worker == old:
+                return old
+            shall_be = msgspec.json.encode(worker)
+            if self._swap.run([self._keys.workers], [worker_id, encoded, shall_be]):
+                self._announce(worker_id)
+                return worker
 
     def worker(self, worker_id: str) -> Worker:
         """Raises WorkerNotFound."""
+        return msgspec.json.decode(self._encoded(worker_id), type=Worker)
+
+    def _encoded(self, worker_id: str) -> bytes:
         encoded = self._client.hget(self._keys.workers, worker_id)
         if not isinstance(encoded, bytes):
             raise WorkerNotFound(f"There is no worker {worker_id}.")
-        return msgspec.json.decode(encoded, type=Worker)
+        return encoded
 
     def active_worker(self, worker_id: str) -> Worker:
         """A worker who may hold items: not disabled, no observer. Raises WorkerNotFound."""
@@ -110,6 +122,16 @@ class Access:
             why = "disabled" if worker.disabled else "an observer"
             raise WorkerNotFound(f"Worker {worker_id} is {why} and cannot hold items.")
         return worker
+
+    def receiver(self, worker_id: str | None) -> Person | None:
+        """Who an item may be given to; None where there is no such worker, for the script to say.
+
+        It says so only after it has looked for an earlier answer to the same request.
+        """
+        try:
+            return None if worker_id is None else self.active_worker(worker_id).person
+        except WorkerNotFound:
+            return None
 
     def workers(self) -> list[Worker]:
         """All workers, in the order of their ids."""
@@ -120,9 +142,7 @@ class Access:
 
     def set_disabled(self, worker_id: str, disabled: bool) -> Worker:
         """Let a worker in no longer, or again. Raises WorkerNotFound."""
-        worker = msgspec.structs.replace(self.worker(worker_id), disabled=disabled)
-        self.put_worker(worker)
-        return worker
+        return self.edit_worker(worker_id, disabled=disabled)
 
     # Tokens
 

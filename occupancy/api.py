@@ -173,7 +173,7 @@ def operate(board: str, tag: str, operation: str) -> Response:
     check_role(row.role)
     body = _body(OperationBody)
     check_fields(row, body)
-    return _answer_one(board, row, _operate(board, row, [tag], body))
+    return _answer_one(board, row, _operate(board, row, [tag], body), to=body.to)
 
 
 @bp.post("/<board>/batch")
@@ -192,7 +192,8 @@ def batch(board: str) -> Response:
             found = {"changed": outcome.changed, "item": msgspec.Raw(outcome.item)}
             results.append({"tag": outcome.tag, "status": 200, **found})
         else:
-            results.append({"tag": outcome.tag, **problem(refusal(board, row, outcome))})
+            error = refusal(board, row, outcome, to=body.to)
+            results.append({"tag": outcome.tag, **problem(error)})
     response = _json({"results": results, "cursor": answer.cursor})
     return _mark_replayed(response, answer)
 
@@ -215,7 +216,7 @@ def _operate(
         [check_name("tag", tag) for tag in tags],
         actor=caller().person,
         reason=fields.reason,
-        to=access.active_worker(fields.to).person if fields.to is not None else None,
+        to=access.receiver(fields.to),
         step=fields.step,
         items=items,
         given=_preconditions(board, row, tags, body, fields.epoch),
@@ -297,10 +298,12 @@ def _known_cursor(question: str) -> str:
     return ""
 
 
-def _answer_one(board: str, row: Transition, answer: Answer, status: int = 200) -> Response:
+def _answer_one(
+    board: str, row: Transition, answer: Answer, status: int = 200, to: str | None = None
+) -> Response:
     outcome = answer.outcomes[0]
     if not outcome.is_done:
-        return _mark_replayed(respond(refusal(board, row, outcome)), answer)
+        return _mark_replayed(respond(refusal(board, row, outcome, to=to)), answer)
     body = b'{"changed":%b,"item":%b,"cursor":"%b"}' % (
         b"true" if outcome.changed else b"false",
         outcome.item,

@@ -184,6 +184,15 @@ def _decoded(given: dict[str, Any]) -> ItemBody:
         raise
 
 
+def _add_or_edit(access: Access, row: Row, worker_id: str, old: Worker | None) -> bool:
+    name, role = row.cells["name"].strip(), role_of(row.cells["role"])
+    pin_hash = _pin_hash(row.cells.get("pin", ""), old)
+    if old is None:
+        access.add_worker(worker_id, name=name, role=role, pin_hash=pin_hash)
+        return True
+    return access.edit_worker(worker_id, name=name, role=role.label, pin_hash=pin_hash) != old
+
+
 def _import_worker(
     access: Access,
     row: Row | Rejected,
@@ -199,14 +208,7 @@ def _import_worker(
     try:
         check_name("worker", worker_id)
         _check_first(lines, worker_id, row.line)
-        worker = Worker(
-            worker_id,
-            row.cells["name"].strip(),
-            role_of(row.cells["role"]).label,
-            disabled=old.disabled if old else False,
-            pin_hash=_pin_hash(row.cells.get("pin", ""), old),
-        )
-        is_changed = worker != old and access.put_worker(worker)
+        is_changed = _add_or_edit(access, row, worker_id, old)
     except InvalidRequest as error:
         report.rejected.append(Rejected(row.line, worker_id, error.detail.rstrip(".")))
         return

@@ -78,8 +78,8 @@ class Feed:
             while True:
                 try:
                     replay = self._store.replay(self.board, self.cursor, _CATCH_UP_ENTRIES)
-                except BoardNotFound:  # the server was emptied under us
-                    replay = Replay(False, "0-0", 0, [])
+                except BoardNotFound:  # the server was emptied under us: one reset says so
+                    replay = Replay(self.cursor == "0-0", "0-0", 0, [])
                 if not self.cursor:
                     self._move(replay.head_cursor, replay.head_seq)
                     return
@@ -118,9 +118,12 @@ class Feed:
             "snapshot": f"/api/boards/{self.board}/items",
             "reason": reason,
         }
+        return sse.control_frame("reset", data, self.cursor)
+
+    def count_reset(self) -> None:
+        """One stream was told to load the snapshot again."""
         self.resets += 1
         self._metrics.resets.inc()
-        return sse.control_frame("reset", data, self.cursor)
 
     def _deliver(self, entry: Entry) -> None:
         frame = sse.item_frame(entry.cursor, entry.event)
@@ -146,6 +149,7 @@ class Feed:
         for subscriber in self.subscribers:
             if subscriber.is_live:
                 subscriber.push(frame)
+                self.count_reset()
 
     def _move(self, cursor: str, seq: int) -> None:
         self.cursor = self._before_remembered = cursor

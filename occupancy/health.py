@@ -38,6 +38,8 @@ def readyz() -> Response:
     reasons = {}
     try:
         services.store.client.ping()
+        if services.write_failure is not None:
+            reasons["operations"] = services.write_failure
     except OccupancyError as error:
         reasons["operations"] = error.detail
     if services.hub.is_draining:

@@ -129,6 +129,11 @@ class Hub:
                 self._past_resets += feed.resets
                 del self._feeds[board]
 
+    def is_following(self, board: str) -> bool:
+        """Whether the board is known to exist, because somebody here watches it."""
+        feed = self._feeds.get(board)
+        return feed is not None and feed.cursor != ""
+
     @property
     def open_streams(self) -> int:
         return sum(len(feed.subscribers) for feed in self._feeds.values())
@@ -249,20 +254,28 @@ class Hub:
             gevent.sleep(PROBE_S)
 
     def _probe(self) -> None:
-        self._on_probe()
+        # In this order: a server that takes no writes still publishes and can be read, and live
+        # delivery must not suffer because the report cannot be written.
         self._store.client.publish(self._canary_channel, "")
         if self._canary_at is not None:
             for feed in list(self._feeds.values()):
                 feed.catch_up()
+        self._on_probe()
 
     def _pulse(self) -> None:
         second = 0
         while True:
             gevent.sleep(1.0)
             second += 1
-            now = time.monotonic()
-            for subscriber in self._subscribers():
-                if subscriber.stalled_s(now) > STALL_S:
-                    subscriber.abandon()
-                elif (subscriber.beat + second) % HEARTBEAT_S == 0:
-                    subscriber.heartbeat()
+            try:
+                self._beat(second)
+            except Exception:
+                log.exception("a heartbeat failed")  # and the next one is sent all the same
+
+    def _beat(self, second: int) -> None:
+        now = time.monotonic()
+        for subscriber in self._subscribers():
+            if subscriber.stalled_s(now) > STALL_S:
+                subscriber.abandon()
+            elif (subscriber.beat + second) % HEARTBEAT_S == 0:
+                subscriber.heartbeat()

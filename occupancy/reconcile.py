@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -62,21 +63,18 @@ class Reconciler:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def run(self, board: str, *, repair: bool, deadline_s: float | None = None) -> Report:
-        """Check one board, for at most ``deadline_s`` seconds; mend its indexes with ``repair``.
+    def run(self, board: str, *, repair: bool, limit_s: float | None = None) -> Report:
+        """Check one board, for at most ``limit_s`` seconds; mend its indexes with ``repair``.
 
         Raises BoardNotFound, PoolTimeout and StoreUnavailable.
         """
         self._store.head(board)
-        report = Report(board, problems=[])
-        until = None if deadline_s is None else time.monotonic() + deadline_s
+        report = Report(board)
+        until = math.inf if limit_s is None else time.monotonic() + limit_s
         keys, client = self._store.keys.board(board), self._store.client
         report.problems += self._check_log(board)
 
-        prefix = keys.item("")
-        scanned = client.scan_iter(match=f"{prefix}*", count=1000)
-        tags = (key.decode().removeprefix(prefix) for key in scanned)
-        report.items = self._audit(report, tags, repair, until)
+        report.items = self._audit(report, self._tags(board, until), repair, until)
 
         # Every item has its entries now; there are more entries than items only if some belong
         # to no item. (While others work the counts may differ by chance: then it is looked
@@ -97,16 +95,16 @@ class Reconciler:
             members.append(tag for tag, _ in client.hscan_iter(keys.view))
         dangling = (member.decode() for member in itertools.chain(*members))
         self._audit(report, dangling, repair, until)
+        report.is_complete = time.monotonic() <= until
         return report
 
-    def _audit(self, report: Report, tags: Iterable[str], repair: bool, until: float | None) -> int:
+    def _audit(self, report: Report, tags: Iterable[str], repair: bool, until: float) -> int:
         """Audit the tags chunk by chunk; how many there were."""
         count = 0
         known = {(problem.tag, problem.kind) for problem in report.problems}
         iterator = iter(tags)
         while chunk := list(itertools.islice(iterator, _CHUNK)):
-            if until is not None and time.monotonic() > until:
-                report.is_complete = False
+            if time.monotonic() > until:
                 break
             count += len(chunk)
             for tag, kind in self._store.audit(report.board, chunk, mend=repair):
@@ -114,6 +112,18 @@ class Reconciler:
                     known.add((tag, kind))
                     report.problems.append(Problem(tag, kind, _TEXTS[kind]))
         return count
+
+    def _tags(self, board: str, until: float) -> Iterator[str]:
+        """The tags of all item keys; stops soon after ``until``.
+
+        Page by page, because a page of a large server's keys may hold none of this board.
+        """
+        prefix = self._store.keys.board(board).item("")
+        cursor = None
+        while cursor != 0 and time.monotonic() <= until:
+            scanned: Any = self._store.client.scan(cursor or 0, match=f"{prefix}*", count=1000)
+            cursor, found = scanned
+            yield from (key.decode().removeprefix(prefix) for key in found)
 
     def _check_log(self, board: str) -> list[Problem]:
         keys = self._store.keys.board(board)
@@ -145,9 +155,12 @@ def reconcile_at_start(store: Store, sleep: Callable[[float], object]) -> None:
 
     At most 10 s of checking; waits as long as it takes until Redis can be reached.
     """
+    is_elected = False
     while True:
         try:
-            _reconcile_once(store)
+            is_elected = is_elected or _elect(store)
+            if is_elected:
+                _check_all(store)
         except (PoolTimeout, StoreUnavailable) as error:
             log.info("reconciliation waits for the store: %s", error.__cause__ or error)
             sleep(_RETRY_S)
@@ -155,13 +168,19 @@ def reconcile_at_start(store: Store, sleep: Callable[[float], object]) -> None:
             return
 
 
-def _reconcile_once(store: Store) -> None:
-    if not store.client.set(store.keys.reconciling, "1", nx=True, ex=_ELECTION_TTL_S):
-        return  # another worker process does it
+def _elect(store: Store) -> bool:
+    """Whether this process is the one to do it; of all that start within a minute, one is."""
+    return bool(store.client.set(store.keys.reconciling, "1", nx=True, ex=_ELECTION_TTL_S))
+
+
+def _check_all(store: Store) -> None:
     until = time.monotonic() + START_LIMIT_S
     for board in store.boards.all():
-        left_s = max(0.0, until - time.monotonic())
-        report = Reconciler(store).run(board.board, repair=False, deadline_s=left_s)
+        left_s = until - time.monotonic()
+        if left_s <= 0:
+            log.warning("reconciliation: time was up before the board %s", board.board)
+            return
+        report = Reconciler(store).run(board.board, repair=False, limit_s=left_s)
         for problem in report.problems[:20]:
             log.warning("reconciliation of %s: %s %s", report.board, problem.tag, problem.text)
         log.log(

@@ -13,15 +13,26 @@ from .errors import (
     OccupancyError,
     StaleEpoch,
     VersionMismatch,
+    WorkerNotFound,
     WrongState,
 )
 from .model import Item, Transition
 from .records import Outcome, item_not_found
 
 
-def refusal(board: str, row: Transition, outcome: Outcome) -> OccupancyError:
-    """The error for an outcome whose code is not ``ok``; its ``extra`` helps to act on it."""
+def refusal(
+    board: str, row: Transition, outcome: Outcome, *, to: str | None = None
+) -> OccupancyError:
+    """The error for an outcome that is not done; its ``extra`` helps to act on it.
+
+    ``to`` is the worker whom the item was to be given to.
+    """
     tag, code = outcome.tag, outcome.code
+    if code == "worker_not_found":
+        return WorkerNotFound(
+            f"{tag} cannot be given to {to}: there is no such worker, or it is disabled or an "
+            "observer."
+        )
     if not outcome.item:
         if code == "version_mismatch":
             return VersionMismatch(f"There is no item {tag} that If-Match could match.", tag=tag)

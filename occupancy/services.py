@@ -42,6 +42,7 @@ class Services:
         )  # fmt: skip
         self.processes = Processes(client, keys)
         self.name = process_name()
+        self.write_failure: str | None = None  # of the last report; operations write as well
         self.hub = Hub(
             self.store, pubsub_pool, keys, self.metrics.live,
             process=self.name, on_access_changed=self.access.forget, on_probe=self._report,
@@ -121,4 +122,9 @@ class Services:
         self.metrics.copy_pool("ops", self.ops_pool.stats())
         self.metrics.copy_pool("pubsub", self.pubsub_pool.stats())
         self.metrics.streams.set(self.hub.open_streams)
-        self.processes.report(self.name, self.figures())
+        try:
+            self.processes.report(self.name, self.figures())
+        except OccupancyError as error:
+            self.write_failure = error.detail  # PING may still be answered, and reads served
+            raise
+        self.write_failure = None

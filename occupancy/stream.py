@@ -43,7 +43,8 @@ def events(board: str) -> Response:
     if hub.is_draining:
         frames: Iterator[bytes] = iter([farewell()])
     else:
-        store.head(board)  # a board that does not exist is 404, for good
+        if not hub.is_following(board):
+            store.head(board)  # a board that does not exist is 404, for good
         frames = _frames(hub, board, cursor, request.environ.get("gunicorn.socket"))
     # Nothing is held yet: for HEAD the generator is made and never started.
     return Response(frames, content_type=sse.CONTENT_TYPE, headers=sse.HEADERS)

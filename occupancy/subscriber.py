@@ -42,7 +42,6 @@ class Subscriber:
         self.is_live = False
         self.is_gone = False
         self.writing_since: float | None = None  # monotonic; while the connection takes a piece
-        self.was_idle = True  # since the last heartbeat
         self._feed = feed
         self._store = store
         self._frames: list[bytes] = []
@@ -68,10 +67,9 @@ class Subscriber:
         self._wake.set()
 
     def heartbeat(self) -> None:
-        """A sign of life, unless something was written since the last one."""
-        if self.was_idle and not self._frames:
+        """A sign of life, unless something waits to be written already."""
+        if not self._frames:
             self.push(sse.HEARTBEAT)
-        self.was_idle = True
 
     def close(self) -> None:
         """Say bye and end: this worker process goes away."""
@@ -101,7 +99,6 @@ class Subscriber:
                 self.writing_since = time.monotonic()
                 yield piece
                 self.writing_since = None
-                self.was_idle = False
         except (PoolTimeout, StoreUnavailable) as error:
             yield sse.control_frame("degraded", {"detail": error.detail})
         except BoardNotFound:
@@ -120,6 +117,7 @@ class Subscriber:
             if self._overflowed:
                 self._overflowed = False
                 frames = [self._feed.reset_frame("this connection takes the events too slowly")]
+                self._feed.count_reset()
             yield from _in_pieces(frames)
             if self._closing:
                 yield farewell()
@@ -154,6 +152,7 @@ class Subscriber:
         ready = sse.control_frame("ready", position, feed.cursor)
         if reset is not None:
             missed = [feed.reset_frame(reset)]
+            feed.count_reset()
         yield from _in_pieces([*missed, ready])
 
 

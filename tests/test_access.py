@@ -94,12 +94,32 @@ def test_a_wrong_name_is_refused(access: Access, name: str) -> None:
     assert access.workers() == []
 
 
-def test_putting_a_worker_says_whether_anything_changed(access: Access) -> None:
-    worker = Worker("93", "One", "worker")
-    assert access.put_worker(worker)
-    assert not access.put_worker(worker)
-    assert access.put_worker(Worker("93", "Two", "worker"))
-    assert access.worker("93").name == "Two"
+def test_editing_a_worker_changes_what_is_named_and_nothing_else(access: Access) -> None:
+    access.add_worker("93", name="One", role=Role.WORKER, pin_hash="hash")
+    edited = access.edit_worker("93", name="Two")
+    assert edited == access.worker("93") == Worker("93", "Two", "worker", pin_hash="hash")
+    assert access.edit_worker("93", name="Two") == edited
+    with pytest.raises(InvalidRequest):
+        access.edit_worker("93", name="a\nb")
+    assert access.worker("93") == edited
+
+
+def test_an_edit_does_not_undo_what_somebody_else_does_meanwhile(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    access, elsewhere = services.access, another_process(services)
+    access.add_worker("93", name="One", role=Role.WORKER)
+    run = access._swap.run
+    disabled: list[Worker] = []
+
+    def run_after_the_other(keys: Any, args: Any) -> Any:
+        if not disabled:  # between our reading and our writing
+            disabled.append(elsewhere.set_disabled("93", True))
+        return run(keys, args)
+
+    monkeypatch.setattr(access._swap, "run", run_after_the_other)
+    access.edit_worker("93", name="Two")
+    assert access.worker("93") == Worker("93", "Two", "worker", disabled=True)
 
 
 def test_an_unknown_worker_is_not_found(access: Access) -> None:

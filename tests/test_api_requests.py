@@ -273,3 +273,16 @@ def test_a_batch_takes_no_if_match(api: Api) -> None:
 
 def test_a_batch_on_an_unknown_board_is_not_found(api: Api) -> None:
     assert_problem(api.batch("take", ["T-1"], "holder", board="nowhere"), 404, "board_not_found")
+
+
+def test_a_reassign_is_replayed_even_if_its_receiver_is_disabled_meanwhile(api: Api) -> None:
+    api.prepare("T-8", "occupied")
+    headers = {"Idempotency-Key": "k"}
+    first = api.do("reassign", "T-8", "supervisor", {"to": "colleague"}, headers=headers)
+    assert first.status_code == 200
+    api.services.access.set_disabled("colleague", True)
+    again = api.do("reassign", "T-8", "supervisor", {"to": "colleague"}, headers=headers)
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert again.get_json() == first.get_json()
+    other = api.do("reassign", "T-8", "supervisor", {"to": "colleague"})
+    assert_problem(other, 404, "worker_not_found")

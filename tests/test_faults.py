@@ -180,6 +180,10 @@ def test_an_operation_that_the_server_refuses_is_503_and_leaves_no_trace(
         assert refused.json()["code"] == "store_unavailable"
         assert int(refused.headers["Retry-After"]) > 0
         assert dump(client) == before
+        # What can still be done goes on: live delivery, and reads. It is not ready, and says why.
+        reasons = functools.partial(reasons_of, deployment)
+        wait_until(lambda: reasons() == {"operations"}, what="operations not to be ready")
+        assert deployment.request("GET", f"/api/boards/{board}/items/T-1").status_code == 200
         if trouble == "READONLY":
             client.replicaof("NO", "ONE")
         else:
@@ -294,6 +298,11 @@ def test_put_survives_a_restart_of_the_server(
     server.start()
     wait_until(lambda: deployment.status_of("/readyz") == 200, what="readiness")
     assert deployment.request("GET", f"/api/boards/{board}/items/T-1").status_code == 200
+
+
+def reasons_of(deployment: Deployment) -> set[str]:
+    """Why the worker process that happens to answer is not ready."""
+    return set(deployment.request("GET", "/readyz").json().get("reasons", ()))
 
 
 def dump(client: redis.Redis) -> dict[bytes, Any]:

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from occupancy.errors import BoardNotFound
+from occupancy.errors import BoardNotFound, StoreUnavailable
 from occupancy.model import PUT, TRANSITIONS
 from occupancy.reconcile import Reconciler, reconcile_at_start
+from occupancy.records import Board
 from occupancy.services import Services
 from tests.shop import SUPERVISOR, change, log_of
 
@@ -100,7 +101,7 @@ def test_a_log_that_lost_its_end_is_reported(services: Services, board: str) -> 
 
 
 def test_it_stops_when_its_time_is_up_and_says_so(services: Services, board: str) -> None:
-    report = Reconciler(services.store).run(board, repair=False, deadline_s=-1)
+    report = Reconciler(services.store).run(board, repair=False, limit_s=-1)
     assert not report.is_complete
 
 
@@ -115,6 +116,26 @@ def test_more_items_than_one_chunk_are_all_checked(services: Services) -> None:
 def test_an_unknown_board_is_an_error(services: Services) -> None:
     with pytest.raises(BoardNotFound):
         Reconciler(services.store).run("nowhere", repair=False)
+
+
+def test_the_elected_process_tries_again_when_the_store_fails_after_its_election(
+    services: Services,
+    board: str,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    all_boards = services.store.boards.all
+    failures = [StoreUnavailable("gone for a moment")]
+
+    def fail_once() -> list[Board]:
+        if failures:
+            raise failures.pop()
+        return all_boards()
+
+    monkeypatch.setattr(services.store.boards, "all", fail_once)
+    with caplog.at_level("INFO", logger="occupancy"):
+        reconcile_at_start(services.store, sleep=lambda _seconds: None)
+    assert any("3 items checked" in record.message for record in caplog.records)
 
 
 def never(_seconds: float) -> None:

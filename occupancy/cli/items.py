@@ -198,7 +198,7 @@ def _add_reconcile(items: Commands) -> None:
         that does not agree is only reported. The exit status is 1 if a problem is left.
         """
         with connected() as services:
-            report = Reconciler(services.store).run(board, repair=repair, deadline_s=None)
+            report = Reconciler(services.store).run(board, repair=repair)
         left = [each for each in report.problems if not repair or each.kind in _NOT_MENDABLE]
         if as_json:
             print_json({**msgspec.to_builtins(report), "mended": len(report.problems) - len(left)})

@@ -2,7 +2,7 @@
 --
 -- KEYS  1 tokens   2 workers
 -- ARGV  1 SHA-256 of the token, in hex
--- Returns  {worker JSON, token JSON}, or {} where the token is unknown, expired or revoked, or
+-- Returns  {worker JSON}, or {} where the token is unknown, expired or revoked, or
 --       its worker unknown or disabled
 -- Publishes nothing.
 
@@ -18,4 +18,4 @@ local worker_json = redis.call('HGET', KEYS[2], token.worker)
 if not worker_json or cjson.decode(worker_json).disabled then
   return {}
 end
-return { worker_json, token_json }
+return { worker_json }

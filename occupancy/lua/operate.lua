@@ -50,14 +50,16 @@ end
 
 -- The board -------------------------------------------------------------------------------------
 
-local fields = redis.call('HMGET', BOARD, 'steps', 'max_holds', 'seq', 'cursor',
-  'floor_epoch', 'floor_version')
+local fields = redis.call('HMGET', BOARD, 'steps', 'max_holds', 'cursor', 'floor_epoch',
+  'floor_version')
 if not fields[1] and not request.implicit then
   return { 'board_not_found' }
 end
 local steps = cjson.decode(fields[1] or request.default_steps)
 local max_holds = tonumber(fields[2] or '0')
-local cursor = fields[4] or '0-0'
+local cursor = fields[3] or '0-0'
+-- The highest of the items that were removed: an item that is added again counts on from there.
+local floor_epoch, floor_version = fields[4] or '0', fields[5] or '0'
 
 local function step_index(name)
   for index, step in ipairs(steps) do
@@ -110,7 +112,7 @@ local function new_item(tag)
     title = '"' .. tag .. '"', attributes = '{}', state = 'available', step = steps[1],
     holder = 'null', holder_id = '', since_ms = int(now_ms), reason = 'null', worked_ms = '0',
     -- An item that is removed and added again goes on counting: a fencing token never comes back.
-    epoch = fields[5] or '0', version = fields[6] or '0',
+    epoch = floor_epoch, version = floor_version,
     prior = 'available', prior_reason = 'null', last_operation = '', last_actor = '',
   }
 end
@@ -142,8 +144,8 @@ local function contains(list, value)
   return false
 end
 
--- The code of the refusal, or nil. Reads only.
-local function refusal(item)
+-- The code of the refusal for what the caller relies on, or nil. Reads only.
+local function precondition_refusal(item)
   if request.versions and request.versions[1] ~= '*'
     and not contains(request.versions, item.version) then
     return 'version_mismatch'
@@ -153,6 +155,7 @@ local function refusal(item)
   return nil
 end
 
+-- The code of the refusal for the item's state and its holders, or nil. Reads only.
 local function state_refusal(item)
   if not contains(row.sources, item.state) then
     local needs_free = row.operation == 'take' or row.operation == 'remove'
@@ -244,10 +247,9 @@ local function remove(tag, item, item_key, history)
   redis.call('ZREM', BY_TAG, tag)
   redis.call('ZREM', BY_STATE, item.state .. '|' .. tag)
   redis.call('EXPIRE', history, request.removed_history_ttl_s)
-  redis.call('HSET', BOARD,
-    'floor_epoch', int(math.max(tonumber(fields[5] or '0'), tonumber(item.epoch))),
-    'floor_version', int(math.max(tonumber(fields[6] or '0'), tonumber(item.version))))
-  fields[5], fields[6] = unpack(redis.call('HMGET', BOARD, 'floor_epoch', 'floor_version'))
+  floor_epoch = int(math.max(tonumber(floor_epoch), tonumber(item.epoch)))
+  floor_version = int(math.max(tonumber(floor_version), tonumber(item.version)))
+  redis.call('HSET', BOARD, 'floor_epoch', floor_epoch, 'floor_version', floor_version)
 end
 
 local function operate(position, tag)
@@ -274,7 +276,8 @@ local function operate(position, tag)
     title, attributes = given.title or item.title, given.attributes or item.attributes
   end
   local view = is_new and '' or render(tag, item)
-  local code = not is_new and refusal(item) or nil
+  local code = row.holder == 'to' and not request.to_id and 'worker_not_found'
+    or not is_new and precondition_refusal(item) or nil
   if code then
     return code, 0, view
   end
