@@ -107,6 +107,7 @@ def post_request(worker, req, environ, resp):
 
 
 def child_exit(server, worker):
+    # In the master, and so unpatched in the workers to come: it waits for nothing anyway.
     from prometheus_client import multiprocess
 
     multiprocess.mark_process_dead(worker.pid)

@@ -31,7 +31,7 @@ from .payloads import (
     operation_row,
 )
 from .problems import problem, respond
-from .records import Answer, Board, Outcome, Preconditions
+from .records import Answer, Outcome, Preconditions
 from .refusals import refusal
 from .store import Store
 
@@ -68,18 +68,7 @@ def boards() -> Response:
 @requires(Role.OBSERVER)
 def board_(board: str) -> Response:
     _query()
-    found: Board = _store().boards.get(check_name("board", board))
-    return _json(
-        {
-            "board": found.board,
-            "title": found.title,
-            "steps": found.steps,
-            "counts": found.counts,
-            "settings": {"max_holds": found.max_holds or None},
-            "cursor": found.cursor,
-            "seq": found.seq,
-        }
-    )
+    return _json(_store().boards.get(check_name("board", board)).as_dict())
 
 
 # Items

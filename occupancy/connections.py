@@ -26,7 +26,7 @@ from redis.connection import (
 from redis.retry import Retry
 
 from .budget import Slots
-from .errors import OccupancyError, PoolTimeout, SettingError, StoreUnavailable
+from .errors import PoolTimeout, SettingError, StoreUnavailable
 from .pools import TurnPool
 from .settings import Settings
 
@@ -133,7 +133,7 @@ _TEMPORARY = (
     redis.exceptions.MasterDownError,
     redis.exceptions.TryAgainError,
 )
-_TEMPORARY_CODES = ("OOM", "READONLY", "MISCONF", "NOREPLICAS", "BUSY", "NOAUTH")
+_TEMPORARY_CODES = ("MISCONF", "NOREPLICAS", "BUSY")
 
 
 @contextlib.contextmanager
@@ -157,7 +157,7 @@ def unavailable_as_error() -> Iterator[None]:
         raise
 
 
-def _unavailable() -> OccupancyError:
+def _unavailable() -> StoreUnavailable:
     return StoreUnavailable(
         "The store cannot take this right now; nothing is lost. Try again in a moment.",
         retry_after=2,

@@ -3,7 +3,7 @@
 prometheus_client's multiprocess mode keeps each process's values in a file of
 ``PROMETHEUS_MULTIPROC_DIR`` (gunicorn.conf.py sets it and clears it away); without that variable
 the values are this process's own. Callback gauges do not exist in that mode, so what others keep
-count of (pools, streams) is copied here once a second by the hub.
+count of (pools, streams) is copied here every two seconds by the hub's prober.
 """
 
 from __future__ import annotations

@@ -30,7 +30,6 @@ from .model import (
 
 MAX_BODY_BYTES = 64 * 1024
 MAX_ATTRIBUTES_BYTES = 16 * 1024  # an event with its item must stay well below a stream's buffer
-_MAX_DEPTH_ERROR = "the JSON is nested too deeply"
 
 Epoch = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 
@@ -79,7 +78,7 @@ def decode(data: bytes, kind: type[Body]) -> Body:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidRequest(f"The body is not JSON: {error}.") from error
     except RecursionError as error:
-        raise InvalidRequest(f"The body is not allowed: {_MAX_DEPTH_ERROR}.") from error
+        raise InvalidRequest("The body is not allowed: it is nested too deeply.") from error
     for name in body.__struct_fields__:
         check_text(name, getattr(body, name))
     if isinstance(body, ItemBody) and body.attributes is not None:

@@ -1,4 +1,4 @@
-"""PINs: how a worker without a token signs in at a shared screen.
+"""PINs: stored for workers who will sign in at a shared screen; tokens are the only way in yet.
 
 Only a salted scrypt hash is stored: a PIN has few possibilities, so guessing must be slow.
 """

@@ -42,7 +42,7 @@ class TurnQueue:
         self.waits_ms: collections.deque[float] = collections.deque(maxlen=_WAITS_KEPT)
         self._waiters: collections.deque[AsyncResult] = collections.deque()
 
-    def get(self, block: bool = True, timeout: float | None = None) -> Connection | None:
+    def get(self, timeout: float | None = None) -> Connection | None:
         """The next connection, or None as a place to open one; waits ``timeout`` seconds.
 
         Raises PoolTimeout when every connection stayed busy for the whole wait.

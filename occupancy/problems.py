@@ -62,8 +62,6 @@ _FROM_HTTP: dict[int, tuple[type[OccupancyError], str]] = {
 
 
 def _on_http(error: HTTPException) -> Response:
-    if error.code == 308 or error.response is not None:
-        return Response(status=error.code)
     kind, detail = _FROM_HTTP.get(error.code or 500, (OccupancyError, "Something went wrong."))
     response = respond(kind(detail))
     if error.code == 405:

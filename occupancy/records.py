@@ -5,6 +5,8 @@ Items and events stay the JSON bytes that the scripts have rendered.
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from .errors import BoardNotFound, ItemNotFound
@@ -73,6 +75,18 @@ class Board(msgspec.Struct, frozen=True):
     cursor: str
     seq: int
     counts: dict[str, int]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The board as the outside sees it."""
+        return {
+            "board": self.board,
+            "title": self.title,
+            "steps": self.steps,
+            "counts": self.counts,
+            "settings": {"max_holds": self.max_holds or None},
+            "cursor": self.cursor,
+            "seq": self.seq,
+        }
 
 
 def board_not_found(board: str) -> BoardNotFound:

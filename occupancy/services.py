@@ -75,7 +75,10 @@ class Services:
         gevent.spawn(reconcile_at_start, self.store, gevent.sleep)
 
     def drain(self) -> None:
-        """Let go of everything before the process ends: streams first, then connections."""
+        """Let go of everything before the process ends.
+
+        Idle connections first: the workers that come after may be waiting for their slots.
+        """
         self.ops_pool.drain()
         self.hub.drain()
         try:

@@ -103,7 +103,9 @@ def test_a_worker_process_with_a_stalled_stream_still_ends(
         change(shop, "main", 60, tag=f"T-{number}", title="x" * 190)
     deployment.signal(signal.SIGTERM)
     wait_until(lambda: not deployment.worker_pids(), timeout_s=12, what="the workers' end")
-    assert not stalled.has_ended
+    stalled.read()
+    stalled.wait_for_end()
+    assert stalled.of_kind("bye") == []  # it was hung up on in the middle
 
 
 def ready_streams(deployment: Deployment) -> list[EventStream]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import click
 import msgspec
 
 from ..errors import InvalidRequest
 from ..model import MAX_STEPS, STATES, Step, Title
-from ..records import Board
 from .command import Commands, check_board, checked, connected, json_option
 from .output import print_fields, print_json, print_table
 
@@ -48,7 +47,7 @@ def group() -> Commands:
                 name, title=fields.title, steps=fields.steps, max_holds=max_holds or 0
             )
         if as_json:
-            print_json(_as_json(board))
+            print_json(board.as_dict())
         else:
             click.echo(f"Created the board {name} with the steps {', '.join(board.steps)}.")
 
@@ -59,7 +58,7 @@ def group() -> Commands:
         with connected() as services:
             found = services.store.boards.all()
         if as_json:
-            print_json({"boards": [_as_json(board) for board in found]})
+            print_json({"boards": [board.as_dict() for board in found]})
             return
         print_table(
             ["board", "title", "steps", *STATES],
@@ -77,7 +76,7 @@ def group() -> Commands:
         with connected() as services:
             board = services.store.boards.get(name)
         if as_json:
-            print_json(_as_json(board))
+            print_json(board.as_dict())
             return
         print_fields(
             {
@@ -92,15 +91,3 @@ def group() -> Commands:
         )
 
     return boards
-
-
-def _as_json(board: Board) -> dict[str, Any]:
-    return {
-        "board": board.board,
-        "title": board.title,
-        "steps": board.steps,
-        "counts": board.counts,
-        "settings": {"max_holds": board.max_holds or None},
-        "cursor": board.cursor,
-        "seq": board.seq,
-    }

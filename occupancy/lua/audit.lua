@@ -10,7 +10,7 @@
 -- Returns  {tag, problem, tag, problem …}; problem: by_tag, by_state, by_holder, view, history
 -- Publishes nothing.
 
-local BOARD, VIEW, BY_TAG, BY_STATE, BY_HOLDER = unpack(KEYS, 1, 5)
+local _, VIEW, BY_TAG, BY_STATE, BY_HOLDER = unpack(KEYS, 1, 5)
 local mend = ARGV[1] == '1'
 local found = {}
 
@@ -52,7 +52,7 @@ for position = 1, #ARGV - 2 do
     local expected = '"epoch":' .. epoch .. ',"version":' .. version .. ','
     if not view or not string.find(view, expected, 1, true)
       or not string.find(view, '"state":"' .. state .. '"', 1, true) then
-      report(tag, 'view') -- mended by Reconciler: operate.lua knows how an item is rendered
+      report(tag, 'view') -- mended by Store.audit: operate.lua knows how an item is rendered
     end
     local last = redis.call('XREVRANGE', history, '+', '-', 'COUNT', 1)[1]
     if not last or not string.find(last[2][2], '"version":' .. version .. ',', 1, true) then

@@ -5,7 +5,8 @@
 --       4 how many items at most   5 length of what stands before the tag in the index's members
 --       6 the cursor that the caller knows already, or ''
 -- Returns  {status, cursor, seq, more, tag, view, tag, view …}
---       status: ok, board_not_found, unchanged (since the known cursor; nothing follows); more: "1" if the range goes on after the last item
+--       status: ok, board_not_found, unchanged (since the known cursor; nothing follows)
+--       more: "1" if the range goes on after the last item
 -- Publishes nothing.
 
 local fields = redis.call('HMGET', KEYS[1], 'steps', 'cursor', 'seq')
