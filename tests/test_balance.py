@@ -1,0 +1,73 @@
+"""Balance: connections that are opened together are shared evenly by the worker processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from occupancy.balance import Loads
+from occupancy.model import Role
+from tests.deployment import Deployment
+from tests.servers import RealServer
+from tests.waiting import wait_until
+
+STREAMS = 60
+
+
+@pytest.fixture(scope="module")
+def deployment(
+    tmp_path_factory: pytest.TempPathFactory, module_server: RealServer
+) -> Iterator[Deployment]:
+    running = Deployment(tmp_path_factory.mktemp("state"), module_server.url).start()
+    running.sign_in(running.services().access, "watcher", Role.OBSERVER)
+    yield running
+    running.stop()
+
+
+@pytest.mark.parametrize(
+    ("own", "other", "is_ahead"),
+    [(0, 0, False), (1, 0, True), (0, 1, False), (30, 30, False), (36, 30, True), (33, 30, False)],
+)
+def test_a_process_is_ahead_with_clearly_more_than_the_fewest(
+    own: int, other: int, is_ahead: bool
+) -> None:
+    loads = Loads(Loads.shared())
+    loads.write(3, own)
+    loads.write(200, other)
+    assert loads.is_ahead(3) is is_ahead
+
+
+def test_a_process_that_accepts_no_more_is_not_waited_for() -> None:
+    loads = Loads(Loads.shared())
+    loads.write(1, 50)
+    loads.write(2, 0)
+    loads.write(2, None)
+    assert not loads.is_ahead(1)
+
+
+def test_streams_opened_together_are_shared_evenly(deployment: Deployment) -> None:
+    for _ in range(STREAMS):
+        deployment.stream(unread=True)
+
+    def open_streams() -> list[int] | None:
+        stats = deployment.request("GET", "/api/redis-connection-stats").json()
+        counts = [each["streams"]["open"] for each in stats["workers"]]
+        return counts if sum(counts) == STREAMS else None
+
+    counts = wait_until(open_streams, what="all streams to be counted")
+    assert len(counts) == 2
+    assert min(counts) >= STREAMS / 3
+    deployment.close_streams()
+
+
+def test_a_process_that_hangs_holds_nothing_up(deployment: Deployment) -> None:
+    hung, _ = sorted(deployment.worker_pids())
+    os.kill(hung, signal.SIGSTOP)
+    try:
+        for _ in range(30):  # a connection each
+            assert deployment.status_of("/livez") == 200
+    finally:
+        os.kill(hung, signal.SIGCONT)
