@@ -32,7 +32,8 @@ _, _hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
 _MAX_FILES = 65536 if _hard_limit == resource.RLIM_INFINITY else min(_hard_limit, 65536)
 _FILES_KEPT = 256  # for listeners, Redis, logs and metrics
 
-bind = f"{settings.host}:{settings.port}"
+_host = f"[{settings.host}]" if ":" in settings.host else settings.host  # IPv6
+bind = f"{_host}:{settings.port}"
 workers = settings.workers
 worker_class = "gevent"
 worker_connections = max(64, min(20_000, _MAX_FILES - _FILES_KEPT))

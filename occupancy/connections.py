@@ -125,7 +125,6 @@ def make_pool(
 # What a server answers that is there but cannot serve: classes where redis-py has one (it takes
 # the code off their text), and the codes of those that it has none for.
 _TEMPORARY = (
-    redis.ConnectionError,  # AuthenticationError and BusyLoadingError are kinds of it
     redis.ReadOnlyError,
     redis.OutOfMemoryError,
     redis.exceptions.NoPermissionError,
@@ -149,6 +148,14 @@ def unavailable_as_error() -> Iterator[None]:
             "The store did not answer in time. Try again in a moment.",
             retry_after=2,
         ) from error
+    except redis.ConnectionError as error:
+        if "max number of clients" in str(error):
+            raise StoreUnavailable(
+                "The store takes no more connections: its maxclients is lower than "
+                "OCCUPANCY_REDIS_BUDGET and what others use. Raise it.",
+                retry_after=2,
+            ) from error
+        raise _unavailable() from error
     except _TEMPORARY as error:
         raise _unavailable() from error
     except redis.ResponseError as error:

@@ -8,8 +8,8 @@ without asking Redis.
 
 Invariants:
 
-* Only the greenlet that holds ``_lock`` moves the position; the reads from Redis while it is
-  held are switch points, so nobody else may act on the position across one.
+* Only the greenlet that holds ``_lock`` moves the position; the reads from Redis and the pauses
+  while it is held are switch points, so nobody else may act on the position across one.
 * ``_deliver`` has no switch point: between moving the position and handing the frame to all live
   subscribers nobody can join, leave or look. So at every switch point each live subscriber has
   been handed exactly the entries up to the position.
@@ -21,6 +21,7 @@ import collections
 import time
 from typing import TYPE_CHECKING
 
+import gevent
 from gevent.lock import RLock
 
 from . import sse
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from .subscriber import Subscriber
 
 _CATCH_UP_ENTRIES = 100  # per round trip, so that no connection is held for long
+TURN_BYTES = 16 * 1024  # handed over before the streams get their turn to write
 _REMEMBERED_BYTES = 128 * 1024
 
 
@@ -91,8 +93,13 @@ class Feed:
                 if not (replay.is_known and is_contiguous and is_at_end):
                     self._lose(replay)
                     return
+                handed_bytes = 0
                 for entry in replay.entries:
                     self._deliver(entry)
+                    handed_bytes += len(entry.event)
+                    if handed_bytes >= TURN_BYTES:
+                        handed_bytes = 0
+                        gevent.sleep(0)  # else a long gap would overflow even a fast reader
                 if len(replay.entries) < _CATCH_UP_ENTRIES:
                     return
 

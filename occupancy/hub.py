@@ -24,7 +24,7 @@ import redis
 
 from . import sse
 from .errors import OccupancyError, PoolTimeout, StoreUnavailable
-from .feed import Feed
+from .feed import TURN_BYTES, Feed
 from .keys import Keys
 from .metrics import LiveMetrics
 from .pools import TurnPool
@@ -35,7 +35,7 @@ from .subscriber import STALL_S, Subscriber
 log = logging.getLogger(__name__)
 
 PROBE_S = 2.0
-SILENCE_S = 4 * PROBE_S  # without a canary: the live connection is dead
+SILENCE_S = 3 * PROBE_S  # without a canary: the live connection is dead
 HEARTBEAT_S = 15
 _FIRST_BACKOFF_S, _LAST_BACKOFF_S = 0.1, 2.0
 _SLOW_S = 1.0
@@ -179,12 +179,18 @@ class Hub:
         try:
             connection.send_command("SUBSCRIBE", self._canary_channel, self._keys.access_channel)
             connection.send_command("PSUBSCRIBE", self._keys.live_channel + "*")
-            unconfirmed = 3
+            unconfirmed, unwritten_bytes = 3, 0
             while True:
                 message = connection.read_response()
                 kind = message[0]
                 if kind == b"pmessage":
                     self._on_entry(message[2], message[3])
+                    unwritten_bytes += len(message[3])
+                    if unwritten_bytes >= TURN_BYTES:
+                        # What has arrived already is read without a switch: a batch would
+                        # overflow what even a fast reader may have waiting.
+                        unwritten_bytes = 0
+                        gevent.sleep(0)
                 elif kind == b"message":
                     self._on_notice(message[1])
                 elif kind in (b"subscribe", b"psubscribe"):
@@ -201,6 +207,9 @@ class Hub:
         for feed in list(self._feeds.values()):
             feed.catch_up()
         self._on_access_changed()
+        self._on_canary()
+
+    def _on_canary(self) -> None:
         self._canary_at = time.monotonic()
         if self._is_degraded:
             self._is_degraded = False
@@ -225,14 +234,14 @@ class Hub:
 
     def _on_notice(self, channel: bytes) -> None:
         if channel.decode() == self._canary_channel:
-            self._canary_at = time.monotonic()
+            self._on_canary()
         else:
             self._on_access_changed()
 
-    def _degrade(self, error: Exception) -> None:
+    def _degrade(self, why: object) -> None:
         if not self._is_degraded:
             self._is_degraded = True
-            log.error("Redis cannot be reached, streams are degraded: %s", error)
+            log.error("Redis cannot be reached, streams are degraded: %s", why)
             detail = "The store cannot be reached. What you see may be old; missed events follow."
             self._tell_all(sse.control_frame("degraded", {"detail": detail}))
 
@@ -274,6 +283,8 @@ class Hub:
 
     def _beat(self, second: int) -> None:
         now = time.monotonic()
+        if self._canary_at is not None and self.trouble:
+            self._degrade(self.trouble)  # connected and silent: the reader finds out later
         for subscriber in self._subscribers():
             if subscriber.stalled_s(now) > STALL_S:
                 subscriber.abandon()

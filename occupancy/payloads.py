@@ -150,5 +150,8 @@ def _plain(message: str) -> str:
     what, _, where = message.partition(" - at ")
     path = where.rpartition("in ")[2]  # "key in `$.attributes`" where a name is wrong
     field = path.strip("`").removeprefix("$").lstrip(".").removesuffix("[...]")
-    what = what.replace("`", "")
+    # Nobody on a shop floor reads regular expressions; the forms stand in the documentation.
+    what, is_pattern, _ = what.replace("`", "").partition(" matching regex ")
+    if is_pattern:
+        what = f"{what} of another form"
     return f"{field}: {what}." if field else f"The body is not allowed: {what}."

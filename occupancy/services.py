@@ -73,6 +73,7 @@ class Services:
         """Begin to follow Redis, and check in the background that what is stored agrees."""
         self.hub.start()
         gevent.spawn(reconcile_at_start, self.store, gevent.sleep)
+        gevent.spawn(self._warn_of_few_connections)
 
     def drain(self) -> None:
         """Let go of everything before the process ends.
@@ -120,6 +121,20 @@ class Services:
                 self.figures() if each["process"] == self.name else each for each in workers
             ],
         }
+
+    def _warn_of_few_connections(self) -> None:
+        try:
+            most = self.processes.server()["maxclients"]
+        except OccupancyError as error:
+            log.info("maxclients is not known: %s", error.__cause__ or error)
+            return
+        if 0 < most < self.budget.limit:
+            log.error(
+                "the server takes %d connections and OCCUPANCY_REDIS_BUDGET is %d: raise "
+                "maxclients or lower the budget",
+                most,
+                self.budget.limit,
+            )
 
     def _report(self) -> None:
         self.metrics.copy_pool("ops", self.ops_pool.stats())

@@ -132,20 +132,20 @@ class Subscriber:
             missed = []
         elif not re.match(CURSOR_PATTERN, cursor):
             missed, reset = [], "the cursor is not one of this board"
-        while missed is None:
-            missed = feed.since(cursor or "")
-            if missed is not None:
-                break
+        while missed is None and (missed := feed.since(cursor or "")) is None:
             replay = self._store.replay(feed.board, cursor or "", _REPLAY_ENTRIES)
             if not replay.is_known:
                 missed, reset = [], "the log does not hold this cursor (any more)"
-            elif replay.entries:
+                break
+            if replay.entries:
                 yield from _in_pieces(
                     [sse.item_frame(entry.cursor, entry.event) for entry in replay.entries]
                 )
                 cursor = replay.entries[-1].cursor
-            else:
-                feed.catch_up()  # we have read further than the feed has heard: bring it here
+            if len(replay.entries) < _REPLAY_ENTRIES and feed.since(cursor or "") is None:
+                # At the log's end, further than the feed has heard: bring it here. Reading on
+                # instead would never end while others write faster than we read.
+                feed.catch_up()
         # No switch point from since() to here; see the module.
         self.is_live = True
         position = {"cursor": feed.cursor, "seq": feed.seq}

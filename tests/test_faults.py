@@ -214,6 +214,22 @@ def test_an_operation_sent_again_after_a_lost_answer_takes_effect_once(
     assert [event["type"] for event in log_of(shop, board)] == ["item.added", "item.taken"]
 
 
+def test_a_server_that_hangs_degrades_the_streams_until_it_goes_on(
+    deployment: Deployment, shop: Services, server: RealServer, board: str
+) -> None:
+    stream = deployment.stream(board)
+    stream.wait_for("ready")
+    server.signal(signal.SIGSTOP)
+    try:
+        stream.wait_for("degraded", timeout_s=15)
+    finally:
+        server.signal(signal.SIGCONT)
+    stream.wait_for("recovered", timeout_s=20)
+    change(shop, board, 1)
+    wait_until(functools.partial(stream.has, 2), what="the events after it")
+    assert stream.seqs() == [1, 2]
+
+
 def test_script_flush_goes_unnoticed(
     deployment: Deployment, shop: Services, server: RealServer, board: str
 ) -> None:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Iterator, Sequence
 from urllib.parse import quote
 
 import pytest
 import requests
 
-from occupancy.model import Role
+from occupancy.model import TRANSITIONS, Role
 from occupancy.services import Services
 from tests.deployment import Deployment
 from tests.servers import RealServer
-from tests.shop import change, log_of
+from tests.shop import SUPERVISOR, change, log_of
 from tests.sse_client import Event
 from tests.waiting import wait_until
 
@@ -215,6 +216,22 @@ def test_a_slow_reader_gets_a_reset_and_goes_on_and_hurts_nobody(
     wait_until(lambda: slow.last_id == last, what="the slow reader to be live again")
     assert_gapless_but_for_resets(slow.events)
     assert log_of(shop, board)[-1] == slow.of_kind("item")[-1].data
+
+
+def test_a_batch_of_large_items_resets_nobody_who_reads(
+    deployment: Deployment, shop: Services, board: str
+) -> None:
+    attributes = json.dumps({f"a{number}": "x" * 400 for number in range(5)})
+    rows = [(f"T-{number}", {"attributes": attributes}) for number in range(50)]
+    assert all(each.changed for each in shop.store.put_many(board, rows, actor=SUPERVISOR))
+    streams = [deployment.stream(board) for _ in range(4)]
+    for stream in streams:
+        stream.wait_for("ready")
+    tags = [tag for tag, _ in rows]
+    shop.store.operate(board, TRANSITIONS["take"], tags, actor=SUPERVISOR)
+    for stream in streams:
+        wait_until(functools.partial(stream.has, 50), what="all of the batch")
+        assert stream.of_kind("reset") == []
 
 
 def test_streams_share_one_connection_per_worker_process(

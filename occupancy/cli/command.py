@@ -56,7 +56,7 @@ def _one_line() -> Iterator[None]:
     except click.exceptions.NoArgsIsHelpError:
         raise
     except click.UsageError as error:
-        _stop(f"{error.format_message().rstrip('.')}.{_hint(error.ctx)}", error, _WrongUse)
+        _stop(f"{error.format_message().rstrip('.?')}.{_hint(error.ctx)}", error, _WrongUse)
     except OccupancyError as error:
         _stop(_with_cause(error), error)
     except RedisError as error:
