@@ -221,7 +221,9 @@ def test_a_slow_reader_gets_a_reset_and_goes_on_and_hurts_nobody(
 def test_a_batch_of_large_items_resets_nobody_who_reads(
     deployment: Deployment, shop: Services, board: str
 ) -> None:
-    attributes = json.dumps({f"a{number}": "x" * 400 for number in range(5)})
+    attributes = json.dumps(
+        {f"a{number}": "x" * 400 for number in range(7)}
+    )  # together more than 64 KiB
     rows = [(f"T-{number}", {"attributes": attributes}) for number in range(50)]
     assert all(each.changed for each in shop.store.put_many(board, rows, actor=SUPERVISOR))
     streams = [deployment.stream(board) for _ in range(4)]
