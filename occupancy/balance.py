@@ -19,7 +19,7 @@ from gevent.server import StreamServer
 
 SLOTS = 256  # more than worker processes of two generations
 _ITEM_BYTES = 4
-_MOMENT_S = 0.002
+_MOMENT_S = 0.005  # enough for a process that sleeps to be woken, also on a busy machine
 
 
 class Loads:

