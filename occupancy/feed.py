@@ -63,7 +63,9 @@ class Feed:
     def offer(self, entry: Entry) -> None:
         """Take in an entry that was published just now."""
         with self._lock:
-            if entry.seq == self.seq + 1 and self.cursor:
+            if not self.cursor:
+                self.catch_up()  # not opened yet: its position will be at this entry or beyond
+            elif entry.seq == self.seq + 1:
                 self._deliver(entry)
             elif entry.seq > self.seq or _after(entry.cursor, self.cursor):
                 # A hole; or an old seq on a new entry: the log was lost and begun anew.

@@ -265,11 +265,13 @@ class Hub:
     def _probe(self) -> None:
         # In this order: a server that takes no writes still publishes and can be read, and live
         # delivery must not suffer because the report cannot be written.
-        self._store.client.publish(self._canary_channel, "")
-        if self._canary_at is not None:
-            for feed in list(self._feeds.values()):
-                feed.catch_up()
-        self._on_probe()
+        try:
+            self._store.client.publish(self._canary_channel, "")
+            if self._canary_at is not None:
+                for feed in list(self._feeds.values()):
+                    feed.catch_up()
+        finally:
+            self._on_probe()  # while Redis is away too: that is when the metrics are looked at
 
     def _pulse(self) -> None:
         second = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -53,7 +54,10 @@ def test_streams_opened_together_are_shared_evenly(deployment: Deployment) -> No
     address = ("127.0.0.1", deployment.port)
     request = "GET /api/boards/main/events HTTP/1.1\r\nHost: x\r\nAuthorization: "
     request += deployment.headers["Authorization"] + "\r\n\r\n"
-    connections = [socket.create_connection(address, timeout=10) for _ in range(STREAMS)]
+    stack = contextlib.ExitStack()
+    connections = [
+        stack.enter_context(socket.create_connection(address, timeout=10)) for _ in range(STREAMS)
+    ]
     for connection in connections:  # only now, when all are open
         connection.sendall(request.encode())
 
@@ -62,11 +66,10 @@ def test_streams_opened_together_are_shared_evenly(deployment: Deployment) -> No
         counts = [each["streams"]["open"] for each in stats["workers"]]
         return counts if sum(counts) == STREAMS else None
 
-    counts = wait_until(open_streams, what="all streams to be counted")
+    with stack:
+        counts = wait_until(open_streams, what="all streams to be counted")
     assert len(counts) == 2
     assert min(counts) >= STREAMS / 4
-    for connection in connections:
-        connection.close()
 
 
 def test_a_process_that_hangs_holds_nothing_up(deployment: Deployment) -> None:
