@@ -4,12 +4,12 @@ The master never imports the application, flask or redis: a worker patches the s
 when it begins, and what was imported before that would keep the unpatched parts.
 """
 
-import logging
 import os
 import resource
 import shutil
 import sys
 
+from occupancy import log_format
 from occupancy.balance import SLOTS, Loads
 from occupancy.budget import plan
 from occupancy.embedded import Embedded
@@ -41,6 +41,13 @@ keepalive = 5
 timeout = 30
 graceful_timeout = 9  # streams are drained long before; a worker is gone within 10 s
 loglevel = settings.log_level
+logger_class = log_format.Logger
+# No header of a request is believed here, whatever FORWARDED_ALLOW_IPS says and also on a Unix
+# socket, whose peers gunicorn trusts: OCCUPANCY_PROXIES says what the application believes.
+forwarded_allow_ips = ""
+secure_scheme_headers = {}
+forwarder_headers = ""
+header_map = "drop"  # X_Forwarded_For would become the same variable as X-Forwarded-For
 control_socket_disable = True  # it would open a socket in the home directory
 preload_app = False
 
@@ -48,6 +55,7 @@ preload_app = False
 def on_starting(server):
     if server.cfg.preload_app:
         _stop("--preload is not supported: the workers patch first and import then.")
+    log_format.install(settings.log_level)
     resource.setrlimit(resource.RLIMIT_NOFILE, (_MAX_FILES, _hard_limit))
     os.environ["WEB_CONCURRENCY"] = str(server.cfg.workers)  # -w on the command line counts too
     try:
@@ -96,13 +104,15 @@ def post_fork(server, worker):
 def post_worker_init(worker):
     import gevent
 
+    from occupancy import log_format, trail
     from occupancy.balance import BalancedServer
 
-    logging.basicConfig(
-        level=settings.log_level.upper(),
-        format="[%(asctime)s] [%(process)d] [%(levelname)s] %(name)s: %(message)s",
-    )
+    log_format.install(settings.log_level)
+    trail.install()
+    gevent.get_hub().print_exception = log_format.log_failure
     services = worker.app.wsgi().extensions["occupancy"]
+    # The rest of the places is for requests, health checks among them.
+    services.admission.limit_process(worker.cfg.worker_connections * 7 // 8)
     services.start()
 
     def drain_when_stopped():

@@ -116,8 +116,8 @@ def set_up_data(settings: Settings, items: int) -> tuple[str, list[str]]:
         for outcome in services.store.put_many(BOARD, rows, actor=_WORKER):
             if outcome.code != "added":
                 raise RuntimeError(f"{PUT.operation} of {outcome.tag}: {outcome.code}")
-        services.access.add_worker(_WORKER.id, name=_WORKER.name, role=Role.WORKER)
-        token, _ = services.access.create_token(_WORKER.id)
+        services.workers.add(_WORKER.id, name=_WORKER.name, role=Role.WORKER)
+        token, _ = services.tokens.create(_WORKER.id)
         return token, tags
     finally:
         services.close()

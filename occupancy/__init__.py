@@ -25,7 +25,7 @@ def create_app(services: Services | None = None) -> Flask:
 
     from flask import Flask  # noqa: PLC0415 - see the module
 
-    from . import api, auth, cli, health, pages, problems, stream  # noqa: PLC0415 - see the module
+    from . import admin, api, auth, browser, cli, health, pages, problems, signin, stream  # noqa: PLC0415 - see the module
     from .payloads import MAX_BODY_BYTES  # noqa: PLC0415 - see the module
     from .services import Services as Made  # noqa: PLC0415 - see the module
     from .settings import Settings  # noqa: PLC0415 - see the module
@@ -39,9 +39,10 @@ def create_app(services: Services | None = None) -> Flask:
     app.url_map.merge_slashes = False  # else //x redirects to whatever Host the request names
     app.url_map.strict_slashes = False
     app.extensions["occupancy"] = services
+    browser.init_app(app, services.settings)  # first: its hooks come before those of auth
     problems.init_app(app)
-    auth.init_app(app, services.access)
-    for blueprint in (api.bp, stream.bp, health.bp, pages.bp):
+    auth.init_app(app, services)
+    for blueprint in (api.bp, stream.bp, signin.bp, admin.bp, health.bp, pages.bp):
         app.register_blueprint(blueprint)
     cli.init_app(app)
     return app

@@ -13,31 +13,28 @@ from typing import Any
 import msgspec
 from flask import Blueprint, Response, current_app, request
 
-from .access import Access
-from .auth import caller, check_role, requires
-from .errors import InvalidRequest, NotFound, TooLarge, UnsupportedMediaType
+from .auth import caller, caller_address, check_role, requires
+from .errors import InvalidRequest, NotFound
+from .messages import json_answer, not_modified, raw_answer, read_body, read_limit, read_query
 from .metrics import Metrics
 from .model import MAX_SNAPSHOT_ITEMS, PUT, REMOVE, STATES, TRANSITIONS, Role, Transition
 from .payloads import (
-    MAX_BODY_BYTES,
     BatchBody,
-    Body,
     ItemBody,
     OperationBody,
     check_fields,
     check_name,
-    check_text,
-    decode,
     operation_row,
 )
 from .problems import problem, respond
-from .records import Answer, Outcome, Preconditions
+from .records import Answer, Outcome, Preconditions, Rate
 from .refusals import refusal
+from .settings import Settings
 from .store import Store
+from .workers import Workers
 
 bp = Blueprint("api", __name__, url_prefix="/api/boards")
 
-JSON = "application/json"
 _DEFAULT_HISTORY = 100
 _MAX_HISTORY = 1000
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}\Z")
@@ -54,21 +51,22 @@ def _store() -> Store:
 
 
 @bp.get("")
-@requires(Role.OBSERVER)
+@requires(Role.OBSERVER, any_board=True)
 def boards() -> Response:
-    _query()
+    read_query()
     listed = [
         {"board": b.board, "title": b.title, "steps": b.steps, "counts": b.counts}
         for b in _store().boards.all()
+        if caller().board in (None, b.board)
     ]
-    return _json({"boards": listed})
+    return json_answer({"boards": listed})
 
 
 @bp.get("/<board>")
 @requires(Role.OBSERVER)
 def board_(board: str) -> Response:
-    _query()
-    return _json(_store().boards.get(check_name("board", board)).as_dict())
+    read_query()
+    return json_answer(_store().boards.get(check_name("board", board)).as_dict())
 
 
 # Items
@@ -78,13 +76,13 @@ def board_(board: str) -> Response:
 @requires(Role.OBSERVER)
 def items(board: str) -> Response:
     check_name("board", board)
-    query = _query("state", "holder", "q", "limit", "page")
+    query = read_query("state", "holder", "q", "limit", "page")
     state, holder = query.get("state"), query.get("holder")
     if state is not None and state not in STATES:
         raise InvalidRequest(f"state is not one of {', '.join(STATES)}.")
     if holder is not None:
         check_name("worker", holder)
-    limit = _limit(query, MAX_SNAPSHOT_ITEMS, MAX_SNAPSHOT_ITEMS)
+    limit = read_limit(query, MAX_SNAPSHOT_ITEMS, MAX_SNAPSHOT_ITEMS)
     # The body follows from the log's position and the question alone.
     question = hashlib.sha256(repr((board, sorted(query.items()))).encode()).hexdigest()[:16]
     known_cursor = _known_cursor(question)
@@ -98,46 +96,46 @@ def items(board: str) -> Response:
         known_cursor=known_cursor,
     )
     if snapshot is None:
-        return _not_modified(f'"{known_cursor}.{question}"')
+        return not_modified(f'"{known_cursor}.{question}"')
     body = b'{"cursor":"%b","seq":%d,"items":[%b],"next":%b}' % (
         snapshot.cursor.encode(),
         snapshot.seq,
         b",".join(snapshot.items),
         msgspec.json.encode(snapshot.next),
     )
-    return _raw(body, etag=f'"{snapshot.cursor}.{question}"')
+    return raw_answer(body, etag=f'"{snapshot.cursor}.{question}"')
 
 
 @bp.get("/<board>/items/<tag>")
 @requires(Role.OBSERVER)
 def item(board: str, tag: str) -> Response:
-    _query()
+    read_query()
     found = _store().item(check_name("board", board), check_name("tag", tag))
     etag = _etag(found)
     known = {each for _, each in _ENTITY_TAG.findall(request.headers.get("If-None-Match", ""))}
     if etag.strip('"') in known:
-        return _not_modified(etag)
-    return _raw(b'{"item":%b}' % found, etag=etag)
+        return not_modified(etag)
+    return raw_answer(b'{"item":%b}' % found, etag=etag)
 
 
 @bp.get("/<board>/items/<tag>/history")
 @requires(Role.OBSERVER)
 def history(board: str, tag: str) -> Response:
-    query = _query("limit", "page")
+    query = read_query("limit", "page")
     events, following = _store().history(
         check_name("board", board),
         check_name("tag", tag),
-        limit=_limit(query, _DEFAULT_HISTORY, _MAX_HISTORY),
+        limit=read_limit(query, _DEFAULT_HISTORY, _MAX_HISTORY),
         page=query.get("page"),
     )
     following_json = msgspec.json.encode(following)
-    return _raw(b'{"history":[%b],"next":%b}' % (b",".join(events), following_json))
+    return raw_answer(b'{"history":[%b],"next":%b}' % (b",".join(events), following_json))
 
 
 @bp.put("/<board>/items/<tag>")
 @requires(Role.SUPERVISOR)
 def put(board: str, tag: str) -> Response:
-    body = _body(ItemBody)
+    body = read_body(ItemBody)
     answer = _operate(board, PUT, [tag], body, items=[body.as_json_texts()])
     return _answer_one(board, PUT, answer, 201 if answer.outcomes[0].code == "added" else 200)
 
@@ -145,7 +143,7 @@ def put(board: str, tag: str) -> Response:
 @bp.delete("/<board>/items/<tag>")
 @requires(Role.SUPERVISOR)
 def remove(board: str, tag: str) -> Response:
-    body = _body(OperationBody)
+    body = read_body(OperationBody)
     check_fields(REMOVE, body)
     return _answer_one(board, REMOVE, _operate(board, REMOVE, [tag], body))
 
@@ -160,7 +158,7 @@ def operate(board: str, tag: str, operation: str) -> Response:
     if row is None:
         raise NotFound(f"There is no such operation; there are {', '.join(TRANSITIONS)}.")
     check_role(row.role)
-    body = _body(OperationBody)
+    body = read_body(OperationBody)
     check_fields(row, body)
     return _answer_one(board, row, _operate(board, row, [tag], body), to=body.to)
 
@@ -168,7 +166,7 @@ def operate(board: str, tag: str, operation: str) -> Response:
 @bp.post("/<board>/batch")
 @requires(Role.WORKER)
 def batch(board: str) -> Response:
-    body = _body(BatchBody)
+    body = read_body(BatchBody)
     row = operation_row(body.operation)
     check_role(row.role)
     check_fields(row, body)
@@ -183,7 +181,7 @@ def batch(board: str) -> Response:
         else:
             error = refusal(board, row, outcome, to=body.to)
             results.append({"tag": outcome.tag, **problem(error)})
-    response = _json({"results": results, "cursor": answer.cursor})
+    response = json_answer({"results": results, "cursor": answer.cursor})
     return _mark_replayed(response, answer)
 
 
@@ -196,19 +194,25 @@ def _operate(
 ) -> Answer:
     """Check the rest of the request, carry it out, and count what became of it."""
     services = current_app.extensions["occupancy"]
-    access: Access = services.access
     metrics: Metrics = services.metrics
+    settings: Settings = services.settings
+    workers: Workers = services.workers
     fields = body if isinstance(body, OperationBody) else OperationBody()
     answer = _store().operate(
         check_name("board", board),
         row,
         [check_name("tag", tag) for tag in tags],
         actor=caller().person,
+        means=caller().means,
         reason=fields.reason,
-        to=access.receiver(fields.to),
+        to=workers.receiver(fields.to),
         step=fields.step,
         items=items,
         given=_preconditions(board, row, tags, body, fields.epoch),
+        rates=(
+            Rate(f"caller:{caller().worker.id}", settings.operations_per_s),
+            Rate(f"address:{caller_address()}", settings.address_operations_per_s),
+        ),
     )
     for outcome in answer.outcomes:
         metrics.operations.labels(row.operation, _result(answer, outcome)).inc()
@@ -253,32 +257,6 @@ def _versions(if_match: str | None) -> list[str] | None:
 # Requests and responses
 
 
-def _body(kind: type[Body]) -> Body:
-    data = request.get_data()
-    if len(data) > MAX_BODY_BYTES:
-        raise TooLarge("The body is larger than 64 KiB.")
-    if data and request.mimetype != JSON:
-        raise UnsupportedMediaType("Send the body as application/json.")
-    return decode(data, kind)
-
-
-def _query(*known: str) -> dict[str, str]:
-    query = request.args.to_dict()
-    for name, value in query.items():
-        if name not in known:
-            takes = ", ".join(known) or "nothing"
-            raise InvalidRequest(f"The query takes {takes}; not {name[:80]!r}.")
-        check_text(name, value)
-    return query
-
-
-def _limit(query: dict[str, str], default: int, most: int) -> int:
-    text = query.get("limit", str(default))
-    if not re.fullmatch(r"[0-9]{1,9}", text) or not 1 <= int(text) <= most:
-        raise InvalidRequest(f"limit is not a whole number from 1 to {most}.")
-    return int(text)
-
-
 def _known_cursor(question: str) -> str:
     for _, tag in _ENTITY_TAG.findall(request.headers.get("If-None-Match", "")):
         cursor, _, asked = tag.partition(".")
@@ -298,7 +276,7 @@ def _answer_one(
         outcome.item,
         answer.cursor.encode(),
     )
-    response = _raw(body, etag=_etag(outcome.item))
+    response = raw_answer(body, etag=_etag(outcome.item))
     response.status_code = status
     return _mark_replayed(response, answer)
 
@@ -313,19 +291,3 @@ def _etag(item: bytes) -> str:
     # A quote inside a JSON string is escaped, and attributes come last: the first match is it.
     found = _VERSION.search(item)
     return f'"{found[1].decode()}"' if found else '""'
-
-
-def _json(value: Any) -> Response:
-    return _raw(msgspec.json.encode(value))
-
-
-def _raw(body: bytes, etag: str | None = None) -> Response:
-    response = Response(body, content_type=JSON)
-    response.headers["Cache-Control"] = "no-cache" if etag else "no-store"
-    if etag:
-        response.headers["ETag"] = etag
-    return response
-
-
-def _not_modified(etag: str) -> Response:
-    return Response(status=304, headers={"ETag": etag, "Cache-Control": "no-cache"})

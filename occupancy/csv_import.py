@@ -13,7 +13,6 @@ from typing import Any
 
 import msgspec
 
-from .access import Access
 from .csv_table import Rejected, Row, Table
 from .errors import InvalidRequest, OccupancyError
 from .model import PUT, Person, Role, Worker
@@ -21,6 +20,7 @@ from .payloads import ItemBody, check_name, decode
 from .pins import hash_pin, is_pin
 from .refusals import refusal
 from .store import Store
+from .workers import Workers
 
 JSON_SUFFIX = ":json"
 # Columns of a full export that are no attributes. The last one tells such a file: the export
@@ -114,7 +114,7 @@ def read_workers(data: bytes, *, encoding: str = "utf-8") -> list[Row | Rejected
 
 
 def import_workers(
-    access: Access,
+    workers: Workers,
     rows: list[Row | Rejected],
     *,
     on_progress: Callable[[int], None] = lambda _steps: None,
@@ -126,11 +126,11 @@ def import_workers(
     with how far it came.
     """
     report = Report(rejected=[])
-    present = {worker.id: worker for worker in access.workers()}
+    present = {worker.id: worker for worker in workers.all()}
     lines: dict[str, int] = {}
     try:
         for row in rows:
-            _import_worker(access, row, present, lines, report)
+            _import_worker(workers, row, present, lines, report)
             on_progress(1)
     except OccupancyError as error:
         raise _with_position(error, report, len(rows)) from error.__cause__
@@ -184,17 +184,17 @@ def _decoded(given: dict[str, Any]) -> ItemBody:
         raise
 
 
-def _add_or_edit(access: Access, row: Row, worker_id: str, old: Worker | None) -> bool:
+def _add_or_edit(workers: Workers, row: Row, worker_id: str, old: Worker | None) -> bool:
     name, role = row.cells["name"].strip(), role_of(row.cells["role"])
     pin_hash = _pin_hash(row.cells.get("pin", ""), old)
     if old is None:
-        access.add_worker(worker_id, name=name, role=role, pin_hash=pin_hash)
+        workers.add(worker_id, name=name, role=role, pin_hash=pin_hash)
         return True
-    return access.edit_worker(worker_id, name=name, role=role.label, pin_hash=pin_hash) != old
+    return workers.edit(worker_id, name=name, role=role.label, pin_hash=pin_hash) != old
 
 
 def _import_worker(
-    access: Access,
+    workers: Workers,
     row: Row | Rejected,
     present: dict[str, Worker],
     lines: dict[str, int],
@@ -208,7 +208,7 @@ def _import_worker(
     try:
         check_name("worker", worker_id)
         _check_first(lines, worker_id, row.line)
-        is_changed = _add_or_edit(access, row, worker_id, old)
+        is_changed = _add_or_edit(workers, row, worker_id, old)
     except InvalidRequest as error:
         report.rejected.append(Rejected(row.line, worker_id, error.detail.rstrip(".")))
         return

@@ -7,16 +7,18 @@ nothing: only what is missing is added, and only items that nobody has touched g
 from __future__ import annotations
 
 import functools
+import secrets
 from collections.abc import Callable
 
 import msgspec
 
-from .access import Access
 from .errors import AlreadyExists
 from .model import TRANSITIONS, Item, Person, Role
 from .payloads import ItemBody
+from .pins import hash_pin
 from .refusals import refusal
 from .store import Store
+from .workers import Workers
 
 BOARD = "taller"
 TITLE = "Taller de spools"
@@ -69,13 +71,13 @@ class Loaded(msgspec.Struct, frozen=True):
     operations: int
 
 
-def load(store: Store, access: Access, on_progress: Callable[[int], None]) -> Loaded:
+def load(store: Store, workers: Workers, on_progress: Callable[[int], None]) -> Loaded:
     """Add what is missing of the sample; ``on_progress`` is told the items that are done.
 
     Raises PoolTimeout and StoreUnavailable; loading again then goes on.
     """
     boards = _count(lambda: store.boards.create(BOARD, title=TITLE, steps=STEPS))
-    workers = sum(_count(functools.partial(_add_worker, access, *each)) for each in WORKERS)
+    people = sum(_count(functools.partial(_add_worker, workers, *each)) for each in WORKERS)
     snapshot = store.snapshot(BOARD)
     present = [] if snapshot is None else snapshot.items
     items = {item.tag: item for item in (msgspec.json.decode(e, type=Item) for e in present)}
@@ -89,7 +91,17 @@ def load(store: Store, access: Access, on_progress: Callable[[int], None]) -> Lo
         if tag in fresh:
             operations += _tell(store, tag, _STORIES[number % len(_STORIES)])
         on_progress(1)
-    return Loaded(boards, workers, len(added), operations)
+    return Loaded(boards, people, len(added), operations)
+
+
+def give_pins(workers: Workers) -> dict[str, str]:
+    """Give random PINs to those of the sample who have none; returns them by worker id."""
+    pins = {}
+    for worker_id, _, _ in WORKERS:
+        if workers.get(worker_id).pin_hash is None:
+            pins[worker_id] = f"{secrets.randbelow(10_000):04d}"
+            workers.edit(worker_id, pin_hash=hash_pin(pins[worker_id]))
+    return pins
 
 
 def size() -> int:
@@ -131,8 +143,8 @@ def _tell(store: Store, tag: str, story: _Story) -> int:
     return len(story)
 
 
-def _add_worker(access: Access, worker_id: str, name: str, role: Role) -> None:
-    access.add_worker(worker_id, name=name, role=role)
+def _add_worker(workers: Workers, worker_id: str, name: str, role: Role) -> None:
+    workers.add(worker_id, name=name, role=role)
 
 
 def _count(add: Callable[[], object]) -> int:

@@ -47,6 +47,12 @@ class Forbidden(OccupancyError):
     code, status, title = "forbidden", 403, "Not allowed"
 
 
+class CsrfFailed(OccupancyError):
+    """A browser sent it, and nothing shows that one of our own pages made it do so."""
+
+    code, status, title = "csrf", 403, "Not from our own page"
+
+
 class NotHolder(OccupancyError):
     code, status, title = "not_holder", 403, "Not the holder"
 
@@ -92,7 +98,7 @@ class LimitReached(OccupancyError):
 
 
 class AlreadyExists(OccupancyError):
-    """A board or worker of that name is there already (command line only)."""
+    """A board or worker of that name is there already."""
 
     code, status, title = "already_exists", 409, "Already exists"
 
@@ -111,6 +117,12 @@ class UnsupportedMediaType(OccupancyError):
 
 class IdempotencyKeyReused(OccupancyError):
     code, status, title = "idempotency_key_reused", 422, "Idempotency key used before"
+
+
+class RateLimited(OccupancyError):
+    """Too many requests of one caller or one address; ``retry_after`` says how long to wait."""
+
+    code, status, title = "rate_limited", 429, "Too many requests"
 
 
 class PoolTimeout(OccupancyError):

@@ -52,7 +52,7 @@ class Hub:
         metrics: LiveMetrics,
         *,
         process: str,
-        on_access_changed: Callable[[], None],
+        on_access_changed: Callable[[bytes | None], None],
         on_probe: Callable[[], None],
     ) -> None:
         self.is_draining = False
@@ -192,7 +192,7 @@ class Hub:
                         unwritten_bytes = 0
                         gevent.sleep(0)
                 elif kind == b"message":
-                    self._on_notice(message[1])
+                    self._on_notice(message[1], message[2])
                 elif kind in (b"subscribe", b"psubscribe"):
                     unconfirmed -= 1
                     if not unconfirmed:
@@ -206,7 +206,7 @@ class Hub:
         """Whatever was published before now may be lost to us: read it from the log."""
         for feed in list(self._feeds.values()):
             feed.catch_up()
-        self._on_access_changed()
+        self._on_access_changed(None)
         self._on_canary()
 
     def _on_canary(self) -> None:
@@ -232,11 +232,11 @@ class Hub:
             # The position stays where it was; the next entry or probe fills the hole.
             log.warning("missed events of %s not read yet: %s", feed.board, error)
 
-    def _on_notice(self, channel: bytes) -> None:
+    def _on_notice(self, channel: bytes, payload: bytes) -> None:
         if channel.decode() == self._canary_channel:
             self._on_canary()
         else:
-            self._on_access_changed()
+            self._on_access_changed(payload)
 
     def _degrade(self, why: object) -> None:
         if not self._is_degraded:

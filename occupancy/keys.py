@@ -3,6 +3,17 @@
     occ:boards                      set     names of the boards that were created
     occ:{access}:workers            hash    id → worker (JSON)
     occ:{access}:tokens             hash    SHA-256 of a token → token (JSON)
+    occ:{access}:sessions           hash    SHA-256 of a session's secret → session (JSON)
+    occ:{access}:session_ends       zset    SHA-256 of a session's secret, by when it ends (s)
+    occ:{access}:uses               hash    SHA-256 of either → when it was last used (s)
+    occ:{access}:changes            string  counts the changes of anybody's access
+    occ:{access}:link:HASH          string  one-time sign-in link: whom it lets in ('': the first)
+    occ:{access}:invitation:RUN     string  a process of RUN has printed the link for the first one
+    occ:{access}:ticket:HASH        string  one-time ticket for a stream: whose it is
+    occ:{access}:failures:ID|ADDR   hash    wrong PINs of a worker at an address: failures, until_ms
+    occ:{access}:failures:ID        hash    the same from everywhere
+    occ:{access}:address:ADDR       string  PINs tried from an address: when it is even again (ms)
+    occ:{access}:known:ID           zset    addresses from which a worker has signed in, by when (s)
     occ:{main}:board                hash    title, steps, max_holds, seq, cursor, floors
     occ:{main}:item:TAG             hash    one item, field by field: the truth
     occ:{main}:view                 hash    TAG → the item as the JSON that the outside sees
@@ -12,11 +23,12 @@
     occ:{main}:log                  stream  seq, event: the truth of what happened
     occ:{main}:history:TAG          stream  the item's own events
     occ:{main}:idem:WORKER:HASH     string  first answer to an Idempotency-Key, for 24 h
+    occ:{main}:rate:WHO             string  operations of a caller, an address: even again when (ms)
     occ:processes                   set     names of the worker processes
     occ:process:NAME                string  its statistics; expires when it stops reporting
     occ:reconciling                 string  a worker process has begun the check at the start
     occ:live:main                   channel each log entry as it is written: "cursor seq event"
-    occ:access                      channel id of a worker whose access has changed
+    occ:access                      channel "changes worker": the access of that worker has changed
     occ:canary:PROCESS              channel proof that live delivery reaches that process
 
 All keys of a board share its hash tag ``{main}``, so that a board lives on one shard of a
@@ -53,6 +65,9 @@ class BoardKeys:
         """Hashed, so that the client's 255 characters neither collide nor bloat the key space."""
         return f"{self.root}:idem:{worker}:{hashlib.sha256(key.encode()).hexdigest()[:32]}"
 
+    def rate(self, who: str) -> str:
+        return f"{self.root}:rate:{who}"
+
 
 class Keys:
     """The keys of one deployment, all under ``prefix``."""
@@ -61,7 +76,13 @@ class Keys:
         self.prefix = prefix
         self.boards = f"{prefix}:boards"
         self.workers = f"{prefix}:{{access}}:workers"
-        self.tokens = f"{prefix}:{{access}}:tokens"
+        access = f"{prefix}:{{access}}"
+        self.tokens = f"{access}:tokens"
+        self.sessions = f"{access}:sessions"
+        self.session_ends = f"{access}:session_ends"
+        self.uses = f"{access}:uses"
+        self.changes = f"{access}:changes"
+        self._access = access
         self.processes = f"{prefix}:processes"
         self.reconciling = f"{prefix}:reconciling"
         self.access_channel = f"{prefix}:access"
@@ -81,3 +102,21 @@ class Keys:
 
     def canary_channel(self, process: str) -> str:
         return f"{self.prefix}:canary:{process}"
+
+    def link(self, digest: str) -> str:
+        return f"{self._access}:link:{digest}"
+
+    def invitation(self, run: str) -> str:
+        return f"{self._access}:invitation:{run}"
+
+    def ticket(self, digest: str) -> str:
+        return f"{self._access}:ticket:{digest}"
+
+    def attempts(self, worker: str, address: str) -> list[str]:
+        """The four keys of attempt.lua and forgive.lua."""
+        return [
+            f"{self._access}:failures:{worker}|{address}",
+            f"{self._access}:failures:{worker}",
+            f"{self._access}:address:{address}",
+            f"{self._access}:known:{worker}",
+        ]

@@ -60,6 +60,18 @@ class Metrics:
             ["operation", "result"],
             registry=registry,
         )
+        self.sign_ins = Counter(
+            "occupancy_sign_ins",
+            "Sign-ins by result (ok, or the refusal's code)",
+            ["result"],
+            registry=registry,
+        )
+        self.denials = Counter(
+            "occupancy_denials",
+            "Requests denied for who sent them or how many, by code",
+            ["code"],
+            registry=registry,
+        )
         self.streams = Gauge(
             "occupancy_streams", "Open event streams", registry=registry,
             multiprocess_mode="livesum",

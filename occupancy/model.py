@@ -69,6 +69,7 @@ Attributes = Annotated[
 
 ReasonRule = Literal["none", "optional", "required"]
 NextHolder = Literal["caller", "to", "nobody", "keep"]
+Means = Literal["session", "token", "cli"]
 
 
 class Transition(msgspec.Struct, frozen=True, kw_only=True):
@@ -231,6 +232,7 @@ class Event(msgspec.Struct, frozen=True):
     at: str
     actor: Person
     item: Item
+    means: Means | None = None  # by which the actor was let in; None in events of long ago
 
 
 class Worker(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -241,6 +243,7 @@ class Worker(msgspec.Struct, frozen=True, omit_defaults=True):
     role: str
     disabled: bool = False
     pin_hash: str | None = None
+    stamp: int = 0  # sessions opened at a lower one have ended
 
     @property
     def person(self) -> Person:

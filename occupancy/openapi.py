@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from . import errors
+from . import errors, openapi_access
 from .model import REMOVE, TRANSITIONS, Role, Transition
 from .openapi_operations import (
     HEADERS,
@@ -47,8 +47,9 @@ _INTRODUCTION = """\
 Who is working on what, right now — and may I have it?
 
 A board is a set of items; one worker at a time may occupy an item. A hold is durable: nobody \
-loses one because a clock ran out or a process died. Send `Authorization: Bearer <token>` with \
-every request that is not open to everybody. Errors are `application/problem+json` (RFC 9457) \
+loses one because a clock ran out or a process died. Every request that is not open to everybody \
+needs `Authorization: Bearer <token>` or the cookie of a session, and then `X-CSRF-Token` on every \
+POST, PUT and DELETE. Errors are `application/problem+json` (RFC 9457) \
 with a `code` for programs and a `detail` for people. An operation answered 503 may be sent again \
 with its `Idempotency-Key` and takes effect at most once.\
 """
@@ -66,12 +67,13 @@ def document() -> dict[str, Any]:
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [{"url": "/"}],
-        "security": [{"bearer": []}],
+        "security": [{"bearer": []}, {"session": []}],
         "tags": [
             {"name": "boards", "description": "What there is."},
             {"name": "items", "description": "Items and their history."},
             {"name": "operations", "description": "What workers do with items."},
             {"name": "events", "description": "What happens, as it happens."},
+            {"name": "access", "description": "Who gets in, and what they may do."},
             {"name": "health", "description": "For load balancers and monitoring."},
             {"name": "pages", "description": "This description."},
         ],
@@ -80,20 +82,15 @@ def document() -> dict[str, Any]:
             **_item_paths(),
             **_operation_paths(),
             **_event_paths(),
+            **openapi_access.paths(),
             **_health_paths(),
             **_page_paths(),
         },
         "components": {
-            "schemas": schemas(),
+            "schemas": {**schemas(), **openapi_access.schemas()},
             "parameters": PARAMETERS,
             "headers": HEADERS,
-            "securitySchemes": {
-                "bearer": {
-                    "type": "http",
-                    "scheme": "bearer",
-                    "description": "A token from `flask tokens create WORKER`.",
-                }
-            },
+            "securitySchemes": openapi_access.SECURITY_SCHEMES,
         },
     }
 
@@ -107,9 +104,15 @@ def _board_paths() -> dict[str, Any]:
     return {
         "/api/boards": {
             "get": operation(
-                "boards", "listBoards", "Every board.", Role.OBSERVER,
+                "boards", "listBoards", "Every board that you may see.", Role.OBSERVER,
                 answer(obj(boards=array(ref("schemas", "Board")))), (*KNOWN, *STORE),
-            )
+            ),
+            "post": operation(
+                "boards", "createBoard", "Create a board.", Role.ADMIN,
+                answer(one, status=201, text="The board."),
+                (*KNOWN, errors.CsrfFailed, errors.AlreadyExists, *WITH_BODY, *STORE),
+                body=ref("schemas", "BoardBody"), must_have_body=True,
+            ),
         },
         "/api/boards/{board}": {
             "get": operation(
@@ -182,8 +185,8 @@ def _operation_paths() -> dict[str, Any]:
             obj(results=array(result), cursor=CURSOR), "IdempotencyReplayed",
             text="What became of each tag, in their order; each on its own.",
         ),
-        (*KNOWN, errors.BoardNotFound, errors.WorkerNotFound, *WITH_BODY,
-         errors.IdempotencyKeyReused, *STORE),
+        (*KNOWN, errors.CsrfFailed, errors.BoardNotFound, errors.WorkerNotFound, *WITH_BODY,
+         errors.IdempotencyKeyReused, errors.RateLimited, *STORE),
         body=ref("schemas", "BatchBody"), must_have_body=True,
         parameters=["Board", "IdempotencyKey"],
         description="The role is the operation's. A body that is not well-formed is refused as a "
@@ -206,8 +209,8 @@ def _row(row: Transition) -> dict[str, Any]:
 
 
 def _event_paths() -> dict[str, Any]:
-    kinds = (*KNOWN, errors.BoardNotFound)
-    parameters = ["Board", "LastEventId", "After"]
+    kinds = (*KNOWN, errors.BoardNotFound, errors.RateLimited)
+    parameters = ["Board", "LastEventId", "After", "Ticket"]
     told = "\n".join(f"- `{each['event']}`: {each['description']}" for each in STREAM_EVENTS)
     stream = {
         "description": f"Server-sent events, until one side ends them:\n\n{told}",
@@ -275,6 +278,9 @@ def _page_paths() -> dict[str, Any]:
     return {
         "/": {"get": operation("pages", "start", "Leads to /docs.", None, here)},
         "/docs": {"get": operation("pages", "docs", "This page.", None, html)},
+        "/sign-in": {
+            "get": operation("pages", "signInPage", "Sign in, by PIN or by a link.", None, html)
+        },
         "/api/openapi.json": {
             "get": operation(
                 "pages", "openapi", "This document.", None,

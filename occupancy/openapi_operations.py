@@ -62,6 +62,9 @@ PARAMETERS: dict[str, Any] = {
         "Go on after this event. EventSource sends it by itself when it comes back.",
     ),
     "After": _parameter("query", "after", CURSOR, "The same, for the first connection."),
+    "Ticket": _parameter(
+        "query", "ticket", TEXT, "A ticket, in place of a token or a cookie; used up by this."
+    ),
     "State": _parameter("query", "state", {**TEXT, "enum": list(STATES)}, "Only this state."),
     "Holder": _parameter("query", "holder", pattern(WORKER_PATTERN), "Only what they hold."),
     "Q": _parameter(
@@ -109,7 +112,7 @@ def _problem(found: Sequence[type[OccupancyError]]) -> dict[str, Any]:
         "content": {PROBLEM: {"schema": ref("schemas", "Problem")}},
         "x-codes": codes,
     }
-    if found[0].status == 503:
+    if found[0].status in (429, 503):
         response["headers"] = {"Retry-After": ref("headers", "RetryAfter")}
     return response
 
@@ -174,8 +177,8 @@ def cached(responses: dict[str, Any]) -> dict[str, Any]:
 def write_errors() -> tuple[type[OccupancyError], ...]:
     """What every write may be refused with."""
     return (
-        *KNOWN, errors.BoardNotFound, errors.VersionMismatch, *WITH_BODY,
-        errors.IdempotencyKeyReused, *STORE,
+        *KNOWN, errors.CsrfFailed, errors.BoardNotFound, errors.VersionMismatch, *WITH_BODY,
+        errors.IdempotencyKeyReused, errors.RateLimited, *STORE,
     )  # fmt: skip
 
 

@@ -23,7 +23,15 @@ from .model import (
     Item,
     Transition,
 )
-from .payloads import BatchBody, ItemBody, OperationBody
+from .payloads import (
+    BatchBody,
+    BoardBody,
+    ItemBody,
+    OperationBody,
+    SignInBody,
+    TokenBody,
+    WorkerBody,
+)
 from .problem_codes import kinds
 
 EVENT_TYPES = ["item.added", PUT.event, REMOVE.event, *(row.event for row in TRANSITIONS.values())]
@@ -74,7 +82,8 @@ NEXT = nullable({**TEXT, "description": "Send it as `page` to get the next page.
 def schemas() -> dict[str, Any]:
     """Every named schema."""
     _, found = msgspec.json.schema_components(
-        [Item, Event, BatchBody, ItemBody], ref_template="#/components/schemas/{name}"
+        [Item, Event, BatchBody, ItemBody, SignInBody, WorkerBody, TokenBody, BoardBody],
+        ref_template="#/components/schemas/{name}",
     )
     made: dict[str, Any] = _made_portable(copy.deepcopy(found))
     _describe_item(made)

@@ -7,7 +7,7 @@ what it cannot express (control characters, which fields an operation takes) is 
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
@@ -15,23 +15,30 @@ from .errors import InvalidRequest
 from .model import (
     BOARD_PATTERN,
     MAX_BATCH_TAGS,
+    MAX_STEPS,
     TAG_PATTERN,
     TRANSITIONS,
     WORKER_PATTERN,
     Attributes,
+    BoardName,
     Reason,
     Step,
     Tag,
     Title,
     Transition,
     WorkerId,
+    WorkerName,
     control_character,
 )
 
 MAX_BODY_BYTES = 64 * 1024
 MAX_ATTRIBUTES_BYTES = 16 * 1024  # an event with its item must stay well below a stream's buffer
 
+MAX_TOKEN_DAYS = 36_500
+
 Epoch = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+Secret = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]  # a PIN, a token
+RoleName = Literal["observer", "worker", "supervisor", "admin"]
 
 
 class OperationBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
@@ -64,6 +71,41 @@ class ItemBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
         if self.attributes is not None:
             texts["attributes"] = _encode(self.attributes)
         return texts
+
+
+class SignInBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """The body of a sign-in: worker and PIN, or what stands in a link."""
+
+    worker: WorkerId | None = None
+    pin: Secret | None = None
+    token: Secret | None = None
+
+
+class WorkerBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """The body of PUT on a worker: what is not given stays as it is."""
+
+    name: WorkerName | None = None
+    role: RoleName | None = None
+    disabled: bool | None = None
+    pin: Secret | None = None
+
+
+class TokenBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """The body that makes a token."""
+
+    worker: WorkerId
+    days: Annotated[int, msgspec.Meta(ge=1, le=MAX_TOKEN_DAYS)] | None = None
+    role: RoleName | None = None
+    board: BoardName | None = None
+
+
+class BoardBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """The body that makes a board."""
+
+    board: BoardName
+    title: Title | None = None
+    steps: Annotated[list[Step], msgspec.Meta(min_length=1, max_length=MAX_STEPS)] | None = None
+    max_holds: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] | None = None
 
 
 Body = TypeVar("Body", bound=msgspec.Struct)

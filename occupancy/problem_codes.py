@@ -13,16 +13,20 @@ from .errors import OccupancyError
 _NEVER_ANSWERED: tuple[type[OccupancyError], ...] = (
     errors.SettingError,
     errors.EmbeddedError,
-    errors.AlreadyExists,
 )
 
 MEANINGS: dict[str, str] = {
     "invalid_request": "The request is not well-formed: bad JSON, a tag that cannot be one, an "
     "unknown field, a wrong type. `detail` names the field. Correct it; the same request will be "
     "refused again.",
-    "unauthenticated": "The token is missing, unknown, expired or revoked, or its worker is "
-    "disabled. Get a new one from an administrator.",
-    "forbidden": "Your role does not allow this. `detail` names the role that does.",
+    "unauthenticated": "Nobody is signed in, or no longer; or the token is missing, unknown, "
+    "expired or revoked, or its worker is disabled. Sign in again, or get a new token from an "
+    "administrator. At sign-in: the worker or the PIN is not right.",
+    "forbidden": "Your role does not allow this (`detail` names the role that does), or your token "
+    "is for another board.",
+    "csrf": "A browser sent this with its cookie, and nothing shows that it came from one of our "
+    "own pages: another site's page sent it, or `X-CSRF-Token` is missing or old. Programs send "
+    "a token, and no cookie. Behind a proxy: `Host` must be passed on with its port.",
     "not_holder": "Somebody else holds the item (`holder`, `since`), and only its holder can do "
     "this. A supervisor can force-release or reassign it.",
     "not_found": "There is nothing at this address.",
@@ -39,11 +43,14 @@ MEANINGS: dict[str, str] = {
     "do rests on a hold that is over: load the item again and decide anew.",
     "limit_reached": "The worker holds as many items as the board allows. Pause or complete one "
     "first.",
+    "already_exists": "There is one of this name already.",
     "version_mismatch": "The item has changed since the version in `If-Match`. Load it again.",
     "too_large": "The body is larger than 64 KiB.",
     "unsupported_media_type": "Send the body as `Content-Type: application/json`.",
     "idempotency_key_reused": "This `Idempotency-Key` came with another request within the last "
     "24 hours. Use a new key for a new request.",
+    "rate_limited": "Too many requests of one caller or from one address. Wait for `Retry-After` "
+    "seconds.",
     "pool_timeout": "All connections stayed busy for the whole wait. Send the request again after "
     "`Retry-After` seconds; with its `Idempotency-Key` it takes effect at most once.",
     "store_unavailable": "Redis cannot be reached, is loading, read-only or out of memory. Send "

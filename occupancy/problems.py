@@ -6,16 +6,19 @@ import logging
 from typing import Any
 
 import msgspec
-from flask import Flask, Response, request
+from flask import Flask, Response, current_app, g, request
 from gunicorn.http.errors import ParseException  # raised while the body is read, not before
 from werkzeug.exceptions import HTTPException
 
-from . import errors, sse
+from . import errors, sse, trail
+from .callers import Caller
 from .errors import OccupancyError
 
 log = logging.getLogger(__name__)
 
 CONTENT_TYPE = "application/problem+json"
+
+_DENIALS = (errors.Unauthenticated, errors.Forbidden, errors.CsrfFailed, errors.RateLimited)
 
 
 def problem(error: OccupancyError) -> dict[str, Any]:
@@ -38,9 +41,13 @@ def respond(error: OccupancyError) -> Response:
     """
     if error.status == 503:
         log.warning("%s %s: %s", request.method, request.path, error.__cause__ or error)
-        if request.endpoint == "stream.events":
-            body = sse.retry_frame() + sse.control_frame("degraded", {"detail": error.detail})
-            return Response(body, content_type=sse.CONTENT_TYPE, headers=sse.HEADERS)
+    elif isinstance(error, _DENIALS):
+        _record_denial(error)
+    if request.endpoint == "stream.events" and _is_passing(error):
+        wait_ms = max(2000, 1000 * error.extra.get("retry_after", 0))
+        body = sse.retry_frame(wait_ms, wait_ms + 2000)
+        body += sse.control_frame("degraded", {"detail": error.detail})
+        return Response(body, content_type=sse.CONTENT_TYPE, headers=sse.HEADERS)
     response = Response(
         msgspec.json.encode(problem(error)), error.status, content_type=CONTENT_TYPE
     )
@@ -50,6 +57,31 @@ def respond(error: OccupancyError) -> Response:
     if "retry_after" in error.extra:
         response.headers["Retry-After"] = str(error.extra["retry_after"])
     return response
+
+
+def _is_passing(error: OccupancyError) -> bool:
+    if error.status == 503:
+        return True
+    # A program that did not ask for an event stream gets the status.
+    return error.status == 429 and "text/event-stream" in request.headers.get("Accept", "")
+
+
+def _record_denial(error: OccupancyError) -> None:
+    services = current_app.extensions["occupancy"]
+    services.metrics.denials.labels(error.code).inc()
+    if request.endpoint == "signin.sign_in" and not isinstance(error, errors.CsrfFailed):
+        return  # has a line of its own, which says more
+    caller: Caller | None = g.get("caller")
+    trail.record(
+        "denied",
+        code=error.code,
+        method=request.method,
+        path=request.path,
+        address=request.remote_addr,
+        worker=caller.worker.id if caller is not None else None,
+        means=caller.means if caller is not None else None,
+        credential=caller.id if caller is not None else None,
+    )
 
 
 _FROM_HTTP: dict[int, tuple[type[OccupancyError], str]] = {

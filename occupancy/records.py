@@ -43,6 +43,13 @@ class Preconditions(msgspec.Struct, frozen=True):
     fingerprint: str = ""  # of the request that the key stands for
 
 
+class Rate(msgspec.Struct, frozen=True):
+    """How many operations ``who`` (a caller or an address) may do per second, on a board."""
+
+    who: str
+    per_s: int
+
+
 class Snapshot(msgspec.Struct, frozen=True):
     cursor: str
     seq: int

@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
+import sys
 from typing import Any
 
 import gevent
 
 from .access import Access
+from .admission import Admission
 from .budget import Budget, Slots, plan
 from .connections import OpsClient, make_pool
 from .errors import OccupancyError
+from .guard import Guard
 from .hub import PROBE_S, SILENCE_S, Hub
 from .keys import Keys
 from .metrics import Metrics
+from .pins import PinDesk
 from .pools import TurnPool
 from .processes import Processes, process_name
 from .reconcile import reconcile_at_start
+from .sessions import Sessions
 from .settings import Settings
 from .store import Store
+from .tokens import Tokens
+from .workers import Workers
 
 log = logging.getLogger(__name__)
 
@@ -36,16 +44,30 @@ class Services:
         client = OpsClient(connection_pool=ops_pool)
         self.metrics = Metrics()
         self.access = Access(client, keys)
+        forget = self.access.forget
+        self.pin_desk = PinDesk()
+        self.workers = Workers(client, keys, forget)
+        self.tokens = Tokens(client, keys, self.workers, forget)
+        self.sessions = Sessions(
+            client, keys, self.workers, self.pin_desk, forget,
+            idle_s=settings.session_idle_s, max_s=settings.session_max_s,
+        )  # fmt: skip
+        self.guard = Guard(self.access)
+        self.admission = Admission(
+            per_caller=settings.streams_per_caller, per_process=settings.streams_per_process
+        )
         self.store = Store(
             client, keys,
             log_entries=settings.log_entries, history_entries=settings.history_entries,
         )  # fmt: skip
         self.processes = Processes(client, keys)
         self.name = process_name()
+        self._run = f"{socket.gethostname()}-{os.getppid()}"
+        self._has_invited = False
         self.write_failure: str | None = None  # of the last report; operations write as well
         self.hub = Hub(
             self.store, pubsub_pool, keys, self.metrics.live,
-            process=self.name, on_access_changed=self.access.forget, on_probe=self._report,
+            process=self.name, on_access_changed=self.guard.on_announcement, on_probe=self._report,
         )  # fmt: skip
 
     @classmethod
@@ -74,6 +96,7 @@ class Services:
         self.hub.start()
         gevent.spawn(reconcile_at_start, self.store, gevent.sleep)
         gevent.spawn(self._warn_of_few_connections)
+        gevent.spawn(self._invite_first)
 
     def drain(self) -> None:
         """Let go of everything before the process ends.
@@ -82,8 +105,11 @@ class Services:
         """
         self.ops_pool.drain()
         self.hub.drain()
+        self.guard.stop()
         try:
             self.processes.withdraw(self.name)
+            if self._has_invited:
+                self.sessions.withdraw_invitation(self._run)
         except OccupancyError as error:
             log.info("not signed off: %s", error)  # the report expires by itself
 
@@ -135,6 +161,27 @@ class Services:
                 most,
                 self.budget.limit,
             )
+
+    def _invite_first(self) -> None:
+        """Where there is no worker yet: print a link that lets an administrator in, once.
+
+        One of the worker processes prints it, once for each start of their master.
+        """
+        try:
+            if self.workers.is_any() or not self.sessions.claim_invitation(self._run):
+                return
+            self._has_invited = True
+            secret = self.sessions.create_link(None)
+        except OccupancyError as error:
+            log.warning("whether there is any worker is not known: %s", error.__cause__ or error)
+            return
+        # To the terminal as it is: a log may be kept, and read by others.
+        print(  # noqa: T201 - for who stands at the terminal
+            "occupancy: nobody can sign in yet. Sign in as administrator, once, within the hour:\n"
+            f"    {self.settings.public_url}/sign-in#{secret}\n"
+            "or add a worker: flask workers add ID --name NAME --role admin --pin",
+            file=sys.stderr, flush=True,
+        )  # fmt: skip
 
     def _report(self) -> None:
         self.metrics.copy_pool("ops", self.ops_pool.stats())

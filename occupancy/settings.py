@@ -19,6 +19,9 @@ from urllib.parse import quote, urlsplit
 from .errors import SettingError
 
 _DATABASE = re.compile(r"(/[0-9]*)?\Z")
+# As browsers write it (WHATWG HTML, "ASCII serialization of an origin"), the only form that they
+# ever send: in lower case, IPv6 in brackets, no path and no default port.
+_ORIGIN = re.compile(r"https?://(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::[1-9][0-9]{0,4})?")
 _MAX_UNIX_PATH_BYTES = 100  # sun_path holds 104 (macOS) or 108 (Linux) bytes with its final NUL
 
 
@@ -118,6 +121,68 @@ class Settings:
         low=10,
         high=1_000_000,
     )
+    session_idle_s: int = _setting(
+        "OCCUPANCY_SESSION_IDLE_S",
+        1800,
+        "a session ends after this time without use, in seconds; short for shared tablets",
+        low=30,
+        high=30 * 86400,
+    )
+    session_max_s: int = _setting(
+        "OCCUPANCY_SESSION_MAX_S",
+        43_200,
+        "a session ends after this time in any case, in seconds",
+        low=60,
+        high=365 * 86400,
+    )
+    operations_per_s: int = _setting(
+        "OCCUPANCY_OPERATIONS_PER_S",
+        500,
+        "operations of one worker on a board per second, over 10 s; a batch counts its tags",
+        low=1,
+        high=100_000,
+    )
+    address_operations_per_s: int = _setting(
+        "OCCUPANCY_ADDRESS_OPERATIONS_PER_S",
+        2_000,
+        "the same for all that come from one address",
+        low=1,
+        high=100_000,
+    )
+    streams_per_caller: int = _setting(
+        "OCCUPANCY_STREAMS_PER_CALLER",
+        1_000,
+        "streams that one worker may have open, per worker process",
+        low=1,
+        high=100_000,
+    )
+    streams_per_process: int = _setting(
+        "OCCUPANCY_STREAMS_PER_PROCESS",
+        15_000,
+        "streams that may be open, per worker process",
+        low=1,
+        high=100_000,
+    )
+    url: str = _setting(
+        "OCCUPANCY_URL",
+        "",
+        "address of the service as browsers see it, for the links that it prints; "
+        "empty: from `OCCUPANCY_HOST` and `PORT`",
+    )
+    proxies: int = _setting(
+        "OCCUPANCY_PROXIES",
+        0,
+        "reverse proxies in front, whose `X-Forwarded-For`, `-Proto` and `-Host` are believed; "
+        "0: nobody's are",
+        low=0,
+        high=10,
+    )
+    cors_origins: tuple[str, ...] = _setting(
+        "OCCUPANCY_CORS_ORIGINS",
+        (),
+        "origins of other sites whose pages may use the API with a token, separated by commas; "
+        "empty: none",
+    )
     log_level: str = _setting(
         "OCCUPANCY_LOG_LEVEL", "info", "`debug`, `info`, `warning` or `error`"
     )
@@ -145,6 +210,18 @@ class Settings:
             host = "0.0.0.0" if environ.get("PORT", "").strip() else "127.0.0.1"  # noqa: S104 - PORT set means a platform routes to us from outside
             settings = dataclasses.replace(settings, host=host)
         return settings
+
+    @property
+    def public_url(self) -> str:
+        """The service's address as browsers see it, without a slash at its end."""
+        host = "127.0.0.1" if self.host in ("", "0.0.0.0", "::") else self.host  # noqa: S104 - compared, not bound
+        shown = f"[{host}]" if ":" in host else host
+        return self.url.rstrip("/") or f"http://{shown}:{self.port}"
+
+    @property
+    def trusted_origins(self) -> tuple[str, ...]:
+        """Whose pages may send what changes something: the listed ones, and OCCUPANCY_URL's."""
+        return (*self.cors_origins, *([self.url.rstrip("/").lower()] if self.url else []))
 
     @property
     def is_embedded(self) -> bool:
@@ -175,6 +252,8 @@ def _parse(field: dataclasses.Field[Any], text: str) -> Any:
     text = text.strip()
     if kind is str:
         return text
+    if kind is tuple:
+        return tuple(each.strip() for each in text.split(","))
     low, high = field.metadata["low"], field.metadata["high"]
     noun = "a whole number" if kind is int else "a number"
     try:
@@ -202,6 +281,19 @@ def _check_text(settings: Settings) -> None:
             raise SettingError(
                 f"REDIS_URL ({parts.scheme or 'no scheme'}://…) is not allowed: it must be "
                 "redis://[user:password@]host[:port][/db], rediss://… or unix:///path."
+            )
+    if settings.url and not re.fullmatch(r"https?://[^/?#\s@]+/?", settings.url):
+        raise SettingError(
+            f"OCCUPANCY_URL={settings.url!r} is not allowed: it must be like "
+            "https://board.example.com, without a path."
+        )
+    for origin in settings.cors_origins:
+        default_port = ":443" if origin.startswith("https:") else ":80"
+        if not _ORIGIN.fullmatch(origin) or origin.endswith(default_port):
+            raise SettingError(
+                f"OCCUPANCY_CORS_ORIGINS with {origin!r} is not allowed: each must be an origin as "
+                "browsers send it, like https://board.example.com or http://10.0.0.5:8080: in "
+                "lower case, without a path, a slash at the end, a wildcard or a default port."
             )
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}", settings.prefix):
         raise SettingError(

@@ -18,14 +18,16 @@ import msgspec
 
 from .boards import DEFAULT_STEPS, Boards
 from .connections import OpsClient
-from .errors import IdempotencyKeyReused, InvalidRequest
+from .errors import IdempotencyKeyReused, InvalidRequest, RateLimited
 from .keys import Keys
 from .model import (
     MAIN_BOARD,
+    MAX_BATCH_TAGS,
     MAX_SNAPSHOT_ITEMS,
     PUT,
     STATES,
     TAG_PATTERN,
+    Means,
     Person,
     Transition,
 )
@@ -34,6 +36,7 @@ from .records import (
     Entry,
     Outcome,
     Preconditions,
+    Rate,
     Replay,
     Snapshot,
     board_not_found,
@@ -42,6 +45,7 @@ from .records import (
 from .scripts import Script
 
 IDEMPOTENCY_TTL_S = 24 * 3600
+RATE_BURST_S = 10  # what is not used is kept for so long
 REMOVED_HISTORY_TTL_S = 30 * 24 * 3600  # who had it, for a month after an item is removed
 _PUT_MANY_CALLS = 200  # per round trip: short enough that others get their turn on the server
 _HISTORY_PAGE_PATTERN = r"^[1-9][0-9]{0,18}-[0-9]{1,19}\Z"  # "before 0-0" is an error to Redis
@@ -75,22 +79,25 @@ class Store:
         tags: Sequence[str],
         *,
         actor: Person,
+        means: Means = "cli",
         reason: str | None = None,
         to: Person | None = None,
         step: str | None = None,
         items: Sequence[dict[str, str]] | None = None,
         given: Preconditions = _NO_PRECONDITIONS,
+        rates: Sequence[Rate] = (),
         dry_run: bool = False,
     ) -> Answer:
         """Carry out ``row`` on each of ``tags``, in order, each on its own, in one atomic script.
 
         ``items`` (for put, one for each tag) hold ``title`` and ``attributes`` as JSON text; a
-        missing one stays as it is. Returns an Outcome per tag; raises BoardNotFound and
-        IdempotencyKeyReused, which concern all of them.
+        missing one stays as it is. ``means`` is how the actor was let in; ``rates`` are charged
+        one for each tag. Returns an Outcome per tag; raises BoardNotFound, IdempotencyKeyReused
+        and RateLimited, which concern all of them.
         """
         keys, args = self._request(
-            board, row, tags, actor, reason=reason, to=to, step=step, items=items, given=given,
-            dry_run=dry_run,
+            board, row, tags, actor, means=means, reason=reason, to=to, step=step, items=items,
+            given=given, rates=rates, dry_run=dry_run,
         )  # fmt: skip
         return _answer(board, tags, self._operate.run(keys, args))
 
@@ -128,11 +135,13 @@ class Store:
         tags: Sequence[str],
         actor: Person,
         *,
+        means: Means = "cli",
         reason: str | None = None,
         to: Person | None = None,
         step: str | None = None,
         items: Sequence[dict[str, str]] | None = None,
         given: Preconditions = _NO_PRECONDITIONS,
+        rates: Sequence[Rate] = (),
         dry_run: bool = False,
         mend_view: bool = False,
     ) -> tuple[list[str], list[Any]]:
@@ -145,6 +154,7 @@ class Store:
             "channel": keys.channel,
             "actor_id": actor.id,
             "actor": _json_text(actor),
+            "means": means,
             "reason": _json_text(reason),
             "log_entries": self._log_entries,
             "history_entries": self._history_entries,
@@ -171,6 +181,15 @@ class Store:
         script_keys.append(record)
         for tag in tags:
             script_keys += (keys.item(tag), keys.history(tag))
+        if rates:
+            request["rates"] = [
+                {
+                    "interval_ms": 1000 / rate.per_s,
+                    "burst_ms": max(RATE_BURST_S * 1000, MAX_BATCH_TAGS * 1000 / rate.per_s),
+                }
+                for rate in rates
+            ]
+            script_keys += [keys.rate(rate.who) for rate in rates]
         return script_keys, [msgspec.json.encode(request), *tags]
 
     def audit(self, board: str, tags: Sequence[str], *, mend: bool) -> list[tuple[str, str]]:
@@ -316,6 +335,9 @@ def _answer(board: str, tags: Sequence[str], reply: Any) -> Answer:
     status = reply[0]
     if status == b"board_not_found":
         raise board_not_found(board)
+    if status == b"rate_limited":
+        wait_s = -(-reply[1] // 1000)
+        raise RateLimited(f"Too many operations. Go on in {wait_s} s.", retry_after=wait_s)
     if status == b"idempotency_key_reused":
         raise IdempotencyKeyReused(
             "This Idempotency-Key was used for another request within the last 24 hours. "

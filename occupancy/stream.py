@@ -16,12 +16,12 @@ import gevent
 from flask import Blueprint, Response, current_app, request
 
 from . import sse
-from .auth import requires
-from .errors import InvalidRequest
-from .hub import Hub
+from .auth import caller, caller_address, requires
+from .callers import Caller
+from .messages import read_query
 from .model import Role
 from .payloads import check_name
-from .store import Store
+from .services import Services
 from .subscriber import Subscriber, farewell
 
 bp = Blueprint("stream", __name__, url_prefix="/api/boards")
@@ -30,29 +30,37 @@ _SEND_BUFFER_BYTES = 64 * 1024  # the kernel would let a stalled reader pile up 
 
 
 @bp.get("/<board>/events")
-@requires(Role.OBSERVER)
+@requires(Role.OBSERVER, is_use=False, takes_ticket=True)
 def events(board: str) -> Response:
     check_name("board", board)
-    unknown = [name for name in request.args if name != "after"]
-    if unknown:
-        raise InvalidRequest(f"The query takes after; not {unknown[0][:80]!r}.")
-    services = current_app.extensions["occupancy"]
-    hub: Hub = services.hub
-    store: Store = services.store
-    cursor = request.headers.get("Last-Event-ID") or request.args.get("after")
+    query = read_query("after", "ticket")
+    services: Services = current_app.extensions["occupancy"]
+    hub = services.hub
+    cursor = request.headers.get("Last-Event-ID") or query.get("after")
     if hub.is_draining:
         frames: Iterator[bytes] = iter([farewell()])
     else:
         if not hub.is_following(board):
-            store.head(board)  # a board that does not exist is 404, for good
-        frames = _frames(hub, board, cursor, request.environ.get("gunicorn.socket"))
+            services.store.head(board)  # a board that does not exist is 404, for good
+        if request.method != "HEAD":
+            services.admission.check(caller().worker.id, caller_address())
+        connection = request.environ.get("gunicorn.socket")
+        frames = _frames(services, caller(), board, cursor, connection)
     # Nothing is held yet: for HEAD the generator is made and never started.
     return Response(frames, content_type=sse.CONTENT_TYPE, headers=sse.HEADERS)
 
 
-def _frames(hub: Hub, board: str, cursor: str | None, connection: Any) -> Iterator[bytes]:
-    yield sse.retry_frame()  # the head of the response goes out with it, before any waiting
-    with hub.subscribe(board) as subscriber, _watched(connection, subscriber):
+def _frames(
+    services: Services, caller: Caller, board: str, cursor: str | None, connection: Any
+) -> Iterator[bytes]:
+    with (
+        services.admission.holding(caller.worker.id),
+        services.hub.subscribe(board) as subscriber,
+        # Before the first byte, which may take long: from here on the stream can be ended.
+        services.guard.watching(caller, subscriber),
+        _watched(connection, subscriber),
+    ):
+        yield sse.retry_frame()  # the head of the response goes out with it, before any waiting
         yield from subscriber.frames(cursor)
 
 

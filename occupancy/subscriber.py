@@ -56,8 +56,8 @@ class Subscriber:
 
     def push(self, frame: bytes) -> None:
         """Hand over a frame; the bound is kept by dropping all and remembering to say so."""
-        if self._overflowed:
-            return
+        if self._overflowed or self._closing:
+            return  # after the close() nothing more is for this stream; its cursor stays behind
         self._bytes += len(frame)
         if self._bytes > BUFFER_BYTES:
             self._overflowed = True
@@ -72,7 +72,10 @@ class Subscriber:
             self.push(sse.HEARTBEAT)
 
     def close(self) -> None:
-        """Say bye and end: this worker process goes away."""
+        """Say bye and end: this worker process goes away, or the caller may not watch any more.
+
+        What was handed over before still goes out; what comes after does not.
+        """
         self._closing = True
         self._wake.set()
 
@@ -126,6 +129,8 @@ class Subscriber:
     def _join(self, cursor: str | None) -> Iterator[bytes]:
         feed = self._feed
         feed.open()
+        if self._closing:
+            return
         missed: list[bytes] | None = None
         reset = None
         if cursor is None:
@@ -134,6 +139,8 @@ class Subscriber:
             missed, reset = [], "the cursor is not one of this board"
         while missed is None and (missed := feed.since(cursor or "")) is None:
             replay = self._store.replay(feed.board, cursor or "", _REPLAY_ENTRIES)
+            if self._closing:
+                return  # a slow reader of a long log would be at it for minutes
             if not replay.is_known:
                 missed, reset = [], "the log does not hold this cursor (any more)"
                 break

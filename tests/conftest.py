@@ -157,7 +157,7 @@ def add_people(services: Services) -> dict[str, dict[str, str]]:
     }
     headers: dict[str, dict[str, str]] = {"outsider": {}}
     for name, role in roles.items():
-        worker: Worker = services.access.add_worker(name, name=name.title(), role=role)
-        secret, _ = services.access.create_token(worker.id)
+        worker: Worker = services.workers.add(name, name=name.title(), role=role)
+        secret, _ = services.tokens.create(worker.id)
         headers[name] = {"Authorization": f"Bearer {secret}"}
     return headers

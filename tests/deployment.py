@@ -12,7 +12,6 @@ from typing import Any
 
 import requests
 
-from occupancy.access import Access
 from occupancy.model import Role
 from occupancy.services import Services
 from occupancy.settings import Settings
@@ -98,7 +97,7 @@ class Deployment:
         return self.log_path.read_text()
 
     def services(self) -> Services:
-        """The same deployment's store and access, from the test's own process."""
+        """The same deployment's services, from the test's own process."""
         if self._services is not None:
             return self._services
         settings = Settings(
@@ -109,10 +108,11 @@ class Deployment:
         self._services = Services.for_command_line(settings)
         return self._services
 
-    def sign_in(self, access: Access, worker: str, role: Role) -> dict[str, str]:
+    def sign_in(self, worker: str, role: Role) -> dict[str, str]:
         """Add a worker; from now on requests are sent with its token, which is returned too."""
-        access.add_worker(worker, name=worker.title(), role=role)
-        secret, _ = access.create_token(worker)
+        services = self.services()
+        services.workers.add(worker, name=worker.title(), role=role)
+        secret, _ = services.tokens.create(worker)
         self.headers = {"Authorization": f"Bearer {secret}"}
         return self.headers
 

@@ -8,8 +8,8 @@ import msgspec
 import pytest
 from flask.testing import FlaskClient
 
-from occupancy.access import Token
 from occupancy.services import Services
+from occupancy.tokens import Token
 from tests.api_client import Api, assert_problem
 
 
@@ -23,13 +23,13 @@ def token_of(api: Api, who: str) -> str:
 
 
 def token_id(api: Api, who: str) -> str:
-    return next(token.id for token in api.services.access.tokens() if token.worker == who)
+    return next(each.token.id for each in api.services.tokens.all() if each.token.worker == who)
 
 
 def expire(api: Api, who: str, expires_s: int) -> None:
     token = Token(id="00000000", worker=who, created_s=0, expires_s=expires_s)
     digest = hashlib.sha256(token_of(api, who).encode()).hexdigest()
-    key = api.services.access._keys.tokens
+    key = api.services.store.keys.tokens
     api.services.store.client.hset(key, digest, msgspec.json.encode(token))
     api.services.access.forget()
 
@@ -81,22 +81,22 @@ def test_without_a_token_nothing_is_told(api: Api) -> None:
 
 def test_a_revoked_token_is_refused_at_once(api: Api) -> None:
     assert api.get("", "holder").status_code == 200
-    api.services.access.revoke_token(token_id(api, "holder"))
+    api.services.tokens.revoke(token_id(api, "holder"))
     assert_locked_out(api, "holder")
     assert api.get("", "colleague").status_code == 200
 
 
 def test_the_tokens_of_a_disabled_worker_are_refused_at_once_and_good_again_after(api: Api) -> None:
     assert api.get("", "holder").status_code == 200
-    api.services.access.set_disabled("holder", True)
+    api.services.workers.edit("holder", disabled=True)
     assert_locked_out(api, "holder")
-    api.services.access.set_disabled("holder", False)
+    api.services.workers.edit("holder", disabled=False)
     assert api.get("", "holder").status_code == 200
 
 
 def test_what_a_disabled_worker_holds_stays_held(api: Api) -> None:
     api.prepare("T-1", "occupied")
-    api.services.access.set_disabled("holder", True)
+    api.services.workers.edit("holder", disabled=True)
     assert_problem(api.do("take", "T-1", "colleague"), 409, "held")
 
 

@@ -280,7 +280,7 @@ def test_a_reassign_is_replayed_even_if_its_receiver_is_disabled_meanwhile(api: 
     headers = {"Idempotency-Key": "k"}
     first = api.do("reassign", "T-8", "supervisor", {"to": "colleague"}, headers=headers)
     assert first.status_code == 200
-    api.services.access.set_disabled("colleague", True)
+    api.services.workers.edit("colleague", disabled=True)
     again = api.do("reassign", "T-8", "supervisor", {"to": "colleague"}, headers=headers)
     assert again.headers["Idempotency-Replayed"] == "true"
     assert again.get_json() == first.get_json()

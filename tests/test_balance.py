@@ -24,7 +24,7 @@ def deployment(
     tmp_path_factory: pytest.TempPathFactory, module_server: RealServer
 ) -> Iterator[Deployment]:
     running = Deployment(tmp_path_factory.mktemp("state"), module_server.url).start()
-    running.sign_in(running.services().access, "watcher", Role.OBSERVER)
+    running.sign_in("watcher", Role.OBSERVER)
     yield running
     running.stop()
 

@@ -15,6 +15,7 @@ import pytest
 from click.testing import Result
 
 from occupancy import create_app
+from occupancy.callers import Credential, digest_of
 from occupancy.model import PUT, TRANSITIONS, Person, Role
 from occupancy.services import Services
 from tests.deployment import ROOT
@@ -45,8 +46,8 @@ def environ(valkey_services: Services, monkeypatch: pytest.MonkeyPatch) -> dict[
 @pytest.fixture
 def shop(valkey_services: Services) -> Services:
     """Two workers, and the items T-1 (One, area B2) and T-2 on main."""
-    valkey_services.access.add_worker("93", name="Marta", role=Role.WORKER)
-    valkey_services.access.add_worker("94", name="Iván", role=Role.WORKER)
+    valkey_services.workers.add("93", name="Marta", role=Role.WORKER)
+    valkey_services.workers.add("94", name="Iván", role=Role.WORKER)
     attributes = {"title": '"One"', "attributes": '{"area":"B2"}'}
     valkey_services.store.operate("main", PUT, ["T-1"], actor=ADMIN, items=[attributes])
     valkey_services.store.operate("main", PUT, ["T-2"], actor=ADMIN, items=[{}])
@@ -409,7 +410,7 @@ def test_a_pin_without_a_value_is_asked_for(run: Run, valkey_services: Services)
     result = run(*args, stdin="2580\n")
     assert result.exit_code == 0
     assert "2580" not in result.output
-    assert valkey_services.access.worker("93").pin_hash is not None
+    assert valkey_services.workers.get("93").pin_hash is not None
 
 
 def test_no_pin_hash_is_ever_printed(run: Run) -> None:
@@ -431,7 +432,7 @@ def test_workers_are_imported(run: Run) -> None:
 def test_a_token_is_printed_once_alone_on_a_line_and_lets_in(run: Run, shop: Services) -> None:
     result = run("tokens", "create", "93", "--days", "3")
     secret = result.stdout.strip()
-    assert shop.access.identify(secret).id == "93"
+    assert shop.access.identify(Credential("token", digest_of(secret))).worker.id == "93"
     for args in (["list"], ["list", "--json"]):
         assert secret not in run("tokens", *args).output
 
@@ -498,14 +499,16 @@ def test_the_sample_leaves_alone_what_people_have_changed(run: Run, shop: Servic
     run("items", "put", tag, "--board", "taller", "--title", "Mine")
     run("demo", "load")
     assert answer(run("items", "show", tag, "--board", "taller", "--json"))["title"] == "Mine"
-    assert shop.access.worker("93").name == "Marta"
+    assert shop.workers.get("93").name == "Marta"
 
 
 def test_the_sample_gives_a_token_for_each_role(run: Run, valkey_services: Services) -> None:
-    tokens = answer(run("demo", "load", "--tokens", "--json"))["tokens"]
+    tokens = answer(run("demo", "load", "--tokens", "--json"))["people"]
     assert [each["role"] for each in tokens] == ["observer", "worker", "supervisor", "admin"]
     for each in tokens:
-        worker = valkey_services.access.identify(each["token"])
+        worker = valkey_services.access.identify(
+            Credential("token", digest_of(each["token"]))
+        ).worker
         assert (worker.id, worker.role) == (each["id"], each["role"])
     assert "93" in [each["id"] for each in tokens]
 

@@ -350,7 +350,7 @@ def test_a_full_export_has_state_and_holder_and_is_not_imported(services: Servic
 
 
 def load_workers(services: Services, text: str) -> Report:
-    return import_workers(services.access, read_workers(text.encode()))
+    return import_workers(services.workers, read_workers(text.encode()))
 
 
 def test_workers_are_added_updated_or_left_alone(services: Services) -> None:
@@ -358,7 +358,7 @@ def test_workers_are_added_updated_or_left_alone(services: Services) -> None:
     assert counts(load_workers(services, text)) == (2, 0, 0, 0)
     text = "id,name,role\n93,Marta,worker\n12,Carlos,admin\n7,Ana,observer\n"
     assert counts(load_workers(services, text)) == (1, 1, 1, 0)
-    assert services.access.worker("12").role == Role.ADMIN.label
+    assert services.workers.get("12").role == Role.ADMIN.label
 
 
 def test_bad_workers_are_rejected_with_their_lines(services: Services) -> None:
@@ -369,26 +369,26 @@ def test_bad_workers_are_rejected_with_their_lines(services: Services) -> None:
     )
     assert counts(report) == (1, 0, 0, 6)
     assert [each.line for each in report.rejected] == [2, 3, 4, 5, 6, 8]
-    assert [worker.id for worker in services.access.workers()] == ["97"]
+    assert [worker.id for worker in services.workers.all()] == ["97"]
 
 
 def test_a_pin_is_stored_as_a_hash_and_an_empty_one_keeps_it(services: Services) -> None:
     assert counts(load_workers(services, "id,name,role,pin\n93,Marta,worker,2580\n"))[0] == 1
-    pin_hash = services.access.worker("93").pin_hash
+    pin_hash = services.workers.get("93").pin_hash
     assert pin_hash is not None
     assert is_pin("2580", pin_hash)
     assert not is_pin("2581", pin_hash)
     again = load_workers(services, "id,name,role,pin\n93,Marta,worker,2580\n")
     assert counts(again) == (0, 0, 1, 0)
     load_workers(services, "id,name,role,pin\n93,Marta R.,worker,\n")
-    assert services.access.worker("93").pin_hash == pin_hash
+    assert services.workers.get("93").pin_hash == pin_hash
 
 
 def test_a_disabled_worker_stays_disabled(services: Services) -> None:
     load_workers(services, "id,name,role\n93,Marta,worker\n")
-    services.access.set_disabled("93", True)
+    services.workers.edit("93", disabled=True)
     load_workers(services, "id,name,role\n93,Marta Ruiz,worker\n")
-    assert services.access.worker("93").disabled
+    assert services.workers.get("93").disabled
 
 
 @pytest.mark.parametrize(

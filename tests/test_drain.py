@@ -21,7 +21,7 @@ STREAMS = 100
 
 def started(tmp_path: Path, server: RealServer, *arguments: str) -> Deployment:
     running = Deployment(tmp_path / "state", server.url, *arguments).start()
-    running.sign_in(running.services().access, "worker", Role.WORKER)
+    running.sign_in("worker", Role.WORKER)
     return running
 
 

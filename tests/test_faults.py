@@ -36,7 +36,7 @@ def deployment(
         OCCUPANCY_REDIS_TIMEOUT_S="1",
         OCCUPANCY_POOL_WAIT_S="1",
     ).start()
-    running.sign_in(running.services().access, "admin", Role.ADMIN)
+    running.sign_in("admin", Role.ADMIN)
     yield running
     running.stop()
 

@@ -46,7 +46,7 @@ def server(tmp_path: Path) -> Iterator[RealServer]:
 def deployment(tmp_path: Path, server: RealServer) -> Iterator[Deployment]:
     running = Deployment(tmp_path / "state", server.url, OCCUPANCY_REDIS_BUDGET=str(BUDGET))
     running.start()
-    running.sign_in(running.services().access, "worker", Role.WORKER)
+    running.sign_in("worker", Role.WORKER)
     yield running
     running.stop()
 

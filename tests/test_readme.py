@@ -17,7 +17,7 @@ def settings_table() -> str:
     for field in dataclasses.fields(Settings):
         low, high = field.metadata["low"], field.metadata["high"]
         allowed = "" if low is None else f"{low} to {high}"
-        default = "" if field.default == "" else f"`{field.default}`"
+        default = "" if field.default in ("", ()) else f"`{field.default}`"
         row = [f"`{field.metadata['env']}`", default, allowed, field.metadata["help"]]
         lines.append("| " + " | ".join(row) + " |")
     return "\n".join(lines)

@@ -30,6 +30,15 @@ DEFAULTS: dict[str, Any] = {
     "OCCUPANCY_STATE_DIR": "var",
     "OCCUPANCY_LOG_ENTRIES": 100_000,
     "OCCUPANCY_HISTORY_ENTRIES": 1_000,
+    "OCCUPANCY_SESSION_IDLE_S": 1800,
+    "OCCUPANCY_SESSION_MAX_S": 43_200,
+    "OCCUPANCY_OPERATIONS_PER_S": 500,
+    "OCCUPANCY_ADDRESS_OPERATIONS_PER_S": 2_000,
+    "OCCUPANCY_STREAMS_PER_CALLER": 1_000,
+    "OCCUPANCY_STREAMS_PER_PROCESS": 15_000,
+    "OCCUPANCY_URL": "",
+    "OCCUPANCY_PROXIES": 0,
+    "OCCUPANCY_CORS_ORIGINS": (),
     "OCCUPANCY_LOG_LEVEL": "info",
 }
 BOUNDS: dict[str, tuple[float, float]] = {
@@ -44,6 +53,13 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "OCCUPANCY_REDIS_TIMEOUT_S": (0.05, 60),
     "OCCUPANCY_LOG_ENTRIES": (100, 100_000_000),
     "OCCUPANCY_HISTORY_ENTRIES": (10, 1_000_000),
+    "OCCUPANCY_SESSION_IDLE_S": (30, 30 * 86400),
+    "OCCUPANCY_SESSION_MAX_S": (60, 365 * 86400),
+    "OCCUPANCY_OPERATIONS_PER_S": (1, 100_000),
+    "OCCUPANCY_ADDRESS_OPERATIONS_PER_S": (1, 100_000),
+    "OCCUPANCY_STREAMS_PER_CALLER": (1, 100_000),
+    "OCCUPANCY_STREAMS_PER_PROCESS": (1, 100_000),
+    "OCCUPANCY_PROXIES": (0, 10),
 }
 FIELDS = {field.metadata["env"]: field.name for field in dataclasses.fields(Settings)}
 
@@ -60,7 +76,7 @@ def refusal(**environ: str) -> str:
 
 def test_every_setting_stands_in_these_tables() -> None:
     assert set(FIELDS) == set(DEFAULTS)
-    numbers = {env for env, default in DEFAULTS.items() if not isinstance(default, str)}
+    numbers = {env for env, default in DEFAULTS.items() if not isinstance(default, str | tuple)}
     assert numbers == set(BOUNDS)
     for field in dataclasses.fields(Settings):
         assert field.metadata["help"]
@@ -111,6 +127,34 @@ def test_an_unknown_variable_of_ours_is_refused_with_those_that_are_known() -> N
 
 def test_other_peoples_variables_are_none_of_our_business() -> None:
     Settings.from_environ({"REDIS_HOST": "x", "OCCUPANT": "y", "PATH": "/bin"})
+
+
+def test_origins_are_a_list_with_commas() -> None:
+    text = " https://board.example.com, http://10.0.0.5:8080,http://[::1]:81,http://localhost"
+    assert Settings.from_environ({"OCCUPANCY_CORS_ORIGINS": text}).cors_origins == (
+        "https://board.example.com", "http://10.0.0.5:8080", "http://[::1]:81", "http://localhost",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "*", "null", "board.example.com", "https://*.example.com", "https://board.example.com/",
+        "https://board.example.com/path", "https://board.example.com?q", "https://Board.example.com",
+        "https://board.example.com:443", "http://board.example.com:80", "https://x:99999999",
+        "https://u@board.example.com", "ftp://board.example.com", "https://", "https://tablón.mx",
+        "https://a b", "https://a;https://b",
+    ],
+)  # fmt: skip
+def test_what_no_browser_sends_as_an_origin_is_refused(origin: str) -> None:
+    told = refusal(OCCUPANCY_CORS_ORIGINS=f"https://board.example.com,{origin}")
+    assert "OCCUPANCY_CORS_ORIGINS" in told
+    assert repr(origin) in told
+    assert "like https://board.example.com" in told
+
+
+def test_an_empty_place_in_the_list_of_origins_is_refused() -> None:
+    assert "''" in refusal(OCCUPANCY_CORS_ORIGINS="https://board.example.com,,http://a")
 
 
 @pytest.mark.parametrize("prefix", ["-a", "a b", "a:b", "a{b", "x" * 33, "é"])

@@ -25,7 +25,7 @@ def deployment(
 ) -> Iterator[Deployment]:
     state_dir = tmp_path_factory.mktemp("state")
     running = Deployment(state_dir, module_server.url, OCCUPANCY_LOG_ENTRIES="1000").start()
-    running.sign_in(running.services().access, "watcher", Role.OBSERVER)
+    running.sign_in("watcher", Role.OBSERVER)
     yield running
     running.stop()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 import msgspec
 
-from ..demo import BOARD, WORKERS, load, size
+from ..demo import BOARD, WORKERS, give_pins, load, size
 from .command import Commands, connected, json_option
 from .output import counted, print_json, print_table, progress
 
@@ -17,33 +17,46 @@ def group() -> Commands:
 
     @demo.command("load")
     @click.option(
+        "--pins", "with_pins", is_flag=True,
+        help="Give the sample's workers random PINs and print them. Not where anybody can reach "
+        "the server who should not sign in.",
+    )  # fmt: skip
+    @click.option(
         "--tokens", "with_tokens", is_flag=True,
         help=f"Make and print a token for one worker of each role, good for {_TOKEN_DAYS} days.",
     )  # fmt: skip
     @json_option
-    def load_(with_tokens: bool, as_json: bool) -> None:
+    def load_(with_pins: bool, with_tokens: bool, as_json: bool) -> None:
         """Load a sample board with workers and items. Loading it again changes nothing."""
         with connected() as services:
             with progress(size(), "Loading") as advance:
-                loaded = load(services.store, services.access, advance)
-            by_role = {role: (worker, name) for worker, name, role in reversed(WORKERS)}
-            people = [
-                {
-                    "id": worker, "name": name, "role": role.label,
-                    "token": services.access.create_token(worker, days=_TOKEN_DAYS)[0],
-                }
-                for role, (worker, name) in sorted(by_role.items())
+                loaded = load(services.store, services.workers, advance)
+            pins = give_pins(services.workers) if with_pins else {}
+            by_role = {role: worker for worker, _, role in reversed(WORKERS)}
+            tokens = {
+                worker: services.tokens.create(worker, days=_TOKEN_DAYS)[0]
+                for worker in by_role.values()
                 if with_tokens
-            ]  # fmt: skip
+            }
+        people = [
+            {
+                "id": worker, "name": name, "role": role.label,
+                **({"pin": pins[worker]} if worker in pins else {}),
+                **({"token": tokens[worker]} if worker in tokens else {}),
+            }
+            for worker, name, role in sorted(WORKERS, key=lambda each: each[2])
+            if worker in pins or worker in tokens
+        ]  # fmt: skip
         if as_json:
-            print_json({"board": BOARD, "added": msgspec.to_builtins(loaded), "tokens": people})
+            print_json({"board": BOARD, "added": msgspec.to_builtins(loaded), "people": people})
             return
         click.echo(
             f"The board {BOARD} is loaded: {counted(loaded.items, 'item')} and "
             f"{counted(loaded.workers, 'worker')} added, {counted(loaded.operations, 'operation')}."
         )
         if people:
-            columns = ["id", "name", "role", "token"]
-            print_table(columns, [[person[each] for each in columns] for person in people])
+            given = [("pin", pins), ("token", tokens)]
+            columns = ["id", "name", "role", *(name for name, made in given if made)]
+            print_table(columns, [[person.get(each, "") for each in columns] for person in people])
 
     return demo

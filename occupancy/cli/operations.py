@@ -112,7 +112,7 @@ def _command(row: Transition) -> click.Command:
 
 
 def _person(services: Services, worker: str | None) -> Person | None:
-    return services.access.active_worker(worker).person if worker is not None else None
+    return services.workers.active(worker).person if worker is not None else None
 
 
 def _print_answer(board: str, row: Transition, answer: Answer, as_json: bool) -> None:

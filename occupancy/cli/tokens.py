@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import datetime
-import time
-from typing import Any
-
 import click
 
-from ..access import Token
-from .command import Commands, check_worker, connected, json_option
+from ..model import Role
+from ..payloads import MAX_TOKEN_DAYS
+from ..shown import rfc3339, shown_token
+from .command import Commands, check_board, check_worker, connected, json_option
 from .output import print_json, print_table
-
-_MOST_DAYS = 36_500
 
 
 def group() -> Commands:
@@ -20,16 +16,32 @@ def group() -> Commands:
 
     @tokens.command("create")
     @click.argument("worker", callback=check_worker)
-    @click.option("--days", type=click.IntRange(1, _MOST_DAYS), help="Expires after N days.")
+    @click.option("--days", type=click.IntRange(1, MAX_TOKEN_DAYS), help="Expires after N days.")
+    @click.option(
+        "--role", type=click.Choice([role.label for role in Role]),
+        help="Less than the worker's own role.",
+    )  # fmt: skip
+    @click.option("--board", callback=check_board, help="For this board only.")
+    @click.option(
+        "--link", "as_link", is_flag=True,
+        help="Print a link to open on a wallboard: it signs in with the token, which no proxy's "
+        "log gets to see.",
+    )  # fmt: skip
     @json_option
-    def create(worker: str, days: int | None, as_json: bool) -> None:
+    def create(
+        *, worker: str, days: int | None, role: str | None, board: str | None, as_link: bool,
+        as_json: bool,
+    ) -> None:  # fmt: skip
         """Make a token for WORKER and print it: once, for only its hash is stored."""
         with connected() as services:
-            secret, token = services.access.create_token(worker, days=days)
+            secret, token = services.tokens.create(
+                worker, days=days, board=board, role=Role.of(role) if role is not None else None
+            )
+            link = f"{services.settings.public_url}/sign-in#{secret}"
         if as_json:
-            print_json({"token": secret, **_as_json(token)})
+            print_json({"token": secret, "link": link, **shown_token(token)})
             return
-        click.echo(secret)
+        click.echo(link if as_link else secret)
         if token.expires_s is None:
             until = "does not expire"
         else:
@@ -41,16 +53,16 @@ def group() -> Commands:
     def list_(as_json: bool) -> None:
         """List all tokens by their ids, the oldest first."""
         with connected() as services:
-            found = services.access.tokens()
+            found = services.tokens.all()
         if as_json:
-            print_json({"tokens": [_as_json(token) for token in found]})
+            print_json({"tokens": [shown_token(each.token, each.used_s) for each in found]})
             return
         print_table(
-            ["id", "worker", "created (UTC)", "expires (UTC)", "expired"],
+            ["id", "worker", "role", "board", "created (UTC)", "expires (UTC)", "last used (UTC)"],
             [
-                [each.id, each.worker, _moment(each.created_s), _moment(each.expires_s),
-                 _is_expired(each)]
-                for each in found
+                [token.id, token.worker, token.role, token.board, _moment(token.created_s),
+                 _moment(token.expires_s), _moment(used_s)]
+                for token, used_s in ((each.token, each.used_s) for each in found)
             ],
         )  # fmt: skip
 
@@ -60,35 +72,15 @@ def group() -> Commands:
     def revoke(token_id: str, as_json: bool) -> None:
         """Let nobody in any more with the token ID (see 'flask tokens list')."""
         with connected() as services:
-            token = services.access.revoke_token(token_id)
+            token = services.tokens.revoke(token_id)
         if as_json:
-            print_json(_as_json(token))
+            print_json(shown_token(token))
         else:
             click.echo(f"The token {token.id} of {token.worker} is revoked.")
 
     return tokens
 
 
-def _as_json(token: Token) -> dict[str, Any]:
-    return {
-        "id": token.id,
-        "worker": token.worker,
-        "created": _rfc3339(token.created_s),
-        "expires": _rfc3339(token.expires_s),
-        "expired": _is_expired(token),
-    }
-
-
-def _is_expired(token: Token) -> bool:
-    return token.expires_s is not None and token.expires_s <= time.time()
-
-
-def _rfc3339(moment_s: int | None) -> str | None:
-    if moment_s is None:
-        return None
-    return f"{datetime.datetime.fromtimestamp(moment_s, datetime.UTC):%Y-%m-%dT%H:%M:%SZ}"
-
-
 def _moment(moment_s: int | None) -> str | None:
-    text = _rfc3339(moment_s)
+    text = rfc3339(moment_s)
     return text and text[:19].replace("T", " ")

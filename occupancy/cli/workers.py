@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import click
 
@@ -10,6 +10,8 @@ from ..csv_import import import_workers, read_workers
 from ..model import Role, Worker
 from ..payloads import check_text
 from ..pins import hash_pin
+from ..sessions import LINK_TTL_S
+from ..shown import shown_worker
 from .command import Commands, check_worker, connected, json_option
 from .items import encoding_option, print_report
 from .output import print_json, print_table, progress
@@ -35,7 +37,7 @@ def group() -> Commands:
         check_text("The name", name)
         pin_hash = hash_pin(pin) if pin is not None else None
         with connected() as services:
-            worker = services.access.add_worker(
+            worker = services.workers.add(
                 worker_id, name=name, role=Role.of(role), pin_hash=pin_hash
             )
         _print_worker(worker, "is added", as_json)
@@ -53,7 +55,7 @@ def group() -> Commands:
         """
         rows = read_workers(file.read(), encoding=encoding)
         with connected() as services, progress(len(rows), "Importing") as advance:
-            report = import_workers(services.access, rows, on_progress=advance)
+            report = import_workers(services.workers, rows, on_progress=advance)
         print_report(report, as_json)
 
     @workers.command("list")
@@ -61,9 +63,9 @@ def group() -> Commands:
     def list_(as_json: bool) -> None:
         """List all workers."""
         with connected() as services:
-            found = services.access.workers()
+            found = services.workers.all()
         if as_json:
-            print_json({"workers": [_as_json(worker) for worker in found]})
+            print_json({"workers": [shown_worker(worker) for worker in found]})
             return
         print_table(
             ["id", "name", "role", "disabled", "pin"],
@@ -76,7 +78,7 @@ def group() -> Commands:
     def disable(worker_id: str, as_json: bool) -> None:
         """Let the worker ID in no longer. What it holds stays held."""
         with connected() as services:
-            worker = services.access.set_disabled(worker_id, True)
+            worker = services.workers.edit(worker_id, disabled=True)
         _print_worker(worker, "is disabled", as_json)
 
     @workers.command("enable")
@@ -85,24 +87,47 @@ def group() -> Commands:
     def enable(worker_id: str, as_json: bool) -> None:
         """Let the worker ID in again."""
         with connected() as services:
-            worker = services.access.set_disabled(worker_id, False)
+            worker = services.workers.edit(worker_id, disabled=False)
         _print_worker(worker, "is enabled", as_json)
+
+    @workers.command("pin")
+    @click.argument("worker_id", metavar="ID", callback=check_worker)
+    @click.option(
+        "--pin", prompt=True, hide_input=True, confirmation_prompt=True,
+        help="The new PIN; it is asked for where it is not given.",
+    )  # fmt: skip
+    @json_option
+    def pin_(worker_id: str, pin: str, as_json: bool) -> None:
+        """Give the worker ID a new PIN. Whoever is signed in as ID is so no more."""
+        pin_hash = hash_pin(pin)
+        with connected() as services:
+            worker = services.workers.edit(worker_id, pin_hash=pin_hash)
+        _print_worker(worker, "has a new PIN", as_json)
+
+    @workers.command("link")
+    @click.argument("worker_id", metavar="ID", callback=check_worker)
+    def link(worker_id: str) -> None:
+        """Print a link that signs the worker ID in: once, within the hour."""
+        with connected() as services:
+            secret = services.sessions.create_link(worker_id)
+            url = services.settings.public_url
+        click.echo(f"{url}/sign-in#{secret}")
+        click.echo(f"Good for one sign-in within {LINK_TTL_S // 60} minutes.", err=True)
+
+    @workers.command("sign-out")
+    @click.argument("worker_id", metavar="ID", callback=check_worker)
+    @json_option
+    def sign_out(worker_id: str, as_json: bool) -> None:
+        """End every session of the worker ID, on whatever tablet. Tokens stay good."""
+        with connected() as services:
+            worker = services.workers.sign_out(worker_id)
+        _print_worker(worker, "is signed out everywhere", as_json)
 
     return workers
 
 
 def _print_worker(worker: Worker, what: str, as_json: bool) -> None:
     if as_json:
-        print_json(_as_json(worker))
+        print_json(shown_worker(worker))
     else:
         click.echo(f"The {worker.role} {worker.name} ({worker.id}) {what}.")
-
-
-def _as_json(worker: Worker) -> dict[str, Any]:
-    return {
-        "id": worker.id,
-        "name": worker.name,
-        "role": worker.role,
-        "disabled": worker.disabled,
-        "has_pin": worker.pin_hash is not None,
-    }

@@ -8,10 +8,12 @@
 -- KEYS  1 board   2 view   3 by_tag   4 by_state   5 by_holder   6 log
 --       7 idempotency record (any key of the board where the request has no fingerprint)
 --       8, 9 … item and history of each tag, in pairs
+--       last: one for each of the request's rates
 -- ARGV  1 the request as JSON (see Store.operate); values that end up inside JSON come as JSON
 --         text and are only concatenated: cjson would lose [] against {} and digits past 14
 --       2 … the tags
 -- Returns  {status, cursor, code, changed, view, code, changed, view …}
+--       or {rate_limited, milliseconds to wait}
 --       status: ok, replayed, board_not_found, idempotency_key_reused
 --       code (per tag): ok, added, or the code of the refusal; changed: 1 or 0; view: the item as
 --       JSON as it is after the operation, '' where there is none
@@ -46,6 +48,30 @@ local function iso(ms)
   return string.format('%04d-%02d-%02dT%02d:%02d:%02d.%03dZ', year, month, day,
     math.floor(rest / 3600000), math.floor(rest / 60000) % 60, math.floor(rest / 1000) % 60,
     rest % 1000)
+end
+
+-- Rates -----------------------------------------------------------------------------------------
+
+-- The generic cell rate algorithm (ITU-T I.371): each key holds the moment at which its owner is
+-- even again. What is not let through costs nothing. What is, is written before the checks of the
+-- items: it is no part of the board, and if it fails (a full server) nothing else has happened.
+local charges = {}
+for position, rate in ipairs(request.rates or {}) do
+  local key = KEYS[#KEYS - #request.rates + position]
+  local cost_ms = rate.interval_ms * (#ARGV - 1)
+  local even_ms = math.max(now_ms, tonumber(redis.call('GET', key) or '0'))
+  if even_ms > now_ms + 2 * rate.burst_ms then -- no charge reaches so far: the clock was set back
+    even_ms = now_ms
+  end
+  local wait_ms = math.ceil(even_ms + cost_ms - rate.burst_ms - now_ms)
+  if wait_ms > 0 then
+    return { 'rate_limited', wait_ms }
+  end
+  charges[position] = { key, even_ms + cost_ms }
+end
+for _, charge in ipairs(charges) do
+  redis.call('SET', charge[1], string.format('%.2f', charge[2]),
+    'PX', math.ceil(charge[2] - now_ms))
 end
 
 -- The board -------------------------------------------------------------------------------------
@@ -216,7 +242,8 @@ local effects = {
 local function record_event(kind, view, history)
   local seq = int(redis.call('HINCRBY', BOARD, 'seq', 1))
   local event = '{"seq":' .. seq .. ',"type":"' .. kind .. '","board":"' .. request.board
-    .. '","at":"' .. iso(now_ms) .. '","actor":' .. request.actor .. ',"item":' .. view .. '}'
+    .. '","at":"' .. iso(now_ms) .. '","actor":' .. request.actor
+    .. ',"means":"' .. request.means .. '","item":' .. view .. '}'
   cursor = redis.call('XADD', LOG, 'MAXLEN', '~', request.log_entries, '*',
     'seq', seq, 'event', event)
   redis.call('HSET', BOARD, 'cursor', cursor)

@@ -1,0 +1,123 @@
+"""Administration: boards, workers and tokens over HTTP; the command line does the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, current_app
+
+from . import trail
+from .auth import caller, requires
+from .errors import InvalidRequest, WorkerNotFound
+from .messages import json_answer, read_body, read_query
+from .model import Role
+from .payloads import BoardBody, TokenBody, WorkerBody, check_name
+from .services import Services
+from .shown import shown_token, shown_worker
+
+bp = Blueprint("admin", __name__, url_prefix="/api")
+
+
+def _services() -> Services:
+    services: Services = current_app.extensions["occupancy"]
+    return services
+
+
+def _record(event: str, **fields: Any) -> None:
+    trail.record(event, by=caller().worker.id, means=caller().means, **fields)
+
+
+@bp.post("/boards")
+@requires(Role.ADMIN)
+def create_board() -> Response:
+    read_query()
+    body = read_body(BoardBody)
+    board = _services().store.boards.create(
+        body.board, title=body.title, steps=body.steps or (), max_holds=body.max_holds or 0
+    )
+    _record("board_added", board=board.board)
+    return json_answer(board.as_dict(), 201)
+
+
+@bp.get("/workers")
+@requires(Role.ADMIN)
+def workers() -> Response:
+    read_query()
+    return json_answer({"workers": [shown_worker(each) for each in _services().workers.all()]})
+
+
+@bp.put("/workers/<worker_id>")
+@requires(Role.ADMIN)
+def put_worker(worker_id: str) -> Response:
+    """Add a worker, or edit one: what is not given stays as it is."""
+    read_query()
+    check_name("worker", worker_id)
+    body = read_body(WorkerBody)
+    services = _services()
+    changes: dict[str, Any] = {
+        name: getattr(body, name)
+        for name in ("name", "role", "disabled")
+        if getattr(body, name) is not None
+    }
+    if body.pin is not None:
+        changes["pin_hash"] = services.pin_desk.hash(body.pin)
+    try:
+        worker, status = services.workers.edit(worker_id, **changes), 200
+    except WorkerNotFound:
+        if body.name is None or body.role is None:
+            raise InvalidRequest("A new worker needs name and role.") from None
+        worker = services.workers.add(
+            worker_id, name=body.name, role=Role.of(body.role), pin_hash=changes.get("pin_hash"),
+            disabled=bool(body.disabled),
+        )  # fmt: skip
+        status = 201
+    changed = sorted(name for name in changes if name != "pin_hash") + ["pin"] * (
+        body.pin is not None
+    )
+    _record(
+        "worker_added" if status == 201 else "worker_edited",
+        worker=worker.id,
+        fields=",".join(changed),
+    )
+    return json_answer({"worker": shown_worker(worker)}, status)
+
+
+@bp.delete("/workers/<worker_id>/sessions")
+@requires(Role.ADMIN)
+def sign_out_everywhere(worker_id: str) -> Response:
+    """A tablet was lost: whoever is signed in as the worker, anywhere, is so no more."""
+    read_query()
+    worker = _services().workers.sign_out(check_name("worker", worker_id))
+    _record("signed_out_everywhere", worker=worker.id)
+    return Response(status=204)
+
+
+@bp.get("/tokens")
+@requires(Role.ADMIN)
+def tokens() -> Response:
+    read_query()
+    listed = _services().tokens.all()
+    return json_answer({"tokens": [shown_token(each.token, each.used_s) for each in listed]})
+
+
+@bp.post("/tokens")
+@requires(Role.ADMIN)
+def create_token() -> Response:
+    """The answer shows the token; it is nowhere stored and never shown again."""
+    read_query()
+    body = read_body(TokenBody)
+    secret, token = _services().tokens.create(
+        body.worker, days=body.days, board=body.board,
+        role=Role.of(body.role) if body.role is not None else None,
+    )  # fmt: skip
+    _record("token_added", worker=token.worker, token=token.id)
+    return json_answer({"token": secret, **shown_token(token)}, 201)
+
+
+@bp.delete("/tokens/<token_id>")
+@requires(Role.ADMIN)
+def revoke_token(token_id: str) -> Response:
+    read_query()
+    token = _services().tokens.revoke(token_id)
+    _record("token_revoked", worker=token.worker, token=token.id)
+    return Response(status=204)

@@ -1,0 +1,84 @@
+"""Admission: how many streams a caller may have, and how fast it may open them.
+
+Counted in the process, because that is where a stream costs something (a socket, a greenlet), and
+because a thousand browsers that come back together after a restart must not ask Redis each. Who
+may have N streams may open N at once, and N more over the next ten seconds.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import time
+from collections.abc import Iterator
+
+from .errors import RateLimited
+
+_REFILL_S = 10.0
+_MOST_REMEMBERED = 10_000
+
+
+class _Rates:
+    """The generic cell rate algorithm (ITU-T I.371): one moment per name says all."""
+
+    def __init__(self, burst: int) -> None:
+        self._interval_s = _REFILL_S / burst
+        self._due_s: dict[str, float] = {}
+
+    def wait_s(self, name: str, now_s: float) -> float:
+        """How long until ``name`` may do one more; 0 if now."""
+        ahead_s = self._due_s.get(name, 0.0) - now_s
+        return max(0.0, ahead_s + self._interval_s - _REFILL_S)
+
+    def count(self, name: str, now_s: float) -> None:
+        if len(self._due_s) >= _MOST_REMEMBERED:
+            self._due_s = {each: due_s for each, due_s in self._due_s.items() if due_s > now_s}
+        self._due_s[name] = max(self._due_s.get(name, 0.0), now_s) + self._interval_s
+
+
+class Admission:
+    """Of one worker process."""
+
+    def __init__(self, *, per_caller: int, per_process: int) -> None:
+        self._per_caller = per_caller
+        self._per_process = per_process
+        self._open: collections.Counter[str] = collections.Counter()
+        self._total = 0
+        self._callers = _Rates(per_caller)
+        self._addresses = _Rates(per_process)
+
+    def limit_process(self, streams: int) -> None:
+        """The process can serve no more than ``streams``, whatever the settings say."""
+        self._per_process = min(self._per_process, streams)
+
+    def check(self, worker_id: str, address: str) -> None:
+        """May this caller open one more stream now? Raises RateLimited."""
+        if self._total >= self._per_process:
+            raise RateLimited("This server process has all the streams it can.", retry_after=5)
+        if self._open[worker_id] >= self._per_caller:
+            raise RateLimited(
+                f"You have {self._per_caller} streams open; close some first.", retry_after=30
+            )
+        now_s = time.monotonic()
+        wait_s = max(self._callers.wait_s(worker_id, now_s), self._addresses.wait_s(address, now_s))
+        if wait_s > 0:
+            raise RateLimited("Too many streams opened at once.", retry_after=int(wait_s) + 1)
+        self._callers.count(worker_id, now_s)
+        self._addresses.count(address, now_s)
+
+    @contextlib.contextmanager
+    def holding(self, worker_id: str) -> Iterator[None]:
+        """Counts one open stream while the block runs.
+
+        Between check() and this a greenlet may be admitted that should not: there is no Redis
+        call in between, so it is the odd one at most.
+        """
+        self._open[worker_id] += 1
+        self._total += 1
+        try:
+            yield
+        finally:
+            self._total -= 1
+            self._open[worker_id] -= 1
+            if not self._open[worker_id]:
+                del self._open[worker_id]

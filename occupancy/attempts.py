@@ -1,0 +1,83 @@
+"""Attempts: how often a PIN may be tried.
+
+A PIN has few possibilities, so guessing must be slow; and whoever guesses must not keep others
+out. Three counts, in one script (attempt.lua), each with a wait that grows to five minutes and no
+further:
+
+* a worker's failures from one address: three are free, then 2 s, 4 s, 8 s …
+* a worker's failures from everywhere: twenty are free. Addresses from which the worker has signed
+  in within the last month are exempt: nobody elsewhere can lock out the worker's own tablet.
+* an address's attempts for all workers: thirty, and one more a minute. Right ones do not count.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+
+from .connections import OpsClient
+from .errors import RateLimited
+from .keys import Keys
+from .scripts import Script
+
+FREE_OF_PAIR, FREE_OF_WORKER = 3, 20
+LONGEST_WAIT_S = 300
+ADDRESS_ATTEMPTS = 30
+ADDRESS_INTERVAL_S = 60
+_FORGOTTEN_S = 3600
+_KNOWN_ADDRESSES = 20
+_KNOWN_S = 30 * 86400
+_WITH_PORT = re.compile(r"\[([^]]+)\](?::[0-9]+)?|([0-9.]+):[0-9]+")
+
+
+class Attempts:
+    """Methods raise PoolTimeout or StoreUnavailable: without Redis no PIN is tried at all."""
+
+    def __init__(self, client: OpsClient, keys: Keys) -> None:
+        self._keys = keys
+        self._attempt = Script(client, "attempt")
+        self._forgive = Script(client, "forgive")
+
+    def begin(self, worker_id: str, address: str) -> None:
+        """Count an attempt, before the PIN is looked at. Raises RateLimited.
+
+        What is said is the same whether there is such a worker or not.
+        """
+        wait_ms = self._attempt.run(
+            self._keys.attempts(worker_id, address),
+            [
+                address, FREE_OF_PAIR, FREE_OF_WORKER, LONGEST_WAIT_S * 1000, ADDRESS_ATTEMPTS,
+                ADDRESS_INTERVAL_S * 1000, _FORGOTTEN_S * 1000, _KNOWN_S,
+            ],
+        )  # fmt: skip
+        if wait_ms:
+            wait_s = -(-wait_ms // 1000)
+            raise RateLimited(
+                f"Too many wrong PINs. Wait {wait_s} s and try again, or ask an administrator.",
+                retry_after=wait_s,
+            )
+
+    def forgive(self, worker_id: str, address: str) -> None:
+        """The attempt was right."""
+        self._forgive.run(
+            self._keys.attempts(worker_id, address),
+            [address, ADDRESS_INTERVAL_S * 1000, _KNOWN_ADDRESSES, _KNOWN_S],
+        )
+
+
+def limited_address(address: str | None) -> str:
+    """What counts as one address: an IPv4 address, the /64 of an IPv6 one (RFC 6177).
+
+    Whoever has one address of a /64 has all of them. A Unix socket has none: ``local``.
+    """
+    text = (address or "").partition("%")[0]
+    with_port = _WITH_PORT.fullmatch(text)  # as some gateways write X-Forwarded-For
+    try:
+        parsed = ipaddress.ip_address((with_port[1] or with_port[2]) if with_port else text)
+    except ValueError:
+        return "local"
+    if isinstance(parsed, ipaddress.IPv6Address):
+        if parsed.ipv4_mapped is not None:
+            return str(parsed.ipv4_mapped)
+        return str(ipaddress.ip_network((parsed, 64), strict=False))
+    return str(parsed)

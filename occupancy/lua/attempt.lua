@@ -1,0 +1,54 @@
+-- attempt: may a PIN be tried now? If so, counts the attempt as one that fails.
+--
+-- Counting comes before checking the PIN, so that a hundred attempts at once are a hundred;
+-- forgive.lua takes it back for one that was right.
+--
+-- KEYS  1 failures of the worker from this address   2 failures of the worker from everywhere
+--       3 the address's rate   4 addresses from which the worker has signed in
+-- ARGV  1 the address   2 free failures, of the pair   3 free failures, of the worker
+--       4 longest wait in ms   5 attempts of an address at once   6 ms for one more
+--       7 ms until failures are forgotten   8 seconds that an address is known for
+-- Returns  0 if it may, else the milliseconds to wait
+-- Publishes nothing.
+
+local time = redis.call('TIME')
+local now_s = tonumber(time[1])
+local now_ms = now_s * 1000 + math.floor(tonumber(time[2]) / 1000)
+local longest_ms = tonumber(ARGV[4])
+
+local function wait_ms(key)
+  local until_ms = tonumber(redis.call('HGET', key, 'until_ms') or '0')
+  return math.min(until_ms - now_ms, longest_ms) -- a clock that was set back locks nobody out
+end
+
+local function count(key, free)
+  local over = redis.call('HINCRBY', key, 'failures', 1) - free
+  if over >= 0 then
+    local delay_ms = math.min(longest_ms, 2000 * 2 ^ math.min(over, 30))
+    redis.call('HSET', key, 'until_ms', string.format('%.0f', now_ms + delay_ms))
+  end
+  redis.call('PEXPIRE', key, ARGV[7])
+end
+
+local seen_s = tonumber(redis.call('ZSCORE', KEYS[4], ARGV[1]) or '0')
+local is_known = now_s - seen_s < tonumber(ARGV[8])
+local wait = wait_ms(KEYS[1])
+if not is_known then
+  -- Where the worker signs in every day, strangers elsewhere cannot lock them out.
+  wait = math.max(wait, wait_ms(KEYS[2]))
+end
+local burst_ms = (tonumber(ARGV[5]) - 1) * tonumber(ARGV[6])
+local due_ms = math.max(tonumber(redis.call('GET', KEYS[3]) or '0'), now_ms)
+due_ms = math.min(due_ms, now_ms + burst_ms + tonumber(ARGV[6]))
+wait = math.max(wait, due_ms - burst_ms - now_ms)
+if wait > 0 then
+  return math.ceil(wait)
+end
+
+count(KEYS[1], tonumber(ARGV[2]))
+if not is_known then
+  count(KEYS[2], tonumber(ARGV[3]))
+end
+due_ms = due_ms + tonumber(ARGV[6])
+redis.call('SET', KEYS[3], string.format('%.0f', due_ms), 'PX', math.ceil(due_ms - now_ms))
+return 0

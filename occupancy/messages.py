@@ -1,0 +1,58 @@
+"""Messages: JSON bodies and queries as they come in, JSON answers as they go out."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+from flask import Response, request
+
+from .errors import InvalidRequest, TooLarge, UnsupportedMediaType
+from .payloads import MAX_BODY_BYTES, Body, check_text, decode
+
+JSON = "application/json"
+
+
+def read_body(kind: type[Body]) -> Body:
+    data = request.get_data()
+    if len(data) > MAX_BODY_BYTES:
+        raise TooLarge("The body is larger than 64 KiB.")
+    if data and request.mimetype != JSON:
+        raise UnsupportedMediaType("Send the body as application/json.")
+    return decode(data, kind)
+
+
+def read_query(*known: str) -> dict[str, str]:
+    query = request.args.to_dict()
+    for name, value in query.items():
+        if name not in known:
+            takes = ", ".join(known) or "nothing"
+            raise InvalidRequest(f"The query takes {takes}; not {name[:80]!r}.")
+        check_text(name, value)
+    return query
+
+
+def read_limit(query: dict[str, str], default: int, most: int) -> int:
+    text = query.get("limit", str(default))
+    if not re.fullmatch(r"[0-9]{1,9}", text) or not 1 <= int(text) <= most:
+        raise InvalidRequest(f"limit is not a whole number from 1 to {most}.")
+    return int(text)
+
+
+def json_answer(value: Any, status: int = 200) -> Response:
+    response = raw_answer(msgspec.json.encode(value))
+    response.status_code = status
+    return response
+
+
+def raw_answer(body: bytes, etag: str | None = None) -> Response:
+    response = Response(body, content_type=JSON)
+    response.headers["Cache-Control"] = "no-cache" if etag else "no-store"
+    if etag:
+        response.headers["ETag"] = etag
+    return response
+
+
+def not_modified(etag: str) -> Response:
+    return Response(status=304, headers={"ETag": etag, "Cache-Control": "no-cache"})

@@ -1,0 +1,141 @@
+"""The part of the OpenAPI document about who gets in: sessions, tickets, workers, tokens."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import errors
+from .model import WORKER_PATTERN, Role
+from .openapi_operations import KNOWN, STORE, WITH_BODY, answer, operation
+from .openapi_schemas import BOOLEAN, INTEGER, TEXT, array, nullable, obj, pattern, ref
+
+SECURITY_SCHEMES: dict[str, Any] = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A token from `flask tokens create WORKER`.",
+    },
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "occupancy",
+        "description": "The cookie of a session (under HTTPS `__Host-occupancy`); then "
+        "`X-CSRF-Token` on every POST, PUT and DELETE.",
+    },
+}
+
+_WRITES = (*KNOWN, errors.CsrfFailed, *STORE)
+_WRITES_BODY = (*_WRITES, *WITH_BODY)
+_GONE = {"204": {"description": "Done."}}
+_MOMENT = nullable({"type": "string", "format": "date-time"})
+_WORKER_ID = {
+    "in": "path", "name": "worker_id", "required": True, "description": "The worker.",
+    "schema": pattern(WORKER_PATTERN),
+}  # fmt: skip
+_TOKEN_ID = {
+    "in": "path", "name": "token_id", "required": True, "description": "The token's id.",
+    "schema": TEXT,
+}  # fmt: skip
+
+
+def schemas() -> dict[str, Any]:
+    """What these routes answer."""
+    return {
+        "Session": {
+            **obj(
+                worker=obj(id=TEXT, name=TEXT, role=TEXT),
+                means={"enum": ["session", "token"]},
+                board=nullable(TEXT),
+                csrf_token=nullable(TEXT),
+                idle_s=nullable(INTEGER),
+            ),
+            "description": "Who you are. `role` and `board` are what your token was narrowed to; "
+            "`idle_s` is how long your session lasts without use.",
+        },
+        "Worker": {
+            **obj(id=TEXT, name=TEXT, role=TEXT, disabled=BOOLEAN, has_pin=BOOLEAN),
+            "description": "A person or a program that may act.",
+        },
+        "Token": {
+            **obj(
+                id=TEXT, worker=TEXT, role=nullable(TEXT), board=nullable(TEXT), created=_MOMENT,
+                expires=_MOMENT, expired=BOOLEAN, last_used=_MOMENT,
+            ),
+            "description": "What is known of a token; never its secret.",
+        },
+    }  # fmt: skip
+
+
+def paths() -> dict[str, Any]:
+    """Sessions, tickets, workers and tokens."""
+    session = answer(ref("schemas", "Session"))
+    worker = answer(obj(worker=ref("schemas", "Worker")))
+    added = answer(obj(worker=ref("schemas", "Worker")), status=201, text="Added.")
+    ticket = answer(obj(ticket=TEXT, expires_in_s=INTEGER), status=201, text="The ticket.")
+    secret = {"allOf": [ref("schemas", "Token"), obj(token=TEXT)]}
+    return {
+        "/api/session": {
+            "post": operation(
+                "access", "signIn", "Sign in at a browser.", None, session,
+                (errors.InvalidRequest, errors.Unauthenticated, errors.CsrfFailed,
+                 errors.RateLimited, *WITH_BODY, *STORE),
+                body=ref("schemas", "SignInBody"), must_have_body=True,
+                description="With `worker` and `pin`, or with `token`: a token, or what stands in "
+                "a one-time link. Sets the session's cookie, in place of the one that was there.",
+            ),
+            "get": operation(
+                "access", "whoAmI", "Who am I?", Role.OBSERVER, session, (*KNOWN, *STORE)
+            ),
+            "delete": operation(
+                "access", "signOut", "Sign out.", Role.OBSERVER, _GONE, _WRITES
+            ),
+        },
+        "/api/tickets": {
+            "post": operation(
+                "access", "createTicket", "A ticket for one event stream.", Role.OBSERVER, ticket,
+                _WRITES,
+                description="For an `EventSource` that has no cookie, because it can send no "
+                "header: `…/events?ticket=…`, once, within the minute.",
+            )
+        },
+        "/api/workers": {
+            "get": operation(
+                "access", "listWorkers", "Every worker.", Role.ADMIN,
+                answer(obj(workers=array(ref("schemas", "Worker")))), (*KNOWN, *STORE),
+            )
+        },
+        "/api/workers/{worker_id}": {
+            "put": operation(
+                "access", "putWorker", "Add a worker, or edit one.", Role.ADMIN,
+                {**worker, **added},
+                (*_WRITES_BODY, errors.AlreadyExists, errors.RateLimited),
+                parameters=[_WORKER_ID], body=ref("schemas", "WorkerBody"),
+                description="What is not given stays as it is; a new worker needs `name` and "
+                "`role`. A new `pin` and `disabled` end the worker's sessions.",
+            )
+        },
+        "/api/workers/{worker_id}/sessions": {
+            "delete": operation(
+                "access", "signOutEverywhere", "End every session of a worker.", Role.ADMIN,
+                _GONE, (*_WRITES, errors.WorkerNotFound), parameters=[_WORKER_ID],
+            )
+        },
+        "/api/tokens": {
+            "get": operation(
+                "access", "listTokens", "Every token.", Role.ADMIN,
+                answer(obj(tokens=array(ref("schemas", "Token")))), (*KNOWN, *STORE),
+            ),
+            "post": operation(
+                "access", "createToken", "Make a token.", Role.ADMIN,
+                answer(secret, status=201, text="The token; it is shown this once."),
+                (*_WRITES_BODY, errors.WorkerNotFound), body=ref("schemas", "TokenBody"),
+                must_have_body=True,
+            ),
+        },
+        "/api/tokens/{token_id}": {
+            "delete": operation(
+                "access", "revokeToken", "Let nobody in any more with a token.", Role.ADMIN,
+                _GONE, (*_WRITES, errors.NotFound), parameters=[_TOKEN_ID],
+            )
+        },
+    }  # fmt: skip

@@ -1,0 +1,204 @@
+"""Sessions: people signed in at a browser, by PIN, by a token, or by a one-time link.
+
+The browser gets a secret in a cookie; the session itself is kept on the server, so that it can be
+ended at any moment. It ends by itself after some time without use (for a shared tablet), and in
+any case after a shift. One that was opened with a token (a wallboard) lives as long as the token.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+
+import msgspec
+
+from . import trail
+from .attempts import Attempts
+from .callers import LINK_PREFIX, Caller, Credential, digest_of, new_secret
+from .connections import OpsClient
+from .errors import RateLimited, Unauthenticated, WorkerNotFound
+from .keys import Keys
+from .model import Role, Worker
+from .pins import PinDesk
+from .scripts import Script
+from .workers import Workers
+
+LINK_TTL_S = 3600
+TICKET_TTL_S = 60
+FIRST_WORKER = Worker("admin", "Administrator", Role.ADMIN.label)
+_TOKEN_SESSION_S = 400 * 86400  # what browsers keep a cookie for at most (RFC 6265bis)
+
+
+class Session(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is stored of a session; ``id`` names it, and is no secret."""
+
+    id: str
+    worker: str
+    csrf_token: str
+    stamp: int = 0
+    idle_s: int | None = None
+    token: str | None = None  # hash of the token that it was opened with
+    created_s: int = 0
+    ends_s: int = 0
+
+
+class Sessions:
+    """Methods raise PoolTimeout or StoreUnavailable when Redis cannot serve."""
+
+    def __init__(
+        self,
+        client: OpsClient,
+        keys: Keys,
+        workers: Workers,
+        desk: PinDesk,
+        on_changed: Callable[[], None],
+        *,
+        idle_s: int,
+        max_s: int,
+    ) -> None:
+        self._attempts = Attempts(client, keys)
+        self._desk = desk
+        self._on_changed = on_changed
+        self._client = client
+        self._keys = keys
+        self._workers = workers
+        self._idle_s = idle_s
+        self._max_s = max_s
+        self._sign_in = Script(client, "sign_in")
+        self._redeem = Script(client, "redeem")
+        self._revoke = Script(client, "revoke")
+
+    # Signing in
+
+    def with_pin(
+        self, worker_id: str, pin: str, *, address: str, instead_of: str | None = None
+    ) -> tuple[str, Session]:
+        """Open a session for who knows the PIN: its secret, and what is stored.
+
+        ``instead_of`` is the secret of the session that the browser had. Raises Unauthenticated
+        (the same, after the same time, for an unknown worker and a wrong PIN) and RateLimited.
+        """
+        try:
+            worker = self._workers.get(worker_id)
+        except WorkerNotFound:
+            worker = None
+        # Who is unknown is not named in the trail: people type their PIN into the wrong field.
+        about = {"worker": worker.id if worker is not None else None, "address": address}
+        try:
+            self._attempts.begin(worker_id, address)
+            is_right = self._desk.is_right(pin, worker.pin_hash if worker is not None else None)
+            if worker is None or worker.disabled or not is_right:
+                raise Unauthenticated("The worker or the PIN is not right.")
+        except (RateLimited, Unauthenticated) as error:
+            trail.record("sign_in_refused", by="pin", code=error.code, **about)
+            raise
+        self._attempts.forgive(worker_id, address)
+        return self._open(worker, instead_of, idle_s=self._idle_s, by="pin", address=address)
+
+    def with_token(
+        self, caller: Caller, *, address: str, instead_of: str | None = None
+    ) -> tuple[str, Session]:
+        """Open a session for who has shown a token; it is good for as long as the token is."""
+        digest = caller.credential.digest
+        return self._open(caller.worker, instead_of, token=digest, by="token", address=address)
+
+    def with_link(
+        self, secret: str, *, address: str, instead_of: str | None = None
+    ) -> tuple[str, Session]:
+        """Open a session for who has a one-time link, and use it up. Raises Unauthenticated."""
+        encoded = self._redeem.run(
+            [self._keys.link(digest_of(secret)), self._keys.workers],
+            [FIRST_WORKER.id, msgspec.json.encode(FIRST_WORKER)],
+        )
+        if encoded is None:
+            trail.record("sign_in_refused", by="link", code=Unauthenticated.code, address=address)
+            raise Unauthenticated("This link was used before, or is too old. Ask for a new one.")
+        worker = msgspec.json.decode(encoded, type=Worker)
+        return self._open(worker, instead_of, idle_s=self._idle_s, by="link", address=address)
+
+    def _open(
+        self,
+        worker: Worker,
+        instead_of: str | None,
+        *,
+        by: str,
+        address: str,
+        idle_s: int | None = None,
+        token: str | None = None,
+    ) -> tuple[str, Session]:
+        secret = new_secret()
+        session = Session(
+            id=secrets.token_hex(4),
+            worker=worker.id,
+            csrf_token=new_secret(),
+            stamp=worker.stamp,
+            idle_s=idle_s,
+            token=token,
+        )
+        keys = self._keys
+        encoded = self._sign_in.run(
+            [keys.sessions, keys.uses, keys.session_ends, keys.workers, keys.changes],
+            [
+                digest_of(secret), msgspec.json.encode(session),
+                self._max_s if token is None else _TOKEN_SESSION_S, msgspec.json.encode(worker),
+                digest_of(instead_of) if instead_of else "", keys.access_channel,
+            ],
+        )  # fmt: skip
+        if encoded is None:
+            raise Unauthenticated("The worker has just been changed. Sign in again.")
+        if instead_of:
+            self._on_changed()
+        trail.record("signed_in", by=by, worker=worker.id, credential=session.id, address=address)
+        return secret, msgspec.json.decode(encoded, type=Session)
+
+    # Signing out
+
+    def end(self, caller: Caller, *, address: str) -> None:
+        """End the session of ``caller``."""
+        keys = self._keys
+        self._revoke.run(
+            [keys.sessions, keys.uses, keys.session_ends, keys.changes],
+            [caller.credential.digest, caller.worker.id, keys.access_channel],
+        )
+        self._on_changed()
+        trail.record("signed_out", worker=caller.worker.id, credential=caller.id, address=address)
+
+    # Links and tickets
+
+    def create_link(self, worker_id: str | None) -> str:
+        """The secret of a link that signs a worker in, once, within the hour.
+
+        Without a worker: for the first one, an administrator, while there is none. Raises
+        WorkerNotFound.
+        """
+        if worker_id is not None:
+            self._workers.get(worker_id)
+        secret = new_secret(LINK_PREFIX)
+        self._client.set(self._keys.link(digest_of(secret)), worker_id or "", ex=LINK_TTL_S)
+        return secret
+
+    def claim_invitation(self, run: str) -> bool:
+        """Whether this process is the one of ``run`` that invites the first administrator."""
+        return bool(self._client.set(self._keys.invitation(run), "1", nx=True, ex=60))
+
+    def withdraw_invitation(self, run: str) -> None:
+        """The processes of ``run`` end: those that come after invite anew."""
+        self._client.delete(self._keys.invitation(run))
+
+    def create_ticket(self, caller: Caller) -> str:
+        """The secret of a ticket: opens one event stream as ``caller``, within the minute."""
+        secret = new_secret()
+        credential = caller.credential
+        self._client.set(
+            self._keys.ticket(digest_of(secret)), f"{credential.means} {credential.digest}",
+            ex=TICKET_TTL_S,
+        )  # fmt: skip
+        return secret
+
+    def use_ticket(self, secret: str) -> Credential:
+        """Whose ticket it is; it is used up. Raises Unauthenticated."""
+        found = self._client.getdel(self._keys.ticket(digest_of(secret)))
+        if not isinstance(found, bytes):
+            raise Unauthenticated("The ticket was used before, or is older than a minute.")
+        means, _, digest = found.decode().partition(" ")
+        return Credential("session" if means == "session" else "token", digest)

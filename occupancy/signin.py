@@ -1,0 +1,107 @@
+"""Sign-in: the routes of a browser's session, and of the tickets for event streams.
+
+A session is a cookie that scripts cannot read and that foreign pages cannot send (``HttpOnly``,
+``SameSite=Lax``), and a CSRF token that only our own pages are told. Signing in while somebody is
+signed in switches: the session before ends in the same step.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, current_app, request
+
+from .auth import caller, caller_address, cookie_name, public, requires, session_secret
+from .browser import check_origin
+from .callers import LINK_PREFIX, Caller, Credential, digest_of
+from .errors import InvalidRequest, RateLimited, Unauthenticated
+from .messages import json_answer, read_body, read_query
+from .model import Role
+from .payloads import SignInBody
+from .services import Services
+from .sessions import TICKET_TTL_S, Session
+
+bp = Blueprint("signin", __name__, url_prefix="/api")
+
+
+def _services() -> Services:
+    services: Services = current_app.extensions["occupancy"]
+    return services
+
+
+@bp.post("/session")
+@public
+def sign_in() -> Response:
+    """With worker and PIN, or with what stands in a link. A refusal leaves who was signed in."""
+    services = _services()
+    check_origin(request, services.settings.trusted_origins)  # else a foreign page could sign us in
+    read_query()
+    body = read_body(SignInBody)
+    try:
+        secret, session = _open(services, body)
+    except (Unauthenticated, RateLimited) as error:
+        services.metrics.sign_ins.labels(error.code).inc()
+        raise
+    services.metrics.sign_ins.labels("ok").inc()
+    signed_in = services.access.identify(Credential("session", digest_of(secret)))
+    response = json_answer(_described(signed_in))
+    response.set_cookie(
+        cookie_name(), secret, max_age=session.ends_s - session.created_s, path="/",
+        httponly=True, samesite="Lax", secure=request.is_secure,
+    )  # fmt: skip
+    return response
+
+
+def _open(services: Services, body: SignInBody) -> tuple[str, Session]:
+    had = session_secret()
+    address = caller_address()
+    if body.token is not None and body.worker is None and body.pin is None:
+        if body.token.startswith(LINK_PREFIX):
+            return services.sessions.with_link(body.token, address=address, instead_of=had)
+        known = services.access.identify(Credential("token", digest_of(body.token)))
+        return services.sessions.with_token(known, address=address, instead_of=had)
+    if body.token is None and body.worker is not None and body.pin is not None:
+        return services.sessions.with_pin(body.worker, body.pin, address=address, instead_of=had)
+    raise InvalidRequest("Send worker and pin, or token.")
+
+
+@bp.get("/session")
+@requires(Role.OBSERVER, any_board=True, is_use=False)
+def who_am_i() -> Response:
+    read_query()
+    return json_answer(_described(caller()))
+
+
+@bp.delete("/session")
+@requires(Role.OBSERVER, any_board=True)
+def sign_out() -> Response:
+    read_query()
+    if caller().means != "session":
+        raise InvalidRequest("A token is not signed out; an administrator can revoke it.")
+    _services().sessions.end(caller(), address=caller_address())
+    response = Response(status=204)
+    response.set_cookie(
+        cookie_name(), "", max_age=0, path="/",
+        httponly=True, samesite="Lax", secure=request.is_secure,
+    )  # fmt: skip
+    return response
+
+
+@bp.post("/tickets")
+@requires(Role.OBSERVER, any_board=True, is_use=False)
+def create_ticket() -> Response:
+    """For an EventSource that has no cookie: it can send no header, and a token in its URL would
+    end up in the log of every proxy on the way."""
+    read_query()
+    secret = _services().sessions.create_ticket(caller())
+    return json_answer({"ticket": secret, "expires_in_s": TICKET_TTL_S}, 201)
+
+
+def _described(known: Caller) -> dict[str, Any]:
+    return {
+        "worker": {"id": known.worker.id, "name": known.worker.name, "role": known.role.label},
+        "means": known.means,
+        "board": known.board,
+        "csrf_token": known.csrf_token,
+        "idle_s": known.idle_s,
+    }
