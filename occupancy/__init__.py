@@ -25,7 +25,7 @@ def create_app(services: Services | None = None) -> Flask:
 
     from flask import Flask  # noqa: PLC0415 - see the module
 
-    from . import admin, api, auth, browser, cli, health, pages, problems, signin, stream  # noqa: PLC0415 - see the module
+    from . import admin, api, auth, browser, cli, health, pages, problems, screens, signin, stream  # noqa: PLC0415 - see the module
     from .payloads import MAX_BODY_BYTES  # noqa: PLC0415 - see the module
     from .services import Services as Made  # noqa: PLC0415 - see the module
     from .settings import Settings  # noqa: PLC0415 - see the module
@@ -39,10 +39,11 @@ def create_app(services: Services | None = None) -> Flask:
     app.url_map.merge_slashes = False  # else //x redirects to whatever Host the request names
     app.url_map.strict_slashes = False
     app.extensions["occupancy"] = services
+    app.extensions["occupancy.screens"] = screens.Screens()
     browser.init_app(app, services.settings)  # first: its hooks come before those of auth
     problems.init_app(app)
     auth.init_app(app, services)
-    for blueprint in (api.bp, stream.bp, signin.bp, admin.bp, health.bp, pages.bp):
+    for blueprint in (api.bp, stream.bp, signin.bp, admin.bp, health.bp, pages.bp, screens.bp):
         app.register_blueprint(blueprint)
     cli.init_app(app)
     return app

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import functools
 import re
-from pathlib import Path
 from typing import Any
 
 import msgspec
-from flask import Blueprint, Response, redirect, render_template, request, send_from_directory
+from flask import Blueprint, Response, current_app, render_template, request
 from markupsafe import Markup, escape
 from werkzeug.wrappers import Response as WerkzeugResponse
 
@@ -24,7 +23,6 @@ from .problem_codes import MEANINGS, kinds
 
 bp = Blueprint("pages", __name__)
 
-_STATIC = Path(__file__).parent / "static"
 _TARGETS = {
     "advance": "available at the next step, completed after the last",
     "restore": "what it was before",
@@ -32,20 +30,6 @@ _TARGETS = {
     "removed": "removed",
 }
 _HOLDERS = {"caller": "the caller", "to": "`to`", "nobody": "nobody", "keep": "as it is"}
-
-
-@bp.get("/")
-@public
-def start() -> WerkzeugResponse:
-    return redirect("/docs")
-
-
-@bp.get("/sign-in")
-@public
-def sign_in() -> WerkzeugResponse:
-    """Where people sign in, and where links lead that let somebody in."""
-    response = Response(render_template("sign_in.html"), content_type="text/html; charset=utf-8")
-    return _conditional(response)
 
 
 @bp.get("/api/openapi.json")
@@ -59,13 +43,6 @@ def openapi() -> WerkzeugResponse:
 def docs() -> WerkzeugResponse:
     """The document as a page. ``/docs#<code>`` is where the type of a problem leads."""
     return _conditional(Response(_page(), content_type="text/html; charset=utf-8"))
-
-
-@bp.get("/static/<path:filename>")
-@public
-def static(filename: str) -> Response:
-    """The stylesheet. Flask's own static route would declare no role, and be refused."""
-    return send_from_directory(_STATIC, filename, max_age=300)
 
 
 def _conditional(response: Response) -> WerkzeugResponse:
@@ -95,6 +72,7 @@ def _page() -> str:
         kinds=kinds(),
         meanings=MEANINGS,
         events=STREAM_EVENTS,
+        asset=current_app.extensions["occupancy.screens"].assets.address,
     )
 
 

@@ -1,0 +1,65 @@
+"""Assets: the files of the pages, under an address that changes with their content.
+
+``/static/<version>/js/board.js``: the version is a hash of all files together, so that modules
+find each other by relative addresses and a browser may keep them for good. They are read and
+compressed once; a browser gets what has not changed from its own cache.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from pathlib import Path
+
+import msgspec
+
+_DIRECTORY = Path(__file__).parent / "static"
+_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".svg": "image/svg+xml",
+    ".txt": "text/plain; charset=utf-8",
+}
+
+
+class Asset(msgspec.Struct, frozen=True):
+    content_type: str
+    plain: bytes
+    gzipped: bytes
+
+
+def _load() -> dict[str, Asset]:
+    found = {}
+    for path in sorted(_DIRECTORY.rglob("*")):
+        if path.is_file() and path.suffix in _TYPES:
+            plain = path.read_bytes()
+            name = path.relative_to(_DIRECTORY).as_posix()
+            # No time in it: the same files are the same bytes on every machine.
+            found[name] = Asset(_TYPES[path.suffix], plain, gzip.compress(plain, 9, mtime=0))
+    return found
+
+
+class Assets:
+    """All files below static/, as they were when the process started."""
+
+    def __init__(self) -> None:
+        self._files = _load()
+        whole = hashlib.sha256()
+        for name, asset in self._files.items():
+            whole.update(f"{name}\0{len(asset.plain)}\0".encode() + asset.plain)
+        self.version = whole.hexdigest()[:12]
+
+    def get(self, name: str) -> Asset | None:
+        """The file of that name; None where there is none."""
+        return self._files.get(name)
+
+    def address(self, name: str) -> str:
+        """Where a page finds a file. Raises KeyError for one that is not there."""
+        if name not in self._files:
+            raise KeyError(name)
+        return f"/static/{self.version}/{name}"
+
+    def text(self, name: str) -> str:
+        """A file's text. Raises KeyError."""
+        return self._files[name].plain.decode()

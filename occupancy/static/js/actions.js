@@ -1,0 +1,97 @@
+// Actions: from a touch to the server's answer, and nothing shown as done before it.
+//
+// While an operation is under way its item is marked as 'sending' and takes no second touch; each
+// intention has one Idempotency-Key, so a double tap or a retry never counts twice. A refusal is
+// kept with the item until the item changes or something else is tried.
+
+import * as api from './api.js';
+import {moment, t} from './i18n.js';
+
+export class Actions {
+  /** `model.put` gets each item that an answer shows; `onChange(tag)` says what to draw anew. */
+  constructor(board, model, onChange) {
+    this.path = `/api/boards/${board}`;
+    this.model = model;
+    this.onChange = onChange;
+    this.sending = new Map(); // tag → operation
+    this.refusals = new Map(); // tag → {text, version}
+  }
+
+  /** Carries out an operation on an item. Answers whether it stands now; never throws. */
+  async run(operation, tag, fields = {}) {
+    if (this.sending.has(tag)) return false;
+    this.sending.set(tag, operation);
+    this.refusals.delete(tag);
+    this.onChange(tag);
+    let isDone = false;
+    try {
+      const answer = await api.operate(`${this.path}/items/${tag}/${operation}`, fields);
+      this.model.put(answer.item);
+      isDone = true;
+    } catch (problem) {
+      this.#refuse(tag, problem);
+    }
+    this.sending.delete(tag);
+    this.onChange(tag);
+    return isDone;
+  }
+
+  /** The same operation on up to 50 items; answers how many of them it stands for now. */
+  async runMany(operation, tags, fields = {}) {
+    const free = tags.filter((tag) => !this.sending.has(tag)).slice(0, 50);
+    for (const tag of free) {
+      this.sending.set(tag, operation);
+      this.refusals.delete(tag);
+      this.onChange(tag);
+    }
+    let done = 0;
+    try {
+      const {results} = await api.operate(`${this.path}/batch`, {operation, tags: free, ...fields});
+      for (const result of results) {
+        if (result.status === 200) {
+          done += 1;
+          this.model.put(result.item);
+        } else {
+          this.#refuse(result.tag, result);
+        }
+      }
+    } catch (problem) {
+      for (const tag of free) this.#refuse(tag, problem);
+    }
+    for (const tag of free) {
+      this.sending.delete(tag);
+      this.onChange(tag);
+    }
+    return {done, of: free.length};
+  }
+
+  /** What stands in the way of an item, said; '' where nothing does, or the item has changed. */
+  refusal(item) {
+    const refusal = this.refusals.get(item.tag);
+    if (!refusal || item.version > refusal.version) return '';
+    return refusal.text;
+  }
+
+  #refuse(tag, problem) {
+    if (problem.item) this.model.put(problem.item); // the card corrects itself
+    const version = problem.item?.version ?? this.model.items.get(tag)?.version ?? 0;
+    this.refusals.set(tag, {text: explain(problem), version});
+  }
+}
+
+const SAID = new Set(['held', 'not_holder', 'blocked', 'wrong_state', 'limit_reached', 'forbidden',
+  'item_not_found', 'worker_not_found', 'unauthenticated', 'unreachable', 'rate_limited',
+  'pool_timeout', 'store_unavailable', 'csrf']);
+
+/** A refusal in the page's language, with the holder's name and since when. */
+export function explain(problem) {
+  const values = {
+    holder: problem.holder?.name ?? '',
+    since: problem.since ? moment(problem.since) : '',
+    reason: problem.item?.reason ?? '',
+    seconds: problem.retry_after ?? '',
+  };
+  if (problem.code === 'blocked' && !values.reason) return t('refusal.blocked_plain');
+  if (problem.code === 'not_holder' && !values.holder) return t('refusal.not_holder_plain');
+  return SAID.has(problem.code) ? t(`refusal.${problem.code}`, values) : problem.detail;
+}

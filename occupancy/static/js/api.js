@@ -1,0 +1,87 @@
+// Requests to the API: JSON, the session's CSRF token, errors as Problem, retries that count once.
+
+let csrfToken = null;
+let aheadMs = 0; // by how much the server's clock is ahead of ours
+
+/** The moment on the server's clock (ms), by which durations are counted: tablets' are often off. */
+export function serverNow() {
+  return Date.now() + aheadMs;
+}
+
+/** Learns the server's clock from a response; its Date is exact to the second. */
+export function readClock(response) {
+  const date = Date.parse(response.headers.get('Date'));
+  if (!Number.isNaN(date)) {
+    const ahead = date + 500 - Date.now();
+    aheadMs = Math.abs(ahead) > 1500 ? ahead : 0;
+  }
+}
+
+/** A refusal or a failure: the fields of the problem document, or code 'unreachable'. */
+export class Problem extends Error {
+  constructor(fields) {
+    super(fields.detail);
+    Object.assign(this, fields);
+  }
+
+  /** Whether nobody knows if the request took effect: sending it again with its key is safe. */
+  get isUncertain() {
+    return this.code === 'unreachable' || this.status >= 500;
+  }
+}
+
+export function setCsrfToken(token) {
+  csrfToken = token;
+}
+
+/** One request. Answers the decoded body (null for 204); throws Problem. */
+export async function send(method, path, {body, headers = {}, timeoutMs = 15000} = {}) {
+  const all = {Accept: 'application/json', ...headers};
+  if (body !== undefined) all['Content-Type'] = 'application/json';
+  if (method !== 'GET' && csrfToken) all['X-CSRF-Token'] = csrfToken;
+  let response;
+  let answer;
+  try {
+    response = await fetch(path, {
+      method,
+      headers: all,
+      body: body === undefined ? undefined : JSON.stringify(body),
+      signal: AbortSignal.timeout(timeoutMs),
+    });
+    readClock(response);
+    answer = response.status === 204 ? null : await response.json();
+  } catch (error) {
+    throw new Problem({code: 'unreachable', status: 0, detail: String(error)});
+  }
+  if (!response.ok) throw new Problem({code: 'internal_error', ...answer, status: response.status});
+  return answer;
+}
+
+export const get = (path, options) => send('GET', path, options);
+
+/** A new Idempotency-Key. (crypto.randomUUID is for secure contexts only.) */
+export function newKey() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+/**
+ * An operation, which counts once however often it is sent: the same key goes with each try.
+ * Tries again while the server is busy or away, up to `tries` times; throws the last Problem.
+ */
+export async function operate(path, body, {tries = 4, key = newKey(), pause = sleep} = {}) {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await send('POST', path, {body, headers: {'Idempotency-Key': key}});
+    } catch (problem) {
+      const mayTryAgain = problem.isUncertain || problem.code === 'rate_limited';
+      if (!mayTryAgain || attempt === tries) throw problem;
+      const seconds = Math.min(problem.retry_after ?? 2 ** (attempt - 1), 10);
+      await pause(1000 * seconds * (0.75 + Math.random() / 2));
+    }
+  }
+}
+
+export function sleep(ms) {
+  return new Promise((resolve) => { setTimeout(resolve, ms); });
+}

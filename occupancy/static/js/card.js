@@ -1,0 +1,66 @@
+// A card: one item as a row of the list. Drawn anew as a whole; it keeps nothing of its own.
+
+import {serverNow} from './api.js';
+import {fill, h, setText} from './dom.js';
+import {duration, t} from './i18n.js';
+
+const MAIN = ['take', 'complete', 'pause'];
+
+export class Card {
+  /** See board.js for the hooks: what may be done, and what a touch does. */
+  constructor(hooks) {
+    this.hooks = hooks;
+  }
+
+  draw(item, row) {
+    const {actions, isChosen, isActive, canAct, offered, onAct, onChoose} = this.hooks;
+    const sending = actions.sending.get(item.tag);
+    const refusal = actions.refusal(item);
+    const focused = row.contains(document.activeElement) ? document.activeElement.dataset.name : null;
+    const operations = offered(item);
+    const button = (operation) => h('button', {
+      type: 'button', class: `act ${operation}`, 'data-name': operation,
+      'aria-disabled': sending || !canAct() ? 'true' : null,
+      title: canAct() ? null : t('live.cannot'),
+      onclick: () => { if (!sending && canAct()) onAct(operation, item.tag); },
+    }, t(`operation.${operation}`));
+    const more = operations.filter((operation) => !MAIN.includes(operation));
+    const board = document.body.dataset.board;
+    row.className = `row ${item.state}${isActive(item.tag) ? ' active' : ''}${isChosen(item.tag) ? ' chosen' : ''}`;
+    row.setAttribute('aria-busy', sending ? 'true' : 'false');
+    fill(
+      row,
+      h('input', {type: 'checkbox', class: 'choose', 'data-name': 'choose', checked: isChosen(item.tag),
+        'aria-label': t('batch.choose', {tag: item.tag}), onchange: () => onChoose(item.tag)}),
+      h('div', {class: 'what'},
+        h('a', {class: 'tag', 'data-name': 'tag', href: `/boards/${board}/items/${item.tag}`}, item.tag),
+        h('span', {class: 'title'}, item.title)),
+      h('div', {class: 'how'},
+        h('span', {class: 'state'},
+          h('span', {class: `mark ${item.state}`, 'aria-hidden': 'true'}), t(`state.${item.state}`)),
+        item.step !== 'work' && h('span', {class: 'step'}, item.step),
+        item.holder && h('strong', {class: 'holder'}, item.holder.name),
+        item.state !== 'completed' && item.state !== 'available' && h('time', {datetime: item.since}),
+        item.reason && h('span', {class: 'reason'}, item.reason)),
+      refusal ? h('p', {class: 'refusal', role: 'alert'}, refusal) : null,
+      h('div', {class: 'acts'},
+        ...(sending ? [h('span', {class: 'sending', role: 'status'}, t('board.sending'))]
+          : MAIN.filter((operation) => operations.includes(operation)).map(button)),
+        more.length > 0 && !sending && h('details', {class: 'more', 'data-name': 'more'},
+          h('summary', {'aria-label': t('board.more', {tag: item.tag})}, '⋯'),
+          h('div', {class: 'menu'}, ...more.map(button)))),
+    );
+    this.#tickRow(row);
+    if (focused) row.querySelector(`[data-name="${focused}"]`)?.focus({preventScroll: true});
+  }
+
+  /** Moves the clocks of the visible rows on. */
+  tick(rows) {
+    for (const row of rows) this.#tickRow(row);
+  }
+
+  #tickRow(row) {
+    const time = row.querySelector('time');
+    if (time) setText(time, duration((serverNow() - Date.parse(time.dateTime)) / 1000));
+  }
+}

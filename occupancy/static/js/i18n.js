@@ -1,0 +1,48 @@
+// The page's language: messages from its catalog, times and numbers as the language writes them.
+
+export const language = document.documentElement.lang;
+const catalogAddress = document.querySelector('link[rel=preload][as=fetch]')?.href;
+const messages = catalogAddress ? await (await fetch(catalogAddress)).json() : {};
+
+/** The message of a key, with {name} replaced by what is given. A missing one shows its key. */
+export function t(key, values = {}) {
+  const message = messages[key] ?? key;
+  return message.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
+}
+
+/** A message with a number in it: 'items.one' for one, 'items.other' for others. */
+export function tn(key, count, values = {}) {
+  const form = new Intl.PluralRules(language).select(count) === 'one' ? 'one' : 'other';
+  return t(`${key}.${form}`, {count: number(count), ...values});
+}
+
+const numbers = new Intl.NumberFormat(language);
+const clock = new Intl.DateTimeFormat(language, {timeStyle: 'medium'});
+const dayAndClock = new Intl.DateTimeFormat(language, {dateStyle: 'medium', timeStyle: 'short'});
+
+export function number(value) {
+  return numbers.format(value);
+}
+
+/** A moment of today as a time, of another day with its date. */
+export function moment(value) {
+  const date = new Date(value);
+  const isToday = date.toDateString() === new Date().toDateString();
+  return (isToday ? clock : dayAndClock).format(date);
+}
+
+/** A duration in its two largest units: '3 h 05 min', '2 min 10 s', '4 d 3 h'. */
+export function duration(seconds) {
+  const s = Math.max(0, Math.floor(seconds));
+  const two = (value) => String(value).padStart(2, '0');
+  if (s < 60) return `${s} s`;
+  if (s < 3600) return `${Math.floor(s / 60)} min ${two(s % 60)} s`;
+  if (s < 86400) return `${Math.floor(s / 3600)} h ${two(Math.floor(s / 60) % 60)} min`;
+  return `${Math.floor(s / 86400)} d ${Math.floor(s / 3600) % 24} h`;
+}
+
+/** Chooses another language and loads the page anew in it. */
+export function switchTo(other) {
+  document.cookie = `lang=${other}; path=/; max-age=31536000; samesite=lax`;
+  location.reload();
+}

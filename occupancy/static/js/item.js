@@ -1,0 +1,110 @@
+// One item: what it is now, what can be done, and what has happened to it.
+
+import {Actions} from './actions.js';
+import * as api from './api.js';
+import {Card} from './card.js';
+import {ask} from './dialogs.js';
+import {announce, byId, fill, h, setText} from './dom.js';
+import {duration, moment, t} from './i18n.js';
+import {Live} from './live.js';
+import {Model, offered} from './model.js';
+import {start} from './page.js';
+import * as session from './session.js';
+import {workOf} from './work.js';
+
+const {board, tag} = document.body.dataset;
+const path = `/api/boards/${board}`;
+const model = new Model();
+const row = h('li', {class: 'row'});
+byId('items').append(row);
+let live = null;
+let status = 'connecting';
+let events = []; // newest first
+let next = null;
+
+const actions = new Actions(board, model, draw);
+const card = new Card({
+  actions,
+  isChosen: () => false,
+  isActive: () => false,
+  canAct: () => status !== 'offline' && session.may('worker'),
+  offered: (item) => offered(item, session.current()?.worker.id, session.may('supervisor')),
+  async onAct(operation) {
+    const fields = await ask(operation, {item: model.items.get(tag), board});
+    if (fields === null) return;
+    const isDone = await actions.run(operation, tag, fields);
+    announce(isDone ? t(`done.${operation}`, {tag}) : actions.refusal(model.items.get(tag)));
+  },
+  onChoose() {},
+});
+
+function draw() {
+  const item = model.items.get(tag);
+  if (!item) return;
+  card.draw(item, row);
+  fill(byId('attributes'), ...Object.entries(item.attributes).flatMap(([name, value]) => (
+    [h('dt', {}, name), h('dd', {}, String(value))])));
+}
+
+async function reload() {
+  // The position first: what happens between the two is replayed, and known by its version.
+  const {cursor, seq} = await api.get(`${path}/items?limit=1`);
+  const {item} = await api.get(`${path}/items/${tag}`);
+  const page = await api.get(`${path}/items/${tag}/history`);
+  events = page.history;
+  ({next} = page);
+  model.load([item]);
+  showHistory();
+  return {cursor, seq};
+}
+
+function showHistory() {
+  byId('older').hidden = next === null;
+  fill(byId('history'), ...events.map((event) => h('li', {class: event.item.state},
+    h('time', {datetime: event.at}, moment(event.at)),
+    h('span', {class: `mark ${event.item.state}`, 'aria-hidden': 'true'}),
+    h('p', {}, t(`event.${event.type}`, {tag, actor: event.actor.name, holder: event.item.holder?.name ?? ''}),
+      event.item.step !== 'work' && h('span', {class: 'step'}, event.item.step),
+      event.item.reason && h('span', {class: 'reason'}, event.item.reason)))));
+  const work = workOf(events, api.serverNow());
+  fill(byId('work'), h('tbody', {}, ...(work.length === 0
+    ? [h('tr', {}, h('td', {}, t('item.no_work')))]
+    : work.map(({step, worker, seconds, isRunning}) => h('tr', {},
+      h('th', {scope: 'row'}, worker), h('td', {}, step),
+      h('td', {class: 'number'}, duration(seconds), isRunning ? ` ${t('item.running')}` : ''))))));
+}
+
+byId('older').addEventListener('click', async () => {
+  const page = await api.get(`${path}/items/${tag}/history?page=${encodeURIComponent(next)}`);
+  events.push(...page.history);
+  ({next} = page);
+  showHistory();
+});
+
+model.onChange(draw);
+start(async (who) => {
+  live?.stop();
+  live = null;
+  if (!who) return;
+  live = new Live(board, {
+    reload,
+    apply(event) {
+      model.apply(event);
+      if (event.item.tag !== tag || events.some((each) => each.seq === event.seq)) return;
+      events.unshift(event);
+      showHistory();
+    },
+    onStatus(now) {
+      status = now;
+      byId('live').dataset.status = now;
+      setText(byId('live'), t(`live.${now}`));
+      draw();
+    },
+    onDenied(code) {
+      setText(byId('banner'), code === 404 ? t('item.none', {tag}) : t('refusal.forbidden'));
+      byId('banner').hidden = false;
+    },
+  });
+  await live.start();
+});
+setInterval(() => { card.tick([row]); }, 1000);

@@ -1,0 +1,83 @@
+// The leader: of all tabs of a browser that show the same board, the one that holds the stream.
+//
+// Web Locks give it, and take it back however a tab ends; they are there under HTTPS and on
+// localhost only. Elsewhere the tabs share a lease in localStorage, renewed every two seconds:
+// for a moment there may then be two leaders, or none, which costs a second stream or a pause and
+// nothing else, because every tab checks the sequence of what it gets.
+
+const RENEW_MS = 2000;
+const LEASE_MS = 3 * RENEW_MS;
+
+export class Leadership {
+  /** `onGain` and `onLose` are called when this tab begins and ceases to lead. */
+  constructor(name, {onGain, onLose}) {
+    this.name = `occupancy-leader-${name}`;
+    this.id = String(Math.random());
+    this.onGain = onGain;
+    this.onLose = onLose;
+    this.isLeading = false;
+    this.isCandidate = false;
+  }
+
+  /** Stand for it: it comes when nobody else has it. */
+  stand() {
+    if (this.isCandidate) return;
+    this.isCandidate = true;
+    if (navigator.locks) this.#waitForLock();
+    else this.#takeTurns();
+  }
+
+  /** Leave it to the others. */
+  resign() {
+    this.isCandidate = false;
+    this.abort?.abort();
+    this.release?.();
+    clearInterval(this.timer);
+    this.timer = undefined;
+    if (this.isLeading && !navigator.locks) localStorage.removeItem(this.name);
+    this.#set(false);
+  }
+
+  async #waitForLock() {
+    this.abort = new AbortController();
+    try {
+      await navigator.locks.request(this.name, {signal: this.abort.signal}, () => {
+        if (!this.isCandidate) return undefined;
+        this.#set(true);
+        return new Promise((resolve) => { this.release = resolve; });
+      });
+    } catch (error) {
+      if (error.name !== 'AbortError') throw error;
+    }
+  }
+
+  #takeTurns() {
+    const turn = () => {
+      const lease = read(this.name);
+      const isFree = !lease || lease.id === this.id || lease.until < Date.now();
+      if (isFree) {
+        localStorage.setItem(this.name, JSON.stringify({id: this.id, until: Date.now() + LEASE_MS}));
+      }
+      // Two may have written in the same moment: the last one has it, the other sees so next time.
+      this.#set(read(this.name)?.id === this.id);
+    };
+    this.timer = setInterval(turn, RENEW_MS);
+    addEventListener('pagehide', () => this.resign(), {once: true});
+    setTimeout(turn, Math.random() * 100);
+  }
+
+  #set(isLeading) {
+    if (isLeading === this.isLeading) return;
+    this.isLeading = isLeading;
+    if (isLeading) this.onGain();
+    else this.onLose();
+  }
+}
+
+function read(name) {
+  try {
+    return JSON.parse(localStorage.getItem(name));
+  } catch {
+    return null;
+  }
+}

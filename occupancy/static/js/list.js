@@ -1,0 +1,106 @@
+// A list of which only the visible rows are in the document: 5,000 items are as quick as 20.
+//
+// All rows have the same height (the stylesheet's --row), so that where a row stands is a product
+// and not a search. Rows are kept by key and moved, so that a touch, the focus and a screen
+// reader's place survive a change of the list.
+
+const SPARE_ROWS = 6;
+
+export class List {
+  /** `render(item, row)` fills or refreshes a row element; `keyOf(item)` names an item. */
+  constructor(container, {render, keyOf}) {
+    this.container = container;
+    this.render = render;
+    this.keyOf = keyOf;
+    this.items = [];
+    this.rows = new Map();
+    this.spacer = document.createElement('div');
+    this.spacer.setAttribute('role', 'presentation');
+    this.spacer.className = 'spacer';
+    container.append(this.spacer);
+    addEventListener('scroll', () => this.#soon(), {passive: true});
+    new ResizeObserver(() => this.#soon()).observe(container);
+  }
+
+  /** Shows other items, or the same in another order. */
+  show(items) {
+    this.items = items;
+    this.draw();
+  }
+
+  /** Draws one item anew, if it is visible. */
+  refresh(key) {
+    const row = this.rows.get(key);
+    const item = row && this.items.find((each) => this.keyOf(each) === key);
+    if (item) this.render(item, row);
+  }
+
+  get rowHeight() {
+    return parseFloat(getComputedStyle(this.container).getPropertyValue('--row')) * 16;
+  }
+
+  indexOf(key) {
+    return this.items.findIndex((each) => this.keyOf(each) === key);
+  }
+
+  /** Scrolls an item into view and answers its row. */
+  reveal(key) {
+    const index = this.indexOf(key);
+    if (index < 0) return null;
+    const top = this.container.getBoundingClientRect().top + index * this.rowHeight;
+    const low = 160;
+    const high = innerHeight - this.rowHeight - 24;
+    if (top < low) scrollBy(0, top - low);
+    else if (top > high) scrollBy(0, top - high);
+    this.draw();
+    return this.rows.get(key);
+  }
+
+  #soon() {
+    if (this.frame) return;
+    this.frame = requestAnimationFrame(() => {
+      this.frame = 0;
+      this.draw();
+    });
+  }
+
+  draw() {
+    const height = this.rowHeight;
+    const top = -this.container.getBoundingClientRect().top;
+    const first = Math.max(0, Math.floor(top / height) - SPARE_ROWS);
+    const last = Math.min(this.items.length, Math.ceil((top + innerHeight) / height) + SPARE_ROWS);
+    this.spacer.style.height = `${this.items.length * height}px`;
+    const wanted = new Set();
+    for (let index = first; index < last; index += 1) {
+      const item = this.items[index];
+      const key = this.keyOf(item);
+      wanted.add(key);
+      let row = this.rows.get(key);
+      if (!row) {
+        row = document.createElement('li');
+        row.className = 'row';
+        row.dataset.key = key;
+        this.rows.set(key, row);
+        this.container.append(row);
+      }
+      row.style.transform = `translateY(${index * height}px)`;
+      row.setAttribute('aria-setsize', this.items.length);
+      row.setAttribute('aria-posinset', index + 1);
+      if (row.item !== item) {
+        row.item = item;
+        this.render(item, row);
+      }
+    }
+    for (const [key, row] of this.rows) {
+      if (wanted.has(key)) continue;
+      if (row.contains(document.activeElement) && this.indexOf(key) >= 0) continue;
+      row.remove();
+      this.rows.delete(key);
+    }
+  }
+
+  /** Draws every visible row anew, because something beside the items has changed. */
+  redraw() {
+    for (const row of this.rows.values()) this.render(row.item, row);
+  }
+}

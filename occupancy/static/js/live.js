@@ -1,0 +1,218 @@
+// Live: a board's events in every tab of a browser, over one stream.
+//
+// The leader among the tabs (leader.js) holds the EventSource and passes on what it hears; the
+// others listen on a BroadcastChannel. A browser opens six connections to a host at most, so a
+// stream for each tab would leave the seventh tab without an answer.
+//
+// Each tab checks by itself that it misses nothing: events are numbered. It applies number n + 1
+// after n, ignores what it has, and loads the snapshot again for anything else. So it does not
+// matter which tab leads, where its stream began, or what a frozen tab did not hear.
+
+import {Leadership} from './leader.js';
+
+const FIRST_RETRY_MS = 1000;
+const LAST_RETRY_MS = 30000;
+const HIDDEN_MS = 60000; // nobody looks: after a minute without it the stream is let go
+const POSITION_MS = 10000; // the leader says so often where it is
+
+/**
+ * `reload()` must load the snapshot and answer its position ({cursor, seq}); `apply(event)` gets
+ * each event, in order, once. `onStatus` gets 'connecting', 'live', 'degraded' or 'offline', and
+ * `onDenied` is called when the server says that we may not watch.
+ */
+export class Live {
+  constructor(board, {reload, apply, onStatus, onDenied}, {
+    Source = globalThis.EventSource,
+    Channel = globalThis.BroadcastChannel,
+    leadership = (handlers) => new Leadership(board, handlers),
+    probe = probeStatus,
+    now = () => Date.now(),
+  } = {}) {
+    this.address = `/api/boards/${board}/events`;
+    this.hooks = {reload, apply, onStatus, onDenied};
+    this.Source = Source;
+    this.probe = probe;
+    this.now = now;
+    this.cursor = null;
+    this.seq = null;
+    this.status = 'connecting';
+    this.retryMs = FIRST_RETRY_MS;
+    this.heldBack = []; // events that came while the snapshot was loading
+    this.isReloading = false;
+    this.mustReload = false;
+    this.channel = Channel ? new Channel(`occupancy-live-${board}`) : null;
+    this.leadership = leadership({
+      onGain: () => this.#open(),
+      onLose: () => this.#close(),
+    });
+  }
+
+  async start() {
+    this.channel?.addEventListener('message', (message) => this.#onTold(message.data));
+    document.addEventListener('visibilitychange', () => this.#onVisibility());
+    this.timer = setInterval(() => this.#sayPosition(), POSITION_MS);
+    await this.#reload();
+    this.leadership.stand();
+    this.#tell({kind: 'hello'});
+  }
+
+  stop() {
+    clearInterval(this.timer);
+    clearTimeout(this.retryTimer);
+    clearTimeout(this.hiddenTimer);
+    this.leadership.resign();
+    this.channel?.close();
+    this.channel = null;
+  }
+
+  // What the leader hears
+
+  #open() {
+    if (this.cursor === null) return; // the first snapshot is still to come: start() goes on
+    const source = new this.Source(`${this.address}?after=${encodeURIComponent(this.cursor)}`);
+    this.source = source;
+    const on = (name, listener) => source.addEventListener(name, (event) => {
+      if (this.source === source) listener(event.data ? JSON.parse(event.data) : {}, event.lastEventId);
+    });
+    on('item', (data, id) => this.#share({kind: 'event', data, id}));
+    on('ready', (data) => {
+      this.retryMs = FIRST_RETRY_MS;
+      this.#share({kind: 'position', ...data});
+      this.#share({kind: 'status', status: 'live'});
+    });
+    on('reset', () => this.#share({kind: 'reset'}));
+    on('degraded', () => this.#share({kind: 'status', status: 'degraded'}));
+    on('recovered', () => this.#share({kind: 'status', status: 'live'}));
+    source.addEventListener('error', () => {
+      if (this.source !== source) return;
+      if (source.readyState === 2) this.#onFatal(); // CLOSED: the browser will not try again
+      else this.#share({kind: 'status', status: navigator.onLine === false ? 'offline' : 'connecting'});
+    });
+  }
+
+  #close() {
+    clearTimeout(this.retryTimer);
+    this.source?.close();
+    this.source = null;
+  }
+
+  async #onFatal() {
+    this.#close();
+    this.#share({kind: 'status', status: 'offline'});
+    const status = await this.probe(this.address);
+    if (status === 401 || status === 403 || status === 404) {
+      this.#share({kind: 'denied', status});
+      return;
+    }
+    const waitMs = this.retryMs * (0.5 + Math.random());
+    this.retryMs = Math.min(this.retryMs * 2, LAST_RETRY_MS);
+    this.retryTimer = setTimeout(() => {
+      if (this.leadership.isLeading) this.#open();
+    }, waitMs);
+  }
+
+  #sayPosition() {
+    if (this.leadership.isLeading && this.status === 'live') {
+      this.#tell({kind: 'position', cursor: this.cursor, seq: this.seq});
+    }
+  }
+
+  // What every tab does with it
+
+  #tell(message) {
+    this.channel?.postMessage(message);
+  }
+
+  #share(message) {
+    this.#tell(message);
+    this.#onTold(message);
+  }
+
+  #onTold(message) {
+    if (message.kind === 'hello') {
+      if (this.leadership.isLeading) {
+        this.#tell({kind: 'status', status: this.status});
+        this.#sayPosition();
+      }
+    } else if (message.kind === 'status') {
+      this.status = message.status;
+      this.hooks.onStatus(message.status);
+    } else if (message.kind === 'denied') {
+      this.hooks.onDenied(message.status);
+    } else if (this.isReloading) {
+      if (message.kind === 'reset') this.mustReload = true;
+      else this.heldBack.push(message);
+    } else if (message.kind === 'reset') {
+      this.#reload();
+    } else if (message.kind === 'event') {
+      this.#onEvent(message);
+    } else if (message.kind === 'position' && message.seq > this.seq) {
+      this.#reload(); // something that we did not hear
+    }
+  }
+
+  #onEvent({data, id}) {
+    if (data.seq <= this.seq) return;
+    if (data.seq !== this.seq + 1) {
+      this.#reload();
+      return;
+    }
+    this.seq = data.seq;
+    this.cursor = id;
+    this.hooks.apply(data);
+  }
+
+  async #reload() {
+    if (this.isReloading) {
+      this.mustReload = true;
+      return;
+    }
+    this.isReloading = true;
+    for (let waitMs = FIRST_RETRY_MS; ; waitMs = Math.min(waitMs * 2, LAST_RETRY_MS)) {
+      this.mustReload = false;
+      try {
+        const {cursor, seq} = await this.hooks.reload();
+        this.cursor = cursor;
+        this.seq = seq;
+        if (!this.mustReload) break;
+      } catch (problem) {
+        if ([401, 403, 404].includes(problem.status)) {
+          this.isReloading = false;
+          this.hooks.onDenied(problem.status);
+          return;
+        }
+        this.hooks.onStatus('offline');
+        await new Promise((resolve) => { setTimeout(resolve, waitMs * (0.5 + Math.random())); });
+      }
+    }
+    this.isReloading = false;
+    const heldBack = this.heldBack.splice(0);
+    for (const message of heldBack) this.#onTold(message);
+    this.hooks.onStatus(this.status);
+    if (this.leadership.isLeading && !this.source) this.#open();
+  }
+
+  // Nobody looks
+
+  #onVisibility() {
+    clearTimeout(this.hiddenTimer);
+    if (document.hidden) {
+      this.hiddenTimer = setTimeout(() => this.leadership.resign(), HIDDEN_MS);
+      return;
+    }
+    if (!this.leadership.isCandidate) {
+      this.#reload(); // asks with the ETag: nothing is loaded where nothing has changed
+      this.leadership.stand();
+    }
+    this.#tell({kind: 'hello'});
+  }
+}
+
+async function probeStatus(address) {
+  try {
+    const response = await fetch(address, {method: 'HEAD', signal: AbortSignal.timeout(10000)});
+    return response.status;
+  } catch {
+    return 0;
+  }
+}

@@ -1,0 +1,119 @@
+// The model of a board: its items as the page knows them. Pure: no document, no network.
+
+export const STATES = ['occupied', 'paused', 'available', 'blocked', 'completed'];
+
+export class Model {
+  constructor() {
+    this.items = new Map();
+    this.search = new Map(); // what is looked through, in small letters
+    this.listeners = new Set();
+  }
+
+  /** Calls `listener(tags)` after each change, with the tags that changed or null for all. */
+  onChange(listener) {
+    this.listeners.add(listener);
+  }
+
+  /** Takes a whole snapshot in place of what was known. */
+  load(items) {
+    this.items = new Map(items.map((item) => [item.tag, item]));
+    this.search.clear();
+    this.#tell(null);
+  }
+
+  /** Takes one event of the log. An item that is known in a newer version stays as it is. */
+  apply(event) {
+    const {item} = event;
+    if (event.type === 'item.removed') {
+      const known = this.items.get(item.tag);
+      if (known && known.version <= item.version) this.#remove(item.tag);
+    } else {
+      this.put(item);
+    }
+  }
+
+  /** Takes an item as an answer or an event shows it, unless a newer version is known. */
+  put(item) {
+    const known = this.items.get(item.tag);
+    if (known && known.version >= item.version) return;
+    this.items.set(item.tag, item);
+    this.search.delete(item.tag);
+    this.#tell([item.tag]);
+  }
+
+  #remove(tag) {
+    this.items.delete(tag);
+    this.search.delete(tag);
+    this.#tell([tag]);
+  }
+
+  #tell(tags) {
+    for (const listener of this.listeners) listener(tags);
+  }
+
+  /** How many items there are in each state. */
+  counts() {
+    const counts = Object.fromEntries(STATES.map((state) => [state, 0]));
+    for (const item of this.items.values()) counts[item.state] += 1;
+    return counts;
+  }
+
+  /**
+   * The items that a filter shows, sorted: first what `worker` holds, then by state in the order
+   * of STATES, then by tag. `filter`: {state, step, mine, text}, each may be missing.
+   */
+  select({state, step, mine, text} = {}, worker = null) {
+    const words = fold(text ?? '').split(/\s+/).filter(Boolean);
+    const found = [];
+    for (const item of this.items.values()) {
+      if (state && item.state !== state) continue;
+      if (step && item.step !== step) continue;
+      if (mine && item.holder?.id !== worker) continue;
+      if (words.length > 0) {
+        const looked = this.#searchText(item);
+        if (!words.every((word) => looked.includes(word))) continue;
+      }
+      found.push(item);
+    }
+    const rank = (item) => (worker && item.holder?.id === worker ? -1 : STATES.indexOf(item.state));
+    const keyed = found.map((item) => [rank(item), item]);
+    keyed.sort(([a, one], [b, other]) => a - b || compare(one.tag, other.tag));
+    return keyed.map(([, item]) => item);
+  }
+
+  #searchText(item) {
+    let text = this.search.get(item.tag);
+    if (text === undefined) {
+      const attributes = Object.values(item.attributes ?? {}).join(' ');
+      text = fold([item.tag, item.title, item.holder?.name, item.holder?.id, item.reason, attributes]
+        .filter(Boolean).join(' '));
+      this.search.set(item.tag, text);
+    }
+    return text;
+  }
+}
+
+function compare(one, other) {
+  return one < other ? -1 : one > other ? 1 : 0;
+}
+
+/** Small letters without accents: who types 'senal' finds 'Señal'. */
+export function fold(text) {
+  return text.normalize('NFD').replace(/\p{M}/gu, '').toLowerCase();
+}
+
+/** Which operations make sense on an item for a worker of a role; what the buttons offer. */
+export function offered(item, worker, isSupervisor) {
+  const isHolder = item.state === 'occupied' && item.holder?.id === worker;
+  const own = isHolder ? ['pause', 'complete', 'release']
+    : ['available', 'paused'].includes(item.state) ? ['take'] : [];
+  if (!isSupervisor) return own;
+  const more = {
+    available: ['reassign', 'block'],
+    paused: ['reassign', 'block'],
+    occupied: isHolder ? ['reassign', 'block'] : ['force-release', 'reassign', 'block'],
+    blocked: ['unblock'],
+    completed: ['reopen'],
+  };
+  return [...own, ...more[item.state]];
+}

@@ -1,0 +1,52 @@
+// The page that links lead to. What a link lets in with stands behind its '#': browsers send that
+// to nobody, so it is in no proxy's log. It goes to the server in the body of a POST, and out of
+// the address bar.
+
+import * as api from './api.js';
+import {byId, setText} from './dom.js';
+import {t} from './i18n.js';
+import {start} from './page.js';
+import * as session from './session.js';
+
+const form = byId('set-pin');
+
+async function enter(secret) {
+  history.replaceState(null, '', location.pathname);
+  try {
+    await api.send('POST', '/api/session', {body: {token: secret}});
+  } catch (problem) {
+    setText(byId('said'), problem.code === 'unreachable' ? t('session.unreachable') : t('session.link_used'));
+    return false;
+  }
+  return true;
+}
+
+form.addEventListener('submit', async (event) => {
+  event.preventDefault();
+  const {id} = session.current().worker;
+  const pin = form.elements.pin.value;
+  try {
+    await api.send('PUT', `/api/workers/${encodeURIComponent(id)}`, {body: {pin}});
+    // A new PIN ends every session of its worker, this one too.
+    await api.send('POST', '/api/session', {body: {worker: id, pin}});
+    location.href = '/boards';
+  } catch (problem) {
+    setText(byId('said'), problem.detail);
+  }
+});
+
+const secret = decodeURIComponent(location.hash.slice(1));
+const isIn = secret ? await enter(secret) : false;
+await start((found) => {
+  if (!found) return;
+  setText(byId('said'), t('session.signed_in', {name: found.worker.name}));
+  if (isIn && found.board) {
+    location.replace(`/boards/${found.board}/wall`);
+  } else if (isIn && secret.startsWith('occlink_') && session.may('admin')) {
+    form.hidden = false;
+    form.elements.username.value = found.worker.id;
+    form.elements.pin.focus();
+  } else {
+    location.replace('/boards');
+  }
+});
