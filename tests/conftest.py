@@ -16,6 +16,7 @@ import os
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import fakeredis
 import pytest
@@ -29,16 +30,21 @@ from occupancy.settings import Settings
 from tests.servers import BINARIES, RealServer, binary_of
 
 BACKENDS = ["fakeredis", *BINARIES]
+T = TypeVar("T")
+
+
+def require(found: T | None, what: str) -> T:
+    """What a test needs of the machine; skips, or fails in CI, where there is none."""
+    if found is not None:
+        return found
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{what} is not installed, and CI must not skip it")
+    pytest.skip(f"{what} is not installed")
 
 
 def require_binary(kind: str) -> Path:
     """The server's binary; skips, or fails in CI, where there is none."""
-    binary = binary_of(kind)
-    if binary is not None:
-        return binary
-    if os.environ.get("CI") == "true":
-        pytest.fail(f"{kind} is not installed, and CI must not skip it")
-    pytest.skip(f"{kind} is not installed")
+    return require(binary_of(kind), kind)
 
 
 @pytest.fixture(scope="session")

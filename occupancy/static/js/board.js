@@ -213,7 +213,8 @@ function showBatch() {
   document.body.classList.toggle('choosing', chosen.size > 0);
   if (bar.hidden) return;
   const worker = session.current()?.worker.id;
-  const possible = new Set([...chosen].flatMap((tag) => offered(model.items.get(tag), worker, session.may('supervisor'))));
+  const isSupervisor = session.may('supervisor');
+  const possible = new Set([...chosen].flatMap((tag) => offered(model.items.get(tag), worker, isSupervisor)));
   fill(
     bar,
     h('strong', {}, tn('batch.chosen', chosen.size)),

@@ -1,0 +1,90 @@
+"""Fixtures of the browser tests: one Chromium and one deployment for all, a browser per visitor.
+
+A missing browser is skipped on a laptop and fails where ``CI=true``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page
+
+from tests.browser.chromium import chromium as running_chromium
+from tests.browser.chromium import path_of_chromium
+from tests.browser.site import Site, expect_live, note_mistakes
+from tests.conftest import require
+from tests.deployment import Deployment
+from tests.servers import RealServer
+
+
+class Visit(Protocol):
+    """Opens a page in a browser of its own, signed in as ``worker`` unless that is None."""
+
+    def __call__(
+        self, path: str, worker: str | None = "holder", *, url: str = "", **options: Any
+    ) -> Page: ...
+
+
+@pytest.fixture(scope="package")
+def chromium() -> Iterator[Browser]:
+    with running_chromium(require(path_of_chromium(), "chromium")) as browser:
+        yield browser
+
+
+@pytest.fixture(scope="package")
+def site(
+    chromium: Browser,
+    tmp_path_factory: pytest.TempPathFactory,
+    server_of: Callable[[str], RealServer],
+) -> Iterator[Site]:
+    """Shared by all tests: do no harm to it. One worker process, so that its figures are exact."""
+    deployment = Deployment(
+        tmp_path_factory.mktemp("site"), server_of("valkey").url,
+        WEB_CONCURRENCY="1", OCCUPANCY_PREFIX="browser",
+    )  # fmt: skip
+    made = Site(deployment)
+    made.add_people()
+    deployment.start()
+    yield made
+    deployment.stop()
+
+
+@pytest.fixture
+def visit(chromium: Browser, site: Site) -> Iterator[Visit]:
+    """Visits the shared site, or another by ``url``; mistakes of any page fail the test."""
+    contexts: list[BrowserContext] = []
+    mistakes: list[str] = []
+
+    def open_page(
+        path: str, worker: str | None = "holder", *, url: str = "", **options: Any
+    ) -> Page:
+        context = chromium.new_context(base_url=url or site.url, locale="en-GB", **options)
+        context.set_default_timeout(10_000)
+        context.on("page", lambda page: note_mistakes(page, mistakes))
+        contexts.append(context)
+        if worker is not None:
+            site.sign_in(context, worker, url=url)
+        page = context.new_page()
+        page.goto(path)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert mistakes == []
+
+
+@pytest.fixture
+def open_board(visit: Visit) -> Visit:
+    """Visits a board by its name, and waits until it is live."""
+
+    def open_page(
+        path: str, worker: str | None = "holder", *, url: str = "", **options: Any
+    ) -> Page:
+        page = visit(f"/boards/{path}", worker, url=url, **options)
+        expect_live(page)
+        return page
+
+    return open_page

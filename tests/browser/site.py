@@ -1,0 +1,122 @@
+"""A site: a deployment with people and boards, and what its pages are asked by the tests."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterable
+from typing import Any
+
+from playwright.sync_api import BrowserContext, Locator, Page, expect
+
+from occupancy.model import PUT, TRANSITIONS, Person, Role
+from occupancy.pins import hash_pin
+from occupancy.services import Services
+from tests.deployment import Deployment
+from tests.shop import log_of
+
+PIN = "2580"
+PEOPLE = {
+    "watcher": Role.OBSERVER,
+    "holder": Role.WORKER,
+    "colleague": Role.WORKER,
+    "supervisor": Role.SUPERVISOR,
+    "admin": Role.ADMIN,
+}
+_SETUP = Person("admin", "Admin")
+
+
+class Site:
+    """``url`` is where the browsers go; everybody's PIN is PIN."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        self.deployment = deployment
+        self.services: Services = deployment.services()
+        self.url = deployment.url
+
+    def add_people(self) -> None:
+        """One worker of each role, and a second one, named like the role of the test."""
+        pin_hash = hash_pin(PIN)
+        for worker, role in PEOPLE.items():
+            self.services.workers.add(worker, name=worker.title(), role=role, pin_hash=pin_hash)
+
+    def board(self, *tags: str, title: str = "Shop", steps: Iterable[str] = ()) -> str:
+        """A fresh board with items of these tags, each titled ``Part <tag>``."""
+        board = f"b-{secrets.token_hex(4)}"
+        self.services.store.boards.create(board, title=title, steps=tuple(steps))
+        self.put(board, {tag: f"Part {tag}" for tag in tags})
+        return board
+
+    def put(self, board: str, titles: dict[str, str], **attributes: str) -> None:
+        """Add or rename items."""
+        rows = (
+            (tag, {"title": json.dumps(title), "attributes": json.dumps(attributes)})
+            for tag, title in titles.items()
+        )
+        for outcome in self.services.store.put_many(board, rows, actor=_SETUP):
+            assert outcome.is_done, outcome
+
+    def do(
+        self, operation: str, board: str, tag: str, who: str = "colleague",
+        reason: str | None = None, to: str | None = None,
+    ) -> None:  # fmt: skip
+        """An operation by somebody who uses no browser."""
+        answer = self.services.store.operate(
+            board, TRANSITIONS[operation], [tag], actor=Person(who, who.title()), reason=reason,
+            to=None if to is None else Person(to, to.title()),
+        )  # fmt: skip
+        assert answer.outcomes[0].is_done, answer
+
+    def types(self, board: str, tag: str) -> list[str]:
+        """The events of an item, oldest first, without its being added."""
+        events = [
+            each["type"] for each in log_of(self.services, board) if each["item"]["tag"] == tag
+        ]
+        return [each.removeprefix("item.") for each in events if each != "item.added"]
+
+    def open_streams(self) -> int:
+        """How many streams the server has open; exact where it has one worker process."""
+        stats = self.deployment.request("GET", "/api/redis-connection-stats").json()
+        return sum(each["streams"]["open"] for each in stats["workers"])
+
+    def sign_in(self, context: BrowserContext, worker: str, pin: str = PIN, url: str = "") -> None:
+        """Give a browser the session of a worker, as the page's form would."""
+        response = context.request.post(
+            f"{url or self.url}/api/session", data={"worker": worker, "pin": pin}
+        )
+        assert response.ok, response.text()
+
+
+def card(page: Page, tag: str) -> Locator:
+    """The row of an item on the board."""
+    return page.locator(f'.row[data-key="{tag}"]')
+
+
+def button(page: Page, tag: str, operation: str) -> Locator:
+    return card(page, tag).locator(f'[data-name="{operation}"]')
+
+
+def expect_state(page: Page, tag: str, state: str, holder: str | None = None) -> None:
+    """Wait until the card shows the state, and who holds the item."""
+    expect(card(page, tag).locator(f".state .mark.{state}")).to_have_count(1)
+    shown = card(page, tag).locator(".holder")
+    if holder is None:
+        expect(shown).to_have_count(0)
+    else:
+        expect(shown).to_have_text(holder)
+
+
+def expect_live(page: Page) -> None:
+    """Wait until the page says that it follows the board."""
+    expect(page.locator("#live")).to_have_attribute("data-status", "live", timeout=15_000)
+
+
+def note_mistakes(page: Page, mistakes: list[str]) -> None:
+    """Collect what no page of ours may ever do: throw, or be refused something by its policy."""
+
+    def on_console(message: Any) -> None:
+        if "Content Security Policy" in message.text:
+            mistakes.append(message.text)
+
+    page.on("pageerror", lambda error: mistakes.append(str(error.stack or error)))
+    page.on("console", on_console)
