@@ -20,10 +20,19 @@ from tests.servers import RealServer
 
 
 class Visit(Protocol):
-    """Opens a page in a browser of its own, signed in as ``worker`` unless that is None."""
+    """Opens a page in a browser of its own, signed in as ``worker`` unless that is None.
+
+    ``script`` runs in every page of it before the page's own.
+    """
 
     def __call__(
-        self, path: str, worker: str | None = "holder", *, url: str = "", **options: Any
+        self,
+        path: str,
+        worker: str | None = "holder",
+        *,
+        url: str = "",
+        script: str = "",
+        **options: Any,
     ) -> Page: ...
 
 
@@ -58,12 +67,21 @@ def visit(chromium: Browser, site: Site) -> Iterator[Visit]:
     mistakes: list[str] = []
 
     def open_page(
-        path: str, worker: str | None = "holder", *, url: str = "", **options: Any
+        path: str,
+        worker: str | None = "holder",
+        *,
+        url: str = "",
+        script: str = "",
+        **options: Any,
     ) -> Page:
-        context = chromium.new_context(base_url=url or site.url, locale="en-GB", **options)
+        context = chromium.new_context(
+            **{"base_url": url or site.url, "locale": "en-GB", **options}
+        )
+        contexts.append(context)
         context.set_default_timeout(10_000)
         context.on("page", lambda page: note_mistakes(page, mistakes))
-        contexts.append(context)
+        if script:
+            context.add_init_script(script)
         if worker is not None:
             site.sign_in(context, worker, url=url)
         page = context.new_page()
@@ -80,10 +98,8 @@ def visit(chromium: Browser, site: Site) -> Iterator[Visit]:
 def open_board(visit: Visit) -> Visit:
     """Visits a board by its name, and waits until it is live."""
 
-    def open_page(
-        path: str, worker: str | None = "holder", *, url: str = "", **options: Any
-    ) -> Page:
-        page = visit(f"/boards/{path}", worker, url=url, **options)
+    def open_page(board: str, worker: str | None = "holder", **options: Any) -> Page:
+        page = visit(f"/boards/{board}", worker, **options)
         expect_live(page)
         return page
 

@@ -7,9 +7,9 @@ import secrets
 from collections.abc import Iterable
 from typing import Any
 
-from playwright.sync_api import BrowserContext, Locator, Page, expect
+from playwright.sync_api import BrowserContext, Locator, Page, TimeoutError, expect
 
-from occupancy.model import PUT, TRANSITIONS, Person, Role
+from occupancy.model import TRANSITIONS, Person, Role
 from occupancy.pins import hash_pin
 from occupancy.services import Services
 from tests.deployment import Deployment
@@ -57,9 +57,15 @@ class Site:
             assert outcome.is_done, outcome
 
     def do(
-        self, operation: str, board: str, tag: str, who: str = "colleague",
-        reason: str | None = None, to: str | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        operation: str,
+        board: str,
+        tag: str,
+        *,
+        who: str = "colleague",
+        reason: str | None = None,
+        to: str | None = None,
+    ) -> None:
         """An operation by somebody who uses no browser."""
         answer = self.services.store.operate(
             board, TRANSITIONS[operation], [tag], actor=Person(who, who.title()), reason=reason,
@@ -96,19 +102,50 @@ def button(page: Page, tag: str, operation: str) -> Locator:
     return card(page, tag).locator(f'[data-name="{operation}"]')
 
 
-def expect_state(page: Page, tag: str, state: str, holder: str | None = None) -> None:
+def touch(page: Page, tag: str, operation: str) -> None:
+    """Touch a button, when its card has stood still for long enough to believe it was meant."""
+    row = card(page, tag)
+    expect(button(page, tag, operation)).to_have_count(1)
+    wait_for(page, "row => !row.isSettling", row.element_handle(), what="the card to stand still")
+    if operation not in ("take", "pause", "complete"):
+        row.locator("summary").click()
+    button(page, tag, operation).click()
+
+
+def expect_state(page: Page, tag: str, state: str, holder: str = "") -> None:
     """Wait until the card shows the state, and who holds the item."""
-    expect(card(page, tag).locator(f".state .mark.{state}")).to_have_count(1)
-    shown = card(page, tag).locator(".holder")
-    if holder is None:
-        expect(shown).to_have_count(0)
-    else:
-        expect(shown).to_have_text(holder)
+    wait_for(
+        page,
+        """([tag, state, holder]) => {
+          const row = document.querySelector(`.row[data-key="${tag}"], .items.one .row`);
+          return row?.querySelector(`.state .mark.${state}`)
+            && (row.querySelector('.holder')?.textContent ?? '') === holder;
+        }""",
+        [tag, state, holder],
+        what=f"{tag} to be {state} {holder}",
+    )
 
 
-def expect_live(page: Page) -> None:
-    """Wait until the page says that it follows the board."""
-    expect(page.locator("#live")).to_have_attribute("data-status", "live", timeout=15_000)
+def expect_live(page: Page, status: str = "live") -> None:
+    """Wait until the page says that it follows the board, or what else the matter is."""
+    wait_for(
+        page,
+        "status => document.getElementById('live').dataset.status === status",
+        status,
+        what=f"the page to be {status}",
+        timeout_s=20,
+    )
+
+
+def wait_for(
+    page: Page, condition: str, argument: Any = None, *, what: str, timeout_s: float = 10
+) -> None:
+    """Wait until a function of the page answers true; looked at with every frame it draws."""
+    try:
+        page.wait_for_function(condition, arg=argument, timeout=timeout_s * 1000)
+    except TimeoutError as error:
+        shown = page.locator("body").aria_snapshot()
+        raise AssertionError(f"waited {timeout_s:g} s for {what}; shown is:\n{shown}") from error
 
 
 def note_mistakes(page: Page, mistakes: list[str]) -> None:
@@ -120,3 +157,10 @@ def note_mistakes(page: Page, mistakes: list[str]) -> None:
 
     page.on("pageerror", lambda error: mistakes.append(str(error.stack or error)))
     page.on("console", on_console)
+
+
+def sign_in_by_hand(page: Page, worker: str, pin: str = PIN) -> None:
+    """Fill in the dialog that is open."""
+    page.locator('#session-dialog input[name="worker"]').fill(worker)
+    page.locator('#session-dialog input[name="pin"]').fill(pin)
+    page.locator("#session-dialog button.primary").click()

@@ -5,6 +5,7 @@ import {fill, h, setText} from './dom.js';
 import {duration, t} from './i18n.js';
 
 const MAIN = ['take', 'complete', 'pause'];
+const SETTLE_MS = 400; // the second touch of a double tap must not hit what took the button's place
 
 export class Card {
   /** See board.js for the hooks: what may be done, and what a touch does. */
@@ -18,11 +19,12 @@ export class Card {
     const refusal = actions.refusal(item);
     const focused = row.contains(document.activeElement) ? document.activeElement.dataset.name : null;
     const operations = offered(item);
+    settle(row, operations.join());
     const button = (operation) => h('button', {
       type: 'button', class: `act ${operation}`, 'data-name': operation,
       'aria-disabled': sending || !canAct() ? 'true' : null,
       title: canAct() ? null : t('live.cannot'),
-      onclick: () => { if (!sending && canAct()) onAct(operation, item.tag); },
+      onclick: () => { if (!sending && !row.isSettling && canAct()) onAct(operation, item.tag); },
     }, t(`operation.${operation}`));
     const more = operations.filter((operation) => !MAIN.includes(operation));
     const board = document.body.dataset.board;
@@ -47,7 +49,8 @@ export class Card {
         ...(sending ? [h('span', {class: 'sending', role: 'status'}, t('board.sending'))]
           : MAIN.filter((operation) => operations.includes(operation)).map(button)),
         more.length > 0 && !sending && h('details', {class: 'more', 'data-name': 'more'},
-          h('summary', {'aria-label': t('board.more', {tag: item.tag})}, '⋯'),
+          h('summary', {'aria-label': t('board.more', {tag: item.tag}),
+            onclick: (event) => { if (row.isSettling) event.preventDefault(); }}, '⋯'),
           h('div', {class: 'menu'}, ...more.map(button)))),
     );
     this.#tickRow(row);
@@ -63,4 +66,14 @@ export class Card {
     const time = row.querySelector('time');
     if (time) setText(time, duration((serverNow() - Date.parse(time.dateTime)) / 1000));
   }
+}
+
+/** A touch counts only for a button that has stood there for a moment. */
+function settle(row, operations) {
+  if (row.operations !== undefined && row.operations !== operations) {
+    row.isSettling = true;
+    clearTimeout(row.settling);
+    row.settling = setTimeout(() => { row.isSettling = false; }, SETTLE_MS);
+  }
+  row.operations = operations;
 }

@@ -43,11 +43,12 @@ export async function ask(operation, {item = null, board, count = 1}) {
     if (recent.length > 0) {
       fields.push(h('div', {class: 'names', role: 'group', 'aria-label': t('ask.recent')},
         ...recent.map((reason) => h('button', {type: 'button', class: 'name',
-          onclick: () => { input.value = reason; form.requestSubmit(); }}, reason))));
+          onclick: () => { input.value = reason; form.requestSubmit(yes); }}, reason))));
     }
   }
+  const yes = h('button', {class: `primary ${operation}`, value: 'yes'}, t(`operation.${operation}`));
   const form = h('form', {method: 'dialog'}, ...fields, h('div', {class: 'buttons'},
-    h('button', {class: `primary ${operation}`, value: 'yes'}, t(`operation.${operation}`)),
+    yes,
     h('button', {type: 'button', onclick: () => dialog.close('no')}, t('dialog.cancel'))));
   fill(dialog, h('h2', {id: 'ask-title'}, item ? `${t(`operation.${operation}`)}: ${item.tag}`
     : `${t(`operation.${operation}`)} (${count})`), form);

@@ -16,9 +16,11 @@ export function tn(key, count, values = {}) {
   return t(`${key}.${form}`, {count: number(count), ...values});
 }
 
-const numbers = new Intl.NumberFormat(language);
-const clock = new Intl.DateTimeFormat(language, {timeStyle: 'medium'});
-const dayAndClock = new Intl.DateTimeFormat(language, {dateStyle: 'medium', timeStyle: 'short'});
+// As the browser's user writes them, where that is the page's language: en-GB has no AM and PM.
+const locale = navigator.languages?.find((each) => each.split('-')[0] === language) ?? language;
+const numbers = new Intl.NumberFormat(locale);
+const clock = new Intl.DateTimeFormat(locale, {timeStyle: 'medium'});
+const dayAndClock = new Intl.DateTimeFormat(locale, {dateStyle: 'medium', timeStyle: 'short'});
 
 export function number(value) {
   return numbers.format(value);

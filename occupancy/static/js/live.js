@@ -14,6 +14,7 @@ const FIRST_RETRY_MS = 1000;
 const LAST_RETRY_MS = 30000;
 const HIDDEN_MS = 60000; // nobody looks: after a minute without it the stream is let go
 const POSITION_MS = 10000; // the leader says so often where it is
+const SILENCE_MS = 20000; // nothing heard for so long: is the server still there?
 
 /**
  * `reload()` must load the snapshot and answer its position ({cursor, seq}); `apply(event)` gets
@@ -40,6 +41,7 @@ export class Live {
     this.heldBack = []; // events that came while the snapshot was loading
     this.isReloading = false;
     this.mustReload = false;
+    this.heardMs = 0;
     this.channel = Channel ? new Channel(`occupancy-live-${board}`) : null;
     this.leadership = leadership({
       onGain: () => this.#open(),
@@ -49,14 +51,22 @@ export class Live {
 
   async start() {
     this.channel?.addEventListener('message', (message) => this.#onTold(message.data));
-    document.addEventListener('visibilitychange', () => this.#onVisibility());
-    this.timer = setInterval(() => this.#sayPosition(), POSITION_MS);
+    this.ended = new AbortController();
+    const {signal} = this.ended;
+    document.addEventListener('visibilitychange', () => this.#onVisibility(), {signal});
+    addEventListener('offline', () => this.#onOffline(), {signal});
+    addEventListener('online', () => this.#onOnline(), {signal});
+    this.timer = setInterval(() => {
+      this.#sayPosition();
+      this.#checkSilence();
+    }, POSITION_MS);
     await this.#reload();
     this.leadership.stand();
     this.#tell({kind: 'hello'});
   }
 
   stop() {
+    this.ended?.abort();
     clearInterval(this.timer);
     clearTimeout(this.retryTimer);
     clearTimeout(this.hiddenTimer);
@@ -68,10 +78,13 @@ export class Live {
   // What the leader hears
 
   #open() {
+    this.#close();
     if (this.cursor === null) return; // the first snapshot is still to come: start() goes on
     const source = new this.Source(`${this.address}?after=${encodeURIComponent(this.cursor)}`);
     this.source = source;
+    this.heardMs = this.now();
     const on = (name, listener) => source.addEventListener(name, (event) => {
+      this.heardMs = this.now();
       if (this.source === source) listener(event.data ? JSON.parse(event.data) : {}, event.lastEventId);
     });
     on('item', (data, id) => this.#share({kind: 'event', data, id}));
@@ -104,11 +117,31 @@ export class Live {
       this.#share({kind: 'denied', status});
       return;
     }
+    if (this.source) return; // opened meanwhile
     const waitMs = this.retryMs * (0.5 + Math.random());
     this.retryMs = Math.min(this.retryMs * 2, LAST_RETRY_MS);
     this.retryTimer = setTimeout(() => {
       if (this.leadership.isLeading) this.#open();
     }, waitMs);
+  }
+
+  // A network that is lost does not always end its connections, and the stream's heartbeats are
+  // not shown to us: a page must not say 'live' of a stream that nothing comes through any more.
+
+  #onOffline() {
+    if (this.leadership.isLeading) this.#onFatal(); // and not for good: a server may be on this machine
+  }
+
+  #onOnline() {
+    if (this.leadership.isLeading) this.#open();
+  }
+
+  async #checkSilence() {
+    const {source} = this;
+    if (!source || source.readyState !== 1 || this.now() - this.heardMs < SILENCE_MS) return;
+    const status = await this.probe(this.address);
+    this.heardMs = this.now();
+    if (status === 0 && this.source === source) this.#onFatal();
   }
 
   #sayPosition() {
@@ -204,6 +237,7 @@ export class Live {
       this.#reload(); // asks with the ETag: nothing is loaded where nothing has changed
       this.leadership.stand();
     }
+    this.#checkSilence();
     this.#tell({kind: 'hello'});
   }
 }
