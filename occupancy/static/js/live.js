@@ -14,6 +14,7 @@ const FIRST_RETRY_MS = 1000;
 const LAST_RETRY_MS = 30000;
 const HIDDEN_MS = 60000; // nobody looks: after a minute without it the stream is let go
 const POSITION_MS = 10000; // the leader says so often where it is
+const GRACE_MS = 7000; // a reload of the server takes less: that is no reason to say 'offline'
 const SILENCE_MS = 20000; // nothing heard for so long: is the server still there?
 
 /**
@@ -90,6 +91,7 @@ export class Live {
     on('item', (data, id) => this.#share({kind: 'event', data, id}));
     on('ready', (data) => {
       this.retryMs = FIRST_RETRY_MS;
+      this.#clearGrace();
       this.#share({kind: 'position', ...data});
       this.#share({kind: 'status', status: 'live'});
     });
@@ -99,11 +101,23 @@ export class Live {
     source.addEventListener('error', () => {
       if (this.source !== source) return;
       if (source.readyState === 2) this.#onFatal(); // CLOSED: the browser will not try again
-      else this.#share({kind: 'status', status: navigator.onLine === false ? 'offline' : 'connecting'});
+      else this.#onLost();
     });
   }
 
+  #onLost() {
+    if (this.status === 'offline' || this.graceTimer) return;
+    this.#share({kind: 'status', status: 'connecting'});
+    this.graceTimer = setTimeout(() => this.#share({kind: 'status', status: 'offline'}), GRACE_MS);
+  }
+
+  #clearGrace() {
+    clearTimeout(this.graceTimer);
+    this.graceTimer = undefined;
+  }
+
   #close() {
+    this.#clearGrace();
     clearTimeout(this.retryTimer);
     this.source?.close();
     this.source = null;
