@@ -61,14 +61,16 @@ export function listen(map, scanner) {
   let waiting;
   document.addEventListener('keydown', (event) => {
     clearTimeout(waiting);
+    // What is scanned into a dialog is meant for it: a badge, or a PIN.
+    if (document.querySelector('dialog[open]')) return;
     if (scanner.take(event)) return;
     const isField = event.target.closest('input, textarea, select, [contenteditable]');
-    if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector('dialog[open]')) return;
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (isField && event.key !== 'Escape') return;
     const action = map[event.key];
     if (!action) return;
     if (event.key === 'Enter' && event.target.closest('button, a, summary')) return;
-    if (event.key === ' ' && event.target.closest('button, a, summary')) return;
+    if (event.key === ' ' && event.target.closest('button, summary')) return;
     if (/^[a-z]$/.test(event.key)) {
       waiting = setTimeout(() => action(event), SCAN_GAP_MS + 15);
       return;

@@ -71,6 +71,7 @@ export class List {
     const last = Math.min(this.items.length, Math.ceil((top + innerHeight) / height) + SPARE_ROWS);
     this.spacer.style.height = `${this.items.length * height}px`;
     const wanted = new Set();
+    const ordered = [];
     for (let index = first; index < last; index += 1) {
       const item = this.items[index];
       const key = this.keyOf(item);
@@ -81,8 +82,9 @@ export class List {
         row.className = 'row';
         row.dataset.key = key;
         this.rows.set(key, row);
-        this.container.append(row);
+        (ordered.at(-1) ?? this.spacer).after(row);
       }
+      ordered.push(row);
       row.style.transform = `translateY(${index * height}px)`;
       row.setAttribute('aria-setsize', this.items.length);
       row.setAttribute('aria-posinset', index + 1);
@@ -97,10 +99,26 @@ export class List {
       row.remove();
       this.rows.delete(key);
     }
+    putInOrder(this.container, ordered);
   }
 
   /** Draws every visible row anew, because something beside the items has changed. */
   redraw() {
     for (const row of this.rows.values()) this.render(row.item, row);
+  }
+}
+
+/** Tab and screen readers follow the document: it has the rows in the order in which they stand. */
+function putInOrder(container, rows) {
+  const isFollowed = (row, index) => index === rows.length - 1
+    || row.compareDocumentPosition(rows[index + 1]) & Node.DOCUMENT_POSITION_FOLLOWING;
+  if (rows.every(isFollowed)) return;
+  // A row that is moved loses the focus: the others are put around it.
+  const focused = rows.findIndex((row) => row.contains(document.activeElement));
+  if (focused < 0) {
+    container.append(...rows);
+  } else {
+    rows[focused].before(...rows.slice(0, focused));
+    rows[focused].after(...rows.slice(focused + 1));
   }
 }

@@ -1,0 +1,151 @@
+"""People: who is signed in, how that changes, and how it ends."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from playwright.sync_api import expect
+
+from occupancy.model import Role
+from tests.browser.conftest import Visit
+from tests.browser.site import (
+    PIN,
+    Site,
+    button,
+    expect_live,
+    expect_state,
+    sign_in_by_hand,
+    touch,
+)
+from tests.deployment import Deployment
+from tests.servers import RealServer
+from tests.waiting import wait_until
+
+
+def test_signing_in_switching_and_signing_out(site: Site, visit: Visit) -> None:
+    board = site.board("T-1")
+    page = visit(f"/boards/{board}", None)
+    sign_in_by_hand(page, "holder", "0000")
+    expect(page.locator("#session-dialog .said")).to_have_text(
+        "The worker or the PIN is not right."
+    )
+    sign_in_by_hand(page, "holder")
+    expect(page.locator("#who strong")).to_have_text("Holder")
+    expect_live(page)
+    touch(page, "T-1", "take")
+    expect_state(page, "T-1", "occupied", "Holder")
+
+    page.locator("#who button").click()
+    sign_in_by_hand(page, "colleague")
+    expect(page.locator("#who strong")).to_have_text("Colleague")
+    expect_live(page)
+    expect(button(page, "T-1", "complete")).to_have_count(0)
+
+    # Whoever was here before is a name to touch, and a PIN: one step.
+    page.locator("#who button").click()
+    page.locator("#session-dialog").get_by_role("button", name="Holder holder").click()
+    expect(page.locator('#session-dialog input[name="pin"]')).to_be_focused()
+    page.keyboard.type(PIN)
+    page.keyboard.press("Enter")
+    expect(page.locator("#who strong")).to_have_text("Holder")
+    expect_live(page)
+    touch(page, "T-1", "complete")
+    expect_state(page, "T-1", "completed")
+
+    page.locator("#who button").click()
+    page.get_by_role("button", name="Sign out Holder").click()
+    expect(page.locator("#who")).to_have_text("Sign in")
+    expect(page.locator(".row")).to_have_count(0)
+    assert page.request.get("/api/session").status == 401
+
+
+def test_all_tabs_of_a_browser_see_who_signed_in(site: Site, open_board: Visit) -> None:
+    board = site.board("T-1")
+    page = open_board(board)
+    other = page.context.new_page()
+    other.goto(f"/boards/{board}")
+    expect_live(other)
+    page.locator("#who button").click()
+    sign_in_by_hand(page, "supervisor")
+    for each in (page, other):
+        expect(each.locator("#who strong")).to_have_text("Supervisor")
+        expect_live(each)
+
+
+def test_who_touches_nothing_is_warned_and_then_signed_out(site: Site, visit: Visit) -> None:
+    page = visit("/sign-in", None)
+    page.clock.install()
+    site.sign_in(page.context, "holder")
+    page.goto(f"/boards/{site.board('T-1')}")
+    expect_live(page)
+    notice = page.locator("#idle-notice")
+    expect(notice).to_be_hidden()
+    page.clock.fast_forward("29:10")
+    expect(notice).to_have_text(re.compile(r"You will be signed out in about \d0 s"))
+    page.mouse.click(5, 400)
+    page.clock.fast_forward("00:02")
+    expect(notice).to_be_hidden()
+    page.clock.fast_forward("29:30")
+    expect(notice).to_be_visible()
+    page.clock.fast_forward("00:40")
+    expect(page.locator("#who")).to_have_text("Sign in")
+    expect(page.locator("#announcer")).to_have_text(
+        "Signed out, because nobody touched the page for a while."
+    )
+    assert page.request.get("/api/session").status == 401
+
+
+def test_a_session_that_is_ended_elsewhere_asks_who_it_is_now(site: Site, visit: Visit) -> None:
+    site.services.workers.add("leaver", name="Leaver", role=Role.WORKER)
+    page = visit(f"/sign-in#{site.services.sessions.create_link('leaver')}", None)
+    expect(page).to_have_url(f"{site.url}/boards")
+    page.goto(f"/boards/{site.board('T-1')}")
+    expect_live(page)
+    site.services.workers.edit("leaver", disabled=True)
+    expect(page.locator("#session-dialog")).to_be_visible(timeout=15_000)
+    expect(page.locator(".row")).to_have_count(0)
+
+
+def test_a_link_signs_in_once_and_is_gone_from_the_address(site: Site, visit: Visit) -> None:
+    secret = site.services.sessions.create_link("colleague")
+    page = visit(f"/sign-in#{secret}", None)
+    expect(page).to_have_url(f"{site.url}/boards")
+    expect(page.locator("#who strong")).to_have_text("Colleague")
+    again = visit(f"/sign-in#{secret}", None)
+    expect(again.locator("#said")).to_have_text(
+        "This link was used before, or is too old. Ask for a new one."
+    )
+    expect(again).to_have_url(f"{site.url}/sign-in")
+
+
+def test_the_link_of_a_wall_screen_opens_the_wall_read_only(site: Site, visit: Visit) -> None:
+    board = site.board("T-1")
+    secret, _ = site.services.tokens.create("watcher", role=Role.OBSERVER, board=board)
+    page = visit(f"/sign-in#{secret}", None)
+    expect(page).to_have_url(f"{site.url}/boards/{board}/wall")
+
+
+def test_the_first_administrator_comes_by_the_printed_link_and_sets_a_pin(
+    tmp_path: Path, own_server: RealServer, visit: Visit
+) -> None:
+    deployment = Deployment(tmp_path / "state", own_server.url, WEB_CONCURRENCY="1").start()
+    try:
+        link = wait_until(
+            lambda: re.search(r"http://\S+/sign-in#\S+", deployment.log), what="the link"
+        )[0]
+        page = visit(link, None, url=deployment.url)
+        expect(page.locator("#set-pin")).to_be_visible()
+        page.locator("#set-pin").get_by_label("New PIN").fill("1379")
+        page.locator("#set-pin button").click()
+        expect(page).to_have_url(f"{deployment.url}/boards")
+        expect(page.locator("#who strong")).to_have_text("Administrator")
+        page.locator("#who button").click()
+        page.get_by_role("button", name=re.compile("^Sign out")).click()
+        expect(page.locator("#who")).to_have_text("Sign in")
+        page.locator("#who button").click()
+        sign_in_by_hand(page, "admin", "1379")
+        expect(page.locator("#who strong")).to_have_text("Administrator")
+        page.context.close()  # else the server waits for its idle connections
+    finally:
+        deployment.stop()
