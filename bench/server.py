@@ -77,6 +77,11 @@ class Gunicorn:
             "OCCUPANCY_HOST": "127.0.0.1",
             "OCCUPANCY_PREFIX": settings.prefix,
             "OCCUPANCY_STATE_DIR": settings.state_dir,
+            # One worker does it all here, from one address, as fast as it goes.
+            "OCCUPANCY_OPERATIONS_PER_S": "100000",
+            "OCCUPANCY_ADDRESS_OPERATIONS_PER_S": "100000",
+            "OCCUPANCY_STREAMS_PER_CALLER": "100000",
+            "OCCUPANCY_STREAMS_PER_PROCESS": "100000",
         }
         with log_path.open("ab") as log:
             self._process = subprocess.Popen(

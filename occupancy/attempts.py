@@ -7,7 +7,7 @@ further:
 * a worker's failures from one address: three are free, then 2 s, 4 s, 8 s …
 * a worker's failures from everywhere: twenty are free. Addresses from which the worker has signed
   in within the last month are exempt: nobody elsewhere can lock out the worker's own tablet.
-* an address's attempts for all workers: thirty, and one more a minute. Right ones do not count.
+* an address's attempts for all workers: a hundred, and one more a minute. Right ones do not count.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .scripts import Script
 
 FREE_OF_PAIR, FREE_OF_WORKER = 3, 20
 LONGEST_WAIT_S = 300
-ADDRESS_ATTEMPTS = 30
+ADDRESS_ATTEMPTS = 100  # a whole shift may sign in at once, from behind one address
 ADDRESS_INTERVAL_S = 60
 _FORGOTTEN_S = 3600
 _KNOWN_ADDRESSES = 20

@@ -17,6 +17,8 @@ from typing import Any
 
 from gevent.server import StreamServer
 
+from .deadlines import DeadlineSocket
+
 SLOTS = 256  # more than worker processes of two generations
 _ITEM_BYTES = 4
 _MOMENT_S = 0.005  # enough for a process that sleeps to be woken, also on a busy machine
@@ -65,4 +67,9 @@ class BalancedServer(StreamServer):  # type: ignore[misc] # gevent has no types
             self._timer.start(self._start_accepting_if_started)
             return None
         self._has_waited = False
-        return super().do_read()
+        accepted = super().do_read()
+        if accepted is None:
+            return None
+        plain, address = accepted
+        made = DeadlineSocket(plain.family, plain.type, plain.proto, fileno=plain.detach())
+        return made, address

@@ -5,6 +5,7 @@
     occ:{access}:tokens             hash    SHA-256 of a token → token (JSON)
     occ:{access}:sessions           hash    SHA-256 of a session's secret → session (JSON)
     occ:{access}:session_ends       zset    SHA-256 of a session's secret, by when it ends (s)
+    occ:{access}:session_ends:ID    zset    the same, of one worker
     occ:{access}:uses               hash    SHA-256 of either → when it was last used (s)
     occ:{access}:changes            string  counts the changes of anybody's access
     occ:{access}:link:HASH          string  one-time sign-in link: whom it lets in ('': the first)
@@ -105,6 +106,9 @@ class Keys:
 
     def link(self, digest: str) -> str:
         return f"{self._access}:link:{digest}"
+
+    def session_ends_of(self, worker: str) -> str:
+        return f"{self._access}:session_ends:{worker}"
 
     def invitation(self, run: str) -> str:
         return f"{self._access}:invitation:{run}"

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from flask import Response, request
 
+from .deadlines import body_deadline
 from .errors import InvalidRequest, TooLarge, UnsupportedMediaType
 from .payloads import MAX_BODY_BYTES, Body, check_text, decode
 
@@ -15,7 +16,8 @@ JSON = "application/json"
 
 
 def read_body(kind: type[Body]) -> Body:
-    data = request.get_data()
+    with body_deadline():
+        data = request.get_data()
     if len(data) > MAX_BODY_BYTES:
         raise TooLarge("The body is larger than 64 KiB.")
     if data and request.mimetype != JSON:

@@ -18,7 +18,7 @@ from .errors import InvalidRequest, RateLimited
 from .payloads import check_text
 
 MAX_PIN_CHARS = 200
-_MOST_IN_TURN = 20
+_MOST_IN_TURN = 100  # some ten seconds of waiting
 
 
 class PinDesk:

@@ -26,6 +26,7 @@ from .workers import Workers
 LINK_TTL_S = 3600
 TICKET_TTL_S = 60
 FIRST_WORKER = Worker("admin", "Administrator", Role.ADMIN.label)
+MAX_SESSIONS = 1_000  # of one worker: as many wallboards may be opened with one token
 _TOKEN_SESSION_S = 400 * 86400  # what browsers keep a cookie for at most (RFC 6265bis)
 
 
@@ -137,11 +138,14 @@ class Sessions:
         )
         keys = self._keys
         encoded = self._sign_in.run(
-            [keys.sessions, keys.uses, keys.session_ends, keys.workers, keys.changes],
+            [
+                keys.sessions, keys.uses, keys.session_ends, keys.workers, keys.changes,
+                keys.session_ends_of(worker.id),
+            ],
             [
                 digest_of(secret), msgspec.json.encode(session),
                 self._max_s if token is None else _TOKEN_SESSION_S, msgspec.json.encode(worker),
-                digest_of(instead_of) if instead_of else "", keys.access_channel,
+                digest_of(instead_of) if instead_of else "", keys.access_channel, MAX_SESSIONS,
             ],
         )  # fmt: skip
         if encoded is None:

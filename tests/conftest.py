@@ -131,6 +131,7 @@ def services_on(
         made = Services.for_web(Settings(redis_url=url, prefix=prefix, state_dir=state_dir))
     yield made
     made.hub.drain(timeout_s=1.0)
+    made.guard.stop()
     client = made.store.client
     keys = list(client.scan_iter(match=f"{prefix}:*", count=1000))
     for first in range(0, len(keys), 1000):

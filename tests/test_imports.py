@@ -22,7 +22,7 @@ LAYERS: list[set[str]] = [
     {"errors", "model", "settings", "keys", "sse", "metrics", "log_format", "trail"},
     {"payloads", "problem_codes", "csv_table", "pins", "callers"},
     {"openapi", "openapi_access", "openapi_operations", "openapi_schemas"},
-    {"balance", "budget", "pools", "connections", "embedded", "supervisor"},
+    {"deadlines", "balance", "budget", "pools", "connections", "embedded", "supervisor"},
     {"records", "boards", "scripts", "store", "processes", "refusals", "reconcile"},
     {"workers", "tokens", "attempts", "sessions", "access", "shown"},
     {"feed", "subscriber", "hub", "guard", "admission"},
@@ -40,6 +40,7 @@ WATCHED = {"click", "flask", "werkzeug", "redis", "gevent", "gunicorn", "valkeyl
 OF_OTHERS: dict[str, set[str]] = {
     "pins": {"werkzeug", "gevent"},  # its hash of a PIN, which knows nothing of requests
     "log_format": {"gunicorn"},  # its logger, which ours replaces
+    "deadlines": {"gevent"},
     "balance": {"gevent"},
     "pools": {"redis", "gevent"},
     "connections": {"redis", "gevent"},

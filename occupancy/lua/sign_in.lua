@@ -1,11 +1,14 @@
 -- sign_in: opens a session, in place of the one that the browser had.
 --
--- KEYS  1 sessions   2 uses   3 session ends   4 workers   5 changes
+-- Nobody has more sessions than are allowed: the one that would end first makes room.
+--
+-- KEYS  1 sessions   2 uses   3 session ends   4 workers   5 changes   6 the worker's session ends
 -- ARGV  1 SHA-256 of the new session's secret   2 the session as JSON, without its times
 --       3 seconds that it lasts at most   4 the worker as the caller has read it
 --       5 SHA-256 of the session that it replaces, or ''   6 the access channel
+--       7 sessions that a worker may have
 -- Returns  the session as JSON; nil where the worker has changed since it was read
--- Publishes  "changes worker" on the access channel for the session that was replaced
+-- Publishes  "changes worker" on the access channel where a session was ended
 
 local now_s = tonumber(redis.call('TIME')[1])
 local session = cjson.decode(ARGV[2])
@@ -15,20 +18,32 @@ end
 session.created_s, session.ends_s = now_s, now_s + tonumber(ARGV[3])
 local session_json = cjson.encode(session)
 
-local replaced = ARGV[5] ~= '' and redis.call('HGET', KEYS[1], ARGV[5])
-local over = redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now_s, 'LIMIT', 0, 100)
-if replaced then
-  over[#over + 1] = ARGV[5]
-end
-for _, digest in ipairs(over) do
+local function forget(digest)
   redis.call('HDEL', KEYS[1], digest)
   redis.call('HDEL', KEYS[2], digest)
   redis.call('ZREM', KEYS[3], digest)
+  redis.call('ZREM', KEYS[6], digest)
+end
+
+local function announce(worker)
+  redis.call('PUBLISH', ARGV[6], redis.call('INCR', KEYS[5]) .. ' ' .. worker)
+end
+
+for _, digest in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now_s, 'LIMIT', 0, 100)) do
+  forget(digest) -- ended by themselves, anybody's
+end
+redis.call('ZREMRANGEBYSCORE', KEYS[6], '-inf', now_s)
+local replaced = ARGV[5] ~= '' and redis.call('HGET', KEYS[1], ARGV[5])
+if replaced then
+  forget(ARGV[5])
+  announce(cjson.decode(replaced).worker)
+end
+if redis.call('ZCARD', KEYS[6]) >= tonumber(ARGV[7]) then
+  forget(redis.call('ZRANGE', KEYS[6], 0, 0)[1])
+  announce(session.worker)
 end
 redis.call('HSET', KEYS[1], ARGV[1], session_json)
 redis.call('ZADD', KEYS[3], session.ends_s, ARGV[1])
-if replaced then
-  redis.call('PUBLISH', ARGV[6],
-    redis.call('INCR', KEYS[5]) .. ' ' .. cjson.decode(replaced).worker)
-end
+redis.call('ZADD', KEYS[6], session.ends_s, ARGV[1])
+redis.call('EXPIREAT', KEYS[6], redis.call('ZRANGE', KEYS[6], -1, -1, 'WITHSCORES')[2])
 return session_json

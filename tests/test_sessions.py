@@ -1,0 +1,529 @@
+"""Sessions: signing in at a browser, switching, and every way in which it ends."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+
+import msgspec
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.security import check_password_hash
+from werkzeug.test import TestResponse
+
+from occupancy import create_app
+from occupancy import pins as pins_module
+from occupancy import sessions as sessions_module
+from occupancy.callers import Credential, digest_of
+from occupancy.errors import RateLimited, Unauthenticated
+from occupancy.model import Role
+from occupancy.pins import hash_pin
+from occupancy.services import Services
+from occupancy.sessions import Session
+
+PIN = "4711"
+HASH = hash_pin(PIN)  # once: each takes 50 ms
+
+
+class Shop:
+    """Workers with PINs, and browsers to sign them in with."""
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+        self.app = create_app(services)
+        self.app.testing = False
+        for worker, role in (("93", Role.WORKER), ("94", Role.WORKER), ("1", Role.ADMIN)):
+            services.workers.add(worker, name=f"Worker {worker}", role=role, pin_hash=HASH)
+
+    def browser(self) -> FlaskClient:
+        return self.app.test_client()
+
+    def sign_in(self, browser: FlaskClient, worker: str = "93", pin: str = PIN) -> TestResponse:
+        return browser.post("/api/session", json={"worker": worker, "pin": pin})
+
+    def signed_in(self, worker: str = "93") -> tuple[FlaskClient, dict[str, str]]:
+        """A browser, and the header that its unsafe requests need."""
+        browser = self.browser()
+        answer = self.sign_in(browser, worker)
+        assert answer.status_code == 200, answer.text
+        return browser, {"X-CSRF-Token": fields(answer)["csrf_token"]}
+
+    def who(self, browser: FlaskClient) -> str | None:
+        """Who is signed in there, by the server's word."""
+        answer = browser.get("/api/session")
+        return fields(answer)["worker"]["id"] if answer.status_code == 200 else None
+
+    def stored(self, browser: FlaskClient) -> tuple[str, Session]:
+        """What is kept of a browser's session, and under which hash."""
+        cookie = browser.get_cookie("occupancy")
+        assert cookie is not None
+        digest = digest_of(cookie.value)
+        found: Any = self.services.store.client.hget(self.services.store.keys.sessions, digest)
+        return digest, msgspec.json.decode(found, type=Session)
+
+    def rewrite(self, browser: FlaskClient, *, used_s: int | None = None, **changes: Any) -> None:
+        """Change what is kept, as if time had passed."""
+        digest, session = self.stored(browser)
+        client, keys = self.services.store.client, self.services.store.keys
+        changed = msgspec.structs.replace(session, **changes)
+        client.hset(keys.sessions, digest, msgspec.json.encode(changed))
+        client.hdel(keys.uses, digest)
+        if used_s is not None:
+            client.hset(keys.uses, digest, used_s)
+        self.services.access.forget()
+
+    def now_s(self) -> int:
+        """The server's clock."""
+        moment: Any = self.services.store.client.time()
+        return int(moment[0])
+
+
+@pytest.fixture
+def shop(services: Services) -> Shop:
+    return Shop(services)
+
+
+@pytest.fixture
+def valkey_shop(valkey_services: Services) -> Shop:
+    return Shop(valkey_services)
+
+
+def fields(response: TestResponse) -> Any:
+    return response.get_json(force=True)
+
+
+def problem(response: TestResponse) -> tuple[int, str]:
+    assert response.content_type == "application/problem+json"
+    return response.status_code, fields(response)["code"]
+
+
+# Signing in
+
+
+def test_signing_in_sets_a_cookie_that_scripts_and_foreign_pages_cannot_use(shop: Shop) -> None:
+    answer = shop.sign_in(shop.browser())
+    name, _, rest = answer.headers["Set-Cookie"].partition("=")
+    attributes = {part.strip().partition("=")[0] for part in rest.split(";")[1:]}
+    assert name == "occupancy"
+    assert {"HttpOnly", "Path", "SameSite", "Max-Age"} <= attributes
+    assert "SameSite=Lax" in rest
+    assert "Domain" not in attributes
+    assert "Secure" not in attributes
+    assert fields(answer)["worker"] == {"id": "93", "name": "Worker 93", "role": "worker"}
+
+
+def test_under_https_the_cookie_is_bound_to_host_and_https(shop: Shop) -> None:
+    browser = shop.browser()
+    answer = browser.post(
+        "/api/session", json={"worker": "93", "pin": PIN}, base_url="https://board.test"
+    )
+    cookie = answer.headers["Set-Cookie"]
+    assert cookie.startswith("__Host-occupancy=")
+    assert "; Secure" in cookie
+    assert "; Path=/" in cookie
+    assert browser.get("/api/session", base_url="https://board.test").status_code == 200
+    assert browser.get("/api/session").status_code == 401
+
+
+def test_the_secrets_are_stored_nowhere(shop: Shop) -> None:
+    browser, _ = shop.signed_in()
+    cookie = browser.get_cookie("occupancy")
+    assert cookie is not None
+    client: Any = shop.services.store.client
+    stored = ""
+    for key in client.scan_iter(f"{shop.services.settings.prefix}:*"):
+        kind = client.type(key)
+        if kind == b"hash":
+            stored += str(client.hgetall(key))
+        elif kind == b"string":
+            stored += str(client.get(key))
+        stored += str(key)
+    assert len(cookie.value) >= 43  # 256 bits
+    assert cookie.value not in stored
+    assert PIN not in stored.replace(HASH, "")
+
+
+def test_whoever_is_signed_in_may_work(shop: Shop) -> None:
+    browser, csrf = shop.signed_in("1")
+    assert browser.put("/api/boards/main/items/T-1", json={}, headers=csrf).status_code == 201
+    taken = browser.post("/api/boards/main/items/T-1/take", headers=csrf)
+    assert fields(taken)["item"]["holder"]["id"] == "1"
+    history = browser.get("/api/boards/main/items/T-1/history")
+    assert {each["means"] for each in fields(history)["history"]} == {"session"}
+
+
+def test_every_event_says_by_which_means_its_actor_was_let_in(shop: Shop) -> None:
+    services = shop.services
+    secret, _ = services.tokens.create("1")
+    token = {"Authorization": f"Bearer {secret}"}
+    browser, csrf = shop.signed_in("93")
+    anybody = shop.browser()
+    anybody.put("/api/boards/main/items/T-1", json={}, headers=token)
+    browser.post("/api/boards/main/items/T-1/take", headers=csrf)
+    from occupancy.cli.command import COMMAND_LINE
+    from occupancy.model import TRANSITIONS
+
+    services.store.operate("main", TRANSITIONS["block"], ["T-1"], actor=COMMAND_LINE, reason='"x"')
+    history = fields(anybody.get("/api/boards/main/items/T-1/history", headers=token))["history"]
+    assert [(each["actor"]["id"], each["means"]) for each in history] == [
+        ("cli", "cli"), ("93", "session"), ("1", "token"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{}, {"worker": "93"}, {"pin": PIN}, {"worker": "93", "pin": 4711}, {"token": ""},
+     {"worker": "93", "pin": PIN, "token": "x"}, {"worker": "a b", "pin": PIN},
+     {"worker": "93", "pin": "x" * 201}, {"worker": "93", "pin": "4711\n"}, [], "x"],
+)  # fmt: skip
+def test_a_sign_in_that_is_not_well_formed_is_refused(valkey_shop: Shop, body: Any) -> None:
+    answer = valkey_shop.browser().post("/api/session", json=body)
+    assert problem(answer) == (400, "invalid_request")
+
+
+def test_unknown_disabled_pinless_and_wrong_are_answered_alike_after_the_same_work(
+    valkey_shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = valkey_shop
+    shop.services.workers.add("55", name="No PIN", role=Role.WORKER)
+    shop.services.workers.add("56", name="Out", role=Role.WORKER, pin_hash=HASH, disabled=True)
+    checked: list[str] = []
+    check = check_password_hash
+
+    def counting(pin_hash: str, pin: str) -> bool:
+        checked.append(pin_hash.partition("$")[0])  # the method with its parameters
+        return check(pin_hash, pin)
+
+    monkeypatch.setattr(pins_module, "check_password_hash", counting)
+    answers = [
+        shop.sign_in(shop.browser(), worker, pin)
+        for worker, pin in (("93", "0000"), ("nobody", PIN), ("55", PIN), ("56", PIN))
+    ]
+    assert {(each.status_code, each.data) for each in answers} == {(401, answers[0].data)}
+    assert len(checked) == 4
+    assert len(set(checked)) == 1
+
+
+def test_a_pin_that_was_changed_while_it_was_checked_lets_nobody_in(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def changed_meanwhile(pin: str, pin_hash: str | None) -> bool:
+        shop.services.workers.edit("93", pin_hash="another")
+        return True
+
+    monkeypatch.setattr(shop.services.pin_desk, "is_right", changed_meanwhile)
+    browser = shop.browser()
+    assert problem(shop.sign_in(browser)) == (401, "unauthenticated")
+    assert shop.who(browser) is None
+
+
+def test_pins_are_hashed_one_at_a_time_and_no_endless_queue_forms(
+    valkey_shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pins_module, "_MOST_IN_TURN", 0)
+    with pytest.raises(RateLimited):
+        valkey_shop.services.pin_desk.is_right(PIN, HASH)
+
+
+# Switching and signing out
+
+
+def test_switching_ends_the_session_before_in_the_same_step(shop: Shop) -> None:
+    tablet, _ = shop.signed_in("93")
+    digest, _ = shop.stored(tablet)
+    assert fields(shop.sign_in(tablet, "94"))["worker"]["id"] == "94"
+    assert shop.who(tablet) == "94"
+    with pytest.raises(Unauthenticated):
+        shop.services.access.identify(Credential("session", digest))
+
+
+def test_a_wrong_pin_at_the_switch_leaves_who_was_signed_in(shop: Shop) -> None:
+    tablet, _ = shop.signed_in("93")
+    assert problem(shop.sign_in(tablet, "94", "0000")) == (401, "unauthenticated")
+    assert shop.who(tablet) == "93"
+
+
+def test_two_sessions_on_one_tablet_do_not_disturb_each_other(shop: Shop) -> None:
+    one, one_csrf = shop.signed_in("93")
+    other, other_csrf = shop.signed_in("94")
+    again, _ = shop.signed_in("93")
+    assert problem(one.delete("/api/session", headers=other_csrf)) == (403, "csrf")
+    assert one.delete("/api/session", headers=one_csrf).status_code == 204
+    assert [shop.who(each) for each in (one, other, again)] == [None, "94", "93"]
+
+
+def test_signing_out_ends_the_session_and_clears_the_cookie(shop: Shop) -> None:
+    browser, csrf = shop.signed_in()
+    digest, _ = shop.stored(browser)
+    answer = browser.delete("/api/session", headers=csrf)
+    assert answer.status_code == 204
+    assert "Max-Age=0" in answer.headers["Set-Cookie"]
+    assert browser.get_cookie("occupancy") is None
+    with pytest.raises(Unauthenticated):
+        shop.services.access.identify(Credential("session", digest))
+
+
+def test_a_token_cannot_be_signed_out(shop: Shop) -> None:
+    secret, _ = shop.services.tokens.create("93")
+    token = {"Authorization": f"Bearer {secret}"}
+    assert problem(shop.browser().delete("/api/session", headers=token)) == (400, "invalid_request")
+
+
+# Ends
+
+
+def test_a_session_ends_when_nobody_uses_it(shop: Shop) -> None:
+    browser, _ = shop.signed_in()
+    now_s, idle_s = shop.now_s(), shop.services.settings.session_idle_s
+    shop.rewrite(browser, used_s=now_s - idle_s + 5)
+    assert shop.who(browser) == "93"
+    shop.rewrite(browser, used_s=now_s - idle_s)
+    assert shop.who(browser) is None
+
+
+def test_a_use_keeps_it_and_what_the_page_does_by_itself_does_not(shop: Shop) -> None:
+    browser, csrf = shop.signed_in()
+    digest, _ = shop.stored(browser)
+    client, keys = shop.services.store.client, shop.services.store.keys
+    long_ago_s = shop.now_s() - 1000
+
+    def used_s(*request: Any, **options: Any) -> int:
+        shop.rewrite(browser, used_s=long_ago_s)
+        with browser.open(*request, buffered=False, **options) as answer:
+            assert answer.status_code in (200, 201)
+        found: Any = client.hget(keys.uses, digest)
+        return int(found)
+
+    assert used_s("/api/session") == long_ago_s
+    assert used_s("/api/boards/main/events", method="HEAD") == long_ago_s
+    assert used_s("/api/tickets", method="POST", headers=csrf) == long_ago_s
+    assert used_s("/api/boards") > long_ago_s
+
+
+def test_a_use_right_after_the_page_has_asked_by_itself_is_noted_too(shop: Shop) -> None:
+    browser, _ = shop.signed_in()
+    digest, _ = shop.stored(browser)
+    shop.rewrite(browser, used_s=shop.now_s() - 1000)
+    browser.get("/api/session")  # remembered for two seconds
+    browser.get("/api/boards")
+    found: Any = shop.services.store.client.hget(shop.services.store.keys.uses, digest)
+    assert int(found) > shop.now_s() - 100
+
+
+def test_a_session_ends_after_its_longest_time_however_much_it_is_used(shop: Shop) -> None:
+    browser, _ = shop.signed_in()
+    _, session = shop.stored(browser)
+    assert session.ends_s - session.created_s == shop.services.settings.session_max_s
+    assert session.idle_s == shop.services.settings.session_idle_s
+    shop.rewrite(browser, ends_s=shop.now_s(), used_s=shop.now_s())
+    assert shop.who(browser) is None
+
+
+@pytest.mark.parametrize("change", ["disabled", "pin", "everywhere"])
+def test_sessions_end_with_what_their_worker_is(shop: Shop, change: str) -> None:
+    browser, _ = shop.signed_in()
+    workers = shop.services.workers
+    if change == "disabled":
+        workers.edit("93", disabled=True)
+        assert shop.who(browser) is None
+        workers.edit("93", disabled=False)  # and does not bring them back
+    elif change == "pin":
+        workers.edit("93", pin_hash="another")
+    else:
+        workers.sign_out("93")
+    assert shop.who(browser) is None
+
+
+def test_a_new_name_or_role_ends_nothing_and_counts_at_once(shop: Shop) -> None:
+    browser, _ = shop.signed_in()
+    shop.services.workers.edit("93", name="Marta", role="observer")
+    assert fields(browser.get("/api/session"))["worker"] == {
+        "id": "93", "name": "Marta", "role": "observer",
+    }  # fmt: skip
+
+
+def test_ended_sessions_are_swept_away_by_the_next_sign_in(shop: Shop) -> None:
+    browser, _ = shop.signed_in("93")
+    digest, _ = shop.stored(browser)
+    client, keys = shop.services.store.client, shop.services.store.keys
+    client.zadd(keys.session_ends, {digest: 1})
+    shop.signed_in("94")
+    assert client.hlen(keys.sessions) == client.zcard(keys.session_ends) == 1
+
+
+def test_a_worker_has_a_bounded_number_of_sessions(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions_module, "MAX_SESSIONS", 2)
+    browsers = [shop.signed_in("93")[0] for _ in range(2)]
+    shop.rewrite(browsers[0], ends_s=shop.now_s() + 10)
+    key = shop.services.store.keys.session_ends_of("93")
+    shop.services.store.client.zadd(key, {shop.stored(browsers[0])[0]: shop.now_s() + 10})
+    browsers.append(shop.signed_in("93")[0])
+    shop.services.access.forget()
+    assert [shop.who(each) for each in browsers] == [None, "93", "93"]
+
+
+# The CSRF token and where a request comes from
+
+
+@pytest.mark.parametrize("sent", [None, "", "x", "é"])
+def test_what_changes_something_needs_the_sessions_csrf_token(
+    valkey_shop: Shop, sent: str | None
+) -> None:
+    browser, csrf = valkey_shop.signed_in("1")
+    headers = {} if sent is None else {"X-CSRF-Token": sent}
+    for method, path in (
+        ("PUT", "/api/boards/main/items/T-1"), ("DELETE", "/api/session"), ("POST", "/api/tickets"),
+    ):  # fmt: skip
+        assert problem(browser.open(path, method=method, headers=headers)) == (403, "csrf")
+    assert browser.get("/api/boards", headers=headers).status_code == 200
+    assert browser.put("/api/boards/main/items/T-1", json={}, headers=csrf).status_code == 201
+
+
+def test_where_a_token_and_a_cookie_come_together_the_token_counts(valkey_shop: Shop) -> None:
+    browser, _ = valkey_shop.signed_in("93")
+    secret, _ = valkey_shop.services.tokens.create("1")
+    token = {"Authorization": f"Bearer {secret}"}
+    assert browser.put("/api/boards/main/items/T-1", json={}, headers=token).status_code == 201
+    garbage = {"Authorization": "Bearer garbage"}
+    assert problem(browser.get("/api/boards", headers=garbage)) == (401, "unauthenticated")
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://localhost:81"])
+def test_a_foreign_page_can_neither_sign_in_nor_act(valkey_shop: Shop, origin: str) -> None:
+    foreign = {"Origin": origin}
+    answer = valkey_shop.browser().post(
+        "/api/session", json={"worker": "93", "pin": PIN}, headers=foreign
+    )
+    assert problem(answer) == (403, "csrf")
+    browser, csrf = valkey_shop.signed_in("1")
+    answer = browser.put("/api/boards/main/items/T-1", json={}, headers={**csrf, **foreign})
+    assert problem(answer) == (403, "csrf")
+
+
+# Tokens as sessions, links and tickets
+
+
+def test_a_wallboards_session_lives_as_long_as_its_token(shop: Shop) -> None:
+    shop.services.store.boards.create("hall")
+    secret, token = shop.services.tokens.create("1", role=Role.OBSERVER, board="hall")
+    wall = shop.browser()
+    answer = fields(wall.post("/api/session", json={"token": secret}))
+    assert (answer["worker"]["role"], answer["board"], answer["idle_s"]) == (
+        "observer",
+        "hall",
+        None,
+    )
+    assert wall.get("/api/boards/hall/items").status_code == 200
+    assert wall.head("/api/boards/hall/events").status_code == 200
+    assert problem(wall.get("/api/boards/main/items")) == (403, "forbidden")
+    csrf = {"X-CSRF-Token": answer["csrf_token"]}
+    taken = wall.post("/api/boards/hall/items/T-1/take", headers=csrf)
+    assert problem(taken) == (403, "forbidden")
+    shop.services.tokens.revoke(token.id)
+    assert shop.who(wall) is None
+
+
+def test_a_ticket_opens_one_stream_and_nothing_else(shop: Shop) -> None:
+    secret, token = shop.services.tokens.create("93", board="main")
+    bearer = {"Authorization": f"Bearer {secret}"}
+    anybody = shop.browser()
+
+    def ticket() -> str:
+        answer = anybody.post("/api/tickets", headers=bearer)
+        assert answer.status_code == 201
+        return str(fields(answer)["ticket"])
+
+    def status(path: str) -> int:
+        with anybody.get(path, buffered=False) as answer:
+            return int(answer.status_code)
+
+    one = ticket()
+    assert status(f"/api/boards/main/items?ticket={one}") == 401
+    assert status(f"/api/boards/main/events?ticket={one}") == 200
+    assert status(f"/api/boards/main/events?ticket={one}") == 401
+    shop.services.store.boards.create("other")
+    assert status(f"/api/boards/other/events?ticket={ticket()}") == 403
+    key = shop.services.store.keys.ticket(digest_of(late := ticket()))
+    left_s: Any = shop.services.store.client.ttl(key)
+    assert 0 < left_s <= 60
+    shop.services.tokens.revoke(token.id)
+    assert status(f"/api/boards/main/events?ticket={late}") == 401
+
+
+def test_a_link_signs_in_once(shop: Shop) -> None:
+    secret = shop.services.sessions.create_link("93")
+    browser, late = shop.browser(), shop.browser()
+    answer = browser.post("/api/session", json={"token": secret})
+    assert fields(answer)["worker"]["id"] == "93"
+    assert fields(answer)["idle_s"] == shop.services.settings.session_idle_s
+    refused = late.post("/api/session", json={"token": secret})
+    assert problem(refused) == (401, "unauthenticated")
+    another = shop.services.sessions.create_link("93")
+    left_s: Any = shop.services.store.client.ttl(shop.services.store.keys.link(digest_of(another)))
+    assert 0 < left_s <= 3600
+
+
+def test_a_link_is_no_token_and_a_disabled_worker_gets_nowhere_with_it(shop: Shop) -> None:
+    secret = shop.services.sessions.create_link("93")
+    bearer = {"Authorization": f"Bearer {secret}"}
+    assert shop.browser().get("/api/boards", headers=bearer).status_code == 401
+    shop.services.workers.edit("93", disabled=True)
+    browser = shop.browser()
+    assert browser.post("/api/session", json={"token": secret}).status_code == 401
+    assert shop.who(browser) is None
+
+
+def test_the_first_link_makes_an_administrator_and_only_while_there_is_no_worker(
+    services: Services,
+) -> None:
+    app = create_app(services)
+    first, second = services.sessions.create_link(None), services.sessions.create_link(None)
+    browser = app.test_client()
+    answer = browser.post("/api/session", json={"token": first})
+    assert fields(answer)["worker"] == {
+        "id": "admin", "name": "Administrator", "role": "admin",
+    }  # fmt: skip
+    assert app.test_client().post("/api/session", json={"token": second}).status_code == 401
+    csrf = {"X-CSRF-Token": fields(answer)["csrf_token"]}
+    assert browser.put("/api/workers/admin", json={"pin": PIN}, headers=csrf).status_code == 200
+    again = app.test_client().post("/api/session", json={"worker": "admin", "pin": PIN})
+    assert again.status_code == 200
+
+
+# Counted and logged
+
+
+def trail(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
+    return [json.loads(each.getMessage()) for each in caplog.records if "trail" in each.name]
+
+
+def test_sign_ins_and_refusals_are_counted_and_leave_one_line_without_secrets(
+    valkey_shop: Shop, caplog: pytest.LogCaptureFixture
+) -> None:
+    shop = valkey_shop
+    with caplog.at_level(logging.INFO, "occupancy.trail"):
+        browser, csrf = shop.signed_in("93")
+        shop.sign_in(shop.browser(), "93", "000111")
+        shop.sign_in(shop.browser(), "998877", "000111")  # perhaps somebody's PIN
+        browser.get("/api/workers")
+        shop.browser().get("/api/boards")
+        browser.delete("/api/session", headers=csrf)
+    lines = trail(caplog)
+    assert [(each["event"], each.get("code"), each.get("worker")) for each in lines] == [
+        ("signed_in", None, "93"),
+        ("sign_in_refused", "unauthenticated", "93"),
+        ("sign_in_refused", "unauthenticated", None),
+        ("denied", "forbidden", "93"),
+        ("denied", "unauthenticated", None),
+        ("signed_out", None, "93"),
+    ]
+    text = caplog.text
+    assert not any(each in text for each in (PIN, "000111", "998877", csrf["X-CSRF-Token"]))
+    assert all(each["at"].endswith("Z") for each in lines)
+    exposed = shop.services.metrics.exposition().decode()
+    assert 'occupancy_sign_ins_total{result="ok"} 1.0' in exposed
+    assert 'occupancy_sign_ins_total{result="unauthenticated"} 2.0' in exposed
+    assert 'occupancy_denials_total{code="forbidden"} 1.0' in exposed
