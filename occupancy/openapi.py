@@ -273,24 +273,46 @@ def _health_paths() -> dict[str, Any]:
 def _page_paths() -> dict[str, Any]:
     html = {"200": {"description": "HTML.", "content": {"text/html": {"schema": TEXT}}}}
     file = {"200": {"description": "The file.", "content": {"text/css": {"schema": TEXT}}}}
-    here = {"302": {"description": "To /docs."}}
-    name = {"in": "path", "name": "filename", "required": True, "schema": TEXT}
+    here = {"302": {"description": "To /boards."}}
+    named = [
+        {"in": "path", "name": each, "required": True, "schema": TEXT}
+        for each in ("version", "name")
+    ]
+    refused = (errors.InvalidRequest,)
+
+    def page(name: str, summary: str, *parameters: str) -> dict[str, Any]:
+        kinds = refused if parameters else ()
+        return {
+            "get": operation(
+                "pages",
+                name,
+                summary,
+                None,
+                cached(html),
+                kinds,
+                parameters=[*parameters, "IfNoneMatch"],
+            )
+        }
+
     return {
-        "/": {"get": operation("pages", "start", "Leads to /docs.", None, here)},
-        "/docs": {"get": operation("pages", "docs", "This page.", None, html)},
-        "/sign-in": {
-            "get": operation("pages", "signInPage", "Sign in, by PIN or by a link.", None, html)
-        },
+        "/": {"get": operation("pages", "start", "Leads to /boards.", None, here)},
+        "/sign-in": page("signInPage", "Sign in, by PIN or by a link."),
+        "/boards": page("boardsPage", "All boards."),
+        "/boards/{board}": page("boardPage", "A board.", "Board"),
+        "/boards/{board}/items/{tag}": page("itemPage", "An item's page.", "Board", "Tag"),
+        "/boards/{board}/wall": page("wallPage", "A board for the wall.", "Board"),
+        "/status": page("statusPage", "How the service is."),
+        "/docs": page("docs", "This page."),
         "/api/openapi.json": {
             "get": operation(
                 "pages", "openapi", "This document.", None,
                 cached(answer({"type": "object"}, "ETag")), parameters=["IfNoneMatch"],
             )
         },
-        "/static/{filename}": {
+        "/static/{version}/{name}": {
             "get": operation(
                 "pages", "static", "A file of the pages.", None, file, (errors.NotFound,),
-                parameters=[name],
+                parameters=named,
             )
         },
     }  # fmt: skip

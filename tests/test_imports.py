@@ -20,7 +20,7 @@ PACKAGE = ROOT / "occupancy"
 # Each layer may import what stands above it; inside a layer there is no cycle.
 LAYERS: list[set[str]] = [
     {"errors", "model", "settings", "keys", "sse", "metrics", "log_format", "trail"},
-    {"payloads", "problem_codes", "csv_table", "pins", "callers"},
+    {"payloads", "problem_codes", "csv_table", "pins", "callers", "assets", "languages"},
     {"openapi", "openapi_access", "openapi_operations", "openapi_schemas"},
     {"deadlines", "balance", "budget", "pools", "connections", "embedded", "supervisor"},
     {"records", "boards", "scripts", "store", "processes", "refusals", "reconcile"},
@@ -29,7 +29,7 @@ LAYERS: list[set[str]] = [
     {"services"},
     {"csv_import", "csv_export", "demo", "doctor"},
     {"browser", "messages", "auth", "problems", "api", "stream", "signin", "admin", "health",
-     "pages"},
+     "pages", "screens"},
     {"cli", "cli.boards", "cli.command", "cli.demo", "cli.events", "cli.items", "cli.operations",
      "cli.output", "cli.server", "cli.tokens", "cli.workers"},
     {"__init__"},
@@ -59,6 +59,7 @@ OF_OTHERS: dict[str, set[str]] = {
     "admin": {"flask"},
     "health": {"flask"},
     "pages": {"flask", "werkzeug"},
+    "screens": {"flask", "werkzeug"},
     "problems": {"flask", "werkzeug", "gunicorn"},
     "stream": {"flask", "gevent"},
     "cli": {"flask", "click"},
