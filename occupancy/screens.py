@@ -102,7 +102,7 @@ def static(version: str, name: str) -> WerkzeugResponse:
     asset = assets.get(name)
     if asset is None:
         raise NotFound("There is nothing at this address.")
-    is_gzipped = "gzip" in request.accept_encodings
+    is_gzipped = request.accept_encodings["gzip"] > 0
     response = Response(asset.gzipped if is_gzipped else asset.plain)
     response.headers["Content-Type"] = asset.content_type
     if is_gzipped:

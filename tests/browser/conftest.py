@@ -22,6 +22,7 @@ from tests.servers import RealServer
 class Visit(Protocol):
     """Opens a page in a browser of its own, signed in as ``worker`` unless that is None.
 
+    The session is one for all visits of the worker: who ends it must sign in anew before.
     ``script`` runs in every page of it before the page's own.
     """
 
@@ -34,6 +35,12 @@ class Visit(Protocol):
         script: str = "",
         **options: Any,
     ) -> Page: ...
+
+
+class OpenBoard(Protocol):
+    """The same for a board by its name; waits until the page is live."""
+
+    def __call__(self, board: str, worker: str | None = "holder", **options: Any) -> Page: ...
 
 
 @pytest.fixture(scope="package")
@@ -83,7 +90,7 @@ def visit(chromium: Browser, site: Site) -> Iterator[Visit]:
         if script:
             context.add_init_script(script)
         if worker is not None:
-            site.sign_in(context, worker, url=url)
+            site.lend_session(context, worker)
         page = context.new_page()
         page.goto(path)
         return page
@@ -95,9 +102,7 @@ def visit(chromium: Browser, site: Site) -> Iterator[Visit]:
 
 
 @pytest.fixture
-def open_board(visit: Visit) -> Visit:
-    """Visits a board by its name, and waits until it is live."""
-
+def open_board(visit: Visit) -> OpenBoard:
     def open_page(board: str, worker: str | None = "holder", **options: Any) -> Page:
         page = visit(f"/boards/{board}", worker, **options)
         expect_live(page)

@@ -33,6 +33,7 @@ class Site:
         self.deployment = deployment
         self.services: Services = deployment.services()
         self.url = deployment.url
+        self._cookies: dict[str, Any] = {}
 
     def add_people(self) -> None:
         """One worker of each role, and a second one, named like the role of the test."""
@@ -85,12 +86,19 @@ class Site:
         stats = self.deployment.request("GET", "/api/redis-connection-stats").json()
         return sum(each["streams"]["open"] for each in stats["workers"])
 
-    def sign_in(self, context: BrowserContext, worker: str, pin: str = PIN, url: str = "") -> None:
-        """Give a browser the session of a worker, as the page's form would."""
+    def sign_in(self, context: BrowserContext, worker: str) -> None:
+        """Give a browser a session of its own, as the page's form would."""
         response = context.request.post(
-            f"{url or self.url}/api/session", data={"worker": worker, "pin": pin}
+            f"{self.url}/api/session", data={"worker": worker, "pin": PIN}
         )
         assert response.ok, response.text()
+
+    def lend_session(self, context: BrowserContext, worker: str) -> None:
+        """Give a browser a session that others have too, and that must not be ended."""
+        if worker not in self._cookies:
+            self.sign_in(context, worker)
+            self._cookies[worker] = context.cookies(self.url)
+        context.add_cookies(self._cookies[worker])  # for every port of the host
 
 
 def card(page: Page, tag: str) -> Locator:

@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import Visit
+from tests.browser.conftest import OpenBoard
 from tests.browser.site import Site, card, expect_live, expect_state, wait_for
 
 MANY = 5_000
@@ -17,9 +17,11 @@ def scan(page: Page, text: str) -> None:
     """What a barcode scanner types: all at once, then Enter, wherever the focus is."""
     page.evaluate(
         """text => {
-          for (const key of [...text, 'Enter']) {
+          const events = [...text, 'Enter'].map(
+            (key) => new KeyboardEvent('keydown', {key, bubbles: true, cancelable: true}));
+          for (const event of events) {
+            const {key} = event;
             const field = document.activeElement;
-            const event = new KeyboardEvent('keydown', {key, bubbles: true, cancelable: true});
             if (!field.dispatchEvent(event)) continue;
             if (key.length > 1 || !('value' in field)) continue;
             field.value += key;
@@ -55,7 +57,7 @@ def expect_shown(page: Page, tags: list[str]) -> None:
 
 
 def test_of_5000_items_only_the_visible_ones_are_in_the_document_and_any_is_found(
-    site: Site, open_board: Visit
+    site: Site, open_board: OpenBoard
 ) -> None:
     board = site.board()
     site.put(board, {f"S-{number:04}": f"Spool {number}" for number in range(MANY)})
@@ -79,7 +81,7 @@ def test_of_5000_items_only_the_visible_ones_are_in_the_document_and_any_is_foun
 
 
 def test_filters_by_state_step_person_and_text_add_up_and_stay_in_the_address(
-    site: Site, open_board: Visit
+    site: Site, open_board: OpenBoard
 ) -> None:
     board = site.board("T-1", "T-2", "T-3", "T-4", steps=("ARM", "SOLD"))
     site.put(board, {"T-2": "Señal"}, area="B2")
@@ -106,7 +108,7 @@ def test_filters_by_state_step_person_and_text_add_up_and_stay_in_the_address(
     expect(page.locator("#mine")).to_have_attribute("aria-pressed", "true")
 
 
-def test_everything_can_be_done_by_keyboard_alone(site: Site, open_board: Visit) -> None:
+def test_everything_can_be_done_by_keyboard_alone(site: Site, open_board: OpenBoard) -> None:
     board = site.board("T-1", "T-2", "T-3")
     page = open_board(board)
     press = page.keyboard.press
@@ -148,7 +150,7 @@ def test_everything_can_be_done_by_keyboard_alone(site: Site, open_board: Visit)
 
 @pytest.mark.parametrize("where", ["#search", "body", ".row .choose"])
 def test_a_scan_selects_the_item_wherever_the_focus_is(
-    site: Site, open_board: Visit, where: str
+    site: Site, open_board: OpenBoard, where: str
 ) -> None:
     board = site.board()
     site.put(board, {f"cpt-{number:03}": f"Part {number}" for number in range(200)})
@@ -170,13 +172,13 @@ def test_a_scan_selects_the_item_wherever_the_focus_is(
     expect_active(page, "cpt-007")
 
 
-def test_a_scan_of_what_is_not_on_the_board_says_so(site: Site, open_board: Visit) -> None:
+def test_a_scan_of_what_is_not_on_the_board_says_so(site: Site, open_board: OpenBoard) -> None:
     page = open_board(site.board("T-1"))
     scan(page, "T-999")
     expect(page.locator("#banner")).to_have_text("Scanned T-999: it is not on this board.")
 
 
-def test_keys_typed_by_hand_are_no_scan(site: Site, open_board: Visit) -> None:
+def test_keys_typed_by_hand_are_no_scan(site: Site, open_board: OpenBoard) -> None:
     board = site.board("T-1", "T-2")
     page = open_board(board)
     page.locator("#search").focus()

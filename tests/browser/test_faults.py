@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import Visit
+from tests.browser.conftest import OpenBoard, Visit
 from tests.browser.site import Site, button, card, expect_live, expect_state, touch
 from tests.browser.wire import Wire
 from tests.deployment import Deployment
@@ -45,7 +45,7 @@ def expect_old(page: Page) -> None:
 
 
 def test_redis_away_is_said_and_what_was_touched_meanwhile_is_done_once_when_it_is_back(
-    site: Site, module_server: RealServer, open_board: Visit
+    site: Site, module_server: RealServer, open_board: OpenBoard
 ) -> None:
     board = site.board("T-1", "T-2")
     page = open_board(board)
@@ -65,7 +65,7 @@ def test_redis_away_is_said_and_what_was_touched_meanwhile_is_done_once_when_it_
     expect(page.locator("#banner")).to_be_hidden()
 
 
-def test_a_reload_of_gunicorn_costs_the_page_nothing(site: Site, open_board: Visit) -> None:
+def test_a_reload_of_gunicorn_costs_the_page_nothing(site: Site, open_board: OpenBoard) -> None:
     board = site.board("T-1", "T-2")
     page = open_board(board)
     before = site.deployment.worker_pids()
@@ -81,7 +81,7 @@ def test_a_reload_of_gunicorn_costs_the_page_nothing(site: Site, open_board: Vis
     expect_live(page)
 
 
-def test_killed_workers_are_recovered_from(site: Site, open_board: Visit) -> None:
+def test_killed_workers_are_recovered_from(site: Site, open_board: OpenBoard) -> None:
     board = site.board("T-1")
     page = open_board(board)
     for pid in site.deployment.worker_pids():
@@ -98,8 +98,7 @@ def test_a_server_that_stays_away_is_said_and_buttons_say_so_too(site: Site, vis
     page.clock.install()
     page.goto(f"/boards/{board}")
     expect_live(page)
-    site.deployment.stop()
-    expect_live(page, "connecting")
+    site.deployment.stop(signal.SIGQUIT)
     page.clock.fast_forward(7_500)
     expect_live(page, "offline")
     expect_old(page)

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from tests.browser.chromium import HOST_NAME
-from tests.browser.conftest import Visit
+from tests.browser.conftest import OpenBoard, Visit
 from tests.browser.site import (
     Site,
     card,
@@ -58,7 +58,7 @@ def expect_history(page: Page, types: list[str]) -> None:
     )
 
 
-def test_ten_tabs_hold_one_stream_and_hear_the_same(site: Site, open_board: Visit) -> None:
+def test_ten_tabs_hold_one_stream_and_hear_the_same(site: Site, open_board: OpenBoard) -> None:
     board = site.board("T-1", "T-2")
     first = open_board(board, script=SPY)
     # Nine at once: the browser has six connections to a host and no more.
@@ -136,7 +136,7 @@ def test_a_status_that_ends_an_event_source_for_good_is_recovered_from(
 
 
 def test_offline_is_said_and_what_happened_meanwhile_is_there_afterwards(
-    site: Site, open_board: Visit
+    site: Site, open_board: OpenBoard
 ) -> None:
     board = site.board("T-1", "T-2")
     page = open_board(board)

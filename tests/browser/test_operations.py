@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser.conftest import Visit
+from tests.browser.conftest import OpenBoard, Visit
 from tests.browser.site import Site, button, card, expect_state, touch
 
 DEAF = "window.EventSource = class { addEventListener() {} close() {} };"
@@ -24,13 +25,23 @@ def hold(page: Page, path: str) -> list[Route]:
     return held
 
 
+def meanwhile(page: Page, path: str, happen: Callable[[], None]) -> None:
+    """While a request to ``path`` is on its way, something happens."""
+
+    def let_happen(route: Route) -> None:
+        happen()
+        route.continue_()
+
+    page.route(path, let_happen)
+
+
 def give_reason(page: Page, reason: str) -> None:
     """Answer the dialog that an operation has opened."""
     page.locator('#ask-dialog input[name="reason"]').fill(reason)
     page.locator("#ask-dialog button.primary").click()
 
 
-def test_two_browsers_see_each_others_operations(site: Site, open_board: Visit) -> None:
+def test_two_browsers_see_each_others_operations(site: Site, open_board: OpenBoard) -> None:
     board = site.board("T-1", "T-2")
     mine, theirs = open_board(board, "holder"), open_board(board, "colleague")
     touch(mine, "T-1", "take")
@@ -45,7 +56,7 @@ def test_two_browsers_see_each_others_operations(site: Site, open_board: Visit) 
 
 
 def test_a_touch_shows_sending_and_not_the_new_state_until_the_answer(
-    site: Site, open_board: Visit
+    site: Site, open_board: OpenBoard
 ) -> None:
     board = site.board("T-1")
     page = open_board(board)
@@ -63,7 +74,7 @@ def test_a_touch_shows_sending_and_not_the_new_state_until_the_answer(
 
 @pytest.mark.parametrize("gap_ms", [0, 60, 200])
 def test_a_double_tap_counts_once_and_hits_no_other_button(
-    site: Site, open_board: Visit, gap_ms: int
+    site: Site, open_board: OpenBoard, gap_ms: int
 ) -> None:
     board = site.board("T-1")
     page = open_board(board)
@@ -80,7 +91,7 @@ def test_a_double_tap_counts_once_and_hits_no_other_button(
 
 
 def test_an_answer_that_is_lost_is_asked_for_again_and_counts_once(
-    site: Site, open_board: Visit
+    site: Site, open_board: OpenBoard
 ) -> None:
     board = site.board("T-1")
     page = open_board(board)
@@ -123,14 +134,10 @@ def test_a_refusal_names_the_holder_next_to_the_card_which_corrects_itself(
     expect(page.get_by_role("alert").filter(has_text="Colleague")).to_have_count(1)
 
 
-def test_a_refusal_goes_when_the_item_changes(site: Site, open_board: Visit) -> None:
+def test_a_refusal_goes_when_the_item_changes(site: Site, open_board: OpenBoard) -> None:
     board = site.board("T-1")
     page = open_board(board)
-    # The item is taken by another while the request is on its way.
-    page.route(
-        "**/take",
-        lambda route: (site.do("take", board, "T-1", who="colleague"), route.continue_()),
-    )
+    meanwhile(page, "**/take", lambda: site.do("take", board, "T-1", who="colleague"))
     touch(page, "T-1", "take")
     expect(card(page, "T-1").get_by_role("alert")).to_contain_text("Colleague has it")
     site.do("pause", board, "T-1", who="colleague")
@@ -138,7 +145,9 @@ def test_a_refusal_goes_when_the_item_changes(site: Site, open_board: Visit) -> 
     expect(card(page, "T-1").get_by_role("alert")).to_have_count(0)
 
 
-def test_pause_asks_for_a_reason_and_offers_it_the_next_time(site: Site, open_board: Visit) -> None:
+def test_pause_asks_for_a_reason_and_offers_it_the_next_time(
+    site: Site, open_board: OpenBoard
+) -> None:
     board = site.board("T-1", "T-2")
     page = open_board(board)
     touch(page, "T-1", "take")
@@ -153,7 +162,9 @@ def test_pause_asks_for_a_reason_and_offers_it_the_next_time(site: Site, open_bo
     expect(card(page, "T-2").locator(".reason")).to_have_text("No material")
 
 
-def test_who_thinks_better_of_a_pause_still_holds_the_item(site: Site, open_board: Visit) -> None:
+def test_who_thinks_better_of_a_pause_still_holds_the_item(
+    site: Site, open_board: OpenBoard
+) -> None:
     board = site.board("T-1")
     page = open_board(board)
     touch(page, "T-1", "take")
@@ -164,7 +175,7 @@ def test_who_thinks_better_of_a_pause_still_holds_the_item(site: Site, open_boar
     assert site.types(board, "T-1") == ["taken"]
 
 
-def test_a_supervisor_can_do_what_only_supervisors_can(site: Site, open_board: Visit) -> None:
+def test_a_supervisor_can_do_what_only_supervisors_can(site: Site, open_board: OpenBoard) -> None:
     board = site.board("T-1", steps=("ARM", "SOLD"))
     page = open_board(board, "supervisor")
     site.do("take", board, "T-1", who="colleague")
@@ -194,15 +205,14 @@ def test_a_supervisor_can_do_what_only_supervisors_can(site: Site, open_board: V
     expect(card(page, "T-1").locator(".step")).to_have_text("ARM")
 
 
-def test_a_batch_does_what_it_can_and_says_what_it_could_not(site: Site, open_board: Visit) -> None:
+def test_a_batch_does_what_it_can_and_says_what_it_could_not(
+    site: Site, open_board: OpenBoard
+) -> None:
     board = site.board("T-1", "T-2", "T-3")
     page = open_board(board)
     for tag in ("T-1", "T-2", "T-3"):
         card(page, tag).locator(".choose").check()
-    page.route(
-        "**/batch",
-        lambda route: (site.do("take", board, "T-3", who="colleague"), route.continue_()),
-    )
+    meanwhile(page, "**/batch", lambda: site.do("take", board, "T-3", who="colleague"))
     page.locator("#batch .take").click()
     expect_state(page, "T-1", "occupied", "Holder")
     expect_state(page, "T-2", "occupied", "Holder")
@@ -212,7 +222,9 @@ def test_a_batch_does_what_it_can_and_says_what_it_could_not(site: Site, open_bo
     expect(page.locator("#announcer")).to_have_text("Done for 2 of 3.")
 
 
-def test_an_observer_sees_everything_and_can_press_nothing(site: Site, open_board: Visit) -> None:
+def test_an_observer_sees_everything_and_can_press_nothing(
+    site: Site, open_board: OpenBoard
+) -> None:
     board = site.board("T-1")
     page = open_board(board, "watcher")
     expect(button(page, "T-1", "take")).to_be_disabled()

@@ -8,7 +8,7 @@ from pathlib import Path
 from playwright.sync_api import expect
 
 from occupancy.model import Role
-from tests.browser.conftest import Visit
+from tests.browser.conftest import OpenBoard, Visit
 from tests.browser.site import (
     PIN,
     Site,
@@ -60,9 +60,11 @@ def test_signing_in_switching_and_signing_out(site: Site, visit: Visit) -> None:
     assert page.request.get("/api/session").status == 401
 
 
-def test_all_tabs_of_a_browser_see_who_signed_in(site: Site, open_board: Visit) -> None:
+def test_all_tabs_of_a_browser_see_who_signed_in(site: Site, visit: Visit) -> None:
     board = site.board("T-1")
-    page = open_board(board)
+    page = visit(f"/boards/{board}", None)
+    sign_in_by_hand(page, "holder")
+    expect_live(page)
     other = page.context.new_page()
     other.goto(f"/boards/{board}")
     expect_live(other)
@@ -94,6 +96,25 @@ def test_who_touches_nothing_is_warned_and_then_signed_out(site: Site, visit: Vi
         "Signed out, because nobody touched the page for a while."
     )
     assert page.request.get("/api/session").status == 401
+
+
+def test_who_uses_one_tab_is_not_signed_out_by_another(site: Site, open_board: OpenBoard) -> None:
+    page = open_board(site.board("T-1"))
+    page.context.clock.install()
+    page.reload()
+    other = page.context.new_page()
+    other.goto("/boards")
+    for each in (page, other):
+        expect(each.locator("#who strong")).to_have_text("Holder")
+    page.context.clock.fast_forward("29:10")
+    for each in (page, other):
+        expect(each.locator("#idle-notice")).to_be_visible()
+    page.mouse.click(5, 400)
+    for each in (page, other):
+        expect(each.locator("#idle-notice")).to_be_hidden()
+    page.context.clock.fast_forward("28:00")
+    for each in (page, other):
+        expect(each.locator("#who strong")).to_have_text("Holder")
 
 
 def test_a_session_that_is_ended_elsewhere_asks_who_it_is_now(site: Site, visit: Visit) -> None:

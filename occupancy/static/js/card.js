@@ -32,8 +32,9 @@ export class Card {
     row.setAttribute('aria-busy', sending ? 'true' : 'false');
     fill(
       row,
-      h('input', {type: 'checkbox', class: 'choose', 'data-name': 'choose', checked: isChosen(item.tag),
-        'aria-label': t('batch.choose', {tag: item.tag}), onchange: () => onChoose(item.tag)}),
+      h('label', {class: 'pick'},
+        h('input', {type: 'checkbox', class: 'choose', 'data-name': 'choose', checked: isChosen(item.tag),
+          'aria-label': t('batch.choose', {tag: item.tag}), onchange: () => onChoose(item.tag)})),
       h('div', {class: 'what'},
         h('a', {class: 'tag', 'data-name': 'tag', href: `/boards/${board}/items/${item.tag}`}, item.tag),
         h('span', {class: 'title'}, item.title)),

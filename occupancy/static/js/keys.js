@@ -16,7 +16,9 @@ export class Scanner {
   }
 
   /** Takes a keydown; answers true where it was the end of a scan, which it has handled. */
-  take(event, nowMs = performance.now()) {
+  take(event) {
+    // When the key came, not when the page had time for it: that may be busy drawing.
+    const nowMs = event.timeStamp;
     const isFast = nowMs - this.lastMs < SCAN_GAP_MS;
     this.lastMs = nowMs;
     if (event.key === 'Enter') {

@@ -14,10 +14,6 @@ export class List {
     this.keyOf = keyOf;
     this.items = [];
     this.rows = new Map();
-    this.spacer = document.createElement('div');
-    this.spacer.setAttribute('role', 'presentation');
-    this.spacer.className = 'spacer';
-    container.append(this.spacer);
     addEventListener('scroll', () => this.#soon(), {passive: true});
     new ResizeObserver(() => this.#soon()).observe(container);
   }
@@ -69,7 +65,7 @@ export class List {
     const top = -this.container.getBoundingClientRect().top;
     const first = Math.max(0, Math.floor(top / height) - SPARE_ROWS);
     const last = Math.min(this.items.length, Math.ceil((top + innerHeight) / height) + SPARE_ROWS);
-    this.spacer.style.height = `${this.items.length * height}px`;
+    this.container.style.height = `${this.items.length * height}px`;
     const wanted = new Set();
     const ordered = [];
     for (let index = first; index < last; index += 1) {
@@ -82,7 +78,8 @@ export class List {
         row.className = 'row';
         row.dataset.key = key;
         this.rows.set(key, row);
-        (ordered.at(-1) ?? this.spacer).after(row);
+        if (ordered.length > 0) ordered.at(-1).after(row);
+        else this.container.prepend(row);
       }
       ordered.push(row);
       row.style.transform = `translateY(${index * height}px)`;

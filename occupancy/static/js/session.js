@@ -17,6 +17,7 @@ const others = 'BroadcastChannel' in globalThis ? new BroadcastChannel('occupanc
 let session = null;
 let lastTouched = Date.now();
 let lastTold = Date.now();
+let lastShared = 0;
 
 /** The session ({worker, csrf_token, idle_s …}), or null while nobody is signed in. */
 export function current() {
@@ -166,6 +167,10 @@ export function openDialog() {
 
 function touched() {
   lastTouched = Date.now();
+  if (lastTouched - lastShared > 1000) {
+    lastShared = lastTouched;
+    others?.postMessage('touched'); // else a tab that nobody looks at would sign this one out
+  }
   if (session?.idle_s && lastTouched - lastTold > 250 * session.idle_s) {
     lastTold = lastTouched;
     api.get('/api/boards').catch(() => {}); // any request that counts as a use
@@ -175,12 +180,13 @@ function touched() {
 async function tick() {
   if (!session?.idle_s) return;
   const left = session.idle_s - (Date.now() - lastTouched) / 1000;
+  const warning = Math.min(WARNING_S, session.idle_s / 3);
   const notice = byId('idle-notice');
-  notice.hidden = left > WARNING_S;
+  notice.hidden = left > warning;
   if (left <= 0) {
     notice.hidden = true;
     await signOut('session.idle_out').catch(() => {});
-  } else if (left <= WARNING_S) {
+  } else if (left <= warning) {
     setText(notice, t('session.idle_soon', {seconds: Math.ceil(left / 10) * 10}));
   }
 }
@@ -189,4 +195,7 @@ for (const kind of ['pointerdown', 'keydown']) {
   document.addEventListener(kind, touched, {passive: true});
 }
 setInterval(tick, 1000);
-others?.addEventListener('message', () => { load().catch(() => {}); });
+others?.addEventListener('message', ({data}) => {
+  if (data === 'touched') lastTouched = Date.now();
+  else load().catch(() => {});
+});
