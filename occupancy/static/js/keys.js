@@ -52,7 +52,12 @@ function takeOut(field, scanned) {
 /** The tag that a scan stands for: a tag as it is, or the last part of an item's address. */
 export function tagOf(scanned) {
   const address = /\/boards\/[^/]+\/items\/([^/?#]+)/.exec(scanned);
-  return decodeURIComponent(address ? address[1] : scanned).trim();
+  if (!address) return scanned.trim();
+  try {
+    return decodeURIComponent(address[1]);
+  } catch {
+    return address[1];
+  }
 }
 
 /**

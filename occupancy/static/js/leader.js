@@ -33,7 +33,7 @@ export class Leadership {
     this.abort?.abort();
     this.release?.();
     clearInterval(this.timer);
-    this.timer = undefined;
+    clearTimeout(this.firstTurn);
     if (this.isLeading && !navigator.locks) localStorage.removeItem(this.name);
     this.#set(false);
   }
@@ -62,8 +62,7 @@ export class Leadership {
       this.#set(read(this.name)?.id === this.id);
     };
     this.timer = setInterval(turn, RENEW_MS);
-    addEventListener('pagehide', () => this.resign(), {once: true});
-    setTimeout(turn, Math.random() * 100);
+    this.firstTurn = setTimeout(turn, Math.random() * 100);
   }
 
   #set(isLeading) {

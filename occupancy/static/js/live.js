@@ -43,6 +43,7 @@ export class Live {
     this.isReloading = false;
     this.mustReload = false;
     this.heardMs = 0;
+    this.ended = new AbortController();
     this.channel = Channel ? new Channel(`occupancy-live-${board}`) : null;
     this.leadership = leadership({
       onGain: () => this.#open(),
@@ -52,22 +53,24 @@ export class Live {
 
   async start() {
     this.channel?.addEventListener('message', (message) => this.#onTold(message.data));
-    this.ended = new AbortController();
     const {signal} = this.ended;
     document.addEventListener('visibilitychange', () => this.#onVisibility(), {signal});
     addEventListener('offline', () => this.#onOffline(), {signal});
     addEventListener('online', () => this.#onOnline(), {signal});
+    addEventListener('pagehide', () => this.leadership.resign(), {signal});
+    addEventListener('pageshow', (event) => { if (event.persisted) this.#onVisibility(); }, {signal});
     this.timer = setInterval(() => {
       this.#sayPosition();
       this.#checkSilence();
     }, POSITION_MS);
     await this.#reload();
+    if (signal.aborted) return;
     this.leadership.stand();
     this.#tell({kind: 'hello'});
   }
 
   stop() {
-    this.ended?.abort();
+    this.ended.abort();
     clearInterval(this.timer);
     clearTimeout(this.retryTimer);
     clearTimeout(this.hiddenTimer);
@@ -219,10 +222,12 @@ export class Live {
       this.mustReload = false;
       try {
         const {cursor, seq} = await this.hooks.reload();
+        if (this.ended.signal.aborted) return;
         this.cursor = cursor;
         this.seq = seq;
         if (!this.mustReload) break;
       } catch (problem) {
+        if (this.ended.signal.aborted) return;
         if ([401, 403, 404].includes(problem.status)) {
           this.isReloading = false;
           this.hooks.onDenied(problem.status);

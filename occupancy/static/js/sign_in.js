@@ -35,7 +35,7 @@ form.addEventListener('submit', async (event) => {
   }
 });
 
-const secret = decodeURIComponent(location.hash.slice(1));
+const secret = location.hash.slice(1);
 const isIn = secret ? await enter(secret) : false;
 await start((found) => {
   if (!found) return;

@@ -1,0 +1,103 @@
+// Requests: errors as Problem, and operations that are sent again without counting twice.
+
+import assert from 'node:assert/strict';
+import {afterEach, beforeEach, test} from 'node:test';
+
+import * as api from '../../occupancy/static/js/api.js';
+import {install} from './fakes.js';
+
+let sent;
+let answers;
+let restore;
+const pauses = [];
+const pause = async (ms) => { pauses.push(ms); };
+
+function answer(status, body, headers = {}) {
+  return new Response(status === 204 ? null : JSON.stringify(body), {status, headers});
+}
+
+beforeEach(() => {
+  sent = [];
+  answers = [];
+  pauses.length = 0;
+  api.setCsrfToken('secret');
+  restore = install({
+    async fetch(path, options) {
+      sent.push({path, ...options});
+      const next = answers.shift();
+      if (next instanceof Error) throw next;
+      return next;
+    },
+  });
+});
+afterEach(() => restore());
+
+test('a body goes as JSON with the CSRF token, a GET without', async () => {
+  answers = [answer(200, {a: 1}), answer(204)];
+  assert.deepEqual(await api.get('/x'), {a: 1});
+  assert.equal(await api.send('DELETE', '/x', {body: {b: 2}}), null);
+  assert.equal(sent[0].headers['X-CSRF-Token'], undefined);
+  assert.equal(sent[1].headers['X-CSRF-Token'], 'secret');
+  assert.equal(sent[1].body, '{"b":2}');
+});
+
+test('a refusal is a Problem with the fields of its document', async () => {
+  answers = [answer(409, {code: 'held', detail: 'Held.', holder: {name: 'One'}})];
+  await assert.rejects(api.send('POST', '/x'), (problem) => {
+    assert.ok(problem instanceof api.Problem);
+    assert.equal(problem.code, 'held');
+    assert.equal(problem.status, 409);
+    assert.equal(problem.holder.name, 'One');
+    assert.equal(problem.isUncertain, false);
+    return true;
+  });
+});
+
+test('no answer, and an answer that is no JSON, are unreachable', async () => {
+  answers = [new TypeError('failed'), new Response('<html>', {status: 502})];
+  for (let time = 0; time < 2; time += 1) {
+    await assert.rejects(api.get('/x'), {code: 'unreachable', isUncertain: true});
+  }
+});
+
+test('an operation is tried again with the same key while nobody knows if it took effect', async () => {
+  const busy = answer(503, {code: 'pool_timeout', retry_after: 3});
+  answers = [new TypeError('failed'), busy, answer(200, {changed: true})];
+  assert.deepEqual(await api.operate('/x', {}, {pause}), {changed: true});
+  const keys = sent.map((each) => each.headers['Idempotency-Key']);
+  assert.equal(new Set(keys).size, 1);
+  assert.match(keys[0], /^[0-9a-f]{32}$/);
+  assert.equal(pauses.length, 2);
+  assert.ok(pauses[0] >= 750 && pauses[0] <= 1250, 'about a second');
+  assert.ok(pauses[1] >= 2250 && pauses[1] <= 3750, 'about what the server asked for');
+});
+
+test('two operations have two keys', async () => {
+  answers = [answer(200, {}), answer(200, {})];
+  await api.operate('/x', {});
+  await api.operate('/x', {});
+  assert.notEqual(sent[0].headers['Idempotency-Key'], sent[1].headers['Idempotency-Key']);
+});
+
+test('a refusal is not tried again', async () => {
+  answers = [answer(409, {code: 'held', detail: 'Held.'})];
+  await assert.rejects(api.operate('/x', {}, {pause}), {code: 'held'});
+  assert.equal(sent.length, 1);
+});
+
+test('who asks for too much waits; after four tries it is said', async () => {
+  answers = Array.from({length: 4}, () => answer(429, {code: 'rate_limited', retry_after: 60}));
+  await assert.rejects(api.operate('/x', {}, {pause}), {code: 'rate_limited'});
+  assert.equal(sent.length, 4);
+  assert.ok(pauses.every((ms) => ms <= 12500), 'nobody waits for a minute in front of a card');
+});
+
+test('the clock is the server\'s where ours is off by more than what a Date can tell', () => {
+  const off = (ms) => new Response(null, {headers: {Date: new Date(Date.now() + ms).toUTCString()}});
+  api.readClock(off(3_600_000));
+  assert.ok(Math.abs(api.serverNow() - Date.now() - 3_600_000) < 1500);
+  api.readClock(new Response(null)); // says nothing
+  assert.ok(api.serverNow() - Date.now() > 3_000_000);
+  api.readClock(off(0));
+  assert.ok(Math.abs(api.serverNow() - Date.now()) < 5);
+});

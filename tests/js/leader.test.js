@@ -1,0 +1,145 @@
+// Who of the tabs leads: by Web Locks, and where there are none by a lease.
+
+import assert from 'node:assert/strict';
+import {afterEach, beforeEach, mock, test} from 'node:test';
+
+import {Leadership} from '../../occupancy/static/js/leader.js';
+import {FakeStorage, install, pass, settle} from './fakes.js';
+
+let restore;
+
+/** Web Locks, as far as one name goes. */
+class FakeLocks {
+  #queue = [];
+
+  request(name, {signal}, callback) {
+    return new Promise((resolve, reject) => {
+      const entry = {callback, resolve};
+      signal.addEventListener('abort', () => {
+        const index = this.#queue.indexOf(entry);
+        if (index <= 0) return; // granted already: too late to abort
+        this.#queue.splice(index, 1);
+        reject(Object.assign(new Error('aborted'), {name: 'AbortError'}));
+      });
+      this.#queue.push(entry);
+      if (this.#queue.length === 1) this.#grant();
+    });
+  }
+
+  async #grant() {
+    await null;
+    const [entry] = this.#queue;
+    entry.resolve(await entry.callback());
+    this.#queue.shift();
+    if (this.#queue.length > 0) this.#grant();
+  }
+}
+
+function stand(name = 'main') {
+  const tab = {gains: 0, losses: 0};
+  tab.leadership = new Leadership(name, {
+    onGain() { tab.gains += 1; },
+    onLose() { tab.losses += 1; },
+  });
+  tab.leadership.stand();
+  return tab;
+}
+
+const leading = (tabs) => tabs.filter((tab) => tab.leadership.isLeading);
+
+beforeEach(() => { mock.timers.enable({apis: ['setTimeout', 'setInterval', 'Date']}); });
+afterEach(() => {
+  mock.timers.reset();
+  restore();
+});
+
+test('with locks exactly one leads, and the next one follows it', async () => {
+  restore = install({navigator: {locks: new FakeLocks()}});
+  const tabs = [stand(), stand(), stand()];
+  await settle();
+  assert.deepEqual(leading(tabs), [tabs[0]]);
+  tabs[0].leadership.resign();
+  await settle();
+  assert.deepEqual(leading(tabs), [tabs[1]]);
+  assert.deepEqual([tabs[0].gains, tabs[0].losses], [1, 1]);
+});
+
+test('who resigns while it waits is passed over, and can stand again', async () => {
+  restore = install({navigator: {locks: new FakeLocks()}});
+  const tabs = [stand(), stand(), stand()];
+  await settle();
+  tabs[1].leadership.resign();
+  tabs[0].leadership.resign();
+  await settle();
+  assert.deepEqual(leading(tabs), [tabs[2]]);
+  tabs[1].leadership.stand();
+  tabs[2].leadership.resign();
+  await settle();
+  assert.deepEqual(leading(tabs), [tabs[1]]);
+});
+
+test('who resigns and stands again at once leads again', async () => {
+  restore = install({navigator: {locks: new FakeLocks()}});
+  const tab = stand();
+  await settle();
+  tab.leadership.resign();
+  tab.leadership.stand();
+  await settle();
+  assert.equal(tab.leadership.isLeading, true);
+  tab.leadership.resign();
+  await settle();
+  const next = stand();
+  await settle();
+  assert.equal(next.leadership.isLeading, true);
+});
+
+test('without locks a lease is held by one, renewed, and left at the end', () => {
+  restore = install({navigator: {}, localStorage: new FakeStorage()});
+  const tabs = [stand(), stand(), stand()];
+  pass(4000);
+  assert.equal(leading(tabs).length, 1);
+  const [leader] = leading(tabs);
+  pass(60_000);
+  assert.deepEqual(leading(tabs), [leader]);
+  assert.equal(leader.gains, 1);
+  leader.leadership.resign();
+  pass(2000);
+  assert.equal(leading(tabs).length, 1);
+  assert.notEqual(leading(tabs)[0], leader);
+});
+
+test('the lease of a tab that is gone without a word runs out', () => {
+  const storage = new FakeStorage();
+  restore = install({navigator: {}, localStorage: storage});
+  storage.setItem('occupancy-leader-main', JSON.stringify({id: 'gone', until: Date.now() + 6000}));
+  const tab = stand();
+  pass(5000);
+  assert.equal(tab.leadership.isLeading, false);
+  pass(4000);
+  assert.equal(tab.leadership.isLeading, true);
+});
+
+test('what is no lease is no hindrance', () => {
+  const storage = new FakeStorage();
+  restore = install({navigator: {}, localStorage: storage});
+  storage.setItem('occupancy-leader-main', '{broken');
+  const tab = stand();
+  pass(3000);
+  assert.equal(tab.leadership.isLeading, true);
+});
+
+test('who resigned before its first turn does not lead later', () => {
+  restore = install({navigator: {}, localStorage: new FakeStorage()});
+  const tab = stand();
+  tab.leadership.resign();
+  pass(10_000);
+  assert.equal(tab.leadership.isLeading, false);
+  assert.equal(tab.gains, 0);
+});
+
+test('boards have leaders of their own', () => {
+  restore = install({navigator: {}, localStorage: new FakeStorage()});
+  const tabs = [stand('one'), stand('two')];
+  pass(3000);
+  assert.equal(leading(tabs).length, 2);
+});

@@ -1,0 +1,105 @@
+// The model of a board: what it takes, what a filter shows, what is offered to whom.
+
+import assert from 'node:assert/strict';
+import {test} from 'node:test';
+
+import {Model, STATES, fold, offered} from '../../occupancy/static/js/model.js';
+
+const item = (tag, fields = {}) => ({tag, title: `Part ${tag}`, state: 'available', step: 'work', holder: null,
+  reason: null, version: 1, attributes: {}, ...fields});
+const held = (tag, id, fields = {}) => item(tag, {state: 'occupied', holder: {id, name: `Worker ${id}`}, ...fields});
+const tags = (items) => items.map((each) => each.tag);
+
+function modelOf(...items) {
+  const model = new Model();
+  model.load(items);
+  return model;
+}
+
+test('an older version never replaces a newer one', () => {
+  const model = modelOf(item('A', {version: 5, title: 'new'}));
+  model.put(item('A', {version: 4, title: 'old'}));
+  model.apply({type: 'item.updated', item: item('A', {version: 5, title: 'same'})});
+  assert.equal(model.items.get('A').title, 'new');
+  model.put(item('A', {version: 6, title: 'newer'}));
+  assert.equal(model.items.get('A').title, 'newer');
+});
+
+test('a removed item goes, unless it is known to be newer', () => {
+  const model = modelOf(item('A', {version: 3}), item('B', {version: 9}));
+  model.apply({type: 'item.removed', item: item('A', {version: 4})});
+  model.apply({type: 'item.removed', item: item('B', {version: 4})});
+  assert.deepEqual([...model.items.keys()], ['B']);
+});
+
+test('listeners hear which tags changed, and null for a new snapshot', () => {
+  const model = modelOf(item('A'));
+  const heard = [];
+  model.onChange((changed) => heard.push(changed));
+  model.put(item('A', {version: 2}));
+  model.put(item('A', {version: 2})); // nothing new
+  model.load([]);
+  assert.deepEqual(heard, [['A'], null]);
+});
+
+test('counts have every state', () => {
+  const counts = modelOf(item('A'), held('B', '1'), held('C', '1')).counts();
+  assert.deepEqual(counts, {occupied: 2, paused: 0, available: 1, blocked: 0, completed: 0});
+});
+
+test('what the worker holds comes first, then by state, then by tag', () => {
+  const model = modelOf(item('D', {state: 'completed'}), item('C'), held('B', '2'), held('Z', '1'), item('A'));
+  assert.deepEqual(tags(model.select({}, '1')), ['Z', 'B', 'A', 'C', 'D']);
+  assert.deepEqual(tags(model.select()), ['B', 'Z', 'A', 'C', 'D']);
+});
+
+test('filters add up', () => {
+  const model = modelOf(item('A', {step: 'ARM'}), held('B', '1', {step: 'ARM'}), held('C', '2', {step: 'SOLD'}));
+  assert.deepEqual(tags(model.select({state: 'occupied', step: 'ARM'}, '1')), ['B']);
+  assert.deepEqual(tags(model.select({mine: true}, '2')), ['C']);
+  assert.deepEqual(tags(model.select({mine: true}, null)), []);
+});
+
+test('all words of a search must be in tag, title, holder, reason or attributes, accents or not', () => {
+  const model = modelOf(
+    item('A-1', {title: 'Señal de vapor', attributes: {area: 'B2'}}),
+    held('A-2', '93', {reason: 'Falta Ángulo'}),
+  );
+  for (const [text, found] of [
+    ['senal', ['A-1']], ['VAPOR b2', ['A-1']], ['vapor b3', []], ['worker 93', ['A-2']], ['angulo', ['A-2']],
+    ['  ', ['A-2', 'A-1']], ['a-', ['A-2', 'A-1']],
+  ]) {
+    assert.deepEqual(tags(model.select({text})), found, text);
+  }
+});
+
+test('a search looks at an item as it is now', () => {
+  const model = modelOf(item('A'));
+  assert.deepEqual(tags(model.select({text: 'crack'})), []);
+  model.put(item('A', {version: 2, reason: 'Crack found'}));
+  assert.deepEqual(tags(model.select({text: 'crack'})), ['A']);
+});
+
+test('5,000 items are filtered and sorted within a moment', () => {
+  const model = modelOf(...Array.from({length: 5000}, (_, number) => item(`S-${number}`)));
+  assert.equal(model.select({text: 's-49'}).length, 111);
+});
+
+test('fold leaves letters only', () => {
+  assert.equal(fold('ÁÉÍ ñ Ü'), 'aei n u');
+});
+
+test('each role is offered what the state allows', () => {
+  const mine = held('A', '1');
+  const theirs = held('A', '2');
+  const of = (state) => item('A', {state});
+  const worker = (each) => offered(each, '1', false);
+  const supervisor = (each) => offered(each, '1', true);
+  assert.deepEqual(worker(mine), ['pause', 'complete', 'release']);
+  assert.deepEqual(worker(theirs), []);
+  assert.deepEqual(STATES.slice(1).map((state) => worker(of(state))), [['take'], ['take'], [], []]);
+  assert.deepEqual(supervisor(mine), ['pause', 'complete', 'release', 'reassign', 'block']);
+  assert.deepEqual(supervisor(theirs), ['force-release', 'reassign', 'block']);
+  assert.deepEqual(STATES.slice(1).map((state) => supervisor(of(state))),
+    [['take', 'reassign', 'block'], ['take', 'reassign', 'block'], ['unblock'], ['reopen']]);
+});

@@ -1,0 +1,52 @@
+// Work time from a history.
+
+import assert from 'node:assert/strict';
+import {test} from 'node:test';
+
+import {workOf} from '../../occupancy/static/js/work.js';
+
+const ONE = {id: '1', name: 'One'};
+const TWO = {id: '2', name: 'Two'};
+const at = (minute) => `2026-11-22T10:${String(minute).padStart(2, '0')}:00Z`;
+const NOW = Date.parse(at(59));
+
+/** Events newest first, as the API has them, from rows of minute, type, state, holder, step. */
+function historyOf(...rows) {
+  return rows.map(([minute, type, state, holder = null, step = 'ARM']) => (
+    {at: at(minute), type: `item.${type}`, item: {state, holder, step}})).reverse();
+}
+
+const told = (events) => workOf(events, NOW).map(({worker, step, seconds, isRunning}) => (
+  `${worker} ${step} ${seconds / 60}${isRunning ? '+' : ''}`));
+
+test('nothing has happened', () => {
+  assert.deepEqual(told([]), []);
+});
+
+test('each worker and step by itself, the longest first', () => {
+  const events = historyOf(
+    [0, 'added', 'available'], [1, 'taken', 'occupied', ONE], [3, 'paused', 'paused'],
+    [4, 'taken', 'occupied', TWO], [14, 'completed', 'available', null, 'SOLD'],
+    [20, 'taken', 'occupied', ONE, 'SOLD'], [25, 'completed', 'completed', null, 'SOLD'],
+  );
+  assert.deepEqual(told(events), ['Two ARM 10', 'One SOLD 5', 'One ARM 2']);
+});
+
+test('what is under way counts up to now', () => {
+  assert.deepEqual(told(historyOf([1, 'taken', 'occupied', ONE], [2, 'paused', 'paused'],
+    [49, 'taken', 'occupied', ONE])), ['One ARM 11+']);
+});
+
+test('a release takes its work back', () => {
+  assert.deepEqual(told(historyOf([1, 'taken', 'occupied', ONE], [9, 'released', 'available'])), []);
+});
+
+test('a reassign ends the work of one and begins that of the other', () => {
+  assert.deepEqual(told(historyOf([1, 'taken', 'occupied', ONE], [4, 'reassigned', 'occupied', TWO],
+    [5, 'blocked', 'blocked'])), ['One ARM 3', 'Two ARM 1']);
+});
+
+test('an edit while somebody works changes nothing', () => {
+  assert.deepEqual(told(historyOf([1, 'taken', 'occupied', ONE], [2, 'updated', 'occupied', ONE],
+    [3, 'force_released', 'paused'])), ['One ARM 2']);
+});
