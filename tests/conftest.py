@@ -148,6 +148,19 @@ def client(services: Services) -> FlaskClient:
 
 
 @pytest.fixture
+def shells(tmp_path: Path) -> Iterator[FlaskClient]:
+    """The application's test client for pages that ask the store nothing, on a fake one."""
+    for services in services_on("fakeredis", tmp_path, _no_server):
+        app = create_app(services)
+        app.testing = False
+        yield app.test_client()
+
+
+def _no_server(kind: str) -> RealServer:
+    raise AssertionError(f"no {kind} is needed here")
+
+
+@pytest.fixture
 def people(services: Services) -> dict[str, dict[str, str]]:
     """Actors by their relation to the data: the headers that each sends."""
     return add_people(services)

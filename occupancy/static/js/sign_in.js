@@ -2,6 +2,7 @@
 // to nobody, so it is in no proxy's log. It goes to the server in the body of a POST, and out of
 // the address bar.
 
+import {explain} from './actions.js';
 import * as api from './api.js';
 import {byId, setText} from './dom.js';
 import {t} from './i18n.js';
@@ -31,7 +32,7 @@ form.addEventListener('submit', async (event) => {
     await api.send('POST', '/api/session', {body: {worker: id, pin}});
     location.href = '/boards';
   } catch (problem) {
-    setText(byId('said'), problem.detail);
+    setText(byId('said'), problem.code === 'invalid_request' ? t('pin.refused') : explain(problem));
   }
 });
 
