@@ -17,7 +17,16 @@ from .auth import caller, caller_address, check_role, requires
 from .errors import InvalidRequest, NotFound
 from .messages import json_answer, not_modified, raw_answer, read_body, read_limit, read_query
 from .metrics import Metrics
-from .model import MAX_SNAPSHOT_ITEMS, PUT, REMOVE, STATES, TRANSITIONS, Role, Transition
+from .model import (
+    MAX_SNAPSHOT_ITEMS,
+    MAX_TIMELINE_HOURS,
+    PUT,
+    REMOVE,
+    STATES,
+    TRANSITIONS,
+    Role,
+    Transition,
+)
 from .payloads import (
     BatchBody,
     ItemBody,
@@ -35,6 +44,7 @@ from .workers import Workers
 
 bp = Blueprint("api", __name__, url_prefix="/api/boards")
 
+_DEFAULT_HOURS = 24
 _DEFAULT_HISTORY = 100
 _MAX_HISTORY = 1000
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}\Z")
@@ -67,6 +77,14 @@ def boards() -> Response:
 def board_(board: str) -> Response:
     read_query()
     return json_answer(_store().boards.get(check_name("board", board)).as_dict())
+
+
+@bp.get("/<board>/timeline")
+@requires(Role.OBSERVER, is_use=False)
+def timeline(board: str) -> Response:
+    """How many items were in each state. A wall asks for it by itself, so it is no use."""
+    hours = read_limit(read_query("hours"), _DEFAULT_HOURS, MAX_TIMELINE_HOURS, "hours")
+    return json_answer(_store().timelines.get(check_name("board", board), hours=hours).as_dict())
 
 
 # Items

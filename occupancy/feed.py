@@ -149,7 +149,7 @@ class Feed:
                 delivered += 1
         self._metrics.deliveries.inc(delivered)
         written_ms = int(entry.cursor.partition("-")[0])
-        self._metrics.delay.observe(max(0.0, time.time() - written_ms / 1000))
+        self._metrics.observe_delay(max(0.0, time.time() - written_ms / 1000))
 
     def _lose(self, replay: Replay) -> None:
         """The position is no longer in the log: start again from where the log ends now."""

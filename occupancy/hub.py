@@ -18,6 +18,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import gevent
 import redis
@@ -27,7 +28,7 @@ from .errors import OccupancyError, PoolTimeout, StoreUnavailable
 from .feed import TURN_BYTES, Feed
 from .keys import Keys
 from .metrics import LiveMetrics
-from .pools import TurnPool
+from .pools import TurnPool, percentiles
 from .records import Entry
 from .store import Store
 from .subscriber import STALL_S, Subscriber
@@ -138,11 +139,21 @@ class Hub:
     def open_streams(self) -> int:
         return sum(len(feed.subscribers) for feed in self._feeds.values())
 
-    def figures(self) -> dict[str, int]:
-        """Open streams, those whose connection does not take what was written, and resets."""
+    def figures(self) -> dict[str, Any]:
+        """Open streams, those whose connection does not take what was written, and resets.
+
+        And how long after being written an event is handed to the streams, over the last minute;
+        None where there was no event.
+        """
         now = time.monotonic()
         slow = sum(each.stalled_s(now) > _SLOW_S for each in self._subscribers())
-        return {"open": self.open_streams, "slow": slow, "resets": self.resets}
+        delays_ms = self._metrics.recent_delays_ms()
+        return {
+            "open": self.open_streams,
+            "slow": slow,
+            "resets": self.resets,
+            "delay_ms": percentiles(delays_ms) if delays_ms else None,
+        }
 
     @property
     def resets(self) -> int:

@@ -15,13 +15,15 @@
     occ:{access}:failures:ID        hash    the same from everywhere
     occ:{access}:address:ADDR       string  PINs tried from an address: when it is even again (ms)
     occ:{access}:known:ID           zset    addresses from which a worker has signed in, by when (s)
-    occ:{main}:board                hash    title, steps, max_holds, seq, cursor, floors
+    occ:{main}:board                hash    title, steps, max_holds, seq, cursor, floors,
+                                            completions
     occ:{main}:item:TAG             hash    one item, field by field: the truth
     occ:{main}:view                 hash    TAG → the item as the JSON that the outside sees
     occ:{main}:by_tag               zset    TAG               (all scores 0: ordered by member)
     occ:{main}:by_state             zset    STATE|TAG
     occ:{main}:by_holder            zset    WORKER|TAG
     occ:{main}:log                  stream  seq, event: the truth of what happened
+    occ:{main}:samples              stream  STATE → items, completions: as five minutes began
     occ:{main}:history:TAG          stream  the item's own events
     occ:{main}:idem:WORKER:HASH     string  first answer to an Idempotency-Key, for 24 h
     occ:{main}:rate:WHO             string  operations of a caller, an address: even again when (ms)
@@ -54,6 +56,7 @@ class BoardKeys:
         self.by_state = f"{root}:by_state"
         self.by_holder = f"{root}:by_holder"
         self.log = f"{root}:log"
+        self.samples = f"{root}:samples"
         self.channel = f"{prefix}:live:{board}"
 
     def item(self, tag: str) -> str:

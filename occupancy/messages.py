@@ -35,10 +35,10 @@ def read_query(*known: str) -> dict[str, str]:
     return query
 
 
-def read_limit(query: dict[str, str], default: int, most: int) -> int:
-    text = query.get("limit", str(default))
+def read_limit(query: dict[str, str], default: int, most: int, name: str = "limit") -> int:
+    text = query.get(name, str(default))
     if not re.fullmatch(r"[0-9]{1,9}", text) or not 1 <= int(text) <= most:
-        raise InvalidRequest(f"limit is not a whole number from 1 to {most}.")
+        raise InvalidRequest(f"{name} is not a whole number from 1 to {most}.")
     return int(text)
 
 

@@ -8,7 +8,9 @@ count of (pools, streams) is copied here every two seconds by the hub's prober.
 
 from __future__ import annotations
 
+import collections
 import os
+import time
 from typing import Any
 
 from prometheus_client import (
@@ -21,6 +23,7 @@ from prometheus_client import (
 )
 
 _DELAYS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_RECENT, _RECENT_S = 1024, 60.0
 
 
 class LiveMetrics:
@@ -36,6 +39,7 @@ class LiveMetrics:
             buckets=_DELAYS_S,
             registry=registry,
         )
+        self._recent: collections.deque[tuple[float, float]] = collections.deque(maxlen=_RECENT)
         self.resets = Counter(
             "occupancy_stream_resets", "Streams told to load the snapshot again", registry=registry
         )
@@ -46,6 +50,16 @@ class LiveMetrics:
         self.reconnects = Counter(
             "occupancy_hub_reconnects", "Times that the live connection was lost", registry=registry
         )
+
+    def observe_delay(self, delay_s: float) -> None:
+        """An event was handed to the streams so long after it was written."""
+        self.delay.observe(delay_s)
+        self._recent.append((time.monotonic(), delay_s * 1000))
+
+    def recent_delays_ms(self) -> list[float]:
+        """Those of the last minute, 1,024 at most: what was long ago says nothing of now."""
+        oldest = time.monotonic() - _RECENT_S
+        return [delay_ms for at, delay_ms in self._recent if at >= oldest]
 
 
 class Metrics:

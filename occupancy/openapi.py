@@ -10,7 +10,7 @@ import functools
 from typing import Any
 
 from . import errors, openapi_access
-from .model import REMOVE, TRANSITIONS, Role, Transition
+from .model import REMOVE, STATES, TRANSITIONS, Role, Transition
 from .openapi_operations import (
     HEADERS,
     KNOWN,
@@ -31,6 +31,7 @@ from .openapi_schemas import (
     NUMBER,
     STREAM_EVENTS,
     TEXT,
+    TIME,
     array,
     nullable,
     obj,
@@ -101,6 +102,12 @@ def document() -> dict[str, Any]:
 def _board_paths() -> dict[str, Any]:
     details = obj(settings=obj(max_holds=nullable(INTEGER)), cursor=CURSOR, seq=INTEGER)
     one = {"allOf": [ref("schemas", "Board"), details]}
+    point = obj(
+        at=TIME,
+        counts=obj(**dict.fromkeys(STATES, INTEGER)),
+        completions={**INTEGER, "description": "Steps completed on this board so far."},
+    )
+    timeline = obj(cursor=CURSOR, seq=INTEGER, interval_s=INTEGER, points=array(point))
     return {
         "/api/boards": {
             "get": operation(
@@ -118,6 +125,17 @@ def _board_paths() -> dict[str, Any]:
             "get": operation(
                 "boards", "getBoard", "One board, with its settings.", Role.OBSERVER,
                 answer(one), (*KNOWN, errors.BoardNotFound, *STORE), parameters=["Board"],
+            )
+        },
+        "/api/boards/{board}/timeline": {
+            "get": operation(
+                "boards", "getTimeline",
+                "How many items were in each state over the last hours.", Role.OBSERVER,
+                answer(timeline), (*KNOWN, errors.BoardNotFound, *STORE),
+                parameters=["Board", "Hours"],
+                description="Known exactly at the `points` and, between two of them, at the "
+                "moments `interval_s` apart on the straight line that joins them. The last is "
+                "now's, with its `cursor` and `seq`. It begins later where nothing older is known.",
             )
         },
     }  # fmt: skip

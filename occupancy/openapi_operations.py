@@ -10,6 +10,7 @@ from .errors import OccupancyError
 from .model import (
     BOARD_PATTERN,
     MAX_SNAPSHOT_ITEMS,
+    MAX_TIMELINE_HOURS,
     STATES,
     TAG_PATTERN,
     WORKER_PATTERN,
@@ -80,6 +81,10 @@ PARAMETERS: dict[str, Any] = {
     "HistoryLimit": _parameter(
         "query", "limit", {**INTEGER, "minimum": 1, "maximum": 1000, "default": 100},
         "Events on a page.",
+    ),
+    "Hours": _parameter(
+        "query", "hours", {**INTEGER, "minimum": 1, "maximum": MAX_TIMELINE_HOURS, "default": 24},
+        "How far back.",
     ),
     "Page": _parameter("query", "page", TEXT, "The `next` of the page before."),
 }  # fmt: skip

@@ -59,7 +59,7 @@ TEXT: dict[str, Any] = {"type": "string"}
 INTEGER: dict[str, Any] = {"type": "integer"}
 NUMBER: dict[str, Any] = {"type": "number"}
 BOOLEAN: dict[str, Any] = {"type": "boolean"}
-_TIME = {"type": "string", "format": "date-time"}
+TIME = {"type": "string", "format": "date-time"}
 
 
 def pattern(text: str) -> dict[str, Any]:
@@ -89,7 +89,7 @@ def schemas() -> dict[str, Any]:
     _describe_item(made)
     made["Event"]["description"] = "One change of an item; `item` is the item after it."
     made["Event"]["properties"]["type"]["enum"] = EVENT_TYPES
-    made["Event"]["properties"]["at"] = _TIME
+    made["Event"]["properties"]["at"] = TIME
     made["BatchBody"]["properties"]["operation"]["enum"] = list(TRANSITIONS)
     del made["BatchBody"]["properties"]["epoch"]  # it concerns one item, so a batch refuses it
     made["BatchBody"]["description"] = (
@@ -123,7 +123,7 @@ def _describe_item(made: dict[str, Any]) -> None:
     made["Item"]["description"] = "The thing that one worker at a time may occupy."
     properties["tag"] = pattern(TAG_PATTERN)
     properties["state"]["enum"] = list(STATES)
-    properties["since"] = dict(_TIME)  # a description of its own is added below
+    properties["since"] = dict(TIME)  # a description of its own is added below
     for name, text in {
         "since": "When the present state began.",
         "epoch": "Fencing token: +1 whenever the holder changes, to somebody or to nobody.",
@@ -146,7 +146,7 @@ def _problem_schema() -> dict[str, Any]:
     schema["description"] = "An error, after RFC 9457; with what helps to act on it."
     schema["properties"] |= {
         "holder": nullable(ref("schemas", "Person")),
-        "since": _TIME,
+        "since": TIME,
         "version": INTEGER,
         "item": ref("schemas", "Item"),
         "tag": TEXT,

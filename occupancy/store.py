@@ -43,6 +43,7 @@ from .records import (
     item_not_found,
 )
 from .scripts import Script
+from .timeline import SAMPLE_MS, SAMPLES_KEPT, Timelines
 
 IDEMPOTENCY_TTL_S = 24 * 3600
 RATE_BURST_S = 10  # what is not used is kept for so long
@@ -63,6 +64,7 @@ class Store:
         self.client = client
         self.keys = keys
         self.boards = Boards(client, keys)
+        self.timelines = Timelines(client, keys)
         self._log_entries = log_entries
         self._history_entries = history_entries
         self._operate = Script(client, "operate")
@@ -161,6 +163,9 @@ class Store:
             "removed_history_ttl_s": REMOVED_HISTORY_TTL_S,
             "dry_run": dry_run,
             "mend_view": mend_view,
+            "sample_ms": SAMPLE_MS,
+            "samples": SAMPLES_KEPT,
+            "states": STATES,
         }
         if to is not None:
             request["to_id"], request["to"] = to.id, _json_text(to)
@@ -178,7 +183,7 @@ class Store:
             request["idempotency_ttl_s"] = IDEMPOTENCY_TTL_S
             record = keys.idempotency(actor.id, given.idempotency_key)
         script_keys = [keys.board, keys.view, keys.by_tag, keys.by_state, keys.by_holder, keys.log]
-        script_keys.append(record)
+        script_keys += [keys.samples, record]
         for tag in tags:
             script_keys += (keys.item(tag), keys.history(tag))
         if rates:

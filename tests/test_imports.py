@@ -23,7 +23,7 @@ LAYERS: list[set[str]] = [
     {"payloads", "problem_codes", "csv_table", "pins", "callers", "assets", "languages"},
     {"openapi", "openapi_access", "openapi_operations", "openapi_schemas"},
     {"deadlines", "balance", "budget", "pools", "connections", "embedded", "supervisor"},
-    {"records", "boards", "scripts", "store", "processes", "refusals", "reconcile"},
+    {"records", "boards", "timeline", "scripts", "store", "processes", "refusals", "reconcile"},
     {"workers", "tokens", "attempts", "sessions", "access", "shown"},
     {"feed", "subscriber", "hub", "guard", "admission"},
     {"services"},

@@ -5,9 +5,9 @@
 -- it makes all checks first and only then writes, so that a refusal leaves no trace; a script
 -- has no rollback, and nothing after a tag's first write can fail.
 --
--- KEYS  1 board   2 view   3 by_tag   4 by_state   5 by_holder   6 log
---       7 idempotency record (any key of the board where the request has no fingerprint)
---       8, 9 … item and history of each tag, in pairs
+-- KEYS  1 board   2 view   3 by_tag   4 by_state   5 by_holder   6 log   7 samples
+--       8 idempotency record (any key of the board where the request has no fingerprint)
+--       9, 10 … item and history of each tag, in pairs
 --       last: one for each of the request's rates
 -- ARGV  1 the request as JSON (see Store.operate); values that end up inside JSON come as JSON
 --         text and are only concatenated: cjson would lose [] against {} and digits past 14
@@ -19,7 +19,7 @@
 --       JSON as it is after the operation, '' where there is none
 -- Publishes  "cursor seq event" on the board's live channel, once for each change
 
-local BOARD, VIEW, BY_TAG, BY_STATE, BY_HOLDER, LOG, RECORD = unpack(KEYS, 1, 7)
+local BOARD, VIEW, BY_TAG, BY_STATE, BY_HOLDER, LOG, SAMPLES, RECORD = unpack(KEYS, 1, 8)
 local request = cjson.decode(ARGV[1])
 local row = request.row
 
@@ -239,6 +239,29 @@ local effects = {
   removed = function() end,
 }
 
+-- The board as it stood when the present five minutes began, kept before their first change: what
+-- its timeline (timeline.py) is drawn from. In five minutes without a sample nothing has changed.
+local is_sampled = false
+local function sample()
+  if is_sampled then
+    return
+  end
+  is_sampled = true
+  local began_ms = now_ms - now_ms % request.sample_ms
+  -- Asked of the stream itself: its ids must rise, also when the clock was set back.
+  local last = redis.call('XREVRANGE', SAMPLES, '+', '-', 'COUNT', 1)[1]
+  if last and tonumber(string.match(last[1], '^%d+')) >= began_ms then
+    return
+  end
+  local found = { 'completions', redis.call('HGET', BOARD, 'completions') or '0' }
+  for _, state in ipairs(request.states) do
+    found[#found + 1] = state
+    found[#found + 1] = redis.call('ZLEXCOUNT', BY_STATE, '[' .. state .. '|', '(' .. state .. '}')
+  end
+  redis.call('XADD', SAMPLES, 'MAXLEN', '~', request.samples, int(began_ms) .. '-0',
+    unpack(found))
+end
+
 local function record_event(kind, view, history)
   local seq = int(redis.call('HINCRBY', BOARD, 'seq', 1))
   local event = '{"seq":' .. seq .. ',"type":"' .. kind .. '","board":"' .. request.board
@@ -249,6 +272,9 @@ local function record_event(kind, view, history)
   redis.call('HSET', BOARD, 'cursor', cursor)
   redis.call('XADD', history, 'MAXLEN', '~', request.history_entries, '*', 'event', event)
   redis.call('PUBLISH', request.channel, cursor .. ' ' .. seq .. ' ' .. event)
+  if row.operation == 'complete' then
+    redis.call('HINCRBY', BOARD, 'completions', 1)
+  end
 end
 
 local function index(tag, old_state, old_holder, item)
@@ -280,7 +306,7 @@ local function remove(tag, item, item_key, history)
 end
 
 local function operate(position, tag)
-  local item_key, history = KEYS[6 + 2 * position], KEYS[7 + 2 * position]
+  local item_key, history = KEYS[7 + 2 * position], KEYS[8 + 2 * position]
   local item = load(item_key)
   local is_new = false
   if request.mend_view then -- for reconciliation: only render what is
@@ -319,6 +345,7 @@ local function operate(position, tag)
   end
 
   -- All checks are made; from here on only writes.
+  sample()
   local old_state, old_holder = item.state, item.holder_id
   if old_state == 'occupied' and row.target ~= 'occupied' and row.holder ~= 'keep'
     and row.operation ~= 'release' then
