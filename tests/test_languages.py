@@ -31,6 +31,7 @@ COMPUTED: dict[str, set[str]] = {
     "ask.reason_": {"optional", "required"},
     "done.": OPERATIONS,
     "event.": EVENTS,
+    "history.": EVENTS,
     "live.": {"connecting", "live", "degraded", "offline"},
     "operation.": OPERATIONS,
     "refusal.": (set(MEANINGS) - _OF_PROGRAMS)

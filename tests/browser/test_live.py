@@ -49,7 +49,8 @@ def expect_history(page: Page, types: list[str]) -> None:
     wait_for(
         page,
         """told => {
-          const shown = [...document.querySelectorAll('#history p')].map((each) => each.innerText);
+          const lines = [...document.querySelectorAll('#history p:not(.when)')];
+          const shown = lines.map((each) => each.innerText);
           return shown.length === told.length + 1  // and the first: that it was added
             && told.every((word, index) => shown[index].includes(` ${word} `));
         }""",

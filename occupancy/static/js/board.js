@@ -105,6 +105,7 @@ start(async (who) => {
   if (!who) {
     model.load([]);
     showStatus('connecting');
+    setText(byId('live'), ''); // nobody is signed in: nothing is followed
     return;
   }
   live = new Live(board, {reload, apply, onStatus: showStatus, onDenied: denied});
@@ -218,7 +219,7 @@ function showBatch() {
   fill(
     bar,
     h('strong', {}, tn('batch.chosen', chosen.size)),
-    ...[...possible].map((operation) => h('button', {type: 'button', class: operation,
+    ...[...possible].map((operation) => h('button', {type: 'button', class: `act ${operation}`,
       onclick: () => actOnChosen(operation)}, t(`operation.${operation}`))),
     h('button', {type: 'button', onclick: () => { chosen.clear(); list.redraw(); showBatch(); }}, t('batch.none')),
   );

@@ -60,18 +60,41 @@ async function reload() {
 
 function showHistory() {
   byId('older').hidden = next === null;
-  fill(byId('history'), ...events.map((event) => h('li', {class: event.item.state},
-    h('time', {datetime: event.at}, moment(event.at)),
+  fill(byId('history'), ...events.map((event, index) => h('li', {class: event.item.state},
+    h('p', {class: 'when'}, h('time', {datetime: event.at}, moment(event.at)), lasted(event, index)),
     h('span', {class: `mark ${event.item.state}`, 'aria-hidden': 'true'}),
-    h('p', {}, t(`event.${event.type}`, {tag, actor: event.actor.name, holder: event.item.holder?.name ?? ''}),
-      event.item.step !== 'work' && h('span', {class: 'step'}, event.item.step),
+    h('p', {}, t(`history.${event.type}`, {actor: event.actor.name, holder: event.item.holder?.name ?? ''}),
+      stepOf(event, index) !== 'work' && h('span', {class: 'step'}, stepOf(event, index)),
       event.item.reason && h('span', {class: 'reason'}, event.item.reason)))));
   const work = workOf(events, api.serverNow());
   fill(byId('work'), h('tbody', {}, ...(work.length === 0
     ? [h('tr', {}, h('td', {}, t('item.no_work')))]
     : work.map(({step, worker, seconds, isRunning}) => h('tr', {},
       h('th', {scope: 'row'}, worker), h('td', {}, step),
-      h('td', {class: 'number'}, duration(seconds), isRunning ? ` ${t('item.running')}` : ''))))));
+      h('td', {class: 'number'},
+        h('span', isRunning ? {class: 'running', 'data-from': api.serverNow() - 1000 * seconds} : {},
+          duration(seconds)),
+        isRunning ? ` ${t('item.running')}` : ''))))));
+}
+
+/** The step that an event is about; the item has moved on from one that is completed. */
+function stepOf(event, index) {
+  const before = event.type === 'item.completed' ? events[index + 1] : undefined;
+  return (before ?? event).item.step;
+}
+
+/** How long it stayed as an event left it; '' where it still is so, or the event changed no state. */
+function lasted(event, index) {
+  const later = events.slice(0, index).findLast((each) => each.type !== 'item.updated');
+  if (!later || event.type === 'item.updated') return '';
+  return `· ${duration((Date.parse(later.at) - Date.parse(event.at)) / 1000)}`;
+}
+
+function tick() {
+  card.tick([row]);
+  for (const each of document.querySelectorAll('#work .running')) {
+    setText(each, duration((api.serverNow() - Number(each.dataset.from)) / 1000));
+  }
 }
 
 byId('older').addEventListener('click', async () => {
@@ -107,4 +130,4 @@ start(async (who) => {
   });
   await live.start();
 });
-setInterval(() => { card.tick([row]); }, 1000);
+setInterval(tick, 1000);

@@ -151,11 +151,11 @@ export function openDialog() {
   fill(
     dialog,
     h('h2', {id: 'session-title'}, session ? t('session.switch') : t('session.sign_in')),
-    session && h('div', {class: 'buttons'},
-      h('button', {type: 'button', async onclick() { await signOut(); dialog.close(); }},
-        t('session.sign_out', {name: session.worker.name}))),
     names.length > 0 && h('div', {class: 'names', role: 'group', 'aria-label': t('session.names')}, ...names),
     form,
+    session && h('div', {class: 'buttons leave'},
+      h('button', {type: 'button', async onclick() { await signOut(); dialog.close(); }},
+        t('session.sign_out', {name: session.worker.name}))),
   );
   dialog.showModal();
   (names[0] ?? worker).focus();

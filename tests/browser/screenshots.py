@@ -1,0 +1,219 @@
+"""Screenshots of every page, for people to look at: python -m tests.browser.screenshots DIRECTORY
+
+Loads the sample into a server of its own, plays a morning at the shop on it, and writes a picture
+of every page for phone, tablet and wall, light and dark, in English and Spanish.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+from playwright.sync_api import Browser, Page, Route, expect
+
+from occupancy.demo import BOARD, load
+from occupancy.model import Role
+from occupancy.pins import hash_pin
+from occupancy.services import Services
+from tests.browser.chromium import chromium, path_of_chromium
+from tests.browser.site import PIN, expect_live
+from tests.deployment import Deployment
+from tests.servers import RealServer, binary_of
+
+TAG = "MK-1335-CW-25238-011"
+HELD = "MK-1335-CW-25238-013"
+DEVICES = {"phone": (390, 844), "tablet": (1024, 768), "wall": (1920, 1080)}
+THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+LANGUAGES = ("en", "es")
+
+
+def age(route: Route) -> None:
+    """The sample has just been loaded: let its items and events look as if it were midday."""
+    response = route.fetch()
+    data = response.json()
+    for item in [*data.get("items", []), *([data["item"]] if "item" in data else [])]:
+        item["since"] = earlier(item["since"], sum(item["tag"].encode()) % 97 + 4)
+    for number, event in enumerate(data.get("history", [])):
+        event["at"] = earlier(
+            event["at"], 41 * number + sum(event["item"]["tag"].encode()) % 97 + 4
+        )
+    route.fulfill(response=response, json=data)
+
+
+def earlier(moment: str, minutes: int) -> str:
+    then = datetime.datetime.fromisoformat(moment) - datetime.timedelta(minutes=minutes)
+    return then.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def live(page: Page) -> None:
+    expect_live(page)
+    expect(page.locator(".row").first).to_be_visible()
+
+
+def refusal(page: Page) -> None:
+    """Somebody was quicker; and the menu of what supervisors can do is open."""
+    live(page)
+    page.route(
+        "**/take",
+        lambda route: route.fulfill(
+            status=409,
+            json={
+                "code": "held", "status": 409, "detail": "", "since": "2026-11-22T09:14:05Z",
+                "holder": {"id": "94", "name": "Iván Soto"},
+            },
+        ),
+    )  # fmt: skip
+    page.locator(".row.available .take").first.click()
+    page.locator(".row .refusal").wait_for()
+    page.locator(".row.available summary").nth(1).click()
+
+
+def batch(page: Page) -> None:
+    live(page)
+    for place in range(3):
+        page.locator(".row.available .choose").nth(place).check()
+
+
+def pausing(page: Page) -> None:
+    live(page)
+    page.locator("#states [data-state=occupied]").click()
+    page.locator(".row .pause").first.click()
+    page.locator("#ask-dialog").wait_for()
+
+
+def searching(page: Page) -> None:
+    live(page)
+    page.locator("#search").fill("25239 vapor")
+
+
+def offline(page: Page) -> None:
+    live(page)
+    page.context.set_offline(True)
+    expect_live(page, "offline")
+
+
+def switching(page: Page) -> None:
+    live(page)
+    page.evaluate(
+        """names => localStorage.setItem('occupancy-recent', JSON.stringify(names))""",
+        [{"id": "93", "name": "Marta Ruiz"}, {"id": "94", "name": "Iván Soto"},
+         {"id": "95", "name": "Lucía Vega"}],
+    )  # fmt: skip
+    page.locator("#who button").click()
+    page.locator("#session-dialog .name").first.wait_for()
+
+
+def history(page: Page) -> None:
+    expect_live(page)
+    page.locator("#history li").first.wait_for()
+
+
+def boards(page: Page) -> None:
+    page.locator("#boards li").first.wait_for()
+
+
+def docs(page: Page) -> None:
+    page.locator("main").wait_for()
+
+
+def whole(page: Page) -> None:
+    """A page that shows what it has when nothing is asked any more."""
+    page.wait_for_load_state("load")
+    page.wait_for_timeout(2500)
+
+
+def set_pin(page: Page) -> None:
+    page.locator("#set-pin").wait_for()
+
+
+# Name, path, who (None: nobody), and what is done before the picture is taken.
+Shot = tuple[str, str, str | None, Callable[[Page], None]]
+SHOTS: list[Shot] = [
+    ("board", f"/boards/{BOARD}", "93", live),
+    ("board-supervisor", f"/boards/{BOARD}?state=available", "12", refusal),
+    ("board-search", f"/boards/{BOARD}", "93", searching),
+    ("board-batch", f"/boards/{BOARD}?state=available", "93", batch),
+    ("board-pause", f"/boards/{BOARD}", "93", pausing),
+    ("board-offline", f"/boards/{BOARD}", "93", offline),
+    ("board-switch", f"/boards/{BOARD}", "93", switching),
+    ("item", f"/boards/{BOARD}/items/{HELD}", "12", history),
+    ("boards", "/boards", "93", boards),
+    ("sign-in", f"/boards/{BOARD}", None, lambda page: page.locator("#session-dialog").wait_for()),
+    ("set-pin", "/sign-in#{link}", None, set_pin),
+    ("wall", f"/boards/{BOARD}/wall", "7", whole),
+    ("status", "/status", "12", whole),
+    ("docs", "/docs", None, docs),
+]
+
+
+def take(browser: Browser, site: Deployment, directory: Path, only: str) -> int:
+    """Write every picture whose name has ``only`` in it; how many."""
+    services = site.services()
+    count = 0
+    for name, path, worker, prepare in SHOTS:
+        for device, (width, height) in DEVICES.items():
+            for theme in THEMES:
+                for language in LANGUAGES:
+                    title = f"{name}-{device}-{theme}-{language}"
+                    if only not in title:
+                        continue
+                    context = browser.new_context(
+                        base_url=site.url, locale=language, color_scheme=theme,
+                        viewport={"width": width, "height": height},
+                        device_scale_factor=2 if device == "phone" else 1,
+                        is_mobile=device == "phone", has_touch=device != "wall",
+                    )  # fmt: skip
+                    if worker is not None:
+                        body = {"worker": worker, "pin": PIN}
+                        assert context.request.post("/api/session", data=body).ok
+                    page = context.new_page()
+                    page.route("**/api/boards/*/items**", age)
+                    link = services.sessions.create_link("1") if "{link}" in path else ""
+                    page.goto(path.replace("{link}", link))
+                    prepare(page)
+                    page.screenshot(path=directory / f"{title}.png", animations="disabled")
+                    context.close()
+                    count += 1
+    return count
+
+
+def prepare(services: Services) -> None:
+    """The sample, everybody with the same PIN, and a second board."""
+    load(services.store, services.workers, lambda _: None)
+    pin_hash = hash_pin(PIN)
+    for worker in services.workers.all():
+        services.workers.edit(worker.id, pin_hash=pin_hash)
+    services.workers.edit("1", role=Role.ADMIN.label)
+
+
+def main(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("directory", type=Path)
+    parser.add_argument("--only", default="", help="pictures whose name has this in it")
+    options = parser.parse_args(arguments)
+    path, valkey = path_of_chromium(), binary_of("valkey")
+    if path is None or valkey is None:
+        sys.exit("chromium and a Valkey binary are needed")
+    options.directory.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as work:
+        server = RealServer(valkey, Path(work) / "server")
+        server.start()
+        site = Deployment(Path(work) / "state", server.url, WEB_CONCURRENCY="1")
+        try:
+            prepare(site.services())
+            site.start()
+            with chromium(path) as browser:
+                count = take(browser, site, options.directory, options.only)
+        finally:
+            site.stop()
+            server.stop()
+    print(f"{count} pictures in {options.directory}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
