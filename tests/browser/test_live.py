@@ -111,7 +111,7 @@ def test_on_plain_http_tabs_share_a_stream_too_and_operations_work(
     wait_until(lambda: len(leaders(tabs[1:])) == 1, what="a new leader")
 
 
-@pytest.mark.parametrize("status", [429, 404, 503])
+@pytest.mark.parametrize("status", [429, 404])
 def test_a_status_that_ends_an_event_source_for_good_is_recovered_from(
     site: Site, visit: Visit, status: int
 ) -> None:
