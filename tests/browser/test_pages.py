@@ -3,40 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Literal
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from occupancy.model import Role
+from tests.browser.axe import violations
 from tests.browser.conftest import OpenBoard, Visit
 from tests.browser.site import Site, button, card, expect_live, expect_state, touch
-from tests.conftest import require
-from tests.deployment import ROOT
 
-AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
-STANDARD = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-THEMES: tuple[tuple[Literal["light", "dark"], dict[str, Any]], ...] = (
-    ("light", {"type": "tag", "values": STANDARD}),
-    ("dark", {"type": "rule", "values": ["color-contrast"]}),  # the rest is the same
-)
 PAYLOAD = '"><img src=x onerror="window.hacked=1"><script>window.hacked=1</script>{holder}'
-
-
-def violations(page: Page) -> list[str]:
-    """What axe finds against WCAG 2.2 AA, in both themes."""
-    source = require(AXE if AXE.exists() else None, "axe-core (npm ci)").read_text()
-    page.evaluate(source)  # by the debugger: the page's own policy would refuse a script
-    found = []
-    for theme, rules in THEMES:
-        page.emulate_media(color_scheme=theme, reduced_motion="reduce")
-        result = page.evaluate(
-            "rules => axe.run({runOnly: rules, resultTypes: ['violations']})", rules
-        )
-        for each in result["violations"]:
-            where = [node["target"] for node in each["nodes"]]
-            found.append(f"{theme}: {each['impact']}: {each['id']}: {each['help']}: {where}")
-    return found
 
 
 @pytest.fixture(scope="module")

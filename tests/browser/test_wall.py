@@ -1,0 +1,119 @@
+"""The wall and the status page: what nobody touches, for weeks, and what operators look at."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Page, expect
+
+from occupancy.model import Role
+from tests.browser.axe import violations
+from tests.browser.conftest import Visit
+from tests.browser.site import Site, wait_for
+from tests.waiting import wait_until
+
+SCREEN = {"width": 1920, "height": 1080}
+
+
+def open_wall(site: Site, visit: Visit, board: str) -> Page:
+    """A wall screen that was let in by its link."""
+    secret, _ = site.services.tokens.create("watcher", role=Role.OBSERVER, board=board)
+    page = visit(f"/sign-in#{secret}", None, viewport=SCREEN)
+    expect(page).to_have_url(f"{site.url}/boards/{board}/wall")
+    expect(page.locator("#wall")).to_be_visible()
+    return page
+
+
+def expect_holders(page: Page, names: list[str]) -> None:
+    wait_for(
+        page,
+        """names => {
+          const shown = [...document.querySelectorAll('#holders .name')];
+          return shown.map((each) => each.textContent).join() === names.join();
+        }""",
+        names,
+        what=f"the holders {names}",
+    )
+
+
+def test_the_wall_shows_who_has_what_and_follows(site: Site, visit: Visit) -> None:
+    board = site.board("T-1", "T-2", "T-3", title="Hall one")
+    site.do("take", board, "T-1", who="holder")
+    page = open_wall(site, visit, board)
+    expect(page.locator("h1")).to_have_text("Hall one")
+    expect_holders(page, ["Holder"])
+    site.do("take", board, "T-2")
+    expect_holders(page, ["Colleague", "Holder"])
+    site.do("pause", board, "T-2", reason="No material")
+    expect_holders(page, ["Holder"])
+    expect(page.locator("#still .name")).to_have_text("No material")
+    expect(page.locator("#counts .paused strong")).to_have_text("1")
+    assert page.locator("button, input, select, main a, dialog[open]").count() == 0
+
+
+def test_a_wall_does_not_grow_with_what_happens(site: Site, visit: Visit) -> None:
+    board = site.board("T-1", "T-2")
+    page = open_wall(site, visit, board)
+
+    def happen(times: int) -> int:
+        for _ in range(times):
+            site.do("take", board, "T-1")
+            site.do("pause", board, "T-1", reason="Why not")
+        site.do("take", board, "T-2")
+        expect_holders(page, ["Colleague"])
+        site.do("pause", board, "T-2")
+        expect_holders(page, [])
+        return int(page.evaluate("() => document.querySelectorAll('*').length"))
+
+    assert happen(100) == happen(2)
+
+
+def test_a_wall_says_when_it_is_old_and_goes_on(site: Site, visit: Visit) -> None:
+    board = site.board("T-1")
+    page = open_wall(site, visit, board)
+    expect_holders(page, [])
+    page.context.set_offline(True)
+    expect(page.locator("#banner")).to_contain_text("Not up to date")
+    site.do("take", board, "T-1")
+    page.context.set_offline(False)
+    expect_holders(page, ["Colleague"])
+    expect(page.locator("#banner")).to_be_hidden()
+
+
+def test_a_wall_whose_link_is_revoked_says_what_to_do(site: Site, visit: Visit) -> None:
+    board = site.board("T-1")
+    page = open_wall(site, visit, board)
+    site.do("take", board, "T-1")
+    expect_holders(page, ["Colleague"])
+    for listed in site.services.tokens.all():
+        if listed.token.board == board:
+            site.services.tokens.revoke(listed.token.id)
+    expect(page.locator("#told")).to_be_visible(timeout=15_000)
+    expect(page.locator("#wall")).to_be_hidden()  # what it showed is not for everybody
+    expect(page.locator("#told")).to_contain_text("This screen is not signed in.")
+    assert violations(page) == []
+
+
+def test_the_wall_is_accessible(site: Site, visit: Visit) -> None:
+    board = site.board("T-1", "T-2", "T-3", "T-4")
+    site.do("take", board, "T-1")
+    site.do("take", board, "T-2", who="holder")
+    site.do("pause", board, "T-2", who="holder", reason="No material")
+    site.do("block", board, "T-3", who="supervisor", reason="Crack found")
+    page = open_wall(site, visit, board)
+    expect_holders(page, ["Colleague"])
+    assert violations(page) == []
+
+
+def test_supervisors_see_the_pools_and_others_do_not(site: Site, visit: Visit) -> None:
+    page = visit("/status", "supervisor")
+    expect(page.locator("#used")).to_have_text(str(used_connections(site)))
+    expect(page.locator("#processes section")).to_have_count(1)
+    wait_until(lambda: page.locator("#verdict li.fine").count(), what="that all is well")
+    assert violations(page) == []
+    other = visit("/status", "holder")
+    expect(other.locator("#denied")).to_be_visible()
+    expect(other.locator("#status")).to_be_hidden()
+
+
+def used_connections(site: Site) -> int:
+    server = site.deployment.request("GET", "/api/redis-connection-stats").json()["server"]
+    return int(server["ops"] + server["pubsub"] + server["cli"])
