@@ -17,7 +17,7 @@ export function tn(key, count, values = {}) {
 }
 
 // As the browser's user writes them, where that is the page's language: en-GB has no AM and PM.
-const locale = navigator.languages?.find((each) => each.split('-')[0] === language) ?? language;
+export const locale = navigator.languages?.find((each) => each.split('-')[0] === language) ?? language;
 const numbers = new Intl.NumberFormat(locale);
 const clock = new Intl.DateTimeFormat(locale, {timeStyle: 'medium'});
 const dayAndClock = new Intl.DateTimeFormat(locale, {dateStyle: 'medium', timeStyle: 'short'});

@@ -1,0 +1,70 @@
+// The day of a board: its timeline as the plots draw it. Pure: no document, no network.
+//
+// `points` are the API's, with `at` in milliseconds: {at, counts, completions}, by time; straight
+// lines lead from one to the next. Before the first of them nothing is known.
+
+/** The timeline of an answer of the API. */
+export function readTimeline({points}) {
+  return points.map((point) => ({...point, at: Date.parse(point.at)}));
+}
+
+/** What `pick` finds in the points, at a moment; null before the first of them, the last one after. */
+export function valueAt(points, at, pick) {
+  const next = points.findIndex((point) => point.at >= at);
+  if (next === -1) return points.length > 0 ? pick(points.at(-1)) : null;
+  const after = points[next];
+  if (after.at === at) return pick(after);
+  if (next === 0) return null;
+  const before = points[next - 1];
+  return pick(before) + (pick(after) - pick(before)) * (at - before.at) / (after.at - before.at);
+}
+
+/** Rows for a plot: how many items were in each of `states`, from `from` on. */
+export function countsOf(points, states, from) {
+  const rows = [];
+  if (valueAt(points, from, () => 0) !== null) {
+    rows.push({at: from, values: states.map((state) => valueAt(points, from, ({counts}) => counts[state]))});
+  }
+  for (const {at, counts} of points) {
+    if (at > from) rows.push({at, values: states.map((state) => counts[state])});
+  }
+  return rows;
+}
+
+/** Rows for a plot: how many steps were completed in each hour of the clock from `from` to `to`. */
+export function completedPerHour(points, from, to) {
+  const rows = [];
+  const steps = (at) => valueAt(points, at, ({completions}) => completions);
+  for (let at = hourOf(from); at < to; at = hourOf(at + 3600000)) {
+    const until = Math.min(hourOf(at + 3600000), to);
+    const began = steps(Math.max(at, from)) ?? points.find((point) => point.at > at)?.completions ?? 0;
+    const ended = steps(until);
+    rows.push({at: Math.max(at, from), until,
+      values: [ended === null ? null : Math.max(0, Math.round(ended) - Math.round(began))]});
+  }
+  return rows;
+}
+
+/** The full hours of the clock between two moments, every `every` hours. */
+export function hoursBetween(from, to, every) {
+  const found = [];
+  for (let at = hourOf(from + 3600000 - 1); at <= to; at = hourOf(at + 3600000)) {
+    if (new Date(at).getHours() % every === 0) found.push(at);
+  }
+  return found;
+}
+
+/** How many steps were completed since midnight, or since `since` where less is known. */
+export function completedToday(points, now) {
+  if (points.length === 0) return null;
+  const midnight = new Date(now).setHours(0, 0, 0, 0);
+  const since = Math.max(midnight, points[0].at);
+  const began = valueAt(points, since, ({completions}) => completions);
+  return {count: Math.round(points.at(-1).completions - began), since, isWhole: since === midnight};
+}
+
+/** The full hour of the clock at or before a moment; by arithmetic, for an hour may come twice. */
+function hourOf(at) {
+  const shift = (new Date(at).getTimezoneOffset() % 60) * 60000;
+  return Math.floor((at - shift) / 3600000) * 3600000 + shift;
+}

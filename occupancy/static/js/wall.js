@@ -1,0 +1,351 @@
+// The wall: a board on a screen that nobody touches, for weeks. It shows, and asks for nothing.
+//
+// What it keeps is bounded: the items of the board, the points of one timeline, as many rows as fit.
+// It never shows a dialog: where somebody must do something, it says what, and goes on by itself.
+
+import * as api from './api.js';
+import {completedPerHour, completedToday, countsOf, hoursBetween, readTimeline} from './day.js';
+import {byId, h, setText} from './dom.js';
+import {duration, locale, moment, number, t, tn} from './i18n.js';
+import {Live} from './live.js';
+import {Model, STATES} from './model.js';
+import {Plot} from './plot.js';
+import {Rotation} from './rotation.js';
+import {followVersion, stayAwake, versionIn} from './stay.js';
+
+const DAY_HOURS = 12; // what the picture shows
+const TIMELINE_HOURS = 24; // what is asked for: there must be a midnight in it
+const TIMELINE_MS = 10 * 60 * 1000;
+const PAGE_S = 12;
+const FRESH_S = 20;
+const AGAIN_MS = 60 * 1000;
+const DRAW_MS = 250; // a batch of fifty is one change to look at
+const IN_HAND = ['occupied', 'paused', 'blocked'];
+
+const {board} = document.body.dataset;
+const path = `/api/boards/${board}`;
+const model = new Model();
+let live = null;
+let status = 'connecting';
+let upToDateMs = null; // when what is shown was last known to be right
+let timeline = []; // points; the last is of when it was asked for
+let timelineSeq = 0;
+let completions = []; // the seqs of completions that may have come after it
+let isTurning = true;
+
+const short = new Intl.DateTimeFormat(locale, {timeStyle: 'short'});
+const shortWithDay = new Intl.DateTimeFormat(locale, {weekday: 'short', hour: 'numeric', minute: '2-digit'});
+const day = new Intl.DateTimeFormat(locale, {weekday: 'long', day: 'numeric', month: 'long'});
+const hour = new Intl.DateTimeFormat(locale, {hour: 'numeric'});
+
+/** The moment that what is shown is of: it does not go on while nothing is heard. */
+function shownMs() {
+  return status === 'live' || upToDateMs === null ? api.serverNow() : upToDateMs;
+}
+
+/** Since when: the time alone as long as it can be of one day only. */
+function since(value) {
+  const date = new Date(value);
+  return (shownMs() - date < 86400000 ? short : shortWithDay).format(date);
+}
+
+// The lists
+
+const isPaged = () => !matchMedia('(max-width: 50rem)').matches;
+const onPage = (element) => (page, pages) => {
+  setText(element, pages > 1 ? t('wall.page', {page: number(page), of: number(pages)}) : '');
+};
+
+const holders = new Rotation(byId('holders'), {
+  least: 25, tall: 4.2, isPaged, onPage: onPage(byId('holders-page')),
+  make: () => h('li', {class: 'entry'},
+    h('p', {}, h('strong', {class: 'name'}), h('span', {class: 'long'})),
+    h('p', {}, tagPlace(), h('span', {class: 'step'}), h('span', {class: 'title'}),
+      h('span', {class: 'since'}))),
+  write(entry, item) {
+    write(entry, item, item.holder.name);
+    setText(entry.querySelector('.since'), since(item.since));
+    setText(entry.querySelector('.title'), item.title === item.tag ? '' : item.title);
+    const step = entry.querySelector('.step');
+    setText(step, item.step);
+    step.hidden = item.step === 'work'; // the only one of a board that lists none
+  },
+});
+
+const still = new Rotation(byId('still'), {
+  least: 22, tall: 5, isPaged, onPage: onPage(byId('still-page')),
+  make: () => h('li', {class: 'entry'},
+    h('p', {}, h('strong', {class: 'name'})),
+    h('p', {}, h('span', {class: 'mark', 'aria-hidden': 'true'}), h('span', {class: 'word unseen'}),
+      tagPlace(), h('span', {class: 'long'}))),
+  write(entry, item) {
+    write(entry, item, item.reason ?? '');
+    entry.querySelector('.mark').className = `mark ${item.state}`;
+    setText(entry.querySelector('.word'), t(`state.${item.state}`));
+  },
+});
+
+// Where a tag is too long, its middle is left out: tags of one board differ at the end.
+const TAIL = 7;
+function tagPlace() {
+  return h('span', {class: 'tag'}, h('span', {class: 'head'}), h('span', {class: 'tail'}));
+}
+
+function write(entry, item, name) {
+  entry.dataset.since = item.since;
+  entry.dataset.state = item.state;
+  setText(entry.querySelector('.name'), name);
+  setText(entry.querySelector('.head'), item.tag.slice(0, -TAIL));
+  setText(entry.querySelector('.tail'), item.tag.slice(-TAIL));
+  tick(entry);
+}
+
+function tick(entry) {
+  const seconds = (shownMs() - Date.parse(entry.dataset.since)) / 1000;
+  setText(entry.querySelector('.long'), duration(seconds));
+  entry.classList.toggle('fresh', seconds < FRESH_S && status === 'live');
+}
+
+const counts = new Map(STATES.map((state) => {
+  const count = h('strong', {});
+  byId('counts').append(h('li', {class: state}, count,
+    h('span', {class: `mark ${state}`, 'aria-hidden': 'true'}), h('span', {class: 'word'}, t(`state.${state}`))));
+  return [state, count];
+}));
+
+let drawTimer;
+function drawSoon() {
+  drawTimer ??= setTimeout(draw, DRAW_MS);
+}
+
+function draw() {
+  clearTimeout(drawTimer);
+  drawTimer = undefined;
+  for (const [state, count] of Object.entries(model.counts())) setText(counts.get(state), number(count));
+  const items = [...model.items.values()];
+  const held = items.filter(({holder}) => holder);
+  // In the order of names, so that who looks for somebody finds them where they were.
+  held.sort((one, other) => one.holder.name.localeCompare(other.holder.name, locale)
+    || Date.parse(one.since) - Date.parse(other.since));
+  holders.show(held);
+  byId('no-holders').hidden = held.length > 0;
+  const stopped = items.filter(({state, reason}) => state === 'blocked' || (state === 'paused' && reason));
+  stopped.sort((one, other) => one.state.localeCompare(other.state) // blocked before paused
+    || Date.parse(one.since) - Date.parse(other.since));
+  still.show(stopped);
+  byId('no-still').hidden = stopped.length > 0;
+  drawDay();
+}
+
+model.onChange(drawSoon);
+
+// The picture of the day
+
+const inHand = new Plot({series: [
+  {name: 'occupied', kind: 'stack'},
+  {name: 'paused', kind: 'stack', hatched: 45},
+  {name: 'blocked', kind: 'stack', hatched: -45},
+], format: number});
+const completed = new Plot({series: [{name: 'completed', kind: 'bar'}], format: number, isBare: true});
+byId('in-hand').append(inHand.element);
+byId('completed').append(completed.element);
+byId('legend').append(...IN_HAND.map((state) => (
+  h('span', {class: 'state'}, h('span', {class: `mark ${state}`, 'aria-hidden': 'true'}), t(`state.${state}`)))));
+
+function drawDay() {
+  const to = api.serverNow();
+  const from = to - DAY_HOURS * 3600 * 1000;
+  const now = model.counts();
+  const points = timeline.length === 0 ? [] : [...timeline, {
+    at: Math.max(shownMs(), timeline.at(-1).at), counts: now,
+    completions: timeline.at(-1).completions + completions.filter((seq) => seq > timelineSeq).length,
+  }];
+  const ticks = hoursBetween(from, to, 2).map((at) => ({at, text: hour.format(at)}));
+  const words = IN_HAND.map((state) => `${t(`state.${state}`)} ${number(now[state])}`).join(', ');
+  inHand.draw({from, to, ticks, rows: countsOf(points, IN_HAND, from), least: 3, label: `${t('wall.day')}: ${words}`});
+  const today = completedToday(points, to);
+  const said = today === null ? ''
+    : today.isWhole ? tn('wall.today', today.count)
+      : tn('wall.completed_since', today.count, {since: short.format(today.since)});
+  setText(byId('today'), said);
+  completed.draw({from, to, ticks, rows: completedPerHour(points, from, to), least: 3,
+    label: `${t('wall.completed')}: ${said}`});
+}
+
+async function loadTimeline() {
+  const answer = await api.get(`${path}/timeline?hours=${TIMELINE_HOURS}`);
+  timeline = readTimeline(answer);
+  timelineSeq = answer.seq;
+  completions = completions.filter((seq) => seq > timelineSeq);
+  drawSoon();
+}
+
+// Loading and following
+
+async function reload() {
+  const first = await api.get(`${path}/items`, {timeoutMs: 30000});
+  const items = first.items;
+  for (let {next} = first; next;) {
+    const page = await api.get(`${path}/items?page=${encodeURIComponent(next)}`, {timeoutMs: 30000});
+    items.push(...page.items);
+    ({next} = page);
+  }
+  heard();
+  model.load(items);
+  byId('wall').hidden = false;
+  byId('passing').hidden = true;
+  loadTimeline().catch(() => {}); // the picture waits for the next time; the rest does not
+  api.get(path).then(({title}) => {
+    setText(byId('title'), title);
+    document.title = `${title} · occupancy`;
+  }, () => {});
+  return {cursor: first.cursor, seq: first.seq};
+}
+
+function apply(event) {
+  heard();
+  if (event.type === 'item.completed') completions = [...completions.slice(-4999), event.seq];
+  model.apply(event);
+}
+
+function heard() {
+  upToDateMs = api.serverNow();
+}
+
+function onStatus(next) {
+  if (next === 'live' && status !== 'live') {
+    heard();
+    if (status !== 'connecting') version.checkSoon(); // the server was away: it may be another now
+  }
+  status = next;
+  byId('live').dataset.status = next;
+  setText(byId('live'), t(`live.${next}`));
+  showAge();
+  drawSoon();
+}
+
+/** Says plainly that what is shown is old, and of when it is. */
+function showAge() {
+  const banner = byId('banner');
+  const isOld = upToDateMs !== null && ['degraded', 'offline'].includes(status);
+  document.body.classList.toggle('old', isOld);
+  if (isOld) {
+    setText(banner, t('wall.old', {since: moment(upToDateMs)}));
+  }
+  banner.hidden = !isOld;
+  const passing = byId('passing');
+  passing.hidden = upToDateMs !== null || !byId('told').hidden;
+  setText(passing, t(`live.${status}`));
+}
+
+function onDenied(code) {
+  stop();
+  setText(byId('told-command'), '');
+  if (code === 401) {
+    setText(byId('told-title'), t('wall.signed_out'));
+    setText(byId('told-text'), t('wall.sign_in'));
+    setText(byId('told-command'), `flask tokens create WORKER --role observer --board ${board} --link`);
+  } else {
+    setText(byId('told-title'), code === 404 ? t('board.none', {board}) : t('wall.forbidden'));
+    setText(byId('told-text'), code === 404 ? t('wall.check_address') : t('wall.other_link', {board}));
+  }
+  byId('told').hidden = false;
+  showAge();
+  startAgainIn(AGAIN_MS);
+}
+
+function stop() {
+  turn += 1;
+  live?.stop();
+  live = null;
+  status = 'connecting';
+  upToDateMs = null;
+  timeline = [];
+  completions = [];
+  model.load([]);
+  byId('wall').hidden = true;
+  setText(byId('live'), '');
+}
+
+let turn = 0; // a Live that was stopped may still be loading: it must not tell us anything
+
+async function start() {
+  clearTimeout(again);
+  try {
+    const {idle_s: idleS, worker} = await api.get('/api/session');
+    // A person's session ends when nobody touches anything, and nobody touches a wall.
+    setText(byId('ends'), idleS ? t('wall.session_ends', {name: worker.name, after: duration(idleS)}) : '');
+  } catch (problem) {
+    if (problem.status === 401 || problem.status === 403) {
+      onDenied(problem.status);
+    } else {
+      onStatus('offline');
+      startAgainIn(5000);
+    }
+    return;
+  }
+  byId('told').hidden = true;
+  stop();
+  const mine = turn;
+  const ifMine = (hook) => (...given) => (mine === turn ? hook(...given) : undefined);
+  live = new Live(board, {
+    async reload() {
+      if (mine !== turn) throw new api.Problem({status: 401}); // ends its trying
+      return reload();
+    },
+    apply: ifMine(apply), onStatus: ifMine(onStatus), onDenied: ifMine(onDenied),
+  });
+  onStatus('connecting');
+  await live.start();
+}
+
+let again;
+function startAgainIn(ms) {
+  clearTimeout(again);
+  again = setTimeout(start, ms * (0.75 + Math.random() / 2));
+}
+
+// The clock, and what goes by it
+
+function everySecond() {
+  const now = new Date(api.serverNow());
+  setText(byId('clock'), short.format(now));
+  setText(byId('date'), day.format(now));
+  if (status === 'live' && live?.heardMs) {
+    // What the stream's heartbeats and the looks for the server tell; this tab may hold it or not.
+    upToDateMs = Math.max(upToDateMs, live.heardMs + api.serverNow() - Date.now());
+  }
+  for (const entry of document.querySelectorAll('.entry')) tick(entry);
+}
+
+function turnPages() {
+  if (!isTurning) return;
+  holders.turn();
+  still.turn();
+}
+
+document.addEventListener('keydown', ({key}) => {
+  if (key === ' ') {
+    isTurning = !isTurning;
+    document.body.classList.toggle('stands', !isTurning);
+  } else if (key === 'ArrowRight') {
+    holders.turn();
+    still.turn();
+  }
+});
+
+// Somebody signs in or out in another tab.
+if ('BroadcastChannel' in globalThis) {
+  new BroadcastChannel('occupancy-session').addEventListener('message', ({data}) => {
+    if (data === 'changed') startAgainIn(500);
+  });
+}
+
+const version = followVersion(versionIn(import.meta.url));
+stayAwake();
+setInterval(everySecond, 1000);
+setInterval(turnPages, PAGE_S * 1000);
+setInterval(draw, 60 * 1000);
+setInterval(() => { if (live && status === 'live') loadTimeline().catch(() => {}); }, TIMELINE_MS);
+everySecond();
+await start();

@@ -1,0 +1,125 @@
+// The watch: what the figures of the service were over the last ten minutes, and what is wrong with
+// them. Pure: no document, no network. What it keeps is bounded, in time and in number.
+
+export const WINDOW_MS = 10 * 60 * 1000;
+const MOST_ROWS = 400;
+const GAP_MS = 8000;
+const NEAR = 0.9; // of the budget
+const LATE_MS = 1000;
+
+/**
+ * `totals` and each of `processes` ({name, pid, rows}) have rows by time: {at, …figures}, where a
+ * figure is null while it was not known: that is a gap, not a zero.
+ */
+export class Watch {
+  constructor() {
+    this.stats = null; // the last answer
+    this.statsAt = null;
+    this.totals = [];
+    this.processes = new Map();
+  }
+
+  /** Takes an answer of /api/redis-connection-stats, or null where there was none. */
+  add(stats, at) {
+    const last = this.totals.at(-1)?.at;
+    if (at - last > GAP_MS) this.add(null, last + 1); // nobody asked meanwhile: the page was hidden
+    if (stats) {
+      this.stats = stats;
+      this.statsAt = at;
+      for (const {process: name, pid} of stats.workers) {
+        if (!this.processes.has(name)) this.processes.set(name, {name, pid, rows: []});
+      }
+    }
+    const reported = new Map((stats?.workers ?? []).map((each) => [each.process, each]));
+    for (const process of this.processes.values()) {
+      process.now = reported.get(process.name) ?? null;
+      keep(process.rows, {at, ...figuresOf(process.now)}, at);
+    }
+    keep(this.totals, {at, ...totalsOf(stats)}, at);
+    // A process that has ended stays for as long as there is something of it to see.
+    for (const [name, {now, rows}] of this.processes) {
+      if (now === null && rows.every(({inUse}) => inUse === null)) this.processes.delete(name);
+    }
+  }
+
+  /** By how much a counter has grown within the window, over all processes. */
+  grown(counter) {
+    let sum = 0;
+    for (const {rows} of this.processes.values()) {
+      const known = rows.map((row) => row[counter]).filter((value) => value !== null);
+      for (let index = 1; index < known.length; index += 1) sum += Math.max(0, known[index] - known[index - 1]);
+    }
+    return sum;
+  }
+
+  /** What is wrong: [{level, key, values}], the worst first; `health` and `ready` as told last. */
+  findings({isFresh, ready, health}) {
+    const found = [];
+    const say = (level, key, values = {}) => found.push({level, key, values});
+    if (!isFresh) say('bad', 'status.no_figures', {since: this.statsAt});
+    if (health && health.status !== 'healthy') say('bad', 'status.redis_away');
+    if (ready?.reasons) say('bad', 'status.not_ready', {reasons: Object.values(ready.reasons).join('; ')});
+    const timeouts = this.grown('timeouts');
+    if (timeouts > 0) say('bad', 'status.timed_out', {count: timeouts});
+    if (!this.stats) return found;
+    const {budget, server, workers} = this.stats;
+    const used = usedOf(server);
+    if (used >= NEAR * budget.limit) say('bad', 'status.budget_near', {used, limit: budget.limit});
+    if (server.maxclients > 0 && server.maxclients < budget.limit) {
+      say('bad', 'status.few_clients', {maxclients: server.maxclients, limit: budget.limit});
+    }
+    const sum = (pick) => workers.reduce((total, each) => total + pick(each), 0);
+    const waiting = sum(({ops}) => ops.waiting);
+    if (waiting > 0) say('warn', 'status.now_waiting', {count: waiting});
+    const full = workers.filter(({ops}) => ops.in_use >= ops.max).length;
+    if (full > 0) say('warn', 'status.full', {count: full});
+    const slow = sum(({streams}) => streams.slow);
+    if (slow > 0) say('warn', 'status.slow', {count: slow});
+    const resets = this.grown('resets');
+    if (resets > 0) say('warn', 'status.were_reset', {count: resets});
+    const late = Math.max(0, ...workers.map(({streams}) => streams.delay_ms?.p99 ?? 0));
+    if (late > LATE_MS) say('warn', 'status.late', {delay: late});
+    const missing = budget.workers * budget.nodes - workers.length;
+    if (missing > 0) say('warn', 'status.missing', {count: missing});
+    return found;
+  }
+}
+
+/** How many connections of the budget are open. */
+export function usedOf({ops, pubsub, cli}) {
+  return ops + pubsub + cli;
+}
+
+/** How many the present processes open at most. */
+export function allottedOf({workers}) {
+  return workers.reduce((sum, {ops, pubsub}) => sum + ops.max + pubsub.max, 0);
+}
+
+function keep(rows, row, now) {
+  rows.push(row);
+  while (rows.length > MOST_ROWS || rows[0].at < now - WINDOW_MS) rows.shift();
+}
+
+function figuresOf(report) {
+  return {
+    inUse: report?.ops.in_use ?? null,
+    waiting: report?.ops.waiting ?? null,
+    timeouts: report?.ops.timeouts ?? null,
+    wait: report?.ops.wait_ms.p99 ?? null,
+    open: report?.streams.open ?? null,
+    resets: report?.streams.resets ?? null,
+    delay: report?.streams.delay_ms?.p99 ?? null,
+  };
+}
+
+function totalsOf(stats) {
+  if (!stats) return {used: null, waiting: null, open: null, delay: null};
+  const {workers} = stats;
+  const delays = workers.map(({streams}) => streams.delay_ms?.p99 ?? null).filter((delay) => delay !== null);
+  return {
+    used: usedOf(stats.server),
+    waiting: workers.reduce((sum, {ops}) => sum + ops.waiting, 0),
+    open: workers.reduce((sum, {streams}) => sum + streams.open, 0),
+    delay: delays.length > 0 ? Math.max(...delays) : null,
+  };
+}
