@@ -24,6 +24,7 @@ from redis.connection import BlockingConnectionPool, Connection
 from .errors import PoolTimeout
 
 _WAITS_KEPT = 1024  # the waits that the percentiles are taken over
+_PEAK_S = 5  # who looks every two seconds sees the worst of what came in between
 
 
 class TurnQueue:
@@ -42,6 +43,7 @@ class TurnQueue:
         self.timeouts = 0
         self.waits_ms: collections.deque[float] = collections.deque(maxlen=_WAITS_KEPT)
         self._waiters: collections.deque[AsyncResult] = collections.deque()
+        self._peaks: collections.deque[tuple[int, int, int]] = collections.deque(maxlen=_PEAK_S)
 
     def get(self, timeout: float | None = None) -> Connection | None:
         """The next connection, or None as a place to open one; waits ``timeout`` seconds.
@@ -51,10 +53,13 @@ class TurnQueue:
         if self.queue:
             self.acquired += 1
             self.waits_ms.append(0.0)
-            return self.queue.pop()
+            connection = self.queue.pop()
+            self._note_peak(time.monotonic())
+            return connection
         started = time.monotonic()
         turn: AsyncResult = AsyncResult()
         self._waiters.append(turn)
+        self._note_peak(started)
         try:
             turn.wait(timeout=timeout)
         except BaseException:  # thrown in from outside: the greenlet is killed, or a gevent.Timeout
@@ -76,8 +81,8 @@ class TurnQueue:
             )
         self.acquired += 1
         self.waits_ms.append((time.monotonic() - started) * 1000)
-        connection: Connection | None = turn.value
-        return connection
+        handed: Connection | None = turn.value
+        return handed
 
     def put_nowait(self, connection: Connection | None) -> None:
         """Give a connection (or a place to open one) back; it goes to the longest waiter."""
@@ -91,6 +96,22 @@ class TurnQueue:
     @property
     def waiting(self) -> int:
         return len(self._waiters)
+
+    def _note_peak(self, now: float) -> None:
+        second, in_use, waiting = int(now), self.maxsize - len(self.queue), len(self._waiters)
+        if self._peaks and self._peaks[-1][0] == second:
+            _, most_in_use, most_waiting = self._peaks.pop()
+            in_use, waiting = max(in_use, most_in_use), max(waiting, most_waiting)
+        self._peaks.append((second, in_use, waiting))
+
+    def peak(self) -> dict[str, int]:
+        """The most that were in use, and that waited, at once within the last seconds."""
+        oldest = int(time.monotonic()) - _PEAK_S
+        recent = [each for each in self._peaks if each[0] > oldest]
+        return {
+            "in_use": max((each[1] for each in recent), default=self.maxsize - len(self.queue)),
+            "waiting": max((each[2] for each in recent), default=self.waiting),
+        }
 
 
 class TurnPool(BlockingConnectionPool):
@@ -157,6 +178,7 @@ class TurnPool(BlockingConnectionPool):
             "in_use": self.max_connections - len(free),
             "idle": sum(1 for each in free if each is not None and each.is_connected),
             "waiting": self.pool.waiting,
+            "peak": self.pool.peak(),
             "acquired": self.pool.acquired,
             "timeouts": self.pool.timeouts,
             "wait_ms": percentiles(self.pool.waits_ms),

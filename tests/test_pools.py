@@ -780,6 +780,7 @@ def test_the_figures_are_right(pools: Pools, url: str) -> None:
     pool = pool_of(client)
     assert pool.stats() == {
         "max": 3, "in_use": 0, "idle": 0, "waiting": 0, "acquired": 0, "timeouts": 0,
+        "peak": {"in_use": 0, "waiting": 0},
         "wait_ms": {"p50": 0.0, "p99": 0.0, "max": 0.0},
     }  # fmt: skip
     taken = [pool.get_connection() for _ in range(3)]
@@ -793,6 +794,7 @@ def test_the_figures_are_right(pools: Pools, url: str) -> None:
     figures = pool.stats()
     assert (figures["in_use"], figures["idle"], figures["acquired"]) == (0, 3, 5)
     assert figures["waiting"] == 0
+    assert figures["peak"] == {"in_use": 3, "waiting": 2}
     assert figures["wait_ms"]["max"] > 0
     assert figures["wait_ms"]["p50"] <= figures["wait_ms"]["p99"] <= figures["wait_ms"]["max"]
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import itertools
+import math
 import sys
 import tempfile
 from collections.abc import Callable
@@ -29,7 +31,7 @@ TAG = "MK-1335-CW-25238-011"
 HELD = "MK-1335-CW-25238-013"
 DEVICES = {"phone": (390, 844), "tablet": (1024, 768), "wall": (1920, 1080)}
 THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
-LANGUAGES = ("en", "es")
+LANGUAGES = {"en": "en-GB", "es": "es-ES"}
 
 
 def age(route: Route) -> None:
@@ -43,6 +45,29 @@ def age(route: Route) -> None:
             event["at"], 41 * number + sum(event["item"]["tag"].encode()) % 97 + 4
         )
     route.fulfill(response=response, json=data)
+
+
+def a_day(route: Route) -> None:
+    """The timeline of a shift that has gone on for some hours."""
+    response = route.fetch()
+    data = response.json()
+    counts, now = data["points"][-1]["counts"], datetime.datetime.now(datetime.UTC)
+    points = []
+    for quarter in range(44, -1, -1):
+        worked = max(0, 36 - quarter)  # the shift began nine hours ago
+        wave = math.sin(worked / 5) + math.sin(worked / 2.3) / 2
+        share = 1.0 if quarter == 0 else min(1.0, worked / 6) * (1 + wave / 6)
+        points.append({
+            "at": (now - datetime.timedelta(minutes=15 * quarter)).isoformat(),
+            "counts": {
+                **counts,
+                "occupied": round(counts["occupied"] * share),
+                "paused": round(counts["paused"] * min(1.0, worked / 20)),
+                "blocked": round(counts["blocked"] * (worked > 11) * (worked > 25 or 0.4)),
+            },
+            "completions": round(worked * 0.9 + wave),
+        })  # fmt: skip
+    route.fulfill(response=response, json={**data, "points": points})
 
 
 def earlier(moment: str, minutes: int) -> str:
@@ -121,10 +146,15 @@ def docs(page: Page) -> None:
     page.locator("main").wait_for()
 
 
-def whole(page: Page) -> None:
-    """A page that shows what it has when nothing is asked any more."""
-    page.wait_for_load_state("load")
-    page.wait_for_timeout(2500)
+def wall(page: Page) -> None:
+    expect(page.locator("#holders .entry").first).to_be_visible()
+    expect(page.locator("#today")).not_to_have_text("")
+    page.wait_for_timeout(500)  # the picture of the day is drawn a moment later
+
+
+def status(page: Page) -> None:
+    expect(page.locator("#processes section").first).to_be_visible()
+    page.wait_for_timeout(5000)  # a few points of the plots
 
 
 def set_pin(page: Page) -> None:
@@ -145,8 +175,8 @@ SHOTS: list[Shot] = [
     ("boards", "/boards", "93", boards),
     ("sign-in", f"/boards/{BOARD}", None, lambda page: page.locator("#session-dialog").wait_for()),
     ("set-pin", "/sign-in#{link}", None, set_pin),
-    ("wall", f"/boards/{BOARD}/wall", "7", whole),
-    ("status", "/status", "12", whole),
+    ("wall", "/sign-in#{token}", None, wall),
+    ("status", "/status", "12", status),
     ("docs", "/docs", None, docs),
 ]
 
@@ -154,32 +184,40 @@ SHOTS: list[Shot] = [
 def take(browser: Browser, site: Deployment, directory: Path, only: str) -> int:
     """Write every picture whose name has ``only`` in it; how many."""
     services = site.services()
+    token, _ = services.tokens.create("7", role=Role.OBSERVER, board=BOARD)
     count = 0
-    for name, path, worker, prepare in SHOTS:
-        for device, (width, height) in DEVICES.items():
-            for theme in THEMES:
-                for language in LANGUAGES:
-                    title = f"{name}-{device}-{theme}-{language}"
-                    if only not in title:
-                        continue
-                    context = browser.new_context(
-                        base_url=site.url, locale=language, color_scheme=theme,
-                        viewport={"width": width, "height": height},
-                        device_scale_factor=2 if device == "phone" else 1,
-                        is_mobile=device == "phone", has_touch=device != "wall",
-                    )  # fmt: skip
-                    if worker is not None:
-                        body = {"worker": worker, "pin": PIN}
-                        assert context.request.post("/api/session", data=body).ok
-                    page = context.new_page()
-                    page.route("**/api/boards/*/items**", age)
-                    link = services.sessions.create_link("1") if "{link}" in path else ""
-                    page.goto(path.replace("{link}", link))
-                    prepare(page)
-                    page.screenshot(path=directory / f"{title}.png", animations="disabled")
-                    context.close()
-                    count += 1
+    for (name, path, worker, prepare), (device, size), theme, (
+        language,
+        locale,
+    ) in itertools.product(SHOTS, DEVICES.items(), THEMES, LANGUAGES.items()):
+        title = f"{name}-{device}-{theme}-{language}"
+        if only not in title:
+            continue
+        context = browser.new_context(
+            base_url=site.url, locale=locale, color_scheme=theme, timezone_id=midday(),
+            viewport={"width": size[0], "height": size[1]},
+            device_scale_factor=2 if device == "phone" else 1,
+            is_mobile=device == "phone", has_touch=device != "wall",
+        )  # fmt: skip
+        if worker is not None:
+            body = {"worker": worker, "pin": PIN}
+            assert context.request.post("/api/session", data=body).ok
+        page = context.new_page()
+        page.route("**/api/boards/*/items**", age)
+        page.route("**/api/boards/*/timeline**", a_day)
+        link = services.sessions.create_link("1") if "{link}" in path else ""
+        page.goto(path.format(link=link, token=token))
+        prepare(page)
+        page.screenshot(path=directory / f"{title}.png", animations="disabled")
+        context.close()
+        count += 1
     return count
+
+
+def midday() -> str:
+    """A time zone in which it is about one o'clock: a shop at work, whenever this runs."""
+    ahead = 13 - datetime.datetime.now(datetime.UTC).hour
+    return f"Etc/GMT{-ahead:+d}"
 
 
 def prepare(services: Services) -> None:
