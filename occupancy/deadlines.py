@@ -185,7 +185,9 @@ class DeadlineServer(StreamServer):  # type: ignore[misc] # gevent has no types
         if accepted is None:
             return None
         if self.pool.free_count() <= self.pool.size // _SHARE_KEPT:
-            DeadlineSocket.waiting.make_room()
+            # Not here: those accepted in the same turn do not read yet, and could fill all places
+            # before one of them can be closed.
+            gevent.spawn(DeadlineSocket.waiting.make_room)
         plain, address = accepted
         made = DeadlineSocket(plain.family, plain.type, plain.proto, fileno=plain.detach())
         made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)

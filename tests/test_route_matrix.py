@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -45,6 +45,11 @@ def documented() -> dict[str, dict[str, str]]:
 
 TABLE = documented()
 CASES = sorted(set(itertools.product(METHODS, {each.partition(" ")[2] for each in TABLE})))
+# Without those of which the caller does not matter: 405, and OPTIONS.
+ROUTED = [
+    (method, path) for method, path in CASES
+    if f"{'GET' if method == 'HEAD' else method} {path}" in TABLE
+]  # fmt: skip
 
 
 def routed(app: Flask) -> set[str]:
@@ -110,9 +115,11 @@ class Site:
             return "in" if self._reached else "404"
         return str(status) if status in (401, 403, 405) else "in"
 
-    def walk(self, send: Send, column: str) -> None:
-        """Hold all routes and methods to a column of the table."""
-        for method, path in CASES:
+    def walk(
+        self, send: Send, column: str, cases: Sequence[tuple[str, str]] = tuple(ROUTED)
+    ) -> None:
+        """Hold routes and methods to a column of the table."""
+        for method, path in cases:
             found = send(method, address(path))
             assert found == expected(method, path, column), f"{method} {path}"
 
@@ -147,77 +154,112 @@ class Site:
         browser = self.app.test_client(use_cookies=False)
         return lambda method, path: self.became(browser, method, path, headers)
 
-    # Callers that are let in no more, or never were
 
-    def nobodies(self, kind: str) -> list[Send]:
-        services = self.services
-        if kind == "none":
-            return [self.sender({})]
-        worker = services.workers.add("x", name="X", role=Role.ADMIN)
-        secret, token = services.tokens.create("x")
-        by_token = services.access.identify(Credential("token", digest_of(secret)))
-        wall, wall_session = services.sessions.with_token(by_token, address="test")
+class Gone:
+    """An administrator who is let in by every means, until something ends that."""
+
+    def __init__(self, site: Site) -> None:
+        services = site.services
+        self.site = site
+        self.services = services
+        services.workers.add("x", name="X", role=Role.ADMIN)
+        self.secret, self.token = services.tokens.create("x")
+        self.by_token = services.access.identify(Credential("token", digest_of(self.secret)))
+        wall, wall_session = services.sessions.with_token(self.by_token, address="test")
         link = services.sessions.create_link("x")
-        own, own_session = services.sessions.with_link(link, address="test")
-        own_csrf = own_session.csrf_token
-        if kind == "forged":
-            return [
-                self.bearer("occ_" + "x" * 43),
-                self.bearer(own),
-                self.bearer(digest_of(secret)),  # who has read Redis cannot get in with it
-                self.bearer(services.sessions.create_link("x")),
-                self.bearer(services.sessions.create_ticket(by_token)),
-                self.sender({"Authorization": f"Basic {secret}"}),
-                self.sender({"Authorization": secret}),
-                self.sender({"X-Api-Key": secret}),
-                self.cookie("x" * 43, own_csrf),
-                self.cookie(secret, own_csrf),
-                self.cookie(digest_of(own), own_csrf),
-                self.cookie(own_session.id, own_csrf),
-                self.cookie("admin", "x"),
-                self.cookie(own, own_csrf, "__Host-occupancy"),  # not by HTTPS
-                # A token counts before the cookie, a bad one too.
-                self.sender(
-                    {"Cookie": f"occupancy={own}", "X-CSRF-Token": own_csrf,
-                     "Authorization": "Bearer x"}
-                ),
-            ]  # fmt: skip
-        token_and_wall = [self.bearer(secret), self.cookie(wall, wall_session.csrf_token)]
-        session = self.cookie(own, own_csrf)
-        keys, client = services.store.keys, services.store.client
-        senders = [session]
-        if kind == "disabled":
-            services.workers.edit(worker.id, disabled=True)
-            senders = [*token_and_wall, session]
-        elif kind == "removed":  # by hand: there is no such command
-            client.hdel(keys.workers, worker.id)
-            senders = [*token_and_wall, session]
-        elif kind == "revoked":
-            services.tokens.revoke(token.id)
-            senders = token_and_wall
-        elif kind == "expired":
-            ended = msgspec.structs.replace(token, expires_s=1)
-            client.hset(keys.tokens, digest_of(secret), msgspec.json.encode(ended))
-            senders = token_and_wall
-        elif kind in ("idle", "over"):
-            changes = {"created_s": 1} if kind == "idle" else {"ends_s": 1}
-            over = msgspec.structs.replace(own_session, **changes)
-            client.hset(keys.sessions, digest_of(own), msgspec.json.encode(over))
-            client.hdel(keys.uses, digest_of(own))
-        elif kind == "signed out":
-            assert session("DELETE", "/api/session") == "in"
-        elif kind == "signed out everywhere":
-            services.workers.sign_out(worker.id)
-        elif kind == "replaced":
-            again = services.sessions.create_link("worker")
-            services.sessions.with_link(again, address="test", instead_of=own)
-        services.access.forget()
-        return senders
+        self.own, self.session = services.sessions.with_link(link, address="test")
+        self.csrf = self.session.csrf_token
+        self.senders = {
+            "token": site.bearer(self.secret),
+            "wall": site.cookie(wall, wall_session.csrf_token),
+            "session": site.cookie(self.own, self.csrf),
+        }
+        for send in self.senders.values():
+            for method in ("GET", "POST"):  # the latter with the CSRF token
+                assert send(method, "/api/tokens") == "in"
+
+    def ended_by(self, kind: str) -> list[Send]:
+        """What was good until ``kind`` happened."""
+        ended = getattr(self, f"_{kind.replace(' ', '_')}")()
+        self.services.access.forget()
+        return [self.senders[each] for each in ended]
+
+    def _disabled(self) -> list[str]:
+        self.services.workers.edit("x", disabled=True)
+        return ["token", "wall", "session"]
+
+    def _removed(self) -> list[str]:  # by hand: there is no such command
+        self.services.store.client.hdel(self.services.store.keys.workers, "x")
+        return ["token", "wall", "session"]
+
+    def _revoked(self) -> list[str]:
+        self.services.tokens.revoke(self.token.id)
+        return ["token", "wall"]
+
+    def _expired(self) -> list[str]:
+        self._store(self.services.store.keys.tokens, self.secret, self.token, expires_s=1)
+        return ["token", "wall"]
+
+    def _idle(self) -> list[str]:
+        self._store(self.services.store.keys.sessions, self.own, self.session, created_s=1)
+        return ["session"]
+
+    def _over(self) -> list[str]:
+        self._store(self.services.store.keys.sessions, self.own, self.session, ends_s=1)
+        return ["session"]
+
+    def _signed_out(self) -> list[str]:
+        assert self.senders["session"]("DELETE", "/api/session") == "in"
+        return ["session"]
+
+    def _signed_out_everywhere(self) -> list[str]:
+        self.services.workers.sign_out("x")
+        return ["wall", "session"]
+
+    def _given_another_pin(self) -> list[str]:
+        self.services.workers.edit("x", pin_hash="another")
+        return ["wall", "session"]
+
+    def _replaced(self) -> list[str]:
+        link = self.services.sessions.create_link("worker")
+        self.services.sessions.with_link(link, address="test", instead_of=self.own)
+        return ["session"]
+
+    def _store(self, key: str, secret: str, stored: msgspec.Struct, **changes: int) -> None:
+        digest, client = digest_of(secret), self.services.store.client
+        client.hset(key, digest, msgspec.json.encode(msgspec.structs.replace(stored, **changes)))
+        client.hdel(self.services.store.keys.uses, digest)
+
+    def forged(self) -> list[Send]:
+        """What was never given out, or not for this use."""
+        site, sessions = self.site, self.services.sessions
+        return [
+            site.bearer("occ_" + "x" * 43),
+            site.bearer(self.own),
+            site.bearer(digest_of(self.secret)),  # who has read Redis cannot get in with it
+            site.bearer(sessions.create_link("x")),
+            site.bearer(sessions.create_ticket(self.by_token)),
+            site.sender({"Authorization": f"Basic {self.secret}"}),
+            site.sender({"Authorization": self.secret}),
+            site.sender({"X-Api-Key": self.secret}),
+            site.cookie("x" * 43, self.csrf),
+            site.cookie(self.secret, self.csrf),
+            site.cookie(digest_of(self.own), self.csrf),
+            site.cookie(self.session.id, self.csrf),
+            site.cookie(self.csrf, self.csrf),
+            site.cookie("admin", "x"),
+            site.cookie(self.own, self.csrf, "__Host-occupancy"),  # that of HTTPS
+            # A token counts before the cookie, a bad one too.
+            site.sender(
+                {"Cookie": f"occupancy={self.own}", "X-CSRF-Token": self.csrf,
+                 "Authorization": "Bearer x"}
+            ),
+        ]  # fmt: skip
 
 
-NOBODIES = (
-    "none", "disabled", "removed", "expired", "revoked", "idle", "over", "signed out",
-    "signed out everywhere", "replaced", "forged",
+ENDS = (
+    "disabled", "removed", "expired", "revoked", "idle", "over", "signed out",
+    "signed out everywhere", "given another pin", "replaced",
 )  # fmt: skip
 
 
@@ -236,7 +278,7 @@ def test_the_table_has_every_route_and_no_other(site: Site) -> None:
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("means", ["token", "session", "wall"])
 def test_a_role_is_let_in_where_the_table_says(site: Site, role: str, means: str) -> None:
-    site.walk(site.by(means, role), role)
+    site.walk(site.by(means, role), role, CASES)
 
 
 @pytest.mark.parametrize("means", ["token", "wall"])
@@ -278,10 +320,34 @@ def test_an_operation_needs_its_role_alone_and_in_a_batch(site: Site, row: Any, 
 # Nobody
 
 
-@pytest.mark.parametrize("kind", NOBODIES)
-def test_nobody_is_let_in_where_the_table_says(site: Site, kind: str) -> None:
-    for send in site.nobodies(kind):
+def test_who_shows_nothing_is_let_in_where_the_table_says(site: Site) -> None:
+    site.walk(site.sender({}), "nobody", CASES)
+
+
+@pytest.mark.parametrize("kind", ENDS)
+def test_whose_access_has_ended_is_nobody(site: Site, kind: str) -> None:
+    for send in Gone(site).ended_by(kind):
         site.walk(send, "nobody")
+
+
+def test_who_shows_what_was_not_given_out_for_it_is_nobody(site: Site) -> None:
+    for send in Gone(site).forged():
+        site.walk(send, "nobody")
+
+
+def test_a_cookie_without_its_csrf_token_changes_nothing(site: Site) -> None:
+    gone = Gone(site)
+    _, other = site.signed_in(site.services.sessions.create_link("admin"))
+    for csrf in ("", "x", other["X-CSRF-Token"]):
+        send = site.cookie(gone.own, csrf)
+        for method, path in ROUTED:
+            says = expected(method, path, "admin")
+            if method not in ("GET", "HEAD") and path != "/api/session":
+                says = "403"
+            if (method, path) != ("DELETE", "/api/session"):
+                assert send(method, address(path)) == says, f"{method} {path}"
+        assert send("DELETE", "/api/session") == "403"
+    assert gone.senders["session"]("GET", "/api/session") == "in"
 
 
 def test_no_other_spelling_of_an_address_lets_anybody_in(site: Site) -> None:
@@ -302,7 +368,7 @@ def test_no_other_spelling_of_an_address_lets_anybody_in(site: Site) -> None:
 def test_a_ticket_opens_a_stream_and_nothing_else(site: Site) -> None:
     secret, _ = site.services.tokens.create("admin")
     admin = site.services.access.identify(Credential("token", digest_of(secret)))
-    for method, path in CASES:
+    for method, path in ROUTED:
         ticket = site.services.sessions.create_ticket(admin)
         found = site.sender({})(method, f"{address(path)}?ticket={ticket}")
         is_stream = path.endswith("/events") and method in ("GET", "HEAD")
@@ -318,9 +384,9 @@ def test_a_token_of_another_board_is_let_in_nowhere_but_where_the_table_says(
 ) -> None:
     site.services.store.boards.create("other")
     send = site.by(means, "admin", board="other")
-    for method, path in CASES:
+    for method, path in ROUTED:
         says = expected(method, path, "admin")
-        if says == "in" and method != "OPTIONS":
+        if says == "in":
             column = expected(method, path, "of no board")
             assert (column == "") == ("/B" in path)
             says = {"": "403", "own": "in"}.get(column, column)
@@ -329,7 +395,7 @@ def test_a_token_of_another_board_is_let_in_nowhere_but_where_the_table_says(
 
 def test_a_token_of_a_board_does_there_what_its_role_may(site: Site) -> None:
     send = site.by("token", "supervisor", board="main")
-    for method, path in CASES:
+    for method, path in ROUTED:
         if "/B" in path:
             says = expected(method, path, "supervisor")
             assert send(method, address(path)) == says, f"{method} {path}"
@@ -381,9 +447,9 @@ def test_a_route_that_declares_nothing_is_in_no_table_and_refused_to_everybody(
 
     site.app.add_url_rule("/api/forgotten", view_func=forgotten, methods=[method])
     assert method == "OPTIONS" or set(TABLE) != routed(site.app)
-    assert site.nobodies("none")[0](method, "/api/forgotten") == "401"
+    assert site.sender({})(method, "/api/forgotten") == "401"
     for role in ROLES:
-        for means in ("token", "session"):
+        for means in ("token", "session", "wall"):
             assert site.by(means, role)(method, "/api/forgotten") == "403"
     assert reached == []
 
