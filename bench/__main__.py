@@ -18,6 +18,7 @@ from bench.watch import ConnectionWatch
 
 _CONNECTIONS = (1, 16, 64)
 _RATE_PER_S = 20.0
+_HONEST_CONNECTIONS = 8  # beside the slow clients
 
 
 def main() -> None:
@@ -61,6 +62,13 @@ def measure(
             gunicorn, valkey, token, tags, streams=options.streams,
             rate_per_s=_RATE_PER_S, duration_s=options.seconds,
         )  # fmt: skip
+    with _gunicorn(settings, options.workers, directory) as gunicorn:
+        _say(f"slow clients: {options.slow_clients}, workers {gunicorn.worker_pids}")
+        result["slow_clients"] = runs.slow_clients(
+            gunicorn, valkey, token, tags, clients=options.slow_clients,
+            connections=_HONEST_CONNECTIONS, warm_up_s=options.warm_up,
+            duration_s=options.seconds, settle_s=options.settle,
+        )  # fmt: skip
     result["bare_send_us"] = bare_send_us(result["fan_out"]["event_bytes"])
     result["connections"] = watch.figures(settings.redis_budget)
     return result
@@ -69,7 +77,8 @@ def measure(
 def is_sound(result: dict[str, Any]) -> bool:
     """Whether everything succeeded and arrived, within the budget."""
     fan_out, connections = result["fan_out"], result["connections"]
-    failures = sum(run["failures"] for run in [*result["operations"], fan_out])
+    runs_ = [*result["operations"], fan_out, result["slow_clients"]]
+    failures = sum(run["failures"] for run in runs_)
     wrong = fan_out["out_of_order"] + fan_out["troubles"]
     is_whole = fan_out["delivered"] == fan_out["expected"]
     return not failures and not wrong and is_whole and connections["max"] <= connections["budget"]
@@ -90,12 +99,14 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=8, help="of each measurement (default: 8)")
     parser.add_argument("--items", type=int, default=1000, help="default: 1000")
     parser.add_argument("--streams", type=int, default=1000, help="default: 1000")
+    parser.add_argument("--slow-clients", type=int, default=2000, help="default: 2000")
     parser.add_argument("--short", action="store_true", help="a few seconds: proves that it works")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the raw results there")
     options = parser.parse_args()
-    options.warm_up = 2.0
+    options.warm_up, options.settle = 2.0, 10.0
     if options.short:
-        options.seconds, options.warm_up, options.items, options.streams = 0.5, 0.1, 200, 50
+        options.seconds, options.warm_up, options.settle = 0.5, 0.1, 2.0
+        options.items, options.streams, options.slow_clients = 200, 50, 100
     return options
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 def table(result: dict[str, Any]) -> str:
     """The result of a run as text."""
-    return "\n".join([*_operations(result), "", *_fan_out(result), "", *_connections(result)])
+    parts = _operations(result), _fan_out(result), _slow_clients(result), _connections(result)
+    return "\n\n".join("\n".join(lines) for lines in parts)
 
 
 def _operations(result: dict[str, Any]) -> list[str]:
@@ -43,6 +44,26 @@ def _fan_out(result: dict[str, Any]) -> list[str]:
     ]
     title = f"Fan-out: {run['streams']} streams on 1 worker process, {run['rate_per_s']:g} events/s"
     return [title, *(f"  {name:<30}{text}" for name, text in rows)]
+
+
+def _slow_clients(result: dict[str, Any]) -> list[str]:
+    run = result["slow_clients"]
+    heads = ("", "op/s", "p50 ms", "p99 ms", "failures", "generator", "others")
+    rows = [
+        (
+            name, f"{each['per_s']:.0f}", f"{each['p50_ms']:.1f}", f"{each['p99_ms']:.1f}",
+            str(each["failures"]), f"{each['generator_utilisation']:.0%}",
+            f"{each['other_cores']:.0%}",
+        )
+        for name, each in (("alone", run["alone"]), ("beside them", run["beside"]))
+    ]  # fmt: skip
+    return [
+        f"Slow clients: {run['clients']}, of which at least {run['least_there']} were there; "
+        f"operations at {run['connections']} connections",
+        *_columns([heads, *rows]),
+        f"  p99 beside them is {run['p99_ratio']:.1f} x p99 alone; "
+        f"they opened {run['opened']} connections, and cost {run['memory_mb']:.0f} MB",
+    ]
 
 
 def _connections(result: dict[str, Any]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The two runs: operations at several numbers of connections, and fan-out to many streams."""
+"""The runs: operations at several numbers of connections, fan-out to many streams, slow clients."""
 
 from __future__ import annotations
 
@@ -80,6 +80,41 @@ def fan_out(
         "operation_p50_ms": wire.percentile(latencies, 0.5) * 1000,
         "operation_p99_ms": wire.percentile(latencies, 0.99) * 1000,
         "event_bytes": publisher.event_bytes,
+    }
+
+
+def slow_clients(
+    gunicorn: Gunicorn, valkey: Valkey, token: str, tags: list[str], *,
+    clients: int, connections: int, warm_up_s: float, duration_s: float, settle_s: float,
+) -> dict[str, Any]:  # fmt: skip
+    """Operations alone, and beside ``clients`` that are slow; those get ``settle_s`` to open."""
+
+    def measure() -> dict[str, Any]:
+        return operations(
+            gunicorn, valkey, token, tags,
+            connections=connections, warm_up_s=warm_up_s, duration_s=duration_s,
+        )  # fmt: skip
+
+    alone = measure()
+    job = {
+        "port": gunicorn.port, "token": token, "board": BOARD,
+        "clients": clients, "settle_s": settle_s,
+    }  # fmt: skip
+    with _generator("bench.slow") as generator:
+        rss_before_bytes = sum(map(rss_bytes, gunicorn.worker_pids))
+        figures = _ask(generator, job)
+        beside = measure()
+        grown_bytes = sum(map(rss_bytes, gunicorn.worker_pids)) - rss_before_bytes
+        figures |= _ask(generator, "end")
+    return {
+        "clients": clients,
+        "connections": connections,
+        **figures,
+        "alone": alone,
+        "beside": beside,
+        "failures": alone["failures"] + beside["failures"],
+        "p99_ratio": beside["p99_ms"] / alone["p99_ms"] if alone["p99_ms"] else 0.0,
+        "memory_mb": grown_bytes / 1024 / 1024,
     }
 
 

@@ -26,6 +26,17 @@ def events_request(port: int, token: str, board: str) -> bytes:
     return _request("GET", f"/api/boards/{board}/events", port, token, "Accept: text/event-stream")
 
 
+def items_request(port: int, token: str, board: str) -> bytes:
+    """The bytes that ask for a whole board."""
+    return _request("GET", f"/api/boards/{board}/items", port, token)
+
+
+def take_head(port: int, token: str, board: str, body_bytes: int) -> bytes:
+    """The head of an operation whose body of that length is still to be sent."""
+    headers = ("Content-Type: application/json", f"Content-Length: {body_bytes}")
+    return _request("POST", f"/api/boards/{board}/items/X/take", port, token, *headers)
+
+
 def connect(port: int) -> socket.socket:
     """A blocking connection to the server, without delays of Nagle's."""
     connection = socket.create_connection(("127.0.0.1", port), timeout=30)

@@ -24,7 +24,7 @@ from .tokens import Token
 
 _REMEMBERED_S = 2.0
 _REMEMBERED = 10_000
-_NOTED_S = {"session": 1, "token": 60}  # how exactly the last use is noted
+_SESSION_NOTED_S, _TOKEN_NOTED_S = 1, 60  # how exactly the last use is noted
 
 _WHY = {
     "token": "The token is unknown, expired or revoked. Ask an administrator for a new one.",
@@ -86,8 +86,8 @@ class Access:
 
     def _ask(self, credential: Credential, is_use: bool) -> tuple[list[str], list[Any]]:
         keys = [self._keys.tokens, self._keys.sessions, self._keys.uses, self._keys.workers]
-        noted_s = _NOTED_S[credential.means] if is_use else ""
-        return keys, [credential.means, credential.digest, noted_s]
+        noted_s = _SESSION_NOTED_S if is_use else ""
+        return keys, [credential.means, credential.digest, noted_s, _TOKEN_NOTED_S]
 
     def _read(self, credential: Credential, reply: list[bytes]) -> tuple[Caller, float]:
         if len(reply) == 1:

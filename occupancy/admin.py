@@ -77,6 +77,7 @@ def put_worker(worker_id: str) -> Response:
     _record(
         "worker_added" if status == 201 else "worker_edited",
         worker=worker.id,
+        role=worker.role,
         fields=",".join(changed),
     )
     return json_answer({"worker": shown_worker(worker)}, status)
@@ -106,11 +107,13 @@ def create_token() -> Response:
     """The answer shows the token; it is nowhere stored and never shown again."""
     read_query()
     body = read_body(TokenBody)
+    if body.board is not None:
+        _services().store.boards.get(body.board)
     secret, token = _services().tokens.create(
         body.worker, days=body.days, board=body.board,
         role=Role.of(body.role) if body.role is not None else None,
     )  # fmt: skip
-    _record("token_added", worker=token.worker, token=token.id)
+    _record("token_added", worker=token.worker, token=token.id, role=token.role, board=token.board)
     return json_answer({"token": secret, **shown_token(token)}, 201)
 
 

@@ -2,7 +2,8 @@
 
 Counted in the process, because that is where a stream costs something (a socket, a greenlet), and
 because a thousand browsers that come back together after a restart must not ask Redis each. Who
-may have N streams may open N at once, and N more over the next ten seconds.
+may have N streams may open N at once, and N more over the next ten seconds; where N is small, 20,
+because a page that is loaded again opens its stream before the old one is known to be closed.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from collections.abc import Iterator
 from .errors import RateLimited
 
 _REFILL_S = 10.0
+_ROUNDING_S = 1e-6  # of a sum of intervals; the last one at once must not fail for it
+_LEAST_AT_ONCE = 20
 _MOST_REMEMBERED = 10_000
 
 
@@ -27,8 +30,8 @@ class _Rates:
 
     def wait_s(self, name: str, now_s: float) -> float:
         """How long until ``name`` may do one more; 0 if now."""
-        ahead_s = self._due_s.get(name, 0.0) - now_s
-        return max(0.0, ahead_s + self._interval_s - _REFILL_S)
+        wait_s = self._due_s.get(name, 0.0) - now_s + self._interval_s - _REFILL_S
+        return wait_s if wait_s > _ROUNDING_S else 0.0
 
     def count(self, name: str, now_s: float) -> None:
         if len(self._due_s) >= _MOST_REMEMBERED:
@@ -44,8 +47,8 @@ class Admission:
         self._per_process = per_process
         self._open: collections.Counter[str] = collections.Counter()
         self._total = 0
-        self._callers = _Rates(per_caller)
-        self._addresses = _Rates(per_process)
+        self._callers = _Rates(max(per_caller, _LEAST_AT_ONCE))
+        self._addresses = _Rates(max(per_process, _LEAST_AT_ONCE))
 
     def limit_process(self, streams: int) -> None:
         """The process can serve no more than ``streams``, whatever the settings say."""

@@ -92,8 +92,10 @@ def session_secret() -> str | None:
 def init_app(app: Flask, services: Services) -> None:
     @app.before_request
     def check() -> None:
-        if request.endpoint is None or request.method == "OPTIONS":
-            return  # no such route: the 404 or 405 follows; OPTIONS only says what there is
+        if request.endpoint is None:
+            return  # no such route: the 404 or 405 follows
+        if request.method == "OPTIONS" and request.url_rule.provide_automatic_options:  # type: ignore[union-attr] # Flask sets it
+            return  # no view is reached: Flask says which methods there are
         rule = getattr(current_app.view_functions[request.endpoint], "rule", None)
         if rule is not None and rule.role is None:
             return

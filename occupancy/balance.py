@@ -15,9 +15,7 @@ from __future__ import annotations
 from mmap import mmap
 from typing import Any
 
-from gevent.server import StreamServer
-
-from .deadlines import DeadlineSocket
+from .deadlines import DeadlineServer
 
 SLOTS = 256  # more than worker processes of two generations
 _ITEM_BYTES = 4
@@ -49,8 +47,8 @@ class Loads:
         return own > fewest + own // 8
 
 
-class BalancedServer(StreamServer):  # type: ignore[misc] # gevent has no types
-    """gevent's server, but for letting others go first; ``loads`` and ``slot`` are set by fork."""
+class BalancedServer(DeadlineServer):
+    """The server, but for letting others go first; ``loads`` and ``slot`` are set by fork."""
 
     loads: Loads
     slot = 0
@@ -67,9 +65,4 @@ class BalancedServer(StreamServer):  # type: ignore[misc] # gevent has no types
             self._timer.start(self._start_accepting_if_started)
             return None
         self._has_waited = False
-        accepted = super().do_read()
-        if accepted is None:
-            return None
-        plain, address = accepted
-        made = DeadlineSocket(plain.family, plain.type, plain.proto, fileno=plain.detach())
-        return made, address
+        return super().do_read()

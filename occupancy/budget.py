@@ -118,6 +118,9 @@ class Slots:
     def give_back(self, number: int) -> None:
         fcntl.lockf(self._fd, fcntl.LOCK_UN, 1, number)
         self._held.discard(number)
+        if not self._held:  # else whoever is done with Redis would keep a file open for good
+            os.close(self._fd)
+            self._fd = -1
 
 
 def _slots_path(settings: Settings) -> Path:

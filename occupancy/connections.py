@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -55,7 +56,8 @@ class _Slotted:
         self._slot = slot
         try:
             return super()._connect()  # type: ignore[misc] # the mixin's other half has it
-        except BaseException:
+        except BaseException as error:
+            _close_half_open(error)
             self._give_back_slot()
             raise
 
@@ -70,6 +72,18 @@ class _Slotted:
         slot, self._slot = getattr(self, "_slot", None), None
         if slot is not None:
             self._slots.give_back(slot)
+
+
+def _close_half_open(error: BaseException) -> None:
+    """Close the socket that a killed greenlet was connecting.
+
+    redis-py does so after an OSError only; else the server would go on counting the connection
+    when its slot is given back already. Nothing but the frame that made it knows it.
+    """
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        half_open = frame.f_locals.get("sock")
+        if half_open is not None:
+            half_open.close()
 
 
 class SlottedConnection(_Slotted, Connection):

@@ -3,59 +3,205 @@
 * The head of a request must be there within gunicorn's ``keepalive`` seconds (gunicorn reads it
   inside one timeout over all of its parts).
 * Its body must be there within BODY_S. What a route never reads, gunicorn reads away before the
-  next head, under the head's deadline.
-* A client that does not take a piece of 64 KiB of its answer within WRITE_S is closed. Else a
-  thousand requests for a large board, whose answers nobody reads, would keep them for good.
-  (Event streams have the same bound from the hub; see subscriber.py.)
+  next head, under the head's deadline; a client that sends more than UNANSWERED_BYTES of it is
+  closed, and gives way to others meanwhile.
+* A client that does not take a piece of 64 KiB of its answer within WRITE_S is closed, and when
+  large answers fill UNTAKEN_BYTES, those who take nothing are closed earlier. Else a thousand
+  requests for a large board, whose answers nobody reads, would keep them all for that time.
+* When places run out, whoever keeps one waiting for a request longest makes room.
+
+Event streams wait for events and not for their client; how they are bounded is in subscriber.py.
 """
 
 from __future__ import annotations
 
-import contextlib
 import errno
-from collections.abc import Iterator
+import socket
+import struct
+import time
+from typing import Any
 
 import gevent
-from gevent import socket
+from gevent import socket as gevent_socket
+from gevent import ssl as gevent_ssl
+from gevent.server import StreamServer
 
 from .errors import InvalidRequest
 
 BODY_S = 20.0
 WRITE_S = 30.0
+HANDSHAKE_S = 5.0
+UNANSWERED_BYTES = 4 * 1024 * 1024  # no request has so many; a body of that size is drained
+UNTAKEN_BYTES = 128 * 1024 * 1024
+STALL_S = 5.0  # without a piece taken: who may be closed to make room
+_SHARE_KEPT = 32  # one of so many places is kept free
 _PIECE_BYTES = 64 * 1024  # per deadline, so that a slow reader that reads may take its time
+_READ_BYTES = 16 * 1024
+_SEND_BUFFER_BYTES = 128 * 1024  # the kernel would take megabytes for a reader that reads nothing
+_NO_LINGER = struct.pack("ii", 1, 0)
 
 
-@contextlib.contextmanager
-def body_deadline() -> Iterator[None]:
-    """Raises InvalidRequest where the block, which reads a body, takes longer than BODY_S."""
-    timeout = gevent.Timeout(BODY_S)
-    timeout.start()
-    try:
-        yield
-    except gevent.Timeout as expired:
-        if expired is not timeout:
-            raise
-        raise InvalidRequest(f"The body did not arrive within {BODY_S:g} s.") from None
-    finally:
-        timeout.close()
+def body_deadline() -> gevent.Timeout:
+    """A block that reads a body, and is left by InvalidRequest where that takes BODY_S.
+
+    By an Exception: gunicorn then knows that the body was not read, and closes the connection.
+    With a gevent.Timeout it would take the rest of a chunked body for the next request.
+    """
+    return gevent.Timeout(BODY_S, InvalidRequest(f"The body did not arrive within {BODY_S:g} s."))
 
 
-class DeadlineSocket(socket.socket):  # type: ignore[misc] # gevent has no types
-    """gevent's socket, whose peer must take what is sent; writing waits, reading is as before."""
+class _Waiting:
+    """Connections of this process that wait for their clients."""
 
-    def sendall(self, data: bytes, flags: int = 0) -> None:
+    def __init__(self) -> None:
+        self.requests: dict[_Bounded, None] = {}  # for one, or the rest of it; the longest first
+        self._answers: dict[_Bounded, tuple[int, float]] = {}  # bytes, since; the longest first
+        self._untaken_bytes = 0
+
+    def answer(self, connection: _Bounded, size_bytes: int) -> None:
+        """A large answer begins to wait, or goes on after a piece of it was taken."""
+        if connection in self._answers:
+            self.answered(connection)
+        now_s = time.monotonic()
+        self._answers[connection] = size_bytes, now_s
+        self._untaken_bytes += size_bytes
+        while self._untaken_bytes > UNTAKEN_BYTES and self._close_stalled(now_s):
+            pass
+
+    def answered(self, connection: _Bounded) -> None:
+        size_bytes, _ = self._answers.pop(connection, (0, 0.0))
+        self._untaken_bytes -= size_bytes
+
+    def make_room(self) -> None:
+        """Close the connection that has kept its place without a whole request for longest."""
+        # Which of them are being served right now is known to them; they are among the last.
+        longest = next((each for each in self.requests if each.is_reading), None)
+        if longest is not None:
+            longest.hang_up()
+        else:
+            self._close_stalled(time.monotonic())
+
+    def _close_stalled(self, now_s: float) -> bool:
+        longest = next(iter(self._answers), None)
+        if longest is None or now_s - self._answers[longest][1] < STALL_S:
+            return False
+        self.answered(longest)
+        longest.hang_up()
+        return True
+
+
+class _Bounded:
+    """What is bounded on a client's connection, plain or TLS. Before gevent's socket in the MRO."""
+
+    waiting = _Waiting()
+    is_reading = False
+    _is_hung_up = False
+    _unanswered_bytes = 0
+
+    def setblocking(self: Any, flag: bool) -> None:
+        """As gunicorn calls it for each connection: what waits for the client waits WRITE_S."""
+        self.settimeout(WRITE_S if flag else 0.0)
+
+    def recv(self: Any, size: int, flags: int = 0) -> bytes:
+        self.waiting.requests.setdefault(self)
+        self.is_reading = True
+        try:
+            data: bytes = super().recv(min(size, _READ_BYTES), flags)  # type: ignore[misc] # gevent's
+        except OSError as error:
+            raise self._quiet(error) from error
+        finally:
+            self.is_reading = False
+        self._unanswered_bytes += len(data)
+        if self._unanswered_bytes > _PIECE_BYTES:
+            if self._unanswered_bytes > UNANSWERED_BYTES:
+                raise ConnectionResetError(errno.ECONNRESET, "the client sends without end")
+            # Reading what has arrived already is no switch: one client that sends at full speed
+            # would have the process for itself, and no timeout would ever fire.
+            gevent.sleep(0)
+        return data
+
+    def sendall(self: Any, data: bytes, flags: int = 0) -> None:
         """Send all of ``data``; raises ECONNRESET where the peer does not take a piece in time."""
-        was: float | None = self.gettimeout()
-        self.settimeout(WRITE_S)
+        self.waiting.requests.pop(self, None)
+        self._unanswered_bytes = 0
         try:
             if len(data) <= _PIECE_BYTES:
-                super().sendall(data, flags)
-                return
+                super().sendall(data, flags)  # type: ignore[misc] # gevent's
+            else:
+                self._send_pieces(data, flags)
+        except OSError as error:
+            raise self._quiet(error) from error
+
+    def _send_pieces(self: Any, data: bytes, flags: int) -> None:
+        try:
             with memoryview(data) as view:
                 for first in range(0, len(view), _PIECE_BYTES):
-                    super().sendall(view[first : first + _PIECE_BYTES], flags)
-        except TimeoutError as error:
-            # gunicorn logs other errors of a socket with a traceback, and there may be thousands.
-            raise ConnectionResetError(errno.ECONNRESET, "the client takes nothing") from error
+                    self.waiting.answer(self, len(data))
+                    super().sendall(view[first : first + _PIECE_BYTES], flags)  # type: ignore[misc] # gevent's
         finally:
-            self.settimeout(was)
+            self.waiting.answered(self)
+
+    def shutdown(self: Any, how: int) -> None:
+        self._is_hung_up = True
+        super().shutdown(how)  # type: ignore[misc] # gevent's
+
+    def hang_up(self: Any) -> None:
+        """End the connection now, whatever its greenlet waits for; what was not taken is gone."""
+        self.waiting.requests.pop(self, None)
+        try:
+            # The kernel would keep the rest for minutes, in the hope that it is taken after all.
+            self.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+            self.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # gone already
+
+    def close(self: Any) -> None:
+        self.waiting.requests.pop(self, None)
+        super().close()  # type: ignore[misc] # gevent's
+
+    def _quiet(self: Any, error: OSError) -> OSError:
+        # gunicorn logs other errors of a socket with a traceback, and there may be thousands.
+        if isinstance(error, TimeoutError):
+            self.hang_up()
+        if self._is_hung_up:
+            return ConnectionResetError(errno.ECONNRESET, "the client was too slow")
+        return error
+
+
+class DeadlineSocket(_Bounded, gevent_socket.socket):  # type: ignore[misc] # gevent has no types
+    """gevent's socket, bounded."""
+
+
+class DeadlineTLSSocket(_Bounded, gevent_ssl.SSLSocket):  # type: ignore[misc] # gevent has no types
+    """gevent's TLS socket, bounded."""
+
+
+class DeadlineServer(StreamServer):  # type: ignore[misc] # gevent has no types
+    """gevent's server, whose connections are bounded."""
+
+    def do_read(self) -> Any:
+        """Accept a connection; None where there is none."""
+        accepted = super().do_read()
+        if accepted is None:
+            return None
+        if self.pool.free_count() <= self.pool.size // _SHARE_KEPT:
+            # Not here: those accepted in the same turn do not read yet, and could fill all places
+            # before one of them can be closed.
+            gevent.spawn(DeadlineSocket.waiting.make_room)
+        plain, address = accepted
+        made = DeadlineSocket(plain.family, plain.type, plain.proto, fileno=plain.detach())
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
+        return made, address
+
+    def wrap_socket_and_handle(self, client_socket: Any, address: Any) -> None:
+        """Shake hands for TLS, and go on as without; who does not manage is closed."""
+        context = self.wrap_socket.__self__
+        context.sslsocket_class = DeadlineTLSSocket
+        try:
+            with gevent.Timeout(HANDSHAKE_S, TimeoutError()):
+                tls = self.wrap_socket(client_socket, **self.ssl_args)
+        except OSError:  # what is no TLS, too
+            client_socket.close()
+            return
+        with tls:
+            self.handle(tls, address)

@@ -95,10 +95,14 @@ def load(store: Store, workers: Workers, on_progress: Callable[[int], None]) -> 
 
 
 def give_pins(workers: Workers) -> dict[str, str]:
-    """Give random PINs to those of the sample who have none; returns them by worker id."""
+    """Give random PINs to those of the sample who have none; returns them by worker id.
+
+    A worker of that id with another name is somebody of this shop, and none of the sample.
+    """
     pins = {}
-    for worker_id, _, _ in WORKERS:
-        if workers.get(worker_id).pin_hash is None:
+    for worker_id, name, _ in WORKERS:
+        worker = workers.get(worker_id)
+        if worker.pin_hash is None and worker.name == name:
             pins[worker_id] = f"{secrets.randbelow(10_000):04d}"
             workers.edit(worker_id, pin_hash=hash_pin(pins[worker_id]))
     return pins

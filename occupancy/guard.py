@@ -74,7 +74,7 @@ class Guard:
         finally:
             watched.streams.discard(subscriber)
             self._leaving.pop(subscriber, None)
-            if not watched.streams and self._watched.get(caller.credential) is watched:
+            if not watched.streams:
                 del self._watched[caller.credential]
 
     def on_announcement(self, payload: bytes | None) -> None:

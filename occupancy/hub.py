@@ -97,6 +97,11 @@ class Hub:
         self._pool.drain()
 
     @property
+    def is_running(self) -> bool:
+        """Whether it follows Redis, or tries to."""
+        return bool(self._greenlets) and not self.is_draining
+
+    @property
     def trouble(self) -> str | None:
         """Why live delivery does not work right now; None while it does."""
         if self._canary_at is None:
@@ -215,9 +220,9 @@ class Hub:
 
     def _on_subscribed(self) -> None:
         """Whatever was published before now may be lost to us: read it from the log."""
+        self._on_access_changed(None)  # first: nothing more for those who may not watch any more
         for feed in list(self._feeds.values()):
             feed.catch_up()
-        self._on_access_changed(None)
         self._on_canary()
 
     def _on_canary(self) -> None:

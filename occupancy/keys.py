@@ -6,9 +6,10 @@
     occ:{access}:sessions           hash    SHA-256 of a session's secret → session (JSON)
     occ:{access}:session_ends       zset    SHA-256 of a session's secret, by when it ends (s)
     occ:{access}:session_ends:ID    zset    the same, of one worker
+    occ:{access}:session_ends|HASH  zset    the same, of those that one token has opened
     occ:{access}:uses               hash    SHA-256 of either → when it was last used (s)
     occ:{access}:changes            string  counts the changes of anybody's access
-    occ:{access}:link:HASH          string  one-time sign-in link: whom it lets in ('': the first)
+    occ:{access}:link:HASH          string  one-time sign-in link: stamp and worker ('': the first)
     occ:{access}:invitation:RUN     string  a process of RUN has printed the link for the first one
     occ:{access}:ticket:HASH        string  one-time ticket for a stream: whose it is
     occ:{access}:failures:ID|ADDR   hash    wrong PINs of a worker at an address: failures, until_ms
@@ -110,8 +111,9 @@ class Keys:
     def link(self, digest: str) -> str:
         return f"{self._access}:link:{digest}"
 
-    def session_ends_of(self, worker: str) -> str:
-        return f"{self._access}:session_ends:{worker}"
+    def session_ends_of(self, worker: str, token: str | None = None) -> str:
+        """Of a worker's sessions; with the hash of a ``token``, of those that it has opened."""
+        return f"{self.session_ends}:{worker}" if token is None else f"{self.session_ends}|{token}"
 
     def invitation(self, run: str) -> str:
         return f"{self._access}:invitation:{run}"

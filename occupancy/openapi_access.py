@@ -128,8 +128,8 @@ def paths() -> dict[str, Any]:
             "post": operation(
                 "access", "createToken", "Make a token.", Role.ADMIN,
                 answer(secret, status=201, text="The token; it is shown this once."),
-                (*_WRITES_BODY, errors.WorkerNotFound), body=ref("schemas", "TokenBody"),
-                must_have_body=True,
+                (*_WRITES_BODY, errors.WorkerNotFound, errors.BoardNotFound),
+                body=ref("schemas", "TokenBody"), must_have_body=True,
             ),
         },
         "/api/tokens/{token_id}": {

@@ -6,9 +6,10 @@ possibilities, so guessing must be slow even for who has read the hashes.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import gevent
 from gevent.lock import BoundedSemaphore
@@ -27,25 +28,34 @@ class PinDesk:
 
     def __init__(self) -> None:
         self._turn = BoundedSemaphore(1)
-        self._in_turn = 0
+        self._places_taken = 0
+
+    @contextlib.contextmanager
+    def place(self) -> Iterator[None]:
+        """A place in the queue while the block runs. Raises RateLimited where all are taken.
+
+        Who gets none has tried nothing, so it is taken before an attempt is counted.
+        """
+        if self._places_taken >= _MOST_IN_TURN:
+            raise RateLimited("Too many sign-ins at once. Try again in a moment.", retry_after=2)
+        self._places_taken += 1
+        try:
+            yield
+        finally:
+            self._places_taken -= 1
 
     def hash(self, pin: str) -> str:
-        """See :func:`hash_pin`. Raises RateLimited where too many are in turn already."""
-        return str(self._call(hash_pin, pin))
+        """See :func:`hash_pin`. Raises RateLimited where all places are taken."""
+        with self.place():
+            return str(self._call(hash_pin, pin))
 
     def is_right(self, pin: str, pin_hash: str | None) -> bool:
-        """See :func:`is_pin`. Raises RateLimited where too many are in turn already."""
+        """See :func:`is_pin`. The caller has a place."""
         return bool(self._call(is_pin, pin, pin_hash))
 
     def _call(self, function: Callable[..., object], *args: str | None) -> object:
-        if self._in_turn >= _MOST_IN_TURN:
-            raise RateLimited("Too many sign-ins at once. Try again in a moment.", retry_after=2)
-        self._in_turn += 1
-        try:
-            with self._turn:
-                return gevent.get_hub().threadpool.apply(function, args)
-        finally:
-            self._in_turn -= 1
+        with self._turn:
+            return gevent.get_hub().threadpool.apply(function, args)
 
 
 def hash_pin(pin: str) -> str:

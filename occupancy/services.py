@@ -165,16 +165,21 @@ class Services:
     def _invite_first(self) -> None:
         """Where there is no worker yet: print a link that lets an administrator in, once.
 
-        One of the worker processes prints it, once for each start of their master.
+        One of the worker processes prints it, once for each start of their master. Where Redis
+        comes up after them, it is asked until it says whether there is any worker.
         """
-        try:
-            if self.workers.is_any() or not self.sessions.claim_invitation(self._run):
-                return
-            self._has_invited = True
-            secret = self.sessions.create_link(None)
-        except OccupancyError as error:
-            log.warning("whether there is any worker is not known: %s", error.__cause__ or error)
-            return
+        secret = None
+        while secret is None:
+            try:
+                if self.workers.is_any():
+                    return
+                if not self._has_invited and not self.sessions.claim_invitation(self._run):
+                    return
+                self._has_invited = True
+                secret = self.sessions.create_link(None)
+            except OccupancyError as error:
+                log.info("whether there is any worker is not known: %s", error.__cause__ or error)
+                gevent.sleep(PROBE_S)
         # To the terminal as it is: a log may be kept, and read by others.
         print(  # noqa: T201 - for who stands at the terminal
             "occupancy: nobody can sign in yet. Sign in as administrator, once, within the hour:\n"

@@ -16,7 +16,7 @@ from . import trail
 from .attempts import Attempts
 from .callers import LINK_PREFIX, Caller, Credential, digest_of, new_secret
 from .connections import OpsClient
-from .errors import RateLimited, Unauthenticated, WorkerNotFound
+from .errors import InvalidRequest, RateLimited, Unauthenticated, WorkerNotFound
 from .keys import Keys
 from .model import Role, Worker
 from .pins import PinDesk
@@ -26,7 +26,7 @@ from .workers import Workers
 LINK_TTL_S = 3600
 TICKET_TTL_S = 60
 FIRST_WORKER = Worker("admin", "Administrator", Role.ADMIN.label)
-MAX_SESSIONS = 1_000  # of one worker: as many wallboards may be opened with one token
+MAX_SESSIONS = 1_000  # of one worker by PIN or link, and opened with one token
 _TOKEN_SESSION_S = 400 * 86400  # what browsers keep a cookie for at most (RFC 6265bis)
 
 
@@ -86,8 +86,9 @@ class Sessions:
         # Who is unknown is not named in the trail: people type their PIN into the wrong field.
         about = {"worker": worker.id if worker is not None else None, "address": address}
         try:
-            self._attempts.begin(worker_id, address)
-            is_right = self._desk.is_right(pin, worker.pin_hash if worker is not None else None)
+            with self._desk.place():
+                self._attempts.begin(worker_id, address)
+                is_right = self._desk.is_right(pin, worker.pin_hash if worker is not None else None)
             if worker is None or worker.disabled or not is_right:
                 raise Unauthenticated("The worker or the PIN is not right.")
         except (RateLimited, Unauthenticated) as error:
@@ -113,7 +114,7 @@ class Sessions:
         )
         if encoded is None:
             trail.record("sign_in_refused", by="link", code=Unauthenticated.code, address=address)
-            raise Unauthenticated("This link was used before, or is too old. Ask for a new one.")
+            raise Unauthenticated("This link was used, or is good no more. Ask for a new one.")
         worker = msgspec.json.decode(encoded, type=Worker)
         return self._open(worker, instead_of, idle_s=self._idle_s, by="link", address=address)
 
@@ -140,7 +141,7 @@ class Sessions:
         encoded = self._sign_in.run(
             [
                 keys.sessions, keys.uses, keys.session_ends, keys.workers, keys.changes,
-                keys.session_ends_of(worker.id),
+                keys.session_ends_of(worker.id, token),
             ],
             [
                 digest_of(secret), msgspec.json.encode(session),
@@ -172,13 +173,18 @@ class Sessions:
     def create_link(self, worker_id: str | None) -> str:
         """The secret of a link that signs a worker in, once, within the hour.
 
-        Without a worker: for the first one, an administrator, while there is none. Raises
-        WorkerNotFound.
+        What ends the worker's sessions ends the link. Without a worker: for the first one, an
+        administrator, while there is none. Raises WorkerNotFound, and InvalidRequest for who is
+        disabled.
         """
+        made_for = ""
         if worker_id is not None:
-            self._workers.get(worker_id)
+            worker = self._workers.get(worker_id)
+            if worker.disabled:
+                raise InvalidRequest(f"Worker {worker.id} is disabled; enable them first.")
+            made_for = f"{worker.stamp} {worker.id}"
         secret = new_secret(LINK_PREFIX)
-        self._client.set(self._keys.link(digest_of(secret)), worker_id or "", ex=LINK_TTL_S)
+        self._client.set(self._keys.link(digest_of(secret)), made_for, ex=LINK_TTL_S)
         return secret
 
     def claim_invitation(self, run: str) -> bool:

@@ -12,6 +12,7 @@ from gevent import monkey
 
 monkey.patch_all()
 
+import contextlib
 import os
 import secrets
 from collections.abc import Callable, Iterator
@@ -28,6 +29,7 @@ from occupancy.pools import TurnPool
 from occupancy.services import Services
 from occupancy.settings import Settings
 from tests.servers import BINARIES, RealServer, binary_of
+from tests.waiting import wait_until
 
 BACKENDS = ["fakeredis", *BINARIES]
 T = TypeVar("T")
@@ -130,6 +132,10 @@ def services_on(
         url = server_of(kind).url
         made = Services.for_web(Settings(redis_url=url, prefix=prefix, state_dir=state_dir))
     yield made
+    if made.hub.is_running and kind != "fakeredis":
+        # Else it may be killed while it connects, and redis-py leaves that socket to the collector.
+        with contextlib.suppress(AssertionError):  # the test has taken the server away
+            wait_until(lambda: made.hub.trouble is None, timeout_s=3, what="live delivery")
     made.hub.drain(timeout_s=1.0)
     made.guard.stop()
     client = made.store.client

@@ -70,6 +70,11 @@ class Deployment:
                 raise
         return time.monotonic() - started
 
+    def keep(self, stream: EventStream) -> EventStream:
+        """Close a stream that the test has opened itself together with the others."""
+        self._streams.append(stream)
+        return stream
+
     def close_streams(self) -> None:
         """Close every stream that the test has opened."""
         while self._streams:

@@ -35,6 +35,11 @@ def test_the_short_benchmark_succeeds_and_writes_what_it_measured(tmp_path: Path
     assert (fan_out["out_of_order"], fan_out["troubles"]) == (0, 0)
     assert {"per_s", "p50_ms", "p99_ms", "generator_utilisation"} <= fan_out.keys()
     assert {"server_us_per_delivery", "memory_per_stream_kb"} <= fan_out.keys()
+    slow = result["slow_clients"]
+    assert slow["failures"] == 0, (slow["alone"], slow["beside"])
+    assert slow["opened"] >= slow["clients"] > 0
+    assert {"p99_ratio", "there", "least_there", "memory_mb"} <= slow.keys()
     connections = result["connections"]
     assert 0 < connections["max"] <= connections["budget"]
     assert "p99/p50" in done.stdout
+    assert "x p99 alone" in done.stdout

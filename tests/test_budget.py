@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ import pytest
 from occupancy.budget import GENERATIONS, Slots, plan
 from occupancy.connections import OpsClient, make_pool
 from occupancy.errors import PoolTimeout, SettingError, StoreUnavailable
+from occupancy.services import Services
 from occupancy.settings import Settings
 from tests.deployment import ROOT
 from tests.servers import RealServer, free_port
@@ -358,3 +360,21 @@ def test_a_slot_goes_back_when_a_connection_is_forgotten(url: str, path: Path) -
     del connection, pool
     gc.collect()
     assert not slots._held
+
+
+def test_a_greenlet_that_is_killed_while_it_connects_leaves_no_socket_open(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connecting: list[socket.socket] = []
+
+    def hang(self: socket.socket, _address: object) -> None:
+        connecting.append(self)
+        gevent.sleep(60)
+
+    monkeypatch.setattr(socket.socket, "connect", hang)
+    services = Services.for_web(settings)
+    asking = gevent.spawn(services.workers.is_any)
+    wait_until(lambda: connecting, what="the connection to begin")
+    asking.kill()
+    assert connecting[0].fileno() == -1
+    services.close()

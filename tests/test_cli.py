@@ -16,7 +16,9 @@ from click.testing import Result
 
 from occupancy import create_app
 from occupancy.callers import Credential, digest_of
+from occupancy.errors import Unauthenticated
 from occupancy.model import PUT, TRANSITIONS, Person, Role
+from occupancy.pins import is_pin
 from occupancy.services import Services
 from tests.deployment import ROOT
 from tests.servers import RealServer, free_port
@@ -413,6 +415,74 @@ def test_a_pin_without_a_value_is_asked_for(run: Run, valkey_services: Services)
     assert valkey_services.workers.get("93").pin_hash is not None
 
 
+@pytest.fixture
+def signed_in(shop: Services) -> Credential:
+    """A session of worker 93, opened by a link."""
+    secret, _ = shop.sessions.with_link(shop.sessions.create_link("93"), address="192.0.2.1")
+    return Credential("session", digest_of(secret))
+
+
+def is_good(shop: Services, credential: Credential) -> bool:
+    return shop.access.look_again([credential]) != [None]
+
+
+def test_a_new_pin_ends_the_sessions_of_its_worker(
+    run: Run, shop: Services, signed_in: Credential
+) -> None:
+    assert is_good(shop, signed_in)
+    result = run("workers", "pin", "93", "--pin", "2580")
+    assert result.stdout == "The worker Marta (93) has a new PIN.\n"
+    assert not is_good(shop, signed_in)
+    assert is_pin("2580", shop.workers.get("93").pin_hash)
+    assert shop.workers.get("94").pin_hash is None
+
+
+def test_a_new_pin_is_asked_for_twice_and_not_shown(run: Run, shop: Services) -> None:
+    result = run("workers", "pin", "93", stdin="2580\n2580\n")
+    assert result.exit_code == 0, result.output
+    assert "2580" not in result.output
+    assert is_pin("2580", shop.workers.get("93").pin_hash)
+    run("workers", "pin", "93", stdin="1111\n2222\n2580\n")  # not the same, and then no more
+    assert is_pin("2580", shop.workers.get("93").pin_hash)
+
+
+def test_a_pin_that_is_not_allowed_or_of_nobody_changes_nothing(run: Run, shop: Services) -> None:
+    assert "PIN" in error(run("workers", "pin", "93", "--pin", "123"))
+    assert error(run("workers", "pin", "5", "--pin", "2580")) == "There is no worker 5."
+    assert [each.pin_hash for each in shop.workers.all()] == [None, None]
+
+
+def test_a_workers_link_signs_in_once(
+    run: Run, shop: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OCCUPANCY_URL", "https://board.example.com/")
+    result = run("workers", "link", "93")
+    assert result.exit_code == 0
+    url, _, secret = result.stdout.strip().partition("#")
+    assert url == "https://board.example.com/sign-in"
+    assert "once" in result.stderr or "one sign-in" in result.stderr
+    _, session = shop.sessions.with_link(secret, address="192.0.2.1")
+    assert session.worker == "93"
+    with pytest.raises(Unauthenticated):
+        shop.sessions.with_link(secret, address="192.0.2.1")
+
+
+def test_nobody_and_the_disabled_get_no_link(run: Run, shop: Services) -> None:
+    assert error(run("workers", "link", "5")) == "There is no worker 5."
+    run("workers", "disable", "93")
+    assert error(run("workers", "link", "93")) == "Worker 93 is disabled; enable them first."
+
+
+def test_signing_out_everywhere_ends_sessions_and_leaves_tokens_good(
+    run: Run, shop: Services, signed_in: Credential
+) -> None:
+    secret, _ = shop.tokens.create("93")
+    answer(run("workers", "sign-out", "93", "--json"))
+    assert not is_good(shop, signed_in)
+    assert is_good(shop, Credential("token", digest_of(secret)))
+    assert error(run("workers", "sign-out", "5")) == "There is no worker 5."
+
+
 def test_no_pin_hash_is_ever_printed(run: Run) -> None:
     run("workers", "add", "93", "--name", "Marta", "--role", "worker", "--pin", "2580")
     for args in (["list"], ["list", "--json"], ["disable", "93", "--json"]):
@@ -448,6 +518,51 @@ def test_a_revoked_token_is_gone(run: Run, shop: Services) -> None:
 
 def test_a_token_of_nobody_is_not_made(run: Run) -> None:
     assert error(run("tokens", "create", "5")) == "There is no worker 5."
+
+
+def test_a_token_is_narrowed_to_role_and_board(run: Run, shop: Services) -> None:
+    run("boards", "create", "hall")
+    args = ["93", "--role", "observer", "--board", "hall", "--json"]
+    made = answer(run("tokens", "create", *args))
+    assert (made["role"], made["board"]) == ("observer", "hall")
+    caller = shop.access.identify(Credential("token", digest_of(made["token"])))
+    assert (caller.role, caller.board) == (Role.OBSERVER, "hall")
+
+
+def test_a_token_is_given_no_more_than_there_is(run: Run, shop: Services) -> None:
+    create = ["tokens", "create", "93"]
+    assert "Worker 93 is worker" in error(run(*create, "--role", "supervisor"))
+    assert error(run(*create, "--board", "nowhere")) == "There is no board nowhere."
+    for wrong in (["--days", "0"], ["--days", "36501"], ["--role", "boss"], ["--board", "a b"]):
+        assert run(*create, *wrong).exit_code != 0
+    assert shop.tokens.all() == []
+
+
+def test_a_wallboards_link_signs_in_with_the_token(run: Run, shop: Services) -> None:
+    result = run("tokens", "create", "93", "--role", "observer", "--board", "main", "--link")
+    url, _, secret = result.stdout.strip().partition("#")
+    assert url == "http://127.0.0.1:8000/sign-in"
+    assert secret not in result.stderr
+    caller = shop.access.identify(Credential("token", digest_of(secret)))
+    opened, _ = shop.sessions.with_token(caller, address="192.0.2.1")
+    wall = shop.access.identify(Credential("session", digest_of(opened)))
+    assert (wall.role, wall.board, wall.idle_s) == (Role.OBSERVER, "main", None)
+
+
+def test_the_list_of_tokens_says_what_they_may_and_when_they_were_used(
+    run: Run, shop: Services
+) -> None:
+    unused = answer(run("tokens", "create", "93", "--json"))
+    used = answer(run("tokens", "create", "94", "--role", "observer", "--board", "main", "--json"))
+    shop.access.identify(Credential("token", digest_of(used["token"])))
+    listed = {each["id"]: each for each in answer(run("tokens", "list", "--json"))["tokens"]}
+    assert listed[unused["id"]]["last_used"] is None
+    last_used = listed[used["id"]]["last_used"]
+    table = run("tokens", "list").stdout.splitlines()
+    assert table[0].split("  ")[-1].strip() == "last used (UTC)"
+    row = next(line for line in table if used["id"] in line)
+    for part in ("94", "observer", "main", last_used[:19].replace("T", " ")):
+        assert part in row
 
 
 # The server
@@ -511,6 +626,28 @@ def test_the_sample_gives_a_token_for_each_role(run: Run, valkey_services: Servi
         ).worker
         assert (worker.id, worker.role) == (each["id"], each["role"])
     assert "93" in [each["id"] for each in tokens]
+
+
+def test_the_sample_gives_random_pins_once_and_to_its_own_people_only(
+    run: Run, shop: Services
+) -> None:
+    """Worker 93 of this shop has another name, and worker 94 as well."""
+    people = answer(run("demo", "load", "--pins", "--json"))["people"]
+    assert [each["id"] for each in people] == ["7", "95", "12", "1"]
+    for each in people:
+        assert len(each["pin"]) == 4
+        assert is_pin(each["pin"], shop.workers.get(each["id"]).pin_hash)
+    assert len({each["pin"] for each in people}) > 1
+    assert shop.workers.get("93").pin_hash is None
+    assert answer(run("demo", "load", "--pins", "--json"))["people"] == []
+    table = run("demo", "load").stdout
+    assert not any(each["pin"] in table for each in people)
+
+
+def test_without_being_told_to_the_sample_lets_nobody_in(run: Run, shop: Services) -> None:
+    assert answer(run("demo", "load", "--json"))["people"] == []
+    assert all(each.pin_hash is None for each in shop.workers.all())
+    assert shop.tokens.all() == []
 
 
 # In a process of its own

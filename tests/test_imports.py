@@ -41,7 +41,6 @@ OF_OTHERS: dict[str, set[str]] = {
     "pins": {"werkzeug", "gevent"},  # its hash of a PIN, which knows nothing of requests
     "log_format": {"gunicorn"},  # its logger, which ours replaces
     "deadlines": {"gevent"},
-    "balance": {"gevent"},
     "pools": {"redis", "gevent"},
     "connections": {"redis", "gevent"},
     "scripts": {"redis"},

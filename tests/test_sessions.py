@@ -2,81 +2,25 @@
 
 from __future__ import annotations
 
-import json
+import dataclasses
 import logging
+import time
+from collections.abc import Iterator
 from typing import Any
 
-import msgspec
 import pytest
-from flask.testing import FlaskClient
 from werkzeug.security import check_password_hash
-from werkzeug.test import TestResponse
 
+from occupancy import access as access_module
 from occupancy import create_app
 from occupancy import pins as pins_module
 from occupancy import sessions as sessions_module
+from occupancy.attempts import FREE_OF_PAIR
 from occupancy.callers import Credential, digest_of
-from occupancy.errors import RateLimited, Unauthenticated
+from occupancy.errors import Unauthenticated
 from occupancy.model import Role
-from occupancy.pins import hash_pin
 from occupancy.services import Services
-from occupancy.sessions import Session
-
-PIN = "4711"
-HASH = hash_pin(PIN)  # once: each takes 50 ms
-
-
-class Shop:
-    """Workers with PINs, and browsers to sign them in with."""
-
-    def __init__(self, services: Services) -> None:
-        self.services = services
-        self.app = create_app(services)
-        self.app.testing = False
-        for worker, role in (("93", Role.WORKER), ("94", Role.WORKER), ("1", Role.ADMIN)):
-            services.workers.add(worker, name=f"Worker {worker}", role=role, pin_hash=HASH)
-
-    def browser(self) -> FlaskClient:
-        return self.app.test_client()
-
-    def sign_in(self, browser: FlaskClient, worker: str = "93", pin: str = PIN) -> TestResponse:
-        return browser.post("/api/session", json={"worker": worker, "pin": pin})
-
-    def signed_in(self, worker: str = "93") -> tuple[FlaskClient, dict[str, str]]:
-        """A browser, and the header that its unsafe requests need."""
-        browser = self.browser()
-        answer = self.sign_in(browser, worker)
-        assert answer.status_code == 200, answer.text
-        return browser, {"X-CSRF-Token": fields(answer)["csrf_token"]}
-
-    def who(self, browser: FlaskClient) -> str | None:
-        """Who is signed in there, by the server's word."""
-        answer = browser.get("/api/session")
-        return fields(answer)["worker"]["id"] if answer.status_code == 200 else None
-
-    def stored(self, browser: FlaskClient) -> tuple[str, Session]:
-        """What is kept of a browser's session, and under which hash."""
-        cookie = browser.get_cookie("occupancy")
-        assert cookie is not None
-        digest = digest_of(cookie.value)
-        found: Any = self.services.store.client.hget(self.services.store.keys.sessions, digest)
-        return digest, msgspec.json.decode(found, type=Session)
-
-    def rewrite(self, browser: FlaskClient, *, used_s: int | None = None, **changes: Any) -> None:
-        """Change what is kept, as if time had passed."""
-        digest, session = self.stored(browser)
-        client, keys = self.services.store.client, self.services.store.keys
-        changed = msgspec.structs.replace(session, **changes)
-        client.hset(keys.sessions, digest, msgspec.json.encode(changed))
-        client.hdel(keys.uses, digest)
-        if used_s is not None:
-            client.hset(keys.uses, digest, used_s)
-        self.services.access.forget()
-
-    def now_s(self) -> int:
-        """The server's clock."""
-        moment: Any = self.services.store.client.time()
-        return int(moment[0])
+from tests.tablets import HASH, PIN, Shop, fields, problem, trail_of
 
 
 @pytest.fixture
@@ -87,15 +31,6 @@ def shop(services: Services) -> Shop:
 @pytest.fixture
 def valkey_shop(valkey_services: Services) -> Shop:
     return Shop(valkey_services)
-
-
-def fields(response: TestResponse) -> Any:
-    return response.get_json(force=True)
-
-
-def problem(response: TestResponse) -> tuple[int, str]:
-    assert response.content_type == "application/problem+json"
-    return response.status_code, fields(response)["code"]
 
 
 # Signing in
@@ -218,12 +153,19 @@ def test_a_pin_that_was_changed_while_it_was_checked_lets_nobody_in(
     assert shop.who(browser) is None
 
 
-def test_pins_are_hashed_one_at_a_time_and_no_endless_queue_forms(
+def test_no_endless_queue_of_pins_forms_and_who_finds_it_full_has_tried_nothing(
     valkey_shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pins_module, "_MOST_IN_TURN", 0)
-    with pytest.raises(RateLimited):
-        valkey_shop.services.pin_desk.is_right(PIN, HASH)
+    browser = valkey_shop.browser()
+    with monkeypatch.context() as full:
+        full.setattr(pins_module, "_MOST_IN_TURN", 0)
+        for _ in range(FREE_OF_PAIR + 2):
+            answer = valkey_shop.sign_in(browser)
+            assert problem(answer) == (429, "rate_limited")
+            assert int(answer.headers["Retry-After"]) > 0
+    for _ in range(FREE_OF_PAIR - 1):
+        assert problem(valkey_shop.sign_in(browser, pin="0000"))[0] == 401
+    assert valkey_shop.sign_in(browser).status_code == 200
 
 
 # Switching and signing out
@@ -320,6 +262,40 @@ def test_a_session_ends_after_its_longest_time_however_much_it_is_used(shop: Sho
     assert shop.who(browser) is None
 
 
+@pytest.fixture
+def hasty_shop(valkey_services: Services) -> Iterator[Shop]:
+    """One with other settings than the defaults."""
+    settings = dataclasses.replace(valkey_services.settings, session_idle_s=60, session_max_s=90)
+    hasty = Services(settings, valkey_services.ops_pool, valkey_services.pubsub_pool)
+    yield Shop(hasty)
+    hasty.guard.stop()
+
+
+def test_both_limits_of_a_session_are_settings(hasty_shop: Shop) -> None:
+    tablet = hasty_shop.browser()
+    answer = hasty_shop.sign_in(tablet)
+    assert fields(answer)["idle_s"] == 60
+    assert "Max-Age=90;" in answer.headers["Set-Cookie"]
+    now_s = hasty_shop.now_s()
+    hasty_shop.rewrite(tablet, used_s=now_s - 50)
+    assert hasty_shop.who(tablet) == "93"
+    hasty_shop.rewrite(tablet, used_s=now_s - 60)
+    assert hasty_shop.who(tablet) is None
+
+
+def test_what_is_remembered_of_a_session_does_not_outlive_it(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(access_module, "_REMEMBERED_S", 1000.0)
+    browser, _ = shop.signed_in()
+    digest, _ = shop.stored(browser)
+    credential = Credential("session", digest)
+    shop.rewrite(browser, ends_s=shop.now_s() + 30, used_s=shop.now_s())
+    shop.services.access.identify(credential)
+    remembered_until, _, _ = shop.services.access._remembered[credential]
+    assert remembered_until - time.monotonic() <= 30
+
+
 @pytest.mark.parametrize("change", ["disabled", "pin", "everywhere"])
 def test_sessions_end_with_what_their_worker_is(shop: Shop, change: str) -> None:
     browser, _ = shop.signed_in()
@@ -363,6 +339,31 @@ def test_a_worker_has_a_bounded_number_of_sessions(
     browsers.append(shop.signed_in("93")[0])
     shop.services.access.forget()
     assert [shop.who(each) for each in browsers] == [None, "93", "93"]
+
+
+def test_sessions_that_were_signed_out_make_room_before_those_that_are_used(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions_module, "MAX_SESSIONS", 3)
+    used, _ = shop.signed_in("93")
+    for _ in range(4):
+        browser, csrf = shop.signed_in("93")
+        assert browser.delete("/api/session", headers=csrf).status_code == 204
+    assert shop.who(used) == "93"
+
+
+def test_who_has_a_wallboards_token_ends_no_session_of_its_worker(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions_module, "MAX_SESSIONS", 2)
+    tablet, _ = shop.signed_in("93")
+    secret, _ = shop.services.tokens.create("93", role=Role.OBSERVER)
+    for _ in range(4):
+        wall = shop.browser()
+        assert wall.post("/api/session", json={"token": secret}).status_code == 200
+    assert [shop.who(each) for each in (tablet, wall)] == ["93", "93"]
+    keys, client = shop.services.store.keys, shop.services.store.client
+    assert client.hlen(keys.sessions) == 3
 
 
 # The CSRF token and where a request comes from
@@ -466,14 +467,47 @@ def test_a_link_signs_in_once(shop: Shop) -> None:
     assert 0 < left_s <= 3600
 
 
-def test_a_link_is_no_token_and_a_disabled_worker_gets_nowhere_with_it(shop: Shop) -> None:
-    secret = shop.services.sessions.create_link("93")
-    bearer = {"Authorization": f"Bearer {secret}"}
+def test_a_link_is_no_token(shop: Shop) -> None:
+    bearer = {"Authorization": f"Bearer {shop.services.sessions.create_link('93')}"}
     assert shop.browser().get("/api/boards", headers=bearer).status_code == 401
-    shop.services.workers.edit("93", disabled=True)
+
+
+@pytest.mark.parametrize("change", ["disabled", "enabled", "pin", "everywhere"])
+def test_what_ends_a_workers_sessions_voids_their_links(
+    shop: Shop, change: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    secret = shop.services.sessions.create_link("93")
+    workers = shop.services.workers
+    if change in ("disabled", "enabled"):
+        workers.edit("93", disabled=True)
+    if change == "enabled":
+        workers.edit("93", disabled=False)
+    if change == "pin":
+        workers.edit("93", pin_hash="another")
+    if change == "everywhere":
+        workers.sign_out("93")
     browser = shop.browser()
-    assert browser.post("/api/session", json={"token": secret}).status_code == 401
+    with caplog.at_level(logging.INFO, "occupancy.trail"):
+        answer = browser.post("/api/session", json={"token": secret})
+    assert problem(answer) == (401, "unauthenticated")
+    assert [(each["event"], each["by"]) for each in trail_of(caplog)] == [
+        ("sign_in_refused", "link")
+    ]
     assert shop.who(browser) is None
+    assert shop.services.store.client.hlen(shop.services.store.keys.sessions) == 0
+
+
+def test_a_new_name_or_role_leaves_a_link_good(shop: Shop) -> None:
+    secret = shop.services.sessions.create_link("93")
+    shop.services.workers.edit("93", name="Marta", role="supervisor")
+    answer = shop.browser().post("/api/session", json={"token": secret})
+    assert fields(answer)["worker"]["role"] == "supervisor"
+
+
+def test_a_link_made_after_the_worker_was_signed_out_everywhere_is_good(shop: Shop) -> None:
+    shop.services.workers.sign_out("93")
+    secret = shop.services.sessions.create_link("93")
+    assert shop.browser().post("/api/session", json={"token": secret}).status_code == 200
 
 
 def test_the_first_link_makes_an_administrator_and_only_while_there_is_no_worker(
@@ -496,10 +530,6 @@ def test_the_first_link_makes_an_administrator_and_only_while_there_is_no_worker
 # Counted and logged
 
 
-def trail(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
-    return [json.loads(each.getMessage()) for each in caplog.records if "trail" in each.name]
-
-
 def test_sign_ins_and_refusals_are_counted_and_leave_one_line_without_secrets(
     valkey_shop: Shop, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -511,7 +541,7 @@ def test_sign_ins_and_refusals_are_counted_and_leave_one_line_without_secrets(
         browser.get("/api/workers")
         shop.browser().get("/api/boards")
         browser.delete("/api/session", headers=csrf)
-    lines = trail(caplog)
+    lines = trail_of(caplog)
     assert [(each["event"], each.get("code"), each.get("worker")) for each in lines] == [
         ("signed_in", None, "93"),
         ("sign_in_refused", "unauthenticated", "93"),

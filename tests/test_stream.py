@@ -118,13 +118,13 @@ def test_a_cursor_of_another_board_gets_a_reset(
     deployment: Deployment, shop: Services, board: str
 ) -> None:
     position = change(shop, board, 1)
-    # Two boards may give the same id to entries of the same millisecond: wait for a later one.
+    # Two boards may give the same id to entries of the same millisecond: wait for another one.
 
-    def later() -> str | None:
+    def another() -> str | None:
         cursor = change(shop, "main", 1)
-        return cursor if cursor.partition("-")[0] > position.partition("-")[0] else None
+        return cursor if cursor != position else None
 
-    foreign = wait_until(later, what="an entry of a later millisecond")
+    foreign = wait_until(another, what="an entry of another millisecond")
     stream = deployment.stream(board, after=foreign)
     assert stream.wait_for("reset").data["seq"] == 2
 

@@ -34,6 +34,8 @@ def group() -> Commands:
     ) -> None:  # fmt: skip
         """Make a token for WORKER and print it: once, for only its hash is stored."""
         with connected() as services:
+            if board is not None:
+                services.store.boards.get(board)
             secret, token = services.tokens.create(
                 worker, days=days, board=board, role=Role.of(role) if role is not None else None
             )

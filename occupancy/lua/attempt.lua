@@ -17,8 +17,9 @@ local now_ms = now_s * 1000 + math.floor(tonumber(time[2]) / 1000)
 local longest_ms = tonumber(ARGV[4])
 
 local function wait_ms(key)
-  local until_ms = tonumber(redis.call('HGET', key, 'until_ms') or '0')
-  return math.min(until_ms - now_ms, longest_ms) -- a clock that was set back locks nobody out
+  local left_ms = tonumber(redis.call('HGET', key, 'until_ms') or '0') - now_ms
+  -- More than was ever given: the clock was set back since, and that must lock nobody out.
+  return left_ms <= longest_ms and left_ms or 0
 end
 
 local function count(key, free)
@@ -39,7 +40,9 @@ if not is_known then
 end
 local burst_ms = (tonumber(ARGV[5]) - 1) * tonumber(ARGV[6])
 local due_ms = math.max(tonumber(redis.call('GET', KEYS[3]) or '0'), now_ms)
-due_ms = math.min(due_ms, now_ms + burst_ms + tonumber(ARGV[6]))
+if due_ms > now_ms + burst_ms + tonumber(ARGV[6]) then
+  due_ms = now_ms -- the clock again
+end
 wait = math.max(wait, due_ms - burst_ms - now_ms)
 if wait > 0 then
   return math.ceil(wait)

@@ -1,18 +1,28 @@
 -- identify: who shows this credential, if it is good now.
 --
--- A session that was opened with a token is good for as long as the token is. Whatever changes a
--- worker's access raises the worker's stamp, which ends the sessions that were opened before.
+-- A session that was opened with a token is good for no longer than the token is. A worker's stamp
+-- is raised by what ends the sessions that were opened before.
 --
 -- KEYS  1 tokens   2 sessions   3 uses   4 workers
 -- ARGV  1 "token" or "session"   2 SHA-256 of the secret, in hex
---       3 seconds after which a new use is noted; '' if this is no use by a person or program
--- Returns  {worker, token or '', session or '', seconds until it ends or '', its last use};
+--       3 seconds after which a new use of a session is noted; '' if nobody is in front of it
+--       4 seconds after which a new use of a token is noted
+-- Returns  {worker, token or '', session or '', seconds until it ends or ''};
 --       {why} where it is not good: unknown, expired, disabled, ended
 -- Publishes nothing.
 
 local now_s = tonumber(redis.call('TIME')[1])
 local digest, token_digest = ARGV[2], ARGV[2]
 local token_json, session_json, ends_s, worker_id, session = '', '', nil, nil, nil
+
+local function last_use_s(of, otherwise_s)
+  return tonumber(redis.call('HGET', KEYS[3], of) or otherwise_s)
+end
+
+local function note_use(of)
+  -- A server that takes no writes (full, or a replica) can still say who it is.
+  redis.pcall('HSET', KEYS[3], of, now_s)
+end
 
 if ARGV[1] == 'session' then
   session_json = redis.call('HGET', KEYS[2], digest)
@@ -34,8 +44,8 @@ if token_digest then
   end
 end
 
-local used_s = tonumber(redis.call('HGET', KEYS[3], digest) or session and session.created_s or '0')
-if session and session.idle_s then
+local used_s = session and session.idle_s and last_use_s(digest, session.created_s)
+if used_s then
   ends_s = math.min(ends_s, used_s + session.idle_s)
 end
 if ends_s and now_s >= ends_s then
@@ -52,11 +62,12 @@ elseif session and (session.stamp or 0) ~= (worker.stamp or 0) then
   return { 'ended' }
 end
 
-if ARGV[3] ~= '' and now_s - used_s >= tonumber(ARGV[3]) then
-  -- A server that takes no writes (full, or a replica) can still say who it is.
-  redis.pcall('HSET', KEYS[3], digest, now_s)
-  if session and session.idle_s then
-    ends_s = math.min(session.ends_s, now_s + session.idle_s)
-  end
+-- A token is used by whatever is done with it, a wallboard that only watches included.
+if token_digest and now_s - last_use_s(token_digest, 0) >= tonumber(ARGV[4]) then
+  note_use(token_digest)
+end
+if used_s and ARGV[3] ~= '' and now_s - used_s >= tonumber(ARGV[3]) then
+  note_use(digest)
+  ends_s = math.min(session.ends_s, now_s + session.idle_s)
 end
 return { worker_json, token_json, session_json, ends_s and tostring(ends_s - now_s) or '' }

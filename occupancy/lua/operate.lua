@@ -70,7 +70,7 @@ for position, rate in ipairs(request.rates or {}) do
   charges[position] = { key, even_ms + cost_ms }
 end
 for _, charge in ipairs(charges) do
-  redis.call('SET', charge[1], string.format('%.2f', charge[2]),
+  redis.call('SET', charge[1], string.format('%.3f', charge[2]),
     'PX', math.ceil(charge[2] - now_ms))
 end
 

@@ -1,12 +1,14 @@
 -- sign_in: opens a session, in place of the one that the browser had.
 --
--- Nobody has more sessions than are allowed: the one that would end first makes room.
+-- Nobody has more sessions than are allowed: the one that would end first makes room. Those opened
+-- with a token count for themselves: whoever has a wallboard's link ends no session of its worker.
 --
--- KEYS  1 sessions   2 uses   3 session ends   4 workers   5 changes   6 the worker's session ends
+-- KEYS  1 sessions   2 uses   3 session ends   4 workers   5 changes
+--       6 session ends of the worker, or of the token that opens this one
 -- ARGV  1 SHA-256 of the new session's secret   2 the session as JSON, without its times
 --       3 seconds that it lasts at most   4 the worker as the caller has read it
 --       5 SHA-256 of the session that it replaces, or ''   6 the access channel
---       7 sessions that a worker may have
+--       7 sessions that a worker, or a token, may have
 -- Returns  the session as JSON; nil where the worker has changed since it was read
 -- Publishes  "changes worker" on the access channel where a session was ended
 
@@ -37,6 +39,13 @@ local replaced = ARGV[5] ~= '' and redis.call('HGET', KEYS[1], ARGV[5])
 if replaced then
   forget(ARGV[5])
   announce(cjson.decode(replaced).worker)
+end
+if redis.call('ZCARD', KEYS[6]) >= tonumber(ARGV[7]) then
+  for _, digest in ipairs(redis.call('ZRANGE', KEYS[6], 0, -1)) do
+    if redis.call('HEXISTS', KEYS[1], digest) == 0 then
+      redis.call('ZREM', KEYS[6], digest) -- signed out
+    end
+  end
 end
 if redis.call('ZCARD', KEYS[6]) >= tonumber(ARGV[7]) then
   forget(redis.call('ZRANGE', KEYS[6], 0, 0)[1])
