@@ -36,7 +36,8 @@ _host = f"[{settings.host}]" if ":" in settings.host else settings.host  # IPv6
 bind = f"{_host}:{settings.port}"
 workers = settings.workers
 worker_class = "gevent"
-worker_connections = max(64, min(20_000, _MAX_FILES - _FILES_KEPT))
+# A stream that is live leaves gunicorn's places, so there are as many again; both are files.
+worker_connections = max(64, min(20_000, (_MAX_FILES - _FILES_KEPT) // 2))
 keepalive = 5
 timeout = 30
 graceful_timeout = 9  # streams are drained long before; a worker is gone within 10 s
@@ -95,9 +96,11 @@ def post_fork(server, worker):
     from gunicorn.workers import ggevent
 
     from occupancy.balance import BalancedServer
+    from occupancy.outlet import Outlet
 
     # gunicorn has no setting for the class of its gevent worker's server.
     BalancedServer.loads, BalancedServer.slot = Loads(server.loads), worker.age % SLOTS
+    BalancedServer.streams = staticmethod(lambda: Outlet.open_count)
     ggevent.StreamServer = BalancedServer
 
 
@@ -123,7 +126,14 @@ def post_worker_init(worker):
         BalancedServer.loads.write(BalancedServer.slot, None)
         services.drain()
 
-    gevent.spawn(drain_when_stopped)
+    worker.drainer = gevent.spawn(drain_when_stopped)
+
+
+def worker_exit(server, worker):
+    # gunicorn waits for its greenlets, and a live stream has none: its goodbye may be on its way.
+    drainer = getattr(worker, "drainer", None)  # none, if it did not get so far
+    if drainer is not None:
+        drainer.join(timeout=5)
 
 
 def post_request(worker, req, environ, resp):

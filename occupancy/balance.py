@@ -12,6 +12,7 @@ accepts in any case: a process that hangs delays a connection by that moment, an
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from mmap import mmap
 from typing import Any
 
@@ -48,15 +49,16 @@ class Loads:
 
 
 class BalancedServer(DeadlineServer):
-    """The server, but for letting others go first; ``loads`` and ``slot`` are set by fork."""
+    """The server, but for letting others go first; gunicorn's hooks set what it knows."""
 
     loads: Loads
     slot = 0
+    streams: Callable[[], int]  # of connections that have left the pool; see outlet.py
     _has_waited = False
 
     def do_read(self) -> Any:
         """Accept a connection; None where there is none, or another process may have it."""
-        self.loads.write(self.slot, self.pool.size - self.pool.free_count())
+        self.loads.write(self.slot, self.pool.size - self.pool.free_count() + self.streams())
         if not self._has_waited and self.loads.is_ahead(self.slot):
             self._has_waited = True
             # As gevent does it after an error: without a watcher the loop would not spin.

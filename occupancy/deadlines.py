@@ -15,11 +15,12 @@ Event streams wait for events and not for their client; how they are bounded is 
 
 from __future__ import annotations
 
+import _socket
 import errno
 import socket
 import struct
 import time
-from typing import Any
+from typing import Any, cast
 
 import gevent
 from gevent import socket as gevent_socket
@@ -154,6 +155,12 @@ class _Bounded:
             self.shutdown(socket.SHUT_RDWR)
         except OSError:
             pass  # gone already
+
+    def take(self: Any) -> socket.socket:
+        """Take the connection away from gunicorn, which may only close this object afterwards."""
+        self.waiting.requests.pop(self, None)
+        taken = _socket.socket(self.family, self.type, self.proto, fileno=self.detach())
+        return cast(socket.socket, taken)
 
     def close(self: Any) -> None:
         self.waiting.requests.pop(self, None)

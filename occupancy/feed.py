@@ -10,23 +10,30 @@ Invariants:
 
 * Only the greenlet that holds ``_lock`` moves the position; the reads from Redis and the pauses
   while it is held are switch points, so nobody else may act on the position across one.
-* ``_deliver`` has no switch point: between moving the position and handing the frame to all live
-  subscribers nobody can join, leave or look. So at every switch point each live subscriber has
-  been handed exactly the entries up to the position.
+* Frames are numbered as they are taken in, and ``number`` is that of the last. The pending ones,
+  and those of the round that is on its way, have not reached everybody yet; each subscriber knows
+  the number of the last frame that it has (or that was in what it was told when it joined). So
+  who joins between an entry's arrival and its round gets it once, and a round may let others run
+  in its midst.
+* ``_deliver`` has no switch point: nobody can look between the new position and the new number.
+* Rounds follow one another (one greenlet makes them). At a round's end every subscriber that was
+  live at its beginning has all frames up to its last, or is owed a reset.
 """
 
 from __future__ import annotations
 
 import collections
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import gevent
 from gevent.lock import RLock
 
 from . import sse
 from .errors import BoardNotFound
+from .fanout import TURN_BYTES, FanOut
 from .records import Entry, Replay
+from .sse import Payload
 from .store import Store
 
 if TYPE_CHECKING:
@@ -34,21 +41,26 @@ if TYPE_CHECKING:
     from .subscriber import Subscriber
 
 _CATCH_UP_ENTRIES = 100  # per round trip, so that no connection is held for long
-TURN_BYTES = 16 * 1024  # handed over before the streams get their turn to write
+_STREAMS_A_LOOK = 32  # handed to before a round looks at the clock
 _REMEMBERED_BYTES = 128 * 1024
 
 
 class Feed:
     """One board's feed. Created by the hub with the first subscriber, dropped with the last."""
 
-    def __init__(self, store: Store, board: str, metrics: LiveMetrics) -> None:
+    def __init__(self, store: Store, board: str, metrics: LiveMetrics, fan_out: FanOut) -> None:
         self.board = board
         self.subscribers: set[Subscriber] = set()
         self.cursor = ""  # '' until the feed has been opened
         self.seq = 0
+        self.number = 0
         self.resets = 0
         self._store = store
         self._metrics = metrics
+        self._fan_out = fan_out
+        self._pending: list[bytes] = []
+        self._pending_bytes = 0
+        self._written_ms: list[int] = []  # when the pending entries were written to the log
         self._lock = RLock()
         self._remembered: collections.deque[tuple[str, bytes]] = collections.deque()
         self._remembered_bytes = 0
@@ -67,6 +79,7 @@ class Feed:
                 self.catch_up()  # not opened yet: its position will be at this entry or beyond
             elif entry.seq == self.seq + 1:
                 self._deliver(entry)
+                self._keep_room()
             elif entry.seq > self.seq or _after(entry.cursor, self.cursor):
                 # A hole; or an old seq on a new entry: the log was lost and begun anew.
                 self._metrics.holes.inc()
@@ -95,13 +108,9 @@ class Feed:
                 if not (replay.is_known and is_contiguous and is_at_end):
                     self._lose(replay)
                     return
-                handed_bytes = 0
                 for entry in replay.entries:
                     self._deliver(entry)
-                    handed_bytes += len(entry.event)
-                    if handed_bytes >= TURN_BYTES:
-                        handed_bytes = 0
-                        gevent.sleep(0)  # else a long gap would overflow even a fast reader
+                    self._keep_room()
                 if len(replay.entries) < _CATCH_UP_ENTRIES:
                     return
 
@@ -118,6 +127,36 @@ class Feed:
                 return frames
             frames.append(frame)
         return None
+
+    def announce(self, frame: bytes) -> None:
+        """Tell all live streams something about themselves, in its place among the events."""
+        self._pending.append(frame)
+        self._pending_bytes += len(frame)
+        self.number += 1
+        self._fan_out.mark(self)
+
+    def hand_out(self, breathe: Callable[[], None]) -> None:
+        """One round: hand what is pending to every live subscriber. ``breathe`` may switch."""
+        frames, self._pending, self._pending_bytes = self._pending, [], 0
+        written_ms, self._written_ms = self._written_ms, []
+        last = self.number
+        payloads: dict[int, Payload] = {}  # by the number of the frame they follow
+        subscribers = [each for each in self.subscribers if each.is_live]
+        for count, subscriber in enumerate(subscribers):
+            if not count % _STREAMS_A_LOOK:
+                breathe()
+            number = subscriber.number
+            if number >= last:
+                continue  # joined, or was reset, after the frames were taken in
+            payload = payloads.get(number)
+            if payload is None:
+                payload = payloads[number] = Payload(frames[number - last :])
+            subscriber.number = last
+            subscriber.push(payload)
+        self._metrics.deliveries.inc(len(written_ms) * len(subscribers))
+        now_s = time.time()
+        for each in written_ms:
+            self._metrics.observe_delay(max(0.0, now_s - each / 1000))
 
     def reset_frame(self, reason: str) -> bytes:
         """Tells a subscriber to load the snapshot and go on from the position."""
@@ -142,23 +181,20 @@ class Feed:
         while self._remembered_bytes > _REMEMBERED_BYTES:
             self._before_remembered, oldest = self._remembered.popleft()
             self._remembered_bytes -= len(oldest)
-        delivered = 0
-        for subscriber in self.subscribers:
-            if subscriber.is_live:
-                subscriber.push(frame)
-                delivered += 1
-        self._metrics.deliveries.inc(delivered)
-        written_ms = int(entry.cursor.partition("-")[0])
-        self._metrics.observe_delay(max(0.0, time.time() - written_ms / 1000))
+        self._written_ms.append(int(entry.cursor.partition("-")[0]))
+        self.announce(frame)
+
+    def _keep_room(self) -> None:
+        if self._pending_bytes >= TURN_BYTES:
+            self._fan_out.make_room()
 
     def _lose(self, replay: Replay) -> None:
         """The position is no longer in the log: start again from where the log ends now."""
         self._move(replay.head_cursor, replay.head_seq)
-        frame = self.reset_frame("the log no longer holds the position of this stream")
         for subscriber in self.subscribers:
             if subscriber.is_live:
-                subscriber.push(frame)
                 self.count_reset()
+        self.announce(self.reset_frame("the log no longer holds the position of this stream"))
 
     def _move(self, cursor: str, seq: int) -> None:
         self.cursor = self._before_remembered = cursor

@@ -1,8 +1,9 @@
 """The hub: one Redis connection per worker process, fanned out to all of its streams.
 
 One greenlet reads the subscribed connection and offers each published entry to its board's feed
-(feed.py), which fills holes from the log; so nothing rests on a published message arriving. Two
-more greenlets keep that honest: the *prober* sends a canary through Redis back to the reader
+(feed.py), which fills holes from the log; so nothing rests on a published message arriving. What
+the feeds take in, the fan-out hands to the streams (fanout.py). Two more greenlets keep that
+honest: the *prober* sends a canary through Redis back to the reader
 every two seconds and reads what the log holds beyond each feed's position; the *pulse* sends
 heartbeats and ends streams whose connection takes no byte.
 
@@ -25,7 +26,8 @@ import redis
 
 from . import sse
 from .errors import OccupancyError, PoolTimeout, StoreUnavailable
-from .feed import TURN_BYTES, Feed
+from .fanout import FanOut
+from .feed import Feed
 from .keys import Keys
 from .metrics import LiveMetrics
 from .pools import TurnPool, percentiles
@@ -64,6 +66,7 @@ class Hub:
         self._canary_channel = keys.canary_channel(process)
         self._on_access_changed = on_access_changed
         self._on_probe = on_probe
+        self._fan_out = FanOut()
         self._feeds: dict[str, Feed] = {}
         self._greenlets: list[gevent.Greenlet] = []
         self._past_resets = 0  # of feeds that were dropped
@@ -76,9 +79,8 @@ class Hub:
     def start(self) -> None:
         """Begin to follow Redis; does nothing if it runs already."""
         if not self._greenlets and not self.is_draining:
-            self._greenlets = [
-                gevent.spawn(each) for each in (self._follow, self._probe_forever, self._pulse)
-            ]
+            works = (self._follow, self._fan_out.run, self._probe_forever, self._pulse)
+            self._greenlets = [gevent.spawn(each) for each in works]
 
     def drain(self, timeout_s: float = 3.0) -> None:
         """Say bye on every stream and give the connection back.
@@ -122,7 +124,7 @@ class Hub:
         self.start()
         feed = self._feeds.get(board)
         if feed is None:
-            feed = self._feeds[board] = Feed(self._store, board, self._metrics)
+            feed = self._feeds[board] = Feed(self._store, board, self._metrics, self._fan_out)
         subscriber = Subscriber(feed, self._store)
         feed.subscribers.add(subscriber)
         if self.is_draining:
@@ -195,18 +197,12 @@ class Hub:
         try:
             connection.send_command("SUBSCRIBE", self._canary_channel, self._keys.access_channel)
             connection.send_command("PSUBSCRIBE", self._keys.live_channel + "*")
-            unconfirmed, unwritten_bytes = 3, 0
+            unconfirmed = 3
             while True:
                 message = connection.read_response()
                 kind = message[0]
                 if kind == b"pmessage":
                     self._on_entry(message[2], message[3])
-                    unwritten_bytes += len(message[3])
-                    if unwritten_bytes >= TURN_BYTES:
-                        # What has arrived already is read without a switch: a batch would
-                        # overflow what even a fast reader may have waiting.
-                        unwritten_bytes = 0
-                        gevent.sleep(0)
                 elif kind == b"message":
                     self._on_notice(message[1], message[2])
                 elif kind in (b"subscribe", b"psubscribe"):
@@ -262,9 +258,8 @@ class Hub:
             self._tell_all(sse.control_frame("degraded", {"detail": detail}))
 
     def _tell_all(self, frame: bytes) -> None:
-        for subscriber in self._subscribers():
-            if subscriber.is_live:
-                subscriber.push(frame)
+        for feed in self._feeds.values():
+            feed.announce(frame)
 
     # The prober and the pulse
 

@@ -11,12 +11,31 @@ from typing import Any
 
 import msgspec
 
-HEARTBEAT = b":\n\n"  # a comment: it moves no Last-Event-ID and wakes no listener
+LAST_CHUNK = b"0\r\n\r\n"
 CONTENT_TYPE = "text/event-stream"
 HEADERS = {
     "Cache-Control": "no-store",
     "X-Accel-Buffering": "no",  # nginx would hold events back until a buffer is full
 }
+
+
+def http_chunk(data: bytes) -> bytes:
+    """``data`` as one chunk of a chunked body (RFC 9112, 7.1)."""
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+class Payload:
+    """Whole frames to write at once: as they are, and as a chunk of the response's body."""
+
+    __slots__ = ("chunk", "frames", "raw")
+
+    def __init__(self, frames: list[bytes]) -> None:
+        self.frames = frames
+        self.raw = b"".join(frames)
+        self.chunk = http_chunk(self.raw)
+
+
+HEARTBEAT = Payload([b":\n\n"])  # a comment: it moves no Last-Event-ID and wakes no listener
 
 
 def item_frame(cursor: str, event: bytes) -> bytes:

@@ -1,13 +1,17 @@
 """The event stream's route: from the request to the frames of a subscriber.
 
-The greenlet that gunicorn gives the request writes what its subscriber holds. What the socket
-tells is used where there is one (gunicorn's): a client that goes away is noticed when its
+The greenlet that gunicorn gives the request writes what the stream has missed. Then an outlet
+takes the socket and writes what is live, and the greenlet ends; where there is no plain socket of
+ours to take (TLS in gunicorn, another server, a test client), the greenlet goes on writing itself.
+
+What the socket tells is used where there is one: a client that goes away is noticed when its
 connection becomes readable, not at the second write after.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -18,8 +22,10 @@ from flask import Blueprint, Response, current_app, request
 from . import sse
 from .auth import caller, caller_address, requires
 from .callers import Caller
+from .deadlines import DeadlineSocket
 from .messages import read_query
 from .model import Role
+from .outlet import Outlet, has_ended
 from .payloads import check_name
 from .services import Services
 from .subscriber import Subscriber, farewell
@@ -44,24 +50,41 @@ def events(board: str) -> Response:
             services.store.head(board)  # a board that does not exist is 404, for good
         if request.method != "HEAD":
             services.admission.check(caller().worker.id, caller_address())
-        connection = request.environ.get("gunicorn.socket")
-        frames = _frames(services, caller(), board, cursor, connection)
+        frames = _frames(services, caller(), board, cursor, request.environ)
     # Nothing is held yet: for HEAD the generator is made and never started.
     return Response(frames, content_type=sse.CONTENT_TYPE, headers=sse.HEADERS)
 
 
 def _frames(
-    services: Services, caller: Caller, board: str, cursor: str | None, connection: Any
+    services: Services, caller: Caller, board: str, cursor: str | None, environ: dict[str, Any]
 ) -> Iterator[bytes]:
-    with (
-        services.admission.holding(caller.worker.id),
-        services.hub.subscribe(board) as subscriber,
+    connection = environ.get("gunicorn.socket")
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(services.admission.holding(caller.worker.id))
+        subscriber = stack.enter_context(services.hub.subscribe(board))
         # Before the first byte, which may take long: from here on the stream can be ended.
-        services.guard.watching(caller, subscriber),
-        _watched(connection, subscriber),
-    ):
-        yield sse.retry_frame()  # the head of the response goes out with it, before any waiting
-        yield from subscriber.frames(cursor)
+        stack.enter_context(services.guard.watching(caller, subscriber))
+        with _watched(connection, subscriber):
+            yield sse.retry_frame()  # the response's head goes out with it, before any waiting
+            if not isinstance(connection, DeadlineSocket):
+                yield from subscriber.frames(cursor)
+                return
+            yield from subscriber.join(cursor)
+        if subscriber.is_live:
+            # From join()'s end to here and on to the outlet there is no switch point.
+            held = stack.pop_all()
+            subscriber.attach(
+                Outlet(
+                    connection.take(),
+                    # gunicorn's rule for a response without a length (RFC 9112, 6.1).
+                    is_chunked=environ["SERVER_PROTOCOL"] != "HTTP/1.0",
+                    next_piece=subscriber.next_piece,
+                    on_ended=held.close,
+                )
+            )
+            # gunicorn takes it for a client that has gone: it writes nothing more, looks for no
+            # further request, and closes what is no connection any more.
+            raise ConnectionResetError(errno.ECONNRESET, "the stream goes on without a greenlet")
 
 
 @contextlib.contextmanager
@@ -76,7 +99,7 @@ def _watched(connection: Any, subscriber: Subscriber) -> Iterator[None]:
 
     def on_readable() -> None:
         # Runs in the event loop between greenlets: it must not block, and peeking does not.
-        if _has_ended(connection):
+        if has_ended(connection._sock):
             subscriber.abandon()
         watcher.stop()  # else a client that sends more would wake the loop without end
 
@@ -91,12 +114,3 @@ def _watched(connection: Any, subscriber: Subscriber) -> Iterator[None]:
     finally:
         watcher.stop()
         watcher.close()
-
-
-def _has_ended(connection: Any) -> bool:
-    try:
-        return not connection._sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True

@@ -1,13 +1,15 @@
 """A subscriber: the whole life of one open stream.
 
 It reads the log from its cursor, goes live in the feed at the very point where its reading ended,
-and from then on is handed frames by the feed, which its greenlet writes. What it cannot write is
-kept up to 64 KiB; beyond that everything is dropped and a ``reset`` says so.
+and from then on is handed frames by the feed. Its outlet writes them at once, or its greenlet does
+where there is none. What cannot be written is kept up to 64 KiB; beyond that everything is dropped
+and a ``reset`` says so.
 
 Gapless by construction: going live is ``since()`` followed by ``is_live = True`` with no switch
 point in between. ``since()`` answers only for a cursor that the feed knows, with all that came
-after it, and every later entry is pushed. So the subscriber gets each entry after its cursor,
-in order, once, whatever happens in other greenlets before or after.
+after it (the pending ones too: its number says that it has them), and every later entry is pushed.
+So the subscriber gets each entry after its cursor, in order, once, whatever happens in other
+greenlets before or after.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from __future__ import annotations
 import random
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from gevent.event import Event
@@ -26,6 +28,7 @@ from .model import CURSOR_PATTERN
 
 if TYPE_CHECKING:
     from .feed import Feed
+    from .outlet import Outlet
     from .store import Store
 
 BUFFER_BYTES = 64 * 1024
@@ -36,35 +39,48 @@ _BYE_RETRY_MS = (500, 6000)  # the streams of a worker that goes away come back 
 
 
 class Subscriber:
-    """One stream of a board. ``frames()`` is what its greenlet writes; the rest is for the feed."""
+    """One stream of a board: what it reads from the log, and what the feed hands to it.
+
+    What it has is taken piece by piece, by its own greenlet (``frames``) or by its outlet.
+    """
+
+    __slots__ = (
+        "_bytes", "_closing", "_feed", "_frames", "_has_said_bye", "_outlet", "_overflowed",
+        "_store", "_wake", "_writing_since", "beat", "hang_up", "is_gone", "is_live", "number",
+    )  # fmt: skip
 
     def __init__(self, feed: Feed, store: Store) -> None:
         self.is_live = False
         self.is_gone = False
-        self.writing_since: float | None = None  # monotonic; while the connection takes a piece
+        self.number = 0  # of the feed's last frame that it has; see feed.py
+        self.beat = random.randrange(1 << 16)  # noqa: S311 - when its heartbeats come, no secret
+        self.hang_up: Callable[[], None] = _nothing_to_hang_up
         self._feed = feed
         self._store = store
         self._frames: list[bytes] = []
         self._bytes = 0
         self._overflowed = False
         self._closing = False
-        self._wake = Event()
-        self.hang_up: Callable[[], None] = _nothing_to_hang_up
-        self.beat = random.randrange(1 << 16)  # noqa: S311 - when its heartbeats come, no secret
+        self._has_said_bye = False
+        self._outlet: Outlet | None = None
+        self._wake: Event | None = Event()
+        self._writing_since: float | None = None  # monotonic; while its greenlet writes a piece
 
     # For the feed and the hub. None of these has a switch point.
 
-    def push(self, frame: bytes) -> None:
-        """Hand over a frame; the bound is kept by dropping all and remembering to say so."""
-        if self._overflowed or self._closing:
+    def push(self, payload: sse.Payload) -> None:
+        """Hand over frames; the bound is kept by dropping all and remembering to say so."""
+        if self._overflowed or self._closing or self.is_gone:
             return  # after the close() nothing more is for this stream; its cursor stays behind
-        self._bytes += len(frame)
+        if self._outlet is not None and self._outlet.send(payload):
+            return
+        self._bytes += len(payload.raw)
         if self._bytes > BUFFER_BYTES:
             self._overflowed = True
             self._frames.clear()
         else:
-            self._frames.append(frame)
-        self._wake.set()
+            self._frames += payload.frames
+        self._rouse()
 
     def heartbeat(self) -> None:
         """A sign of life, unless something waits to be written already."""
@@ -77,54 +93,90 @@ class Subscriber:
         What was handed over before still goes out; what comes after does not.
         """
         self._closing = True
-        self._wake.set()
+        self._rouse()
 
     def abandon(self) -> None:
         """End without a word: the client is gone, or takes nothing any more."""
         self.is_gone = True
-        self._wake.set()
+        if self._wake is not None:
+            self._wake.set()
         self.hang_up()  # its greenlet may be waiting in a write that would never end
 
     def stalled_s(self, now: float) -> float:
         """How long the connection has not taken the piece that is being written."""
-        return 0.0 if self.writing_since is None else now - self.writing_since
+        since = self._outlet.waiting_since if self._outlet else self._writing_since
+        return 0.0 if since is None else now - since
+
+    def attach(self, outlet: Outlet) -> None:
+        """From now on ``outlet`` writes what this live stream has, and no greenlet."""
+        self._outlet = outlet
+        self._wake = None
+        self.hang_up = outlet.reset
+        outlet.pump()  # what was handed over while the greenlet wrote; or the end, if it is gone
+
+    def next_piece(self) -> bytes | None:
+        """Take what is to be written next; ``b""`` where nothing waits, None after the bye."""
+        if self.is_gone or self._has_said_bye:
+            return None
+        if self._overflowed:
+            self._overflowed, self._bytes = False, 0
+            self._feed.count_reset()
+            self.number = self._feed.number  # the reset leads to the position, pending or not
+            return self._feed.reset_frame("this connection takes the events too slowly")
+        if self._frames:
+            count, size = 1, len(self._frames[0])
+            while count < len(self._frames) and size + len(self._frames[count]) <= _PIECE_BYTES:
+                size += len(self._frames[count])
+                count += 1
+            piece = b"".join(self._frames[:count])
+            del self._frames[:count]
+            self._bytes -= size
+            return piece
+        if self._closing:
+            self._has_said_bye = True
+            return farewell()
+        return b""
+
+    def _rouse(self) -> None:
+        if self._outlet is not None:
+            self._outlet.pump()
+        elif self._wake is not None:
+            self._wake.set()
 
     # For the stream's own greenlet.
 
     def frames(self, cursor: str | None) -> Iterator[bytes]:
         """All that this stream writes after its head: from ``cursor``, or from now on, to its end.
 
+        For a stream whose greenlet writes it; ``join`` and an outlet are the other way.
+        """
+        yield from self.join(cursor)
+        while self.is_live and (piece := self.next_piece()) is not None:
+            if piece:
+                yield from self._written([piece])
+            elif self._wake is not None:
+                # What is set before the wait ends it; between wait() and clear() nobody runs.
+                self._wake.wait()
+                self._wake.clear()
+
+    def join(self, cursor: str | None) -> Iterator[bytes]:
+        """What the stream begins with: all that came after ``cursor``. It ends live, or for good.
+
         A cursor that is malformed or not in the log gets ``reset``. If Redis fails while the log
         is read, the stream says ``degraded`` and ends; the browser comes back with its cursor.
         """
         try:
-            for piece in self._pieces(cursor):
-                self.writing_since = time.monotonic()
-                yield piece
-                self.writing_since = None
+            yield from self._written(self._join(cursor))
         except (PoolTimeout, StoreUnavailable) as error:
             yield sse.control_frame("degraded", {"detail": error.detail})
         except BoardNotFound:
             return  # removed while we read; the browser comes back and is told so
 
-    def _pieces(self, cursor: str | None) -> Iterator[bytes]:
-        yield from self._join(cursor)
-        while True:
-            # set() between wait() and clear() is impossible: neither clear() nor what follows
-            # up to the emptied buffer has a switch point.
-            self._wake.wait()
-            self._wake.clear()
-            if self.is_gone:
-                return
-            frames, self._frames, self._bytes = self._frames, [], 0
-            if self._overflowed:
-                self._overflowed = False
-                frames = [self._feed.reset_frame("this connection takes the events too slowly")]
-                self._feed.count_reset()
-            yield from _in_pieces(frames)
-            if self._closing:
-                yield farewell()
-                return
+    def _written(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        for piece in pieces:
+            self._writing_since = time.monotonic()
+            yield piece
+            self._writing_since = None
 
     def _join(self, cursor: str | None) -> Iterator[bytes]:
         feed = self._feed
@@ -154,7 +206,7 @@ class Subscriber:
                 # instead would never end while others write faster than we read.
                 feed.catch_up()
         # No switch point from since() to here; see the module.
-        self.is_live = True
+        self.number, self.is_live = feed.number, True
         position = {"cursor": feed.cursor, "seq": feed.seq}
         ready = sse.control_frame("ready", position, feed.cursor)
         if reset is not None:

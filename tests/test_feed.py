@@ -17,6 +17,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from occupancy.errors import BoardNotFound, StoreUnavailable
+from occupancy.fanout import FanOut
 from occupancy.feed import Feed
 from occupancy.metrics import LiveMetrics
 from occupancy.model import PUT, Person
@@ -24,6 +25,7 @@ from occupancy.records import Entry, Replay
 from occupancy.services import Services
 from occupancy.store import Store
 from occupancy.subscriber import BUFFER_BYTES, Subscriber
+from tests.waiting import wait_until
 
 
 class Log:
@@ -87,8 +89,10 @@ class Log:
         return Replay(True, self.head, self.seq, self.entries[start : start + count])
 
 
-def new_feed(log: Log) -> Feed:
-    return Feed(cast(Store, log), "b", LiveMetrics(CollectorRegistry()))
+def new_feed(log: Any, board: str = "b") -> Feed:
+    fan_out = FanOut()
+    gevent.spawn(fan_out.run)
+    return Feed(cast(Store, log), board, LiveMetrics(CollectorRegistry()), fan_out)
 
 
 class Stream:
@@ -120,7 +124,7 @@ class Stream:
         return self
 
     def until_idle(self) -> Stream:
-        """Until it has written all that it was handed."""
+        """Until it has written all that the feed has taken in."""
         with gevent.Timeout(5):
             while self.is_busy():
                 gevent.sleep(0)
@@ -128,7 +132,8 @@ class Stream:
 
     def is_busy(self) -> bool:
         one = self.subscriber
-        return bool(one.writing_since is not None or one._frames or one._overflowed)
+        is_handing = one.is_live and one.number < self._feed.number
+        return bool(is_handing or one._writing_since is not None or one._frames or one._overflowed)
 
     def end(self) -> Stream:
         """Read all that was handed to it, close it, and read it to its end."""
@@ -608,10 +613,15 @@ def test_a_heartbeat_comes_unless_something_waits_to_be_written() -> None:
     log = Log()
     feed = new_feed(log)
     stream = Stream(feed, log).until_live()
-    gevent.sleep(0)
-    publish(feed, log)
+    stream.is_stalled = True
+    for _ in range(2):  # one that it is stalled in, and one that waits
+        publish(feed, log)
+        wait_until(lambda: stream.subscriber.number == feed.number)
+        gevent.sleep(0)
+    assert stream.subscriber._frames
     stream.subscriber.heartbeat()  # the event waits: it is sign of life enough
-    gevent.sleep(0)
+    stream.is_stalled = False
+    stream.until_idle()
     assert b":\n\n" not in stream.received
     stream.subscriber.heartbeat()
     gevent.sleep(0)
@@ -633,8 +643,7 @@ def add(shop: Services, *tags: str) -> None:
 
 
 def real_stream(shop: Services, cursor: str | None) -> Stream:
-    feed = Feed(shop.store, "main", LiveMetrics(CollectorRegistry()))
-    return Stream(feed, shop.store, cursor)
+    return Stream(new_feed(shop.store, "main"), shop.store, cursor)
 
 
 def test_a_real_log_is_read_from_its_beginning(shop: Services) -> None:

@@ -37,7 +37,7 @@ def test_what_a_text_holds_cannot_begin_a_line_of_its_own() -> None:
 
 
 def test_the_heartbeat_is_a_comment() -> None:
-    assert sse.HEARTBEAT == b":\n\n"
+    assert sse.HEARTBEAT.raw == b":\n\n"
 
 
 def test_the_retry_is_different_for_each_stream_and_within_its_bounds() -> None:
