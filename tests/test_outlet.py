@@ -15,7 +15,6 @@ from occupancy.outlet import Outlet
 from occupancy.sse import Payload
 from tests.waiting import wait_until
 
-
 PEERS: list[socket.socket] = []
 
 
