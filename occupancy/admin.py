@@ -60,7 +60,7 @@ def put_worker(worker_id: str) -> Response:
         if getattr(body, name) is not None
     }
     if body.pin is not None:
-        changes["pin_hash"] = services.pin_desk.hash(body.pin)
+        changes["pin_hash"] = services.pin_desk.hash(body.pin, worker_id)
     try:
         worker, status = services.workers.edit(worker_id, **changes), 200
     except WorkerNotFound:

@@ -118,6 +118,7 @@ def test_a_new_worker_needs_name_and_role(valkey_office: Office, body: Any) -> N
     ("worker", "body"),
     [("93", {"role": "boss"}), ("93", {"role": "ADMIN"}), ("93", {"name": "a\nb"}),
      ("93", {"name": "x" * 101}), ("93", {"pin": "123"}), ("93", {"pin": "short"}),
+     ("5813", {"pin": "5813", "name": "A", "role": "worker"}),
      ("93", {"pin": 4711}), ("93", {"disabled": "no"}), ("93", {"stamp": 0}),
      ("93", {"pin_hash": "x"}), ("93", {"id": "94"}), ("a%20b", {"name": "A", "role": "worker"}),
      ("a%0ab", {"name": "A", "role": "worker"}), ("x" * 65, {"name": "A", "role": "worker"})],

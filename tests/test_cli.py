@@ -400,11 +400,20 @@ def test_a_worker_is_added_disabled_and_enabled(run: Run) -> None:
     assert answer(run("workers", "list", "--json"))["workers"] == [added]
 
 
-@pytest.mark.parametrize("pin", ["", "123", "1234567890123", "short", "x" * 201, "pass\tphrase"])
+@pytest.mark.parametrize(
+    "pin", ["", "123", "1234567890123", "short", "abc" * 67, "pass\tphrase", "1234"]
+)
 def test_a_pin_that_is_easily_guessed_is_refused(run: Run, pin: str) -> None:
     args = ["workers", "add", "93", "--name", "Marta", "--role", "worker", "--pin", pin]
     assert "PIN" in error(run(*args))
     assert answer(run("workers", "list", "--json"))["workers"] == []
+
+
+def test_a_workers_own_id_is_no_pin(run: Run) -> None:
+    args = ["workers", "add", "5813", "--name", "Marta", "--role", "worker", "--pin"]
+    assert "the worker's id" in error(run(*args, "5813"))
+    assert run(*args, "5814").exit_code == 0
+    assert "the worker's id" in error(run("workers", "pin", "5813", "--pin", "5813"))
 
 
 def test_a_pin_without_a_value_is_asked_for(run: Run, valkey_services: Services) -> None:

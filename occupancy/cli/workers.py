@@ -28,14 +28,15 @@ def group() -> Commands:
     @click.option("--role", required=True, type=click.Choice(_ROLES), help="What they may do.")
     @click.option(
         "--pin", prompt=True, prompt_required=False, hide_input=True, metavar="[PIN]",
-        help="To sign in at a screen: 4 to 12 digits, or a phrase of 8 characters or more. "
+        help="To sign in at a screen: 4 to 12 digits that are not easily guessed, or a phrase of 8 "
+        "characters or more. "
         "Without a value it is asked for, and does not stay in the shell's history.",
     )  # fmt: skip
     @json_option
     def add(worker_id: str, name: str, role: str, pin: str | None, as_json: bool) -> None:
         """Add the worker ID."""
         check_text("The name", name)
-        pin_hash = hash_pin(pin) if pin is not None else None
+        pin_hash = hash_pin(pin, worker_id) if pin is not None else None
         with connected() as services:
             worker = services.workers.add(
                 worker_id, name=name, role=Role.of(role), pin_hash=pin_hash
@@ -99,7 +100,7 @@ def group() -> Commands:
     @json_option
     def pin_(worker_id: str, pin: str, as_json: bool) -> None:
         """Give the worker ID a new PIN. Whoever is signed in as ID is so no more."""
-        pin_hash = hash_pin(pin)
+        pin_hash = hash_pin(pin, worker_id)
         with connected() as services:
             worker = services.workers.edit(worker_id, pin_hash=pin_hash)
         _print_worker(worker, "has a new PIN", as_json)
