@@ -90,6 +90,16 @@ def paths() -> dict[str, Any]:
                 "access", "signOut", "Sign out.", Role.OBSERVER, _GONE, _WRITES
             ),
         },
+        "/api/session/pin": {
+            "put": operation(
+                "access", "changePin", "Change your own PIN.", Role.OBSERVER, session,
+                (*_WRITES_BODY, errors.RateLimited),
+                body=ref("schemas", "PinBody"), must_have_body=True,
+                description="For who has signed in with a PIN or a one-time link. `pin` is the "
+                "present one (`403` where it is wrong, counted as at a sign-in); who has none yet "
+                "leaves it out. Answers as a sign-in does; your other sessions end.",
+            )
+        },
         "/api/tickets": {
             "post": operation(
                 "access", "createTicket", "A ticket for one event stream.", Role.OBSERVER, ticket,
