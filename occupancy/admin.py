@@ -79,6 +79,7 @@ def put_worker(worker_id: str) -> Response:
         worker=worker.id,
         role=worker.role,
         fields=",".join(changed),
+        disabled=worker.disabled,
     )
     return json_answer({"worker": shown_worker(worker)}, status)
 

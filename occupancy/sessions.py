@@ -16,6 +16,7 @@ from . import trail
 from .attempts import Attempts
 from .callers import LINK_PREFIX, Caller, Credential, digest_of, new_secret
 from .connections import OpsClient
+from .denials import Denials
 from .errors import Forbidden, InvalidRequest, RateLimited, Unauthenticated, WorkerNotFound
 from .keys import Keys
 from .model import Role, Worker
@@ -53,13 +54,15 @@ class Sessions:
         keys: Keys,
         workers: Workers,
         desk: PinDesk,
-        on_changed: Callable[[], None],
         *,
+        denials: Denials,
+        on_changed: Callable[[], None],
         idle_s: int,
         max_s: int,
     ) -> None:
         self._attempts = Attempts(client, keys)
         self._desk = desk
+        self._denials = denials
         self._on_changed = on_changed
         self._client = client
         self._keys = keys
@@ -91,8 +94,11 @@ class Sessions:
             is_right = self._try_pin(worker_id, pin, pin_hash, address)
             if worker is None or worker.disabled or not is_right:
                 raise Unauthenticated("The worker or the PIN is not right.")
-        except (RateLimited, Unauthenticated) as error:
+        except Unauthenticated as error:
             trail.record("sign_in_refused", by="pin", code=error.code, **about)
+            raise
+        except RateLimited as error:
+            self._denials.record("sign_in_refused", by="pin", code=error.code, **about)
             raise
         self._attempts.forgive(worker_id, address)
         return self._open(worker, instead_of, idle_s=self._idle_s, by="pin", address=address)
@@ -146,7 +152,9 @@ class Sessions:
             [FIRST_WORKER.id, msgspec.json.encode(FIRST_WORKER)],
         )
         if encoded is None:
-            trail.record("sign_in_refused", by="link", code=Unauthenticated.code, address=address)
+            self._denials.record(
+                "sign_in_refused", by="link", code=Unauthenticated.code, address=address
+            )
             raise Unauthenticated("This link was used, or is good no more. Ask for a new one.")
         worker = msgspec.json.decode(encoded, type=Worker)
         return self._open(worker, instead_of, idle_s=self._idle_s, by="link", address=address)

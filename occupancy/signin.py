@@ -66,7 +66,11 @@ def _open(services: Services, body: SignInBody) -> tuple[str, Session]:
     if body.token is not None and body.worker is None and body.pin is None:
         if body.token.startswith(LINK_PREFIX):
             return services.sessions.with_link(body.token, address=address, instead_of=had)
-        known = services.access.identify(Credential("token", digest_of(body.token)))
+        try:
+            known = services.access.identify(Credential("token", digest_of(body.token)))
+        except Unauthenticated as error:
+            services.denials.record("sign_in_refused", by="token", code=error.code, address=address)
+            raise
         return services.sessions.with_token(known, address=address, instead_of=had)
     if body.token is None and body.worker is not None and body.pin is not None:
         return services.sessions.with_pin(body.worker, body.pin, address=address, instead_of=had)

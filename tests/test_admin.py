@@ -358,9 +358,9 @@ def test_each_change_leaves_a_line_that_says_who_and_what_and_no_secret(
     assert lines == [
         {"event": "board_added", **by, "board": "hall"},
         {"event": "worker_added", **by, "worker": "55", "role": "worker",
-         "fields": "name,role,pin"},
+         "fields": "name,role,pin", "disabled": False},
         {"event": "worker_edited", **by, "worker": "55", "role": "admin",
-         "fields": "disabled,role"},
+         "fields": "disabled,role", "disabled": True},
         {"event": "signed_out_everywhere", **by, "worker": "55"},
         {"event": "token_added", **by, "worker": "1", "token": made["id"], "role": "observer",
          "board": "hall"},
