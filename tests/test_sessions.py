@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import gevent
 import pytest
 from werkzeug.security import check_password_hash
 
@@ -452,6 +453,22 @@ def test_a_ticket_opens_one_stream_and_nothing_else(shop: Shop) -> None:
     assert 0 < left_s <= 60
     shop.services.tokens.revoke(token.id)
     assert status(f"/api/boards/main/events?ticket={late}") == 401
+
+
+def test_a_ticket_that_many_show_at_once_lets_one_in(shop: Shop) -> None:
+    secret, _ = shop.services.tokens.create("93")
+    known = shop.services.access.identify(Credential("token", digest_of(secret)))
+    ticket = shop.services.sessions.create_ticket(known)
+
+    def is_let_in() -> bool:
+        try:
+            return shop.services.sessions.use_ticket(ticket) == known.credential
+        except Unauthenticated:
+            return False
+
+    showing = [gevent.spawn(is_let_in) for _ in range(50)]
+    gevent.joinall(showing, raise_error=True)
+    assert [each.value for each in showing].count(True) == 1
 
 
 def test_a_link_signs_in_once(shop: Shop) -> None:
