@@ -274,17 +274,23 @@ def test_a_remembered_answer_costs_no_round_trip(services: Services) -> None:
     assert services.ops_pool.stats()["acquired"] == before
 
 
+@pytest.mark.parametrize("change", ["disabled", "revoked"])
 def test_a_change_elsewhere_is_announced_and_forgotten_at_once(
-    valkey_services: Services, clock: Clock
+    valkey_services: Services, clock: Clock, change: str
 ) -> None:
     """The clock stands still, so only the announcement can end the memory."""
     services = valkey_services
+    client, keys = services.store.client, services.store.keys
     elsewhere = workers_elsewhere(services)
     secret = new_token(services)
     services.hub.start()
     wait_until(lambda: services.hub.trouble is None, what="live delivery")
     identify(services, secret)
-    elsewhere.edit("93", disabled=True)
+    if change == "disabled":
+        elsewhere.edit("93", disabled=True)
+    else:
+        [listed] = services.tokens.all()
+        Tokens(client, keys, elsewhere, lambda: None).revoke(listed.token.id)
 
     def is_refused() -> bool:
         try:
