@@ -130,6 +130,15 @@ def paths() -> dict[str, Any]:
                 _GONE, (*_WRITES, errors.WorkerNotFound), parameters=[_WORKER_ID],
             )
         },
+        "/api/workers/{worker_id}/links": {
+            "post": operation(
+                "access", "createLink", "A link that signs a worker in, once.", Role.ADMIN,
+                answer(obj(path=TEXT, expires_in_s=INTEGER), status=201, text="The link's path."),
+                (*_WRITES, errors.WorkerNotFound), parameters=[_WORKER_ID],
+                description="For a forgotten PIN, or who has to wait after wrong ones. Good within "
+                "the hour, and until something ends the worker's sessions.",
+            )
+        },
         "/api/tokens": {
             "get": operation(
                 "access", "listTokens", "Every token.", Role.ADMIN,
