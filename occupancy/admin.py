@@ -13,6 +13,7 @@ from .messages import json_answer, read_body, read_query
 from .model import Role
 from .payloads import BoardBody, TokenBody, WorkerBody, check_name
 from .services import Services
+from .sessions import LINK_TTL_S
 from .shown import shown_token, shown_worker
 
 bp = Blueprint("admin", __name__, url_prefix="/api")
@@ -60,7 +61,7 @@ def put_worker(worker_id: str) -> Response:
         if getattr(body, name) is not None
     }
     if body.pin is not None:
-        changes["pin_hash"] = services.pin_desk.hash(body.pin)
+        changes["pin_hash"] = services.pin_desk.hash(body.pin, worker_id)
     try:
         worker, status = services.workers.edit(worker_id, **changes), 200
     except WorkerNotFound:
@@ -79,6 +80,7 @@ def put_worker(worker_id: str) -> Response:
         worker=worker.id,
         role=worker.role,
         fields=",".join(changed),
+        disabled=worker.disabled,
     )
     return json_answer({"worker": shown_worker(worker)}, status)
 
@@ -91,6 +93,17 @@ def sign_out_everywhere(worker_id: str) -> Response:
     worker = _services().workers.sign_out(check_name("worker", worker_id))
     _record("signed_out_everywhere", worker=worker.id)
     return Response(status=204)
+
+
+@bp.post("/workers/<worker_id>/links")
+@requires(Role.ADMIN)
+def create_link(worker_id: str) -> Response:
+    """For a forgotten PIN, or who has to wait after wrong ones. A path: the page that asks knows
+    better than we do by which address browsers reach us."""
+    read_query()
+    secret = _services().sessions.create_link(check_name("worker", worker_id))
+    _record("link_added", worker=worker_id)
+    return json_answer({"path": f"/sign-in#{secret}", "expires_in_s": LINK_TTL_S}, 201)
 
 
 @bp.get("/tokens")

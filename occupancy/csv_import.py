@@ -186,7 +186,7 @@ def _decoded(given: dict[str, Any]) -> ItemBody:
 
 def _add_or_edit(workers: Workers, row: Row, worker_id: str, old: Worker | None) -> bool:
     name, role = row.cells["name"].strip(), role_of(row.cells["role"])
-    pin_hash = _pin_hash(row.cells.get("pin", ""), old)
+    pin_hash = _pin_hash(row.cells.get("pin", ""), worker_id, old)
     if old is None:
         workers.add(worker_id, name=name, role=role, pin_hash=pin_hash)
         return True
@@ -226,11 +226,11 @@ def role_of(text: str) -> Role:
         raise InvalidRequest(f"role {text[:80]!r} is none of {roles}.") from error
 
 
-def _pin_hash(pin: str, old: Worker | None) -> str | None:
+def _pin_hash(pin: str, worker_id: str, old: Worker | None) -> str | None:
     old_hash = old.pin_hash if old else None
     if not pin or (old_hash is not None and is_pin(pin, old_hash)):
         return old_hash
-    return hash_pin(pin)
+    return hash_pin(pin, worker_id)
 
 
 def _check_first(lines: dict[str, int], name: str, line: int) -> None:

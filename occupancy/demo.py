@@ -7,7 +7,6 @@ nothing: only what is missing is added, and only items that nobody has touched g
 from __future__ import annotations
 
 import functools
-import secrets
 from collections.abc import Callable
 
 import msgspec
@@ -15,7 +14,7 @@ import msgspec
 from .errors import AlreadyExists
 from .model import TRANSITIONS, Item, Person, Role
 from .payloads import ItemBody
-from .pins import hash_pin
+from .pins import hash_pin, random_pin
 from .refusals import refusal
 from .store import Store
 from .workers import Workers
@@ -103,7 +102,7 @@ def give_pins(workers: Workers) -> dict[str, str]:
     for worker_id, name, _ in WORKERS:
         worker = workers.get(worker_id)
         if worker.pin_hash is None and worker.name == name:
-            pins[worker_id] = f"{secrets.randbelow(10_000):04d}"
+            pins[worker_id] = random_pin()
             workers.edit(worker_id, pin_hash=hash_pin(pins[worker_id]))
     return pins
 

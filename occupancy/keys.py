@@ -12,6 +12,7 @@
     occ:{access}:link:HASH          string  one-time sign-in link: stamp and worker ('': the first)
     occ:{access}:invitation:RUN     string  a process of RUN has printed the link for the first one
     occ:{access}:ticket:HASH        string  one-time ticket for a stream: whose it is
+    occ:{access}:notes              list    what the command line changed, for the trail (JSON)
     occ:{access}:failures:ID|ADDR   hash    wrong PINs of a worker at an address: failures, until_ms
     occ:{access}:failures:ID        hash    the same from everywhere
     occ:{access}:address:ADDR       string  PINs tried from an address: when it is even again (ms)
@@ -87,6 +88,7 @@ class Keys:
         self.session_ends = f"{access}:session_ends"
         self.uses = f"{access}:uses"
         self.changes = f"{access}:changes"
+        self.notes = f"{access}:notes"
         self._access = access
         self.processes = f"{prefix}:processes"
         self.reconciling = f"{prefix}:reconciling"

@@ -90,6 +90,16 @@ def paths() -> dict[str, Any]:
                 "access", "signOut", "Sign out.", Role.OBSERVER, _GONE, _WRITES
             ),
         },
+        "/api/session/pin": {
+            "put": operation(
+                "access", "changePin", "Change your own PIN.", Role.OBSERVER, session,
+                (*_WRITES_BODY, errors.RateLimited),
+                body=ref("schemas", "PinBody"), must_have_body=True,
+                description="For who has signed in with a PIN or a one-time link. `pin` is the "
+                "present one (`403` where it is wrong, counted as at a sign-in); who has none yet "
+                "leaves it out. Answers as a sign-in does; your other sessions end.",
+            )
+        },
         "/api/tickets": {
             "post": operation(
                 "access", "createTicket", "A ticket for one event stream.", Role.OBSERVER, ticket,
@@ -118,6 +128,15 @@ def paths() -> dict[str, Any]:
             "delete": operation(
                 "access", "signOutEverywhere", "End every session of a worker.", Role.ADMIN,
                 _GONE, (*_WRITES, errors.WorkerNotFound), parameters=[_WORKER_ID],
+            )
+        },
+        "/api/workers/{worker_id}/links": {
+            "post": operation(
+                "access", "createLink", "A link that signs a worker in, once.", Role.ADMIN,
+                answer(obj(path=TEXT, expires_in_s=INTEGER), status=201, text="The link's path."),
+                (*_WRITES, errors.WorkerNotFound), parameters=[_WORKER_ID],
+                description="For a forgotten PIN, or who has to wait after wrong ones. Good within "
+                "the hour, and until something ends the worker's sessions.",
             )
         },
         "/api/tokens": {

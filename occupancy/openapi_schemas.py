@@ -28,6 +28,7 @@ from .payloads import (
     BoardBody,
     ItemBody,
     OperationBody,
+    PinBody,
     SignInBody,
     TokenBody,
     WorkerBody,
@@ -82,7 +83,7 @@ NEXT = nullable({**TEXT, "description": "Send it as `page` to get the next page.
 def schemas() -> dict[str, Any]:
     """Every named schema."""
     _, found = msgspec.json.schema_components(
-        [Item, Event, BatchBody, ItemBody, SignInBody, WorkerBody, TokenBody, BoardBody],
+        [Item, Event, BatchBody, ItemBody, PinBody, SignInBody, WorkerBody, TokenBody, BoardBody],
         ref_template="#/components/schemas/{name}",
     )
     made: dict[str, Any] = _made_portable(copy.deepcopy(found))

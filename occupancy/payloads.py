@@ -81,6 +81,13 @@ class SignInBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True)
     token: Secret | None = None
 
 
+class PinBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """The body of one's own new PIN; ``pin`` is the present one, where there is one."""
+
+    new_pin: Secret
+    pin: Secret | None = None
+
+
 class WorkerBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """The body of PUT on a worker: what is not given stays as it is."""
 

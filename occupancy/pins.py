@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import re
+import secrets
 from collections.abc import Callable, Iterator
 
 import gevent
@@ -44,10 +45,10 @@ class PinDesk:
         finally:
             self._places_taken -= 1
 
-    def hash(self, pin: str) -> str:
+    def hash(self, pin: str, worker_id: str) -> str:
         """See :func:`hash_pin`. Raises RateLimited where all places are taken."""
         with self.place():
-            return str(self._call(hash_pin, pin))
+            return str(self._call(hash_pin, pin, worker_id))
 
     def is_right(self, pin: str, pin_hash: str | None) -> bool:
         """See :func:`is_pin`. The caller has a place."""
@@ -58,8 +59,11 @@ class PinDesk:
             return gevent.get_hub().threadpool.apply(function, args)
 
 
-def hash_pin(pin: str) -> str:
-    """The hash to store. Raises InvalidRequest for a PIN that is too easily guessed."""
+def hash_pin(pin: str, worker_id: str = "") -> str:
+    """The hash to store. Raises InvalidRequest for a PIN that is too easily guessed.
+
+    ``worker_id`` is whose it is: their own id is what somebody would try first.
+    """
     check_text("The PIN", pin)
     is_number = re.fullmatch(r"[0-9]+", pin) is not None
     is_allowed = 4 <= len(pin) <= 12 if is_number else 8 <= len(pin) <= MAX_PIN_CHARS
@@ -68,7 +72,28 @@ def hash_pin(pin: str) -> str:
             f"The PIN is not allowed: it must be 4 to 12 digits, or a phrase of 8 to "
             f"{MAX_PIN_CHARS} characters."
         )
+    if _is_obvious(pin) or pin == worker_id:
+        raise InvalidRequest(
+            "The PIN is not allowed: others would try it first. Take one that repeats nothing "
+            "(not 1111, 1212), does not count up or down (not 1234, 9876), and is not the "
+            "worker's id."
+        )
     return generate_password_hash(pin)
+
+
+def random_pin() -> str:
+    """Four digits that :func:`hash_pin` takes."""
+    while _is_obvious(pin := f"{secrets.randbelow(10_000):04d}"):
+        pass
+    return pin
+
+
+def _is_obvious(pin: str) -> bool:
+    """Whether ``pin`` is one part again and again, or counts up or down (also 7890 and 3210)."""
+    # A text that stands in its double elsewhere than at the two ends repeats a part of itself.
+    if pin in (pin + pin)[1:-1]:
+        return True
+    return any(pin in row for row in ("01234567890123456789", "98765432109876543210"))
 
 
 def is_pin(pin: str, pin_hash: str | None) -> bool:

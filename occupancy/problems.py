@@ -10,7 +10,7 @@ from flask import Flask, Response, current_app, g, request
 from gunicorn.http.errors import ParseException  # raised while the body is read, not before
 from werkzeug.exceptions import HTTPException
 
-from . import errors, sse, trail
+from . import errors, sse
 from .callers import Caller
 from .errors import OccupancyError
 
@@ -72,13 +72,13 @@ def _record_denial(error: OccupancyError) -> None:
     if request.endpoint == "signin.sign_in" and not isinstance(error, errors.CsrfFailed):
         return  # has a line of its own, which says more
     caller: Caller | None = g.get("caller")
-    trail.record(
+    services.denials.record(
         "denied",
         code=error.code,
-        method=request.method,
-        path=request.path,
         address=request.remote_addr,
         worker=caller.worker.id if caller is not None else None,
+        method=request.method,
+        path=request.path,
         means=caller.means if caller is not None else None,
         credential=caller.id if caller is not None else None,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import socket
@@ -10,15 +11,18 @@ from typing import Any
 
 import gevent
 
+from . import trail
 from .access import Access
 from .admission import Admission
 from .budget import Budget, Slots, plan
 from .connections import OpsClient, make_pool
+from .denials import Denials
 from .errors import OccupancyError
 from .guard import Guard
 from .hub import PROBE_S, SILENCE_S, Hub
 from .keys import Keys
 from .metrics import Metrics
+from .notes import Notes
 from .pins import PinDesk
 from .pools import TurnPool
 from .processes import Processes, process_name
@@ -48,8 +52,10 @@ class Services:
         self.pin_desk = PinDesk()
         self.workers = Workers(client, keys, forget)
         self.tokens = Tokens(client, keys, self.workers, forget)
+        self.denials = Denials()
+        self.notes = Notes(client, keys)
         self.sessions = Sessions(
-            client, keys, self.workers, self.pin_desk, forget,
+            client, keys, self.workers, self.pin_desk, denials=self.denials, on_changed=forget,
             idle_s=settings.session_idle_s, max_s=settings.session_max_s,
         )  # fmt: skip
         self.guard = Guard(self.access)
@@ -62,6 +68,7 @@ class Services:
         )  # fmt: skip
         self.processes = Processes(client, keys)
         self.name = process_name()
+        self._url_file = settings.state_path / "url"
         self._run = f"{socket.gethostname()}-{os.getppid()}"
         self._has_invited = False
         self.write_failure: str | None = None  # of the last report; operations write as well
@@ -91,8 +98,23 @@ class Services:
         pool = make_pool(settings, slots, name="cli", size=1)
         return cls(settings, pool, pool)
 
+    @property
+    def public_url(self) -> str:
+        """The service's address, for links: as it is set, else as the web server has it.
+
+        A command is often run in a shell that knows nothing of the server's PORT.
+        """
+        if not self.settings.url:
+            with contextlib.suppress(OSError):
+                return self._url_file.read_text().strip() or self.settings.public_url
+        return self.settings.public_url
+
     def start(self) -> None:
         """Begin to follow Redis, and check in the background that what is stored agrees."""
+        try:
+            self._url_file.write_text(self.settings.public_url)
+        except OSError as error:
+            log.warning("links of the command line may name another address: %s", error)
         self.hub.start()
         gevent.spawn(reconcile_at_start, self.store, gevent.sleep)
         gevent.spawn(self._warn_of_few_connections)
@@ -106,6 +128,7 @@ class Services:
         self.ops_pool.drain()
         self.hub.drain()
         self.guard.stop()
+        self.denials.flush()
         try:
             self.processes.withdraw(self.name)
             if self._has_invited:
@@ -194,6 +217,8 @@ class Services:
         self.metrics.streams.set(self.hub.open_streams)
         try:
             self.processes.report(self.name, self.figures())
+            for note in self.notes.take():
+                trail.record(**note)
         except OccupancyError as error:
             self.write_failure = error.detail  # PING may still be answered, and reads served
             raise

@@ -16,7 +16,8 @@ from . import trail
 from .attempts import Attempts
 from .callers import LINK_PREFIX, Caller, Credential, digest_of, new_secret
 from .connections import OpsClient
-from .errors import InvalidRequest, RateLimited, Unauthenticated, WorkerNotFound
+from .denials import Denials
+from .errors import Forbidden, InvalidRequest, RateLimited, Unauthenticated, WorkerNotFound
 from .keys import Keys
 from .model import Role, Worker
 from .pins import PinDesk
@@ -27,6 +28,7 @@ LINK_TTL_S = 3600
 TICKET_TTL_S = 60
 FIRST_WORKER = Worker("admin", "Administrator", Role.ADMIN.label)
 MAX_SESSIONS = 1_000  # of one worker by PIN or link, and opened with one token
+_CHANGED = "The worker has just been changed. Sign in again."
 _TOKEN_SESSION_S = 400 * 86400  # what browsers keep a cookie for at most (RFC 6265bis)
 
 
@@ -52,13 +54,15 @@ class Sessions:
         keys: Keys,
         workers: Workers,
         desk: PinDesk,
-        on_changed: Callable[[], None],
         *,
+        denials: Denials,
+        on_changed: Callable[[], None],
         idle_s: int,
         max_s: int,
     ) -> None:
         self._attempts = Attempts(client, keys)
         self._desk = desk
+        self._denials = denials
         self._on_changed = on_changed
         self._client = client
         self._keys = keys
@@ -85,17 +89,52 @@ class Sessions:
             worker = None
         # Who is unknown is not named in the trail: people type their PIN into the wrong field.
         about = {"worker": worker.id if worker is not None else None, "address": address}
+        pin_hash = worker.pin_hash if worker is not None else None
         try:
-            with self._desk.place():
-                self._attempts.begin(worker_id, address)
-                is_right = self._desk.is_right(pin, worker.pin_hash if worker is not None else None)
+            is_right = self._try_pin(worker_id, pin, pin_hash, address)
             if worker is None or worker.disabled or not is_right:
                 raise Unauthenticated("The worker or the PIN is not right.")
-        except (RateLimited, Unauthenticated) as error:
+        except Unauthenticated as error:
             trail.record("sign_in_refused", by="pin", code=error.code, **about)
+            raise
+        except RateLimited as error:
+            self._denials.record("sign_in_refused", by="pin", code=error.code, **about)
             raise
         self._attempts.forgive(worker_id, address)
         return self._open(worker, instead_of, idle_s=self._idle_s, by="pin", address=address)
+
+    def with_new_pin(
+        self, caller: Caller, pin: str | None, new_pin: str, *, address: str, instead_of: str | None
+    ) -> tuple[str, Session]:
+        """Change the caller's own PIN: a session as after signing in, and all others have ended.
+
+        ``pin`` is the present one, counted as at a sign-in; who was let in by a link and has none
+        yet needs none. Raises Forbidden for a wrong one (they stay signed in), RateLimited, and
+        InvalidRequest for a PIN that is not allowed and for who shows a token, or has signed in
+        with one: whoever stands at a wallboard is not its worker.
+        """
+        if caller.means != "session" or caller.idle_s is None:
+            raise InvalidRequest("Sign in with your PIN or a one-time link to change the PIN.")
+        worker = self._workers.get(caller.worker.id)
+        if worker.stamp != caller.worker.stamp:
+            raise Unauthenticated(_CHANGED)  # disabled, signed out: since they were looked at
+        if worker.pin_hash is not None:
+            if pin is None:
+                raise InvalidRequest("Send pin, the present one, and new_pin.")
+            if not self._try_pin(worker.id, pin, worker.pin_hash, address):
+                raise Forbidden("The present PIN is not right.")
+            self._attempts.forgive(worker.id, address)
+        changed = self._workers.give_pin(worker, self._desk.hash(new_pin, worker.id))
+        if changed is None:
+            raise Unauthenticated(_CHANGED)
+        trail.record("pin_changed", worker=worker.id, credential=caller.id, address=address)
+        return self._open(changed, instead_of, idle_s=self._idle_s, by="new_pin", address=address)
+
+    def _try_pin(self, worker_id: str, pin: str, pin_hash: str | None, address: str) -> bool:
+        """One attempt, counted before it is made. Raises RateLimited."""
+        with self._desk.place():
+            self._attempts.begin(worker_id, address)
+            return self._desk.is_right(pin, pin_hash)
 
     def with_token(
         self, caller: Caller, *, address: str, instead_of: str | None = None
@@ -113,7 +152,9 @@ class Sessions:
             [FIRST_WORKER.id, msgspec.json.encode(FIRST_WORKER)],
         )
         if encoded is None:
-            trail.record("sign_in_refused", by="link", code=Unauthenticated.code, address=address)
+            self._denials.record(
+                "sign_in_refused", by="link", code=Unauthenticated.code, address=address
+            )
             raise Unauthenticated("This link was used, or is good no more. Ask for a new one.")
         worker = msgspec.json.decode(encoded, type=Worker)
         return self._open(worker, instead_of, idle_s=self._idle_s, by="link", address=address)
@@ -150,7 +191,7 @@ class Sessions:
             ],
         )  # fmt: skip
         if encoded is None:
-            raise Unauthenticated("The worker has just been changed. Sign in again.")
+            raise Unauthenticated(_CHANGED)
         if instead_of:
             self._on_changed()
         trail.record("signed_in", by=by, worker=worker.id, credential=session.id, address=address)

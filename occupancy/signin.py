@@ -17,7 +17,7 @@ from .callers import LINK_PREFIX, Caller, Credential, digest_of
 from .errors import InvalidRequest, RateLimited, Unauthenticated
 from .messages import json_answer, read_body, read_query
 from .model import Role
-from .payloads import SignInBody
+from .payloads import PinBody, SignInBody
 from .services import Services
 from .sessions import TICKET_TTL_S, Session
 
@@ -43,13 +43,21 @@ def sign_in() -> Response:
         services.metrics.sign_ins.labels(error.code).inc()
         raise
     services.metrics.sign_ins.labels("ok").inc()
-    signed_in = services.access.identify(Credential("session", digest_of(secret)))
+    return _signed_in(secret, session)
+
+
+def _signed_in(secret: str, session: Session) -> Response:
+    signed_in = _services().access.identify(Credential("session", digest_of(secret)))
     response = json_answer(_described(signed_in))
+    _set_cookie(response, secret, max_age_s=session.ends_s - session.created_s)
+    return response
+
+
+def _set_cookie(response: Response, secret: str, *, max_age_s: int) -> None:
     response.set_cookie(
-        cookie_name(), secret, max_age=session.ends_s - session.created_s, path="/",
+        cookie_name(), secret, max_age=max_age_s, path="/",
         httponly=True, samesite="Lax", secure=request.is_secure,
     )  # fmt: skip
-    return response
 
 
 def _open(services: Services, body: SignInBody) -> tuple[str, Session]:
@@ -58,7 +66,11 @@ def _open(services: Services, body: SignInBody) -> tuple[str, Session]:
     if body.token is not None and body.worker is None and body.pin is None:
         if body.token.startswith(LINK_PREFIX):
             return services.sessions.with_link(body.token, address=address, instead_of=had)
-        known = services.access.identify(Credential("token", digest_of(body.token)))
+        try:
+            known = services.access.identify(Credential("token", digest_of(body.token)))
+        except Unauthenticated as error:
+            services.denials.record("sign_in_refused", by="token", code=error.code, address=address)
+            raise
         return services.sessions.with_token(known, address=address, instead_of=had)
     if body.token is None and body.worker is not None and body.pin is not None:
         return services.sessions.with_pin(body.worker, body.pin, address=address, instead_of=had)
@@ -80,11 +92,20 @@ def sign_out() -> Response:
         raise InvalidRequest("A token is not signed out; an administrator can revoke it.")
     _services().sessions.end(caller(), address=caller_address())
     response = Response(status=204)
-    response.set_cookie(
-        cookie_name(), "", max_age=0, path="/",
-        httponly=True, samesite="Lax", secure=request.is_secure,
-    )  # fmt: skip
+    _set_cookie(response, "", max_age_s=0)
     return response
+
+
+@bp.put("/session/pin")
+@requires(Role.OBSERVER)
+def change_pin() -> Response:
+    """One's own PIN. The answer is that of a sign-in, with a cookie and a CSRF token anew."""
+    read_query()
+    body = read_body(PinBody)
+    secret, session = _services().sessions.with_new_pin(
+        caller(), body.pin, body.new_pin, address=caller_address(), instead_of=session_secret()
+    )
+    return _signed_in(secret, session)
 
 
 @bp.post("/tickets")

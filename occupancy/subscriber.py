@@ -182,6 +182,7 @@ class Subscriber:
         feed = self._feed
         feed.open()
         if self._closing:
+            yield farewell()
             return
         missed: list[bytes] | None = None
         reset = None
@@ -192,6 +193,7 @@ class Subscriber:
         while missed is None and (missed := feed.since(cursor or "")) is None:
             replay = self._store.replay(feed.board, cursor or "", _REPLAY_ENTRIES)
             if self._closing:
+                yield farewell()
                 return  # a slow reader of a long log would be at it for minutes
             if not replay.is_known:
                 missed, reset = [], "the log does not hold this cursor (any more)"

@@ -69,6 +69,15 @@ class Workers:
             if self._swapped(worker, encoded):
                 return worker
 
+    def give_pin(self, worker: Worker, pin_hash: str) -> Worker | None:
+        """Another PIN for ``worker``, whose sessions end; None where they are no more as given.
+
+        So whoever changes their own PIN does not overwrite one that an administrator has set
+        after the present one was looked at.
+        """
+        changed = msgspec.structs.replace(worker, pin_hash=pin_hash, stamp=worker.stamp + 1)
+        return changed if self._swapped(changed, msgspec.json.encode(worker)) else None
+
     def sign_out(self, worker_id: str) -> Worker:
         """End all sessions of a worker, wherever they are. Raises WorkerNotFound."""
         while True:

@@ -118,6 +118,7 @@ def test_a_new_worker_needs_name_and_role(valkey_office: Office, body: Any) -> N
     ("worker", "body"),
     [("93", {"role": "boss"}), ("93", {"role": "ADMIN"}), ("93", {"name": "a\nb"}),
      ("93", {"name": "x" * 101}), ("93", {"pin": "123"}), ("93", {"pin": "short"}),
+     ("5813", {"pin": "5813", "name": "A", "role": "worker"}),
      ("93", {"pin": 4711}), ("93", {"disabled": "no"}), ("93", {"stamp": 0}),
      ("93", {"pin_hash": "x"}), ("93", {"id": "94"}), ("a%20b", {"name": "A", "role": "worker"}),
      ("a%0ab", {"name": "A", "role": "worker"}), ("x" * 65, {"name": "A", "role": "worker"})],
@@ -186,6 +187,28 @@ def test_signing_out_everywhere_ends_sessions_and_leaves_tokens_good(office: Off
     assert office.status_of(secret) == 200
     assert problem(office.send("DELETE", "/workers/5/sessions")) == (404, "worker_not_found")
     assert problem(office.send("DELETE", "/workers/a%20b/sessions")) == (400, "invalid_request")
+
+
+def test_who_has_to_wait_after_wrong_pins_gets_in_by_a_link_from_the_administrator(
+    office: Office,
+) -> None:
+    tablet = office.shop.browser()
+    while office.shop.sign_in(tablet, pin="999111").status_code == 401:
+        pass
+    assert problem(office.shop.sign_in(tablet)) == (429, "rate_limited")
+    made = office.done("POST", "/workers/93/links", status=201)
+    assert made["expires_in_s"] == 3600
+    page, _, secret = made["path"].partition("#")
+    assert page == "/sign-in"
+    assert tablet.post("/api/session", json={"token": secret}).status_code == 200
+    assert office.shop.who(tablet) == "93"
+    assert tablet.post("/api/session", json={"token": secret}).status_code == 401
+
+
+def test_a_link_is_made_for_nobody_and_for_nobody_who_is_disabled(office: Office) -> None:
+    assert problem(office.send("POST", "/workers/5/links")) == (404, "worker_not_found")
+    office.done("PUT", "/workers/94", {"disabled": True})
+    assert problem(office.send("POST", "/workers/94/links")) == (400, "invalid_request")
 
 
 def test_an_administrator_who_lowers_themself_is_none_at_once(office: Office) -> None:
@@ -276,6 +299,7 @@ def test_an_administrators_token_for_one_board_administers_nothing(office: Offic
     secret, _ = office.services.tokens.create("1", board="main")
     for method, path in (
         ("GET", "/workers"), ("PUT", "/workers/55"), ("DELETE", "/workers/93/sessions"),
+        ("POST", "/workers/93/links"),
         ("GET", "/tokens"), ("POST", "/tokens"), ("DELETE", "/tokens/x"), ("POST", "/boards"),
     ):  # fmt: skip
         assert office.status_of(secret, path, method) == 403, (method, path)
@@ -348,6 +372,7 @@ def test_each_change_leaves_a_line_that_says_who_and_what_and_no_secret(
         office.done("PUT", "/workers/55", {"name": "M", "role": "worker", "pin": NEW_PIN}, 201)
         office.done("PUT", "/workers/55", {"role": "admin", "disabled": True})
         office.done("DELETE", "/workers/55/sessions", status=204)
+        link = office.done("POST", "/workers/93/links", status=201)["path"].partition("#")[2]
         body = {"worker": "1", "role": "observer", "board": "hall"}
         made = office.done("POST", "/tokens", body, 201)
         office.done("DELETE", f"/tokens/{made['id']}", status=204)
@@ -357,13 +382,14 @@ def test_each_change_leaves_a_line_that_says_who_and_what_and_no_secret(
     assert lines == [
         {"event": "board_added", **by, "board": "hall"},
         {"event": "worker_added", **by, "worker": "55", "role": "worker",
-         "fields": "name,role,pin"},
+         "fields": "name,role,pin", "disabled": False},
         {"event": "worker_edited", **by, "worker": "55", "role": "admin",
-         "fields": "disabled,role"},
+         "fields": "disabled,role", "disabled": True},
         {"event": "signed_out_everywhere", **by, "worker": "55"},
+        {"event": "link_added", **by, "worker": "93"},
         {"event": "token_added", **by, "worker": "1", "token": made["id"], "role": "observer",
          "board": "hall"},
         {"event": "token_revoked", **by, "worker": "1", "token": made["id"]},
     ]  # fmt: skip
-    for secret in (NEW_PIN, made["token"], office.headers["Authorization"], "scrypt"):
+    for secret in (NEW_PIN, link, made["token"], office.headers["Authorization"], "scrypt"):
         assert secret not in caplog.text

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -11,10 +13,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import gevent
 import pytest
 from click.testing import Result
 
-from occupancy import create_app
+from occupancy import create_app, notes
 from occupancy.callers import Credential, digest_of
 from occupancy.errors import Unauthenticated
 from occupancy.model import PUT, TRANSITIONS, Person, Role
@@ -22,6 +25,7 @@ from occupancy.pins import is_pin
 from occupancy.services import Services
 from tests.deployment import ROOT
 from tests.servers import RealServer, free_port
+from tests.tablets import trail_of
 from tests.waiting import wait_until
 
 ADMIN = Person("admin", "Admin")
@@ -400,11 +404,20 @@ def test_a_worker_is_added_disabled_and_enabled(run: Run) -> None:
     assert answer(run("workers", "list", "--json"))["workers"] == [added]
 
 
-@pytest.mark.parametrize("pin", ["", "123", "1234567890123", "short", "x" * 201, "pass\tphrase"])
+@pytest.mark.parametrize(
+    "pin", ["", "123", "1234567890123", "short", "abc" * 67, "pass\tphrase", "1234"]
+)
 def test_a_pin_that_is_easily_guessed_is_refused(run: Run, pin: str) -> None:
     args = ["workers", "add", "93", "--name", "Marta", "--role", "worker", "--pin", pin]
     assert "PIN" in error(run(*args))
     assert answer(run("workers", "list", "--json"))["workers"] == []
+
+
+def test_a_workers_own_id_is_no_pin(run: Run) -> None:
+    args = ["workers", "add", "5813", "--name", "Marta", "--role", "worker", "--pin"]
+    assert "the worker's id" in error(run(*args, "5813"))
+    assert run(*args, "5814").exit_code == 0
+    assert "the worker's id" in error(run("workers", "pin", "5813", "--pin", "5813"))
 
 
 def test_a_pin_without_a_value_is_asked_for(run: Run, valkey_services: Services) -> None:
@@ -781,3 +794,92 @@ def test_without_a_server_of_ones_own_the_embedded_one_runs_for_the_command(
     tail = start("events", "tail", REDIS_URL="", OCCUPANCY_STATE_DIR=state_dir)
     assert tail.process.wait(timeout=30) == 1
     assert tail.errors == "Error: The embedded server is not running: start the web server.\n"
+
+
+# The trail
+
+
+def test_what_changes_anybodys_access_is_noted_for_the_servers_trail(
+    run: Run, shop: Services, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("LOGNAME", "root")
+    run("workers", "add", "55", "--name", "Ana", "--role", "worker", "--pin", "2580")
+    run("workers", "disable", "55")
+    run("workers", "enable", "55")
+    run("workers", "pin", "55", "--pin", "864213")
+    link = run("workers", "link", "55").stdout
+    run("workers", "sign-out", "55")
+    run("workers", "import", "-", stdin="id,name,role\n93,Marta R.,worker\n56,Eva,worker\n")
+    made = answer(run("tokens", "create", "55", "--role", "observer", "--json"))
+    run("tokens", "revoke", made["id"])
+    run("boards", "create", "hall")
+    run("tokens", "revoke", "0000")  # there is none
+    run("workers", "list")
+    with caplog.at_level(logging.INFO, "occupancy.trail"):
+        shop._report()
+        shop._report()
+    lines = trail_of(caplog)
+    assert all(each.pop("at").endswith("Z") for each in lines)
+    assert [(each.pop("means"), each.pop("by")) for each in lines] == [("cli", "root")] * 10
+    ana = {"worker": "55", "role": "worker"}
+    assert lines == [
+        {"event": "worker_added", **ana, "fields": "name,role,pin", "disabled": False},
+        {"event": "worker_edited", **ana, "fields": "disabled", "disabled": True},
+        {"event": "worker_edited", **ana, "fields": "disabled", "disabled": False},
+        {"event": "worker_edited", **ana, "fields": "pin", "disabled": False},
+        {"event": "link_added", "worker": "55"},
+        {"event": "signed_out_everywhere", "worker": "55"},
+        {"event": "workers_imported", "added": 1, "updated": 1},
+        {"event": "token_added", "worker": "55", "token": made["id"], "role": "observer",
+         "board": None},
+        {"event": "token_revoked", "worker": "55", "token": made["id"]},
+        {"event": "board_added", "board": "hall"},
+    ]  # fmt: skip
+    secret = link.partition("#")[2].strip()
+    assert not any(each in caplog.text for each in ("2580", "864213", secret, made["token"]))
+
+
+def test_the_samples_pins_and_tokens_are_noted_without_their_secrets(
+    run: Run, valkey_services: Services
+) -> None:
+    given = answer(run("demo", "load", "--pins", "--tokens", "--json"))["people"]
+    run("demo", "load")
+    [note] = valkey_services.notes.take()
+    assert (note["event"], note["means"]) == ("sample_loaded", "cli")
+    assert note["pins"].split(",") == ["93", "94", "95", "12", "7", "1"]
+    assert len(note["tokens"].split(",")) == 4
+    assert not any(person.get("token", "-no-") in str(note) for person in given)
+    assert not any(f"'{person['pin']}'" in str(note) for person in given)
+
+
+def test_notes_are_written_once_whichever_process_comes_first_and_are_bounded(
+    shop: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notes, "_KEPT", 150)
+    for number in range(200):
+        shop.notes.leave("worker_edited", worker=str(number))
+    taken = [gevent.spawn(shop.notes.take) for _ in range(4)]
+    gevent.joinall(taken, raise_error=True)
+    workers = sorted(int(note["worker"]) for each in taken for note in each.value)
+    assert workers == list(range(50, 200))
+
+
+# Links
+
+
+def test_a_link_names_the_address_of_the_server_that_runs(
+    run: Run, shop: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def link(*args: str) -> str:
+        return str(run(*args).stdout.partition("/sign-in#")[0])
+
+    shown = ("workers", "link", "93"), ("tokens", "create", "93", "--link")
+    assert [link(*each) for each in shown] == ["http://127.0.0.1:8000"] * 2
+    shop.settings.state_path.mkdir(exist_ok=True)
+    settings = dataclasses.replace(shop.settings, port=8471)
+    server = Services(settings, shop.ops_pool, shop.pubsub_pool)
+    server.start()
+    server.drain()
+    assert [link(*each) for each in shown] == ["http://127.0.0.1:8471"] * 2
+    monkeypatch.setenv("OCCUPANCY_URL", "https://board.example.com/")
+    assert [link(*each) for each in shown] == ["https://board.example.com"] * 2

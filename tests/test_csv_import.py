@@ -365,10 +365,10 @@ def test_bad_workers_are_rejected_with_their_lines(services: Services) -> None:
     report = load_workers(
         services,
         "id,name,role,pin\n93,Marta,boss,\n9 3,Marta,worker,\n94,,worker,\n95,A\0b,worker,\n"
-        "96,Iván,worker,12\n97,Ana,worker,1234\n97,Ana,worker,1234\n",
+        "96,Iván,worker,12\n97,Ana,worker,2580\n97,Ana,worker,2580\n5813,Eva,worker,5813\n",
     )
-    assert counts(report) == (1, 0, 0, 6)
-    assert [each.line for each in report.rejected] == [2, 3, 4, 5, 6, 8]
+    assert counts(report) == (1, 0, 0, 7)
+    assert [each.line for each in report.rejected] == [2, 3, 4, 5, 6, 8, 9]
     assert [worker.id for worker in services.workers.all()] == ["97"]
 
 

@@ -439,8 +439,8 @@ def brief_session(deployment: Deployment, shop: Services, *, idle_s: int, max_s:
     worker = f"w-{secrets.token_hex(4)}"
     shop.workers.add(worker, name="Worker", role=Role.OBSERVER)
     sessions = Sessions(
-        shop.store.client, shop.store.keys, shop.workers, shop.pin_desk, lambda: None,
-        idle_s=idle_s, max_s=max_s,
+        shop.store.client, shop.store.keys, shop.workers, shop.pin_desk,
+        denials=shop.denials, on_changed=lambda: None, idle_s=idle_s, max_s=max_s,
     )  # fmt: skip
     secret, session = sessions.with_link(sessions.create_link(worker), address="local")
     assert isinstance(session, Session)

@@ -46,6 +46,7 @@ def group() -> Commands:
             board = services.store.boards.create(
                 name, title=fields.title, steps=fields.steps, max_holds=max_holds or 0
             )
+            services.notes.leave("board_added", board=board.board)
         if as_json:
             print_json(board.as_dict())
         else:

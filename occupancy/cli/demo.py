@@ -38,6 +38,8 @@ def group() -> Commands:
                 for worker in by_role.values()
                 if with_tokens
             }
+            if pins or tokens:
+                services.notes.leave("sample_loaded", pins=",".join(pins), tokens=",".join(tokens))
         people = [
             {
                 "id": worker, "name": name, "role": role.label,

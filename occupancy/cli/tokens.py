@@ -39,7 +39,10 @@ def group() -> Commands:
             secret, token = services.tokens.create(
                 worker, days=days, board=board, role=Role.of(role) if role is not None else None
             )
-            link = f"{services.settings.public_url}/sign-in#{secret}"
+            services.notes.leave(
+                "token_added", worker=worker, token=token.id, role=token.role, board=token.board
+            )
+            link = f"{services.public_url}/sign-in#{secret}"
         if as_json:
             print_json({"token": secret, "link": link, **shown_token(token)})
             return
@@ -75,6 +78,7 @@ def group() -> Commands:
         """Let nobody in any more with the token ID (see 'flask tokens list')."""
         with connected() as services:
             token = services.tokens.revoke(token_id)
+            services.notes.leave("token_revoked", worker=token.worker, token=token.id)
         if as_json:
             print_json(shown_token(token))
         else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import click
 
@@ -10,6 +10,7 @@ from ..csv_import import import_workers, read_workers
 from ..model import Role, Worker
 from ..payloads import check_text
 from ..pins import hash_pin
+from ..services import Services
 from ..sessions import LINK_TTL_S
 from ..shown import shown_worker
 from .command import Commands, check_worker, connected, json_option
@@ -28,18 +29,21 @@ def group() -> Commands:
     @click.option("--role", required=True, type=click.Choice(_ROLES), help="What they may do.")
     @click.option(
         "--pin", prompt=True, prompt_required=False, hide_input=True, metavar="[PIN]",
-        help="To sign in at a screen: 4 to 12 digits, or a phrase of 8 characters or more. "
+        help="To sign in at a screen: 4 to 12 digits that are not easily guessed, or a phrase of 8 "
+        "characters or more. "
         "Without a value it is asked for, and does not stay in the shell's history.",
     )  # fmt: skip
     @json_option
     def add(worker_id: str, name: str, role: str, pin: str | None, as_json: bool) -> None:
         """Add the worker ID."""
         check_text("The name", name)
-        pin_hash = hash_pin(pin) if pin is not None else None
+        pin_hash = hash_pin(pin, worker_id) if pin is not None else None
         with connected() as services:
             worker = services.workers.add(
                 worker_id, name=name, role=Role.of(role), pin_hash=pin_hash
             )
+            fields = "name,role" if pin is None else "name,role,pin"
+            _note(services, "worker_added", worker, fields)
         _print_worker(worker, "is added", as_json)
 
     @workers.command("import")
@@ -56,6 +60,7 @@ def group() -> Commands:
         rows = read_workers(file.read(), encoding=encoding)
         with connected() as services, progress(len(rows), "Importing") as advance:
             report = import_workers(services.workers, rows, on_progress=advance)
+            services.notes.leave("workers_imported", added=report.added, updated=report.updated)
         print_report(report, as_json)
 
     @workers.command("list")
@@ -78,7 +83,7 @@ def group() -> Commands:
     def disable(worker_id: str, as_json: bool) -> None:
         """Let the worker ID in no longer. What it holds stays held."""
         with connected() as services:
-            worker = services.workers.edit(worker_id, disabled=True)
+            worker = _edit(services, worker_id, disabled=True)
         _print_worker(worker, "is disabled", as_json)
 
     @workers.command("enable")
@@ -87,9 +92,14 @@ def group() -> Commands:
     def enable(worker_id: str, as_json: bool) -> None:
         """Let the worker ID in again."""
         with connected() as services:
-            worker = services.workers.edit(worker_id, disabled=False)
+            worker = _edit(services, worker_id, disabled=False)
         _print_worker(worker, "is enabled", as_json)
 
+    _add_sign_in_to(workers)
+    return workers
+
+
+def _add_sign_in_to(workers: Commands) -> None:
     @workers.command("pin")
     @click.argument("worker_id", metavar="ID", callback=check_worker)
     @click.option(
@@ -99,9 +109,9 @@ def group() -> Commands:
     @json_option
     def pin_(worker_id: str, pin: str, as_json: bool) -> None:
         """Give the worker ID a new PIN. Whoever is signed in as ID is so no more."""
-        pin_hash = hash_pin(pin)
+        pin_hash = hash_pin(pin, worker_id)
         with connected() as services:
-            worker = services.workers.edit(worker_id, pin_hash=pin_hash)
+            worker = _edit(services, worker_id, pin_hash=pin_hash)
         _print_worker(worker, "has a new PIN", as_json)
 
     @workers.command("link")
@@ -110,7 +120,8 @@ def group() -> Commands:
         """Print a link that signs the worker ID in: once, within the hour."""
         with connected() as services:
             secret = services.sessions.create_link(worker_id)
-            url = services.settings.public_url
+            services.notes.leave("link_added", worker=worker_id)
+            url = services.public_url
         click.echo(f"{url}/sign-in#{secret}")
         click.echo(f"Good for one sign-in within {LINK_TTL_S // 60} minutes.", err=True)
 
@@ -121,9 +132,21 @@ def group() -> Commands:
         """End every session of the worker ID, on whatever tablet. Tokens stay good."""
         with connected() as services:
             worker = services.workers.sign_out(worker_id)
+            services.notes.leave("signed_out_everywhere", worker=worker.id)
         _print_worker(worker, "is signed out everywhere", as_json)
 
-    return workers
+
+def _edit(services: Services, worker_id: str, **changes: Any) -> Worker:
+    worker = services.workers.edit(worker_id, **changes)
+    fields = ",".join(name.removesuffix("_hash") for name in changes)
+    _note(services, "worker_edited", worker, fields)
+    return worker
+
+
+def _note(services: Services, event: str, worker: Worker, fields: str) -> None:
+    services.notes.leave(
+        event, worker=worker.id, role=worker.role, fields=fields, disabled=worker.disabled
+    )
 
 
 def _print_worker(worker: Worker, what: str, as_json: bool) -> None:
