@@ -36,8 +36,7 @@ _host = f"[{settings.host}]" if ":" in settings.host else settings.host  # IPv6
 bind = f"{_host}:{settings.port}"
 workers = settings.workers
 worker_class = "gevent"
-# A stream that is live leaves gunicorn's places, so there are as many again; both are files.
-worker_connections = max(64, min(20_000, (_MAX_FILES - _FILES_KEPT) // 2))
+worker_connections = max(64, min(20_000, _MAX_FILES - _FILES_KEPT))
 keepalive = 5
 timeout = 30
 graceful_timeout = 9  # streams are drained long before; a worker is gone within 10 s
@@ -100,7 +99,7 @@ def post_fork(server, worker):
 
     # gunicorn has no setting for the class of its gevent worker's server.
     BalancedServer.loads, BalancedServer.slot = Loads(server.loads), worker.age % SLOTS
-    BalancedServer.streams = staticmethod(lambda: Outlet.open_count)
+    BalancedServer.count_streams = staticmethod(lambda: Outlet.open_count)
     ggevent.StreamServer = BalancedServer
 
 

@@ -12,7 +12,6 @@ accepts in any case: a process that hangs delays a connection by that moment, an
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from mmap import mmap
 from typing import Any
 
@@ -53,18 +52,14 @@ class BalancedServer(DeadlineServer):
 
     loads: Loads
     slot = 0
-    streams: Callable[[], int]  # of connections that have left the pool; see outlet.py
     _has_waited = False
 
     def do_read(self) -> Any:
         """Accept a connection; None where there is none, or another process may have it."""
-        self.loads.write(self.slot, self.pool.size - self.pool.free_count() + self.streams())
+        self.loads.write(self.slot, self.pool.size - self.free_places())
         if not self._has_waited and self.loads.is_ahead(self.slot):
             self._has_waited = True
-            # As gevent does it after an error: without a watcher the loop would not spin.
-            self.stop_accepting()
-            self._timer = self.loop.timer(_MOMENT_S)
-            self._timer.start(self._start_accepting_if_started)
+            self.pause(_MOMENT_S)
             return None
         self._has_waited = False
         return super().do_read()

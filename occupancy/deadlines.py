@@ -20,6 +20,7 @@ import errno
 import socket
 import struct
 import time
+from collections.abc import Callable
 from typing import Any, cast
 
 import gevent
@@ -35,6 +36,7 @@ HANDSHAKE_S = 5.0
 UNANSWERED_BYTES = 4 * 1024 * 1024  # no request has so many; a body of that size is drained
 UNTAKEN_BYTES = 128 * 1024 * 1024
 STALL_S = 5.0  # without a piece taken: who may be closed to make room
+_FULL_PAUSE_S = 0.05
 _SHARE_KEPT = 32  # one of so many places is kept free
 _PIECE_BYTES = 64 * 1024  # per deadline, so that a slow reader that reads may take its time
 _READ_BYTES = 16 * 1024
@@ -186,12 +188,29 @@ class DeadlineTLSSocket(_Bounded, gevent_ssl.SSLSocket):  # type: ignore[misc] #
 class DeadlineServer(StreamServer):  # type: ignore[misc] # gevent has no types
     """gevent's server, whose connections are bounded."""
 
+    count_streams: Callable[[], int] = staticmethod(lambda: 0)
+    """Live streams, which have left the pool and keep their places all the same (outlet.py)."""
+
+    def free_places(self) -> int:
+        """How many more connections this process may have."""
+        free: int = self.pool.free_count() - self.count_streams()
+        return free
+
+    def pause(self, pause_s: float) -> None:
+        """Accept nothing for a while, as gevent does it after an error: the loop does not spin."""
+        self.stop_accepting()
+        self._timer = self.loop.timer(pause_s)
+        self._timer.start(self._start_accepting_if_started)
+
     def do_read(self) -> Any:
-        """Accept a connection; None where there is none."""
+        """Accept a connection; None where there is none, or no place for it."""
+        if self.free_places() <= 0:
+            self.pause(_FULL_PAUSE_S)  # streams do not have all places: some will be free
+            return None
         accepted = super().do_read()
         if accepted is None:
             return None
-        if self.pool.free_count() <= self.pool.size // _SHARE_KEPT:
+        if self.free_places() <= self.pool.size // _SHARE_KEPT:
             # Not here: those accepted in the same turn do not read yet, and could fill all places
             # before one of them can be closed.
             gevent.spawn(DeadlineSocket.waiting.make_room)
