@@ -27,11 +27,11 @@ LAYERS: list[set[str]] = [
     {"workers", "tokens", "attempts", "denials", "notes", "sessions", "access", "shown"},
     {"outlet", "fanout", "feed", "subscriber", "hub", "guard", "admission"},
     {"services"},
-    {"csv_import", "csv_export", "demo", "doctor"},
+    {"csv_import", "csv_export", "labels", "demo", "doctor"},
     {"browser", "messages", "auth", "problems", "api", "stream", "signin", "admin", "health",
      "pages", "screens"},
-    {"cli", "cli.boards", "cli.command", "cli.demo", "cli.events", "cli.items", "cli.operations",
-     "cli.output", "cli.server", "cli.tokens", "cli.workers"},
+    {"cli", "cli.boards", "cli.command", "cli.demo", "cli.events", "cli.items", "cli.labels",
+     "cli.operations", "cli.output", "cli.server", "cli.tokens", "cli.workers"},
     {"__init__"},
 ]  # fmt: skip
 

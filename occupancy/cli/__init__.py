@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from flask import Flask
 
-from . import boards, demo, events, items, operations, server, tokens, workers
+from . import boards, demo, events, items, labels, operations, server, tokens, workers
 from .command import Commands
 
 
@@ -17,6 +17,7 @@ def init_app(app: Flask) -> None:
     """Register every group of commands."""
     items_group = items.group()
     operations.add_to(items_group)
+    labels.add_to(items_group)
     groups: list[Commands] = [
         boards.group(),
         items_group,

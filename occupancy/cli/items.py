@@ -93,7 +93,7 @@ def _add_export(items: Commands) -> None:
         for a formula: if others may edit your items, open the file as text only.
         """
         with connected() as services:
-            _, found = _all_items(services.store, board)
+            _, found = all_items(services.store, board)
         listed = [msgspec.json.decode(each, type=Item) for each in found]
         file.write(export_items(listed, is_full=full).encode())
         click.echo(f"Exported {counted(len(listed), 'item')}.", err=True)
@@ -113,7 +113,7 @@ def _add_list(items: Commands) -> None:
     ) -> None:
         """List the items of a board, in the order of their tags."""
         with connected() as services:
-            cursor, found = _all_items(
+            cursor, found = all_items(
                 services.store, board, state=state, holder=holder, text=search
             )
         if as_json:
@@ -234,7 +234,7 @@ def print_report(report: Report, as_json: bool, *, is_dry_run: bool = False) -> 
         fail(f"{rejected} of {counted(report.rows, 'row')} rejected.")
 
 
-def _all_items(store: Store, board: str, **filters: str | None) -> tuple[str, list[bytes]]:
+def all_items(store: Store, board: str, **filters: str | None) -> tuple[str, list[bytes]]:
     """All items, and the cursor to follow them from: that of the first page."""
     found: list[bytes] = []
     cursor, page = "", None
