@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
-import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from occupancy.errors import InvalidRequest
 from occupancy.model import Person, Role
 from tests.deployment import Deployment
 from tests.servers import RealServer
+from tests.tls import TLSDeployment
 from tests.waiting import wait_until
 
 ITEMS = 10_000  # a snapshot of them is more than the kernel takes in for a reader that stands still
@@ -201,37 +201,15 @@ def test_connections_that_say_nothing_do_not_take_all_places(small: Deployment) 
     assert "Traceback" not in small.log
 
 
-def test_a_tls_handshake_has_a_deadline_too(
-    tmp_path: Path, own_server: RealServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
-    command += ["-nodes", "-keyout", str(key), "-out", str(certificate), "-subj", "/CN=localhost"]
-    subprocess.run(command, check=True, capture_output=True)
-    arguments = ("--keyfile", str(key), "--certfile", str(certificate))
-    running = Deployment(tmp_path / "state", own_server.url, *arguments)
-    context = ssl.create_default_context(cafile=str(certificate))
-
-    def connect() -> ssl.SSLSocket:
-        plain = socket.create_connection(("127.0.0.1", running.port), timeout=10)
-        return context.wrap_socket(plain, server_hostname="localhost")
-
-    def livez(_path: str = "/livez") -> int:
-        try:
-            with connect() as connection:
-                connection.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
-                return int(connection.recv(65536).split()[1])
-        except OSError:
-            return 0
-
-    monkeypatch.setattr(running, "status_of", livez)  # which knows no TLS
+def test_a_tls_handshake_has_a_deadline_too(tmp_path: Path, own_server: RealServer) -> None:
+    running = TLSDeployment(tmp_path, own_server.url)
     running.start(until="/livez")
     try:
         assert Slow(running, "").a_byte_a_second() == b""
-        slow = connect()
+        slow = running.connect()
         slow.sendall(b"GET /livez HTTP/1.1\r\nX: ")
         assert sent_slowly(slow) == b""
-        assert livez() == 200
+        assert running.status_of("/livez") == 200
         assert "Traceback" not in running.log
     finally:
         running.stop()

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import functools
 import json
+import signal
+import socket
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -16,6 +19,7 @@ from tests.deployment import Deployment
 from tests.servers import RealServer
 from tests.shop import SUPERVISOR, change, log_of
 from tests.sse_client import Event
+from tests.tls import TLSDeployment
 from tests.waiting import wait_until
 
 
@@ -288,3 +292,70 @@ def assert_gapless_but_for_resets(events: Sequence[Event]) -> None:
         elif kind == "item":
             assert data["seq"] == expected
             expected += 1
+
+
+def test_a_stream_of_http_1_0_has_no_chunks(
+    deployment: Deployment, shop: Services, board: str
+) -> None:
+    """As nginx asks for it by default."""
+    stream = deployment.stream(board)
+    stream.wait_for("ready")
+    token = deployment.headers["Authorization"]
+    with socket.create_connection(("127.0.0.1", deployment.port), timeout=10) as connection:
+        head = f"GET /api/boards/{board}/events HTTP/1.0\r\nAuthorization: {token}\r\n\r\n"
+        connection.sendall(head.encode())
+        received = b""
+        while b"event: ready" not in received:
+            received += connection.recv(65536)
+        cursor = change(shop, board, 1)
+        while not received.endswith(b"}\n\n") or cursor.encode() not in received:
+            received += connection.recv(65536)
+    assert b"chunked" not in received
+    body = received.partition(b"\r\n\r\n")[2]
+    assert all(
+        line == b"" or line.startswith((b"retry: ", b"id: ", b"event: ", b"data: {"))
+        for line in body.split(b"\n")
+    )
+
+
+def test_a_request_behind_a_stream_on_its_connection_does_nothing(
+    deployment: Deployment, shop: Services, board: str
+) -> None:
+    """There could be no answer to it before the stream's end."""
+    cursor = change(shop, board, 1)
+    token = deployment.headers["Authorization"]
+    head = f"Host: x\r\nAuthorization: {token}\r\n"
+    both = f"GET /api/boards/{board}/events HTTP/1.1\r\n{head}\r\n"
+    both += f"POST /api/boards/{board}/items/T-1/take HTTP/1.1\r\n{head}Content-Length: 0\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", deployment.port), timeout=10) as connection:
+        connection.sendall(both.encode())
+        received = b""
+        while b"event: ready" not in received:
+            received += connection.recv(65536)
+    assert shop.store.replay(board, cursor, 10).entries == []
+
+
+def test_a_stream_over_tls_is_written_by_its_greenlet(
+    tmp_path: Path, own_server: RealServer
+) -> None:
+    """gunicorn's TLS socket cannot be written from the event loop; the stream is the same."""
+    running = TLSDeployment(tmp_path, own_server.url)
+    running.start()
+    try:
+        shop = running.services()
+        token = running.sign_in("watcher", Role.OBSERVER)["Authorization"]
+        with running.connect() as connection:
+            head = "GET /api/boards/main/events HTTP/1.1\r\nHost: x\r\n"
+            connection.sendall(f"{head}Authorization: {token}\r\n\r\n".encode())
+            received = b""
+            while b"event: ready" not in received:
+                received += connection.recv(65536)
+            cursors = [change(shop, "main", 3) for _ in range(2)]
+            while any(cursor.encode() not in received for cursor in cursors):
+                received += connection.recv(65536)
+            running.signal(signal.SIGTERM)
+            while b"event: bye" not in received:
+                received += connection.recv(65536)
+        assert "Traceback" not in running.log
+    finally:
+        running.stop()

@@ -60,6 +60,20 @@ def test_signing_in_switching_and_signing_out(site: Site, visit: Visit) -> None:
     assert page.request.get("/api/session").status == 401
 
 
+def test_a_sign_out_that_the_server_has_not_heard_says_so(site: Site, visit: Visit) -> None:
+    page = visit("/boards", None)
+    sign_in_by_hand(page, "holder")
+    expect(page.locator("#who strong")).to_have_text("Holder")
+    page.context.set_offline(True)
+    page.locator("#who button").click()
+    page.get_by_role("button", name="Sign out Holder").click()
+    expect(page.locator("#session-dialog .said")).to_contain_text("cannot be reached")
+    expect(page.locator("#who strong")).to_have_text("Holder")
+    page.context.set_offline(False)
+    page.get_by_role("button", name="Sign out Holder").click()
+    expect(page.locator("#who")).to_have_text("Sign in")
+
+
 def test_all_tabs_of_a_browser_see_who_signed_in(site: Site, visit: Visit) -> None:
     board = site.board("T-1")
     page = visit(f"/boards/{board}", None)

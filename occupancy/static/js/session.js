@@ -154,8 +154,14 @@ export function openDialog() {
     names.length > 0 && h('div', {class: 'names', role: 'group', 'aria-label': t('session.names')}, ...names),
     form,
     session && h('div', {class: 'buttons leave'},
-      h('button', {type: 'button', async onclick() { await signOut(); dialog.close(); }},
-        t('session.sign_out', {name: session.worker.name}))),
+      h('button', {type: 'button', async onclick() {
+        try {
+          await signOut();
+          dialog.close();
+        } catch (problem) { // still signed in, and whoever walks away now must know it
+          setText(said, problem.code === 'unreachable' ? t('session.unreachable') : problem.message);
+        }
+      }}, t('session.sign_out', {name: session.worker.name}))),
   );
   dialog.showModal();
   (names[0] ?? worker).focus();

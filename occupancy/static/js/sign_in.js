@@ -36,6 +36,9 @@ form.addEventListener('submit', async (event) => {
   }
 });
 
+// Another link that is opened in this tab changes nothing but what stands behind the '#'.
+addEventListener('hashchange', () => { if (location.hash) location.reload(); });
+
 const secret = location.hash.slice(1);
 const isIn = secret ? await enter(secret) : false;
 await start((found) => {
