@@ -1,9 +1,10 @@
 """Admission: how many streams a caller may have, and how fast it may open them.
 
-Counted in the process, because that is where a stream costs something (a socket, a greenlet), and
-because a thousand browsers that come back together after a restart must not ask Redis each. Who
-may have N streams may open N at once, and N more over the next ten seconds; where N is small, 20,
-because a page that is loaded again opens its stream before the old one is known to be closed.
+Counted in the process, because that is where a stream costs something (a socket, its share of each
+round), and because a thousand browsers that come back together after a restart must not ask Redis
+each. Who may have N streams may open N at once, and N more over the next ten seconds; where N is
+small, 20, because a page that is loaded again opens its stream before the old one is known to be
+closed.
 """
 
 from __future__ import annotations
