@@ -71,6 +71,11 @@ class Outlet:
         self._reader.start(self._on_readable)
         Outlet.open_count += 1
 
+    @property
+    def rest_bytes(self) -> int:
+        """What the client has not taken yet of what was written."""
+        return len(self._rest)
+
     def send(self, payload: Payload) -> bool:
         """Write ``payload``; False if it must wait, because the client is slow."""
         if self._rest:

@@ -72,10 +72,13 @@ class Subscriber:
         """Hand over frames; the bound is kept by dropping all and remembering to say so."""
         if self._overflowed or self._closing or self.is_gone:
             return  # after the close() nothing more is for this stream; its cursor stays behind
-        if self._outlet is not None and self._outlet.send(payload):
-            return
+        rest_bytes = 0
+        if self._outlet is not None:
+            if self._outlet.send(payload):
+                return
+            rest_bytes = self._outlet.rest_bytes
         self._bytes += len(payload.raw)
-        if self._bytes > BUFFER_BYTES:
+        if self._bytes + rest_bytes > BUFFER_BYTES:
             self._overflowed = True
             self._frames.clear()
         else:

@@ -6,13 +6,16 @@ import _socket
 import random
 import socket
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import gevent
 import pytest
 
+from occupancy.feed import Feed
 from occupancy.outlet import Outlet
 from occupancy.sse import Payload
+from occupancy.store import Store
+from occupancy.subscriber import BUFFER_BYTES, Subscriber
 from tests.waiting import wait_until
 
 PEERS: list[socket.socket] = []
@@ -136,6 +139,45 @@ def test_a_client_that_sends_more_keeps_its_stream() -> None:
     assert client.read(5) == b"still"
     client.outlet.close()
     client.until_ended()
+
+
+def test_what_waits_for_a_slow_stream_is_bounded_with_what_its_outlet_has_of_it() -> None:
+    class Position:
+        number = 7
+        resets = 0
+
+        def reset_frame(self, reason: str) -> bytes:
+            return b"reset\n\n"
+
+        def count_reset(self) -> None:
+            self.resets += 1
+
+    feed = Position()
+    subscriber = Subscriber(cast(Feed, feed), cast(Store, None))
+    ours, peer = socket.socketpair()
+    PEERS.append(peer)
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8 * 1024)
+    outlet = Outlet(
+        _plain(ours), is_chunked=False, next_piece=subscriber.next_piece, on_ended=lambda: None
+    )
+    subscriber.attach(outlet)
+    before = 0
+    for _ in range(200):
+        subscriber.push(Payload([b"x" * 999 + b"\n"]))
+        waiting = outlet.rest_bytes + subscriber._bytes
+        if subscriber._overflowed:
+            break
+        assert waiting <= BUFFER_BYTES
+        before = waiting
+    assert BUFFER_BYTES - 1000 < before <= BUFFER_BYTES
+    received = b""
+    with gevent.Timeout(5):
+        while not received.endswith(b"reset\n\n"):
+            received += peer.recv(65536)
+    assert feed.resets == 1
+    assert subscriber.number == 7
+    assert received.removesuffix(b"reset\n\n").replace(b"x" * 999 + b"\n", b"") == b""
+    subscriber.abandon()
 
 
 def test_a_reset_drops_what_was_not_taken() -> None:
