@@ -4,6 +4,7 @@ The master never imports the application, flask or redis: a worker patches the s
 when it begins, and what was imported before that would keep the unpatched parts.
 """
 
+import gc
 import os
 import resource
 import shutil
@@ -126,6 +127,9 @@ def post_worker_init(worker):
         services.drain()
 
     worker.drainer = gevent.spawn(drain_when_stopped)
+    # What is there now stays: the collector need not walk over it again and again.
+    gc.collect()
+    gc.freeze()
 
 
 def worker_exit(server, worker):

@@ -15,7 +15,15 @@ from flask import Blueprint, Response, current_app, request
 
 from .auth import caller, caller_address, check_role, requires
 from .errors import InvalidRequest, NotFound
-from .messages import json_answer, not_modified, raw_answer, read_body, read_limit, read_query
+from .messages import (
+    json_answer,
+    large_answer,
+    not_modified,
+    raw_answer,
+    read_body,
+    read_limit,
+    read_query,
+)
 from .metrics import Metrics
 from .model import (
     MAX_SNAPSHOT_ITEMS,
@@ -121,7 +129,7 @@ def items(board: str) -> Response:
         b",".join(snapshot.items),
         msgspec.json.encode(snapshot.next),
     )
-    return raw_answer(body, etag=f'"{snapshot.cursor}.{question}"')
+    return large_answer(body, f'"{snapshot.cursor}.{question}"')
 
 
 @bp.get("/<board>/items/<tag>")

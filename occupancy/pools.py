@@ -13,10 +13,12 @@ from __future__ import annotations
 import collections
 import math
 import queue
+import socket
 import time
 from collections.abc import Iterable
 from typing import Any
 
+import gevent.socket
 import redis
 from gevent.event import AsyncResult
 from redis.connection import BlockingConnectionPool, Connection
@@ -195,11 +197,23 @@ def percentiles(values: Iterable[float]) -> dict[str, float]:
 
 
 def _is_stale(connection: Any) -> bool:
-    """Whether the server has closed the connection, or left an unread reply on it."""
+    """Whether the server has closed the connection, or left an unread reply on it.
+
+    A peek: redis-py's ``can_read`` polls, which under gevent is a turn of the event loop. It is
+    asked where there is no plain socket of gevent's to peek at: TLS, the command line, a fake.
+    """
+    if type(connection._sock) is not gevent.socket.socket:
+        try:
+            return bool(connection.can_read())
+        except (redis.ConnectionError, redis.TimeoutError, OSError):
+            return True
     try:
-        return bool(connection.can_read())
-    except (redis.ConnectionError, redis.TimeoutError, OSError):
-        return True
+        connection._sock._sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except BlockingIOError:  # nothing came: what the parser holds came before
+        return bool(connection._parser._reader.has_data())
+    except OSError:
+        pass
+    return True  # a byte, or the end
 
 
 def _percentile(ordered: list[float], share: float) -> float:

@@ -19,7 +19,7 @@ import msgspec
 from .boards import DEFAULT_STEPS, Boards
 from .connections import OpsClient
 from .errors import IdempotencyKeyReused, InvalidRequest, RateLimited
-from .keys import Keys
+from .keys import BoardKeys, Keys
 from .model import (
     MAIN_BOARD,
     MAX_BATCH_TAGS,
@@ -52,6 +52,7 @@ _PUT_MANY_CALLS = 200  # per round trip: short enough that others get their turn
 _HISTORY_PAGE_PATTERN = r"^[1-9][0-9]{0,18}-[0-9]{1,19}\Z"  # "before 0-0" is an error to Redis
 
 
+_LARGE_ITEMS = 500  # from here on one more round trip is less than what Lua costs
 _NO_PRECONDITIONS = Preconditions()
 
 
@@ -248,10 +249,16 @@ class Store:
             else "-"
         )
         high = f"({prefix[:-1]}}}" if prefix else "+"
+        asked = [_flag(board == MAIN_BOARD), low, high, limit, len(prefix), known_cursor]
+        is_all = not prefix and not page
         reply = self._snapshot.run(
-            [keys.board, index, keys.view],
-            [_flag(board == MAIN_BOARD), low, high, limit, len(prefix), known_cursor],
+            [keys.board, index, keys.view], [*asked, _LARGE_ITEMS if is_all else 0]
         )
+        if reply[0] == b"whole":
+            # Emptied, or grown beyond the limit, since it was counted: the script knows.
+            reply = self._whole(keys, limit) or self._snapshot.run(
+                [keys.board, index, keys.view], [*asked, 0]
+            )
         if reply[0] == b"board_not_found":
             raise board_not_found(board)
         if reply[0] == b"unchanged":
@@ -263,6 +270,26 @@ class Store:
         if text:
             items = [item for item in items if _matches(item, text)]
         return Snapshot(reply[1].decode(), int(reply[2]), items, following)
+
+    def _whole(self, keys: BoardKeys, limit: int) -> list[bytes] | None:
+        """All of a large board, read at one instant, as the script would reply.
+
+        Without Lua, which takes four times as long to hand ten thousand items on (measured 13 ms
+        against 3). None where there are none, or more than ``limit``.
+        """
+        (cursor, seq), views = self.client.ask(
+            lambda pipeline: (
+                pipeline.hmget(keys.board, "cursor", "seq"),
+                pipeline.hgetall(keys.view),
+            ),
+            transaction=True,
+        )
+        if not 0 < len(views) <= limit:
+            return None
+        reply = [b"ok", cursor or b"0-0", seq or b"0", b"0"]
+        for tag in sorted(views):  # bytewise, as the index
+            reply += (tag, views[tag])
+        return reply
 
     def item(self, board: str, tag: str) -> bytes:
         """The item's JSON. Raises BoardNotFound (a second round trip) and ItemNotFound."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+
 import pytest
 from flask.testing import FlaskClient
 
@@ -187,6 +189,37 @@ def test_a_list_that_has_not_changed_is_not_sent_again(api: Api) -> None:
     assert api.get("/main/items?state=paused", If_None_Match=etag).status_code == 200
     api.done("take", "T-1", "holder")
     assert api.get("/main/items?state=available", If_None_Match=etag).status_code == 200
+
+
+def test_a_long_list_is_compressed_for_whoever_takes_gzip(api: Api) -> None:
+    for number in range(20):
+        api.put(f"T-{number:02}")
+    plain = api.get("/main/items")
+    assert "Content-Encoding" not in plain.headers
+    packed = api.get("/main/items", Accept_Encoding="br, gzip")
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert gzip.decompress(packed.data) == plain.data
+    assert int(packed.headers["Content-Length"]) == len(packed.data) < len(plain.data) // 5
+    assert "Accept-Encoding" in packed.headers["Vary"]
+    assert "Accept-Encoding" in plain.headers["Vary"]
+    assert "Content-Encoding" not in api.get("/main/items", Accept_Encoding="gzip;q=0").headers
+
+
+def test_what_is_known_compressed_is_known(api: Api) -> None:
+    for number in range(20):
+        api.put(f"T-{number:02}")
+    packed, plain = (api.get("/main/items", Accept_Encoding=each) for each in ("gzip", "identity"))
+    assert packed.headers["ETag"] == "W/" + plain.headers["ETag"]  # other bytes, the same list
+    for response in (packed, plain):
+        again = api.get(
+            "/main/items", Accept_Encoding="gzip", If_None_Match=response.headers["ETag"]
+        )
+        assert again.status_code == 304
+
+
+def test_a_short_list_is_not_compressed(api: Api) -> None:
+    api.put("T-1")
+    assert "Content-Encoding" not in api.get("/main/items", Accept_Encoding="gzip").headers
 
 
 def test_a_list_of_one_board_is_not_that_of_another(api: Api) -> None:

@@ -116,8 +116,8 @@ def test_nobody_waits_for_room_for_ever(monkeypatch: pytest.MonkeyPatch) -> None
     ("took_s", "pause"),
     [
         (0.0, 0.0),
-        (0.0005, 0.0045),  # a tenth of the process
-        (0.01, 0.09),
+        (0.0005, 0.0015),  # a quarter of the process
+        (0.01, 0.03),
         (0.03, 0.07),  # no event is later than a tenth of a second
         (0.05, 0.05),
         (0.2, 0.2),  # but the others have half the time, at the least

@@ -15,6 +15,7 @@ from typing import Any
 import gevent
 import pytest
 
+from occupancy import store as store_module
 from occupancy.errors import (
     AlreadyExists,
     BoardNotFound,
@@ -621,6 +622,67 @@ def test_the_text_is_found_in_tag_title_and_holder_whatever_its_case(services: S
     assert found("state") == []
 
 
+LARGE = 3
+
+
+@pytest.fixture
+def large_boards(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Boards are large from a few items on."""
+    monkeypatch.setattr(store_module, "_LARGE_ITEMS", LARGE)
+
+
+@pytest.mark.usefixtures("large_boards")
+@pytest.mark.parametrize("count", [LARGE - 1, LARGE, LARGE + 1])
+def test_a_large_board_has_the_same_snapshot_as_a_small_one(services: Services, count: int) -> None:
+    store = services.store
+    tags = ["b", "A", "a-1", "B"][:count]
+    cursor = add(store, *tags).cursor
+    snapshot = store.snapshot("main")
+    assert snapshot is not None
+    assert [json.loads(each)["tag"] for each in snapshot.items] == sorted(tags)
+    assert (snapshot.cursor, snapshot.seq, snapshot.next) == (cursor, count, None)
+    assert store.snapshot("main", known_cursor=cursor) is None
+
+
+@pytest.mark.usefixtures("large_boards")
+def test_a_large_board_beyond_the_limit_has_pages(services: Services) -> None:
+    store = services.store
+    add(store, "A", "B", "C", "D")
+    first = store.snapshot("main", limit=3)
+    assert first is not None
+    assert (len(first.items), first.next is None) == (3, False)
+    rest = store.snapshot("main", limit=3, page=first.next)
+    assert rest is not None
+    assert (len(rest.items), rest.next) == (1, None)
+
+
+@pytest.mark.usefixtures("large_boards")
+@pytest.mark.parametrize("meanwhile", ["emptied", "grown"])
+def test_a_large_board_that_changes_after_it_was_counted(
+    services: Services, monkeypatch: pytest.MonkeyPatch, meanwhile: str
+) -> None:
+    store = services.store
+    store.boards.create("line")
+    add(store, "A", "B", "C", board="line")
+    keys, whole = store.keys.board("line"), store._whole
+
+    def changed(*args: Any) -> Any:
+        if meanwhile == "emptied":
+            store.client.delete(keys.board, keys.by_tag, keys.view)  # the server was emptied
+        else:
+            add(store, "D", board="line")
+        return whole(*args)
+
+    monkeypatch.setattr(store, "_whole", changed)
+    if meanwhile == "emptied":
+        with pytest.raises(BoardNotFound):
+            store.snapshot("line", limit=3)
+    else:
+        snapshot = store.snapshot("line", limit=3)
+        assert snapshot is not None
+        assert (len(snapshot.items), snapshot.next is None) == (3, False)
+
+
 def test_a_snapshot_is_not_sent_again_while_nothing_has_changed(services: Services) -> None:
     store = services.store
     empty = store.snapshot("main")
@@ -656,7 +718,11 @@ def test_a_made_up_page_token_of_a_history_is_refused_or_empty(
     assert len(events) <= 1
 
 
-def test_a_snapshot_and_the_log_from_its_cursor_make_the_present(real_services: Services) -> None:
+@pytest.mark.parametrize("large", [LARGE, 500])
+def test_a_snapshot_and_the_log_from_its_cursor_make_the_present(
+    real_services: Services, monkeypatch: pytest.MonkeyPatch, large: int
+) -> None:
+    monkeypatch.setattr(store_module, "_LARGE_ITEMS", large)
     store = real_services.store
     tags = [f"T-{number}" for number in range(20)]
     add(store, *tags)

@@ -4,8 +4,10 @@
 -- ARGV  1 "1" if the board exists without having been created   2, 3 lexicographic range
 --       4 how many items at most   5 length of what stands before the tag in the index's members
 --       6 the cursor that the caller knows already, or ''
+--       7 from how many items on the caller would rather read the whole view by itself, or 0
 -- Returns  {status, cursor, seq, more, tag, view, tag, view …}
---       status: ok, board_not_found, unchanged (since the known cursor; nothing follows)
+--       status: ok, board_not_found, unchanged (since the known cursor; nothing follows),
+--       whole (the range is all of a large board; nothing follows)
 --       more: "1" if the range goes on after the last item
 -- Publishes nothing.
 
@@ -16,7 +18,13 @@ end
 if ARGV[6] == (fields[2] or '0-0') then
   return { 'unchanged' }
 end
-local limit, skip = tonumber(ARGV[4]), tonumber(ARGV[5])
+local limit, skip, large = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[7])
+if large > 0 then
+  local count = redis.call('ZCARD', KEYS[2])
+  if count >= large and count <= limit then
+    return { 'whole' }
+  end
+end
 local tags = redis.call('ZRANGEBYLEX', KEYS[2], ARGV[2], ARGV[3], 'LIMIT', 0, limit + 1)
 local more = '0'
 if #tags > limit then
