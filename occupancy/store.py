@@ -255,41 +255,44 @@ class Store:
             [keys.board, index, keys.view], [*asked, _LARGE_ITEMS if is_all else 0]
         )
         if reply[0] == b"whole":
-            # Emptied, or grown beyond the limit, since it was counted: the script knows.
-            reply = self._whole(keys, limit) or self._snapshot.run(
-                [keys.board, index, keys.view], [*asked, 0]
-            )
+            snapshot = self._whole(keys, limit)
+            if snapshot is None:  # emptied, or grown beyond the limit, since it was counted
+                reply = self._snapshot.run([keys.board, index, keys.view], [*asked, 0])
+        else:
+            snapshot = None
         if reply[0] == b"board_not_found":
             raise board_not_found(board)
         if reply[0] == b"unchanged":
             return None
-        tags, items = reply[4::2], reply[5::2]
-        following = _page_token(tags[-1]) if reply[3] == b"1" and tags else None
+        if snapshot is None:
+            tags, items = reply[4::2], reply[5::2]
+            following = _page_token(tags[-1]) if reply[3] == b"1" and tags else None
+            snapshot = Snapshot(reply[1].decode(), int(reply[2]), items, following)
+        items = snapshot.items
         if holder is not None and state is not None:
             items = items if state == "occupied" else []  # whoever holds an item occupies it
         if text:
             items = [item for item in items if _matches(item, text)]
-        return Snapshot(reply[1].decode(), int(reply[2]), items, following)
+        return msgspec.structs.replace(snapshot, items=items)
 
-    def _whole(self, keys: BoardKeys, limit: int) -> list[bytes] | None:
-        """All of a large board, read at one instant, as the script would reply.
+    def _whole(self, keys: BoardKeys, limit: int) -> Snapshot | None:
+        """All of a large board, read at one instant. None where it is empty, or beyond ``limit``.
 
         Without Lua, which takes four times as long to hand ten thousand items on (measured 13 ms
-        against 3). None where there are none, or more than ``limit``.
+        against 3). Each item's JSON begins with its tag, and the quotation mark after that is
+        below every character of a tag: so they sort as the tags do.
         """
-        (cursor, seq), views = self.client.ask(
+        (cursor, seq), items = self.client.ask(
             lambda pipeline: (
                 pipeline.hmget(keys.board, "cursor", "seq"),
-                pipeline.hgetall(keys.view),
+                pipeline.hvals(keys.view),
             ),
             transaction=True,
         )
-        if not 0 < len(views) <= limit:
+        if cursor is None or not 0 < len(items) <= limit:
             return None
-        reply = [b"ok", cursor or b"0-0", seq or b"0", b"0"]
-        for tag in sorted(views):  # bytewise, as the index
-            reply += (tag, views[tag])
-        return reply
+        items.sort()
+        return Snapshot(cursor.decode(), int(seq), items, None)
 
     def item(self, board: str, tag: str) -> bytes:
         """The item's JSON. Raises BoardNotFound (a second round trip) and ItemNotFound."""
