@@ -109,6 +109,7 @@ def post_worker_init(worker):
 
     from occupancy import log_format, trail
     from occupancy.balance import BalancedServer
+    from occupancy.express import Express
 
     log_format.install(settings.log_level)
     trail.install()
@@ -117,6 +118,8 @@ def post_worker_init(worker):
     # The rest of the places is for requests, health checks among them.
     services.admission.limit_process(worker.cfg.worker_connections * 7 // 8)
     services.start()
+    if not worker.log.access_log_enabled:
+        Express(worker, services)
 
     def drain_when_stopped():
         # gunicorn waits for its greenlets to end and then kills the process; nothing tells a

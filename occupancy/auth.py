@@ -8,7 +8,7 @@ cookie of a session, or, for a stream, a ticket; docs/access.md has the whole ta
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, TypeVar
 
 import msgspec
@@ -19,6 +19,7 @@ from .browser import check_origin
 from .callers import Caller, Credential, digest_of
 from .errors import CsrfFailed, Forbidden, Unauthenticated
 from .model import Role
+from .plain import Asked
 from .services import Services
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -70,23 +71,26 @@ def caller_address() -> str:
     return limited_address(request.remote_addr)
 
 
-def check_role(role: Role) -> None:
+def check_role(caller: Caller, role: Role) -> None:
     """Raises Forbidden unless the caller has ``role``, where it depends on more than the route."""
-    if not caller().may(role):
-        raise Forbidden(f"This needs the role {role.label}; you have {caller().role.label}.")
+    if not caller.may(role):
+        raise Forbidden(f"This needs the role {role.label}; you have {caller.role.label}.")
 
 
 # Sessions' cookies
 
 
-def cookie_name() -> str:
+def cookie_name(asked: Asked) -> str:
     """``__Host-`` makes browsers hold it to this host and to HTTPS (RFC 6265bis, 4.1.3)."""
-    return "__Host-occupancy" if request.is_secure else "occupancy"
+    return "__Host-occupancy" if asked.is_secure else "occupancy"
 
 
-def session_secret() -> str | None:
+def session_secret(asked: Asked) -> str | None:
     """The secret that the browser's cookie holds."""
-    return request.cookies.get(cookie_name()) or None
+    return asked.cookies.get(cookie_name(asked)) or None
+
+
+# Every request
 
 
 def init_app(app: Flask, services: Services) -> None:
@@ -96,30 +100,36 @@ def init_app(app: Flask, services: Services) -> None:
             return  # no such route: the 404 or 405 follows
         if request.method == "OPTIONS" and request.url_rule.provide_automatic_options:  # type: ignore[union-attr] # Flask sets it
             return  # no view is reached: Flask says which methods there are
-        rule = getattr(current_app.view_functions[request.endpoint], "rule", None)
+        view = current_app.view_functions[request.endpoint]
+        rule = rule_of(view) if hasattr(view, "rule") else None
         if rule is not None and rule.role is None:
             return
-        takes_ticket = rule is not None and rule.takes_ticket
-        credential = _credential(services, takes_ticket=takes_ticket)
+        if rule is not None and rule.takes_ticket and "ticket" in request.args:
+            credential = _ticket(services)
+        else:
+            credential = credential_of(request)
         g.caller = services.access.identify(credential, is_use=rule is None or rule.is_use)
         if rule is None:
             raise Forbidden("This address is not open to anybody.")
-        check_role(rule.role)
-        _check_board(rule)
-        if caller().means == "session" and request.method not in _SAFE_METHODS:
-            _check_csrf(services.settings.trusted_origins)
+        board = (request.view_args or {}).get("board")
+        check_rule(request, rule, caller(), board, services.settings.trusted_origins)
 
 
-def _credential(services: Services, *, takes_ticket: bool) -> Credential:
-    header = request.headers.get("Authorization")
+def rule_of(view: Callable[..., Any]) -> Rule:
+    """What ``view`` declares."""
+    rule: Rule = view.rule  # type: ignore[attr-defined] # as above
+    return rule
+
+
+def credential_of(asked: Asked) -> Credential:
+    """What the sender shows, but for tickets. Raises Unauthenticated."""
+    header = asked.headers.get("Authorization")
     if header is not None:
         scheme, _, token = header.partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
             raise Unauthenticated("Send your token as 'Authorization: Bearer <token>'.")
         return Credential("token", digest_of(token.strip()))
-    if takes_ticket and "ticket" in request.args:
-        return services.sessions.use_ticket(request.args["ticket"])
-    secret = session_secret()
+    secret = session_secret(asked)
     if secret is None:
         raise Unauthenticated(
             "You are not signed in. Sign in, or send a token as 'Authorization: Bearer <token>'."
@@ -127,19 +137,34 @@ def _credential(services: Services, *, takes_ticket: bool) -> Credential:
     return Credential("session", digest_of(secret))
 
 
-def _check_board(rule: Rule) -> None:
-    only = caller().board
-    if only is None or rule.any_board:
-        return
-    if (request.view_args or {}).get("board") != only:
-        raise Forbidden(f"You may only see the board {only}.")
+def check_rule(
+    asked: Asked,
+    rule: Rule,
+    caller: Caller,
+    board: str | None,
+    trusted_origins: Collection[str],
+) -> None:
+    """Raises Forbidden or CsrfFailed unless ``rule`` lets ``caller`` do what is asked."""
+    if rule.role is not None:
+        check_role(caller, rule.role)
+    if caller.board is not None and not rule.any_board and board != caller.board:
+        raise Forbidden(f"You may only see the board {caller.board}.")
+    if caller.means == "session" and asked.method not in _SAFE_METHODS:
+        _check_csrf(asked, caller, trusted_origins)
 
 
-def _check_csrf(allowed_origins: tuple[str, ...]) -> None:
+def _ticket(services: Services) -> Credential:
+    # A header goes before it: who shows both has not used the ticket up.
+    if request.headers.get("Authorization") is not None:
+        return credential_of(request)
+    return services.sessions.use_ticket(request.args["ticket"])
+
+
+def _check_csrf(asked: Asked, caller: Caller, trusted_origins: Collection[str]) -> None:
     # A foreign page can make the browser send the cookie; it cannot read the token, which only
     # our own pages are told.
-    check_origin(request, allowed_origins)
-    sent = request.headers.get("X-CSRF-Token", "")
-    expected = caller().csrf_token or ""
+    check_origin(asked, trusted_origins)
+    sent = asked.headers.get("X-CSRF-Token") or ""
+    expected = caller.csrf_token or ""
     if not hmac.compare_digest(sent.encode(), expected.encode()):
         raise CsrfFailed("Send the session's CSRF token (GET /api/session) as X-CSRF-Token.")

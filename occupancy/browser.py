@@ -13,10 +13,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from urllib.parse import urlsplit
 
-from flask import Flask, Request, Response, request
+from flask import Flask, Response, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from .errors import CsrfFailed
+from .plain import Asked
 from .settings import Settings
 
 _ALWAYS = {
@@ -33,7 +34,7 @@ _HTML = {
     "img-src 'self' data:; connect-src 'self'; manifest-src 'self'; base-uri 'none'; "
     "form-action 'self'; frame-ancestors 'none'",
 }
-_OTHER = {
+OTHER = {
     **_ALWAYS,
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
@@ -58,29 +59,29 @@ def init_app(app: Flask, settings: Settings) -> None:
         _allow(app, frozenset(settings.cors_origins))
 
 
-def check_origin(request: Request, allowed: Collection[str]) -> None:
+def check_origin(asked: Asked, allowed: Collection[str]) -> None:
     """Raises CsrfFailed for a request that a page of another site has made the browser send.
 
     ``allowed`` are the origins of other sites that may. For requests that change something and
     that a cookie authenticates, and for signing in. A client that says nothing of where it comes
     from is no browser of these days and passes; the CSRF token is asked for besides.
     """
-    origin = request.headers.get("Origin")
+    origin = asked.headers.get("Origin")
     if origin in allowed:
         return
-    site = request.headers.get("Sec-Fetch-Site")  # sent to HTTPS and to loopback only
+    site = asked.headers.get("Sec-Fetch-Site")  # sent to HTTPS and to loopback only
     if site is not None:
         is_ours = site in ("same-origin", "none")
     else:
-        is_ours = origin is None or _is_own(origin, request)
+        is_ours = origin is None or _is_own(origin, asked)
     if not is_ours:
         raise CsrfFailed(
             f"This came from a page of {(origin or site or '')[:200]!r}, which is not this host, "
-            f"{request.host[:200]!r}. If it is: a proxy in front must pass Host on, with the port."
+            f"{asked.host[:200]!r}. If it is: a proxy in front must pass Host on, with the port."
         )
 
 
-def _is_own(origin: str, request: Request) -> bool:
+def _is_own(origin: str, asked: Asked) -> bool:
     try:
         parts = urlsplit(origin)
     except ValueError:
@@ -89,14 +90,14 @@ def _is_own(origin: str, request: Request) -> bool:
     if default_port is None or not parts.netloc:  # null, or the page of an extension
         return False
     # Where TLS is not seen here, it may end at a proxy that nobody told us of.
-    if request.is_secure and parts.scheme != "https":
+    if asked.is_secure and parts.scheme != "https":
         return False
-    return request.host.lower() in (parts.netloc, parts.netloc + default_port)
+    return asked.host.lower() in (parts.netloc, parts.netloc + default_port)
 
 
 def _harden(response: Response) -> Response:
     is_html = response.headers.get("Content-Type", "").startswith("text/html")
-    response.headers.update(_HTML if is_html else _OTHER)
+    response.headers.update(_HTML if is_html else OTHER)
     return response
 
 

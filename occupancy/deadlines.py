@@ -98,6 +98,7 @@ class _Bounded:
 
     waiting = _Waiting()
     is_reading = False
+    _put_back = b""
     _is_hung_up = False
     _unanswered_bytes = 0
 
@@ -105,7 +106,15 @@ class _Bounded:
         """As gunicorn calls it for each connection: what waits for the client waits WRITE_S."""
         self.settimeout(WRITE_S if flag else 0.0)
 
+    def put_back(self, data: bytes) -> None:
+        """Give back what was read: it is what ``recv`` returns next."""
+        self._put_back = data
+
     def recv(self: Any, size: int, flags: int = 0) -> bytes:
+        if self._put_back:
+            before: bytes = self._put_back
+            self._put_back = before[size:]
+            return before[:size]
         self.waiting.requests.setdefault(self)
         self.is_reading = True
         try:

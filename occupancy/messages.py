@@ -12,8 +12,8 @@ from isal import isal_zlib
 from .deadlines import body_deadline
 from .errors import InvalidRequest, TooLarge, UnsupportedMediaType
 from .payloads import MAX_BODY_BYTES, Body, check_text, decode
+from .replies import JSON, Reply, json_reply
 
-JSON = "application/json"
 _COMPRESSED_BYTES = 1400  # what fits into a packet gains nothing
 _GZIP = 16 + 15  # zlib's way to ask for gzip's header and the largest window
 
@@ -45,18 +45,16 @@ def read_limit(query: dict[str, str], default: int, most: int, name: str = "limi
     return int(text)
 
 
+def as_response(reply: Reply) -> Response:
+    return Response(reply.body, reply.status, reply.headers)
+
+
 def json_answer(value: Any, status: int = 200) -> Response:
-    response = raw_answer(msgspec.json.encode(value))
-    response.status_code = status
-    return response
+    return as_response(json_reply(msgspec.json.encode(value), status=status))
 
 
 def raw_answer(body: bytes, etag: str | None = None) -> Response:
-    response = Response(body, content_type=JSON)
-    response.headers["Cache-Control"] = "no-cache" if etag else "no-store"
-    if etag:
-        response.headers["ETag"] = etag
-    return response
+    return as_response(json_reply(body, etag=etag))
 
 
 def large_answer(body: bytes, etag: str) -> Response:
@@ -68,7 +66,3 @@ def large_answer(body: bytes, etag: str) -> Response:
         response.content_encoding = "gzip"
         response.headers["ETag"] = f"W/{etag}"  # the same thing in other bytes (RFC 9110, 8.8.1)
     return response
-
-
-def not_modified(etag: str) -> Response:
-    return Response(status=304, headers={"ETag": etag, "Cache-Control": "no-cache"})

@@ -9,6 +9,7 @@ count of (pools, streams) is copied here every two seconds by the hub's prober.
 from __future__ import annotations
 
 import collections
+import functools
 import os
 import time
 from typing import Any
@@ -116,6 +117,7 @@ class Metrics:
             registry=registry,
         )  # fmt: skip
         self._seen: dict[str, tuple[int, int]] = {}
+        self.operation = functools.cache(self.operations.labels)  # few of them, and asked often
 
     def copy_pool(self, pool: str, stats: dict[str, Any]) -> None:
         """Take over the figures of TurnPool.stats()."""

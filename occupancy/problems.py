@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
 
-import msgspec
 from flask import Flask, Response, current_app, g, request
 from gunicorn.http.errors import ParseException  # raised while the body is read, not before
 from werkzeug.exceptions import HTTPException
@@ -13,24 +11,14 @@ from werkzeug.exceptions import HTTPException
 from . import errors, sse
 from .callers import Caller
 from .errors import OccupancyError
+from .messages import as_response
+from .plain import Asked
+from .replies import problem_reply
+from .services import Services
 
 log = logging.getLogger(__name__)
 
-CONTENT_TYPE = "application/problem+json"
-
 _DENIALS = (errors.Unauthenticated, errors.Forbidden, errors.CsrfFailed, errors.RateLimited)
-
-
-def problem(error: OccupancyError) -> dict[str, Any]:
-    """The problem document of ``error``."""
-    return {
-        "type": f"/docs#{error.code}",
-        "title": error.title,
-        "status": error.status,
-        "detail": error.detail,
-        "code": error.code,
-        **error.extra,
-    }
 
 
 def respond(error: OccupancyError) -> Response:
@@ -39,24 +27,43 @@ def respond(error: OccupancyError) -> Response:
     On a stream's route, passing trouble is told in the stream: any status but 200 would stop the
     browser's EventSource for good.
     """
-    if error.status == 503:
-        log.warning("%s %s: %s", request.method, request.path, error.__cause__ or error)
-    elif isinstance(error, _DENIALS):
-        _record_denial(error)
+    services: Services = current_app.extensions["occupancy"]
+    # A failed sign-in has a line of its own in the trail, which says more.
+    is_told = request.endpoint == "signin.sign_in" and not isinstance(error, errors.CsrfFailed)
+    note(error, services, request, g.get("caller"), is_told=is_told)
     if request.endpoint == "stream.events" and _is_passing(error):
         wait_ms = max(2000, 1000 * error.extra.get("retry_after", 0))
         body = sse.retry_frame(wait_ms, wait_ms + 2000)
         body += sse.control_frame("degraded", {"detail": error.detail})
         return Response(body, content_type=sse.CONTENT_TYPE, headers=sse.HEADERS)
-    response = Response(
-        msgspec.json.encode(problem(error)), error.status, content_type=CONTENT_TYPE
-    )
-    response.headers["Cache-Control"] = "no-store"
-    if error.status == 401:
-        response.headers["WWW-Authenticate"] = 'Bearer realm="occupancy"'
-    if "retry_after" in error.extra:
-        response.headers["Retry-After"] = str(error.extra["retry_after"])
-    return response
+    return as_response(problem_reply(error))
+
+
+def note(
+    error: OccupancyError,
+    services: Services,
+    asked: Asked,
+    caller: Caller | None,
+    *,
+    is_told: bool = False,
+) -> None:
+    """Log what an operator must know of, and record a denial, unless the trail tells it already."""
+    if error.status == 503:
+        log.warning("%s %s: %s", asked.method, asked.path, error.__cause__ or error)
+    elif isinstance(error, _DENIALS):
+        services.metrics.denials.labels(error.code).inc()
+        if is_told:
+            return
+        services.denials.record(
+            "denied",
+            code=error.code,
+            address=asked.remote_addr,
+            worker=caller.worker.id if caller is not None else None,
+            method=asked.method,
+            path=asked.path,
+            means=caller.means if caller is not None else None,
+            credential=caller.id if caller is not None else None,
+        )
 
 
 def _is_passing(error: OccupancyError) -> bool:
@@ -64,24 +71,6 @@ def _is_passing(error: OccupancyError) -> bool:
         return True
     # A program that did not ask for an event stream gets the status.
     return error.status == 429 and "text/event-stream" in request.headers.get("Accept", "")
-
-
-def _record_denial(error: OccupancyError) -> None:
-    services = current_app.extensions["occupancy"]
-    services.metrics.denials.labels(error.code).inc()
-    if request.endpoint == "signin.sign_in" and not isinstance(error, errors.CsrfFailed):
-        return  # has a line of its own, which says more
-    caller: Caller | None = g.get("caller")
-    services.denials.record(
-        "denied",
-        code=error.code,
-        address=request.remote_addr,
-        worker=caller.worker.id if caller is not None else None,
-        method=request.method,
-        path=request.path,
-        means=caller.means if caller is not None else None,
-        credential=caller.id if caller is not None else None,
-    )
 
 
 _FROM_HTTP: dict[int, tuple[type[OccupancyError], str]] = {
@@ -106,9 +95,14 @@ def _on_broken_body(_error: ParseException) -> Response:
     return respond(errors.InvalidRequest("The body's chunks are malformed."))
 
 
+def crash(asked: Asked, error: Exception) -> OccupancyError:
+    """What is said of a mistake of ours, which is logged."""
+    log.exception("%s %s failed", asked.method, asked.path, exc_info=error)
+    return OccupancyError("Something went wrong here; it has been logged.")
+
+
 def _on_crash(error: Exception) -> Response:
-    log.exception("%s %s failed", request.method, request.path, exc_info=error)
-    return respond(OccupancyError("Something went wrong here; it has been logged."))
+    return respond(crash(request, error))
 
 
 def init_app(app: Flask) -> None:

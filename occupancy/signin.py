@@ -55,13 +55,13 @@ def _signed_in(secret: str, session: Session) -> Response:
 
 def _set_cookie(response: Response, secret: str, *, max_age_s: int) -> None:
     response.set_cookie(
-        cookie_name(), secret, max_age=max_age_s, path="/",
+        cookie_name(request), secret, max_age=max_age_s, path="/",
         httponly=True, samesite="Lax", secure=request.is_secure,
     )  # fmt: skip
 
 
 def _open(services: Services, body: SignInBody) -> tuple[str, Session]:
-    had = session_secret()
+    had = session_secret(request)
     address = caller_address()
     if body.token is not None and body.worker is None and body.pin is None:
         if body.token.startswith(LINK_PREFIX):
@@ -103,8 +103,9 @@ def change_pin() -> Response:
     read_query()
     body = read_body(PinBody)
     secret, session = _services().sessions.with_new_pin(
-        caller(), body.pin, body.new_pin, address=caller_address(), instead_of=session_secret()
-    )
+        caller(), body.pin, body.new_pin,
+        address=caller_address(), instead_of=session_secret(request),
+    )  # fmt: skip
     return _signed_in(secret, session)
 
 
