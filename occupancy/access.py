@@ -63,6 +63,11 @@ class Access:
         self._remembered[credential] = (now + min(_REMEMBERED_S, ends_in_s), caller, is_use)
         return caller
 
+    def remembered(self, credential: Credential) -> Caller | None:
+        """Who shows ``credential`` without being there, if that is known without asking Redis."""
+        until, caller, _ = self._remembered.get(credential, (0.0, None, False))
+        return caller if time.monotonic() < until else None
+
     def look_again(self, credentials: Sequence[Credential]) -> list[tuple[Caller, float] | None]:
         """For each: who it is and for how many seconds yet, or None where it is good no more.
 

@@ -10,9 +10,7 @@ closed.
 from __future__ import annotations
 
 import collections
-import contextlib
 import time
-from collections.abc import Iterator
 
 from .errors import RateLimited
 
@@ -70,19 +68,18 @@ class Admission:
         self._callers.count(worker_id, now_s)
         self._addresses.count(address, now_s)
 
-    @contextlib.contextmanager
-    def holding(self, worker_id: str) -> Iterator[None]:
-        """Counts one open stream while the block runs.
+    def hold(self, worker_id: str) -> None:
+        """Count one open stream, until ``give_back``.
 
         Between check() and this a greenlet may be admitted that should not: there is no Redis
         call in between, so it is the odd one at most.
         """
         self._open[worker_id] += 1
         self._total += 1
-        try:
-            yield
-        finally:
-            self._total -= 1
-            self._open[worker_id] -= 1
-            if not self._open[worker_id]:
-                del self._open[worker_id]
+
+    def give_back(self, worker_id: str) -> None:
+        """The stream has ended."""
+        self._total -= 1
+        self._open[worker_id] -= 1
+        if not self._open[worker_id]:
+            del self._open[worker_id]

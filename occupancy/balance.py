@@ -43,7 +43,7 @@ class Loads:
     def is_ahead(self, slot: int) -> bool:
         """Whether the process has clearly more connections than the one with the fewest."""
         own = self._words[slot]
-        fewest = min(word or own for word in self._words)
+        fewest = min(filter(None, self._words.tolist()), default=own)
         return own > fewest + own // 8
 
 

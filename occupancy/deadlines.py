@@ -37,6 +37,7 @@ UNANSWERED_BYTES = 4 * 1024 * 1024  # no request has so many; a body of that siz
 UNTAKEN_BYTES = 128 * 1024 * 1024
 STALL_S = 5.0  # without a piece taken: who may be closed to make room
 _FULL_PAUSE_S = 0.05
+_GREETED_AT_ONCE = 16  # and then the others get their turn
 _SHARE_KEPT = 32  # one of so many places is kept free
 _PIECE_BYTES = 64 * 1024  # per deadline, so that a slow reader that reads may take its time
 _READ_BYTES = 16 * 1024
@@ -200,6 +201,9 @@ class DeadlineServer(StreamServer):  # type: ignore[misc] # gevent has no types
     count_streams: Callable[[], int] = staticmethod(lambda: 0)
     """Live streams, which have left the pool and keep their places all the same (outlet.py)."""
 
+    greet: Callable[[socket.socket, Any], bytes | None] = staticmethod(lambda taken, address: b"")
+    """Asked first, of each connection: None if it keeps it, else what it has read of it."""
+
     def free_places(self) -> int:
         """How many more connections this process may have."""
         free: int = self.pool.free_count() - self.count_streams()
@@ -212,21 +216,31 @@ class DeadlineServer(StreamServer):  # type: ignore[misc] # gevent has no types
         self._timer.start(self._start_accepting_if_started)
 
     def do_read(self) -> Any:
-        """Accept a connection; None where there is none, or no place for it."""
-        if self.free_places() <= 0:
-            self.pause(_FULL_PAUSE_S)  # streams do not have all places: some will be free
-            return None
-        accepted = super().do_read()
-        if accepted is None:
-            return None
-        if self.free_places() <= self.pool.size // _SHARE_KEPT:
-            # Not here: those accepted in the same turn do not read yet, and could fill all places
-            # before one of them can be closed.
-            gevent.spawn(DeadlineSocket.waiting.make_room)
-        plain, address = accepted
-        made = DeadlineSocket(plain.family, plain.type, plain.proto, fileno=plain.detach())
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
-        return made, address
+        """Accept a connection; None where there is none for a greenlet, or no place for it."""
+        for _ in range(min(self.max_accept, _GREETED_AT_ONCE)):
+            free = self.free_places()
+            if free <= 0:
+                self.pause(_FULL_PAUSE_S)  # streams do not have all places: some will be free
+                return None
+            try:
+                descriptor, address = self.socket._accept()
+            except BlockingIOError:
+                return None
+            if free <= self.pool.size // _SHARE_KEPT + 1:
+                # Not here: those accepted in the same turn do not read yet, and could fill all
+                # places before one of them can be closed.
+                gevent.spawn(DeadlineSocket.waiting.make_room)
+            kind = self.socket.family, self.socket.type, self.socket.proto
+            taken = _socket.socket(*kind, fileno=descriptor)
+            # TLS begins with a handshake, which nobody here can greet.
+            read = b"" if self.ssl_enabled else self.greet(cast(socket.socket, taken), address)
+            if read is None:
+                continue
+            made = DeadlineSocket(*kind, fileno=taken.detach())
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
+            made.put_back(read)
+            return made, address
+        return None
 
     def wrap_socket_and_handle(self, client_socket: Any, address: Any) -> None:
         """Shake hands for TLS, and go on as without; who does not manage is closed."""

@@ -1,13 +1,17 @@
-"""The express lane: operations, and the question whether a board has changed, without a framework.
+"""The express lane: operations, streams, and whether a board has changed, without a framework.
 
 Why: of the CPU that an operation took, gunicorn and Flask used two thirds: measured 510 µs of it,
-of which 170 were for Redis and the operation itself. So a connection's greenlet reads plain
-requests (plain.py) of these two kinds by itself and answers them with the same functions that
-Flask's routes call. Everything else it puts back, and gunicorn and Flask do it as if nothing had
-been read; afterwards the connection comes back here.
+of which 170 were for Redis and the operation itself; and ten thousand streams that came back
+together took a worker process seven seconds. So a connection's greenlet reads plain requests
+(plain.py) of these kinds by itself and answers them with the same functions that Flask's routes
+call. Everything else it puts back, and gunicorn and Flask do it as if nothing had been read;
+afterwards the connection comes back here.
 
-What has had an effect is never handed on: from the first question to the store on, this lane
-answers by itself, whatever happens.
+What has had an effect is never handed on: once the store is asked to operate, this lane answers
+by itself, whatever happens. What only looks may be handed on, and is asked for again there.
+
+A stream that can begin without waiting for anything (its caller is remembered, its board followed,
+its cursor in memory) gets no greenlet at all: it is greeted as its connection is accepted.
 
 Fair: each answer here needs the store, and waiting for it lets the other connections go on; so a
 client whose next request is always there already takes nothing from the others' turns.
@@ -18,6 +22,7 @@ from __future__ import annotations
 import email.utils
 import logging
 import re
+import socket
 import time
 from collections.abc import Callable
 from http import HTTPStatus
@@ -26,9 +31,11 @@ from typing import Any
 import gevent
 from gunicorn import util
 
-from . import api, browser, operations
+from . import api, browser, operations, sse, stream
+from .attempts import limited_address
 from .auth import check_role, check_rule, credential_of, rule_of
-from .deadlines import DeadlineSocket
+from .callers import Caller
+from .deadlines import DeadlineServer, DeadlineSocket
 from .errors import OccupancyError
 from .model import TRANSITIONS
 from .payloads import OperationBody, decode
@@ -36,13 +43,14 @@ from .plain import PlainRequest, parse
 from .problems import crash, note
 from .replies import JSON, Reply, problem_reply
 from .services import Services
+from .stream import SEND_BUFFER_BYTES, Held, watched
 
 log = logging.getLogger(__name__)
 
-_ITEMS = re.compile(
-    r"/api/boards/([A-Za-z0-9][A-Za-z0-9_-]{0,31})/items"
-    r"(?:/([A-Za-z0-9][A-Za-z0-9._:-]{0,63})/([a-z-]+))?\Z"
-)
+_BOARD = r"/api/boards/([A-Za-z0-9][A-Za-z0-9_-]{0,31})"
+_ITEMS = re.compile(_BOARD + r"/items(?:/([A-Za-z0-9][A-Za-z0-9._:-]{0,63})/([a-z-]+))?\Z")
+_EVENTS = re.compile(_BOARD + r"/events\Z")
+_AFTER = re.compile(r"(?:after=([0-9]{1,19}-[0-9]{1,19}))?\Z")
 _READ_BYTES = 16 * 1024
 _JSON_TYPES = (None, JSON, JSON + ";charset=utf-8", JSON + "; charset=utf-8")
 _PHRASES = {each.value: each.phrase for each in HTTPStatus}
@@ -55,13 +63,17 @@ class Express:
         self._worker = worker
         self._services = services
         self._proxies = services.settings.proxies
-        self._origins = services.settings.trusted_origins
-        always = {**browser.OTHER, **({"Vary": "Origin"} if services.settings.cors_origins else {})}
+        self._has_cors = bool(services.settings.cors_origins)
+        always = {**browser.OTHER, **({"Vary": "Origin"} if self._has_cors else {})}
         self._headers = "".join(f"{name}: {text}\r\n" for name, text in always.items())
         self._keepalive_s: int = worker.cfg.keepalive
         self._date = (0, "")
         self._gunicorn_handle: Callable[..., None] = worker.handle
         self._gunicorn_handle_request: Callable[..., None] = worker.handle_request
+        self._stream_headers = {
+            "Content-Type": sse.CONTENT_TYPE, **sse.HEADERS, "Transfer-Encoding": "chunked",
+        }  # fmt: skip
+        DeadlineServer.greet = self.greet
         worker.handle = self.handle
         worker.handle_request = self.handle_request
 
@@ -105,8 +117,10 @@ class Express:
                 data = connection.recv(_READ_BYTES)
             if not data:
                 return False
-            request = parse(data)
-            answer = self._answer(request, address) if request is not None else None
+            request = self._parse(data, address)
+            if request is not None and self._stream(request, connection):
+                return False
+            answer = self._answer(request) if request is not None else None
             if answer is None:
                 connection.put_back(data)
                 return True
@@ -118,12 +132,20 @@ class Express:
                 worker.alive = False
         return True
 
-    def _answer(self, request: PlainRequest, address: Any) -> bytes | None:
+    def _parse(self, data: bytes, address: Any) -> PlainRequest | None:
+        request = parse(data)
+        if request is None or (self._has_cors and "origin" in request.headers):
+            return None  # what CORS says of an origin is browser.py's
+        request.comes_from(address[0] if address else "", self._proxies)
+        return request
+
+    # Operations, and boards that have not changed
+
+    def _answer(self, request: PlainRequest) -> bytes | None:
         """The whole answer's bytes; None for a request that is not for this lane."""
         found = _ITEMS.match(request.path)
-        if found is None or request.query or "origin" in request.headers:
-            return None  # with an origin CORS may have to say something
-        request.comes_from(address[0] if address else "", self._proxies)
+        if found is None or request.query:
+            return None
         board, tag, operation = found.groups()
         if request.method == "GET":
             known = request.headers.get("if-none-match")
@@ -138,7 +160,7 @@ class Express:
         caller = None
         try:
             caller = self._services.access.identify(credential_of(request))
-            check_rule(request, rule_of(api.operate), caller, board, self._origins)
+            self._check(request, api.operate, caller, board)
             row = TRANSITIONS[operation]
             check_role(caller, row.role)
             return operations.operate(
@@ -158,20 +180,104 @@ class Express:
         """
         try:
             caller = self._services.access.identify(credential_of(request))
-            check_rule(request, rule_of(api.items), caller, board, self._origins)
+            self._check(request, api.items, caller, board)
             return operations.not_modified_since(self._services.store, board, known)
         except OccupancyError:
             return None
 
+    # Streams
+
+    def greet(self, taken: socket.socket, address: Any) -> bytes | None:
+        """Begin a stream on a connection just accepted, if that takes no waiting; then None.
+
+        Else what has been read of the request, for a greenlet. No switch point in here: it runs
+        in the event loop.
+        """
+        taken.setblocking(False)
+        try:
+            data = taken.recv(_READ_BYTES)
+        except OSError:
+            return b""  # nothing is here yet; or nobody any more, which shows again at a read
+        request = self._parse(data, address)
+        found = self._found_stream(request) if request is not None else None
+        if request is None or found is None:
+            return data
+        board, cursor = found
+        try:
+            caller = self._services.access.remembered(credential_of(request))
+            feed = self._services.hub.followed(board)
+            if caller is None or feed is None or self._services.hub.is_draining:
+                return data
+            missed = feed.since(cursor) if cursor else []
+            if missed is None:
+                return data
+            self._admit(request, caller, board)
+        except OccupancyError:
+            return data
+        held = Held(self._services, caller, board)
+        begin = b"".join([sse.retry_frame(), *held.subscriber.go_live(missed)])
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+        begin = self._head(200, self._stream_headers) + sse.http_chunk(begin)
+        held.go_on_without_greenlet(taken, begin=begin)
+        return None
+
+    def _stream(self, request: PlainRequest, connection: DeadlineSocket) -> bool:
+        """Begin a stream; False for what is none, or what Flask had better answer."""
+        found = self._found_stream(request)
+        if found is None or self._services.hub.is_draining:
+            return False
+        board, cursor = found
+        try:
+            caller = self._services.access.identify(credential_of(request), is_use=False)
+            if self._services.hub.followed(board) is None:
+                self._services.store.head(board)
+            self._admit(request, caller, board)
+        except OccupancyError:
+            return False
+        held = Held(self._services, caller, board)
+        try:
+            subscriber = held.subscriber
+            with watched(connection, subscriber):
+                begin = self._head(200, self._stream_headers) + sse.http_chunk(sse.retry_frame())
+                connection.sendall(begin)
+                for piece in subscriber.join(cursor):
+                    connection.sendall(sse.http_chunk(piece))
+            if subscriber.is_live:
+                held.go_on_without_greenlet(connection.take())
+            else:
+                connection.sendall(sse.LAST_CHUNK)
+        finally:
+            if not held.has_outlet:
+                held.give_back()
+        return True
+
+    def _found_stream(self, request: PlainRequest) -> tuple[str, str | None] | None:
+        """Board and cursor, if a stream is asked for."""
+        path, query = _EVENTS.match(request.path), _AFTER.match(request.query)
+        if path is None or query is None or request.method != "GET":
+            return None
+        return path[1], request.headers.get("last-event-id") or query[1]
+
+    def _admit(self, request: PlainRequest, caller: Caller, board: str) -> None:
+        self._check(request, stream.events, caller, board)
+        address = limited_address(request.remote_addr)
+        self._services.admission.check(caller.worker.id, address)
+
+    # Both
+
+    def _check(self, asked: PlainRequest, view: Any, caller: Caller, board: str) -> None:
+        check_rule(asked, rule_of(view), caller, board, self._services.settings.trusted_origins)
+
     def _encoded(self, reply: Reply) -> bytes:
+        length = {} if reply.status == 304 else {"Content-Length": str(len(reply.body))}
+        return self._head(reply.status, {**reply.headers, **length}) + reply.body
+
+    def _head(self, status: int, headers: dict[str, str]) -> bytes:
         now_s = int(time.time())
         if now_s != self._date[0]:
             self._date = now_s, email.utils.formatdate(now_s, usegmt=True)
-        fields = "".join(f"{name}: {text}\r\n" for name, text in reply.headers.items())
-        length = "" if reply.status == 304 else f"Content-Length: {len(reply.body)}\r\n"
-        head = (
-            f"HTTP/1.1 {reply.status} {_PHRASES[reply.status]}\r\nServer: gunicorn\r\n"
-            f"Date: {self._date[1]}\r\nConnection: keep-alive\r\n"
-            f"{fields}{self._headers}{length}\r\n"
-        )
-        return head.encode("latin-1") + reply.body
+        fields = "".join([f"{name}: {text}\r\n" for name, text in headers.items()])
+        return (
+            f"HTTP/1.1 {status} {_PHRASES[status]}\r\nServer: gunicorn\r\n"
+            f"Date: {self._date[1]}\r\nConnection: keep-alive\r\n{fields}{self._headers}\r\n"
+        ).encode("latin-1")

@@ -158,6 +158,11 @@ class Feed:
         for each in written_ms:
             self._metrics.observe_delay(max(0.0, now_s - each / 1000))
 
+    def ready_frame(self) -> bytes:
+        """Tells a subscriber that it is live, and where."""
+        position = {"cursor": self.cursor, "seq": self.seq}
+        return sse.control_frame("ready", position, self.cursor)
+
     def reset_frame(self, reason: str) -> bytes:
         """Tells a subscriber to load the snapshot and go on from the position."""
         data = {

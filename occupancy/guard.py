@@ -14,11 +14,10 @@ While Redis is away nothing can be looked at, and nothing is delivered either.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import random
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import gevent
 from gevent.event import Event
@@ -60,22 +59,22 @@ class Guard:
         self._wake = Event()
         self._greenlet: gevent.Greenlet | None = None
 
-    @contextlib.contextmanager
-    def watching(self, caller: Caller, subscriber: Subscriber) -> Iterator[None]:
-        """Close ``subscriber`` when ``caller`` may not watch any more, while the block runs."""
+    def watch(self, caller: Caller, subscriber: Subscriber) -> None:
+        """Close ``subscriber`` when ``caller`` may not watch any more; until ``unwatch``."""
         if self._greenlet is None:
             self._greenlet = gevent.spawn(self._run)
         watched = self._watched.setdefault(caller.credential, _Watched(caller))
         # Whatever has happened between the request's check and here is seen in the next turn.
         watched.look_at = 0.0
         watched.streams.add(subscriber)
-        try:
-            yield
-        finally:
-            watched.streams.discard(subscriber)
-            self._leaving.pop(subscriber, None)
-            if not watched.streams:
-                del self._watched[caller.credential]
+
+    def unwatch(self, caller: Caller, subscriber: Subscriber) -> None:
+        """Its stream has ended."""
+        watched = self._watched[caller.credential]
+        watched.streams.discard(subscriber)
+        self._leaving.pop(subscriber, None)
+        if not watched.streams:
+            del self._watched[caller.credential]
 
     def on_announcement(self, payload: bytes | None) -> None:
         """Somebody's access has changed; None: announcements may have been missed."""

@@ -14,11 +14,10 @@ the log before the hub calls itself live again.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import gevent
@@ -115,9 +114,8 @@ class Hub:
 
     # Streams
 
-    @contextlib.contextmanager
-    def subscribe(self, board: str) -> Iterator[Subscriber]:
-        """A subscriber of ``board`` for as long as its stream is open.
+    def subscribe(self, board: str) -> Subscriber:
+        """A subscriber of ``board``, until ``unsubscribe``.
 
         Registered before it reads anything, so that its feed cannot be dropped meanwhile.
         """
@@ -129,18 +127,20 @@ class Hub:
         feed.subscribers.add(subscriber)
         if self.is_draining:
             subscriber.close()
-        try:
-            yield subscriber
-        finally:
-            feed.subscribers.discard(subscriber)
-            if not feed.subscribers and self._feeds.get(board) is feed:
-                self._past_resets += feed.resets
-                del self._feeds[board]
+        return subscriber
 
-    def is_following(self, board: str) -> bool:
-        """Whether the board is known to exist, because somebody here watches it."""
+    def unsubscribe(self, subscriber: Subscriber) -> None:
+        """Its stream has ended."""
+        feed = subscriber.feed
+        feed.subscribers.discard(subscriber)
+        if not feed.subscribers and self._feeds.get(feed.board) is feed:
+            self._past_resets += feed.resets
+            del self._feeds[feed.board]
+
+    def followed(self, board: str) -> Feed | None:
+        """The board's feed, if it is open: somebody here watches the board, so it exists."""
         feed = self._feeds.get(board)
-        return feed is not None and feed.cursor != ""
+        return feed if feed is not None and feed.cursor else None
 
     @property
     def open_streams(self) -> int:

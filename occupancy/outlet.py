@@ -39,8 +39,8 @@ _NO_LINGER = struct.pack("ii", 1, 0)
 class Outlet:
     """Writes what it is sent, and then pieces of ``next_piece`` for as long as there are some.
 
-    ``next_piece`` returns the next bytes to write, ``b""`` where nothing waits, or None at the
-    stream's end. ``is_chunked`` says how the response began.
+    ``begin`` is written first, as it is. ``next_piece`` returns the next bytes to write, ``b""``
+    where nothing waits, or None at the stream's end. ``is_chunked`` says how the response began.
     """
 
     open_count = 0  # in this process
@@ -54,7 +54,8 @@ class Outlet:
         self,
         taken: socket.socket,
         *,
-        is_chunked: bool,
+        is_chunked: bool = True,
+        begin: bytes = b"",
         next_piece: Callable[[], bytes | None],
         on_ended: Callable[[], None],
     ) -> None:
@@ -70,6 +71,8 @@ class Outlet:
         self._reader: Any = gevent.get_hub().loop.io(taken.fileno(), _READABLE)
         self._reader.start(self._on_readable)
         Outlet.open_count += 1
+        if begin:
+            self._write(begin)
 
     @property
     def rest_bytes(self) -> int:

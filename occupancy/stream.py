@@ -32,7 +32,7 @@ from .subscriber import Subscriber, farewell
 
 bp = Blueprint("stream", __name__, url_prefix="/api/boards")
 
-_SEND_BUFFER_BYTES = 64 * 1024  # the kernel would let a stalled reader pile up megabytes
+SEND_BUFFER_BYTES = 64 * 1024  # the kernel would let a stalled reader pile up megabytes
 
 
 @bp.get("/<board>/events")
@@ -46,7 +46,7 @@ def events(board: str) -> Response:
     if hub.is_draining:
         frames: Iterator[bytes] = iter([farewell()])
     else:
-        if not hub.is_following(board):
+        if hub.followed(board) is None:
             services.store.head(board)  # a board that does not exist is 404, for good
         if request.method != "HEAD":
             services.admission.check(caller().worker.id, caller_address())
@@ -55,46 +55,76 @@ def events(board: str) -> Response:
     return Response(frames, content_type=sse.CONTENT_TYPE, headers=sse.HEADERS)
 
 
+class Held:
+    """What an open stream holds until ``give_back``: its place, its subscriber, the guard's eye."""
+
+    __slots__ = ("_caller", "_services", "has_outlet", "subscriber")
+
+    def __init__(self, services: Services, caller: Caller, board: str) -> None:
+        self._services = services
+        self._caller = caller
+        self.has_outlet = False  # which gives all back at the stream's end
+        services.admission.hold(caller.worker.id)
+        self.subscriber = services.hub.subscribe(board)
+        # Before the first byte, which may take long: from here on the stream can be ended.
+        services.guard.watch(caller, self.subscriber)
+
+    def give_back(self) -> None:
+        self._services.guard.unwatch(self._caller, self.subscriber)
+        self._services.hub.unsubscribe(self.subscriber)
+        self._services.admission.give_back(self._caller.worker.id)
+
+    def go_on_without_greenlet(
+        self, taken: socket.socket, *, is_chunked: bool = True, begin: bytes = b""
+    ) -> None:
+        """From now on the live stream is its outlet's; ``begin`` is what it begins with.
+
+        No switch point may lie between the subscriber's going live and this.
+        """
+        outlet = Outlet(
+            taken,
+            is_chunked=is_chunked,
+            begin=begin,
+            next_piece=self.subscriber.next_piece,
+            on_ended=self.give_back,
+        )
+        self.has_outlet = True
+        self.subscriber.attach(outlet)
+
+
 def _frames(
     services: Services, caller: Caller, board: str, cursor: str | None, environ: dict[str, Any]
 ) -> Iterator[bytes]:
     connection = environ.get("gunicorn.socket")
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(services.admission.holding(caller.worker.id))
-        subscriber = stack.enter_context(services.hub.subscribe(board))
-        # Before the first byte, which may take long: from here on the stream can be ended.
-        stack.enter_context(services.guard.watching(caller, subscriber))
-        with _watched(connection, subscriber):
+    held = Held(services, caller, board)
+    try:
+        subscriber = held.subscriber
+        with watched(connection, subscriber):
             yield sse.retry_frame()  # the response's head goes out with it, before any waiting
             if not isinstance(connection, DeadlineSocket):
                 yield from subscriber.frames(cursor)
                 return
             yield from subscriber.join(cursor)
         if subscriber.is_live:
-            # From join()'s end to here and on to the outlet there is no switch point.
-            held = stack.pop_all()
-            subscriber.attach(
-                Outlet(
-                    connection.take(),
-                    # gunicorn's rule for a response without a length (RFC 9112, 6.1).
-                    is_chunked=environ["SERVER_PROTOCOL"] != "HTTP/1.0",
-                    next_piece=subscriber.next_piece,
-                    on_ended=held.close,
-                )
-            )
+            # gunicorn's rule for a response without a length (RFC 9112, 6.1).
+            is_chunked = environ["SERVER_PROTOCOL"] != "HTTP/1.0"
+            held.go_on_without_greenlet(connection.take(), is_chunked=is_chunked)
             # gunicorn takes it for a client that has gone: it writes nothing more, looks for no
             # further request, and closes what is no connection any more.
             raise ConnectionResetError(errno.ECONNRESET, "the stream goes on without a greenlet")
+    finally:
+        if not held.has_outlet:
+            held.give_back()
 
 
 @contextlib.contextmanager
-def _watched(connection: Any, subscriber: Subscriber) -> Iterator[None]:
+def watched(connection: Any, subscriber: Subscriber) -> Iterator[None]:
     """Watch the client's connection for its end, while the block runs."""
     if not isinstance(connection, gevent.socket.socket):
         yield  # TLS in gunicorn, another server, or a test client: its end shows at a write
         return
     with contextlib.suppress(OSError):
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
     watcher = gevent.get_hub().loop.io(connection.fileno(), 1)  # 1: readable
 
     def on_readable() -> None:

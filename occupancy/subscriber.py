@@ -45,8 +45,8 @@ class Subscriber:
     """
 
     __slots__ = (
-        "_bytes", "_closing", "_feed", "_frames", "_has_said_bye", "_outlet", "_overflowed",
-        "_store", "_wake", "_writing_since", "beat", "hang_up", "is_gone", "is_live", "number",
+        "_bytes", "_closing", "_frames", "_has_said_bye", "_outlet", "_overflowed", "_store",
+        "_wake", "_writing_since", "beat", "feed", "hang_up", "is_gone", "is_live", "number",
     )  # fmt: skip
 
     def __init__(self, feed: Feed, store: Store) -> None:
@@ -55,7 +55,7 @@ class Subscriber:
         self.number = 0  # of the feed's last frame that it has; see feed.py
         self.beat = random.randrange(1 << 16)  # noqa: S311 - when its heartbeats come, no secret
         self.hang_up: Callable[[], None] = _nothing_to_hang_up
-        self._feed = feed
+        self.feed = feed
         self._store = store
         self._frames: list[bytes] = []
         self._bytes = 0
@@ -63,7 +63,7 @@ class Subscriber:
         self._closing = False
         self._has_said_bye = False
         self._outlet: Outlet | None = None
-        self._wake: Event | None = Event()
+        self._wake: Event | None = None  # for its greenlet, while that waits for more
         self._writing_since: float | None = None  # monotonic; while its greenlet writes a piece
 
     # For the feed and the hub. None of these has a switch point.
@@ -113,7 +113,6 @@ class Subscriber:
     def attach(self, outlet: Outlet) -> None:
         """From now on ``outlet`` writes what this live stream has, and no greenlet."""
         self._outlet = outlet
-        self._wake = None
         self.hang_up = outlet.reset
         outlet.pump()  # what was handed over while the greenlet wrote; or the end, if it is gone
 
@@ -123,9 +122,9 @@ class Subscriber:
             return None
         if self._overflowed:
             self._overflowed, self._bytes = False, 0
-            self._feed.count_reset()
-            self.number = self._feed.number  # the reset leads to the position, pending or not
-            return self._feed.reset_frame("this connection takes the events too slowly")
+            self.feed.count_reset()
+            self.number = self.feed.number  # the reset leads to the position, pending or not
+            return self.feed.reset_frame("this connection takes the events too slowly")
         if self._frames:
             count, size = 1, len(self._frames[0])
             while count < len(self._frames) and size + len(self._frames[count]) <= _PIECE_BYTES:
@@ -157,10 +156,10 @@ class Subscriber:
         while self.is_live and (piece := self.next_piece()) is not None:
             if piece:
                 yield from self._written([piece])
-            elif self._wake is not None:
-                # What is set before the wait ends it; between wait() and clear() nobody runs.
+            else:
+                # Between next_piece() and wait() nobody runs, and what is set ends the wait.
+                self._wake = Event()
                 self._wake.wait()
-                self._wake.clear()
 
     def join(self, cursor: str | None) -> Iterator[bytes]:
         """What the stream begins with: all that came after ``cursor``. It ends live, or for good.
@@ -182,7 +181,7 @@ class Subscriber:
             self._writing_since = None
 
     def _join(self, cursor: str | None) -> Iterator[bytes]:
-        feed = self._feed
+        feed = self.feed
         feed.open()
         if self._closing:
             yield farewell()
@@ -211,13 +210,19 @@ class Subscriber:
                 # instead would never end while others write faster than we read.
                 feed.catch_up()
         # No switch point from since() to here; see the module.
-        self.number, self.is_live = feed.number, True
-        position = {"cursor": feed.cursor, "seq": feed.seq}
-        ready = sse.control_frame("ready", position, feed.cursor)
         if reset is not None:
             missed = [feed.reset_frame(reset)]
             feed.count_reset()
-        yield from _in_pieces([*missed, ready])
+        yield from _in_pieces(self.go_live(missed))
+
+    def go_live(self, missed: list[bytes]) -> list[bytes]:
+        """From now on the feed hands it what happens; ``missed`` is what came up to now.
+
+        Returns the frames that the stream begins with. No switch point may lie between the
+        feed's answer to ``since`` and this.
+        """
+        self.number, self.is_live = self.feed.number, True
+        return [*missed, self.feed.ready_frame()]
 
 
 def _nothing_to_hang_up() -> None:

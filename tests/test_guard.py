@@ -115,8 +115,11 @@ class Stream(Subscriber):
         self._end.set()
 
     def run(self, guard: Guard, caller: Caller) -> None:
-        with guard.watching(caller, self):
+        guard.watch(caller, self)
+        try:
             self._end.wait()
+        finally:
+            guard.unwatch(caller, self)
 
 
 class House:
@@ -516,12 +519,13 @@ def test_a_closed_stream_gets_nothing_any_more(valkey_services: Services) -> Non
     """A slow reader of a long log: neither the rest of the log nor what happens meanwhile."""
     change(valkey_services, "main", 450)
     connected(valkey_services)
-    with valkey_services.hub.subscribe("main") as subscriber:
-        frames = subscriber.frames("0-0")
-        read = [next(frames)]
-        subscriber.close()
-        change(valkey_services, "main", 5, tag="T-2")
-        read += list(frames)
+    subscriber = valkey_services.hub.subscribe("main")
+    frames = subscriber.frames("0-0")
+    read = [next(frames)]
+    subscriber.close()
+    change(valkey_services, "main", 5, tag="T-2")
+    read += list(frames)
+    valkey_services.hub.unsubscribe(subscriber)
     body = b"".join(read)
     assert body.count(b"event: item\n") == 100  # what it had read from the log already
     assert body.endswith(b"event: bye\ndata: {}\n\n")
@@ -532,15 +536,16 @@ def test_a_live_stream_that_is_closed_gets_what_came_before_and_a_goodbye(
     valkey_services: Services,
 ) -> None:
     connected(valkey_services)
-    with valkey_services.hub.subscribe("main") as subscriber:
-        frames = subscriber.frames(None)
-        assert b"event: ready\n" in next(frames)
-        change(valkey_services, "main", 0)
-        wait_until(lambda: subscriber._frames, what="the event")
-        subscriber.close()
-        change(valkey_services, "main", 5, tag="T-2")
-        wait_until(lambda: valkey_services.hub._feeds["main"].seq == 7, what="the events")
-        body = b"".join(frames)
+    subscriber = valkey_services.hub.subscribe("main")
+    frames = subscriber.frames(None)
+    assert b"event: ready\n" in next(frames)
+    change(valkey_services, "main", 0)
+    wait_until(lambda: subscriber._frames, what="the event")
+    subscriber.close()
+    change(valkey_services, "main", 5, tag="T-2")
+    wait_until(lambda: valkey_services.hub._feeds["main"].seq == 7, what="the events")
+    body = b"".join(frames)
+    valkey_services.hub.unsubscribe(subscriber)
     assert body.count(b"event: item\n") == 1
     assert body.endswith(b"event: bye\ndata: {}\n\n")
 
@@ -598,10 +603,10 @@ def test_looking_at_ten_thousand_sessions_takes_a_round_trip_for_a_hundred(
     with_streams = []
     for number in range(10_000):
         credential = Credential("session", f"digest-{number}")
-        watching = guard.watching(
+        watching = (
             Caller(worker=caller.worker, role=caller.role, credential=credential, id="s"), Stream()
-        )
-        watching.__enter__()
+        )  # fmt: skip
+        guard.watch(*watching)
         with_streams.append(watching)
     wait_until(
         lambda: all(each.look_at > time.monotonic() for each in guard._watched.values()),
@@ -614,7 +619,7 @@ def test_looking_at_ten_thousand_sessions_takes_a_round_trip_for_a_hundred(
     guard.on_announcement(None)
     wait_until(lambda: len(guard._leaving) == 10_000, timeout_s=30, what="all to be told to go")
     for watching in with_streams:
-        watching.__exit__(None, None, None)
+        guard.unwatch(*watching)
     assert not guard._watched
     guard.stop()
 

@@ -26,12 +26,14 @@ from werkzeug.test import TestResponse
 from occupancy import admission as admission_module
 from occupancy import create_app
 from occupancy.admission import Admission
+from occupancy.callers import Credential, digest_of
 from occupancy.errors import RateLimited
 from occupancy.model import TRANSITIONS, Person, Role
 from occupancy.records import Answer, Preconditions, Rate
 from occupancy.services import Services
 from occupancy.settings import Settings
 from occupancy.store import RATE_BURST_S
+from occupancy.stream import _frames
 from tests.api_client import Api, assert_problem
 from tests.conftest import add_people
 from tests.deployment import Deployment
@@ -348,9 +350,11 @@ def admitted(admission: Admission, attempts: int, worker: str = "93", address: s
 
 def test_a_caller_has_so_many_streams_and_others_have_theirs(clock: Clock) -> None:
     admission = Admission(per_caller=2, per_process=100)
-    with admission.holding("93"), admission.holding("93"):
-        assert admitted(admission, 1, "93") == 0
-        assert admitted(admission, 1, "94") == 1
+    for _ in range(2):
+        admission.hold("93")
+    assert admitted(admission, 1, "93") == 0
+    assert admitted(admission, 1, "94") == 1
+    admission.give_back("93")
     assert admitted(admission, 1, "93") == 1
 
 
@@ -358,8 +362,10 @@ def test_a_process_has_so_many_streams(clock: Clock) -> None:
     admission = Admission(per_caller=100, per_process=100)
     admission.limit_process(2)
     admission.limit_process(50)  # the least counts
-    with admission.holding("93"), admission.holding("94"):
-        assert admitted(admission, 1, "95") == 0
+    admission.hold("93")
+    admission.hold("94")
+    assert admitted(admission, 1, "95") == 0
+    admission.give_back("93")
     assert admitted(admission, 1, "95") == 1
 
 
@@ -401,23 +407,28 @@ def test_what_is_remembered_of_rates_is_bounded(
     assert len(admission._addresses._due_s) <= 100
 
 
-def test_a_stream_that_fails_or_is_killed_is_counted_no_more(clock: Clock) -> None:
-    admission = Admission(per_caller=100, per_process=100)
+def test_a_stream_that_fails_or_is_killed_gives_everything_back(valkey_services: Services) -> None:
+    services = valkey_services
+    services.workers.add("93", name="Worker 93", role=Role.WORKER)
+    secret, _ = services.tokens.create("93")
+    caller = services.access.identify(Credential("token", digest_of(secret)))
 
-    def hold(how: str) -> None:
-        with admission.holding(how):
-            if how == "fails":
+    def follow(how: str) -> None:
+        frames = _frames(services, caller, "main", None, {})
+        for frame in frames:
+            if how == "fails" and b"event: ready\n" in frame:
                 raise OSError(how)
-            gevent.sleep(60)
 
-    streams = [gevent.spawn(hold, how) for how in ("killed", "timed out", "killed") * 5]
-    gevent.sleep(0)
-    assert admission._total == 15
+    streams = [gevent.spawn(follow, "killed") for _ in range(15)]
+    wait_until(lambda: services.hub.open_streams == 15, what="the streams")
+    assert services.admission._total == 15
     gevent.killall(streams)
     with pytest.raises(OSError, match="fails"):
-        hold("fails")
-    assert admission._total == 0
-    assert not admission._open
+        follow("fails")
+    wait_until(lambda: not services.hub.open_streams, what="the end of the streams")
+    assert services.admission._total == 0
+    assert not services.admission._open
+    assert not services.guard._watched
 
 
 # Streams, of a real deployment
