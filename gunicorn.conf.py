@@ -93,6 +93,11 @@ def post_fork(server, worker):
     for name in [name for name in sys.modules if name.partition(".")[0] == "occupancy"]:
         del sys.modules[name]
 
+    # Until the worker serves, nearly all that it makes is there to stay: looking for garbage in
+    # between would be a tenth of its start.
+    gc.disable()
+
+    from gevent import events
     from gunicorn.workers import ggevent
 
     from occupancy.balance import BalancedServer
@@ -102,14 +107,16 @@ def post_fork(server, worker):
     BalancedServer.loads, BalancedServer.slot = Loads(server.loads), worker.age % SLOTS
     BalancedServer.count_streams = staticmethod(lambda: Outlet.open_count)
     ggevent.StreamServer = BalancedServer
+    # Patching, gevent asks 25 times whether some package has a plugin for it, and reads the
+    # metadata of all installed packages each time. There is none for this server.
+    events.notify_and_call_entry_points = events.notify
 
 
 def post_worker_init(worker):
     import gevent
 
-    from occupancy import log_format, trail
+    from occupancy import express, log_format, trail
     from occupancy.balance import BalancedServer
-    from occupancy.express import Express
 
     log_format.install(settings.log_level)
     trail.install()
@@ -118,8 +125,8 @@ def post_worker_init(worker):
     # The rest of the places is for requests, health checks among them.
     services.admission.limit_process(worker.cfg.worker_connections * 7 // 8)
     services.start()
-    if not worker.log.access_log_enabled:
-        Express(worker, services)
+    if express.suits(worker.cfg):
+        express.Express(worker, services)
 
     def drain_when_stopped():
         # gunicorn waits for its greenlets to end and then kills the process; nothing tells a
@@ -130,9 +137,12 @@ def post_worker_init(worker):
         services.drain()
 
     worker.drainer = gevent.spawn(drain_when_stopped)
-    # What is there now stays: the collector need not walk over it again and again.
-    gc.collect()
+    # What is there now stays: the collector need not walk over it, now or later.
     gc.freeze()
+    gc.enable()
+    # Nothing here makes cycles that matter, and thousands of streams that come back together would
+    # have it walk over them again and again.
+    gc.set_threshold(10_000, 20, 20)
 
 
 def worker_exit(server, worker):

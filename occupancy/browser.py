@@ -10,15 +10,19 @@ Also where requests come from: behind proxies that the settings count, what thes
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from .errors import CsrfFailed
-from .plain import Asked
+from .plain import Asked, forwarded
 from .settings import Settings
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 _ALWAYS = {
     "X-Content-Type-Options": "nosniff",
@@ -51,12 +55,24 @@ def init_app(app: Flask, settings: Settings) -> None:
     if settings.proxies:
         # The addresses of a chain add up in X-Forwarded-For. Scheme and host do not: a proxy sets
         # them, or hands on what the one before it has set, so the last value is the nearest's.
-        app.wsgi_app = ProxyFix(  # type: ignore[method-assign] # as Flask's documentation does it
-            app.wsgi_app, x_for=settings.proxies, x_proto=1, x_host=1
+        app.wsgi_app = _unhidden(  # type: ignore[method-assign,assignment] # as Flask's docs do it
+            ProxyFix(app.wsgi_app, x_for=settings.proxies, x_proto=1, x_host=1)
         )
     app.after_request(_harden)
     if settings.cors_origins:
         _allow(app, frozenset(settings.cors_origins))
+
+
+def _unhidden(app: WSGIApplication) -> WSGIApplication:
+    """What proxies say is read as a list, in which a client could hide it; see ``forwarded``."""
+
+    def call(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        for name in ("HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_HOST"):
+            if name in environ:
+                environ[name] = forwarded(environ[name])
+        return app(environ, start_response)
+
+    return call
 
 
 def check_origin(asked: Asked, allowed: Collection[str]) -> None:

@@ -41,7 +41,9 @@ _GREETED_AT_ONCE = 16  # and then the others get their turn
 _SHARE_KEPT = 32  # one of so many places is kept free
 _PIECE_BYTES = 64 * 1024  # per deadline, so that a slow reader that reads may take its time
 _READ_BYTES = 16 * 1024
-_SEND_BUFFER_BYTES = 128 * 1024  # the kernel would take megabytes for a reader that reads nothing
+# The kernel would take megabytes for a reader that reads nothing.
+_SEND_BUFFER_BYTES = 128 * 1024
+STREAM_SEND_BUFFER_BYTES = 64 * 1024
 _NO_LINGER = struct.pack("ii", 1, 0)
 
 
@@ -203,6 +205,11 @@ class DeadlineServer(StreamServer):  # type: ignore[misc] # gevent has no types
 
     greet: Callable[[socket.socket, Any], bytes | None] = staticmethod(lambda taken, address: b"")
     """Asked first, of each connection: None if it keeps it, else what it has read of it."""
+
+    def set_listener(self, listener: Any) -> None:
+        """The listener, whose connections inherit the send buffer that is right for streams."""
+        super().set_listener(listener)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, STREAM_SEND_BUFFER_BYTES)
 
     def free_places(self) -> int:
         """How many more connections this process may have."""

@@ -20,6 +20,7 @@ client whose next request is always there already takes nothing from the others'
 from __future__ import annotations
 
 import email.utils
+import functools
 import logging
 import re
 import socket
@@ -43,7 +44,8 @@ from .plain import PlainRequest, parse
 from .problems import crash, note
 from .replies import JSON, Reply, problem_reply
 from .services import Services
-from .stream import SEND_BUFFER_BYTES, Held, watched
+from .stream import Held, watched
+from .subscriber import Subscriber
 
 log = logging.getLogger(__name__)
 
@@ -51,8 +53,12 @@ _BOARD = r"/api/boards/([A-Za-z0-9][A-Za-z0-9_-]{0,31})"
 _ITEMS = re.compile(_BOARD + r"/items(?:/([A-Za-z0-9][A-Za-z0-9._:-]{0,63})/([a-z-]+))?\Z")
 _EVENTS = re.compile(_BOARD + r"/events\Z")
 _AFTER = re.compile(r"(?:after=([0-9]{1,19}-[0-9]{1,19}))?\Z")
+_GZIP = re.compile(r"(?i)(?:^|,)\s*gzip\s*(?:$|,|;\s*q=(?!0(?:\.0*)?\s*(?:$|,)))")
+_STREAM_HEADERS = {
+    "Content-Type": sse.CONTENT_TYPE, **sse.HEADERS, "Transfer-Encoding": "chunked",
+}  # fmt: skip
 _READ_BYTES = 16 * 1024
-_JSON_TYPES = (None, JSON, JSON + ";charset=utf-8", JSON + "; charset=utf-8")
+_JSON_TYPES = (JSON, JSON + ";charset=utf-8", JSON + "; charset=utf-8")
 _PHRASES = {each.value: each.phrase for each in HTTPStatus}
 
 
@@ -62,17 +68,15 @@ class Express:
     def __init__(self, worker: Any, services: Services) -> None:
         self._worker = worker
         self._services = services
+        self._origins = services.settings.trusted_origins
         self._proxies = services.settings.proxies
         self._has_cors = bool(services.settings.cors_origins)
         always = {**browser.OTHER, **({"Vary": "Origin"} if self._has_cors else {})}
         self._headers = "".join(f"{name}: {text}\r\n" for name, text in always.items())
         self._keepalive_s: int = worker.cfg.keepalive
-        self._date = (0, "")
+        self._began_s, self._begin = 0, (b"", b"")  # the heads of streams, in this second
         self._gunicorn_handle: Callable[..., None] = worker.handle
         self._gunicorn_handle_request: Callable[..., None] = worker.handle_request
-        self._stream_headers = {
-            "Content-Type": sse.CONTENT_TYPE, **sse.HEADERS, "Transfer-Encoding": "chunked",
-        }  # fmt: skip
         DeadlineServer.greet = self.greet
         worker.handle = self.handle
         worker.handle_request = self.handle_request
@@ -124,8 +128,12 @@ class Express:
             if answer is None:
                 connection.put_back(data)
                 return True
-            connection.sendall(answer)
+            # A turn for the others; above all for the reader of the live connection, which has
+            # the event by now: where few watch, they are told before the answer is. The first
+            # turn is for what was ready already, the second for what has arrived since.
             gevent.sleep(0)
+            gevent.sleep(0)
+            connection.sendall(answer)
             worker.nr += 1
             if worker.nr >= worker.max_requests:
                 log.info("this worker process has answered max_requests, and ends")
@@ -150,7 +158,7 @@ class Express:
         if request.method == "GET":
             known = request.headers.get("if-none-match")
             reply = self._not_modified(request, board, known) if not tag and known else None
-        elif operation in TRANSITIONS and request.headers.get("content-type") in _JSON_TYPES:
+        elif operation in TRANSITIONS and _is_json(request):
             reply = self._operate(request, board, tag, operation)
         else:
             reply = None
@@ -193,9 +201,8 @@ class Express:
         Else what has been read of the request, for a greenlet. No switch point in here: it runs
         in the event loop.
         """
-        taken.setblocking(False)
         try:
-            data = taken.recv(_READ_BYTES)
+            data = taken.recv(_READ_BYTES, socket.MSG_DONTWAIT)
         except OSError:
             return b""  # nothing is here yet; or nobody any more, which shows again at a read
         request = self._parse(data, address)
@@ -215,10 +222,10 @@ class Express:
         except OccupancyError:
             return data
         held = Held(self._services, caller, board)
-        begin = b"".join([sse.retry_frame(), *held.subscriber.go_live(missed)])
-        taken.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
-        begin = self._head(200, self._stream_headers) + sse.http_chunk(begin)
-        held.go_on_without_greenlet(taken, begin=begin)
+        subscriber = held.subscriber
+        subscriber.is_gzip = takes_gzip(request.headers.get("accept-encoding"))
+        frames = b"".join([sse.retry_frame(), *subscriber.go_live(missed)])
+        held.go_on_without_greenlet(taken, begin=self._stream_begin(subscriber, frames))
         return None
 
     def _stream(self, request: PlainRequest, connection: DeadlineSocket) -> bool:
@@ -237,11 +244,11 @@ class Express:
         held = Held(self._services, caller, board)
         try:
             subscriber = held.subscriber
+            subscriber.is_gzip = takes_gzip(request.headers.get("accept-encoding"))
             with watched(connection, subscriber):
-                begin = self._head(200, self._stream_headers) + sse.http_chunk(sse.retry_frame())
-                connection.sendall(begin)
+                connection.sendall(self._stream_begin(subscriber, sse.retry_frame()))
                 for piece in subscriber.join(cursor):
-                    connection.sendall(sse.http_chunk(piece))
+                    connection.sendall(sse.http_chunk(subscriber.coded(piece)))
             if subscriber.is_live:
                 held.go_on_without_greenlet(connection.take())
             else:
@@ -266,18 +273,47 @@ class Express:
     # Both
 
     def _check(self, asked: PlainRequest, view: Any, caller: Caller, board: str) -> None:
-        check_rule(asked, rule_of(view), caller, board, self._services.settings.trusted_origins)
+        check_rule(asked, rule_of(view), caller, board, self._origins)
 
     def _encoded(self, reply: Reply) -> bytes:
         length = {} if reply.status == 304 else {"Content-Length": str(len(reply.body))}
         return self._head(reply.status, {**reply.headers, **length}) + reply.body
 
     def _head(self, status: int, headers: dict[str, str]) -> bytes:
-        now_s = int(time.time())
-        if now_s != self._date[0]:
-            self._date = now_s, email.utils.formatdate(now_s, usegmt=True)
         fields = "".join([f"{name}: {text}\r\n" for name, text in headers.items()])
         return (
             f"HTTP/1.1 {status} {_PHRASES[status]}\r\nServer: gunicorn\r\n"
-            f"Date: {self._date[1]}\r\nConnection: keep-alive\r\n{fields}{self._headers}\r\n"
+            f"Date: {_date(int(time.time()))}\r\nConnection: keep-alive\r\n"
+            f"{fields}{self._headers}\r\n"
         ).encode("latin-1")
+
+    def _stream_begin(self, subscriber: Subscriber, frames: bytes) -> bytes:
+        """The head of the response, and the first frames."""
+        now_s = int(time.time())
+        if now_s != self._began_s:
+            self._began_s = now_s
+            gzip = {**_STREAM_HEADERS, "Content-Encoding": "gzip"}
+            self._begin = self._head(200, _STREAM_HEADERS), self._head(200, gzip)
+        begin = sse.GZIP_HEADER if subscriber.is_gzip else b""
+        return self._begin[subscriber.is_gzip] + sse.http_chunk(begin + subscriber.coded(frames))
+
+
+def suits(cfg: Any) -> bool:
+    """Whether gunicorn, as it is configured, leaves nothing to do that this lane does not know."""
+    return bool(cfg.keepalive) and not cfg.accesslog and cfg.proxy_protocol == "off"
+
+
+def _is_json(request: PlainRequest) -> bool:
+    """Whether its body is JSON; one that has none may say of it what it likes."""
+    return not request.body or request.headers.get("content-type") in _JSON_TYPES
+
+
+@functools.lru_cache(maxsize=100)  # browsers of a kind say the same
+def takes_gzip(accept_encoding: str | None) -> bool:
+    """Whether a client takes what is compressed with gzip (RFC 9110, 12.5.3)."""
+    return bool(accept_encoding and _GZIP.search(accept_encoding))
+
+
+@functools.lru_cache(maxsize=2)
+def _date(now_s: int) -> str:
+    return email.utils.formatdate(now_s, usegmt=True)

@@ -24,14 +24,14 @@ from __future__ import annotations
 
 import collections
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from gevent.lock import RLock
 
 from . import sse
 from .errors import BoardNotFound
-from .fanout import TURN_BYTES, FanOut
+from .fanout import GZIP_TURN_BYTES, TURN_BYTES, FanOut
 from .records import Entry, Replay
 from .sse import Payload
 from .store import Store
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from .subscriber import Subscriber
 
 _CATCH_UP_ENTRIES = 100  # per round trip, so that no connection is held for long
-_STREAMS_A_LOOK = 32  # handed to before a round looks at the clock
+_STREAMS_A_LOOK = 8  # handed to before a round looks at the clock
 _REMEMBERED_BYTES = 128 * 1024
 
 
@@ -55,6 +55,7 @@ class Feed:
         self.seq = 0
         self.number = 0
         self.resets = 0
+        self.has_plain = False  # live subscribers that take what is not compressed
         self._store = store
         self._metrics = metrics
         self._fan_out = fan_out
@@ -64,6 +65,7 @@ class Feed:
         self._lock = RLock()
         self._remembered: collections.deque[tuple[str, bytes]] = collections.deque()
         self._remembered_bytes = 0
+        self._ready = ("", b"")  # the position, and what says so
         self._before_remembered = ""  # the cursor that the first remembered frame follows
 
     def open(self) -> None:
@@ -139,9 +141,40 @@ class Feed:
         """One round: hand what is pending to every live subscriber. ``breathe`` may switch."""
         frames, self._pending, self._pending_bytes = self._pending, [], 0
         written_ms, self._written_ms = self._written_ms, []
-        last = self.number
-        payloads: dict[int, Payload] = {}  # by the number of the frame they follow
         subscribers = [each for each in self.subscribers if each.is_live]
+        self.has_plain = any(not each.is_gzip for each in subscribers)
+        last = self.number - len(frames)
+        for part in self._parts(frames):
+            last += len(part)
+            self._hand_part(part, last, subscribers, breathe)
+        self._metrics.deliveries.inc(len(written_ms) * len(subscribers))
+        now_s = time.time()
+        for each in written_ms:
+            self._metrics.observe_delay(max(0.0, now_s - each / 1000))
+
+    def _parts(self, frames: list[bytes]) -> Iterator[list[bytes]]:
+        """``frames``, in parts of no more than a stream may be handed at a time."""
+        most_bytes = TURN_BYTES
+        if not self.has_plain and len(Payload(frames).deflated) <= TURN_BYTES * 3 // 2:
+            most_bytes = GZIP_TURN_BYTES * 2
+        first, size = 0, 0
+        for position, frame in enumerate(frames):
+            if size and size + len(frame) > most_bytes:
+                yield frames[first:position]
+                first, size = position, 0
+            size += len(frame)
+        if frames:
+            yield frames[first:]
+
+    @staticmethod
+    def _hand_part(
+        frames: list[bytes],
+        last: int,
+        subscribers: list[Subscriber],
+        breathe: Callable[[], None],
+    ) -> None:
+        """Hand ``frames``, of which the last has that number, to those who have not got them."""
+        payloads: dict[int, Payload] = {}  # by the number of the frame they follow
         for count, subscriber in enumerate(subscribers):
             if not count % _STREAMS_A_LOOK:
                 breathe()
@@ -153,15 +186,13 @@ class Feed:
                 payload = payloads[number] = Payload(frames[number - last :])
             subscriber.number = last
             subscriber.push(payload)
-        self._metrics.deliveries.inc(len(written_ms) * len(subscribers))
-        now_s = time.time()
-        for each in written_ms:
-            self._metrics.observe_delay(max(0.0, now_s - each / 1000))
 
     def ready_frame(self) -> bytes:
         """Tells a subscriber that it is live, and where."""
-        position = {"cursor": self.cursor, "seq": self.seq}
-        return sse.control_frame("ready", position, self.cursor)
+        if self._ready[0] != self.cursor:  # thousands come back between two events
+            position = {"cursor": self.cursor, "seq": self.seq}
+            self._ready = self.cursor, sse.control_frame("ready", position, self.cursor)
+        return self._ready[1]
 
     def reset_frame(self, reason: str) -> bytes:
         """Tells a subscriber to load the snapshot and go on from the position."""
@@ -190,7 +221,7 @@ class Feed:
         self.announce(frame)
 
     def _keep_room(self) -> None:
-        if self._pending_bytes >= TURN_BYTES:
+        if self._pending_bytes >= (TURN_BYTES if self.has_plain else GZIP_TURN_BYTES):
             self._fan_out.make_room()
 
     def _lose(self, replay: Replay) -> None:

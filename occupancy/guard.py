@@ -63,7 +63,9 @@ class Guard:
         """Close ``subscriber`` when ``caller`` may not watch any more; until ``unwatch``."""
         if self._greenlet is None:
             self._greenlet = gevent.spawn(self._run)
-        watched = self._watched.setdefault(caller.credential, _Watched(caller))
+        watched = self._watched.get(caller.credential)
+        if watched is None:
+            watched = self._watched[caller.credential] = _Watched(caller)
         # Whatever has happened between the request's check and here is seen in the next turn.
         watched.look_at = 0.0
         watched.streams.add(subscriber)

@@ -195,6 +195,7 @@ class Hub:
         """Read the live connection until it fails; returns only by an exception."""
         connection = self._pool.get_connection()
         try:
+            _read_first(connection)
             connection.send_command("SUBSCRIBE", self._canary_channel, self._keys.access_channel)
             connection.send_command("PSUBSCRIBE", self._keys.live_channel + "*")
             unconfirmed = 3
@@ -303,3 +304,14 @@ class Hub:
                 subscriber.abandon()
             elif (subscriber.beat + second) % HEARTBEAT_S == 0:
                 subscriber.heartbeat()
+
+
+def _read_first(connection: Any) -> None:
+    """Of all that has arrived at once, read this connection first.
+
+    So an event is handed to the few who watch before the answer to its operation is; the answer
+    would wake its client, and the client's next request would come before them.
+    """
+    reading = getattr(connection._sock, "_read_event", None)
+    if reading is not None:  # a socket of gevent's
+        reading.priority = gevent.get_hub().loop.MAXPRI

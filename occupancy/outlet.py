@@ -40,14 +40,15 @@ class Outlet:
     """Writes what it is sent, and then pieces of ``next_piece`` for as long as there are some.
 
     ``begin`` is written first, as it is. ``next_piece`` returns the next bytes to write, ``b""``
-    where nothing waits, or None at the stream's end. ``is_chunked`` says how the response began.
+    where nothing waits, or None at the stream's end. ``is_chunked`` and ``is_gzip`` say how the
+    response began; what is compressed is chunked, and pieces come compressed.
     """
 
     open_count = 0  # in this process
 
     __slots__ = (
-        "_is_chunked", "_is_ending", "_next_piece", "_on_ended", "_reader", "_rest", "_socket",
-        "_writer", "waiting_since",
+        "_is_chunked", "_is_ending", "_is_gzip", "_next_piece", "_on_ended", "_reader", "_rest",
+        "_send", "_socket", "_writer", "waiting_since",
     )  # fmt: skip
 
     def __init__(
@@ -55,6 +56,7 @@ class Outlet:
         taken: socket.socket,
         *,
         is_chunked: bool = True,
+        is_gzip: bool = False,
         begin: bytes = b"",
         next_piece: Callable[[], bytes | None],
         on_ended: Callable[[], None],
@@ -62,7 +64,9 @@ class Outlet:
         taken.setblocking(False)
         self.waiting_since: float | None = None  # monotonic; while the client takes nothing
         self._socket = taken
+        self._send = taken.send
         self._is_chunked = is_chunked
+        self._is_gzip = is_gzip
         self._next_piece = next_piece
         self._on_ended = on_ended
         self._is_ending = False
@@ -83,7 +87,10 @@ class Outlet:
         """Write ``payload``; False if it must wait, because the client is slow."""
         if self._rest:
             return False
-        self._write(payload.chunk if self._is_chunked else payload.raw)
+        if self._is_gzip:
+            self._write(payload.gzip_chunk)
+        else:
+            self._write(payload.chunk if self._is_chunked else payload.raw)
         return True
 
     def pump(self) -> None:
@@ -127,7 +134,7 @@ class Outlet:
         if self._reader is None:
             return  # closed; its end is on its way to the owner
         try:
-            sent_bytes = self._socket.send(data)
+            sent_bytes = self._send(data)
         except BlockingIOError:
             sent_bytes = 0
         except OSError:  # the client has gone

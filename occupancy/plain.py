@@ -16,9 +16,9 @@ from werkzeug.http import parse_cookie
 from werkzeug.sansio.utils import get_host
 
 MAX_HEAD_BYTES = 8192
+_MOST_FIELDS = 100  # as many as gunicorn takes
 _LINE = re.compile(rb"(GET|POST) (/[A-Za-z0-9._:@/-]*)(?:\?([A-Za-z0-9._:=&-]*))? HTTP/1\.1\r\n")
-# Each line from its very beginning: what does not match as a whole is missing in the count.
-_FIELD = re.compile(r"^([A-Za-z0-9-]+):[ \t]*([\x20-\x7e]*?)[ \t]*\r\n", re.MULTILINE)
+_FIELDS = re.compile(rb"(?:[A-Za-z0-9-]+:[\t\x20-\x7e]*\r\n)*")
 _NEVER_PLAIN = frozenset(("transfer-encoding", "expect", "upgrade", "trailer", "te"))
 
 
@@ -92,26 +92,38 @@ class PlainRequest:
     def _forwarded(self, name: str, from_the_end: int) -> str:
         """What a proxy that we stand behind says; see browser.py, which does it for Flask."""
         said = self.headers.get(name) if self._proxies else None
-        values = said.split(",") if said else ()
-        return values[-from_the_end].strip() if len(values) >= from_the_end > 0 else ""
+        values = forwarded(said).split(",") if said else ()
+        return values[-from_the_end] if len(values) >= from_the_end > 0 else ""
+
+
+def forwarded(said: str) -> str:
+    """What proxies say in a header, without what could hide a part of it.
+
+    These headers are no lists of RFC 9110, but read as such: a quotation mark that a client sends
+    would join all that the proxies add into one text, and make it disappear.
+    """
+    values = (value.strip(" \t") for value in said.replace('"', "").split(","))
+    return ",".join(value for value in values if value)
 
 
 def parse(data: bytes) -> PlainRequest | None:
     """The plain request that ``data`` is, to its last byte; None if it is none, or more."""
     line = _LINE.match(data)
     head_end = data.find(b"\r\n\r\n", 0, MAX_HEAD_BYTES)
-    if line is None or head_end < 0:
+    if line is None or head_end < 0 or not _FIELDS.fullmatch(data, line.end(), head_end + 2):
         return None
-    fields = data[line.end() : head_end + 2].decode("latin-1")
-    headers = PlainHeaders((name.lower(), value) for name, value in _FIELD.findall(fields))
+    lines = data[line.end() : head_end].decode("ascii").split("\r\n")
+    fields: dict[str, str] = {}
+    for each in lines:
+        name, _, value = each.partition(":")
+        fields[name.lower()] = value.strip(" \t")
     body = data[head_end + 4 :]
-    # A line that is malformed, or a name that is there twice, makes a difference to the count.
     is_plain = (
-        len(headers) == fields.count("\n")
-        and "host" in headers
-        and _NEVER_PLAIN.isdisjoint(headers)
-        and headers.get("connection") in (None, "keep-alive", "Keep-Alive")
-        and headers.get("content-length") in (None if not body else "", str(len(body)))
+        len(fields) == len(lines) <= _MOST_FIELDS  # none twice
+        and "host" in fields
+        and _NEVER_PLAIN.isdisjoint(fields)
+        and fields.get("connection") in (None, "keep-alive", "Keep-Alive")
+        and fields.get("content-length", "0") == str(len(body))
         and not (body and line[1] == b"GET")
     )
-    return PlainRequest(line, headers, body) if is_plain else None
+    return PlainRequest(line, PlainHeaders(fields), body) if is_plain else None

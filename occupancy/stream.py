@@ -22,7 +22,7 @@ from flask import Blueprint, Response, current_app, request
 from . import sse
 from .auth import caller, caller_address, requires
 from .callers import Caller
-from .deadlines import DeadlineSocket
+from .deadlines import STREAM_SEND_BUFFER_BYTES, DeadlineSocket
 from .messages import read_query
 from .model import Role
 from .outlet import Outlet, has_ended
@@ -31,8 +31,6 @@ from .services import Services
 from .subscriber import Subscriber, farewell
 
 bp = Blueprint("stream", __name__, url_prefix="/api/boards")
-
-SEND_BUFFER_BYTES = 64 * 1024  # the kernel would let a stalled reader pile up megabytes
 
 
 @bp.get("/<board>/events")
@@ -84,6 +82,7 @@ class Held:
         outlet = Outlet(
             taken,
             is_chunked=is_chunked,
+            is_gzip=self.subscriber.is_gzip,
             begin=begin,
             next_piece=self.subscriber.next_piece,
             on_ended=self.give_back,
@@ -124,7 +123,7 @@ def watched(connection: Any, subscriber: Subscriber) -> Iterator[None]:
         yield  # TLS in gunicorn, another server, or a test client: its end shows at a write
         return
     with contextlib.suppress(OSError):
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, STREAM_SEND_BUFFER_BYTES)
     watcher = gevent.get_hub().loop.io(connection.fileno(), 1)  # 1: readable
 
     def on_readable() -> None:

@@ -45,19 +45,21 @@ class Subscriber:
     """
 
     __slots__ = (
-        "_bytes", "_closing", "_frames", "_has_said_bye", "_outlet", "_overflowed", "_store",
-        "_wake", "_writing_since", "beat", "feed", "hang_up", "is_gone", "is_live", "number",
+        "_bytes", "_closing", "_has_said_bye", "_outlet", "_overflowed", "_pieces", "_store",
+        "_wake", "_writing_since", "beat", "feed", "hang_up", "is_gone", "is_gzip",
+        "is_live", "number",
     )  # fmt: skip
 
     def __init__(self, feed: Feed, store: Store) -> None:
         self.is_live = False
         self.is_gone = False
+        self.is_gzip = False  # what it takes is compressed; said before it goes live
         self.number = 0  # of the feed's last frame that it has; see feed.py
-        self.beat = random.randrange(1 << 16)  # noqa: S311 - when its heartbeats come, no secret
+        self.beat = int(random.random() * 65536)  # noqa: S311 - when its heartbeats come, no secret
         self.hang_up: Callable[[], None] = _nothing_to_hang_up
         self.feed = feed
         self._store = store
-        self._frames: list[bytes] = []
+        self._pieces: list[bytes] = []
         self._bytes = 0
         self._overflowed = False
         self._closing = False
@@ -77,17 +79,18 @@ class Subscriber:
             if self._outlet.send(payload):
                 return
             rest_bytes = self._outlet.rest_bytes
-        self._bytes += len(payload.raw)
+        pieces = [payload.deflated] if self.is_gzip else payload.frames
+        self._bytes += sum(map(len, pieces))
         if self._bytes + rest_bytes > BUFFER_BYTES:
             self._overflowed = True
-            self._frames.clear()
+            self._pieces.clear()
         else:
-            self._frames += payload.frames
+            self._pieces += pieces
         self._rouse()
 
     def heartbeat(self) -> None:
         """A sign of life, unless something waits to be written already."""
-        if not self._frames:
+        if not self._pieces:
             self.push(sse.HEARTBEAT)
 
     def close(self) -> None:
@@ -124,20 +127,24 @@ class Subscriber:
             self._overflowed, self._bytes = False, 0
             self.feed.count_reset()
             self.number = self.feed.number  # the reset leads to the position, pending or not
-            return self.feed.reset_frame("this connection takes the events too slowly")
-        if self._frames:
-            count, size = 1, len(self._frames[0])
-            while count < len(self._frames) and size + len(self._frames[count]) <= _PIECE_BYTES:
-                size += len(self._frames[count])
+            return self.coded(self.feed.reset_frame("this connection takes the events too slowly"))
+        if self._pieces:
+            count, size = 1, len(self._pieces[0])
+            while count < len(self._pieces) and size + len(self._pieces[count]) <= _PIECE_BYTES:
+                size += len(self._pieces[count])
                 count += 1
-            piece = b"".join(self._frames[:count])
-            del self._frames[:count]
+            piece = b"".join(self._pieces[:count])
+            del self._pieces[:count]
             self._bytes -= size
             return piece
         if self._closing:
             self._has_said_bye = True
-            return farewell()
+            return self.coded(farewell())
         return b""
+
+    def coded(self, frames: bytes) -> bytes:
+        """``frames`` as this stream takes them."""
+        return sse.deflated(frames) if self.is_gzip else frames
 
     def _rouse(self) -> None:
         if self._outlet is not None:
@@ -222,6 +229,7 @@ class Subscriber:
         feed's answer to ``since`` and this.
         """
         self.number, self.is_live = self.feed.number, True
+        self.feed.has_plain |= not self.is_gzip
         return [*missed, self.feed.ready_frame()]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import socket
+import zlib
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -111,8 +112,11 @@ class EventStream:
         if "content-length" in self.headers:
             yield self._file.read(int(self.headers["content-length"]))
             return
+        is_gzip = self.headers.get("content-encoding") == "gzip"
+        decoder = zlib.decompressobj(16 + zlib.MAX_WBITS) if is_gzip else None
         while size := int(self._file.readline().strip() or b"0", 16):
-            yield self._file.read(size)
+            chunk = self._file.read(size)
+            yield decoder.decompress(chunk) if decoder is not None else chunk
             self._file.readline()
 
     def _dispatch(self, block: str) -> None:

@@ -9,7 +9,7 @@ import gevent
 import pytest
 
 from occupancy import fanout
-from occupancy.fanout import FanOut, pause_s
+from occupancy.fanout import FanOut, pauses_s
 from occupancy.feed import Feed
 from tests.waiting import wait_until
 
@@ -17,7 +17,8 @@ from tests.waiting import wait_until
 class Board:
     """Stands for a feed: notes its rounds, and takes as long as it is told for each."""
 
-    def __init__(self) -> None:
+    def __init__(self, streams: int = 1000) -> None:
+        self.subscribers = range(streams)
         self.rounds = 0
         self.during: Callable[[Callable[[], None]], None] = lambda breathe: None
 
@@ -96,7 +97,7 @@ def test_others_run_in_the_midst_of_a_long_round(
 def test_who_takes_in_much_waits_until_it_is_handed_out_without_a_pause(
     running: FanOut, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fanout, "pause_s", lambda took_s: 1000.0)
+    monkeypatch.setattr(fanout, "pauses_s", lambda took_s: (1000.0, 1000.0))
     board = Board()
     mark(running, board)
     wait_until(lambda: board.rounds == 1)
@@ -113,15 +114,58 @@ def test_nobody_waits_for_room_for_ever(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.parametrize(
-    ("took_s", "pause"),
+    ("took_s", "pause", "worth"),
     [
-        (0.0, 0.0),
-        (0.0005, 0.0015),  # a quarter of the process
-        (0.01, 0.03),
-        (0.03, 0.07),  # no event is later than a tenth of a second
-        (0.05, 0.05),
-        (0.2, 0.2),  # but the others have half the time, at the least
+        (0.0, 0.0, 0.0),
+        (0.0005, 0.0015, 0.0),  # a quarter of the process; a cheap round needs no company
+        (0.007, 0.021, 0.063),
+        (0.01, 0.03, 0.06),  # nothing waits for company for longer than a tenth of a second
+        (0.03, 0.09, 0.0),
+        (0.05, 0.1, 0.0),  # the pause itself is not for longer than three twentieths
+        (0.2, 0.2, 0.0),  # but the others have half the time, at the least
     ],
 )
-def test_the_pause_leaves_time_to_others(took_s: float, pause: float) -> None:
-    assert pause_s(took_s) == pytest.approx(pause)
+def test_the_pauses_leave_time_to_others_and_wait_for_company(
+    took_s: float, pause: float, worth: float
+) -> None:
+    assert pauses_s(took_s) == pytest.approx((pause, worth))
+
+
+def test_after_a_costly_round_the_next_waits_for_three_events(
+    running: FanOut, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fanout, "pauses_s", lambda took_s: (0.0, 60.0))
+    board = Board()
+    mark(running, board)
+    wait_until(lambda: board.rounds == 1)
+    for _ in range(2):
+        mark(running, board)
+        gevent.sleep(0.01)
+        assert board.rounds == 1
+    mark(running, board)
+    wait_until(lambda: board.rounds == 2)
+
+
+def test_few_streams_have_a_lone_event_before_anything_else_runs(running: FanOut) -> None:
+    few, many = Board(streams=50), Board()
+    gevent.sleep(0)
+    mark(running, few)
+    assert few.rounds == 1
+    wait_until(lambda: running._is_idle)
+    mark(running, many)
+    assert many.rounds == 0
+    wait_until(lambda: many.rounds == 1)
+
+
+def test_what_comes_right_after_a_lone_event_waits_for_the_pause(
+    running: FanOut, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fanout, "pauses_s", lambda took_s: (0.02, 0.0))
+    board = Board(streams=50)
+    gevent.sleep(0)
+    for _ in range(3):
+        mark(running, board)
+    assert board.rounds == 1
+    wait_until(lambda: board.rounds == 2)
+    gevent.sleep(0.05)
+    assert board.rounds == 2

@@ -133,7 +133,8 @@ class Stream:
     def is_busy(self) -> bool:
         one = self.subscriber
         is_handing = one.is_live and one.number < self._feed.number
-        return bool(is_handing or one._writing_since is not None or one._frames or one._overflowed)
+        is_writing = one._writing_since is not None
+        return bool(is_handing or is_writing or one._pieces or one._overflowed)
 
     def end(self) -> Stream:
         """Read all that was handed to it, close it, and read it to its end."""
@@ -351,7 +352,7 @@ def test_what_is_kept_for_a_slow_stream_is_bounded() -> None:
     gevent.sleep(0)
     for _ in range(500):
         publish(feed, log, size=1000)
-        kept = sum(len(frame) for frame in stream.subscriber._frames)
+        kept = sum(len(frame) for frame in stream.subscriber._pieces)
         assert kept <= BUFFER_BYTES
     stream.end()
 
@@ -618,7 +619,7 @@ def test_a_heartbeat_comes_unless_something_waits_to_be_written() -> None:
         publish(feed, log)
         wait_until(lambda: stream.subscriber.number == feed.number)
         gevent.sleep(0)
-    assert stream.subscriber._frames
+    assert stream.subscriber._pieces
     stream.subscriber.heartbeat()  # the event waits: it is sign of life enough
     stream.is_stalled = False
     stream.until_idle()

@@ -540,7 +540,7 @@ def test_a_live_stream_that_is_closed_gets_what_came_before_and_a_goodbye(
     frames = subscriber.frames(None)
     assert b"event: ready\n" in next(frames)
     change(valkey_services, "main", 0)
-    wait_until(lambda: subscriber._frames, what="the event")
+    wait_until(lambda: subscriber._pieces, what="the event")
     subscriber.close()
     change(valkey_services, "main", 5, tag="T-2")
     wait_until(lambda: valkey_services.hub._feeds["main"].seq == 7, what="the events")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
+import secrets
+import zlib
 
 from occupancy import sse
 
@@ -47,3 +50,23 @@ def test_the_retry_is_different_for_each_stream_and_within_its_bounds() -> None:
         found = re.fullmatch(rb"retry: (\d+)\n\n", frame)
         assert found is not None
         assert 500 <= int(found.group(1)) <= 6000
+
+
+def test_compressed_blocks_make_a_gzip_stream_in_whatever_order_they_come() -> None:
+    blocks = [b":\n\n", b"data: {}\n\n" * 3, b"x" * 300_000, secrets.token_bytes(1000)]
+    for order in itertools.permutations(blocks):
+        decoder = zlib.decompressobj(16 + zlib.MAX_WBITS)
+        assert decoder.decompress(sse.GZIP_HEADER) == b""
+        for block in order:
+            assert decoder.decompress(sse.deflated(block)) == block
+
+
+def test_a_payload_is_compressed_once_and_alike_events_become_small() -> None:
+    frames = [
+        sse.item_frame(f"{1763838000123 + number}-0", b'{"seq":%d,"item":{"tag":"T"}}' % number)
+        for number in range(100)
+    ]
+    payload = sse.Payload(frames)
+    assert payload.gzip_chunk is payload.gzip_chunk
+    assert payload.gzip_chunk == sse.http_chunk(payload.deflated)
+    assert len(payload.deflated) < len(payload.raw) / 5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import secrets
 import signal
 import socket
 from collections.abc import Iterator, Sequence
@@ -13,7 +14,7 @@ from urllib.parse import quote
 import pytest
 import requests
 
-from occupancy.model import TRANSITIONS, Role
+from occupancy.model import PUT, TRANSITIONS, Role
 from occupancy.services import Services
 from tests.deployment import Deployment
 from tests.servers import RealServer
@@ -23,13 +24,17 @@ from tests.tls import TLSDeployment
 from tests.waiting import wait_until
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", params=["identity", "gzip"])
 def deployment(
-    tmp_path_factory: pytest.TempPathFactory, module_server: RealServer
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    module_server: RealServer,
 ) -> Iterator[Deployment]:
+    """Each test in turn with streams as they are, and compressed, as browsers take them."""
     state_dir = tmp_path_factory.mktemp("state")
     running = Deployment(state_dir, module_server.url, OCCUPANCY_LOG_ENTRIES="1000").start()
-    running.sign_in("watcher", Role.OBSERVER)
+    running.sign_in(f"watcher-{request.param}", Role.OBSERVER)
+    running.headers["Accept-Encoding"] = request.param
     yield running
     running.stop()
 
@@ -55,6 +60,9 @@ def test_a_new_stream_is_ready_at_the_present_position(
     assert stream.headers["content-type"] == "text/event-stream"
     assert stream.headers["cache-control"] == "no-store"
     assert stream.headers["x-accel-buffering"] == "no"
+    assert stream.headers["vary"] == "Accept-Encoding"
+    coding = stream.headers.get("content-encoding", "identity")
+    assert coding == deployment.headers["Accept-Encoding"]
     ready = stream.wait_for("ready")
     assert ready.data == {"cursor": cursor, "seq": 4}
     assert ready.last_id == cursor
@@ -208,11 +216,13 @@ def test_a_slow_reader_gets_a_reset_and_goes_on_and_hurts_nobody(
     reader = deployment.stream(board)
     reader.wait_for("ready")
     slow = deployment.stream(board, receive_bytes=2048, unread=True)
-    title = "x" * 190
-    for number in range(16):  # far more bytes than the socket buffers and the 64 KiB hold
-        change(shop, board, 60, tag=f"T-{number}", title=title)
-    wait_until(lambda: len(reader.seqs()) == 16 * 61, what="the other reader's events")
-    assert reader.seqs() == list(range(1, 16 * 61 + 1))
+    for _ in range(80):  # far more bytes than the socket buffers and the 64 KiB hold
+        attributes = json.dumps({f"a{number}": secrets.token_urlsafe(290) for number in range(25)})
+        shop.store.operate(
+            board, PUT, ["T-1"], actor=SUPERVISOR, items=[{"attributes": attributes}]
+        )
+    wait_until(lambda: len(reader.seqs()) == 80, what="the other reader's events")
+    assert reader.seqs() == list(range(1, 81))
     slow.read()
     reset = slow.wait_for("reset", timeout_s=20)
     assert "slow" in reset.data["reason"]
@@ -359,3 +369,42 @@ def test_a_stream_over_tls_is_written_by_its_greenlet(
         assert "Traceback" not in running.log
     finally:
         running.stop()
+
+
+@pytest.mark.parametrize(
+    ("accepted", "coding"),
+    [
+        ("gzip, deflate, br, zstd", "gzip"),
+        ("br, GZIP;q=0.1", "gzip"),
+        ("gzip;q=0", None),
+        ("gzip;q=0.000, br", None),
+        ("x-gzip, deflate", None),
+        ("*", None),
+        ("", None),
+    ],
+)
+def test_a_stream_is_compressed_for_who_takes_gzip(
+    deployment: Deployment, accepted: str, coding: str | None
+) -> None:
+    answer = requests.get(
+        f"{deployment.url}/api/boards/main/events",
+        headers={**deployment.headers, "Accept-Encoding": accepted}, stream=True, timeout=10,
+    )  # fmt: skip
+    assert answer.headers.get("Content-Encoding") == coding
+    answer.close()
+
+
+def test_another_program_reads_a_compressed_stream_as_it_comes(
+    deployment: Deployment, shop: Services, board: str
+) -> None:
+    """Each event can be decoded when it has arrived, long before the stream ends."""
+    headers = {**deployment.headers, "Accept-Encoding": "gzip"}
+    with requests.get(
+        f"{deployment.url}/api/boards/{board}/events", headers=headers, stream=True, timeout=10
+    ) as answer:
+        lines = answer.iter_lines(chunk_size=1)
+        assert next(line for line in lines if line == b"event: ready")
+        for number in range(3):
+            change(shop, board, 0, tag=f"T-{number}")
+            data = next(line for line in lines if line.startswith(b'data: {"seq"'))
+            assert json.loads(data[6:])["item"]["tag"] == f"T-{number}"
