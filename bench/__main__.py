@@ -1,117 +1,96 @@
-"""``python -m bench``: start the real server, measure it, print a table. See README.md."""
+"""``python -m bench``: measure the product beside its peers, print tables. See README.md."""
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
+import os
+import platform
+import signal
 import sys
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import runs
-from bench.cpu import bare_send_us, raise_file_limit
-from bench.report import table
-from bench.server import Gunicorn, Valkey, make_settings, set_up_data
-from bench.watch import ConnectionWatch
+from bench import report
+from bench.cpu import raise_file_limit
+from bench.lineup import lineup, missing
+from bench.stage import Stage
+from bench.work import Work
+from bench.works import WORKS
 
-_CONNECTIONS = (1, 16, 64)
-_RATE_PER_S = 20.0
-_HONEST_CONNECTIONS = 8  # beside the slow clients
+_RESULT = Path(__file__).parent / "results" / "latest.json"
 
 
 def main() -> None:
     options = _options()
     raise_file_limit()
-    with contextlib.ExitStack() as stack:
-        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="occ-bench-")))
-        result = measure(options, directory, stack)
-    print(table(result))
-    if options.json is not None:
-        options.json.write_text(json.dumps(result, indent=2) + "\n")
-    if not is_sound(result):
-        sys.exit("bench: something failed or was not delivered; the figures do not count.")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("bench: ended"))  # and so what it has started
+    for name, what in missing().items():
+        if os.environ.get("CI") == "true":
+            sys.exit(f"bench: {what}, and CI must not do without")
+        print(f"bench: {name} is left out: {what}", file=sys.stderr)
+    result: dict[str, Any] = {
+        "about": _about(),
+        "is_short": options.short,
+        "rounds": options.rounds,
+        "works": {work.name: [] for work in options.only},
+    }
+    with tempfile.TemporaryDirectory(prefix="occ-bench-") as directory:
+        stage = Stage(Path(directory), lineup(), is_short=options.short)
+        for stage.round in range(options.rounds):
+            for work in options.only:
+                stage.label = f"round {stage.round + 1}, {work.name}"
+                result["works"][work.name].append(work.measure(stage))
+                _write(options.json, result)  # so that nothing is lost when a later one breaks
+    print(report.text(result))
+    losses = [each for work, rounds in report.measured(result) for each in work.losses(rounds)]
+    if losses:
+        sys.exit("bench: the figures do not count:\n" + "\n".join(losses))
+    if options.strict and any(each.is_met is False for each in report.verdicts(result)):
+        sys.exit("bench: a target is missed")
 
 
-def measure(
-    options: argparse.Namespace, directory: Path, stack: contextlib.ExitStack
-) -> dict[str, Any]:
-    """One whole run; ``stack`` ends what it starts."""
-    valkey = Valkey(directory)
-    stack.callback(valkey.stop)
-    settings = make_settings(valkey, directory)
-    _say(f"setting up {options.items} items")
-    token, tags = set_up_data(settings, options.items)
-    watch = ConnectionWatch(valkey)
-    stack.callback(watch.stop)
-    result: dict[str, Any] = {"workers": options.workers, "items": options.items, "operations": []}
-    with _gunicorn(settings, options.workers, directory) as gunicorn:
-        for connections in _CONNECTIONS:
-            _say(f"operations: {connections} connections, workers {gunicorn.worker_pids}")
-            result["operations"].append(
-                runs.operations(
-                    gunicorn, valkey, token, tags, connections=connections,
-                    warm_up_s=options.warm_up, duration_s=options.seconds,
-                )
-            )  # fmt: skip
-    # A fresh process: its memory has not grown yet for any other reason than the streams.
-    with _gunicorn(settings, 1, directory) as gunicorn:
-        _say(f"fan-out: {options.streams} streams, worker {gunicorn.worker_pids}")
-        result["fan_out"] = runs.fan_out(
-            gunicorn, valkey, token, tags, streams=options.streams,
-            rate_per_s=_RATE_PER_S, duration_s=options.seconds,
-        )  # fmt: skip
-    with _gunicorn(settings, options.workers, directory) as gunicorn:
-        _say(f"slow clients: {options.slow_clients}, workers {gunicorn.worker_pids}")
-        result["slow_clients"] = runs.slow_clients(
-            gunicorn, valkey, token, tags, clients=options.slow_clients,
-            connections=_HONEST_CONNECTIONS, warm_up_s=options.warm_up,
-            duration_s=options.seconds, settle_s=options.settle,
-        )  # fmt: skip
-    result["bare_send_us"] = bare_send_us(result["fan_out"]["event_bytes"])
-    result["connections"] = watch.figures(settings.redis_budget)
-    return result
+def _write(path: Path, result: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(result, indent=1) + "\n")
 
 
-def is_sound(result: dict[str, Any]) -> bool:
-    """Whether everything succeeded and arrived, within the budget."""
-    fan_out, connections = result["fan_out"], result["connections"]
-    runs_ = [*result["operations"], fan_out, result["slow_clients"]]
-    failures = sum(run["failures"] for run in runs_)
-    wrong = fan_out["out_of_order"] + fan_out["troubles"]
-    is_whole = fan_out["delivered"] == fan_out["expected"]
-    return not failures and not wrong and is_whole and connections["max"] <= connections["budget"]
-
-
-@contextlib.contextmanager
-def _gunicorn(settings: Any, workers: int, directory: Path) -> Any:
-    gunicorn = Gunicorn(settings, workers, directory / "gunicorn.log")
-    try:
-        yield gunicorn
-    finally:
-        gunicorn.stop()
+def _about() -> dict[str, Any]:
+    return {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "cores": os.cpu_count(),
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+    }
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--workers", type=int, default=2, help="for operations (default: 2)")
-    parser.add_argument("--seconds", type=float, default=8, help="of each measurement (default: 8)")
-    parser.add_argument("--items", type=int, default=1000, help="default: 1000")
-    parser.add_argument("--streams", type=int, default=1000, help="default: 1000")
-    parser.add_argument("--slow-clients", type=int, default=2000, help="default: 2000")
-    parser.add_argument("--short", action="store_true", help="a few seconds: proves that it works")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the raw results there")
+    parser.add_argument("--rounds", type=int, help="default: 3; 1 with --short")
+    parser.add_argument(
+        "--only", type=_works, default=WORKS, metavar="WORK[,WORK]",
+        help=f"of {', '.join(work.name for work in WORKS)}",
+    )  # fmt: skip
+    parser.add_argument("--short", action="store_true", help="proves that it works, no more")
+    parser.add_argument("--strict", action="store_true", help="a missed target is an error")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", default=_RESULT,
+        help="where the raw results go (default: %(default)s)",
+    )  # fmt: skip
     options = parser.parse_args()
-    options.warm_up, options.settle = 2.0, 10.0
-    if options.short:
-        options.seconds, options.warm_up, options.settle = 0.5, 0.1, 2.0
-        options.items, options.streams, options.slow_clients = 200, 50, 100
+    if options.rounds is None:
+        options.rounds = 1 if options.short else 3
     return options
 
 
-def _say(what: str) -> None:
-    print(f"bench: {what}", file=sys.stderr, flush=True)
+def _works(names: str) -> tuple[Work, ...]:
+    known = {work.name: work for work in WORKS}
+    wanted = names.split(",")
+    if unknown := set(wanted) - known.keys():
+        raise argparse.ArgumentTypeError(f"there is no {', '.join(sorted(unknown))}")
+    return tuple(known[name] for name in wanted)
 
 
 if __name__ == "__main__":

@@ -1,84 +1,141 @@
-"""The table that a run ends with."""
+"""What a run says, from its raw results: as text, or as Markdown for docs/performance.md.
+
+``python -m bench.report RESULT.json`` prints the Markdown; ``--into FILE`` puts it between the two
+comments of that file which say where it belongs.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
+from bench.lineup import NAMES
+from bench.work import Rows, Target, Verdict, Work, median_of
+from bench.works import WORKS
 
-def table(result: dict[str, Any]) -> str:
-    """The result of a run as text."""
-    parts = _operations(result), _fan_out(result), _slow_clients(result), _connections(result)
-    return "\n\n".join("\n".join(lines) for lines in parts)
-
-
-def _operations(result: dict[str, Any]) -> list[str]:
-    heads = ("connections", "op/s", "p50 ms", "p99 ms", "p99/p50", "failures",
-             "server µs/op", "Valkey µs/op", "generator", "others")  # fmt: skip
-    rows = [
-        (
-            str(run["connections"]), f"{run['per_s']:.0f}", f"{run['p50_ms']:.1f}",
-            f"{run['p99_ms']:.1f}", f"{run['p99_to_p50']:.1f}", str(run["failures"]),
-            f"{run['server_us_per_operation']:.0f}", f"{run['valkey_us_per_operation']:.0f}",
-            f"{run['generator_utilisation']:.0%}", f"{run['other_cores']:.0%}",
-        )
-        for run in result["operations"]
-    ]  # fmt: skip
-    title = f"Operations: take and pause over HTTP, {result['items']} items, "
-    return [f"{title}{result['workers']} worker processes", *_columns([heads, *rows])]
+Table = list[list[str]]
+_BEGIN, _END = "<!-- begin: python -m bench.report -->\n", "<!-- end -->\n"
 
 
-def _fan_out(result: dict[str, Any]) -> list[str]:
-    run = result["fan_out"]
-    cost, bare = run["server_us_per_delivery"], result["bare_send_us"]
-    rows = [
-        ("delivered", f"{run['delivered']} of {run['expected']}"),
-        ("out of order, troubles", f"{run['out_of_order']}, {run['troubles']}"),
-        ("deliveries per second", f"{run['per_s']:.0f}"),
-        ("delay p50, p99, max", _ms(run["p50_ms"], run["p99_ms"], run["max_ms"])),
-        ("server CPU per delivery", f"{cost:.1f} µs, {cost / bare:.1f} x a bare send"),
-        ("Valkey CPU per delivery", f"{run['valkey_us_per_delivery']:.1f} µs"),
-        ("memory per stream", f"{run['memory_per_stream_kb']:.1f} KB"),
-        ("operation p50, p99 meanwhile", _ms(run["operation_p50_ms"], run["operation_p99_ms"])),
-        ("generator, others", f"{run['generator_utilisation']:.0%}, {run['other_cores']:.0%}"),
-    ]
-    title = f"Fan-out: {run['streams']} streams on 1 worker process, {run['rate_per_s']:g} events/s"
-    return [title, *(f"  {name:<30}{text}" for name, text in rows)]
+def text(result: dict[str, Any]) -> str:
+    """The tables of all works, and at the end all targets."""
+    parts = [_about(result)]
+    for work, rounds in measured(result):
+        head = f"{work.name}: {work.title}"
+        parts.append("\n".join([head, *_aligned(figures(work, rounds))]))
+    parts.append("\n".join(["All of it:", *_aligned(targets(result))]))
+    return "\n\n".join(parts)
 
 
-def _slow_clients(result: dict[str, Any]) -> list[str]:
-    run = result["slow_clients"]
-    heads = ("", "op/s", "p50 ms", "p99 ms", "failures", "generator", "others")
-    rows = [
-        (
-            name, f"{each['per_s']:.0f}", f"{each['p50_ms']:.1f}", f"{each['p99_ms']:.1f}",
-            str(each["failures"]), f"{each['generator_utilisation']:.0%}",
-            f"{each['other_cores']:.0%}",
-        )
-        for name, each in (("alone", run["alone"]), ("beside them", run["beside"]))
-    ]  # fmt: skip
-    return [
-        f"Slow clients: {run['clients']}, of which at least {run['least_there']} were there; "
-        f"operations at {run['connections']} connections",
-        *_columns([heads, *rows]),
-        f"  p99 beside them is {run['p99_ratio']:.1f} x p99 alone; "
-        f"they opened {run['opened']} connections, and cost {run['memory_mb']:.0f} MB",
-    ]
+def markdown(result: dict[str, Any]) -> str:
+    """The same, each work with its picture."""
+    parts = [_about(result), "\n".join(_markdown_table(targets(result)))]
+    for work, rounds in measured(result):
+        parts.append(f"## {work.name}")
+        parts.append(f"{work.title[0].upper()}{work.title[1:]}.")
+        parts.append("\n".join(_markdown_table(figures(work, rounds))))
+        parts.append(f"![{work.name}](images/performance-{work.name}.svg)")
+    return "\n\n".join(parts) + "\n"
 
 
-def _connections(result: dict[str, Any]) -> list[str]:
-    seen = result["connections"]
-    names = ", ".join(f"{name} {count}" for name, count in seen["max_by_name"].items())
-    return [f"Redis connections: at most {seen['max']} of {seen['budget']} ({names})"]
+def put_into(page: str, content: str) -> str:
+    """``page`` with that content between its comments."""
+    before, _, rest = page.partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    if not end:
+        raise ValueError(f"the page lacks {_BEGIN.strip()} and {_END.strip()}")
+    return f"{before}{_BEGIN}\n{content}\n{end}{after}"
 
 
-def _ms(*values: float) -> str:
-    return ", ".join(f"{value:.1f}" for value in values) + " ms"
+def measured(result: dict[str, Any]) -> Iterator[tuple[Work, list[Rows]]]:
+    """The works of a result, with their rounds."""
+    for work in WORKS:
+        if rounds := result["works"].get(work.name):
+            yield work, rounds
 
 
-def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
-    return [
-        "  " + "  ".join(text.rjust(width) for text, width in zip(row, widths, strict=True))
-        for row in rows
-    ]
+def verdicts(result: dict[str, Any]) -> list[Verdict]:
+    """What each target came to."""
+    return [each for work, rounds in measured(result) for each in work.verdicts(rounds)]
+
+
+def figures(work: Work, rounds: Sequence[Rows]) -> Table:
+    """Medians over the rounds: a line for each who was measured."""
+    names = list(dict.fromkeys(name for rows in rounds for name in rows))
+    table = [["", *(column.head for column in work.columns)]]
+    for name in names:
+        line = [named(name)]
+        for column in work.columns:
+            found = median_of(rounds, name, column.key)
+            line.append("" if found is None else column.shape.format(found))
+        if any("failed" in rows.get(name, {}) for rows in rounds):
+            line[0] += " (failed)"
+        table.append(line)
+    return table
+
+
+def targets(result: dict[str, Any]) -> Table:
+    """A line for each target: its work, what it is about, its value, and whether that is met."""
+    table = [["work", "what", "value", "target", ""]]
+    for each in verdicts(result):
+        met = {True: "met", False: "missed", None: "not measured"}[each.is_met]
+        sign = "≥" if each.target.is_least else "≤"
+        limit = f"{sign} {shown(each.target, each.target.limit)}"
+        table.append([each.work, each.target.what, shown(each.target, each.value), limit, met])
+    return table
+
+
+def shown(target: Target, value: float | None) -> str:
+    """A value with its unit, to three digits."""
+    return "–" if value is None else f"{value:.3g} {target.unit}".rstrip()
+
+
+def named(name: str) -> str:
+    """How whoever was measured is called on a page."""
+    who, _, variant = name.partition(", ")
+    return f"{NAMES.get(who, who)}, {variant}" if variant else NAMES.get(who, who)
+
+
+def _about(result: dict[str, Any]) -> str:
+    about = result["about"]
+    if result["is_short"]:
+        return "A short run: it proves that all of it works. Its sizes and figures mean nothing."
+    return (
+        f"{about['at'][:10]}, {about['cores']} cores, Linux {about['kernel']}, Python "
+        f"{about['python']}; medians of {result['rounds']} rounds."
+    )
+
+
+def _aligned(table: Table) -> Iterator[str]:
+    widths = [max(len(row[index]) for row in table) for index in range(len(table[0]))]
+    for row in table:
+        head, *rest = zip(row, widths, strict=True)
+        cells = [head[0].ljust(head[1]), *(cell.rjust(width) for cell, width in rest)]
+        yield "  " + "  ".join(cells).rstrip()
+
+
+def _markdown_table(table: Table) -> Iterator[str]:
+    head, *rows = table
+    yield f"| {' | '.join(head)} |"
+    yield "|---" + "|--:" * (len(head) - 1) + "|"
+    for row in rows:
+        yield f"| {' | '.join(row)} |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.report", description=__doc__)
+    parser.add_argument("result", type=Path)
+    parser.add_argument("--into", type=Path, metavar="FILE")
+    options = parser.parse_args()
+    content = markdown(json.loads(options.result.read_text()))
+    if options.into is None:
+        print(content, end="")
+    else:
+        options.into.write_text(put_into(options.into.read_text(), content))
+
+
+if __name__ == "__main__":
+    main()

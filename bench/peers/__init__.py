@@ -1,0 +1,49 @@
+"""The benchmark's peers: other servers that deliver events by SSE, each as one would really run it.
+
+``nchan`` is the specialist (an nginx module), ``floor`` the least that any server does, in C,
+``starlette_peer`` what a Python team would write instead, and ``incident`` the design that this
+project replaced. Each has a launcher with one interface, so that one run measures all of them.
+
+The peers' applications live in this package too: it imports nothing of the project.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+
+class Peer(Protocol):
+    """A server that is ready for streams when it is made, and ends at :meth:`stop`."""
+
+    name: str
+    live_line: bytes  # the whole line of a stream, without its end, that shows that it is live
+
+    def __init__(self, directory: Path) -> None:
+        """Start it on a free port; whatever it writes goes to the private ``directory``.
+
+        Raises RuntimeError with the end of its log if it does not start.
+        """
+
+    @property
+    def port(self) -> int: ...
+
+    @property
+    def server_pids(self) -> list[int]:
+        """The processes that hold the streams; no idle master."""
+
+    @property
+    def pids(self) -> list[int]:
+        """All processes whose CPU counts: these, and the peer's Valkey where it has one."""
+
+    @property
+    def events_request(self) -> bytes:
+        """The bytes that open a stream."""
+
+    def publish(self, data: bytes) -> None:
+        """Deliver one event to all streams, in the way in which the server's users would.
+
+        ``data`` is one line of JSON that begins with ``{"seq":N``, N one more than the last.
+        """
+
+    def stop(self) -> None: ...

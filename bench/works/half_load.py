@@ -1,0 +1,92 @@
+"""Half load: operations at half of what the process can do, while thousands watch each of them.
+
+The rate is fixed (an open loop), so the same work is done with streams and without them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bench.meter import Meter
+from bench.product import Product
+from bench.stage import Stage
+from bench.work import PRODUCT, Column, Figure, Ratio, Rows, Target, Work
+from bench.works.operations import CONNECTIONS, ITEMS, closed_loop, over_connections
+
+_ALONE, _WATCHED = f"{PRODUCT}, alone", f"{PRODUCT}, watched"
+_WITHIN_S = 10.0
+_SHARED = ("p50_ms", "p99_ms", "max_ms", "generator_cpu_s", "generator_utilisation")
+
+
+def _measure(stage: Stage) -> Rows:
+    streams, duration_s = stage.pick(5000, 200), stage.pick(8.0, 1.0)
+
+    def operate(peer: Product, rate_per_s: float) -> dict[str, Any]:
+        return stage.generator.requests(
+            peer.port, over_connections(peer, peer.tags, CONNECTIONS),
+            warm_up_s=stage.pick(1.0, 0.1), duration_s=duration_s, rate_per_s=rate_per_s,
+        )  # fmt: skip
+
+    def both(peer: Product) -> dict[str, dict[str, Any]]:
+        most = closed_loop(
+            stage, peer, peer.tags, connections=CONNECTIONS,
+            warm_up_s=stage.pick(0.5, 0.1), duration_s=stage.pick(2.0, 0.3),
+        )  # fmt: skip
+        rate_per_s = most["per_s"] / 2
+        meter = Meter(peer)
+        alone = operate(peer, rate_per_s)
+        alone |= meter.read(alone["generator_cpu_s"]).per(alone["answers"], "operation")
+        with stage.generator.streams(
+            peer.port, streams, peer.events_request, peer.live_line
+        ) as opened:
+            meter, before = Meter(peer), peer.seq()
+            watched = operate(peer, rate_per_s)
+            seen = opened.finish(before + 1, peer.seq(), _WITHIN_S)
+            used = meter.read(watched["generator_cpu_s"] + seen["generator_cpu_s"])
+        watched |= used.per(watched["answers"], "operation") | of_streams(seen)
+        rate = {"rate_per_s": rate_per_s, "most_per_s": most["per_s"]}
+        return {_ALONE: {**alone, **rate}, _WATCHED: {**watched, **rate}}
+
+    return stage.rows(PRODUCT, stage.product(items=ITEMS), both)
+
+
+def of_streams(seen: Mapping[str, Any]) -> dict[str, Any]:
+    """A stream generator's figures beside those of one that sends requests."""
+    renamed = {f"stream_{key}" if key in _SHARED else key: each for key, each in seen.items()}
+    return {
+        **renamed,
+        "whole_share": seen["whole_streams"] / max(1, seen["live"]),
+        "delivered_share": seen["delivered"] / max(1, seen["expected"]),
+    }
+
+
+STREAM_COLUMNS = (
+    Column("whole streams", "whole_share", "{:.1%}"),
+    Column("delivered", "delivered_share", "{:.1%}"),
+    Column("told so", "troubles", "{:,.0f}"),
+    Column("stream generator", "stream_generator_utilisation", "{:.0%}"),
+)
+
+HALF_LOAD = Work(
+    "half-load",
+    "operations at half of what one worker process can do, while 5,000 streams watch each",
+    _measure,
+    (
+        Column("op/s", "per_s", "{:,.0f}"),
+        Column("p50 ms", "p50_ms", "{:.2f}"),
+        Column("p99 ms", "p99_ms", "{:.2f}"),
+        Column("failures", "failures", "{:.0f}"),
+        Column("server µs/op", "server_us_per_operation", "{:.0f}"),
+        *STREAM_COLUMNS,
+        Column("generator", "generator_utilisation", "{:.0%}"),
+        Column("others", "other_cores", "{:.0%}"),
+    ),
+    (
+        Target("p99, to that without streams", Ratio("p99_ms", _ALONE, of=_WATCHED), 2.0),
+        Target("streams with every event in order", Figure("whole_share", _WATCHED), 1.0, "", True),
+        Target("operations that failed", Figure("failures", _WATCHED), 0.0, ""),
+    ),
+    pictured=("p99_ms", "whole_share"),
+    may_reset=True,
+)

@@ -1,0 +1,101 @@
+"""A snapshot: what the whole board of ten thousand items costs, and what it costs to have it still.
+
+Both sides send the same JSON, compressed. A take measured beside it is the yardstick for the
+answer "nothing has changed" (304).
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from bench import wire
+from bench.lineup import STARLETTE
+from bench.meter import Meter
+from bench.product import Product
+from bench.stage import Stage
+from bench.work import PRODUCT, Column, Ratio, Rows, Target, Work
+from bench.works.operations import filled_starlette, pairs
+
+_UNCHANGED, _TAKE = f"{PRODUCT}, 304", f"{PRODUCT}, take"
+
+
+def _measure(stage: Stage) -> Rows:
+    items = stage.pick(10_000, 500)
+
+    def loop(peer: Any, requests: Sequence[bytes], **options: Any) -> dict[str, Any]:
+        meter = Meter(peer)
+        figures = stage.generator.requests(
+            peer.port, [requests], duration_s=stage.pick(4.0, 0.4), **options
+        )
+        used = meter.read(figures["generator_cpu_s"])
+        return {**figures, **used.per(figures["answers"], "request")}
+
+    def board(peer: Any) -> dict[str, Any]:
+        answer = ask(peer.port, peer.items_request(gzip=True))
+        _check(answer, items)
+        row = loop(peer, [peer.items_request(gzip=True)], mark="")
+        return {**row, "answer_bytes": len(answer)}
+
+    def of_product(peer: Product) -> dict[str, dict[str, Any]]:
+        rows = {PRODUCT: board(peer)}
+        head = ask(peer.port, peer.items_request(gzip=True)).partition(b"\r\n\r\n")[0]
+        etag = next(
+            line for line in head.decode().split("\r\n") if line.lower().startswith("etag:")
+        ).partition(":")[2]
+        known = peer.items_request(gzip=True, known=etag.strip())
+        rows[_UNCHANGED] = loop(peer, [known], status=304, mark="")
+        rows[_TAKE] = loop(peer, pairs(peer, peer.tags[:100]))
+        return rows
+
+    def start(directory: Any) -> Product:
+        made: Product = stage.product(items=items)(directory)
+        return made
+
+    product = stage.rows(PRODUCT, start, of_product)
+    return {**product, **stage.in_turn((STARLETTE,), board, {STARLETTE: filled_starlette(items)})}
+
+
+def ask(port: int, request: bytes) -> bytes:
+    """One request on a connection of its own."""
+    with wire.connect(port) as connection:
+        return wire.exchange(connection, request)
+
+
+def _check(answer: bytes, items: int) -> None:
+    """Raises RuntimeError unless the answer is a compressed board of that many items."""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    if b"content-encoding: gzip" not in head.lower():
+        raise RuntimeError(f"a board that is not compressed: {head!r}")
+    found = len(json.loads(gzip.decompress(body))["items"])
+    if found != items:
+        raise RuntimeError(f"a board of {found} items instead of {items}")
+
+
+_CPU = "cpu_us_per_request"
+
+SNAPSHOT = Work(
+    "snapshot",
+    "a board of 10,000 items, compressed, on one connection",
+    _measure,
+    (
+        Column("CPU µs/request", _CPU, "{:,.0f}"),
+        Column("server", "server_us_per_request", "{:,.0f}"),
+        Column("store", "store_us_per_request", "{:,.0f}"),
+        Column("p50 ms", "p50_ms", "{:.2f}"),
+        Column("p99 ms", "p99_ms", "{:.2f}"),
+        Column("bytes", "answer_bytes", "{:,.0f}"),
+        Column("generator", "generator_utilisation", "{:.0%}"),
+        Column("others", "other_cores", "{:.0%}"),
+    ),
+    (
+        Target("CPU, to FastAPI's", Ratio(_CPU, STARLETTE), 0.5),
+        Target(
+            "server CPU of a 304, to that of a take",
+            Ratio("server_us_per_request", _TAKE, of=_UNCHANGED), 1.5,
+        ),
+    ),
+    pictured=(_CPU, "server_us_per_request"),
+)  # fmt: skip
