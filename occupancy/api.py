@@ -14,6 +14,7 @@ from flask import Blueprint, Response, current_app, request
 from . import operations
 from .auth import caller, check_role, requires
 from .errors import InvalidRequest, NotFound
+from .images import Listing
 from .messages import (
     as_response,
     json_answer,
@@ -109,24 +110,22 @@ def items(board: str) -> Response:
     limit = read_limit(query, MAX_SNAPSHOT_ITEMS, MAX_SNAPSHOT_ITEMS)
     question = operations.question_of(board, query)
     known_cursor = operations.known_cursor(request.headers.get("If-None-Match", ""), question)
-    snapshot = _store().snapshot(
-        board,
-        state=state,
-        holder=holder,
-        text=query.get("q"),
-        limit=limit,
-        page=query.get("page"),
-        known_cursor=known_cursor,
-    )
-    if snapshot is None:
+    if query:
+        snapshot = _store().snapshot(
+            board,
+            state=state,
+            holder=holder,
+            text=query.get("q"),
+            limit=limit,
+            page=query.get("page"),
+            known_cursor=known_cursor,
+        )
+        listing = Listing(snapshot) if snapshot is not None else None
+    else:
+        listing = _store().images.find(board, known_cursor)
+    if listing is None:
         return as_response(not_modified(f'"{known_cursor}.{question}"'))
-    body = b'{"cursor":"%b","seq":%d,"items":[%b],"next":%b}' % (
-        snapshot.cursor.encode(),
-        snapshot.seq,
-        b",".join(snapshot.items),
-        msgspec.json.encode(snapshot.next),
-    )
-    return large_answer(body, f'"{snapshot.cursor}.{question}"')
+    return large_answer(listing, f'"{listing.cursor}.{question}"')
 
 
 @bp.get("/<board>/items/<tag>")

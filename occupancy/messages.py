@@ -7,20 +7,20 @@ from typing import Any
 
 import msgspec
 from flask import Response, request
-from isal import isal_zlib
 
 from .deadlines import body_deadline
 from .errors import InvalidRequest, TooLarge, UnsupportedMediaType
+from .images import Listing
 from .payloads import MAX_BODY_BYTES, Body, check_text, decode
 from .replies import JSON, Reply, json_reply
-
-_COMPRESSED_BYTES = 1400  # what fits into a packet gains nothing
-_GZIP = 16 + 15  # zlib's way to ask for gzip's header and the largest window
 
 
 def read_body(kind: type[Body]) -> Body:
     with body_deadline():
         data = request.get_data()
+    if len(data) < (request.content_length or 0) <= MAX_BODY_BYTES:
+        # The client is gone, and what it relied on may have stood in the rest.
+        raise InvalidRequest("The body did not arrive whole.")
     if len(data) > MAX_BODY_BYTES:
         raise TooLarge("The body is larger than 64 KiB.")
     if data and request.mimetype != JSON:
@@ -46,7 +46,10 @@ def read_limit(query: dict[str, str], default: int, most: int, name: str = "limi
 
 
 def as_response(reply: Reply) -> Response:
-    return Response(reply.body, reply.status, reply.headers)
+    response = Response(reply.body, reply.status, reply.headers)
+    if "Content-Type" not in reply.headers:
+        del response.headers["Content-Type"]  # Flask takes what says nothing of itself for a page
+    return response
 
 
 def json_answer(value: Any, status: int = 200) -> Response:
@@ -57,12 +60,15 @@ def raw_answer(body: bytes, etag: str | None = None) -> Response:
     return as_response(json_reply(body, etag=etag))
 
 
-def large_answer(body: bytes, etag: str) -> Response:
+def large_answer(listing: Listing, etag: str) -> Response:
     """Like ``raw_answer``, but compressed for whoever takes gzip."""
-    response = raw_answer(body, etag)
-    response.vary.add("Accept-Encoding")
-    if len(body) >= _COMPRESSED_BYTES and request.accept_encodings.quality("gzip") > 0:
-        response.set_data(isal_zlib.compress(body, 1, _GZIP))
+    is_taken = request.accept_encodings.quality("gzip") > 0
+    packed = listing.packed() if is_taken else None
+    if packed is None:
+        response = raw_answer(listing.plain(), etag)
+    else:
+        # The same thing in other bytes (RFC 9110, 8.8.1): a weak ETag.
+        response = raw_answer(packed, f"W/{etag}")
         response.content_encoding = "gzip"
-        response.headers["ETag"] = f"W/{etag}"  # the same thing in other bytes (RFC 9110, 8.8.1)
+    response.vary.add("Accept-Encoding")
     return response

@@ -19,7 +19,8 @@ import msgspec
 from .boards import DEFAULT_STEPS, Boards
 from .connections import OpsClient
 from .errors import IdempotencyKeyReused, InvalidRequest, RateLimited
-from .keys import BoardKeys, Keys
+from .images import Images
+from .keys import Keys
 from .model import (
     MAIN_BOARD,
     MAX_BATCH_TAGS,
@@ -66,6 +67,7 @@ class Store:
         self.keys = keys
         self.boards = Boards(client, keys)
         self.timelines = Timelines(client, keys)
+        self.images = Images(self)
         self._log_entries = log_entries
         self._history_entries = history_entries
         self._operate = Script(client, "operate")
@@ -249,25 +251,21 @@ class Store:
             else "-"
         )
         high = f"({prefix[:-1]}}}" if prefix else "+"
-        asked = [_flag(board == MAIN_BOARD), low, high, limit, len(prefix), known_cursor]
         is_all = not prefix and not page
-        reply = self._snapshot.run(
-            [keys.board, index, keys.view], [*asked, _LARGE_ITEMS if is_all else 0]
-        )
-        if reply[0] == b"whole":
-            snapshot = self._whole(keys, limit)
-            if snapshot is None:  # emptied, or grown beyond the limit, since it was counted
-                reply = self._snapshot.run([keys.board, index, keys.view], [*asked, 0])
-        else:
-            snapshot = None
-        if reply[0] == b"board_not_found":
-            raise board_not_found(board)
-        if reply[0] == b"unchanged":
-            return None
+
+        def read(large: int) -> tuple[bool, Snapshot | None]:
+            return self._page(
+                board, index, low, high,
+                limit=limit, skip=len(prefix), known_cursor=known_cursor, large=large,
+            )  # fmt: skip
+
+        is_large, snapshot = read(_LARGE_ITEMS if is_all else 0)
+        if is_large:
+            snapshot = self.whole(board, limit)
+            if snapshot is None:  # shrunk, or grown beyond the limit, since it was counted
+                _, snapshot = read(0)
         if snapshot is None:
-            tags, items = reply[4::2], reply[5::2]
-            following = _page_token(tags[-1]) if reply[3] == b"1" and tags else None
-            snapshot = Snapshot(reply[1].decode(), int(reply[2]), items, following)
+            return None
         items = snapshot.items
         if holder is not None and state is not None:
             items = items if state == "occupied" else []  # whoever holds an item occupies it
@@ -275,13 +273,52 @@ class Store:
             items = [item for item in items if _matches(item, text)]
         return msgspec.structs.replace(snapshot, items=items)
 
-    def _whole(self, keys: BoardKeys, limit: int) -> Snapshot | None:
-        """All of a large board, read at one instant. None where it is empty, or beyond ``limit``.
+    def look(self, board: str, known_cursor: str = "") -> tuple[bool, Snapshot | None]:
+        """Whether the whole board is a large one, which is not read here; else its snapshot.
+
+        The snapshot is None if the board has not changed since ``known_cursor``. Raises
+        BoardNotFound.
+        """
+        return self._page(
+            board, self.keys.board(board).by_tag, "-", "+",
+            limit=MAX_SNAPSHOT_ITEMS, skip=0, known_cursor=known_cursor, large=_LARGE_ITEMS,
+        )  # fmt: skip
+
+    def _page(
+        self,
+        board: str,
+        index: str,
+        low: str,
+        high: str,
+        *,
+        limit: int,
+        skip: int,
+        known_cursor: str,
+        large: int,
+    ) -> tuple[bool, Snapshot | None]:
+        """See :meth:`look`, and snapshot.lua for what is passed."""
+        keys = self.keys.board(board)
+        is_implicit = _flag(board == MAIN_BOARD)
+        reply = self._snapshot.run(
+            [keys.board, index, keys.view],
+            [is_implicit, low, high, limit, skip, known_cursor, large],
+        )
+        if reply[0] == b"board_not_found":
+            raise board_not_found(board)
+        if reply[0] != b"ok":
+            return reply[0] == b"whole", None
+        tags, items = reply[4::2], reply[5::2]
+        following = _page_token(tags[-1]) if reply[3] == b"1" and tags else None
+        return False, Snapshot(reply[1].decode(), int(reply[2]), items, following)
+
+    def whole(self, board: str, limit: int = MAX_SNAPSHOT_ITEMS) -> Snapshot | None:
+        """All of a large board, read at one instant. None where it is not, or beyond ``limit``.
 
         Without Lua, which takes four times as long to hand ten thousand items on (measured 13 ms
         against 3). Each item's JSON begins with its tag, and the quotation mark after that is
         below every character of a tag: so they sort as the tags do.
         """
+        keys = self.keys.board(board)
         (cursor, seq), items = self.client.ask(
             lambda pipeline: (
                 pipeline.hmget(keys.board, "cursor", "seq"),
@@ -289,10 +326,15 @@ class Store:
             ),
             transaction=True,
         )
-        if cursor is None or not 0 < len(items) <= limit:
+        if cursor is None or not self.is_large(len(items), limit):
             return None
         items.sort()
         return Snapshot(cursor.decode(), int(seq), items, None)
+
+    @staticmethod
+    def is_large(count: int, limit: int = MAX_SNAPSHOT_ITEMS) -> bool:
+        """Whether so many items are worth reading by another way, and may be given at once."""
+        return _LARGE_ITEMS <= count <= limit
 
     def item(self, board: str, tag: str) -> bytes:
         """The item's JSON. Raises BoardNotFound (a second round trip) and ItemNotFound."""

@@ -7,6 +7,7 @@ import gzip
 import pytest
 from flask.testing import FlaskClient
 
+from occupancy import store as store_module
 from occupancy.services import Services
 from tests.api_client import Api, assert_problem, fields
 
@@ -203,6 +204,31 @@ def test_a_long_list_is_compressed_for_whoever_takes_gzip(api: Api) -> None:
     assert "Accept-Encoding" in packed.headers["Vary"]
     assert "Accept-Encoding" in plain.headers["Vary"]
     assert "Content-Encoding" not in api.get("/main/items", Accept_Encoding="gzip;q=0").headers
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "identity"])
+def test_a_large_board_is_answered_as_a_small_one_is(
+    api: Api, monkeypatch: pytest.MonkeyPatch, encoding: str
+) -> None:
+    """Whether the board was read, or remembered and followed through its log."""
+    for number in range(6):
+        api.put(f"T-{number}", {"title": "löng " * 40})
+
+    def answer(**headers: str) -> tuple[int, bytes, dict[str, str]]:
+        response = api.get("/main/items", Accept_Encoding=encoding, **headers)
+        return response.status_code, response.data, dict(response.headers)
+
+    large = 6
+    for change in (None, "T-3", "T-9"):
+        if change:
+            api.put(change, {"title": "changed"})
+        monkeypatch.setattr(store_module, "_LARGE_ITEMS", 1000)
+        small = answer()
+        monkeypatch.setattr(store_module, "_LARGE_ITEMS", large)
+        assert answer() == answer() == small
+        assert answer(If_None_Match=small[2]["ETag"])[0] == 304
+        assert api.services.store.images.size > 0
+    assert api.tags() == api.tags("?limit=10000") == [f"T-{number}" for number in (*range(6), 9)]
 
 
 def test_what_is_known_compressed_is_known(api: Api) -> None:

@@ -664,7 +664,7 @@ def test_a_large_board_that_changes_after_it_was_counted(
     store = services.store
     store.boards.create("line")
     add(store, "A", "B", "C", board="line")
-    keys, whole = store.keys.board("line"), store._whole
+    keys, whole = store.keys.board("line"), store.whole
 
     def changed(*args: Any) -> Any:
         if meanwhile == "emptied":
@@ -673,7 +673,7 @@ def test_a_large_board_that_changes_after_it_was_counted(
             add(store, "D", board="line")
         return whole(*args)
 
-    monkeypatch.setattr(store, "_whole", changed)
+    monkeypatch.setattr(store, "whole", changed)
     if meanwhile == "emptied":
         with pytest.raises(BoardNotFound):
             store.snapshot("line", limit=3)
