@@ -80,6 +80,12 @@ class Product:
     def events_request(self) -> bytes:
         return wire.events_request(self.port, self.token, BOARD)
 
+    @property
+    def browsers_events_request(self) -> bytes:
+        """As an EventSource asks: browsers take what is compressed."""
+        accepted = "Accept-Encoding: gzip, deflate, br, zstd"
+        return wire.events_request(self.port, self.token, BOARD, accepted)
+
     def operation_request(self, tag: str, operation: str) -> bytes:
         """The bytes of one operation."""
         return wire.operation_request(self.port, self.token, BOARD, tag, operation)

@@ -18,9 +18,10 @@ def operation_request(port: int, token: str, board: str, tag: str, operation: st
     return _request("POST", path, port, token, "Content-Length: 0")
 
 
-def events_request(port: int, token: str, board: str) -> bytes:
+def events_request(port: int, token: str, board: str, *headers: str) -> bytes:
     """The bytes that open an event stream."""
-    return _request("GET", f"/api/boards/{board}/events", port, token, "Accept: text/event-stream")
+    headers = ("Accept: text/event-stream", *headers)
+    return _request("GET", f"/api/boards/{board}/events", port, token, *headers)
 
 
 def items_request(port: int, token: str, board: str, *headers: str) -> bytes:

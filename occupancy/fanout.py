@@ -15,7 +15,8 @@ it to each live stream once; so what a stream costs is a ``send()`` a round, not
   round took; and when TURN_BYTES wait (more where all streams are compressed), because a stream
   must not be handed more at a time than it may have waiting.
 * **Operations go on during a round.** Between slices of it the others have their turn. A slice is
-  as long as the others' last turn was, within bounds: under load neither starves.
+  as long as the others' last turn was, within bounds: under load neither starves. Where more comes
+  in than goes out, slices are longer, so that the operations slow down, and not the news of them.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ _WORTH_RATIO = 13
 _LONGEST_WORTH_S = 0.1
 _SHORTEST_SLICE_S, _LONGEST_SLICE_S = 0.0003, 0.01
 _ROOM_WITHIN_S = 1.0
+_HURRY_RATIO = 3
 
 
 class FanOut:
@@ -58,6 +60,7 @@ class FanOut:
         self._is_worth_it = Event()
         self._handed = Event()
         self._waiting = 0  # events
+        self._awaited_by = 0  # those who need room
         self._slice_ends = 0.0  # monotonic
         self._others_s = 0.0  # what others have used within this round
 
@@ -83,8 +86,12 @@ class FanOut:
         self._handed.clear()
         self._hurry.set()
         self._is_worth_it.set()
-        # Bounded, because the fan-out ends first when the process does.
-        self._handed.wait(_ROOM_WITHIN_S)
+        self._awaited_by += 1
+        try:
+            # Bounded, because the fan-out ends first when the process does.
+            self._handed.wait(_ROOM_WITHIN_S)
+        finally:
+            self._awaited_by -= 1
 
     def _breathe(self) -> None:
         """Inside a round: let the others have their turn if the slice is over."""
@@ -95,6 +102,8 @@ class FanOut:
         after = time.monotonic()
         self._others_s += after - now
         slice_s = min(max(after - now, _SHORTEST_SLICE_S), _LONGEST_SLICE_S)
+        if self._awaited_by:  # events come faster than they go out: let the others come slower
+            slice_s *= _HURRY_RATIO
         self._slice_ends = after + slice_s
 
     def run(self) -> None:

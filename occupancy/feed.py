@@ -54,6 +54,7 @@ class Feed:
         self.cursor = ""  # '' until the feed has been opened
         self.seq = 0
         self.number = 0
+        self._looked_at_seq = -1
         self.resets = 0
         self.has_plain = False  # live subscribers that take what is not compressed
         self._store = store
@@ -115,6 +116,16 @@ class Feed:
                     self._keep_room()
                 if len(replay.entries) < _CATCH_UP_ENTRIES:
                     return
+
+    def look_after_silence(self) -> None:
+        """Catch up, if nothing has come since the last look.
+
+        While entries come, each shows by its number whether one before it is missing; and to wait
+        for the lock in a storm of them would hold up the canaries.
+        """
+        if self.seq == self._looked_at_seq:
+            self.catch_up()
+        self._looked_at_seq = self.seq
 
     def since(self, cursor: str) -> list[bytes] | None:
         """The frames after ``cursor`` up to the position, from memory; None if it is not there."""

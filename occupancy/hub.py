@@ -3,9 +3,9 @@
 One greenlet reads the subscribed connection and offers each published entry to its board's feed
 (feed.py), which fills holes from the log; so nothing rests on a published message arriving. What
 the feeds take in, the fan-out hands to the streams (fanout.py). Two more greenlets keep that
-honest: the *prober* sends a canary through Redis back to the reader
-every two seconds and reads what the log holds beyond each feed's position; the *pulse* sends
-heartbeats and ends streams whose connection takes no byte.
+honest: the *prober* sends a canary through Redis back to the reader every two seconds and reads
+what the log holds beyond the position of each feed that was silent; the *pulse* sends heartbeats
+and ends streams whose connection takes no byte.
 
 A connection that stays silent for longer than the canaries allow is dead (a half-open TCP
 connection never reports an error by itself), and is replaced; every feed is then caught up from
@@ -281,7 +281,7 @@ class Hub:
             self._store.client.publish(self._canary_channel, "")
             if self._canary_at is not None:
                 for feed in list(self._feeds.values()):
-                    feed.catch_up()
+                    feed.look_after_silence()
         finally:
             self._on_probe()  # while Redis is away too: that is when the metrics are looked at
 

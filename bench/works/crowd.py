@@ -29,7 +29,10 @@ def _measure(stage: Stage) -> Rows:
         try:
             peer.serve(_WORKERS)
             with stage.generator.streams(
-                peer.port, stage.pick(10_000, 500), peer.events_request, peer.live_line
+                peer.port,
+                stage.pick(10_000, 500),
+                peer.browsers_events_request,
+                peer.live_line,
             ) as opened:
                 meter = Meter(peer)
                 figures = stage.generator.requests(
