@@ -125,7 +125,7 @@ def post_worker_init(worker):
     # The rest of the places is for requests, health checks among them.
     services.admission.limit_process(worker.cfg.worker_connections * 7 // 8)
     services.start()
-    if express.suits(worker.cfg):
+    if express.suits(worker):
         express.Express(worker, services)
 
     def drain_when_stopped():

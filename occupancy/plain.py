@@ -1,4 +1,4 @@
-"""Plain requests: those of the few kinds that come all the time, read without a framework.
+"""Plain requests and answers: of the few kinds that come all the time, without a framework.
 
 A request is plain if it is here in one piece, and nothing about it asks for more than the
 simplest part of RFC 9112: known method, a path without escapes, headers of visible ASCII, each
@@ -8,8 +8,12 @@ same bytes to gunicorn, which reads HTTP whole; so what is not understood here i
 
 from __future__ import annotations
 
+import email.utils
+import functools
 import re
+import time
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Protocol
 
 from werkzeug.http import parse_cookie
@@ -20,6 +24,9 @@ _MOST_FIELDS = 100  # as many as gunicorn takes
 _LINE = re.compile(rb"(GET|POST) (/[A-Za-z0-9._:@/-]*)(?:\?([A-Za-z0-9._:=&-]*))? HTTP/1\.1\r\n")
 _FIELDS = re.compile(rb"(?:[A-Za-z0-9-]+:[\t\x20-\x7e]*\r\n)*")
 _NEVER_PLAIN = frozenset(("transfer-encoding", "expect", "upgrade", "trailer", "te"))
+
+
+_PHRASES = {each.value: each.phrase for each in HTTPStatus}
 
 
 class Asked(Protocol):
@@ -127,3 +134,17 @@ def parse(data: bytes) -> PlainRequest | None:
         and not (body and line[1] == b"GET")
     )
     return PlainRequest(line, PlainHeaders(fields), body) if is_plain else None
+
+
+def answer_head(status: int, headers: Mapping[str, str]) -> bytes:
+    """The head of an answer, as gunicorn makes it."""
+    fields = "".join([f"{name}: {text}\r\n" for name, text in headers.items()])
+    return (
+        f"HTTP/1.1 {status} {_PHRASES[status]}\r\nServer: gunicorn\r\n"
+        f"Date: {_date(int(time.time()))}\r\nConnection: keep-alive\r\n{fields}\r\n"
+    ).encode("latin-1")
+
+
+@functools.lru_cache(maxsize=2)
+def _date(now_s: int) -> str:
+    return email.utils.formatdate(now_s, usegmt=True)

@@ -31,7 +31,7 @@ LAYERS: list[set[str]] = [
     {"services"},
     {"csv_import", "csv_export", "labels", "demo", "doctor"},
     {"operations", "browser", "messages", "auth", "problems", "api", "stream", "signin", "admin",
-     "health", "pages", "screens", "express"},
+     "health", "pages", "screens", "express_streams", "express"},
     {"cli", "cli.boards", "cli.command", "cli.demo", "cli.events", "cli.items", "cli.labels",
      "cli.operations", "cli.output", "cli.server", "cli.tokens", "cli.workers"},
     {"__init__"},
