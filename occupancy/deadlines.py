@@ -120,12 +120,16 @@ class _Bounded:
             return before[:size]
         self.waiting.requests.setdefault(self)
         self.is_reading = True
+        # Whoever reads has a deadline of its own around it (see above); another timer for each
+        # read of the socket's would only cost.
+        before_s, self.timeout = self.timeout, None if self.timeout else self.timeout
         try:
             data: bytes = super().recv(min(size, _READ_BYTES), flags)  # type: ignore[misc] # gevent's
         except OSError as error:
             raise self._quiet(error) from error
         finally:
             self.is_reading = False
+            self.timeout = before_s
         self._unanswered_bytes += len(data)
         if self._unanswered_bytes > _PIECE_BYTES:
             if self._unanswered_bytes > UNANSWERED_BYTES:
@@ -141,7 +145,10 @@ class _Bounded:
         self._unanswered_bytes = 0
         try:
             if len(data) <= _PIECE_BYTES:
-                super().sendall(data, flags)  # type: ignore[misc] # gevent's
+                # Nearly always all of it; sendall would first ask the kernel for its buffer's size.
+                sent_bytes: int = super().send(data, flags)  # type: ignore[misc] # gevent's
+                if sent_bytes < len(data):
+                    super().sendall(data[sent_bytes:], flags)  # type: ignore[misc] # as above
             else:
                 self._send_pieces(data, flags)
         except OSError as error:

@@ -13,10 +13,12 @@ it to each live stream once; so what a stream costs is a ``send()`` a round, not
   1,000 streams this halves what fan-out costs.
 * **Not for long.** The pause itself ends within 150 ms, or once as much time has passed as the
   round took; and when TURN_BYTES wait (more where all streams are compressed), because a stream
-  must not be handed more at a time than it may have waiting.
+  must not be handed more at a time than it may have waiting. Where the others need more than a
+  quarter of a core, they have five times as long, within 400 ms.
 * **Operations go on during a round.** Between slices of it the others have their turn. A slice is
-  as long as the others' last turn was, within bounds: under load neither starves. Where more comes
-  in than goes out, slices are longer, so that the operations slow down, and not the news of them.
+  half as long as the others' last turn was, within bounds; were it as long, each turn would have
+  to make up for a longer slice, and both would grow. Where more comes in than goes out, slices
+  are twice as long, so that the operations slow down, and not the news of them.
 """
 
 from __future__ import annotations
@@ -39,13 +41,17 @@ GZIP_TURN_BYTES = 10 * TURN_BYTES  # before it is compressed; a send of 32 KB co
 FEW_STREAMS = 64
 _PAUSE_RATIO = 3
 _LONGEST_PAUSE_S = 0.15
+_BUSY_SHARE = 0.25
+_BUSY_PAUSE_RATIO = 5
+_LONGEST_BUSY_PAUSE_S = 0.4
 _COSTLY_S = 0.004
 _WORTH_EVENTS = 3
 _WORTH_RATIO = 13
 _LONGEST_WORTH_S = 0.1
 _SHORTEST_SLICE_S, _LONGEST_SLICE_S = 0.0003, 0.01
+_SLICE_RATIO, _HURRIED_SLICE_RATIO = 0.5, 2.0
+_A_MOMENT_S = 1e-6  # after sleep(0) the event loop may not have looked at any socket
 _ROOM_WITHIN_S = 1.0
-_HURRY_RATIO = 3
 
 
 class FanOut:
@@ -63,6 +69,7 @@ class FanOut:
         self._awaited_by = 0  # those who need room
         self._slice_ends = 0.0  # monotonic
         self._others_s = 0.0  # what others have used within this round
+        self._looked = time.process_time(), time.monotonic()  # at the end of the last round
 
     def mark(self, feed: Feed) -> None:
         """``feed`` has something pending, and is between two entries: it may be handed out now."""
@@ -98,12 +105,12 @@ class FanOut:
         now = time.monotonic()
         if now < self._slice_ends:
             return
-        gevent.sleep(0)
+        gevent.sleep(_A_MOMENT_S)
         after = time.monotonic()
         self._others_s += after - now
-        slice_s = min(max(after - now, _SHORTEST_SLICE_S), _LONGEST_SLICE_S)
-        if self._awaited_by:  # events come faster than they go out: let the others come slower
-            slice_s *= _HURRY_RATIO
+        # If events come faster than they go out, the others must come slower.
+        ratio = _HURRIED_SLICE_RATIO if self._awaited_by else _SLICE_RATIO
+        slice_s = min(max(ratio * (after - now), _SHORTEST_SLICE_S), _LONGEST_SLICE_S)
         self._slice_ends = after + slice_s
 
     def run(self) -> None:
@@ -119,10 +126,16 @@ class FanOut:
                 self._wake.clear()
             # At least a turn for those who write by themselves, and those who wait for room.
             gevent.sleep(0)
-            pause_s, worth_s = pauses_s(took_s)
+            pause_s, worth_s = pauses_s(took_s, self._others_share(took_s))
             if not self._hurry.wait(pause_s):
                 self._is_worth_it.wait(worth_s)
             self._hurry.clear()
+
+    def _others_share(self, took_s: float) -> float:
+        """Which part of a core the others have used since the last round, this one included."""
+        cpu_s, now = time.process_time(), time.monotonic()
+        (cpu_before_s, before), self._looked = self._looked, (cpu_s, now)
+        return (cpu_s - cpu_before_s - took_s) / max(now - before, 1e-6)
 
     def _round(self, breathe: Callable[[], None]) -> float:
         """One round; returns how much time it has used itself, in seconds."""
@@ -142,11 +155,14 @@ class FanOut:
         return time.monotonic() - began - self._others_s
 
 
-def pauses_s(took_s: float) -> tuple[float, float]:
+def pauses_s(took_s: float, others_share: float) -> tuple[float, float]:
     """After a round that has taken ``took_s``: how long to let others work, and then to wait for
     more events, so that the next round is worth it.
     """
-    pause_s = min(_PAUSE_RATIO * took_s, max(took_s, _LONGEST_PAUSE_S - took_s))
+    ratio, longest_s = _PAUSE_RATIO, _LONGEST_PAUSE_S
+    if others_share > _BUSY_SHARE:
+        ratio, longest_s = _BUSY_PAUSE_RATIO, _LONGEST_BUSY_PAUSE_S
+    pause_s = min(ratio * took_s, max(took_s, longest_s - took_s))
     if took_s < _COSTLY_S:
         return pause_s, 0.0
     until_s = min(_WORTH_RATIO * took_s, _LONGEST_WORTH_S)

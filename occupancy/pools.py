@@ -117,7 +117,11 @@ class TurnQueue:
 
 
 class TurnPool(BlockingConnectionPool):
-    """A BlockingConnectionPool that is fair, stays whole, and keeps count; see the module."""
+    """A BlockingConnectionPool that is fair, stays whole, and keeps count; see the module.
+
+    It is made after the fork (the web server refuses --preload), so it does not ask at each command
+    in which process it is, as redis-py's does.
+    """
 
     pool: TurnQueue
 
@@ -136,7 +140,6 @@ class TurnPool(BlockingConnectionPool):
         Raises PoolTimeout, or redis's ConnectionError and TimeoutError if the server cannot be
         reached.
         """
-        self._checkpid()
         deadline = time.monotonic() + self.timeout
         connection: Any = self.pool.get(timeout=self.timeout)
         try:
@@ -158,9 +161,6 @@ class TurnPool(BlockingConnectionPool):
 
     def release(self, connection: Any) -> None:
         """Give a connection back; the longest waiter gets it."""
-        self._checkpid()
-        if not self.owns_connection(connection):  # it was made before a fork
-            return
         if self._is_draining or connection.should_reconnect():
             connection.disconnect()
         self.pool.put_nowait(connection)

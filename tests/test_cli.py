@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import gevent
 import pytest
 from click.testing import Result
@@ -89,9 +90,11 @@ def error(result: Result, status: int = 1) -> str:
 # Every command
 
 
-def commands(app_cli: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    for name, command in app_cli.commands.items():
-        if hasattr(command, "commands"):
+def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        if isinstance(command, click.Group):
             yield from commands(command, (*path, name))
         elif path:
             yield (*path, name)

@@ -323,6 +323,12 @@ local function operate(position, tag)
     end
     item, is_new = new_item(tag), true
   end
+  local stored = {} -- what need not be written again
+  if not is_new then
+    for name, value in pairs(item) do
+      stored[name] = value
+    end
+  end
   local title, attributes
   if row.operation == 'put' then
     local given = request.items[position]
@@ -372,8 +378,10 @@ local function operate(position, tag)
   end
   local flat = {}
   for name, value in pairs(item) do
-    flat[#flat + 1] = name
-    flat[#flat + 1] = value
+    if stored[name] ~= value then
+      flat[#flat + 1] = name
+      flat[#flat + 1] = value
+    end
   end
   redis.call('HSET', item_key, unpack(flat))
   redis.call('HSET', VIEW, tag, view)
