@@ -35,7 +35,9 @@ class Valkey:
         self.url = f"unix://{self._socket}"
         command = [str(get_binary_path()), "--port", "0", "--unixsocket", str(self._socket)]
         command += ["--dir", str(directory), "--logfile", "valkey.log", "--save", ""]
-        command += ["--appendonly", "yes", "--appendfsync", "everysec", *options]
+        command += ["--appendonly", "yes", "--appendfsync", "everysec"]
+        # A young file doubles within seconds; to rewrite it then would fall into a run by chance.
+        command += ["--auto-aof-rewrite-percentage", "0", *options]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         wait(self._answers, "Valkey", self._process, directory / "valkey.log")
 
