@@ -41,8 +41,8 @@ def _measure(stage: Stage) -> Rows:
         )  # fmt: skip
         meter = Meter(peer)
         paced = operate(peer, most["per_s"] / _PACE)
-        used = meter.read(paced["generator_cpu_s"]).per(paced["answers"], "operation")
-        rate_per_s = min(most["per_s"], 1e6 / used["server_us_per_operation"]) / 2
+        cost = meter.read(paced["generator_cpu_s"]).per(paced["answers"], "operation")
+        rate_per_s = min(most["per_s"], 1e6 / cost["server_us_per_operation"]) / 2
         meter = Meter(peer)
         alone = operate(peer, rate_per_s)
         alone |= meter.read(alone["generator_cpu_s"]).per(alone["answers"], "operation")
