@@ -67,6 +67,8 @@ class Stage:
         ``starts`` are other ways to start, by name.
         """
         here = [name for name in names if name in self._kinds]
+        if not here:
+            return {}
         turned = here[self.round % len(here) :] + here[: self.round % len(here)]
         kinds = {**self._kinds, **(starts or {})}
         rows = {name: self.row(name, kinds[name], measure) for name in turned}

@@ -111,9 +111,10 @@ class Figure:
 
 @dataclass(frozen=True)
 class Ratio:
-    """The value of a target: a figure over that of another, where neither is negative.
+    """The value of a target: a figure over that of another, which must be more than nothing.
 
-    Of several others it is the least that counts, among those that keep up.
+    A negative one (an event before its operation's answer) counts as 0. Of several others it is the
+    least that counts, among those that keep up.
     """
 
     key: str
@@ -122,7 +123,7 @@ class Ratio:
 
     def __call__(self, rows: Rows) -> float | None:
         part = figure(rows, self.of, self.key)
-        return over(part, self.whole(rows)) if part is not None and part >= 0 else None
+        return over(None if part is None else max(0.0, part), self.whole(rows))
 
     def whole(self, rows: Rows) -> float | None:
         """What it is compared with."""

@@ -1,7 +1,7 @@
 """Deadlines: a client that is slow, or stands still on purpose, costs a place for a bounded time.
 
-* The head of a request must be there within gunicorn's ``keepalive`` seconds (gunicorn reads it
-  inside one timeout over all of its parts).
+* A request must begin within gunicorn's ``keepalive`` seconds, and its head be there within as many
+  after that (gunicorn reads it inside one timeout over all of its parts).
 * Its body must be there within BODY_S. What a route never reads, gunicorn reads away before the
   next head, under the head's deadline; a client that sends more than UNANSWERED_BYTES of it is
   closed, and gives way to others meanwhile.

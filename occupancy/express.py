@@ -113,16 +113,26 @@ class Express:
             if answer is None:
                 connection.put_back(data)
                 return True
-            # A turn for the others, after a look at the sockets (after sleep(0) there may have been
-            # none): above all for the reader of the live connection, which has the event by now, so
-            # that where few watch, they are told before the answer is. And what the store answers
-            # together is answered together: a sixth more operations a second.
-            gevent.sleep(_A_MOMENT_S)
+            self._let_others()
             connection.sendall(answer)
             worker.nr += 1
             if worker.nr >= worker.max_requests and worker.alive:
                 log.info("this worker process has answered max_requests, and ends")
                 worker.alive = False
+
+    def _let_others(self) -> None:
+        """Turns for the others between an answer's making and its sending.
+
+        What the store answers together is then answered together: a tenth more operations a second,
+        and fewer stragglers. Where few watch, a look at the sockets as well (sleep(0) may come back
+        before one): the reader of the live connection has the event by now, and they are told
+        before the answer is.
+        """
+        if self._services.hub.is_watched_by_few:
+            gevent.sleep(_A_MOMENT_S)
+        else:
+            gevent.sleep(0)
+            gevent.sleep(0)
 
     def _read(self, data: bytes, address: Any) -> PlainRequest | None:
         request = parse(data)

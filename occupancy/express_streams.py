@@ -49,9 +49,10 @@ class ExpressStreams:
         self._services = services
         self._origins: Collection[str] = services.settings.trusted_origins
         self._read = read
+        vary = [each["Vary"] for each in (sse.HEADERS, headers) if "Vary" in each]
         self._headers = {
             "Content-Type": sse.CONTENT_TYPE, **sse.HEADERS, **headers,
-            "Transfer-Encoding": "chunked",
+            "Vary": ", ".join(vary), "Transfer-Encoding": "chunked",
         }  # fmt: skip
         self._heads_s, self._heads = 0, (b"", b"")  # in this second, as they are and compressed
 

@@ -11,10 +11,11 @@ it to each live stream once; so what a stream costs is a ``send()`` a round, not
 * **A round is worth its price.** After one that took more than 4 ms the next waits for three
   events, but no longer than a tenth of a second after that one began. At 20 events a second for
   1,000 streams this halves what fan-out costs.
-* **Not for long.** The pause itself ends within 150 ms, or once as much time has passed as the
-  round took; and when TURN_BYTES wait (more where all streams are compressed), because a stream
-  must not be handed more at a time than it may have waiting. Where the others need more than a
-  quarter of a core, they have five times as long, within 400 ms.
+* **Not for long.** The pause itself ends 150 ms after the round began, or once a quarter of the
+  time has passed that it took; and when TURN_BYTES wait (more where all streams are compressed),
+  because a stream must not be handed more at a time than it may have waiting. Where the others
+  need more than a quarter of a core, it is five times as long as the round, within 400 ms, and as
+  long as the round at least.
 * **Operations go on during a round.** Between slices of it the others have their turn. A slice is
   half as long as the others' last turn was, within bounds; were it as long, each turn would have
   to make up for a longer slice, and both would grow. Where more comes in than goes out, slices
@@ -46,9 +47,9 @@ _BUSY_PAUSE_RATIO = 5
 _LONGEST_BUSY_PAUSE_S = 0.4
 _COSTLY_S = 0.004
 _WORTH_EVENTS = 3
-_WORTH_RATIO = 13
+_WORTH_RATIO = 13  # of what the last one took: 8 ms for a thousand streams, and the longest wait
 _LONGEST_WORTH_S = 0.1
-_SHORTEST_SLICE_S, _LONGEST_SLICE_S = 0.0003, 0.01
+_SHORTEST_SLICE_S, _SLICE_S, _LONGEST_SLICE_S = 0.0003, 0.001, 0.01
 _SLICE_RATIO, _HURRIED_SLICE_RATIO = 0.5, 2.0
 _A_MOMENT_S = 1e-6  # after sleep(0) the event loop may not have looked at any socket
 _ROOM_WITHIN_S = 1.0
@@ -69,6 +70,7 @@ class FanOut:
         self._awaited_by = 0  # those who need room
         self._slice_ends = 0.0  # monotonic
         self._others_s = 0.0  # what others have used within this round
+        self._are_others_busy = False
         self._looked = time.process_time(), time.monotonic()  # at the end of the last round
 
     def mark(self, feed: Feed) -> None:
@@ -110,7 +112,8 @@ class FanOut:
         self._others_s += after - now
         # If events come faster than they go out, the others must come slower.
         ratio = _HURRIED_SLICE_RATIO if self._awaited_by else _SLICE_RATIO
-        slice_s = min(max(ratio * (after - now), _SHORTEST_SLICE_S), _LONGEST_SLICE_S)
+        shortest_s = _SHORTEST_SLICE_S if self._are_others_busy else _SLICE_S
+        slice_s = min(max(ratio * (after - now), shortest_s), _LONGEST_SLICE_S)
         self._slice_ends = after + slice_s
 
     def run(self) -> None:
@@ -126,16 +129,17 @@ class FanOut:
                 self._wake.clear()
             # At least a turn for those who write by themselves, and those who wait for room.
             gevent.sleep(0)
-            pause_s, worth_s = pauses_s(took_s, self._others_share(took_s))
+            self._look_at_others(took_s)
+            pause_s, worth_s = pauses_s(took_s, are_others_busy=self._are_others_busy)
             if not self._hurry.wait(pause_s):
                 self._is_worth_it.wait(worth_s)
             self._hurry.clear()
 
-    def _others_share(self, took_s: float) -> float:
-        """Which part of a core the others have used since the last round, this one included."""
+    def _look_at_others(self, took_s: float) -> None:
+        """Which part of a core have they used since the last round, this one included?"""
         cpu_s, now = time.process_time(), time.monotonic()
         (cpu_before_s, before), self._looked = self._looked, (cpu_s, now)
-        return (cpu_s - cpu_before_s - took_s) / max(now - before, 1e-6)
+        self._are_others_busy = cpu_s - cpu_before_s - took_s > _BUSY_SHARE * (now - before)
 
     def _round(self, breathe: Callable[[], None]) -> float:
         """One round; returns how much time it has used itself, in seconds."""
@@ -155,14 +159,14 @@ class FanOut:
         return time.monotonic() - began - self._others_s
 
 
-def pauses_s(took_s: float, others_share: float) -> tuple[float, float]:
+def pauses_s(took_s: float, *, are_others_busy: bool) -> tuple[float, float]:
     """After a round that has taken ``took_s``: how long to let others work, and then to wait for
     more events, so that the next round is worth it.
     """
-    ratio, longest_s = _PAUSE_RATIO, _LONGEST_PAUSE_S
-    if others_share > _BUSY_SHARE:
-        ratio, longest_s = _BUSY_PAUSE_RATIO, _LONGEST_BUSY_PAUSE_S
-    pause_s = min(ratio * took_s, max(took_s, longest_s - took_s))
+    if are_others_busy:
+        pause_s = min(_BUSY_PAUSE_RATIO * took_s, max(took_s, _LONGEST_BUSY_PAUSE_S - took_s))
+    else:
+        pause_s = min(_PAUSE_RATIO * took_s, max(took_s / 4, _LONGEST_PAUSE_S - took_s))
     if took_s < _COSTLY_S:
         return pause_s, 0.0
     until_s = min(_WORTH_RATIO * took_s, _LONGEST_WORTH_S)

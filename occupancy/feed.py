@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 _CATCH_UP_ENTRIES = 100  # per round trip, so that no connection is held for long
 _STREAMS_A_LOOK = 8  # handed to before a round looks at the clock
+_PART_BYTES = TURN_BYTES * 3 // 2  # an entry more than a turn has is no reason to divide it
 _REMEMBERED_BYTES = 128 * 1024
 
 
@@ -156,36 +157,38 @@ class Feed:
         self.has_plain = any(not each.is_gzip for each in subscribers)
         last = self.number - len(frames)
         for part in self._parts(frames):
-            last += len(part)
+            last += len(part.frames)
             self._hand_part(part, last, subscribers, breathe)
         self._metrics.deliveries.inc(len(written_ms) * len(subscribers))
         now_s = time.time()
         for each in written_ms:
             self._metrics.observe_delay(max(0.0, now_s - each / 1000))
 
-    def _parts(self, frames: list[bytes]) -> Iterator[list[bytes]]:
+    def _parts(self, frames: list[bytes]) -> Iterator[Payload]:
         """``frames``, in parts of no more than a stream may be handed at a time."""
-        most_bytes = TURN_BYTES
-        if not self.has_plain and len(Payload(frames).deflated) <= TURN_BYTES * 3 // 2:
-            most_bytes = GZIP_TURN_BYTES * 2
-        first, size = 0, 0
+        whole = Payload(frames)
+        size_bytes = len(whole.raw) if self.has_plain else len(whole.deflated)
+        if size_bytes <= _PART_BYTES:
+            yield whole
+            return
+        first, size_bytes = 0, 0
         for position, frame in enumerate(frames):
-            if size and size + len(frame) > most_bytes:
-                yield frames[first:position]
-                first, size = position, 0
-            size += len(frame)
-        if frames:
-            yield frames[first:]
+            if size_bytes and size_bytes + len(frame) > TURN_BYTES:
+                yield Payload(frames[first:position])
+                first, size_bytes = position, 0
+            size_bytes += len(frame)
+        yield Payload(frames[first:])
 
     @staticmethod
     def _hand_part(
-        frames: list[bytes],
+        part: Payload,
         last: int,
         subscribers: list[Subscriber],
         breathe: Callable[[], None],
     ) -> None:
-        """Hand ``frames``, of which the last has that number, to those who have not got them."""
-        payloads: dict[int, Payload] = {}  # by the number of the frame they follow
+        """Hand over frames, of which the last has that number, to those who have not got them."""
+        frames = part.frames
+        payloads = {last - len(frames): part}  # by the number of the frame they follow
         for count, subscriber in enumerate(subscribers):
             if not count % _STREAMS_A_LOOK:
                 breathe()

@@ -25,7 +25,7 @@ import redis
 
 from . import sse
 from .errors import OccupancyError, PoolTimeout, StoreUnavailable
-from .fanout import FanOut
+from .fanout import FEW_STREAMS, FanOut
 from .feed import Feed
 from .keys import Keys
 from .metrics import LiveMetrics
@@ -145,6 +145,11 @@ class Hub:
     @property
     def open_streams(self) -> int:
         return sum(len(feed.subscribers) for feed in self._feeds.values())
+
+    @property
+    def is_watched_by_few(self) -> bool:
+        """Whether there are streams, and so few that they are told of each event at once."""
+        return 0 < self.open_streams <= FEW_STREAMS
 
     def figures(self) -> dict[str, Any]:
         """Open streams, those whose connection does not take what was written, and resets.

@@ -43,13 +43,18 @@ def deflated(data: bytes) -> bytes:
 class Payload:
     """Whole frames to write at once: as they are, as a chunk of the response's body, compressed."""
 
-    __slots__ = ("_deflated", "_gzip_chunk", "chunk", "frames", "raw")
+    __slots__ = ("_chunk", "_deflated", "_gzip_chunk", "frames", "raw")
 
     def __init__(self, frames: list[bytes]) -> None:
         self.frames = frames
         self.raw = b"".join(frames)
-        self.chunk = http_chunk(self.raw)
-        self._deflated = self._gzip_chunk = b""
+        self._chunk = self._deflated = self._gzip_chunk = b""  # made when first asked for
+
+    @property
+    def chunk(self) -> bytes:
+        if not self._chunk:
+            self._chunk = http_chunk(self.raw)
+        return self._chunk
 
     @property
     def deflated(self) -> bytes:

@@ -32,7 +32,14 @@ from tests.servers import BINARIES, RealServer, binary_of
 from tests.waiting import wait_until
 
 BACKENDS = ["fakeredis", *BINARIES]
+BENCHMARK = pytest.StashKey[str]()  # what the short benchmark has printed
 T = TypeVar("T")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if BENCHMARK in terminalreporter.config.stash:
+        terminalreporter.section("benchmark, short form")
+        terminalreporter.write_line(terminalreporter.config.stash[BENCHMARK])
 
 
 def require(found: T | None, what: str) -> T:

@@ -14,12 +14,14 @@ import pytest
 from bench import report
 from bench.lineup import missing
 from bench.works import WORKS
-from tests.conftest import require, require_binary
+from tests.conftest import BENCHMARK, require, require_binary
 from tests.deployment import ROOT
 
 
 @pytest.fixture(scope="module")
-def short_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], str, Path]:
+def short_run(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[dict[str, Any], str, Path]:
     """The raw results of a short run, what it printed, and where the results are."""
     require_binary("valkey")
     require(shutil.which("cc"), "a C compiler")
@@ -29,6 +31,7 @@ def short_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any],
         cwd=ROOT, capture_output=True, text=True, timeout=400, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr + done.stdout
+    request.config.stash[BENCHMARK] = done.stdout
     return json.loads(path.read_text()), done.stdout, path
 
 

@@ -97,7 +97,7 @@ def test_others_run_in_the_midst_of_a_long_round(
 def test_who_takes_in_much_waits_until_it_is_handed_out_without_a_pause(
     running: FanOut, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fanout, "pauses_s", lambda took_s, others_share: (1000.0, 1000.0))
+    monkeypatch.setattr(fanout, "pauses_s", lambda took_s, *, are_others_busy: (1000.0, 1000.0))
     board = Board()
     mark(running, board)
     wait_until(lambda: board.rounds == 1)
@@ -122,26 +122,27 @@ def test_nobody_waits_for_room_for_ever(monkeypatch: pytest.MonkeyPatch) -> None
         (0.01, 0.03, 0.06),  # nothing waits for company for longer than a tenth of a second
         (0.03, 0.09, 0.0),
         (0.05, 0.1, 0.0),  # the pause itself is not for longer than three twentieths
-        (0.2, 0.2, 0.0),  # but the others have half the time, at the least
+        (0.1, 0.05, 0.0),
+        (0.2, 0.05, 0.0),  # and after a long one for a quarter of its time
     ],
 )
 def test_the_pauses_leave_time_to_others_and_wait_for_company(
     took_s: float, pause: float, worth: float
 ) -> None:
-    assert pauses_s(took_s, 0.1) == pytest.approx((pause, worth))
+    assert pauses_s(took_s, are_others_busy=False) == pytest.approx((pause, worth))
 
 
 def test_the_pauses_are_longer_where_the_others_are_busy() -> None:
-    assert pauses_s(0.002, 0.5) == pytest.approx((0.01, 0.0))
-    assert pauses_s(0.05, 0.5) == pytest.approx((0.25, 0.0))
-    assert pauses_s(0.1, 0.5) == pytest.approx((0.3, 0.0))
-    assert pauses_s(0.3, 0.5) == pytest.approx((0.3, 0.0))
+    assert pauses_s(0.002, are_others_busy=True) == pytest.approx((0.01, 0.0))
+    assert pauses_s(0.05, are_others_busy=True) == pytest.approx((0.25, 0.0))
+    assert pauses_s(0.1, are_others_busy=True) == pytest.approx((0.3, 0.0))
+    assert pauses_s(0.3, are_others_busy=True) == pytest.approx((0.3, 0.0))
 
 
 def test_after_a_costly_round_the_next_waits_for_three_events(
     running: FanOut, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fanout, "pauses_s", lambda took_s, others_share: (0.0, 60.0))
+    monkeypatch.setattr(fanout, "pauses_s", lambda took_s, *, are_others_busy: (0.0, 60.0))
     board = Board()
     mark(running, board)
     wait_until(lambda: board.rounds == 1)
@@ -167,7 +168,7 @@ def test_few_streams_have_a_lone_event_before_anything_else_runs(running: FanOut
 def test_what_comes_right_after_a_lone_event_waits_for_the_pause(
     running: FanOut, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fanout, "pauses_s", lambda took_s, others_share: (0.02, 0.0))
+    monkeypatch.setattr(fanout, "pauses_s", lambda took_s, *, are_others_busy: (0.02, 0.0))
     board = Board(streams=50)
     gevent.sleep(0)
     for _ in range(3):

@@ -1,10 +1,10 @@
 """The benchmark's peers: other servers that deliver events by SSE, each as one would really run it.
 
-``nchan`` is the specialist (an nginx module), ``floor`` the least that any server does, in C,
+``nchan`` is the specialist (an nginx module), ``floor`` the least that sending each event takes,
 ``starlette_peer`` what a Python team would write instead, and ``incident`` the design that this
 project replaced. Each has a launcher with one interface, so that one run measures all of them.
 
-The peers' applications live in this package too: it imports nothing of the project.
+The peers' applications live in this package too, and import nothing of the project.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@
  *
  * Each line on stdin is the data of an event for all streams. It is framed once; what a socket
  * does not take at once waits in the stream's own buffer, and whoever lets more than that wait is
- * closed. There is no log, no identity and no second path: no server can do it for less, but
- * those who need any of that cannot have it for this. It ends with its stdin.
+ * closed. There is no log, no identity and no second path: no server that sends each event
+ * at once, alone, can do it for less. It ends with its stdin.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>

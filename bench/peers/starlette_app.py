@@ -8,6 +8,7 @@ What it lacks against the product (replay, roles, limits, degraded streams) cost
 from __future__ import annotations
 
 import asyncio
+import gzip
 import hashlib
 import os
 import time
@@ -20,8 +21,7 @@ from typing import Annotated, Any, Literal
 
 import orjson
 import redis.asyncio
-from fastapi import Depends, FastAPI, HTTPException, Response
-from fastapi.middleware.gzip import GZipMiddleware
+from fastapi import Depends, FastAPI, Header, HTTPException, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
@@ -131,7 +131,6 @@ async def lifespan(_: FastAPI) -> AsyncIterator[None]:
 
 
 app = FastAPI(lifespan=lifespan)
-app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=1)
 
 
 @app.get("/livez")
@@ -175,7 +174,7 @@ async def operate_item(
 
 
 @app.get("/api/boards/{board}/items")
-async def items(board: str, _: Caller) -> Response:
+async def items(board: str, _: Caller, accept_encoding: Annotated[str, Header()] = "") -> Response:
     async with store.pipeline(transaction=True) as pipeline:
         pipeline.hget(f"board:{board}", "seq")
         pipeline.hvals(f"view:{board}")
@@ -183,7 +182,13 @@ async def items(board: str, _: Caller) -> Response:
     number = int(seq or 0)
     views.sort()  # each begins with its tag
     found = [orjson.Fragment(view) for view in views]
-    return _json({"cursor": f"{number}-0", "seq": number, "items": found})
+    content = orjson.dumps({"cursor": f"{number}-0", "seq": number, "items": found})
+    if "gzip" not in accept_encoding:
+        return Response(content, media_type="application/json")
+    # Here, and not by GZipMiddleware, which would stand in the way of every event and operation.
+    packed = gzip.compress(content, compresslevel=1)
+    headers = {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
+    return Response(packed, media_type="application/json", headers=headers)
 
 
 def _json(content: dict[str, Any]) -> Response:

@@ -20,7 +20,7 @@ _ITEMS, _FEW_ITEMS = (100, 10_000, 1_000_000), (100, 1_000, 10_000)
 _STREAMS, _FEW_STREAMS = (10, 100, 1_000, 10_000), (10, 30, 100, 300)
 _RATE_PER_S = 10.0
 _COPIED_AT_ONCE = 1000
-_NO_LOG = ("--appendonly", "no")  # a million items would be written again and again meanwhile
+_NO_LOG = ("--appendonly", "no")  # a million items would be written to it first
 
 # Copies the item ARGV[1] to the tags numbered from ARGV[2] to ARGV[3]: wherever its tag occurs
 # theirs does, and events get their own number. KEYS are those of BoardKeys, by root.
