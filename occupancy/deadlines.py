@@ -109,6 +109,10 @@ class _Bounded:
         """As gunicorn calls it for each connection: what waits for the client waits WRITE_S."""
         self.settimeout(WRITE_S if flag else 0.0)
 
+    def _read_timeout_s(self: Any) -> float | None:
+        timeout_s: float | None = self.timeout
+        return timeout_s
+
     def put_back(self, data: bytes) -> None:
         """Give back what was read: it is what ``recv`` returns next."""
         self._put_back = data
@@ -120,9 +124,7 @@ class _Bounded:
             return before[:size]
         self.waiting.requests.setdefault(self)
         self.is_reading = True
-        # Whoever reads has a deadline of its own around it (see above); another timer for each
-        # read of the socket's would only cost.
-        before_s, self.timeout = self.timeout, None if self.timeout else self.timeout
+        before_s, self.timeout = self.timeout, self._read_timeout_s()
         try:
             data: bytes = super().recv(min(size, _READ_BYTES), flags)  # type: ignore[misc] # gevent's
         except OSError as error:
@@ -145,14 +147,16 @@ class _Bounded:
         self._unanswered_bytes = 0
         try:
             if len(data) <= _PIECE_BYTES:
-                # Nearly always all of it; sendall would first ask the kernel for its buffer's size.
-                sent_bytes: int = super().send(data, flags)  # type: ignore[misc] # gevent's
+                sent_bytes = self._send_at_once(data, flags)
                 if sent_bytes < len(data):
-                    super().sendall(data[sent_bytes:], flags)  # type: ignore[misc] # as above
+                    super().sendall(data[sent_bytes:], flags)  # type: ignore[misc] # gevent's
             else:
                 self._send_pieces(data, flags)
         except OSError as error:
             raise self._quiet(error) from error
+
+    def _send_at_once(self, data: bytes, flags: int) -> int:
+        return 0
 
     def _send_pieces(self: Any, data: bytes, flags: int) -> None:
         try:
@@ -197,7 +201,19 @@ class _Bounded:
 
 
 class DeadlineSocket(_Bounded, gevent_socket.socket):  # type: ignore[misc] # gevent has no types
-    """gevent's socket, bounded."""
+    """gevent's socket, bounded. It is read by HTTP/1 alone, and written mostly in one piece."""
+
+    def _read_timeout_s(self) -> float | None:
+        # Whoever reads has a deadline of its own around it (see above); another timer of the
+        # socket's for each read would only cost.
+        return None if self.timeout else cast(float | None, self.timeout)
+
+    def _send_at_once(self, data: bytes, flags: int) -> int:
+        # Nearly always all of it; sendall would first ask the kernel how large its buffer is.
+        try:
+            return cast(int, self.send(data, flags, timeout=0.0))
+        except BlockingIOError:
+            return 0
 
 
 class DeadlineTLSSocket(_Bounded, gevent_ssl.SSLSocket):  # type: ignore[misc] # gevent has no types

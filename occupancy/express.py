@@ -28,7 +28,7 @@ from . import api, browser, operations
 from .auth import check_role, check_rule, credential_of, rule_of
 from .callers import Caller
 from .deadlines import DeadlineServer, DeadlineSocket
-from .errors import OccupancyError
+from .errors import OccupancyError, PoolTimeout, StoreUnavailable
 from .express_streams import ExpressStreams
 from .model import TRANSITIONS
 from .payloads import OperationBody, decode
@@ -184,7 +184,10 @@ class Express:
             caller = self._services.access.identify(credential_of(request))
             self._check(request, api.items, caller, board)
             return operations.not_modified_since(self._services.store, board, known)
-        except OccupancyError:
+        except (PoolTimeout, StoreUnavailable) as error:
+            note(error, self._services, request, None)  # Flask would wait for it once more
+            return problem_reply(error)
+        except Exception:  # noqa: BLE001 - Flask does it again, and says or logs why it fails
             return None
 
     def _check(self, asked: PlainRequest, view: Any, caller: Caller, board: str) -> None:

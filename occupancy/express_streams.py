@@ -23,8 +23,9 @@ from .attempts import limited_address
 from .auth import check_rule, credential_of, rule_of
 from .callers import Caller
 from .deadlines import DeadlineSocket
-from .errors import OccupancyError
+from .errors import OccupancyError, PoolTimeout, StoreUnavailable
 from .plain import PlainRequest, answer_head
+from .problems import note, trouble
 from .services import Services
 from .stream import Held, watched
 from .subscriber import Subscriber
@@ -75,9 +76,16 @@ class ExpressStreams:
             return data
         request, caller, board, missed = found
         held = Held(self._services, caller, board)
-        held.subscriber.is_gzip = takes_gzip(request.headers.get("accept-encoding"))
-        frames = b"".join([sse.retry_frame(), *held.subscriber.go_live(missed)])
-        held.go_on_without_greenlet(taken, begin=self._begin(held.subscriber, frames))
+        try:
+            held.subscriber.is_gzip = takes_gzip(request.headers.get("accept-encoding"))
+            frames = b"".join([sse.retry_frame(), *held.subscriber.go_live(missed)])
+            held.go_on_without_greenlet(taken, begin=self._begin(held.subscriber, frames))
+        except Exception:
+            log.exception("a stream was not begun")
+            taken.close()
+        finally:
+            if not held.has_outlet:
+                held.give_back()
         return None
 
     def _look(
@@ -112,7 +120,12 @@ class ExpressStreams:
             if self._services.hub.followed(board) is None:
                 self._services.store.head(board)
             self._admit(request, caller, board)
-        except OccupancyError:
+        except (PoolTimeout, StoreUnavailable) as error:
+            note(error, self._services, request, None)  # Flask would wait for it once more
+            begin = answer_head(200, self._headers) + sse.http_chunk(trouble(error))
+            connection.sendall(begin + sse.LAST_CHUNK)
+            return True
+        except Exception:  # noqa: BLE001 - Flask does it again, and says or logs why it fails
             return False
         held = Held(self._services, caller, board)
         try:

@@ -79,7 +79,7 @@ class FanOut:
         self._waiting += 1
         if self._waiting >= _WORTH_EVENTS:
             self._is_worth_it.set()
-        if self._is_idle and len(feed.subscribers) <= FEW_STREAMS:
+        if self._is_idle and len(self._due) == 1 and len(feed.subscribers) <= FEW_STREAMS:
             # Without a switch point: so few take less than half a millisecond. The greenlet is
             # woken all the same, for the pause that follows.
             self._is_idle = False

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 _CATCH_UP_ENTRIES = 100  # per round trip, so that no connection is held for long
 _STREAMS_A_LOOK = 8  # handed to before a round looks at the clock
+_SHRINKS_BY = GZIP_TURN_BYTES / TURN_BYTES * 0.8
 _PART_BYTES = TURN_BYTES * 3 // 2  # an entry more than a turn has is no reason to divide it
 _REMEMBERED_BYTES = 128 * 1024
 
@@ -58,6 +59,7 @@ class Feed:
         self._looked_at_seq = -1
         self.resets = 0
         self.has_plain = False  # live subscribers that take what is not compressed
+        self._shrinks = False  # what the last round handed out, to a fraction
         self._store = store
         self._metrics = metrics
         self._fan_out = fan_out
@@ -168,6 +170,7 @@ class Feed:
         """``frames``, in parts of no more than a stream may be handed at a time."""
         whole = Payload(frames)
         size_bytes = len(whole.raw) if self.has_plain else len(whole.deflated)
+        self._shrinks = _SHRINKS_BY * size_bytes <= len(whole.raw)
         if size_bytes <= _PART_BYTES:
             yield whole
             return
@@ -235,7 +238,7 @@ class Feed:
         self.announce(frame)
 
     def _keep_room(self) -> None:
-        if self._pending_bytes >= (TURN_BYTES if self.has_plain else GZIP_TURN_BYTES):
+        if self._pending_bytes >= (GZIP_TURN_BYTES if self._shrinks else TURN_BYTES):
             self._fan_out.make_room()
 
     def _lose(self, replay: Replay) -> None:

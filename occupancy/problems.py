@@ -32,11 +32,15 @@ def respond(error: OccupancyError) -> Response:
     is_told = request.endpoint == "signin.sign_in" and not isinstance(error, errors.CsrfFailed)
     note(error, services, request, g.get("caller"), is_told=is_told)
     if request.endpoint == "stream.events" and _is_passing(error):
-        wait_ms = max(2000, 1000 * error.extra.get("retry_after", 0))
-        body = sse.retry_frame(wait_ms, wait_ms + 2000)
-        body += sse.control_frame("degraded", {"detail": error.detail})
-        return Response(body, content_type=sse.CONTENT_TYPE, headers=sse.HEADERS)
+        return Response(trouble(error), content_type=sse.CONTENT_TYPE, headers=sse.HEADERS)
     return as_response(problem_reply(error))
+
+
+def trouble(error: OccupancyError) -> bytes:
+    """A whole stream, for trouble that passes: come back later."""
+    wait_ms = max(2000, 1000 * error.extra.get("retry_after", 0))
+    degraded = sse.control_frame("degraded", {"detail": error.detail})
+    return sse.retry_frame(wait_ms, wait_ms + 2000) + degraded
 
 
 def note(

@@ -71,6 +71,7 @@ class Held:
         self._services.guard.unwatch(self._caller, self.subscriber)
         self._services.hub.unsubscribe(self.subscriber)
         self._services.admission.give_back(self._caller.worker.id)
+        self.subscriber.end()  # else it and its outlet would hold each other until a collection
 
     def go_on_without_greenlet(
         self, taken: socket.socket, *, is_chunked: bool = True, begin: bytes = b""

@@ -108,6 +108,13 @@ class Subscriber:
             self._wake.set()
         self.hang_up()  # its greenlet may be waiting in a write that would never end
 
+    def end(self) -> None:
+        """The stream has ended: let go of all that it held, and be held by nothing."""
+        self.is_gone = True
+        self._outlet = None
+        self.hang_up = _nothing_to_hang_up
+        self._pieces.clear()
+
     def stalled_s(self, now: float) -> float:
         """How long the connection has not taken the piece that is being written."""
         since = self._outlet.waiting_since if self._outlet else self._writing_since

@@ -177,3 +177,12 @@ def test_what_comes_right_after_a_lone_event_waits_for_the_pause(
     wait_until(lambda: board.rounds == 2)
     gevent.sleep(0.05)
     assert board.rounds == 2
+
+
+def test_a_board_of_many_streams_is_never_handed_out_on_the_way(running: FanOut) -> None:
+    many, few = Board(), Board(streams=50)
+    gevent.sleep(0)
+    mark(running, many)
+    mark(running, few)
+    assert (many.rounds, few.rounds) == (0, 0)
+    wait_until(lambda: many.rounds == few.rounds == 1)
