@@ -238,7 +238,9 @@ class Feed:
         self.announce(frame)
 
     def _keep_room(self) -> None:
-        if self._pending_bytes >= (GZIP_TURN_BYTES if self._shrinks else TURN_BYTES):
+        # Somebody who takes it as it is may have joined since the last round.
+        is_small = self._shrinks and not self.has_plain
+        if self._pending_bytes >= (GZIP_TURN_BYTES if is_small else TURN_BYTES):
             self._fan_out.make_room()
 
     def _lose(self, replay: Replay) -> None:

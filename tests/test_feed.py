@@ -17,7 +17,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from occupancy.errors import BoardNotFound, StoreUnavailable
-from occupancy.fanout import FanOut
+from occupancy.fanout import GZIP_TURN_BYTES, TURN_BYTES, FanOut
 from occupancy.feed import Feed
 from occupancy.metrics import LiveMetrics
 from occupancy.model import PUT, Person
@@ -663,3 +663,24 @@ def test_a_made_up_cursor_on_a_real_log_is_reset(shop: Services, cursor: str) ->
     add(shop, "A")
     stream = real_stream(shop, cursor).until_live().end()
     assert stream.kinds() == ["reset", "ready"]
+
+
+@pytest.mark.parametrize(
+    ("has_plain", "shrinks", "turn_bytes"),
+    [
+        (False, True, GZIP_TURN_BYTES),
+        (False, False, TURN_BYTES),
+        (True, True, TURN_BYTES),  # it has joined since the last round
+        (True, False, TURN_BYTES),
+    ],
+)
+def test_more_may_wait_for_a_round_only_where_all_take_it_compressed_and_it_shrinks(
+    monkeypatch: pytest.MonkeyPatch, has_plain: bool, shrinks: bool, turn_bytes: int
+) -> None:
+    feed = new_feed(Log(0))
+    waits: list[int] = []
+    monkeypatch.setattr(feed._fan_out, "make_room", lambda: waits.append(feed._pending_bytes))
+    feed.has_plain, feed._shrinks = has_plain, shrinks
+    for feed._pending_bytes in (turn_bytes - 1, turn_bytes):
+        feed._keep_room()
+    assert waits == [turn_bytes]
