@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import urllib.error
 import urllib.request
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -44,7 +45,7 @@ class Server:
             return False
 
 
-class ValkeyPeer:
+class ValkeyPeer(ABC):
     """A peer with a private Valkey: what is published there goes to its streams."""
 
     name: str
@@ -85,5 +86,6 @@ class ValkeyPeer:
         self._server.stop()
         self._valkey.stop()
 
+    @abstractmethod
     def _command(self) -> list[str]:
-        raise NotImplementedError
+        """The server's command line."""
