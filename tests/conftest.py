@@ -24,6 +24,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from occupancy import create_app
+from occupancy.denials import Denials
 from occupancy.model import Role, Worker
 from occupancy.pools import TurnPool
 from occupancy.services import Services
@@ -88,6 +89,22 @@ def module_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealServ
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture(autouse=True)
+def _each_test_tells_of_its_own_refusals(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A process tells within a minute how many more it has refused: not in a later test's trail."""
+    made: list[Denials] = []
+    begin = Denials.__init__
+
+    def begin_and_note(self: Denials) -> None:
+        begin(self)
+        made.append(self)
+
+    monkeypatch.setattr(Denials, "__init__", begin_and_note)
+    yield
+    for each in made:
+        each.flush()
 
 
 @pytest.fixture
