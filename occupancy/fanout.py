@@ -44,6 +44,7 @@ _PAUSE_RATIO = 3
 _LONGEST_PAUSE_S = 0.15
 _BUSY_SHARE = 0.25
 _BUSY_PAUSE_RATIO = 5
+_SILENCE_S = 0.1
 _LONGEST_BUSY_PAUSE_S = 0.4
 _COSTLY_S = 0.004
 _WORTH_EVENTS = 3
@@ -71,7 +72,7 @@ class FanOut:
         self._slice_ends = 0.0  # monotonic
         self._others_s = 0.0  # what others have used within this round
         self._are_others_busy = False
-        self._looked = time.process_time(), time.monotonic()  # at the end of the last round
+        self._looked = time.process_time(), time.monotonic()  # after a round, or a silence
 
     def mark(self, feed: Feed) -> None:
         """``feed`` has something pending, and is between two entries: it may be handed out now."""
@@ -119,9 +120,12 @@ class FanOut:
     def run(self) -> None:
         """Hand out, round after round, for ever."""
         while True:
-            self._is_idle = True
+            self._is_idle, idle_from = True, time.monotonic()
             self._wake.wait()
             self._is_idle = False
+            if time.monotonic() - idle_from > _SILENCE_S:
+                # What others did before it says nothing of now: a thousand may have connected.
+                self._looked = time.process_time(), time.monotonic()
             took_s, self._took_s = self._took_s, None
             if took_s is None:
                 took_s = self._round(self._breathe)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, cast
 
@@ -192,3 +193,28 @@ def test_a_board_of_many_streams_is_never_handed_out_on_the_way(running: FanOut)
     mark(running, few)
     assert (many.rounds, few.rounds) == (0, 0)
     wait_until(lambda: many.rounds == few.rounds == 1)
+
+
+@pytest.mark.parametrize(("silence_s", "seen"), [(60.0, True), (0.0, False)])
+def test_what_others_did_before_a_silence_makes_no_pause_longer(
+    silence_s: float, seen: bool, running: FanOut, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[bool] = []
+
+    def pauses(took_s: float, *, are_others_busy: bool) -> tuple[float, float]:
+        told.append(are_others_busy)
+        return 0.0, 0.0
+
+    monkeypatch.setattr(fanout, "pauses_s", pauses)
+    monkeypatch.setattr(fanout, "_SILENCE_S", silence_s)
+    board = Board()
+    board.during = lambda breathe: gevent.sleep(0.01)
+    mark(running, board)
+    wait_until(lambda: len(told) == 1)
+    let_others_run()
+    used_up_s = time.process_time() + 0.2
+    while time.process_time() < used_up_s:
+        pass  # a thousand streams connect
+    mark(running, board)
+    wait_until(lambda: len(told) == 2)
+    assert told[1] is seen
