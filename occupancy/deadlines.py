@@ -232,6 +232,7 @@ class DeadlineServer(StreamServer):  # type: ignore[misc] # gevent has no types
     def set_listener(self, listener: Any) -> None:
         """The listener, whose connections inherit the send buffer that is right for streams."""
         super().set_listener(listener)
+        self._kind = self.socket.family, self.socket.type, self.socket.proto
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, STREAM_SEND_BUFFER_BYTES)
 
     def free_places(self) -> int:
@@ -247,11 +248,11 @@ class DeadlineServer(StreamServer):  # type: ignore[misc] # gevent has no types
 
     def do_read(self) -> Any:
         """Accept a connection; None where there is none for a greenlet, or no place for it."""
-        for _ in range(min(self.max_accept, _GREETED_AT_ONCE)):
-            free = self.free_places()
-            if free <= 0:
-                self.pause(_FULL_PAUSE_S)  # streams do not have all places: some will be free
-                return None
+        free = self.free_places()
+        if free <= 0:
+            self.pause(_FULL_PAUSE_S)  # streams do not have all places: some will be free
+            return None
+        for _ in range(min(self.max_accept, _GREETED_AT_ONCE, free)):
             try:
                 descriptor, address = self.socket._accept()
             except BlockingIOError:
@@ -260,13 +261,13 @@ class DeadlineServer(StreamServer):  # type: ignore[misc] # gevent has no types
                 # Not here: those accepted in the same turn do not read yet, and could fill all
                 # places before one of them can be closed.
                 gevent.spawn(DeadlineSocket.waiting.make_room)
-            kind = self.socket.family, self.socket.type, self.socket.proto
-            taken = _socket.socket(*kind, fileno=descriptor)
+            taken = cast(socket.socket, _socket.socket(*self._kind, descriptor))
             # TLS begins with a handshake, which nobody here can greet.
-            read = b"" if self.ssl_enabled else self.greet(cast(socket.socket, taken), address)
+            read = b"" if self.ssl_enabled else self.greet(taken, address)
             if read is None:
+                free -= 1
                 continue
-            made = DeadlineSocket(*kind, fileno=taken.detach())
+            made = DeadlineSocket(*self._kind, fileno=taken.detach())
             made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
             made.put_back(read)
             return made, address

@@ -10,6 +10,7 @@ Who takes gzip gets it compressed. What is to be refused is left to Flask, which
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import re
@@ -24,10 +25,10 @@ from .auth import check_rule, credential_of, rule_of
 from .callers import Caller
 from .deadlines import DeadlineSocket
 from .errors import OccupancyError, PoolTimeout, StoreUnavailable
+from .open_stream import OpenStream, watched
 from .plain import PlainRequest, answer_head
 from .problems import note, trouble
 from .services import Services
-from .stream import Held, watched
 from .subscriber import Subscriber
 
 log = logging.getLogger(__name__)
@@ -75,17 +76,12 @@ class ExpressStreams:
         if found is None:
             return data
         request, caller, board, missed = found
-        held = Held(self._services, caller, board)
-        try:
-            held.subscriber.is_gzip = takes_gzip(request.headers.get("accept-encoding"))
-            frames = b"".join([sse.retry_frame(), *held.subscriber.go_live(missed)])
-            held.go_on_without_greenlet(taken, begin=self._begin(held.subscriber, frames))
-        except Exception:
-            log.exception("a stream was not begun")
-            taken.close()
-        finally:
-            if not held.has_outlet:
-                held.give_back()
+        with OpenStream(self._services, caller, board) as opened:
+            try:
+                self._go_live(opened, request, missed, taken)
+            except Exception:
+                log.exception("a stream was not begun")
+                taken.close()
         return None
 
     def _look(
@@ -115,34 +111,54 @@ class ExpressStreams:
         if asked is None or self._services.hub.is_draining:
             return False
         board, cursor = asked
-        try:
-            caller = self._services.access.identify(credential_of(request), is_use=False)
-            if self._services.hub.followed(board) is None:
-                self._services.store.head(board)
-            self._admit(request, caller, board)
-        except (PoolTimeout, StoreUnavailable) as error:
-            note(error, self._services, request, None)  # Flask would wait for it once more
-            begin = answer_head(200, self._headers) + sse.http_chunk(trouble(error))
-            connection.sendall(begin + sse.LAST_CHUNK)
-            return True
-        except Exception:  # noqa: BLE001 - Flask does it again, and says or logs why it fails
-            return False
-        held = Held(self._services, caller, board)
-        try:
-            subscriber = held.subscriber
-            subscriber.is_gzip = takes_gzip(request.headers.get("accept-encoding"))
-            with watched(connection, subscriber):
-                connection.sendall(self._begin(subscriber, sse.retry_frame()))
-                for piece in subscriber.join(cursor):
-                    connection.sendall(sse.http_chunk(subscriber.coded(piece)))
-            if subscriber.is_live:
-                held.go_on_without_greenlet(connection.take())
+        with contextlib.ExitStack() as held:
+            try:
+                caller = self._services.access.identify(credential_of(request), is_use=False)
+                self._admit(request, caller, board)
+                opened = held.enter_context(OpenStream(self._services, caller, board))
+                feed = opened.subscriber.feed
+                feed.open()
+            except (PoolTimeout, StoreUnavailable) as error:
+                note(error, self._services, request, None)  # Flask would wait for it once more
+                begin = answer_head(200, self._headers) + sse.http_chunk(trouble(error))
+                connection.sendall(begin + sse.LAST_CHUNK)
+                return True
+            except Exception:  # noqa: BLE001 - Flask does it again, and says or logs why it fails
+                return False
+            missed = feed.since(cursor) if cursor else []
+            if missed is not None:
+                self._go_live(opened, request, missed, connection.take())
             else:
-                connection.sendall(sse.LAST_CHUNK)
-        finally:
-            if not held.has_outlet:
-                held.give_back()
+                self._join(opened, request, cursor, connection)
         return True
+
+    def _go_live(
+        self, opened: OpenStream, request: PlainRequest, missed: list[bytes], taken: socket.socket
+    ) -> None:
+        """Begin a stream that has missed just that, in one write; without a switch point."""
+        subscriber = opened.subscriber
+        subscriber.is_gzip = takes_gzip(request.headers.get("accept-encoding"))
+        frames = b"".join([sse.retry_frame(), *subscriber.go_live(missed)])
+        opened.go_on_without_greenlet(taken, begin=self._begin(subscriber, frames))
+
+    def _join(
+        self,
+        opened: OpenStream,
+        request: PlainRequest,
+        cursor: str | None,
+        connection: DeadlineSocket,
+    ) -> None:
+        """Begin a stream that the log has something for, as fast as its client takes that."""
+        subscriber = opened.subscriber
+        subscriber.is_gzip = takes_gzip(request.headers.get("accept-encoding"))
+        with watched(connection, subscriber):
+            connection.sendall(self._begin(subscriber, sse.retry_frame()))
+            for piece in subscriber.join(cursor):
+                connection.sendall(sse.http_chunk(subscriber.coded(piece)))
+        if subscriber.is_live:
+            opened.go_on_without_greenlet(connection.take())
+        else:
+            connection.sendall(sse.LAST_CHUNK)
 
     def _admit(self, request: PlainRequest, caller: Caller, board: str) -> None:
         check_rule(request, rule_of(stream.events), caller, board, self._origins)

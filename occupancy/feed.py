@@ -23,6 +23,7 @@ Invariants:
 from __future__ import annotations
 
 import collections
+import contextlib
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
@@ -73,10 +74,14 @@ class Feed:
         self._before_remembered = ""  # the cursor that the first remembered frame follows
 
     def open(self) -> None:
-        """Find the position, once; a thousand that open it together ask the log once."""
+        """Find the position, once; a thousand that open it together ask the log once.
+
+        Raises BoardNotFound, PoolTimeout, StoreUnavailable.
+        """
         with self._lock:
             if not self.cursor:
-                self.catch_up()
+                replay = self._store.replay(self.board, "", _CATCH_UP_ENTRIES)
+                self._move(replay.head_cursor, replay.head_seq)
 
     def offer(self, entry: Entry) -> None:
         """Take in an entry that was published just now."""
@@ -98,14 +103,15 @@ class Feed:
         or the next probe, tries again.
         """
         with self._lock:
+            if not self.cursor:
+                with contextlib.suppress(BoardNotFound):  # its streams are told when they open it
+                    self.open()
+                return
             while True:
                 try:
                     replay = self._store.replay(self.board, self.cursor, _CATCH_UP_ENTRIES)
                 except BoardNotFound:  # the server was emptied under us: one reset says so
                     replay = Replay(self.cursor == "0-0", "0-0", 0, [])
-                if not self.cursor:
-                    self._move(replay.head_cursor, replay.head_seq)
-                    return
                 expected = range(self.seq + 1, self.seq + 1 + len(replay.entries))
                 is_contiguous = all(
                     entry.seq == seq for entry, seq in zip(replay.entries, expected, strict=True)

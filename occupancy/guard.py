@@ -127,7 +127,8 @@ class Guard:
         counted = self._access.changes()
         if counted != self._changes:
             self._mark(self._watched.values())
-            self._access.forget()
+            if self._changes is not None:  # else all was forgotten when that became unknown
+                self._access.forget()
         now = time.monotonic()
         due = [credential for credential, each in self._watched.items() if each.look_at <= now]
         for first in range(0, len(due), _AT_ONCE):
