@@ -22,7 +22,7 @@ from werkzeug.sansio.utils import get_host
 MAX_HEAD_BYTES = 8192
 _MOST_FIELDS = 100  # as many as gunicorn takes
 _LINE = re.compile(rb"(GET|POST) (/[A-Za-z0-9._:@/-]*)(?:\?([A-Za-z0-9._:=&-]*))? HTTP/1\.1\r\n")
-_FIELDS = re.compile(rb"(?:[A-Za-z0-9-]+:[\t\x20-\x7e]*\r\n)*")
+_FIELDS = re.compile(rb"(?:[A-Za-z0-9-]++:[\t\x20-\x7e]*+\r\n)*+")
 _NEVER_PLAIN = frozenset(("transfer-encoding", "expect", "upgrade", "trailer", "te"))
 
 
@@ -56,7 +56,7 @@ class PlainHeaders(dict[str, str]):
     """By lower-case name; asked for with any."""
 
     def get(self, name: str, /) -> str | None:  # type: ignore[override] # no other default is needed
-        return super().get(name.lower())
+        return dict.get(self, name.lower())
 
 
 class PlainRequest:
