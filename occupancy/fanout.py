@@ -13,13 +13,16 @@ it to each live stream once; so what a stream costs is a ``send()`` a round, not
   1,000 streams this halves what fan-out costs.
 * **Not for long.** The pause itself ends 150 ms after the round began, or once a quarter of the
   time has passed that it took; and when TURN_BYTES wait (more where all streams are compressed),
-  because a stream must not be handed more at a time than it may have waiting. Where the others
-  need more than a quarter of a core, it is five times as long as the round, within 400 ms, and as
-  long as the round at least.
+  because a stream must not be handed more at a time than it may have waiting.
 * **Operations go on during a round.** Between slices of it the others have their turn. A slice is
-  half as long as the others' last turn was, within bounds; were it as long, each turn would have
-  to make up for a longer slice, and both would grow. Where more comes in than goes out, slices
-  are twice as long, so that the operations slow down, and not the news of them.
+  a third as long as the others' last turn was, within bounds; were it as long, each turn would have
+  to make up for a longer slice, and both would grow.
+* **Busy operations go first.** Where the others need more than a quarter of a core, a turn is a
+  millisecond at least, and slices are a third of one: so an operation that needs several turns is
+  no slower by much. The whole of it, round and pause, takes six times what the round takes itself,
+  within 400 ms, and twice as long at least. But where more comes in than goes out (as much as a
+  round may take waits again while one is under way), slices are twice as long as turns, so that
+  the operations slow down, and not the news of them.
 """
 
 from __future__ import annotations
@@ -51,7 +54,8 @@ _WORTH_EVENTS = 3
 _WORTH_RATIO = 13  # of what the last one took: 8 ms for a thousand streams, and the longest wait
 _LONGEST_WORTH_S = 0.1
 _SHORTEST_SLICE_S, _SLICE_S, _LONGEST_SLICE_S = 0.0003, 0.001, 0.01
-_SLICE_RATIO, _HURRIED_SLICE_RATIO = 0.5, 2.0
+_SLICE_RATIO, _HURRIED_SLICE_RATIO = 1 / 3, 2.0
+_BUSY_TURN_S = 0.001
 _A_MOMENT_S = 1e-6  # after sleep(0) the event loop may not have looked at any socket
 _ROOM_WITHIN_S = 1.0
 
@@ -66,7 +70,7 @@ class FanOut:
         self._wake = Event()
         self._hurry = Event()
         self._is_worth_it = Event()
-        self._handed = Event()
+        self._taken = Event()
         self._waiting = 0  # events
         self._awaited_by = 0  # those who need room
         self._slice_ends = 0.0  # monotonic
@@ -88,18 +92,18 @@ class FanOut:
         self._wake.set()
 
     def make_room(self) -> None:
-        """Wait until what is pending now has been handed out, without a pause before it.
+        """Wait until a round, without a pause before it, has taken what is pending now.
 
         Whoever takes in much at once calls this now and then: else it would pile up here, and
         overflow even streams that are read at once.
         """
-        self._handed.clear()
+        self._taken.clear()
         self._hurry.set()
         self._is_worth_it.set()
         self._awaited_by += 1
         try:
             # Bounded, because the fan-out ends first when the process does.
-            self._handed.wait(_ROOM_WITHIN_S)
+            self._taken.wait(_ROOM_WITHIN_S)
         finally:
             self._awaited_by -= 1
 
@@ -108,14 +112,15 @@ class FanOut:
         now = time.monotonic()
         if now < self._slice_ends:
             return
-        gevent.sleep(_A_MOMENT_S)
+        is_hurried = self._awaited_by > 0
+        is_patient = self._are_others_busy and not is_hurried
+        gevent.sleep(_BUSY_TURN_S if is_patient else _A_MOMENT_S)
         after = time.monotonic()
         self._others_s += after - now
-        # If events come faster than they go out, the others must come slower.
-        ratio = _HURRIED_SLICE_RATIO if self._awaited_by else _SLICE_RATIO
+        ratio = _HURRIED_SLICE_RATIO if is_hurried else _SLICE_RATIO
         shortest_s = _SHORTEST_SLICE_S if self._are_others_busy else _SLICE_S
-        slice_s = min(max(ratio * (after - now), shortest_s), _LONGEST_SLICE_S)
-        self._slice_ends = after + slice_s
+        longest_s = _LONGEST_SLICE_S if is_hurried else _SLICE_S
+        self._slice_ends = after + min(max(ratio * (after - now), shortest_s), longest_s)
 
     def run(self) -> None:
         """Hand out, round after round, for ever."""
@@ -134,7 +139,9 @@ class FanOut:
             # At least a turn for those who write by themselves, and those who wait for room.
             gevent.sleep(0)
             self._look_at_others(took_s)
-            pause_s, worth_s = pauses_s(took_s, are_others_busy=self._are_others_busy)
+            pause_s, worth_s = pauses_s(
+                took_s, self._others_s, are_others_busy=self._are_others_busy
+            )
             if not self._hurry.wait(pause_s):
                 self._is_worth_it.wait(worth_s)
             self._hurry.clear()
@@ -153,22 +160,24 @@ class FanOut:
         self._others_s = 0.0
         began = time.monotonic()
         self._slice_ends = began + _SHORTEST_SLICE_S
-        due, self._due = self._due, {}
-        for feed in due:
+        batches = [(feed, feed.take()) for feed in self._due]
+        self._due.clear()
+        self._taken.set()
+        for feed, batch in batches:
             try:
-                feed.hand_out(breathe)
+                feed.hand_out(batch, breathe)
             except Exception:
                 log.exception("events were not handed out")  # and the other boards' are
-        self._handed.set()
         return time.monotonic() - began - self._others_s
 
 
-def pauses_s(took_s: float, *, are_others_busy: bool) -> tuple[float, float]:
-    """After a round that has taken ``took_s``: how long to let others work, and then to wait for
-    more events, so that the next round is worth it.
+def pauses_s(took_s: float, others_s: float, *, are_others_busy: bool) -> tuple[float, float]:
+    """After a round that has taken ``took_s``, and left others ``others_s`` meanwhile: how long to
+    let them work now, and then to wait for more events, so that the next round is worth it.
     """
     if are_others_busy:
         pause_s = min(_BUSY_PAUSE_RATIO * took_s, max(took_s, _LONGEST_BUSY_PAUSE_S - took_s))
+        pause_s = max(0.0, pause_s - others_s)
     else:
         pause_s = min(_PAUSE_RATIO * took_s, max(took_s / 4, _LONGEST_PAUSE_S - took_s))
     if took_s < _COSTLY_S:

@@ -26,7 +26,7 @@ import collections
 import contextlib
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from gevent.lock import RLock
 
@@ -43,9 +43,18 @@ if TYPE_CHECKING:
 
 _CATCH_UP_ENTRIES = 100  # per round trip, so that no connection is held for long
 _STREAMS_A_LOOK = 8  # handed to before a round looks at the clock
+_EVENTS_A_LOOK = 64  # counted
 _SHRINKS_BY = GZIP_TURN_BYTES / TURN_BYTES * 0.8
 _PART_BYTES = TURN_BYTES * 3 // 2  # an entry more than a turn has is no reason to divide it
 _REMEMBERED_BYTES = 128 * 1024
+
+
+class Batch(NamedTuple):
+    """What a round hands out of one board."""
+
+    frames: list[bytes]
+    last: int  # the number of the last frame
+    written_ms: list[int]  # when the entries among them were written to the log
 
 
 class Feed:
@@ -157,19 +166,25 @@ class Feed:
         self.number += 1
         self._fan_out.mark(self)
 
-    def hand_out(self, breathe: Callable[[], None]) -> None:
-        """One round: hand what is pending to every live subscriber. ``breathe`` may switch."""
-        frames, self._pending, self._pending_bytes = self._pending, [], 0
-        written_ms, self._written_ms = self._written_ms, []
+    def take(self) -> Batch:
+        """All that is pending, for a round."""
+        batch = Batch(self._pending, self.number, self._written_ms)
+        self._pending, self._pending_bytes, self._written_ms = [], 0, []
+        return batch
+
+    def hand_out(self, batch: Batch, breathe: Callable[[], None]) -> None:
+        """One round: hand ``batch`` to every live subscriber. ``breathe`` may switch."""
         subscribers = [each for each in self.subscribers if each.is_live]
         self.has_plain = any(not each.is_gzip for each in subscribers)
-        last = self.number - len(frames)
-        for part in self._parts(frames):
+        last = batch.last - len(batch.frames)
+        for part in self._parts(batch.frames):
             last += len(part.frames)
             self._hand_part(part, last, subscribers, breathe)
-        self._metrics.deliveries.inc(len(written_ms) * len(subscribers))
+        self._metrics.deliveries.inc(len(batch.written_ms) * len(subscribers))
         now_s = time.time()
-        for each in written_ms:
+        for count, each in enumerate(batch.written_ms):
+            if not count % _EVENTS_A_LOOK:
+                breathe()
             self._metrics.observe_delay(max(0.0, now_s - each / 1000))
 
     def _parts(self, frames: list[bytes]) -> Iterator[Payload]:

@@ -41,6 +41,7 @@ SILENCE_S = 3 * PROBE_S  # without a canary: the live connection is dead
 HEARTBEAT_S = 15
 _FIRST_BACKOFF_S, _LAST_BACKOFF_S = 0.1, 2.0
 _SLOW_S = 1.0
+_STREAMS_A_LOOK = 500  # and then the others get their turn
 
 
 class Hub:
@@ -69,6 +70,7 @@ class Hub:
         self._feeds: dict[str, Feed] = {}
         self._greenlets: list[gevent.Greenlet] = []
         self._past_resets = 0  # of feeds that were dropped
+        self._slow = 0  # streams, at the last beat
         self._is_degraded = False
         self._canary_at: float | None = None  # monotonic; None while not connected
         self._failure = "not connected yet"
@@ -157,12 +159,10 @@ class Hub:
         And how long after being written an event is handed to the streams, over the last minute;
         None where there was no event.
         """
-        now = time.monotonic()
-        slow = sum(each.stalled_s(now) > _SLOW_S for each in self._subscribers())
         delays_ms = self._metrics.recent_delays_ms()
         return {
             "open": self.open_streams,
-            "slow": slow,
+            "slow": self._slow,
             "resets": self.resets,
             "delay_ms": percentiles(delays_ms) if delays_ms else None,
         }
@@ -304,11 +304,17 @@ class Hub:
         now = time.monotonic()
         if self._canary_at is not None and self.trouble:
             self._degrade(self.trouble)  # connected and silent: the reader finds out later
-        for subscriber in self._subscribers():
-            if subscriber.stalled_s(now) > STALL_S:
+        slow = 0
+        for count, subscriber in enumerate(self._subscribers(), 1):
+            stalled_s = subscriber.stalled_s(now)
+            slow += stalled_s > _SLOW_S
+            if stalled_s > STALL_S:
                 subscriber.abandon()
             elif (subscriber.beat + second) % HEARTBEAT_S == 0:
                 subscriber.heartbeat()
+            if not count % _STREAMS_A_LOOK:
+                gevent.sleep(0)  # who has ended meanwhile takes no harm from what is said to it
+        self._slow = slow
 
 
 def _read_first(connection: Any) -> None:

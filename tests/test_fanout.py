@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, cast
@@ -23,7 +24,10 @@ class Board:
         self.rounds = 0
         self.during: Callable[[Callable[[], None]], None] = lambda breathe: None
 
-    def hand_out(self, breathe: Callable[[], None]) -> None:
+    def take(self) -> None:
+        """Nothing: it counts rounds."""
+
+    def hand_out(self, batch: None, breathe: Callable[[], None]) -> None:
         self.rounds += 1
         self.during(breathe)
 
@@ -104,7 +108,7 @@ def test_others_run_in_the_midst_of_a_long_round(
 def test_who_takes_in_much_waits_until_it_is_handed_out_without_a_pause(
     running: FanOut, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fanout, "pauses_s", lambda took_s, *, are_others_busy: (1000.0, 1000.0))
+    monkeypatch.setattr(fanout, "pauses_s", lambda *_, are_others_busy: (1000.0, 1000.0))
     board = Board()
     mark(running, board)
     wait_until(lambda: board.rounds == 1)
@@ -136,20 +140,22 @@ def test_nobody_waits_for_room_for_ever(monkeypatch: pytest.MonkeyPatch) -> None
 def test_the_pauses_leave_time_to_others_and_wait_for_company(
     took_s: float, pause: float, worth: float
 ) -> None:
-    assert pauses_s(took_s, are_others_busy=False) == pytest.approx((pause, worth))
+    assert pauses_s(took_s, 0.0, are_others_busy=False) == pytest.approx((pause, worth))
 
 
 def test_the_pauses_are_longer_where_the_others_are_busy() -> None:
-    assert pauses_s(0.002, are_others_busy=True) == pytest.approx((0.01, 0.0))
-    assert pauses_s(0.05, are_others_busy=True) == pytest.approx((0.25, 0.0))
-    assert pauses_s(0.1, are_others_busy=True) == pytest.approx((0.3, 0.0))
-    assert pauses_s(0.3, are_others_busy=True) == pytest.approx((0.3, 0.0))
+    assert pauses_s(0.002, 0.0, are_others_busy=True) == pytest.approx((0.01, 0.0))
+    assert pauses_s(0.05, 0.0, are_others_busy=True) == pytest.approx((0.25, 0.0))
+    assert pauses_s(0.1, 0.0, are_others_busy=True) == pytest.approx((0.3, 0.0))
+    assert pauses_s(0.3, 0.0, are_others_busy=True) == pytest.approx((0.3, 0.0))
+    assert pauses_s(0.1, 0.2, are_others_busy=True) == pytest.approx((0.1, 0.0))
+    assert pauses_s(0.1, 0.4, are_others_busy=True) == pytest.approx((0.0, 0.0))
 
 
 def test_after_a_costly_round_the_next_waits_for_three_events(
     running: FanOut, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fanout, "pauses_s", lambda took_s, *, are_others_busy: (0.0, 60.0))
+    monkeypatch.setattr(fanout, "pauses_s", lambda *_, are_others_busy: (0.0, 60.0))
     board = Board()
     mark(running, board)
     wait_until(lambda: board.rounds == 1)
@@ -175,7 +181,7 @@ def test_few_streams_have_a_lone_event_before_anything_else_runs(running: FanOut
 def test_what_comes_right_after_a_lone_event_waits_for_the_pause(
     running: FanOut, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fanout, "pauses_s", lambda took_s, *, are_others_busy: (0.02, 0.0))
+    monkeypatch.setattr(fanout, "pauses_s", lambda *_, are_others_busy: (0.02, 0.0))
     board = Board(streams=50)
     gevent.sleep(0)
     for _ in range(3):
@@ -201,7 +207,7 @@ def test_what_others_did_before_a_silence_makes_no_pause_longer(
 ) -> None:
     told: list[bool] = []
 
-    def pauses(took_s: float, *, are_others_busy: bool) -> tuple[float, float]:
+    def pauses(took_s: float, others_s: float, *, are_others_busy: bool) -> tuple[float, float]:
         told.append(are_others_busy)
         return 0.0, 0.0
 
@@ -218,3 +224,67 @@ def test_what_others_did_before_a_silence_makes_no_pause_longer(
     mark(running, board)
     wait_until(lambda: len(told) == 2)
     assert told[1] is seen
+
+
+def test_while_a_round_is_under_way_there_is_room_for_the_next(
+    running: FanOut, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fanout, "_ROOM_WITHIN_S", 60.0)
+    board = Board()
+    is_under_way = threading.Event()
+    may_end = threading.Event()
+
+    def wait(breathe: Callable[[], None]) -> None:
+        is_under_way.set()
+        may_end.wait(10)
+
+    board.during = wait
+    mark(running, board)
+    with gevent.Timeout(5):
+        running.make_room()
+        assert is_under_way.wait(5)
+        assert not may_end.is_set()
+    may_end.set()
+
+
+@pytest.mark.parametrize(
+    ("are_busy", "awaited_by", "turn_s"),
+    [(False, 0, 1e-6), (True, 0, 0.001), (True, 1, 1e-6), (False, 1, 1e-6)],
+)
+def test_busy_others_get_longer_turns_unless_events_pile_up(
+    are_busy: bool, awaited_by: int, turn_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fan_out = FanOut()
+    fan_out._are_others_busy, fan_out._awaited_by = are_busy, awaited_by
+    turns: list[float] = []
+    monkeypatch.setattr("occupancy.fanout.gevent.sleep", turns.append)
+    fan_out._breathe()
+    assert turns == [turn_s]
+
+
+@pytest.mark.parametrize(
+    ("are_busy", "awaited_by", "turn_s", "slice_s"),
+    [
+        (False, 0, 0.0, 0.001),
+        (False, 0, 0.1, 0.001),
+        (True, 0, 0.0015, 0.0005),
+        (True, 0, 0.1, 0.001),
+        (True, 1, 0.002, 0.004),  # more comes in than goes out
+        (True, 1, 0.1, 0.01),
+    ],
+)
+def test_a_slice_depends_on_the_turn_that_the_others_had(
+    are_busy: bool,
+    awaited_by: int,
+    turn_s: float,
+    slice_s: float,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fan_out = FanOut()
+    fan_out._are_others_busy, fan_out._awaited_by = are_busy, awaited_by
+    clock = iter([100.0, 100.0 + turn_s])
+    monkeypatch.setattr("occupancy.fanout.gevent.sleep", lambda _: None)
+    with monkeypatch.context() as patched:
+        patched.setattr("occupancy.fanout.time.monotonic", lambda: next(clock))
+        fan_out._breathe()
+    assert fan_out._slice_ends - 100.0 - turn_s == pytest.approx(slice_s, abs=1e-9)
