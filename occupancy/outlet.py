@@ -33,6 +33,7 @@ import gevent
 from .sse import LAST_CHUNK, Payload, http_chunk
 
 _READABLE, _WRITABLE = 1, 2
+_AT_ONCE = int(socket.MSG_DONTWAIT)  # whether or not the socket is a blocking one
 _NO_LINGER = struct.pack("ii", 1, 0)
 
 
@@ -61,7 +62,6 @@ class Outlet:
         next_piece: Callable[[], bytes | None],
         on_ended: Callable[[], None],
     ) -> None:
-        taken.setblocking(False)
         self.waiting_since: float | None = None  # monotonic; while the client takes nothing
         self._socket = taken
         self._send = taken.send
@@ -134,7 +134,7 @@ class Outlet:
         if self._reader is None:
             return  # closed; its end is on its way to the owner
         try:
-            sent_bytes = self._send(data)
+            sent_bytes = self._send(data, _AT_ONCE)
         except BlockingIOError:
             sent_bytes = 0
         except OSError:  # the client has gone
