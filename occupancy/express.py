@@ -30,9 +30,10 @@ from .callers import Caller
 from .deadlines import DeadlineServer, DeadlineSocket
 from .errors import OccupancyError, PoolTimeout, StoreUnavailable
 from .express_streams import ExpressStreams
+from .fanout import A_MOMENT_S
 from .model import TRANSITIONS
 from .payloads import OperationBody, decode
-from .plain import PlainRequest, answer_head, parse
+from .plain import READ_BYTES, PlainRequest, answer_head, parse
 from .problems import crash, note
 from .replies import JSON, Reply, problem_reply
 from .services import Services
@@ -43,8 +44,6 @@ _ITEMS = re.compile(
     r"/api/boards/([A-Za-z0-9][A-Za-z0-9_-]{0,31})/items"
     r"(?:/([A-Za-z0-9][A-Za-z0-9._:-]{0,63})/([a-z-]+))?\Z"
 )
-_READ_BYTES = 16 * 1024
-_A_MOMENT_S = 1e-6
 _JSON_TYPES = (JSON, JSON + ";charset=utf-8", JSON + "; charset=utf-8")
 
 
@@ -102,7 +101,7 @@ class Express:
         while True:
             data = None
             with gevent.Timeout(self._keepalive_s, False):
-                data = connection.recv(_READ_BYTES)
+                data = connection.recv(READ_BYTES)
             if not data:
                 return False
             # A worker that ends leaves its last requests to gunicorn, which closes after them.
@@ -129,7 +128,7 @@ class Express:
         before the answer is.
         """
         if self._services.hub.is_watched_by_few:
-            gevent.sleep(_A_MOMENT_S)
+            gevent.sleep(A_MOMENT_S)
         else:
             gevent.sleep(0)
             gevent.sleep(0)

@@ -26,7 +26,7 @@ from .callers import Caller
 from .deadlines import DeadlineSocket
 from .errors import OccupancyError, PoolTimeout, StoreUnavailable
 from .open_stream import OpenStream, watched
-from .plain import PlainRequest, answer_head
+from .plain import READ_BYTES, PlainRequest, answer_head
 from .problems import note, trouble
 from .services import Services
 from .subscriber import Subscriber
@@ -36,7 +36,6 @@ log = logging.getLogger(__name__)
 _EVENTS = re.compile(r"/api/boards/([A-Za-z0-9][A-Za-z0-9_-]{0,31})/events\Z")
 _AFTER = re.compile(r"(?:after=([0-9]{1,19}-[0-9]{1,19}))?\Z")
 _GZIP = re.compile(r"(?i)(?:^|,)\s*gzip\s*(?:$|,|;\s*q=(?!0(?:\.0*)?\s*(?:$|,)))")
-_READ_BYTES = 16 * 1024
 
 
 class ExpressStreams:
@@ -65,7 +64,7 @@ class ExpressStreams:
         in the event loop.
         """
         try:
-            data = taken.recv(_READ_BYTES, socket.MSG_DONTWAIT)
+            data = taken.recv(READ_BYTES, socket.MSG_DONTWAIT)
         except OSError:
             return b""  # nothing is here yet; or nobody any more, which shows again at a read
         try:

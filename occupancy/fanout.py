@@ -56,7 +56,7 @@ _LONGEST_WORTH_S = 0.1
 _SHORTEST_SLICE_S, _SLICE_S, _LONGEST_SLICE_S = 0.0003, 0.001, 0.01
 _SLICE_RATIO, _HURRIED_SLICE_RATIO = 1 / 3, 2.0
 _BUSY_TURN_S = 0.001
-_A_MOMENT_S = 1e-6  # after sleep(0) the event loop may not have looked at any socket
+A_MOMENT_S = 1e-6  # after sleep(0) the event loop may not have looked at any socket
 _ROOM_WITHIN_S = 1.0
 
 
@@ -114,7 +114,7 @@ class FanOut:
             return
         is_hurried = self._awaited_by > 0
         is_patient = self._are_others_busy and not is_hurried
-        gevent.sleep(_BUSY_TURN_S if is_patient else _A_MOMENT_S)
+        gevent.sleep(_BUSY_TURN_S if is_patient else A_MOMENT_S)
         after = time.monotonic()
         self._others_s += after - now
         ratio = _HURRIED_SLICE_RATIO if is_hurried else _SLICE_RATIO

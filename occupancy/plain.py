@@ -20,6 +20,7 @@ from werkzeug.http import parse_cookie
 from werkzeug.sansio.utils import get_host
 
 MAX_HEAD_BYTES = 8192
+READ_BYTES = 16 * 1024  # at a time; a plain request is here in one piece
 _MOST_FIELDS = 100  # as many as gunicorn takes
 _LINE = re.compile(rb"(GET|POST) (/[A-Za-z0-9._:@/-]*)(?:\?([A-Za-z0-9._:=&-]*))? HTTP/1\.1\r\n")
 _FIELDS = re.compile(rb"(?:[A-Za-z0-9-]++:[\t\x20-\x7e]*+\r\n)*+")
