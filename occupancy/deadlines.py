@@ -16,6 +16,7 @@ Event streams wait for events and not for their client; how they are bounded is 
 from __future__ import annotations
 
 import _socket
+import contextlib
 import errno
 import socket
 import struct
@@ -182,8 +183,13 @@ class _Bounded:
             pass  # gone already
 
     def take(self: Any) -> socket.socket:
-        """Take the connection away from gunicorn, which may only close this object afterwards."""
+        """Take the connection away from gunicorn, which may only close this object afterwards.
+
+        It is a stream from now on, and buffers as much as one may.
+        """
         self.waiting.requests.pop(self, None)
+        with contextlib.suppress(OSError):  # gone already, as the next write finds
+            self.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, STREAM_SEND_BUFFER_BYTES)
         taken = _socket.socket(self.family, self.type, self.proto, fileno=self.detach())
         return cast(socket.socket, taken)
 

@@ -25,6 +25,8 @@ from .auth import check_rule, credential_of, rule_of
 from .callers import Caller
 from .deadlines import DeadlineSocket
 from .errors import OccupancyError, PoolTimeout, StoreUnavailable
+from .fanout import TURN_BYTES
+from .feed import Feed
 from .open_stream import OpenStream, watched
 from .plain import READ_BYTES, PlainRequest, answer_head
 from .problems import note, trouble
@@ -92,7 +94,7 @@ class ExpressStreams:
             return None
         board, cursor = asked
         feed = self._services.hub.followed(board)
-        missed = None if feed is None else feed.since(cursor) if cursor else []
+        missed = _missed_little(feed, cursor) if feed is not None else None
         if missed is None:
             return None
         try:
@@ -113,10 +115,11 @@ class ExpressStreams:
         with contextlib.ExitStack() as held:
             try:
                 caller = self._services.access.identify(credential_of(request), is_use=False)
+                if self._services.hub.followed(board) is None:
+                    self._services.store.head(board)  # before anything is counted: it may be 404
                 self._admit(request, caller, board)
                 opened = held.enter_context(OpenStream(self._services, caller, board))
-                feed = opened.subscriber.feed
-                feed.open()
+                opened.subscriber.feed.open()
             except (PoolTimeout, StoreUnavailable) as error:
                 note(error, self._services, request, None)  # Flask would wait for it once more
                 begin = answer_head(200, self._headers) + sse.http_chunk(trouble(error))
@@ -124,11 +127,11 @@ class ExpressStreams:
                 return True
             except Exception:  # noqa: BLE001 - Flask does it again, and says or logs why it fails
                 return False
-            missed = feed.since(cursor) if cursor else []
-            if missed is not None:
-                self._go_live(opened, request, missed, connection.take())
-            else:
+            missed = _missed_little(opened.subscriber.feed, cursor)
+            if missed is None or opened.subscriber.is_ending:  # it may have waited for long
                 self._join(opened, request, cursor, connection)
+            else:
+                self._go_live(opened, request, missed, connection.take())
         return True
 
     def _go_live(
@@ -181,6 +184,12 @@ def _asked_stream(request: PlainRequest) -> tuple[str, str | None] | None:
     if path is None or query is None or request.method != "GET":
         return None
     return path[1], request.headers.get("last-event-id") or query[1]
+
+
+def _missed_little(feed: Feed, cursor: str | None) -> list[bytes] | None:
+    """What came after ``cursor``; None if that is not at hand, or too much for one write."""
+    missed = feed.since(cursor) if cursor else []
+    return missed if missed is not None and sum(map(len, missed)) <= TURN_BYTES else None
 
 
 @functools.lru_cache(maxsize=100)  # browsers of a kind say the same

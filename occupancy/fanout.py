@@ -14,15 +14,15 @@ it to each live stream once; so what a stream costs is a ``send()`` a round, not
 * **Not for long.** The pause itself ends 150 ms after the round began, or once a quarter of the
   time has passed that it took; and when TURN_BYTES wait (more where all streams are compressed),
   because a stream must not be handed more at a time than it may have waiting.
-* **Operations go on during a round.** Between slices of it the others have their turn. A slice is
-  a third as long as the others' last turn was, within bounds; were it as long, each turn would have
-  to make up for a longer slice, and both would grow.
+* **Operations go on during a round.** Between slices of it, a millisecond each, the others have
+  their turn.
 * **Busy operations go first.** Where the others need more than a quarter of a core, a turn is a
-  millisecond at least, and slices are a third of one: so an operation that needs several turns is
-  no slower by much. The whole of it, round and pause, takes six times what the round takes itself,
-  within 400 ms, and twice as long at least. But where more comes in than goes out (as much as a
-  round may take waits again while one is under way), slices are twice as long as turns, so that
-  the operations slow down, and not the news of them.
+  millisecond at least, and a slice a third of the last turn, within a millisecond: so an operation
+  that needs several turns is not much slower. The whole of it, round and pause, takes six times
+  what the round takes itself, within 400 ms, and twice as long at least.
+* **But not for ever.** Where more comes in than goes out (as much as a round may take waits again
+  while one is under way), or others have had 400 ms of a round, slices are twice as long as turns:
+  so the operations slow down, and not the news of them.
 """
 
 from __future__ import annotations
@@ -112,7 +112,8 @@ class FanOut:
         now = time.monotonic()
         if now < self._slice_ends:
             return
-        is_hurried = self._awaited_by > 0
+        # Or others have had all that a round may leave them: theirs may be very long turns.
+        is_hurried = self._awaited_by > 0 or self._others_s > _LONGEST_BUSY_PAUSE_S
         is_patient = self._are_others_busy and not is_hurried
         gevent.sleep(_BUSY_TURN_S if is_patient else A_MOMENT_S)
         after = time.monotonic()

@@ -127,7 +127,7 @@ class Guard:
         counted = self._access.changes()
         if counted != self._changes:
             self._mark(self._watched.values())
-            if self._changes is not None:  # else all was forgotten when that became unknown
+            if self._changes is not None:  # else forgotten as that became unknown, or never known
                 self._access.forget()
         now = time.monotonic()
         due = [credential for credential, each in self._watched.items() if each.look_at <= now]

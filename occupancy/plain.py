@@ -23,6 +23,8 @@ MAX_HEAD_BYTES = 8192
 READ_BYTES = 16 * 1024  # at a time; a plain request is here in one piece
 _MOST_FIELDS = 100  # as many as gunicorn takes
 _LINE = re.compile(rb"(GET|POST) (/[A-Za-z0-9._:@/-]*)(?:\?([A-Za-z0-9._:=&-]*))? HTTP/1\.1\r\n")
+# Never goes back. (Python below 3.11.5 may take too little for a whole field at the very end, which
+# is no danger here: what is looked at ends with the end of a line.)
 _FIELDS = re.compile(rb"(?:[A-Za-z0-9-]++:[\t\x20-\x7e]*+\r\n)*+")
 _NEVER_PLAIN = frozenset(("transfer-encoding", "expect", "upgrade", "trailer", "te"))
 

@@ -126,6 +126,11 @@ class Subscriber:
         self.hang_up = outlet.reset
         outlet.pump()  # what was handed over while the greenlet wrote; or the end, if it is gone
 
+    @property
+    def is_ending(self) -> bool:
+        """Whether it is to get nothing more but a goodbye, if that."""
+        return self._closing or self.is_gone
+
     def next_piece(self) -> bytes | None:
         """Take what is to be written next; ``b""`` where nothing waits, None after the bye."""
         if self.is_gone or self._has_said_bye:

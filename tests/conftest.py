@@ -104,6 +104,8 @@ def _each_test_tells_of_its_own_refusals(monkeypatch: pytest.MonkeyPatch) -> Ite
     monkeypatch.setattr(Denials, "__init__", begin_and_note)
     yield
     for each in made:
+        if each._minute is not None:
+            each._minute.kill()
         each.flush()
 
 

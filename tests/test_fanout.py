@@ -105,7 +105,7 @@ def test_others_run_in_the_midst_of_a_long_round(
     greenlet.kill()
 
 
-def test_who_takes_in_much_waits_until_it_is_handed_out_without_a_pause(
+def test_who_takes_in_much_waits_until_a_round_takes_it_without_a_pause(
     running: FanOut, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fanout, "pauses_s", lambda *_, are_others_busy: (1000.0, 1000.0))
@@ -213,6 +213,7 @@ def test_what_others_did_before_a_silence_makes_no_pause_longer(
 
     monkeypatch.setattr(fanout, "pauses_s", pauses)
     monkeypatch.setattr(fanout, "_SILENCE_S", silence_s)
+    monkeypatch.setattr(fanout, "_BUSY_SHARE", 0.02)  # whatever else this machine does
     board = Board()
     board.during = lambda breathe: gevent.sleep(0.01)
     mark(running, board)
@@ -270,6 +271,7 @@ def test_busy_others_get_longer_turns_unless_events_pile_up(
         (True, 0, 0.0015, 0.0005),
         (True, 0, 0.1, 0.001),
         (True, 1, 0.002, 0.004),  # more comes in than goes out
+        (True, 0, 0.5, 0.001),
         (True, 1, 0.1, 0.01),
     ],
 )
@@ -288,3 +290,18 @@ def test_a_slice_depends_on_the_turn_that_the_others_had(
         patched.setattr("occupancy.fanout.time.monotonic", lambda: next(clock))
         fan_out._breathe()
     assert fan_out._slice_ends - 100.0 - turn_s == pytest.approx(slice_s, abs=1e-9)
+
+
+def test_others_with_long_turns_do_not_hold_up_a_round_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fan_out = FanOut()
+    fan_out._are_others_busy, fan_out._others_s = True, 0.41
+    turns: list[float] = []
+    monkeypatch.setattr("occupancy.fanout.gevent.sleep", turns.append)
+    clock = iter([100.0, 100.02])
+    with monkeypatch.context() as patched:
+        patched.setattr("occupancy.fanout.time.monotonic", lambda: next(clock))
+        fan_out._breathe()
+    assert turns == [1e-6]
+    assert fan_out._slice_ends - 100.02 == pytest.approx(0.01, abs=1e-9)

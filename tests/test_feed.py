@@ -182,6 +182,17 @@ def test_a_thousand_that_open_it_at_once_ask_the_log_once() -> None:
     assert log.reads == 1
 
 
+def test_a_board_that_does_not_exist_is_not_opened_by_whoever_catches_up() -> None:
+    log = Log(0)
+    log.is_removed = True
+    feed = new_feed(log)
+    feed.catch_up()
+    assert feed.cursor == ""
+    with pytest.raises(BoardNotFound):
+        feed.open()
+    assert feed.cursor == ""
+
+
 def test_an_entry_that_follows_is_delivered_without_reading_the_log() -> None:
     log = Log(2)
     feed = new_feed(log)

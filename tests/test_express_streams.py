@@ -1,0 +1,181 @@
+"""Streams that the express lane begins from a connection's greenlet."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import socket
+from collections.abc import Iterator
+
+import gevent
+import pytest
+from gevent.event import Event
+
+from occupancy.deadlines import STREAM_SEND_BUFFER_BYTES, DeadlineSocket
+from occupancy.errors import StoreUnavailable
+from occupancy.express_streams import ExpressStreams
+from occupancy.fanout import TURN_BYTES
+from occupancy.model import PUT, Person, Role
+from occupancy.plain import PlainRequest, parse
+from occupancy.records import Replay
+from occupancy.services import Services
+from occupancy.subscriber import Subscriber
+from tests.raw_http import request
+from tests.waiting import wait_until
+
+OFFICE = Person("office", "Office")
+
+
+class Caller:
+    """Who asks for streams of ``hall`` over one connection, and what comes of it."""
+
+    def __init__(self, services: Services, token: str) -> None:
+        self.services = services
+        self.store = services.store
+        self.token = token
+        self.received = b""
+        self._numbers = itertools.count()
+        self._client, served = socket.socketpair()
+        self.served = DeadlineSocket(
+            served.family, served.type, served.proto, fileno=served.detach()
+        )
+        self._reader = gevent.spawn(self._read)
+
+    def _read(self) -> None:
+        while data := self._client.recv(65536):
+            self.received += data
+
+    def close(self) -> None:
+        self._reader.kill()
+        self._client.close()
+        self.served.close()
+
+    def follow(self, board: str, query: str = "") -> bool:
+        path = f"GET /api/boards/{board}/events{query}"
+        asked = parse(request(path, f"Authorization: Bearer {self.token}"))
+        assert asked is not None
+        return ExpressStreams(self.services, {}, _reads_nothing).follow(asked, self.served)
+
+    def put(self, count: int) -> None:
+        """Add so many items."""
+        for _ in range(count):
+            number = next(self._numbers)
+            self.store.operate("hall", PUT, [f"T-{number}"], actor=OFFICE, items=[{}])
+
+    @property
+    def subscriber(self) -> Subscriber:
+        (only,) = self.services.hub._subscribers()
+        return only
+
+    @property
+    def counted(self) -> tuple[int, int]:
+        """Streams that are open, and callers that have opened some of late."""
+        admission = self.services.admission
+        return admission._total, len(admission._callers._due_s)
+
+
+def _reads_nothing(data: bytes, address: object) -> PlainRequest | None:
+    return None
+
+
+@pytest.fixture
+def caller(valkey_services: Services) -> Iterator[Caller]:
+    valkey_services.store.boards.create("hall")
+    valkey_services.workers.add("1", name="One", role=Role.WORKER)
+    token, _ = valkey_services.tokens.create("1")
+    one = Caller(valkey_services, token)
+    yield one
+    one.close()
+    wait_until(lambda: valkey_services.hub.open_streams == 0, what="the streams' end")
+
+
+def test_a_stream_begins_and_ends_and_gives_all_back(caller: Caller) -> None:
+    assert caller.follow("hall")
+    wait_until(lambda: b"event: ready" in caller.received)
+    assert caller.counted == (1, 1)
+    caller.put(1)
+    wait_until(lambda: b"event: item" in caller.received)
+    caller.subscriber.close()
+    wait_until(lambda: caller.received.endswith(b"0\r\n\r\n"))
+    wait_until(lambda: caller.services.hub.open_streams == 0)
+    assert caller.counted == (0, 1)
+
+
+def test_its_connection_buffers_as_much_as_a_stream_may(caller: Caller) -> None:
+    caller.served.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * STREAM_SEND_BUFFER_BYTES)
+    assert caller.follow("hall")
+    outlet = caller.subscriber._outlet
+    assert outlet is not None
+    # The kernel takes twice the number, for what it needs itself (socket(7)).
+    buffered = outlet._socket.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+    assert buffered == 2 * STREAM_SEND_BUFFER_BYTES
+
+
+def test_what_is_closed_while_it_waits_is_told_no_more_than_bye(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caller.put(1)
+    is_asking, may_answer = Event(), Event()
+    replay = caller.store.replay
+
+    def wait(board: str, cursor: str, count: int) -> Replay:
+        if caller.services.hub.open_streams:  # it opens its feed, and has a place already
+            is_asking.set()
+            may_answer.wait(10)
+        return replay(board, cursor, count)
+
+    monkeypatch.setattr(caller.store, "replay", wait)
+    following = gevent.spawn(caller.follow, "hall")
+    assert is_asking.wait(10)
+    caller.subscriber.close()
+    may_answer.set()
+    assert following.get(timeout=10)
+    wait_until(lambda: b"event: bye" in caller.received)
+    assert b"event: ready" not in caller.received
+    assert caller.counted == (0, 1)
+
+
+def test_a_board_that_does_not_exist_is_left_to_flask_and_counts_for_nothing(
+    caller: Caller,
+) -> None:
+    for _ in range(3):
+        assert not caller.follow("nowhere")
+    assert caller.counted == (0, 0)
+    assert caller.services.hub.open_streams == 0
+    assert caller.services.hub.followed("nowhere") is None
+
+
+def test_a_store_that_fails_is_told_and_all_is_given_back(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replay = caller.store.replay
+
+    def fail(board: str, cursor: str, count: int) -> Replay:
+        if caller.services.hub.open_streams:  # it opens its feed, and has a place already
+            raise StoreUnavailable("made to fail")
+        return replay(board, cursor, count)
+
+    monkeypatch.setattr(caller.store, "replay", fail)
+    assert caller.follow("hall")
+    wait_until(lambda: b"event: degraded" in caller.received)
+    assert caller.counted[0] == 0
+    assert caller.services.hub.open_streams == 0
+
+
+def test_a_stream_that_has_missed_much_gets_all_of_it_in_order(caller: Caller) -> None:
+    assert caller.follow("hall")  # so that its events are in memory
+    other = Caller(caller.services, caller.token)
+    caller.put(200)
+    feed = caller.services.hub.followed("hall")
+    assert feed is not None
+    wait_until(lambda: feed.seq == 200)
+    missed = feed.since("0-0")
+    assert missed is not None
+    assert sum(map(len, missed)) > TURN_BYTES
+    assert other.follow("hall", "?after=0-0")
+    wait_until(lambda: b"event: ready" in other.received)
+    caller.put(1)
+    wait_until(lambda: b'"seq":201' in other.received)
+    seqs = [int(each) for each in re.findall(rb'data: \{"seq":(\d+)', other.received)]
+    assert seqs == [*range(1, 202)]
+    other.close()
