@@ -77,9 +77,9 @@ class ExpressStreams:
         if found is None:
             return data
         request, caller, board, missed = found
-        with OpenStream(self._services, caller, board) as opened:
+        with self._open(request, caller, board) as opened:
             try:
-                self._go_live(opened, request, missed, taken)
+                self._go_live(opened, missed, taken)
             except Exception:
                 log.exception("a stream was not begun")
                 taken.close()
@@ -118,7 +118,7 @@ class ExpressStreams:
                 if self._services.hub.followed(board) is None:
                     self._services.store.head(board)  # before anything is counted: it may be 404
                 self._admit(request, caller, board)
-                opened = held.enter_context(OpenStream(self._services, caller, board))
+                opened = held.enter_context(self._open(request, caller, board))
                 opened.subscriber.feed.open()
             except (PoolTimeout, StoreUnavailable) as error:
                 note(error, self._services, request, None)  # Flask would wait for it once more
@@ -129,30 +129,24 @@ class ExpressStreams:
                 return False
             missed = _missed_little(opened.subscriber.feed, cursor)
             if missed is None or opened.subscriber.is_ending:  # it may have waited for long
-                self._join(opened, request, cursor, connection)
+                self._join(opened, cursor, connection)
             else:
-                self._go_live(opened, request, missed, connection.take())
+                self._go_live(opened, missed, connection.take())
         return True
 
-    def _go_live(
-        self, opened: OpenStream, request: PlainRequest, missed: list[bytes], taken: socket.socket
-    ) -> None:
-        """Begin a stream that has missed just that, in one write; without a switch point."""
-        subscriber = opened.subscriber
-        subscriber.is_gzip = takes_gzip(request.headers.get("accept-encoding"))
-        frames = b"".join([sse.retry_frame(), *subscriber.go_live(missed)])
-        opened.go_on_without_greenlet(taken, begin=self._begin(subscriber, frames))
+    def _open(self, request: PlainRequest, caller: Caller, board: str) -> OpenStream:
+        opened = OpenStream(self._services, caller, board)
+        opened.subscriber.is_gzip = takes_gzip(request.headers.get("accept-encoding"))
+        return opened
 
-    def _join(
-        self,
-        opened: OpenStream,
-        request: PlainRequest,
-        cursor: str | None,
-        connection: DeadlineSocket,
-    ) -> None:
+    def _go_live(self, opened: OpenStream, missed: list[bytes], taken: socket.socket) -> None:
+        """Begin a stream that has missed just that, in one write; without a switch point."""
+        frames = b"".join([sse.retry_frame(), *opened.subscriber.go_live(missed)])
+        opened.go_on_without_greenlet(taken, begin=self._begin(opened.subscriber, frames))
+
+    def _join(self, opened: OpenStream, cursor: str | None, connection: DeadlineSocket) -> None:
         """Begin a stream that the log has something for, as fast as its client takes that."""
         subscriber = opened.subscriber
-        subscriber.is_gzip = takes_gzip(request.headers.get("accept-encoding"))
         with watched(connection, subscriber):
             connection.sendall(self._begin(subscriber, sse.retry_frame()))
             for piece in subscriber.join(cursor):

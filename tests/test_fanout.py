@@ -113,7 +113,7 @@ def test_who_takes_in_much_waits_until_a_round_takes_it_without_a_pause(
     mark(running, board)
     wait_until(lambda: board.rounds == 1)
     mark(running, board)
-    gevent.sleep(0.01)
+    let_others_run()
     assert board.rounds == 1  # in the pause
     running.make_room()
     assert board.rounds == 2
