@@ -235,6 +235,9 @@ class DeadlineServer(StreamServer):  # type: ignore[misc] # gevent has no types
     greet: Callable[[socket.socket, Any], bytes | None] = staticmethod(lambda taken, address: b"")
     """Asked first, of each connection: None if it keeps it, else what it has read of it."""
 
+    begin: Callable[[], None] = staticmethod(lambda: None)
+    """Called after the connections of a turn, for those that were kept."""
+
     def set_listener(self, listener: Any) -> None:
         """The listener, whose connections inherit the send buffer that is right for streams."""
         super().set_listener(listener)
@@ -258,6 +261,13 @@ class DeadlineServer(StreamServer):  # type: ignore[misc] # gevent has no types
         if free <= 0:
             self.pause(_FULL_PAUSE_S)  # streams do not have all places: some will be free
             return None
+        try:
+            return self._accept_one(free)
+        finally:
+            self.begin()
+
+    def _accept_one(self, free: int) -> Any:
+        """Accept up to one that is not kept by who greets it."""
         for _ in range(min(self.max_accept, _GREETED_AT_ONCE, free)):
             try:
                 descriptor, address = self.socket._accept()

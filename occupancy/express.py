@@ -60,7 +60,7 @@ class Express:
         self._keepalive_s: int = worker.cfg.keepalive
         self._gunicorn_handle: Callable[..., None] = worker.handle
         self._gunicorn_handle_request: Callable[..., None] = worker.handle_request
-        DeadlineServer.greet = self._streams.greet
+        DeadlineServer.greet, DeadlineServer.begin = self._streams.greet, self._streams.begin
         worker.handle = self.handle
         worker.handle_request = self.handle_request
 

@@ -1,4 +1,4 @@
-"""Streams that the express lane begins from a connection's greenlet."""
+"""Streams that the express lane begins, from the event loop or a connection's greenlet."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import itertools
 import re
 import socket
 from collections.abc import Iterator
+from typing import Any
 
 import gevent
 import pytest
@@ -32,7 +33,7 @@ class Caller:
     def __init__(self, services: Services, token: str) -> None:
         self.services = services
         self.store = services.store
-        self.token = token
+        self._token = f"Authorization: Bearer {token}"
         self.received = b""
         self._numbers = itertools.count()
         self._client, served = socket.socketpair()
@@ -40,6 +41,10 @@ class Caller:
             served.family, served.type, served.proto, fileno=served.detach()
         )
         self._reader = gevent.spawn(self._read)
+
+    def another(self) -> Caller:
+        """With the same token, on a connection of its own."""
+        return Caller(self.services, self._token.removeprefix("Authorization: Bearer "))
 
     def _read(self) -> None:
         while data := self._client.recv(65536):
@@ -52,9 +57,14 @@ class Caller:
 
     def follow(self, board: str, query: str = "") -> bool:
         path = f"GET /api/boards/{board}/events{query}"
-        asked = parse(request(path, f"Authorization: Bearer {self.token}"))
+        asked = parse(request(path, self._token))
         assert asked is not None
         return ExpressStreams(self.services, {}, _reads_nothing).follow(asked, self.served)
+
+    def greet(self, streams: ExpressStreams) -> bytes | None:
+        """Ask for a stream of ``hall`` before its connection is accepted."""
+        self._client.sendall(request("GET /api/boards/hall/events", self._token))
+        return streams.greet(self.served.take(), ("127.0.0.1", 1))
 
     def put(self, count: int) -> None:
         """Add so many items."""
@@ -72,6 +82,10 @@ class Caller:
         """Streams that are open, and callers that have opened some of late."""
         admission = self.services.admission
         return admission._total, len(admission._callers._due_s)
+
+
+def _reads_plain(data: bytes, address: object) -> PlainRequest | None:
+    return parse(data)
 
 
 def _reads_nothing(data: bytes, address: object) -> PlainRequest | None:
@@ -164,7 +178,7 @@ def test_a_store_that_fails_is_told_and_all_is_given_back(
 
 def test_a_stream_that_has_missed_much_gets_all_of_it_in_order(caller: Caller) -> None:
     assert caller.follow("hall")  # so that its events are in memory
-    other = Caller(caller.services, caller.token)
+    other = caller.another()
     caller.put(200)
     feed = caller.services.hub.followed("hall")
     assert feed is not None
@@ -178,4 +192,55 @@ def test_a_stream_that_has_missed_much_gets_all_of_it_in_order(caller: Caller) -
     wait_until(lambda: b'"seq":201' in other.received)
     seqs = [int(each) for each in re.findall(rb'data: \{"seq":(\d+)', other.received)]
     assert seqs == [*range(1, 202)]
+    other.close()
+
+
+def test_streams_accepted_together_begin_when_all_of_them_were_greeted(caller: Caller) -> None:
+    assert caller.follow("hall")  # its caller is remembered now, and its board followed
+    streams = ExpressStreams(caller.services, {}, _reads_plain)
+    together = [caller.another() for _ in range(3)]
+    assert [each.greet(streams) for each in together] == [None] * 3
+    gevent.sleep(0.01)  # for what should not be written to be read
+    assert [each.received for each in together] == [b""] * 3
+    assert caller.counted[0] == 4  # their places are theirs already
+    streams.begin()
+    caller.put(1)
+    wait_until(lambda: all(b'"seq":1' in each.received for each in together))
+    assert [each.received.count(b"event: ready") for each in together] == [1] * 3
+    for each in together:
+        each.close()
+
+
+def test_a_stream_that_cannot_begin_gives_its_place_back_and_the_others_begin(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert caller.follow("hall")
+    streams = ExpressStreams(caller.services, {}, _reads_plain)
+    first, second = caller.another(), caller.another()
+    assert first.greet(streams) is second.greet(streams) is None
+    go_live = streams._go_live
+
+    def fail_once(*args: Any) -> None:
+        monkeypatch.setattr(streams, "_go_live", go_live)
+        raise RuntimeError("made to fail")
+
+    monkeypatch.setattr(streams, "_go_live", fail_once)
+    streams.begin()
+    wait_until(lambda: b"event: ready" in second.received)
+    assert first.received == b""
+    assert caller.counted[0] == 2
+    streams.begin()  # of a turn in which nobody was greeted
+    assert caller.counted[0] == 2
+    first.close()
+    second.close()
+
+
+def test_what_is_no_plain_request_for_a_stream_is_left_to_a_greenlet(caller: Caller) -> None:
+    assert caller.follow("hall")
+    other = caller.another()
+    other._client.sendall(b"GET /livez HTTP/1.1\r\nHost: here\r\n\r\n")
+    streams = ExpressStreams(caller.services, {}, _reads_plain)
+    read = streams.greet(other.served, ("127.0.0.1", 1))
+    assert read is not None and read.startswith(b"GET /livez")
+    assert caller.counted[0] == 1
     other.close()
