@@ -17,9 +17,9 @@ it to each live stream once; so what a stream costs is a ``send()`` a round, not
 * **Operations go on during a round.** Between slices of it, a millisecond each, the others have
   their turn.
 * **Busy operations go first.** Where the others need more than a quarter of a core, a turn is a
-  millisecond at least, and a slice a third of the last turn, within a millisecond: so an operation
-  that needs several turns is not much slower. The whole of it, round and pause, takes six times
-  what the round takes itself, within 400 ms, and twice as long at least.
+  millisecond at least, and a slice a sixth of the last turn, 0.3 ms to a millisecond: so an
+  operation that needs several turns is not much slower. The whole of it, round and pause, takes
+  six times what the round takes itself, within 400 ms, and twice as long at least.
 * **But not for ever.** Where more comes in than goes out (as much as a round may take waits again
   while one is under way), or others have had 400 ms of a round, slices are twice as long as turns:
   so the operations slow down, and not the news of them.
@@ -54,8 +54,8 @@ _WORTH_EVENTS = 3
 _WORTH_RATIO = 13  # of what the last one took: 8 ms for a thousand streams, and the longest wait
 _LONGEST_WORTH_S = 0.1
 _SHORTEST_SLICE_S, _SLICE_S, _LONGEST_SLICE_S = 0.0003, 0.001, 0.01
-_SLICE_RATIO, _HURRIED_SLICE_RATIO = 1 / 3, 2.0
-_BUSY_TURN_S = 0.001
+_SLICE_RATIO, _HURRIED_SLICE_RATIO = 1 / 6, 2.0
+TURN_S = 0.001  # of those who operate, at least; some replies of the store come within it
 A_MOMENT_S = 1e-6  # after sleep(0) the event loop may not have looked at any socket
 _ROOM_WITHIN_S = 1.0
 
@@ -115,7 +115,7 @@ class FanOut:
         # Or others have had all that a round may leave them: theirs may be very long turns.
         is_hurried = self._awaited_by > 0 or self._others_s > _LONGEST_BUSY_PAUSE_S
         is_patient = self._are_others_busy and not is_hurried
-        gevent.sleep(_BUSY_TURN_S if is_patient else A_MOMENT_S)
+        gevent.sleep(TURN_S if is_patient else A_MOMENT_S)
         after = time.monotonic()
         self._others_s += after - now
         ratio = _HURRIED_SLICE_RATIO if is_hurried else _SLICE_RATIO

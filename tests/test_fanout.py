@@ -268,7 +268,8 @@ def test_busy_others_get_longer_turns_unless_events_pile_up(
     [
         (False, 0, 0.0, 0.001),
         (False, 0, 0.1, 0.001),
-        (True, 0, 0.0015, 0.0005),
+        (True, 0, 0.001, 0.0003),
+        (True, 0, 0.003, 0.0005),
         (True, 0, 0.1, 0.001),
         (True, 1, 0.002, 0.004),  # more comes in than goes out
         (True, 0, 0.5, 0.001),
