@@ -101,11 +101,9 @@ def post_fork(server, worker):
     from gunicorn.workers import ggevent
 
     from occupancy.balance import BalancedServer
-    from occupancy.outlet import Outlet
 
     # gunicorn has no setting for the class of its gevent worker's server.
     BalancedServer.loads, BalancedServer.slot = Loads(server.loads), worker.age % SLOTS
-    BalancedServer.count_streams = staticmethod(lambda: Outlet.open_count)
     ggevent.StreamServer = BalancedServer
     # Patching, gevent asks 25 times whether some package has a plugin for it, and reads the
     # metadata of all installed packages each time. There is none for this server.
@@ -117,7 +115,13 @@ def post_worker_init(worker):
 
     from occupancy import express, log_format, trail
     from occupancy.balance import BalancedServer
+    from occupancy.outlet import Outlet
+    from occupancy.strangers import Strangers
 
+    def count_without_greenlet():
+        return Outlet.open_count + Strangers.waiting_count
+
+    BalancedServer.count_streams = staticmethod(count_without_greenlet)
     log_format.install(settings.log_level)
     trail.install()
     gevent.get_hub().print_exception = log_format.log_failure

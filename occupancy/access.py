@@ -7,6 +7,7 @@ what was remembered at once; the two seconds bound a lost announcement.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -49,24 +50,30 @@ class Access:
         does not keep a session from ending.
         """
         until, remembered, was_use = self._remembered.get(credential, (0.0, None, False))
-        now, forgotten = time.monotonic(), self._forgotten
-        if remembered is not None and now < until and (was_use or not is_use):
+        asked = time.monotonic(), self._forgotten
+        if remembered is not None and asked[0] < until and (was_use or not is_use):
             return remembered
         caller, ends_in_s = self._read(
             credential, self._identify.run(*self._ask(credential, is_use))
         )
-        if forgotten != self._forgotten:
-            return caller  # the answer may have been on its way while the worker was disabled
-        if len(self._remembered) >= _REMEMBERED:
-            self._remembered.clear()
-        # From before the question, for the case that the announcement is lost.
-        self._remembered[credential] = (now + min(_REMEMBERED_S, ends_in_s), caller, is_use)
+        self._remember(caller, ends_in_s, is_use, *asked)
         return caller
 
     def remembered(self, credential: Credential) -> Caller | None:
         """Who shows ``credential`` without being there, if that is known without asking Redis."""
         until, caller, _ = self._remembered.get(credential, (0.0, None, False))
         return caller if time.monotonic() < until else None
+
+    def learn(self, credentials: Sequence[Credential]) -> None:
+        """Remember who shows each of these without being there, where it is somebody.
+
+        One round trip.
+        """
+        asked = time.monotonic(), self._forgotten
+        replies = self._identify.run_many([self._ask(each, False) for each in credentials])
+        for credential, reply in zip(credentials, replies, strict=True):
+            with contextlib.suppress(Exception):  # who asks for that one is told what is wrong
+                self._remember(*self._read(credential, reply), False, *asked)
 
     def look_again(self, credentials: Sequence[Credential]) -> list[tuple[Caller, float] | None]:
         """For each: who it is and for how many seconds yet, or None where it is good no more.
@@ -88,6 +95,17 @@ class Access:
         """How many changes of anybody's access there have been."""
         counted = self._client.get(self._keys.changes)
         return int(counted) if isinstance(counted, bytes) else 0
+
+    def _remember(
+        self, caller: Caller, ends_in_s: float, is_use: bool, asked_at: float, forgotten: int
+    ) -> None:
+        if forgotten != self._forgotten:
+            return  # the answer may have been on its way while the worker was disabled
+        if len(self._remembered) >= _REMEMBERED:
+            self._remembered.clear()
+        # From before the question, for the case that the announcement is lost.
+        until = asked_at + min(_REMEMBERED_S, ends_in_s)
+        self._remembered[caller.credential] = until, caller, is_use
 
     def _ask(self, credential: Credential, is_use: bool) -> tuple[list[str], list[Any]]:
         keys = [self._keys.tokens, self._keys.sessions, self._keys.uses, self._keys.workers]

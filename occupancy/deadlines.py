@@ -230,10 +230,15 @@ class DeadlineServer(StreamServer):  # type: ignore[misc] # gevent has no types
     """gevent's server, whose connections are bounded."""
 
     count_streams: Callable[[], int] = staticmethod(lambda: 0)
-    """Live streams, which have left the pool and keep their places all the same (outlet.py)."""
+    """Connections that no greenlet serves: they are not in the pool, and keep their places."""
 
-    greet: Callable[[socket.socket, Any], bytes | None] = staticmethod(lambda taken, address: b"")
-    """Asked first, of each connection: None if it keeps it, else what it has read of it."""
+    greet: Callable[[socket.socket, Any, Callable[..., None]], bytes | None] = staticmethod(
+        lambda taken, address, serve: b""
+    )
+    """Asked first, of each connection: None if it keeps it, else what it has read of it.
+
+    What it has kept it may leave to ``serve`` later.
+    """
 
     begin: Callable[[], None] = staticmethod(lambda: None)
     """Called after the connections of a turn, for those that were kept."""
@@ -279,15 +284,22 @@ class DeadlineServer(StreamServer):  # type: ignore[misc] # gevent has no types
                 gevent.spawn(DeadlineSocket.waiting.make_room)
             taken = cast(socket.socket, _socket.socket(*self._kind, descriptor))
             # TLS begins with a handshake, which nobody here can greet.
-            read = b"" if self.ssl_enabled else self.greet(taken, address)
+            read = b"" if self.ssl_enabled else self.greet(taken, address, self.serve)
             if read is None:
                 free -= 1
                 continue
-            made = DeadlineSocket(*self._kind, fileno=taken.detach())
-            made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
-            made.put_back(read)
-            return made, address
+            return self._bounded(taken, read), address
         return None
+
+    def serve(self, taken: socket.socket, read: bytes, address: Any) -> None:
+        """Leave a connection to a greenlet; waits where there is no place for one."""
+        self.do_handle(self._bounded(taken, read), address)
+
+    def _bounded(self, taken: socket.socket, read: bytes) -> DeadlineSocket:
+        made = DeadlineSocket(*self._kind, fileno=taken.detach())
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
+        made.put_back(read)
+        return made
 
     def wrap_socket_and_handle(self, client_socket: Any, address: Any) -> None:
         """Shake hands for TLS, and go on as without; who does not manage is closed."""

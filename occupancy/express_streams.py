@@ -2,7 +2,8 @@
 
 A stream that can begin without waiting for anything (its caller is remembered, its board followed,
 its cursor in memory) gets no greenlet at all: it is greeted as its connection is accepted, in 40 µs
-where gunicorn and Flask took 660. So ten thousand browsers that come back together are live within
+where gunicorn and Flask took 660. Where only its caller is not known, the store is asked for many
+of them together (strangers.py). So ten thousand browsers that come back together are live within
 the second. Else the connection's greenlet begins it.
 
 Those that are accepted in one turn are greeted first and begun afterwards, all at once: each write
@@ -26,18 +27,22 @@ from typing import Any
 from . import sse, stream
 from .attempts import limited_address
 from .auth import check_rule, credential_of, rule_of
-from .callers import Caller
+from .callers import Caller, Credential
 from .deadlines import DeadlineSocket
-from .errors import OccupancyError, PoolTimeout, StoreUnavailable
+from .errors import OccupancyError, PoolTimeout, StoreUnavailable, Unauthenticated
 from .fanout import TURN_BYTES
 from .feed import Feed
 from .open_stream import OpenStream, watched
 from .plain import READ_BYTES, PlainRequest, answer_head
 from .problems import note, trouble
 from .services import Services
+from .strangers import Stranger, Strangers
 from .subscriber import Subscriber
 
 log = logging.getLogger(__name__)
+
+Serve = Callable[[socket.socket, bytes, Any], None]
+"""Leaves a connection to a greenlet, with what was read of it, and its address."""
 
 _EVENTS = re.compile(r"/api/boards/([A-Za-z0-9][A-Za-z0-9_-]{0,31})/events\Z")
 _AFTER = re.compile(r"(?:after=([0-9]{1,19}-[0-9]{1,19}))?\Z")
@@ -63,27 +68,35 @@ class ExpressStreams:
         }  # fmt: skip
         self._heads_s, self._heads = 0, (b"", b"")  # in this second, as they are and compressed
         self._greeted: list[tuple[OpenStream, list[bytes], socket.socket]] = []
+        self._strangers = Strangers(services.access, self._go_on)
 
-    def greet(self, taken: socket.socket, address: Any) -> bytes | None:
-        """Keep a connection just accepted, if its stream begins without waiting; then None.
+    def greet(self, taken: socket.socket, address: Any, serve: Serve) -> bytes | None:
+        """Keep a connection just accepted, if its stream can begin without a greenlet; then None.
 
-        Else what has been read of the request, for a greenlet. It runs in the event loop: no switch
-        point may lie in here, or before the ``begin`` that follows.
+        Else what has been read of the request, for a greenlet; ``serve`` leaves it to one later.
+        It runs in the event loop: no switch point may lie in here, or before the ``begin`` that
+        follows.
         """
         try:
             data = taken.recv(READ_BYTES, socket.MSG_DONTWAIT)
         except OSError:
             return b""  # nothing is here yet; or nobody any more, which shows again at a read
         try:
-            found = self._look(self._read(data, address))
+            request = self._read(data, address)
+            found = self._look(request) if request is not None else None
         except Exception:
             log.exception("a connection was not greeted")  # and a greenlet reads the same again
             return data
-        if found is None:
+        if request is None or found is None:
             return data
-        request, caller, board, missed = found
-        self._greeted.append((self._open(request, caller, board), missed, taken))
-        return None
+        credential, board, missed = found
+        caller = self._services.access.remembered(credential)
+        if caller is not None:
+            is_kept = self._keep(request, caller, board, missed, taken)
+        else:
+            serve_it = functools.partial(serve, taken, data, address)
+            is_kept = self._strangers.add(Stranger(credential, request, taken, serve_it))
+        return None if is_kept else data
 
     def begin(self) -> None:
         """Begin the streams that were greeted; no switch point lies between the two."""
@@ -96,12 +109,10 @@ class ExpressStreams:
                     taken.close()
         self._greeted.clear()
 
-    def _look(
-        self, request: PlainRequest | None
-    ) -> tuple[PlainRequest, Caller, str, list[bytes]] | None:
+    def _look(self, request: PlainRequest) -> tuple[Credential, str, list[bytes]] | None:
         """Who asks for which board's stream, and what it has missed, if all that is at hand."""
-        asked = _asked_stream(request) if request is not None else None
-        if request is None or asked is None or self._services.hub.is_draining:
+        asked = _asked_stream(request)
+        if asked is None or self._services.hub.is_draining:
             return None
         board, cursor = asked
         feed = self._services.hub.followed(board)
@@ -109,13 +120,50 @@ class ExpressStreams:
         if missed is None:
             return None
         try:
-            caller = self._services.access.remembered(credential_of(request))
-            if caller is None:
-                return None
+            return credential_of(request), board, missed
+        except Unauthenticated:
+            return None
+
+    def _keep(
+        self,
+        request: PlainRequest,
+        caller: Caller,
+        board: str,
+        missed: list[bytes],
+        taken: socket.socket,
+    ) -> bool:
+        """Greet it, if the caller may have one more stream."""
+        try:
             self._admit(request, caller, board)
         except OccupancyError:
-            return None
-        return request, caller, board, missed
+            return False
+        self._greeted.append((self._open(request, caller, board), missed, taken))
+        return True
+
+    def _go_on(self, strangers: list[Stranger], error: OccupancyError | None) -> None:
+        """With those who may be known now, and with all of them if the store could not be asked."""
+        if error is not None:
+            for each in strangers:
+                note(error, self._services, each.request, None)
+                with contextlib.closing(each.taken), contextlib.suppress(OSError):  # gone already
+                    each.taken.send(self._trouble(error), socket.MSG_DONTWAIT)
+            return
+        left = [each for each in strangers if not self._is_kept(each)]
+        self.begin()
+        for each in left:
+            each.serve()  # may wait for a place: a switch point, and so after the others have begun
+
+    def _is_kept(self, stranger: Stranger) -> bool:
+        try:
+            found = self._look(stranger.request)  # anew: its board has gone on meanwhile
+            caller = self._services.access.remembered(stranger.credential)
+            if found is None or caller is None:
+                return False
+            _, board, missed = found
+            return self._keep(stranger.request, caller, board, missed, stranger.taken)
+        except Exception:
+            log.exception("a stranger was not greeted")  # and a greenlet asks once more
+            return False
 
     def follow(self, request: PlainRequest, connection: DeadlineSocket) -> bool:
         """Begin a stream from the connection's greenlet; False for what is none, or is Flask's."""
@@ -133,8 +181,7 @@ class ExpressStreams:
                 opened.subscriber.feed.open()
             except (PoolTimeout, StoreUnavailable) as error:
                 note(error, self._services, request, None)  # Flask would wait for it once more
-                begin = answer_head(200, self._headers) + sse.http_chunk(trouble(error))
-                connection.sendall(begin + sse.LAST_CHUNK)
+                connection.sendall(self._trouble(error))
                 return True
             except Exception:  # noqa: BLE001 - Flask does it again, and says or logs why it fails
                 return False
@@ -166,6 +213,11 @@ class ExpressStreams:
             opened.go_on_without_greenlet(connection.take())
         else:
             connection.sendall(sse.LAST_CHUNK)
+
+    def _trouble(self, error: OccupancyError) -> bytes:
+        """A whole answer, for trouble that passes."""
+        begin = answer_head(200, self._headers)
+        return begin + sse.http_chunk(trouble(error)) + sse.LAST_CHUNK
 
     def _admit(self, request: PlainRequest, caller: Caller, board: str) -> None:
         check_rule(request, rule_of(stream.events), caller, board, self._origins)

@@ -135,6 +135,15 @@ class Wire:
             lines.append(line)
         return lines
 
+    def until(self, text: bytes) -> bytes:
+        """All that arrives, as it is, to the end of the line that has ``text``."""
+        received = b""
+        while line := self._file.readline():
+            received += line
+            if text in line:
+                return received
+        raise EOFError(f"the server has closed the connection after {received!r}")
+
     def _answer(self) -> Answer | None:
         lines = self.lines()
         if not lines:

@@ -116,6 +116,37 @@ def test_a_stream_is_the_last_thing_on_its_connection(lanes: Lanes) -> None:
     assert lanes.operations() - before == 2
 
 
+def test_callers_that_come_together_are_each_let_in_or_refused(lanes: Lanes) -> None:
+    """Nobody of them is known to the process; the board is followed."""
+    made = [lanes.services.tokens.create("observer") for _ in range(40)]
+    shown = [f"Authorization: Bearer {token}" for token, _ in made]
+    refused = [lanes.shows["unknown"], lanes.shows["revoked"], lanes.shows["on north"]]
+    path = "GET /api/boards/main/events"
+    with contextlib.ExitStack() as held:
+
+        def stream(shows: str) -> Wire:
+            wire = held.enter_context(Wire(lanes.deployment.port))
+            wire.send(request(path, shows))
+            return wire
+
+        first = stream(lanes.shows["holder"])
+        first.until(b"event: ready")
+        followers = [stream(each) for each in shown]
+        strangers = [stream(each) for each in refused]
+        for each in followers:
+            assert each.until(b"event: ready").startswith(b"HTTP/1.1 200 OK\r\n")
+        assert [each.answer().status for each in strangers] == [401, 401, 403]
+        tag = lanes.item()
+        for each in (first, *followers):
+            each.until(tag.encode())
+        revoked, *others = followers
+        lanes.services.tokens.revoke(made[0][1].id)
+        revoked.until(b"event: bye")
+        lanes.item()
+        for each in (first, *others):
+            assert b"event: bye" not in each.until(b"event: item")
+
+
 # One after the other
 
 
