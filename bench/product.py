@@ -86,6 +86,15 @@ class Product:
         accepted = "Accept-Encoding: gzip, deflate, br, zstd"
         return wire.events_request(self.port, self.token, BOARD, accepted)
 
+    def strangers_requests(self, count: int) -> bytes:
+        """The bytes that open as many streams, each with a token that has not been used before."""
+        services = Services.for_command_line(self.settings)
+        try:
+            tokens = [services.tokens.create(_WORKER.id)[0] for _ in range(count)]
+        finally:
+            services.close()
+        return b"".join(wire.events_request(self.port, each, BOARD) for each in tokens)
+
     def operation_request(self, tag: str, operation: str) -> bytes:
         """The bytes of one operation."""
         return wire.operation_request(self.port, self.token, BOARD, tag, operation)

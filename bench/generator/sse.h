@@ -173,16 +173,26 @@ static inline void open_stream(struct stream *stream, int epoll, int port, const
 }
 
 /* Opens `count` streams, at most `at_once` of them on their way, until all are live or have
- * failed, or for five seconds nothing happens. Returns how long that took, in seconds. */
+ * failed, or for five seconds nothing happens. `requests` holds one or several, which are asked
+ * for in turn. Returns how long that took, in seconds. */
 static inline double open_streams(struct stream *streams, int count, int at_once, int epoll,
-    int port, const char *request, size_t size)
+    int port, const char *requests, size_t size)
 {
+    const char *request = requests;
     int64_t began_ns = now_ns(), moved_ns = began_ns;
     int opened = 0;
     struct epoll_event ready[256];
     while (seen.live + (int)seen.troubles < count && now_ns() - moved_ns < 5000000000) {
-        while (opened < count && opened - seen.live - (int)seen.troubles < at_once)
-            open_stream(&streams[opened++], epoll, port, request, size);
+        while (opened < count && opened - seen.live - (int)seen.troubles < at_once) {
+            const char *head_end = memmem(request, requests + size - request, "\r\n\r\n", 4);
+            if (!head_end)
+                die("a request without an end");
+            size_t request_size = head_end + 4 - request;
+            open_stream(&streams[opened++], epoll, port, request, request_size);
+            request += request_size;
+            if (request == requests + size)
+                request = requests;
+        }
         int found = epoll_wait(epoll, ready, 256, 100);
         for (int i = 0; i < found; i++)
             if (ready[i].data.ptr)

@@ -12,6 +12,7 @@ from typing import Any
 from bench.cpu import rss_bytes
 from bench.lineup import FLOOR, INCIDENT, NCHAN, STARLETTE
 from bench.meter import Meter
+from bench.product import Product
 from bench.stage import Stage
 from bench.work import PRODUCT, Column, Figure, Ratio, Rows, Target, Work
 
@@ -19,16 +20,22 @@ _EVENT_BYTES = 200
 _DURATION_S = 8.0
 _AT_ONCE = 100  # streams on their way at a time
 _IN_TIME_S = 1.5  # after the last publication: who has delivered all by then keeps up
+_STRANGERS = f"{PRODUCT}, strangers"
 _WITHIN_S = 6.0  # what has not come by then does not count any more
 
 
 def measure(
-    stage: Stage, peer: Any, *, streams: int, rate_per_s: float, duration_s: float
-) -> dict[str, Any]:
-    """Publish at a steady rate to that many streams of ``peer``."""
+    stage: Stage, peer: Any, *,
+    streams: int, rate_per_s: float, duration_s: float, requests: bytes = b"",
+) -> dict[str, Any]:  # fmt: skip
+    """Publish at a steady rate to that many streams of ``peer``.
+
+    ``requests`` are those that ask for them, where they do not all ask the same.
+    """
     memory_bytes = sum(map(rss_bytes, peer.server_pids))
+    asked = requests or peer.events_request
     with stage.generator.streams(
-        peer.port, streams, peer.events_request, peer.live_line, at_once=_AT_ONCE
+        peer.port, streams, asked, peer.live_line, at_once=_AT_ONCE
     ) as opened:
         meter = Meter(peer)
         first, count = first_seq(peer), max(2, round(rate_per_s * duration_s))
@@ -64,17 +71,30 @@ def publish(peer: Any, first: int, count: int, rate_per_s: float) -> float:
 
 
 def _at(
-    names: Sequence[str], *, streams: int, rate_per_s: float, short: tuple[int, float]
-) -> Callable[[Stage], Rows]:
-    """How each is measured with that many streams; ``short`` is how many and how long, if so."""
+    names: Sequence[str], *,
+    streams: int, rate_per_s: float, short: tuple[int, float], strangers: bool = False,
+) -> Callable[[Stage], Rows]:  # fmt: skip
+    """How each is measured with that many streams; ``short`` is how many and how long, if so.
+
+    With ``strangers`` the product is measured once more, each stream with a token of its own.
+    """
 
     def run(stage: Stage) -> Rows:
         count, duration_s = stage.pick((streams, _DURATION_S), short)
 
-        def one(peer: Any) -> dict[str, Any]:
-            return measure(stage, peer, streams=count, rate_per_s=rate_per_s, duration_s=duration_s)
+        def one(peer: Any, requests: bytes = b"") -> dict[str, Any]:
+            return measure(
+                stage, peer, streams=count, rate_per_s=rate_per_s, duration_s=duration_s,
+                requests=requests,
+            )  # fmt: skip
 
-        return stage.in_turn(names, one)
+        def of_strangers(peer: Product) -> dict[str, Any]:
+            return one(peer, peer.strangers_requests(count))
+
+        rows = stage.in_turn(names, one)
+        if strangers:
+            rows[_STRANGERS] = stage.row(_STRANGERS, stage.product(), of_strangers)
+        return rows
 
     return run
 
@@ -126,7 +146,13 @@ BUSY = Work(
 MANY = Work(
     "many",
     "10,000 streams on one worker process, 4 events of 200 bytes per second",
-    _at((PRODUCT, NCHAN, STARLETTE, FLOOR), streams=10_000, rate_per_s=4, short=(500, 1.0)),
+    _at(
+        (PRODUCT, NCHAN, STARLETTE, FLOOR),
+        streams=10_000,
+        rate_per_s=4,
+        short=(500, 1.0),
+        strangers=True,
+    ),
     (*_MEMORY, *COLUMNS),
     (
         Target("p99, to Nchan", Ratio("p99_ms", NCHAN), 1.0),
