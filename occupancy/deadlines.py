@@ -273,7 +273,10 @@ class DeadlineServer(StreamServer):  # type: ignore[misc] # gevent has no types
 
     def _accept_one(self, free: int) -> Any:
         """Accept up to one that is not kept by who greets it."""
-        for _ in range(min(self.max_accept, _GREETED_AT_ONCE, free)):
+        # gunicorn sets max_accept to 1 where there are several processes, so that none takes all.
+        # An eighth of what this one has is what it may be ahead anyway (balance.py).
+        most = max(self.max_accept, (self.pool.size - free) // 8)
+        for _ in range(min(most, _GREETED_AT_ONCE, free)):
             try:
                 descriptor, address = self.socket._accept()
             except BlockingIOError:

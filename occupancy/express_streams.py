@@ -37,7 +37,7 @@ from .plain import READ_BYTES, PlainRequest, answer_head
 from .problems import note, trouble
 from .services import Services
 from .strangers import Stranger, Strangers
-from .subscriber import Subscriber
+from .subscriber import Subscriber, farewell
 
 log = logging.getLogger(__name__)
 
@@ -145,13 +145,20 @@ class ExpressStreams:
         if error is not None:
             for each in strangers:
                 note(error, self._services, each.request, None)
-                with contextlib.closing(each.taken), contextlib.suppress(OSError):  # gone already
-                    each.taken.send(self._trouble(error), socket.MSG_DONTWAIT)
-            return
-        left = [each for each in strangers if not self._is_kept(each)]
-        self.begin()
-        for each in left:
-            each.serve()  # may wait for a place: a switch point, and so after the others have begun
+                self._tell(each.taken, trouble(error))
+        elif self._services.hub.is_draining:
+            for each in strangers:
+                self._tell(each.taken, farewell())
+        else:
+            left = [each for each in strangers if not self._is_kept(each)]
+            self.begin()
+            for each in left:
+                each.serve()  # may wait for a place: a switch point, and so after the begin
+
+    def _tell(self, taken: socket.socket, frames: bytes) -> None:
+        """A whole answer, and the connection's end."""
+        with contextlib.closing(taken), contextlib.suppress(OSError):  # gone already
+            taken.send(self._whole(frames), socket.MSG_DONTWAIT)
 
     def _is_kept(self, stranger: Stranger) -> bool:
         try:
@@ -181,7 +188,7 @@ class ExpressStreams:
                 opened.subscriber.feed.open()
             except (PoolTimeout, StoreUnavailable) as error:
                 note(error, self._services, request, None)  # Flask would wait for it once more
-                connection.sendall(self._trouble(error))
+                connection.sendall(self._whole(trouble(error)))
                 return True
             except Exception:  # noqa: BLE001 - Flask does it again, and says or logs why it fails
                 return False
@@ -214,10 +221,9 @@ class ExpressStreams:
         else:
             connection.sendall(sse.LAST_CHUNK)
 
-    def _trouble(self, error: OccupancyError) -> bytes:
-        """A whole answer, for trouble that passes."""
-        begin = answer_head(200, self._headers)
-        return begin + sse.http_chunk(trouble(error)) + sse.LAST_CHUNK
+    def _whole(self, frames: bytes) -> bytes:
+        """An answer that is at its end with these."""
+        return answer_head(200, self._headers) + sse.http_chunk(frames) + sse.LAST_CHUNK
 
     def _admit(self, request: PlainRequest, caller: Caller, board: str) -> None:
         check_rule(request, rule_of(stream.events), caller, board, self._origins)

@@ -75,6 +75,8 @@ class Strangers:
                     batch, self._waiting = batch + self._waiting, []
                 try:
                     self._go_on(batch, trouble)
+                except Exception:
+                    log.exception("strangers were not told")  # and their connections end with this
                 finally:
                     Strangers.waiting_count -= len(batch)
         finally:

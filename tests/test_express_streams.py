@@ -424,17 +424,18 @@ def test_no_more_wait_than_may(
     stranger.close()
 
 
-def test_strangers_of_a_process_that_ends_are_left_to_greenlets(
+def test_strangers_of_a_process_that_ends_are_told_to_come_back(
     caller: Caller, lane: ExpressStreams, learning: Learning
 ) -> None:
-    served = Served()
     (stranger,) = caller.strangers(1)
-    assert stranger.greet(lane, served.serve) is None
+    assert stranger.greet(lane) is None
     wait_until(lambda: learning.asked)
     caller.services.hub.is_draining = True
     learning.may_answer.set()
-    wait_until(lambda: served.read)
-    assert stranger.received == b""
+    wait_until(lambda: stranger.received.endswith(b"0\r\n\r\n"))
+    assert stranger.received.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert stranger.received.count(b"event: bye") == 1
+    assert caller.counted[0] == 1
     stranger.close()
 
 
