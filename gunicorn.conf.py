@@ -121,7 +121,8 @@ def post_worker_init(worker):
     def count_without_greenlet():
         return Outlet.open_count + Strangers.waiting_count
 
-    BalancedServer.count_streams = staticmethod(count_without_greenlet)
+    # Not in post_fork: strangers imports redis, and there nothing is patched yet.
+    BalancedServer.count_without_greenlet = staticmethod(count_without_greenlet)
     log_format.install(settings.log_level)
     trail.install()
     gevent.get_hub().print_exception = log_format.log_failure

@@ -50,13 +50,13 @@ class Access:
         does not keep a session from ending.
         """
         until, remembered, was_use = self._remembered.get(credential, (0.0, None, False))
-        asked = time.monotonic(), self._forgotten
-        if remembered is not None and asked[0] < until and (was_use or not is_use):
+        asked_at, forgotten = time.monotonic(), self._forgotten
+        if remembered is not None and asked_at < until and (was_use or not is_use):
             return remembered
         caller, ends_in_s = self._read(
             credential, self._identify.run(*self._ask(credential, is_use))
         )
-        self._remember(caller, ends_in_s, is_use, *asked)
+        self._remember(caller, ends_in_s, asked_at, forgotten, is_use=is_use)
         return caller
 
     def remembered(self, credential: Credential) -> Caller | None:
@@ -65,15 +65,16 @@ class Access:
         return caller if time.monotonic() < until else None
 
     def learn(self, credentials: Sequence[Credential]) -> None:
-        """Remember who shows each of these without being there, where it is somebody.
+        """Remember who shows each of these, as ``identify`` does with ``is_use=False``.
 
-        One round trip.
+        Whoever is refused is left out. One round trip.
         """
-        asked = time.monotonic(), self._forgotten
+        asked_at, forgotten = time.monotonic(), self._forgotten
         replies = self._identify.run_many([self._ask(each, False) for each in credentials])
         for credential, reply in zip(credentials, replies, strict=True):
             with contextlib.suppress(Exception):  # who asks for that one is told what is wrong
-                self._remember(*self._read(credential, reply), False, *asked)
+                caller, ends_in_s = self._read(credential, reply)
+                self._remember(caller, ends_in_s, asked_at, forgotten, is_use=False)
 
     def look_again(self, credentials: Sequence[Credential]) -> list[tuple[Caller, float] | None]:
         """For each: who it is and for how many seconds yet, or None where it is good no more.
@@ -97,7 +98,7 @@ class Access:
         return int(counted) if isinstance(counted, bytes) else 0
 
     def _remember(
-        self, caller: Caller, ends_in_s: float, is_use: bool, asked_at: float, forgotten: int
+        self, caller: Caller, ends_in_s: float, asked_at: float, forgotten: int, *, is_use: bool
     ) -> None:
         if forgotten != self._forgotten:
             return  # the answer may have been on its way while the worker was disabled

@@ -48,6 +48,10 @@ STREAM_SEND_BUFFER_BYTES = 64 * 1024
 _NO_LINGER = struct.pack("ii", 1, 0)
 
 
+Serve = Callable[[socket.socket, bytes, Any], None]
+"""Leaves a connection to a greenlet, with what was read of it and its address."""
+
+
 def body_deadline() -> gevent.Timeout:
     """A block that reads a body, and is left by InvalidRequest where that takes BODY_S.
 
@@ -229,10 +233,10 @@ class DeadlineTLSSocket(_Bounded, gevent_ssl.SSLSocket):  # type: ignore[misc] #
 class DeadlineServer(StreamServer):  # type: ignore[misc] # gevent has no types
     """gevent's server, whose connections are bounded."""
 
-    count_streams: Callable[[], int] = staticmethod(lambda: 0)
+    count_without_greenlet: Callable[[], int] = staticmethod(lambda: 0)
     """Connections that no greenlet serves: they are not in the pool, and keep their places."""
 
-    greet: Callable[[socket.socket, Any, Callable[..., None]], bytes | None] = staticmethod(
+    greet: Callable[[socket.socket, Any, Serve], bytes | None] = staticmethod(
         lambda taken, address, serve: b""
     )
     """Asked first, of each connection: None if it keeps it, else what it has read of it.
@@ -251,7 +255,7 @@ class DeadlineServer(StreamServer):  # type: ignore[misc] # gevent has no types
 
     def free_places(self) -> int:
         """How many more connections this process may have."""
-        free: int = self.pool.free_count() - self.count_streams()
+        free: int = self.pool.free_count() - self.count_without_greenlet()
         return free
 
     def pause(self, pause_s: float) -> None:
@@ -272,7 +276,7 @@ class DeadlineServer(StreamServer):  # type: ignore[misc] # gevent has no types
             self.begin()
 
     def _accept_one(self, free: int) -> Any:
-        """Accept up to one that is not kept by who greets it."""
+        """Accept connections up to the first that is not kept; None where there is no such."""
         # gunicorn sets max_accept to 1 where there are several processes, so that none takes all.
         # An eighth of what this one has is what it may be ahead anyway (balance.py).
         most = max(self.max_accept, (self.pool.size - free) // 8)
@@ -295,8 +299,11 @@ class DeadlineServer(StreamServer):  # type: ignore[misc] # gevent has no types
         return None
 
     def serve(self, taken: socket.socket, read: bytes, address: Any) -> None:
-        """Leave a connection to a greenlet; waits where there is no place for one."""
-        self.do_handle(self._bounded(taken, read), address)
+        """Leave a connection that was kept to a greenlet; its place is still free."""
+        if self.closed:
+            taken.close()  # this process ends; the client comes back to another
+        else:
+            self.do_handle(self._bounded(taken, read), address)
 
     def _bounded(self, taken: socket.socket, read: bytes) -> DeadlineSocket:
         made = DeadlineSocket(*self._kind, fileno=taken.detach())

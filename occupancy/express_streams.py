@@ -27,9 +27,9 @@ from typing import Any
 from . import sse, stream
 from .attempts import limited_address
 from .auth import check_rule, credential_of, rule_of
-from .callers import Caller, Credential
-from .deadlines import DeadlineSocket
-from .errors import OccupancyError, PoolTimeout, StoreUnavailable, Unauthenticated
+from .callers import Caller
+from .deadlines import DeadlineSocket, Serve
+from .errors import OccupancyError, PoolTimeout, StoreUnavailable
 from .fanout import TURN_BYTES
 from .feed import Feed
 from .open_stream import OpenStream, watched
@@ -40,9 +40,6 @@ from .strangers import Stranger, Strangers
 from .subscriber import Subscriber, farewell
 
 log = logging.getLogger(__name__)
-
-Serve = Callable[[socket.socket, bytes, Any], None]
-"""Leaves a connection to a greenlet, with what was read of it, and its address."""
 
 _EVENTS = re.compile(r"/api/boards/([A-Za-z0-9][A-Za-z0-9_-]{0,31})/events\Z")
 _AFTER = re.compile(r"(?:after=([0-9]{1,19}-[0-9]{1,19}))?\Z")
@@ -67,6 +64,7 @@ class ExpressStreams:
             "Vary": ", ".join(vary), "Transfer-Encoding": "chunked",
         }  # fmt: skip
         self._heads_s, self._heads = 0, (b"", b"")  # in this second, as they are and compressed
+        # Empty at each switch point: what a stream has missed is all only until somebody runs.
         self._greeted: list[tuple[OpenStream, list[bytes], socket.socket]] = []
         self._strangers = Strangers(services.access, self._go_on)
 
@@ -83,57 +81,48 @@ class ExpressStreams:
             return b""  # nothing is here yet; or nobody any more, which shows again at a read
         try:
             request = self._read(data, address)
-            found = self._look(request) if request is not None else None
+            serve_it = functools.partial(serve, taken, data, address)
+            is_kept = request is not None and self._keep(request, taken, serve_it)
         except Exception:
             log.exception("a connection was not greeted")  # and a greenlet reads the same again
             return data
-        if request is None or found is None:
-            return data
-        credential, board, missed = found
-        caller = self._services.access.remembered(credential)
-        if caller is not None:
-            is_kept = self._keep(request, caller, board, missed, taken)
-        else:
-            serve_it = functools.partial(serve, taken, data, address)
-            is_kept = self._strangers.add(Stranger(credential, request, taken, serve_it))
         return None if is_kept else data
 
     def begin(self) -> None:
         """Begin the streams that were greeted; no switch point lies between the two."""
-        for opened, missed, taken in self._greeted:
+        greeted, self._greeted = self._greeted, []
+        for opened, missed, taken in greeted:
             with opened:
                 try:
                     self._go_live(opened, missed, taken)
                 except Exception:
                     log.exception("a stream was not begun")
                     taken.close()
-        self._greeted.clear()
-
-    def _look(self, request: PlainRequest) -> tuple[Credential, str, list[bytes]] | None:
-        """Who asks for which board's stream, and what it has missed, if all that is at hand."""
-        asked = _asked_stream(request)
-        if asked is None or self._services.hub.is_draining:
-            return None
-        board, cursor = asked
-        feed = self._services.hub.followed(board)
-        missed = _missed_little(feed, cursor) if feed is not None else None
-        if missed is None:
-            return None
-        try:
-            return credential_of(request), board, missed
-        except Unauthenticated:
-            return None
 
     def _keep(
         self,
         request: PlainRequest,
-        caller: Caller,
-        board: str,
-        missed: list[bytes],
         taken: socket.socket,
+        serve: Callable[[], None] | None = None,
     ) -> bool:
-        """Greet it, if the caller may have one more stream."""
+        """Greet a stream for which all is at hand; False for what is none, or is to be refused.
+
+        With ``serve`` one whose caller alone is not known is kept until the store has been asked.
+        """
+        asked = _asked_stream(request)
+        if asked is None or self._services.hub.is_draining:
+            return False
+        board, cursor = asked
+        feed = self._services.hub.followed(board)
+        missed = _missed_little(feed, cursor) if feed is not None else None
+        if missed is None:
+            return False
         try:
+            credential = credential_of(request)
+            caller = self._services.access.remembered(credential)
+            if caller is None:
+                stranger = Stranger(credential, request, taken, serve) if serve else None
+                return stranger is not None and self._strangers.add(stranger)
             self._admit(request, caller, board)
         except OccupancyError:
             return False
@@ -141,7 +130,10 @@ class ExpressStreams:
         return True
 
     def _go_on(self, strangers: list[Stranger], error: OccupancyError | None) -> None:
-        """With those who may be known now, and with all of them if the store could not be asked."""
+        """Begin the streams of those who are known now, leave the others to greenlets.
+
+        Or tell all of them why neither can be done.
+        """
         if error is not None:
             for each in strangers:
                 note(error, self._services, each.request, None)
@@ -153,24 +145,19 @@ class ExpressStreams:
             left = [each for each in strangers if not self._is_kept(each)]
             self.begin()
             for each in left:
-                each.serve()  # may wait for a place: a switch point, and so after the begin
+                each.serve()  # after the begin: others may run in it
+
+    def _is_kept(self, stranger: Stranger) -> bool:
+        try:
+            return self._keep(stranger.request, stranger.taken)  # anew: its board has gone on
+        except Exception:
+            log.exception("a stranger was not greeted")  # and a greenlet asks once more
+            return False
 
     def _tell(self, taken: socket.socket, frames: bytes) -> None:
         """A whole answer, and the connection's end."""
         with contextlib.closing(taken), contextlib.suppress(OSError):  # gone already
             taken.send(self._whole(frames), socket.MSG_DONTWAIT)
-
-    def _is_kept(self, stranger: Stranger) -> bool:
-        try:
-            found = self._look(stranger.request)  # anew: its board has gone on meanwhile
-            caller = self._services.access.remembered(stranger.credential)
-            if found is None or caller is None:
-                return False
-            _, board, missed = found
-            return self._keep(stranger.request, caller, board, missed, stranger.taken)
-        except Exception:
-            log.exception("a stranger was not greeted")  # and a greenlet asks once more
-            return False
 
     def follow(self, request: PlainRequest, connection: DeadlineSocket) -> bool:
         """Begin a stream from the connection's greenlet; False for what is none, or is Flask's."""

@@ -55,7 +55,7 @@ _WORTH_RATIO = 13  # of what the last one took: 8 ms for a thousand streams, and
 _LONGEST_WORTH_S = 0.1
 _SHORTEST_SLICE_S, _SLICE_S, _LONGEST_SLICE_S = 0.0003, 0.001, 0.01
 _SLICE_RATIO, _HURRIED_SLICE_RATIO = 1 / 6, 2.0
-TURN_S = 0.001  # of those who operate, at least; some replies of the store come within it
+OTHERS_TURN_S = 0.001  # at least; enough for some replies of the store to arrive
 A_MOMENT_S = 1e-6  # after sleep(0) the event loop may not have looked at any socket
 _ROOM_WITHIN_S = 1.0
 
@@ -115,7 +115,7 @@ class FanOut:
         # Or others have had all that a round may leave them: theirs may be very long turns.
         is_hurried = self._awaited_by > 0 or self._others_s > _LONGEST_BUSY_PAUSE_S
         is_patient = self._are_others_busy and not is_hurried
-        gevent.sleep(TURN_S if is_patient else A_MOMENT_S)
+        gevent.sleep(OTHERS_TURN_S if is_patient else A_MOMENT_S)
         after = time.monotonic()
         self._others_s += after - now
         ratio = _HURRIED_SLICE_RATIO if is_hurried else _SLICE_RATIO

@@ -25,7 +25,7 @@ import redis
 
 from . import sse
 from .errors import OccupancyError, PoolTimeout, StoreUnavailable
-from .fanout import FEW_STREAMS, TURN_S, FanOut
+from .fanout import FEW_STREAMS, OTHERS_TURN_S, FanOut
 from .feed import Feed
 from .keys import Keys
 from .metrics import LiveMetrics
@@ -291,14 +291,16 @@ class Hub:
             self._on_probe()  # while Redis is away too: that is when the metrics are looked at
 
     def _pulse(self) -> None:
-        second = 0
+        second, took_s = 0, 0.0
         while True:
-            gevent.sleep(1.0)
+            gevent.sleep(max(0.0, 1.0 - took_s))  # else fifteen beats would be more than 15 s
+            began = time.monotonic()
             second += 1
             try:
                 self._beat(second)
             except Exception:
                 log.exception("a heartbeat failed")  # and the next one is sent all the same
+            took_s = time.monotonic() - began
 
     def _beat(self, second: int) -> None:
         now = time.monotonic()
@@ -316,7 +318,7 @@ class Hub:
                 # sleep(0) comes back before any socket was looked at: with 5,000 streams the
                 # store's replies waited for 7 ms, once a second. Who ends meanwhile takes no harm
                 # from what is said to it.
-                gevent.sleep(TURN_S)
+                gevent.sleep(OTHERS_TURN_S)
         self._slow = slow
 
 

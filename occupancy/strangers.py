@@ -2,10 +2,10 @@
 
 After a restart thousands of browsers come back together, each with a session of its own. A
 greenlet for each, which asks the store for that one, cost 210 µs. Here they wait without one, and
-the store is asked for a hundred in a round trip.
+the store is asked for many in a round trip.
 
-As long as it answers, nobody waits for long. When it fails, all who wait are told, and not one
-hundred after the other; and more than MOST are left to greenlets.
+When the store fails, all who wait are told at once, instead of some after each timeout. No more
+than MOST wait; others are left to greenlets.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from .plain import PlainRequest
 
 log = logging.getLogger(__name__)
 
-MOST = 1000
-_AT_ONCE = 100  # in a round trip, so that no connection is held for long
+MOST = 1000  # some tens of milliseconds
+_AT_ONCE = 32  # in a round trip; their streams then begin in one turn, a millisecond of it
 
 
 class Stranger(NamedTuple):
@@ -66,27 +66,19 @@ class Strangers:
         return True
 
     def _ask(self) -> None:
-        # From the loop's end to the change of is_asking nobody runs who could add one.
-        try:
-            while self._waiting:
-                batch, self._waiting = self._waiting[:_AT_ONCE], self._waiting[_AT_ONCE:]
-                trouble = self._learn(batch)
-                if trouble is not None:
-                    batch, self._waiting = batch + self._waiting, []
-                try:
-                    self._go_on(batch, trouble)
-                except Exception:
-                    log.exception("strangers were not told")  # and their connections end with this
-                finally:
-                    Strangers.waiting_count -= len(batch)
-        finally:
-            self._is_asking = False
-
-    def _learn(self, batch: list[Stranger]) -> OccupancyError | None:
-        try:
-            self._access.learn(list({each.credential for each in batch}))
-        except (PoolTimeout, StoreUnavailable) as error:
-            return error
-        except Exception:
-            log.exception("callers were not looked at")  # and greenlets ask for each
-        return None
+        while self._waiting:
+            batch, self._waiting = self._waiting[:_AT_ONCE], self._waiting[_AT_ONCE:]
+            trouble: OccupancyError | None = None
+            try:
+                self._access.learn(list({each.credential for each in batch}))
+            except (PoolTimeout, StoreUnavailable) as error:
+                trouble, batch, self._waiting = error, batch + self._waiting, []
+            except Exception:
+                log.exception("callers were not looked at")  # and greenlets ask for each
+            try:
+                self._go_on(batch, trouble)
+            except Exception:
+                log.exception("strangers were not served")  # and those who still wait are
+            Strangers.waiting_count -= len(batch)
+        # Since the loop's last look nobody has run who could have added one.
+        self._is_asking = False

@@ -132,10 +132,10 @@ def test_callers_that_come_together_are_each_let_in_or_refused(lanes: Lanes) -> 
         first = stream(lanes.shows["holder"])
         first.until(b"event: ready")
         followers = [stream(each) for each in shown]
-        strangers = [stream(each) for each in refused]
+        outsiders = [stream(each) for each in refused]
         for each in followers:
             assert each.until(b"event: ready").startswith(b"HTTP/1.1 200 OK\r\n")
-        assert [each.answer().status for each in strangers] == [401, 401, 403]
+        assert [each.answer().status for each in outsiders] == [401, 401, 403]
         tag = lanes.item()
         for each in (first, *followers):
             each.until(tag.encode())

@@ -16,11 +16,11 @@ from bench.product import Product
 from bench.stage import Stage
 from bench.work import PRODUCT, Column, Figure, Ratio, Rows, Target, Work
 
+_STRANGERS = f"{PRODUCT}, strangers"
 _EVENT_BYTES = 200
 _DURATION_S = 8.0
 _AT_ONCE = 100  # streams on their way at a time
 _IN_TIME_S = 1.5  # after the last publication: who has delivered all by then keeps up
-_STRANGERS = f"{PRODUCT}, strangers"
 _WITHIN_S = 6.0  # what has not come by then does not count any more
 
 
