@@ -130,8 +130,7 @@ def post_worker_init(worker):
     # The rest of the places is for requests, health checks among them.
     services.admission.limit_process(worker.cfg.worker_connections * 7 // 8)
     services.start()
-    if express.suits(worker):
-        express.Express(worker, services)
+    lane = express.Express(worker, services) if express.suits(worker) else None
 
     def drain_when_stopped():
         # gunicorn waits for its greenlets to end and then kills the process; nothing tells a
@@ -139,6 +138,9 @@ def post_worker_init(worker):
         while worker.alive:
             gevent.sleep(0.1)
         BalancedServer.loads.write(BalancedServer.slot, None)
+        # No switch point between the two: who comes after has a greenlet, which is waited for.
+        if lane is not None:
+            lane.leave()
         services.drain()
 
     worker.drainer = gevent.spawn(drain_when_stopped)

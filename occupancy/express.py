@@ -64,6 +64,10 @@ class Express:
         worker.handle = self.handle
         worker.handle_request = self.handle_request
 
+    def leave(self) -> None:
+        """Let go of who waits without a greenlet: this process ends."""
+        self._streams.leave()
+
     def handle(self, listener: Any, connection: Any, address: Any) -> None:
         """A connection, from its beginning to its end."""
         try:

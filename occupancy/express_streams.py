@@ -130,22 +130,31 @@ class ExpressStreams:
         return True
 
     def _go_on(self, strangers: list[Stranger], error: OccupancyError | None) -> None:
-        """Begin the streams of those who are known now, leave the others to greenlets.
+        """Begin the streams of those who are known now, and leave the others to greenlets.
 
-        Or tell all of them why neither can be done.
+        Or tell all of them why that cannot be done.
         """
         if error is not None:
             for each in strangers:
                 note(error, self._services, each.request, None)
                 self._tell(each.taken, trouble(error))
-        elif self._services.hub.is_draining:
-            for each in strangers:
-                self._tell(each.taken, farewell())
-        else:
-            left = [each for each in strangers if not self._is_kept(each)]
-            self.begin()
-            for each in left:
+            return
+        left = [each for each in strangers if not self._is_kept(each)]
+        self.begin()
+        for each in left:
+            try:
                 each.serve()  # after the begin: others may run in it
+            except Exception:
+                log.exception("a connection got no greenlet")
+                each.taken.close()
+
+    def leave(self) -> None:
+        """Say goodbye to those who wait for their streams: this process ends.
+
+        Nobody waits for them, as they have neither greenlets nor streams.
+        """
+        for each in self._strangers.leave():
+            self._tell(each.taken, farewell())
 
     def _is_kept(self, stranger: Stranger) -> bool:
         try:

@@ -4,14 +4,15 @@ After a restart thousands of browsers come back together, each with a session of
 greenlet for each, which asks the store for that one, cost 210 µs. Here they wait without one, and
 the store is asked for many in a round trip.
 
-When the store fails, all who wait are told at once, instead of some after each timeout. No more
-than MOST wait; others are left to greenlets.
+When the store fails, all who wait are told at once, instead of some after each timeout; when it is
+slow, they go on at once too, as greenlets that ask all at the same time. No more than MOST wait.
 """
 
 from __future__ import annotations
 
 import logging
 import socket
+import time
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -25,6 +26,7 @@ from .plain import PlainRequest
 log = logging.getLogger(__name__)
 
 MOST = 1000  # some tens of milliseconds
+_SLOW_S = 1.0  # for a round trip
 _AT_ONCE = 32  # in a round trip; their streams then begin in one turn, a millisecond of it
 
 
@@ -51,6 +53,7 @@ class Strangers:
     ) -> None:
         self._access = access
         self._go_on = go_on
+        self._asked: list[Stranger] = []  # for whom the store is being asked
         self._waiting: list[Stranger] = []
         self._is_asking = False
 
@@ -65,16 +68,25 @@ class Strangers:
             gevent.spawn(self._ask)
         return True
 
+    def leave(self) -> list[Stranger]:
+        """All who wait; what the store says of them is not waited for any more."""
+        left, self._asked, self._waiting = self._asked + self._waiting, [], []
+        Strangers.waiting_count -= len(left)
+        return left
+
     def _ask(self) -> None:
         while self._waiting:
-            batch, self._waiting = self._waiting[:_AT_ONCE], self._waiting[_AT_ONCE:]
-            trouble: OccupancyError | None = None
+            self._asked, self._waiting = self._waiting[:_AT_ONCE], self._waiting[_AT_ONCE:]
+            began, trouble = time.monotonic(), None
             try:
-                self._access.learn(list({each.credential for each in batch}))
+                self._access.learn(list({each.credential for each in self._asked}))
             except (PoolTimeout, StoreUnavailable) as error:
-                trouble, batch, self._waiting = error, batch + self._waiting, []
+                trouble = error
             except Exception:
                 log.exception("callers were not looked at")  # and greenlets ask for each
+            batch, self._asked = self._asked, []
+            if trouble is not None or time.monotonic() - began > _SLOW_S:
+                batch, self._waiting = batch + self._waiting, []
             try:
                 self._go_on(batch, trouble)
             except Exception:

@@ -174,19 +174,20 @@ def test_one_that_cannot_be_served_does_not_keep_the_next_waiting(
     caller: Caller, lane: ExpressStreams, learning: Learning
 ) -> None:
     served = Served()
-    bad, good = caller.another("occ_nobody_has_this"), caller.strangers(1)[0]
+    (good,) = caller.strangers(1)
+    bad = [caller.another("occ_nobody_has_this") for _ in range(2)]
 
     def fail(taken: socket.socket, read: bytes, address: object) -> None:
-        taken.close()
         raise RuntimeError("made to fail")
 
-    assert bad.greet(lane, fail) is None
-    wait_until(lambda: learning.asked == [1])
-    assert good.greet(lane, served.serve) is None  # for the next round trip
+    assert bad[0].greet(lane, fail) is None
+    assert bad[1].greet(lane, served.serve) is None
+    wait_until(lambda: learning.asked)
+    assert good.greet(lane) is None  # for the next round trip
     learning.may_answer.set()
-    wait_until(lambda: bad.is_over and _are_ready([good]))
+    wait_until(lambda: bad[0].is_over and served.read and _are_ready([good]))
     wait_until(lambda: Strangers.waiting_count == 0)
-    for each in (bad, good):
+    for each in (*bad, good):
         each.close()
 
 
@@ -218,16 +219,42 @@ def test_when_too_many_wait_the_next_is_left_to_a_greenlet(
 def test_strangers_of_a_process_that_ends_are_told_to_come_back(
     caller: Caller, lane: ExpressStreams, learning: Learning
 ) -> None:
-    (stranger,) = caller.strangers(1)
-    assert stranger.greet(lane) is None
+    asked, waiting = caller.strangers(2)
+    assert asked.greet(lane) is None
     wait_until(lambda: learning.asked)
+    assert waiting.greet(lane) is None
+    lane.leave()
     caller.services.hub.is_draining = True
-    learning.may_answer.set()
-    wait_until(lambda: stranger.received.endswith(b"0\r\n\r\n"))
-    assert stranger.received.startswith(b"HTTP/1.1 200 OK\r\n")
-    assert stranger.received.count(b"event: bye") == 1
+    wait_until(lambda: asked.is_over and waiting.is_over)
+    for each in (asked, waiting):
+        assert each.received.startswith(b"HTTP/1.1 200 OK\r\n")
+        assert each.received.count(b"event: bye") == 1
+        assert each.received.endswith(b"0\r\n\r\n")
+    assert Strangers.waiting_count == 0
+    learning.may_answer.set()  # too late
+    wait_until(lambda: not lane._strangers._is_asking)
+    assert Strangers.waiting_count == 0
     assert caller.counted[0] == 1
-    stranger.close()
+    for each in (asked, waiting):
+        each.close()
+
+
+def test_when_the_store_is_slow_nobody_waits_for_a_second_answer(
+    caller: Caller, lane: ExpressStreams, learning: Learning, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("occupancy.strangers._SLOW_S", 0.0)
+    served = Served()
+    asked, waiting = caller.strangers(2)
+    assert asked.greet(lane, served.serve) is None
+    wait_until(lambda: learning.asked)
+    assert waiting.greet(lane, served.serve) is None
+    learning.may_answer.set()
+    wait_until(lambda: served.read and _are_ready([asked]))
+    assert learning.asked == [1]
+    assert waiting.received == b""
+    wait_until(lambda: Strangers.waiting_count == 0)
+    for each in (asked, waiting):
+        each.close()
 
 
 @pytest.mark.parametrize(
