@@ -678,6 +678,8 @@ class Process:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "flask", *args], cwd=ROOT, env=environ,
                 stdin=subprocess.DEVNULL, stdout=out, stderr=err,
+                # A shell that runs the tests in the background ignores Ctrl-C for them.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no thread of the tests holds a lock that this would need
             )  # fmt: skip
 
     @property
