@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import requests
 from occupancy.model import Role
 from occupancy.services import Services
 from occupancy.settings import Settings
+from tests.raw_http import Wire
 from tests.servers import free_port
 from tests.sse_client import EventStream
 from tests.waiting import wait_until
@@ -83,6 +85,21 @@ class Deployment:
     def signal(self, sig: signal.Signals) -> None:
         assert self.process is not None
         self.process.send_signal(sig)
+
+    def send_at_once(self, requests: Sequence[bytes]) -> list[Wire]:
+        """Send each on a connection of its own; all are there when the first is accepted."""
+        frozen = self.worker_pids()
+        for pid in frozen:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            wires = []
+            for each in requests:
+                wires.append(Wire(self.port))
+                wires[-1].send(each)
+            return wires
+        finally:
+            for pid in frozen:
+                os.kill(pid, signal.SIGCONT)
 
     def worker_pids(self) -> set[int]:
         """The worker processes, which are the master's children."""

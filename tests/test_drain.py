@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +12,7 @@ import pytest
 
 from occupancy.model import Role
 from tests.deployment import Deployment
-from tests.raw_http import Wire, request
+from tests.raw_http import request
 from tests.servers import RealServer
 from tests.shop import change
 from tests.sse_client import EventStream
@@ -79,22 +78,14 @@ def test_who_still_waits_for_a_stream_is_told_to_come_back(
     deployment: Deployment, own_server: RealServer
 ) -> None:
     """The store does not say who they are before the process has ended."""
-    services = deployment.services()
-    shows = [f"Authorization: Bearer {services.tokens.create('worker')[0]}" for _ in range(20)]
+    tokens = deployment.services().tokens
+    shows = [f"Authorization: Bearer {tokens.create('worker')[0]}" for _ in range(20)]
     ready_streams(deployment)  # so that the board is followed
-    frozen = deployment.worker_pids()
     with contextlib.ExitStack() as held:
         own_server.signal(signal.SIGSTOP)
         held.callback(own_server.signal, signal.SIGCONT)
-        for pid in frozen:  # so that each request is there when its connection is accepted
-            os.kill(pid, signal.SIGSTOP)
-        try:
-            wires = [held.enter_context(Wire(deployment.port)) for _ in shows]
-            for wire, each in zip(wires, shows, strict=True):
-                wire.send(request("GET /api/boards/main/events", each))
-        finally:
-            for pid in frozen:
-                os.kill(pid, signal.SIGCONT)
+        asked = [request("GET /api/boards/main/events", each) for each in shows]
+        wires = [held.enter_context(each) for each in deployment.send_at_once(asked)]
         wait_until(lambda: deployment.status_of("/livez") == 200, what="them to be accepted")
         deployment.signal(signal.SIGTERM)
         for wire in wires:

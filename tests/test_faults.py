@@ -5,6 +5,7 @@ Each time: a clear answer while it lasts, nothing lost and no restart needed aft
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import signal
 import socket
@@ -21,6 +22,7 @@ from occupancy.model import PUT, Role
 from occupancy.services import Services
 from tests.conftest import require_binary
 from tests.deployment import Deployment
+from tests.raw_http import request
 from tests.servers import RealServer
 from tests.shop import SUPERVISOR, change, log_of
 from tests.waiting import wait_until
@@ -228,6 +230,28 @@ def test_a_server_that_hangs_degrades_the_streams_until_it_goes_on(
     change(shop, board, 1)
     wait_until(functools.partial(stream.has, 2), what="the events after it")
     assert stream.seqs() == [1, 2]
+
+
+def test_who_is_not_known_when_the_server_hangs_is_told_and_comes_back(
+    deployment: Deployment, shop: Services, server: RealServer, board: str
+) -> None:
+    path = f"GET /api/boards/{board}/events"
+    asked = [
+        request(path, f"Authorization: Bearer {shop.tokens.create('admin')[0]}") for _ in range(20)
+    ]
+    for stream in [deployment.stream(board) for _ in range(10)]:
+        stream.wait_for("ready")  # so that the board is followed
+    with contextlib.ExitStack() as held:
+        server.signal(signal.SIGSTOP)
+        held.callback(server.signal, signal.SIGCONT)
+        for wire in [held.enter_context(each) for each in deployment.send_at_once(asked)]:
+            received = wire.until(b"event: degraded")
+            assert received.startswith(b"HTTP/1.1 200 OK\r\n")
+            assert b"retry: " in received
+            wire.until(b"0\r\n")
+        server.signal(signal.SIGCONT)
+        for wire in [held.enter_context(each) for each in deployment.send_at_once(asked)]:
+            wire.until(b"event: ready")
 
 
 def test_script_flush_goes_unnoticed(
