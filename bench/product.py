@@ -23,11 +23,12 @@ from occupancy.settings import Settings
 _WORKER = Person("bench", "Bench")
 # See record_event in occupancy/lua/operate.lua.
 _PUBLISH = """
+local previous = redis.call('HGET', KEYS[1], 'cursor') or '0-0'
 local seq = redis.call('HINCRBY', KEYS[1], 'seq', 1)
 local cursor = redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[3], '*',
   'seq', seq, 'event', ARGV[1])
 redis.call('HSET', KEYS[1], 'cursor', cursor)
-redis.call('PUBLISH', ARGV[2], cursor .. ' ' .. seq .. ' ' .. ARGV[1])
+redis.call('PUBLISH', ARGV[2], previous .. ' ' .. cursor .. ' ' .. seq .. ' ' .. ARGV[1])
 """
 
 

@@ -105,6 +105,14 @@ _SLOTTED = {
 }
 
 
+def database_of(settings: Settings) -> int:
+    """The number of the database that every connection of a pool selects."""
+    try:
+        return parse_url(settings.server_url).get("db") or 0
+    except ValueError as error:  # names the option, not its value
+        raise SettingError(f"REDIS_URL is not allowed: {error}") from error
+
+
 def make_pool(
     settings: Settings, slots: Slots, *, name: str, size: int, silence_s: float | None = None
 ) -> TurnPool:

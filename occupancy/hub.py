@@ -1,47 +1,46 @@
 """The hub: one Redis connection per worker process, fanned out to all of its streams.
 
-One greenlet reads the subscribed connection and offers each published entry to its board's feed
-(feed.py), which fills holes from the log; so nothing rests on a published message arriving. What
-the feeds take in, the fan-out hands to the streams (fanout.py). Two more greenlets keep that
-honest: the *prober* sends a canary through Redis back to the reader every two seconds and reads
-what the log holds beyond the position of each feed that was silent; the *pulse* sends heartbeats
-and ends streams whose connection takes no byte.
+The reader (live_reader.py) offers each published entry to its board's feed (feed.py), which fills
+holes from the log; so nothing rests on a published message arriving. What the feeds take in, the
+fan-out hands to the streams (fanout.py). The prober (prober.py) finds what the reader does not
+hear, and the *pulse* sends heartbeats and ends streams whose connection takes no byte.
 
-A connection that stays silent for longer than the canaries allow is dead (a half-open TCP
-connection never reports an error by itself), and is replaced; every feed is then caught up from
-the log before the hub calls itself live again.
+Each of them has its own greenlet, and so have the report and each feed that catches up: none waits
+for another. While live delivery is impaired every stream is told so, those that open meanwhile
+too, and the prober serves them from the log; each board's streams are told that it works again
+when what they have missed has been handed to them.
 """
 
 from __future__ import annotations
 
 import logging
-import random
 import time
 from collections.abc import Callable
 from typing import Any
 
 import gevent
-import redis
 
 from . import sse
-from .errors import OccupancyError, PoolTimeout, StoreUnavailable
 from .fanout import FEW_STREAMS, OTHERS_TURN_S, FanOut
 from .feed import Feed
 from .keys import Keys
+from .live_reader import SILENCE_S, LiveReader
 from .metrics import LiveMetrics
 from .pools import TurnPool, percentiles
+from .prober import Prober, repeat
 from .records import Entry
 from .store import Store
 from .subscriber import STALL_S, Subscriber
 
 log = logging.getLogger(__name__)
 
-PROBE_S = 2.0
-SILENCE_S = 3 * PROBE_S  # without a canary: the live connection is dead
 HEARTBEAT_S = 15
-_FIRST_BACKOFF_S, _LAST_BACKOFF_S = 0.1, 2.0
 _SLOW_S = 1.0
 _STREAMS_A_LOOK = 200  # and then the others get their turn
+_DEGRADED = sse.control_frame(
+    "degraded",
+    {"detail": "Live updates are late or stand still. What you see may be old; no event is lost."},
+)
 
 
 class Hub:
@@ -61,10 +60,8 @@ class Hub:
         self.is_draining = False
         self._store = store
         self._pool = pool
-        self._keys = keys
         self._metrics = metrics
-        self._canary_channel = keys.canary_channel(process)
-        self._on_access_changed = on_access_changed
+        self._access_changed = on_access_changed
         self._on_probe = on_probe
         self._fan_out = FanOut()
         self._feeds: dict[str, Feed] = {}
@@ -72,15 +69,23 @@ class Hub:
         self._past_resets = 0  # of feeds that were dropped
         self._slow = 0  # streams, at the last beat
         self._is_degraded = False
-        self._canary_at: float | None = None  # monotonic; None while not connected
-        self._failure = "not connected yet"
+        self._was_live_at = time.monotonic()
+        self._has_seen_another_format = False
+        self._reader = LiveReader(pool, keys, metrics, self, process=process)
+        self._prober = Prober(
+            store, keys.canary_channel(process), self._reader, self._feeds, self._on_live
+        )
 
     # Life
 
     def start(self) -> None:
         """Begin to follow Redis; does nothing if it runs already."""
         if not self._greenlets and not self.is_draining:
-            works = (self._follow, self._fan_out.run, self._probe_forever, self._pulse)
+            self._was_live_at = time.monotonic()
+            works = (
+                self._reader.run, self._fan_out.run, self._pulse, self._report,
+                self._prober.send_canaries, self._prober.look_at_logs,
+            )  # fmt: skip
             self._greenlets = [gevent.spawn(each) for each in works]
 
     def drain(self, timeout_s: float = 3.0) -> None:
@@ -97,6 +102,8 @@ class Hub:
         for subscriber in self._subscribers():
             subscriber.abandon()
         gevent.killall(self._greenlets)
+        for feed in self._feeds.values():
+            feed.stop()
         self._pool.drain()
 
     @property
@@ -107,12 +114,9 @@ class Hub:
     @property
     def trouble(self) -> str | None:
         """Why live delivery does not work right now; None while it does."""
-        if self._canary_at is None:
-            return self._failure
-        silent_s = time.monotonic() - self._canary_at
-        if silent_s > SILENCE_S:
-            return f"no canary came back for {silent_s:.0f} s"
-        return None
+        if trouble := self._reader.trouble:
+            return trouble
+        return None if self._prober.is_settled else "what was missed is not read yet"
 
     # Streams
 
@@ -125,6 +129,8 @@ class Hub:
         feed = self._feeds.get(board)
         if feed is None:
             feed = self._feeds[board] = Feed(self._store, board, self._metrics, self._fan_out)
+            if self._is_degraded:
+                feed.impair(_DEGRADED)
         subscriber = Subscriber(feed, self._store)
         feed.subscribers.add(subscriber)
         if self.is_draining:
@@ -175,120 +181,53 @@ class Hub:
     def _subscribers(self) -> list[Subscriber]:
         return [each for feed in self._feeds.values() for each in feed.subscribers]
 
-    # The reader
+    # What the reader hears. None of these has a switch point.
 
-    def _follow(self) -> None:
-        backoff_s = _FIRST_BACKOFF_S
-        while True:
-            try:
-                self._listen()
-            except Exception as error:  # whatever it was, live delivery goes on
-                if not isinstance(error, redis.RedisError | OccupancyError | OSError):
-                    log.exception("the reader of the live connection failed")
-                was_connected, self._canary_at = self._canary_at is not None, None
-                self._failure = "the live connection is lost"  # why stands in the log
-                if was_connected:
-                    backoff_s = _FIRST_BACKOFF_S
-                    self._metrics.reconnects.inc()
-                    log.warning("live connection lost, connecting again: %s", error)
-                else:  # a second failure in a row: Redis cannot be reached
-                    self._degrade(error)
-            gevent.sleep(backoff_s * random.uniform(0.5, 1.0))  # noqa: S311 - spreads load
-            backoff_s = min(backoff_s * 2, _LAST_BACKOFF_S)
-
-    def _listen(self) -> None:
-        """Read the live connection until it fails; returns only by an exception."""
-        connection = self._pool.get_connection()
-        try:
-            _read_first(connection)
-            connection.send_command("SUBSCRIBE", self._canary_channel, self._keys.access_channel)
-            connection.send_command("PSUBSCRIBE", self._keys.live_channel + "*")
-            unconfirmed = 3
-            while True:
-                message = connection.read_response()
-                kind = message[0]
-                if kind == b"pmessage":
-                    self._on_entry(message[2], message[3])
-                elif kind == b"message":
-                    self._on_notice(message[1], message[2])
-                elif kind in (b"subscribe", b"psubscribe"):
-                    unconfirmed -= 1
-                    if not unconfirmed:
-                        self._on_subscribed()
-        finally:
-            # Not only released: a subscribed connection must not be used for anything else.
-            connection.disconnect()
-            self._pool.release(connection)
-
-    def _on_subscribed(self) -> None:
-        """Whatever was published before now may be lost to us: read it from the log."""
-        self._on_access_changed(None)  # first: nothing more for those who may not watch any more
-        for feed in list(self._feeds.values()):
-            feed.catch_up()
-        self._on_canary()
-
-    def _on_canary(self) -> None:
-        self._canary_at = time.monotonic()
-        if self._is_degraded:
-            self._is_degraded = False
-            log.warning("live delivery works again")
-            self._tell_all(sse.control_frame("recovered", {}))
-
-    def _on_entry(self, channel: bytes, payload: bytes) -> None:
-        feed = self._feeds.get(channel.decode()[len(self._keys.live_channel) :])
+    def on_entry(self, board: str, payload: bytes) -> None:
+        """Something was published for ``board``."""
+        feed = self._feeds.get(board)
         if feed is None:
             return  # nobody here watches that board
         try:
-            cursor, seq, event = payload.split(b" ", 2)
-            entry = Entry(cursor.decode("ascii"), int(seq), event)
+            previous, cursor, seq, event = payload.split(b" ", 3)
+            feed.offer(previous.decode("ascii"), Entry(cursor.decode("ascii"), int(seq), event))
         except ValueError:
-            log.warning("a message on %r is not one of ours: %r", channel, payload[:80])
-            return
-        try:
-            feed.offer(entry)
-        except (PoolTimeout, StoreUnavailable) as error:
-            # The position stays where it was; the next entry or probe fills the hole.
-            log.warning("missed events of %s not read yet: %s", feed.board, error)
+            # Another version's perhaps: the log says what has happened.
+            if not self._has_seen_another_format:
+                self._has_seen_another_format = True
+                log.warning("a message for %s is not one of ours: %r", board, payload[:80])
+            feed.catch_up_soon()
 
-    def _on_notice(self, channel: bytes, payload: bytes) -> None:
-        if channel.decode() == self._canary_channel:
-            self._on_canary()
-        else:
-            self._on_access_changed(payload)
+    def on_access_changed(self, payload: bytes | None) -> None:
+        """Somebody's access has changed; None: news of that may have been missed."""
+        self._access_changed(payload)
+
+    def on_subscribed(self) -> None:
+        """Whatever was published before now may be lost to us."""
+        self._prober.look_now()
+
+    def on_unreachable(self, why: object) -> None:
+        """The reader has failed twice."""
+        self._degrade(why)
+
+    def _on_live(self) -> None:
+        self._was_live_at = time.monotonic()
+        if self._is_degraded:
+            self._is_degraded = False  # the feeds tell their streams, once each has caught up
+            log.warning("live delivery works again")
 
     def _degrade(self, why: object) -> None:
         if not self._is_degraded:
             self._is_degraded = True
-            log.error("Redis cannot be reached, streams are degraded: %s", why)
-            detail = "The store cannot be reached. What you see may be old; missed events follow."
-            self._tell_all(sse.control_frame("degraded", {"detail": detail}))
-
-    def _tell_all(self, frame: bytes) -> None:
+            log.error("live delivery does not work, streams are degraded: %s", why)
         for feed in self._feeds.values():
-            feed.announce(frame)
+            feed.impair(_DEGRADED)
 
-    # The prober and the pulse
+    # The report and the pulse
 
-    def _probe_forever(self) -> None:
-        while True:
-            try:
-                self._probe()
-            except (PoolTimeout, StoreUnavailable) as error:
-                log.warning("probe failed: %s", error.__cause__ or error)
-            except Exception:
-                log.exception("probe failed")  # and the next one is made all the same
-            gevent.sleep(PROBE_S)
-
-    def _probe(self) -> None:
-        # In this order: a server that takes no writes still publishes and can be read, and live
-        # delivery must not suffer because the report cannot be written.
-        try:
-            self._store.client.publish(self._canary_channel, "")
-            if self._canary_at is not None:
-                for feed in list(self._feeds.values()):
-                    feed.look_after_silence()
-        finally:
-            self._on_probe()  # while Redis is away too: that is when the metrics are looked at
+    def _report(self) -> None:
+        # While Redis is away too: that is when the metrics are looked at.
+        repeat("a report", self._on_probe)
 
     def _pulse(self) -> None:
         second, took_s = 0, 0.0
@@ -304,8 +243,11 @@ class Hub:
 
     def _beat(self, second: int) -> None:
         now = time.monotonic()
-        if self._canary_at is not None and self.trouble:
-            self._degrade(self.trouble)  # connected and silent: the reader finds out later
+        trouble = self.trouble
+        if trouble is None:
+            self._was_live_at = now
+        elif now - min(self._reader.heard_at, self._was_live_at) > SILENCE_S:
+            self._degrade(trouble)  # it hangs somewhere: the reader finds out later, or never
         slow = 0
         for count, subscriber in enumerate(self._subscribers(), 1):
             stalled_s = subscriber.stalled_s(now)
@@ -320,14 +262,3 @@ class Hub:
                 # from what is said to it.
                 gevent.sleep(OTHERS_TURN_S)
         self._slow = slow
-
-
-def _read_first(connection: Any) -> None:
-    """Of all that has arrived at once, read this connection first.
-
-    So an event is handed to the few who watch before the answer to its operation is; the answer
-    would wake its client, and the client's next request would come before them.
-    """
-    reading = getattr(connection._sock, "_read_event", None)
-    if reading is not None:  # a socket of gevent's
-        reading.priority = gevent.get_hub().loop.MAXPRI

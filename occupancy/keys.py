@@ -32,13 +32,17 @@
     occ:processes                   set     names of the worker processes
     occ:process:NAME                string  its statistics; expires when it stops reporting
     occ:reconciling                 string  a worker process has begun the check at the start
-    occ:live:main                   channel each log entry as it is written: "cursor seq event"
-    occ:access                      channel "changes worker": the access of that worker has changed
-    occ:canary:PROCESS              channel proof that live delivery reaches that process
+    occ:live:DB:main                channel each log entry as it is written:
+                                            "previous cursor seq event"
+    occ:access:DB                   channel "changes worker": the access of that worker has changed
+    occ:canary:DB:PROCESS           channel proof that live delivery reaches that process
 
 All keys of a board share its hash tag ``{main}``, so that a board lives on one shard of a
 Redis/Valkey Cluster. ``|`` (0x7c) occurs in no state, tag or worker id, and the character after
 it, ``}``, bounds a range: all of worker 93's items are the members from ``93|`` up to ``93}``.
+
+Keys belong to a database of the server, channels to the whole server. So each channel names the
+database, DB: deployments in two databases must not hear each other.
 """
 
 from __future__ import annotations
@@ -49,7 +53,7 @@ import hashlib
 class BoardKeys:
     """The keys of one board."""
 
-    def __init__(self, prefix: str, board: str) -> None:
+    def __init__(self, prefix: str, board: str, database: int = 0) -> None:
         root = f"{prefix}:{{{board}}}"
         self.root = root
         self.board = f"{root}:board"
@@ -59,7 +63,7 @@ class BoardKeys:
         self.by_holder = f"{root}:by_holder"
         self.log = f"{root}:log"
         self.samples = f"{root}:samples"
-        self.channel = f"{prefix}:live:{board}"
+        self.channel = f"{prefix}:live:{database}:{board}"
 
     def item(self, tag: str) -> str:
         return f"{self.root}:item:{tag}"
@@ -76,10 +80,11 @@ class BoardKeys:
 
 
 class Keys:
-    """The keys of one deployment, all under ``prefix``."""
+    """The keys of one deployment, all under ``prefix``, in a ``database`` of the server."""
 
-    def __init__(self, prefix: str) -> None:
+    def __init__(self, prefix: str, database: int = 0) -> None:
         self.prefix = prefix
+        self.database = database
         self.boards = f"{prefix}:boards"
         self.workers = f"{prefix}:{{access}}:workers"
         access = f"{prefix}:{{access}}"
@@ -92,14 +97,14 @@ class Keys:
         self._access = access
         self.processes = f"{prefix}:processes"
         self.reconciling = f"{prefix}:reconciling"
-        self.access_channel = f"{prefix}:access"
-        self.live_channel = f"{prefix}:live:"
+        self.access_channel = f"{prefix}:access:{database}"
+        self.live_channel = f"{prefix}:live:{database}:"  # and a board
         self._of_board: dict[str, BoardKeys] = {}
 
     def board(self, name: str) -> BoardKeys:
         keys = self._of_board.get(name)
         if keys is None:
-            keys = BoardKeys(self.prefix, name)
+            keys = BoardKeys(self.prefix, name, self.database)
             if len(self._of_board) < 1000:  # names come from requests: do not let them pile up
                 self._of_board[name] = keys
         return keys
@@ -108,7 +113,7 @@ class Keys:
         return f"{self.prefix}:process:{name}"
 
     def canary_channel(self, process: str) -> str:
-        return f"{self.prefix}:canary:{process}"
+        return f"{self.prefix}:canary:{self.database}:{process}"
 
     def link(self, digest: str) -> str:
         return f"{self._access}:link:{digest}"

@@ -15,12 +15,13 @@ from . import trail
 from .access import Access
 from .admission import Admission
 from .budget import Budget, Slots, plan
-from .connections import OpsClient, make_pool
+from .connections import OpsClient, database_of, make_pool
 from .denials import Denials
 from .errors import OccupancyError
 from .guard import Guard
-from .hub import PROBE_S, SILENCE_S, Hub
+from .hub import Hub
 from .keys import Keys
+from .live_reader import PROBE_S, SILENCE_S
 from .metrics import Metrics
 from .notes import Notes
 from .pins import PinDesk
@@ -44,7 +45,7 @@ class Services:
         self.budget: Budget = plan(settings)
         self.ops_pool = ops_pool
         self.pubsub_pool = pubsub_pool
-        keys = Keys(settings.prefix)
+        keys = Keys(settings.prefix, database_of(settings))
         client = OpsClient(connection_pool=ops_pool)
         self.metrics = Metrics()
         self.access = Access(client, keys)

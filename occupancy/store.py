@@ -348,6 +348,15 @@ class Store:
         """Where the board's log ends, without entries. Raises BoardNotFound."""
         return self.replay(board, "", 0)
 
+    def heads(self, boards: Sequence[str]) -> list[tuple[str, int]]:
+        """Cursor and seq of each board's last event; ``("0-0", 0)`` where there is none."""
+        replies = self.client.ask(
+            lambda pipeline: [
+                pipeline.hmget(self.keys.board(each).board, "cursor", "seq") for each in boards
+            ]
+        )
+        return [((cursor or b"0-0").decode(), int(seq or 0)) for cursor, seq in replies]
+
     def replay(self, board: str, cursor: str, count: int) -> Replay:
         """Up to ``count`` entries of the log after ``cursor``. Raises BoardNotFound."""
         keys = self.keys.board(board)

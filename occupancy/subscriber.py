@@ -14,6 +14,8 @@ greenlets before or after.
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import random
 import re
 import time
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from .outlet import Outlet
     from .store import Store
 
+log = logging.getLogger(__name__)
+
 BUFFER_BYTES = 64 * 1024
 _PIECE_BYTES = 16 * 1024  # per write: small enough that a reader that takes anything shows it
 _REPLAY_ENTRIES = 100  # per round trip, so that no connection is held for long
@@ -46,7 +50,7 @@ class Subscriber:
 
     __slots__ = (
         "_bytes", "_closing", "_has_said_bye", "_outlet", "_overflowed", "_pieces", "_store",
-        "_wake", "_writing_since", "beat", "feed", "hang_up", "is_gone", "is_gzip",
+        "_turns", "_wake", "_writing_since", "beat", "feed", "hang_up", "is_gone", "is_gzip",
         "is_live", "number",
     )  # fmt: skip
 
@@ -62,6 +66,7 @@ class Subscriber:
         self._pieces: list[bytes] = []
         self._bytes = 0
         self._overflowed = False
+        self._turns = 0  # of live delivery that it has been told of; see Feed.turns
         self._closing = False
         self._has_said_bye = False
         self._outlet: Outlet | None = None
@@ -87,6 +92,19 @@ class Subscriber:
         else:
             self._pieces += pieces
         self._rouse()
+
+    def owe_reset(self) -> None:
+        """It has a hole: drop what waits, and remember to say so. Never fails."""
+        if self._closing or self.is_gone:
+            return  # its cursor stays behind, and its client comes back with that
+        self._overflowed = True
+        self._pieces.clear()
+        try:
+            self._rouse()
+        except Exception:
+            log.exception("a stream that was to be reset is hung up on")
+            with contextlib.suppress(Exception):
+                self.abandon()
 
     def heartbeat(self) -> None:
         """A sign of life, unless something waits to be written already."""
@@ -139,7 +157,11 @@ class Subscriber:
             self._overflowed, self._bytes = False, 0
             self.feed.count_reset()
             self.number = self.feed.number  # the reset leads to the position, pending or not
-            return self.coded(self.feed.reset_frame("this connection takes the events too slowly"))
+            frames = self.feed.reset_frame("this connection takes the events too slowly")
+            if self._turns != self.feed.turns:  # news of live delivery itself may have been dropped
+                self._turns = self.feed.turns
+                frames += self.feed.state_frame()
+            return self.coded(frames)
         if self._pieces:
             count, size = 1, len(self._pieces[0])
             while count < len(self._pieces) and size + len(self._pieces[count]) <= _PIECE_BYTES:
@@ -240,9 +262,11 @@ class Subscriber:
         Returns the frames that the stream begins with. No switch point may lie between the
         feed's answer to ``since`` and this.
         """
-        self.number, self.is_live = self.feed.number, True
-        self.feed.has_plain |= not self.is_gzip
-        return [*missed, self.feed.ready_frame()]
+        feed = self.feed
+        self.number, self._turns, self.is_live = feed.number, feed.turns, True
+        feed.has_plain |= not self.is_gzip
+        frames = [*missed, feed.ready_frame()]
+        return [*frames, feed.impaired] if feed.impaired else frames
 
 
 def _nothing_to_hang_up() -> None:

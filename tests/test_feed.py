@@ -47,8 +47,10 @@ class Log:
     def append(self, size: int = 0) -> Entry:
         self.seq += 1
         self._ms += 1
-        self.head = f"{self._ms}-0"
-        event = json.dumps({"seq": self.seq, "cursor": self.head, "filler": "x" * size})
+        previous, self.head = self.head, f"{self._ms}-0"
+        event = json.dumps(
+            {"seq": self.seq, "cursor": self.head, "previous": previous, "filler": "x" * size}
+        )
         entry = Entry(self.head, self.seq, event.encode())
         self.entries.append(entry)
         return entry
@@ -162,7 +164,20 @@ class Stream:
 
 
 def publish(feed: Feed, log: Log, size: int = 0) -> None:
-    feed.offer(log.append(size))
+    """Write an entry, publish it, and wait until it has been dealt with."""
+    offer(feed, log.append(size))
+    settle(feed)
+
+
+def offer(feed: Feed, entry: Entry) -> None:
+    feed.offer(json.loads(entry.event)["previous"], entry)
+
+
+def settle(feed: Feed) -> None:
+    """Until the feed does not catch up any more."""
+    with gevent.Timeout(5):
+        while feed._catching_up is not None:
+            gevent.sleep(0)
 
 
 # The position
@@ -221,7 +236,8 @@ def test_what_was_published_twice_or_late_is_delivered_once() -> None:
     stream = Stream(feed, log).until_live()
     first, second, third = log.append(), log.append(), log.append()
     for entry in (first, first, third, second, first, third):
-        feed.offer(entry)
+        offer(feed, entry)
+    settle(feed)
     assert stream.end().seqs() == [1, 2, 3]
 
 
@@ -242,8 +258,10 @@ def test_a_failure_leaves_the_position_where_it_was_and_the_next_entry_fills_the
     stream = Stream(feed, log).until_live()
     log.append()
     log.failure = StoreUnavailable("down")
+    publish(feed, log)
     with pytest.raises(StoreUnavailable):
-        publish(feed, log)
+        feed.catch_up()
+    settle(feed)
     assert feed.seq == 1
     log.failure = None
     publish(feed, log)
@@ -254,6 +272,7 @@ def test_an_entry_before_the_feed_was_opened_does_no_harm() -> None:
     log = Log(3)
     feed = new_feed(log)
     publish(feed, log)
+    feed.open()
     assert (feed.cursor, feed.seq) == (log.head, 4)
     publish(feed, log)
     assert feed.seq == 5
@@ -452,7 +471,7 @@ def test_the_memory_is_bounded_and_what_is_older_comes_from_the_log() -> None:
     feed.open()
     for _ in range(300):
         publish(feed, log, size=2000)
-    assert sum(len(frame) for _, frame in feed._remembered) <= 128 * 1024
+    assert sum(len(frame) for _, frame in feed._recent._frames) <= 128 * 1024
     for start in (0, 100, 230, 250, 299):
         stream = Stream(feed, log, log.entries[start].cursor).until_live().end()
         assert stream.seqs() == list(range(start + 2, 302))
@@ -509,7 +528,7 @@ def test_an_entry_at_any_switch_point_of_joining_arrives_once(
         if passed == moment:
             entry = log.append()
             if is_published:
-                gevent.spawn(feed.offer, entry)  # waits while the joining greenlet has the feed
+                offer(feed, entry)  # is kept while the joining greenlet has the feed
                 gevent.sleep(0)
 
     log.at_switch = at_switch
@@ -556,7 +575,7 @@ def chaos(seed: int, *, is_losing: bool) -> None:
         while not is_over or feed_queue:
             if feed_queue:
                 entry = feed_queue.pop(0)
-                feed.offer(entry) if entry.seq >= 0 else feed.catch_up()
+                offer(feed, entry) if entry.seq >= 0 else feed.catch_up_soon()
             gevent.sleep(0)
 
     log.at_switch = act

@@ -17,7 +17,8 @@
 --       status: ok, replayed, board_not_found, idempotency_key_reused
 --       code (per tag): ok, added, or the code of the refusal; changed: 1 or 0; view: the item as
 --       JSON as it is after the operation, '' where there is none
--- Publishes  "cursor seq event" on the board's live channel, once for each change
+-- Publishes  "previous cursor seq event" on the board's live channel, once for each change; previous
+--       is the cursor of the event before it, 0-0 before the first
 
 local BOARD, VIEW, BY_TAG, BY_STATE, BY_HOLDER, LOG, SAMPLES, RECORD = unpack(KEYS, 1, 8)
 local request = cjson.decode(ARGV[1])
@@ -263,6 +264,7 @@ local function sample()
 end
 
 local function record_event(kind, view, history)
+  local previous = cursor
   local seq = int(redis.call('HINCRBY', BOARD, 'seq', 1))
   local event = '{"seq":' .. seq .. ',"type":"' .. kind .. '","board":"' .. request.board
     .. '","at":"' .. iso(now_ms) .. '","actor":' .. request.actor
@@ -271,7 +273,7 @@ local function record_event(kind, view, history)
     'seq', seq, 'event', event)
   redis.call('HSET', BOARD, 'cursor', cursor)
   redis.call('XADD', history, 'MAXLEN', '~', request.history_entries, '*', 'event', event)
-  redis.call('PUBLISH', request.channel, cursor .. ' ' .. seq .. ' ' .. event)
+  redis.call('PUBLISH', request.channel, previous .. ' ' .. cursor .. ' ' .. seq .. ' ' .. event)
   if row.operation == 'complete' then
     redis.call('HINCRBY', BOARD, 'completions', 1)
   end

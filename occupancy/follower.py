@@ -1,0 +1,264 @@
+"""A follower: one board's log, as far as this process has read or heard it.
+
+It knows its position in the log (cursor and seq) and moves it forward entry by entry, without a
+gap. Each published entry says which one it follows: only an entry that follows the position is
+delivered, and any other that is beyond it means that something was missed. What was missed is read
+from the log by a greenlet of the follower's own, because whoever offers entries waits for nothing.
+
+Invariants:
+
+* The position is moved by the greenlet that holds ``_lock``, or by ``offer`` while nobody holds
+  it. Reads from Redis and waits for room are switch points, and happen under the lock; ``offer``
+  has no switch point. So nobody else acts on the position across one.
+* Entries are taken in as they were offered. While the lock is held, while there is no room, and
+  while others wait already, an entry waits in ``_kept``; ``_catch_up_alone`` takes them in, and it
+  runs whenever one waits or ``_is_behind`` is set. What waits is bounded: beyond the bound all of
+  it is dropped, and ``_is_behind`` says that the log has it.
+* ``_is_behind`` is cleared before the log is read, never after: what is dropped while the answer
+  is under way is read once more. If reading fails it is set again, so that a reading of somebody
+  else's is not taken for one that succeeded.
+* So no entry is lost: it is delivered, or older than the position, or waits, or is still to be
+  read. If ``_catch_up_alone`` fails, all that waits is dropped and the position stays: the next
+  entry does not follow it, and the next probe finds the log's end elsewhere; each begins again.
+"""
+
+from __future__ import annotations
+
+import abc
+import collections
+import contextlib
+import logging
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import gevent
+from gevent.lock import Semaphore
+
+from .errors import BoardNotFound, PoolTimeout, StoreUnavailable
+from .records import Entry, Replay
+
+if TYPE_CHECKING:
+    from .metrics import LiveMetrics
+    from .store import Store
+
+log = logging.getLogger(__name__)
+
+_CATCH_UP_ENTRIES = 100  # per round trip, so that no connection is held for long
+_KEPT_BYTES = 1024 * 1024  # of entries that wait; some rounds of a busy board
+
+
+class Follower(abc.ABC):
+    """Of one board, in one process; what is done with its entries is for a subclass to say."""
+
+    def __init__(self, store: Store, board: str, metrics: LiveMetrics) -> None:
+        self.board = board
+        self.cursor = ""  # '' until it has been opened
+        self.seq = 0
+        self._store = store
+        self._metrics = metrics
+        self._lock = Semaphore(1)
+        self._kept: collections.deque[tuple[str, Entry]] = collections.deque()
+        self._kept_bytes = 0
+        self._is_behind = False
+        self._catching_up: gevent.Greenlet | None = None
+        self._looked_at_seq = -1
+        self._is_heard = False  # as of the last look: what is published is heard by itself
+
+    # What a subclass does. Only ``_keep_room`` may switch.
+
+    @abc.abstractmethod
+    def _deliver(self, entry: Entry) -> None:
+        """Move the position to ``entry``, which follows it. Raises ValueError for no entry."""
+
+    @abc.abstractmethod
+    def _lose(self, replay: Replay) -> None:
+        """The position is no longer in the log: start again from where the log ends now."""
+
+    @abc.abstractmethod
+    def _move(self, cursor: str, seq: int) -> None:
+        """Begin at a position, without what came before."""
+
+    @abc.abstractmethod
+    def _on_current(self) -> None:
+        """It was at the log's end a moment ago."""
+
+    @property
+    @abc.abstractmethod
+    def _is_full(self) -> bool:
+        """Whether there is room for no more entries right now."""
+
+    @abc.abstractmethod
+    def _keep_room(self) -> None:
+        """Wait for room, for a bounded time."""
+
+    # The position
+
+    def open(self) -> None:
+        """Find the position, once; a thousand that open it together ask the log once.
+
+        Raises BoardNotFound, PoolTimeout, StoreUnavailable.
+        """
+        if self.cursor:
+            return
+        with self._alone():
+            if not self.cursor:
+                replay = self._store.replay(self.board, "", _CATCH_UP_ENTRIES)
+                self._move(replay.head_cursor, replay.head_seq)
+
+    def offer(self, previous: str, entry: Entry) -> None:
+        """Take in an entry that was published just now, after ``previous``. No switch point.
+
+        Raises ValueError where that is no entry; nothing has happened then.
+        """
+        if self._kept or self._lock.locked() or self._is_full:
+            self._keep(previous, entry)
+        elif self.cursor and not self._take_in(previous, entry):
+            self.catch_up_soon()
+
+    def catch_up_soon(self) -> None:
+        """Read and deliver what the log holds beyond the position, in a greenlet. No switch point.
+
+        If that fails, the next entry or probe tries again.
+        """
+        self._is_behind = True
+        self._begin_catching_up()
+
+    def catch_up(self) -> None:
+        """The same, and wait for it; for a stream that has read further than the feed has heard.
+
+        Raises PoolTimeout or StoreUnavailable, with the position where it was.
+        """
+        with self._alone():
+            self._read_log()
+
+    def stop(self) -> None:
+        """This process ends."""
+        if self._catching_up is not None:
+            self._catching_up.kill()
+
+    def is_silent(self) -> bool:
+        """Whether nothing has come since this was asked last.
+
+        While entries come, each shows whether one before it is missing.
+        """
+        is_silent = self.seq == self._looked_at_seq
+        self._looked_at_seq = self.seq
+        return is_silent
+
+    def compare(self, asked_at: str, head: tuple[str, int], *, is_live: bool) -> None:
+        """Catch up if the log's end is not the position. No switch point.
+
+        ``head`` was asked for when the position was ``asked_at``, and what was published since is
+        heard by itself if ``is_live``.
+        """
+        self._is_heard = is_live
+        has_gone_on = self.cursor != asked_at and not _after(head[0], self.cursor)
+        if has_gone_on or head == (self.cursor, self.seq):
+            self._on_current()
+        else:
+            self.catch_up_soon()
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        with self._lock:
+            try:
+                yield
+            finally:
+                if self._kept or self._is_behind:
+                    self._begin_catching_up()
+
+    def _keep(self, previous: str, entry: Entry) -> None:
+        self._kept.append((previous, entry))
+        self._kept_bytes += len(entry.event)
+        if self._kept_bytes > _KEPT_BYTES:
+            self._drop_kept()
+            self._is_behind = True
+        self._begin_catching_up()
+
+    def _drop_kept(self) -> None:
+        self._kept.clear()
+        self._kept_bytes = 0
+
+    def _begin_catching_up(self) -> None:
+        if self._catching_up is None:
+            self._catching_up = gevent.spawn(self._catch_up_alone)
+
+    def _catch_up_alone(self) -> None:
+        """Until nothing waits and nothing is missing, or reading fails."""
+        try:
+            while self._kept or self._is_behind:
+                with self._lock:
+                    if self._is_behind:
+                        self._read_log()
+                    self._take_in_kept()
+            self._on_current()
+        except (PoolTimeout, StoreUnavailable) as error:
+            log.warning("missed events of %s not read yet: %s", self.board, error)
+        except Exception:
+            log.exception("missed events of %s not read yet", self.board)
+        finally:
+            # Where it has failed; else there is none of it, and nobody has run since that was seen.
+            self._drop_kept()
+            self._is_behind = False
+            self._catching_up = None
+
+    def _take_in_kept(self) -> None:
+        """Under the lock. Ends at the first entry that shows a hole."""
+        while self._kept:
+            self._keep_room()
+            if not self._kept:
+                return  # dropped meanwhile
+            previous, entry = self._kept.popleft()
+            self._kept_bytes -= len(entry.event)
+            with contextlib.suppress(ValueError):  # no entry, but something has come
+                if self._take_in(previous, entry):
+                    continue
+            self._is_behind = True
+            return
+
+    def _take_in(self, previous: str, entry: Entry) -> bool:
+        """Deliver ``entry`` if it is the next; False if it shows that something is missing."""
+        if previous == self.cursor and entry.seq == self.seq + 1:
+            self._deliver(entry)
+            return True
+        # Beyond a hole; or an old seq on a new entry: the log was lost and begun anew.
+        if entry.seq > self.seq or _after(entry.cursor, self.cursor):
+            self._metrics.holes.inc()
+            return False
+        return True  # it is old: the log was read further than publications had come
+
+    def _read_log(self) -> None:
+        """Under the lock. Raises PoolTimeout or StoreUnavailable."""
+        while True:
+            self._is_behind = False
+            if not self.cursor:
+                return  # who opens the feed reads the position then
+            try:
+                replay = self._store.replay(self.board, self.cursor, _CATCH_UP_ENTRIES)
+            except BoardNotFound:  # the server was emptied under us: one reset says so
+                replay = Replay(self.cursor == "0-0", "0-0", 0, [])
+            except BaseException:
+                self._is_behind = True  # somebody else may rely on this reading
+                raise
+            expected = range(self.seq + 1, self.seq + 1 + len(replay.entries))
+            is_contiguous = all(
+                entry.seq == seq for entry, seq in zip(replay.entries, expected, strict=True)
+            )
+            is_at_end = bool(replay.entries) or replay.head_seq == self.seq
+            if not (replay.is_known and is_contiguous and is_at_end):
+                self._lose(replay)
+                return
+            for entry in replay.entries:
+                self._deliver(entry)
+                self._keep_room()
+            if len(replay.entries) < _CATCH_UP_ENTRIES:
+                return
+
+
+def _after(cursor: str, other: str) -> bool:
+    return _numbers(cursor) > _numbers(other)
+
+
+def _numbers(cursor: str) -> tuple[int, int]:
+    milliseconds, _, count = cursor.partition("-")
+    return int(milliseconds or 0), int(count or 0)
