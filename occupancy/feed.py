@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 from . import sse
 from .batches import Batch
 from .fanout import GZIP_TURN_BYTES, TURN_BYTES, FanOut
-from .follower import Follower
+from .follower import Follower, numbers_of
 from .recent import RecentFrames
 from .records import Entry, Replay
 from .sse import Payload
@@ -136,7 +136,7 @@ class Feed(Follower):
         self._metrics.resets.inc()
 
     def _deliver(self, entry: Entry) -> None:
-        written_ms = int(entry.cursor.partition("-")[0])  # first: it fails for what is no entry
+        written_ms, _ = numbers_of(entry.cursor)  # first: it fails for what is no entry
         frame = sse.item_frame(entry.cursor, entry.event)
         self.cursor, self.seq = entry.cursor, entry.seq
         self._recent.add(entry.cursor, frame)

@@ -112,7 +112,7 @@ class Follower(abc.ABC):
         """
         if self._kept or self._lock.locked() or self._is_full:
             self._keep(previous, entry)
-        elif self.cursor and not self._take_in(previous, entry):
+        elif not self._take_in(previous, entry):
             self.catch_up_soon()
 
     def catch_up_soon(self) -> None:
@@ -218,6 +218,8 @@ class Follower(abc.ABC):
 
     def _take_in(self, previous: str, entry: Entry) -> bool:
         """Deliver ``entry`` if it is the next; False if it shows that something is missing."""
+        if not self.cursor:
+            return True  # not opened yet, or not to be: who opens it reads the position then
         if previous == self.cursor and entry.seq == self.seq + 1:
             self._deliver(entry)
             return True
@@ -256,9 +258,10 @@ class Follower(abc.ABC):
 
 
 def _after(cursor: str, other: str) -> bool:
-    return _numbers(cursor) > _numbers(other)
+    return numbers_of(cursor) > numbers_of(other)
 
 
-def _numbers(cursor: str) -> tuple[int, int]:
+def numbers_of(cursor: str) -> tuple[int, int]:
+    """Milliseconds and count. Raises ValueError for what is no cursor."""
     milliseconds, _, count = cursor.partition("-")
-    return int(milliseconds or 0), int(count or 0)
+    return int(milliseconds), int(count)

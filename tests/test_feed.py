@@ -6,6 +6,7 @@ use a real store.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import re
@@ -14,8 +15,10 @@ from typing import Any, cast
 
 import gevent
 import pytest
+from gevent.event import Event
 from prometheus_client import CollectorRegistry
 
+from occupancy import sse
 from occupancy.errors import BoardNotFound, StoreUnavailable
 from occupancy.fanout import GZIP_TURN_BYTES, TURN_BYTES, FanOut
 from occupancy.feed import Feed
@@ -26,6 +29,8 @@ from occupancy.services import Services
 from occupancy.store import Store
 from occupancy.subscriber import BUFFER_BYTES, Subscriber
 from tests.waiting import wait_until
+
+DEGRADED = sse.control_frame("degraded", {"detail": "late"})
 
 
 class Log:
@@ -276,6 +281,291 @@ def test_an_entry_before_the_feed_was_opened_does_no_harm() -> None:
     assert (feed.cursor, feed.seq) == (log.head, 4)
     publish(feed, log)
     assert feed.seq == 5
+
+
+def test_an_entry_that_does_not_follow_the_position_is_never_delivered() -> None:
+    """Of another database, another server, or made up: its seq fits, and it follows another."""
+    log = Log(3)
+    feed = new_feed(log)
+    stream = Stream(feed, log).until_live()
+    feed.offer("1763838000009-0", Entry("1763838000010-0", 4, b'{"seq":4,"of":"somebody else"}'))
+    settle(feed)
+    feed.offer(feed.cursor, Entry("1763838000010-0", 7, b'{"seq":7,"of":"somebody else"}'))
+    settle(feed)
+    publish(feed, log)
+    stream.end()
+    assert stream.seqs() == [4]
+    assert stream.kinds() == ["ready", "item"]
+    follow(stream, None, log)
+
+
+@pytest.mark.parametrize("cursor", ["x-0", "-", "", "1-x"])
+def test_what_is_no_entry_changes_nothing(cursor: str) -> None:
+    log = Log(3)
+    feed = new_feed(log)
+    feed.open()
+    before = feed.cursor, feed.seq, feed.number
+    for seq in (0, 3, 4, 5):
+        for previous in (feed.cursor, "1-0", ""):
+            with contextlib.suppress(ValueError):
+                feed.offer(previous, Entry(cursor, seq, b"{}"))
+            settle(feed)
+            assert (feed.cursor, feed.seq, feed.number) == before
+
+
+# Who offers waits for nothing
+
+
+class Gate:
+    """Holds up reads of a log while it is shut."""
+
+    def __init__(self, log: Log) -> None:
+        self._is_open = Event()
+        log.at_switch = self._is_open.wait
+
+    def open(self) -> None:
+        self._is_open.set()
+
+
+def test_who_offers_entries_waits_neither_for_the_log_nor_for_room() -> None:
+    log = Log(1)
+    feed = Feed(cast(Store, log), "b", LiveMetrics(CollectorRegistry()), FanOut())  # no rounds
+    feed.open()
+    gate = Gate(log)
+    turns = 0
+
+    def another() -> None:
+        nonlocal turns
+        turns += 1
+
+    gevent.spawn(another)
+    log.append()  # is lost
+    for _ in range(100):
+        offer(feed, log.append(2000))
+    assert turns == 0  # nobody else has run
+    assert feed.seq == 1
+    gate.open()
+    feed._fan_out.make_room = lambda: None  # type: ignore[method-assign]
+    settle(feed)
+    for _ in range(100):
+        offer(feed, log.append(2000))
+    settle(feed)
+    assert (feed.cursor, feed.seq) == (log.head, 202)
+
+
+def test_what_comes_while_the_log_is_read_is_not_read_again() -> None:
+    """Else a board that never rests would be read from the log for ever."""
+    log = Log(1)
+    feed = new_feed(log)
+    stream = Stream(feed, log).until_live()
+    gate = Gate(log)
+    log.append()
+    offer(feed, log.append())
+    gevent.sleep(0)
+    answered, answer = [], log._answer
+
+    def answer_as_of_now(cursor: str, count: int) -> Replay:
+        answered.append(answer(cursor, count))
+        for _ in range(5):
+            offer(feed, log.append())
+        return answered[-1]
+
+    log._answer = answer_as_of_now  # type: ignore[method-assign]
+    gate.open()
+    settle(feed)
+    assert len(answered) == 1
+    assert stream.end().seqs() == list(range(2, log.seq + 1))
+
+
+def test_what_waits_for_the_log_is_bounded_and_the_rest_is_read_from_there() -> None:
+    log = Log(1)
+    feed = new_feed(log)
+    feed.open()
+    gate = Gate(log)
+    log.append()
+    for _ in range(300):
+        offer(feed, log.append(10_000))
+        assert feed._kept_bytes <= 1024 * 1024
+        assert sum(len(entry.event) for _, entry in feed._kept) == feed._kept_bytes
+    gate.open()
+    settle(feed)
+    assert (feed.cursor, feed.seq) == (log.head, log.seq)
+
+
+def test_a_reading_that_fails_for_a_stream_is_made_again_for_the_feed() -> None:
+    log = Log(1)
+    feed = new_feed(log)
+    feed.open()
+    gate = Gate(log)
+    joining = gevent.spawn(feed.catch_up)
+    gevent.sleep(0)  # it has the lock, and waits for the log
+    log.append()
+    offer(feed, log.append())
+    log.failure = StoreUnavailable("down")
+    gate.open()
+    with pytest.raises(StoreUnavailable):
+        joining.get(timeout=5)
+    log.failure = None
+    settle(feed)
+    assert (feed.cursor, feed.seq) == (log.head, 3)
+
+
+def test_while_reads_fail_now_and_then_streams_get_exactly_the_log() -> None:
+    for seed in range(100):
+        dice = random.Random(seed)
+        log = Log(3)
+        feed = new_feed(log)
+        streams = [Stream(feed, log).until_live() for _ in range(3)]
+
+        def fail_or_not(log: Log = log, dice: random.Random = dice) -> None:
+            log.failure = StoreUnavailable("down") if dice.random() < 0.5 else None
+
+        log.at_switch = fail_or_not
+        asked: list[str] = []
+        for _ in range(60):
+            entry = log.append(dice.choice([0, 3000, 20_000]))
+            if dice.random() < 0.8:
+                offer(feed, entry)
+            if dice.random() < 0.2:
+                asked.append(feed.cursor)
+            if asked and dice.random() < 0.3:
+                feed.compare(asked.pop(), (log.head, log.seq), is_live=True)
+            for _ in range(dice.randrange(4)):
+                gevent.sleep(0)
+        log.at_switch, log.failure = lambda: None, None
+        settle(feed)
+        feed.compare(feed.cursor, (log.head, log.seq), is_live=True)
+        settle(feed)
+        for stream in streams:
+            follow(stream.end(), None, log)
+
+
+# Impaired
+
+
+def test_a_stream_that_joins_while_live_delivery_is_impaired_is_told_after_its_ready() -> None:
+    log = Log(5)
+    feed = new_feed(log)
+    before = Stream(feed, log).until_live()
+    feed.impair(DEGRADED)
+    feed.impair(DEGRADED)
+    meanwhile = Stream(feed, log, log.entries[2].cursor).until_live()
+    log.append()
+    feed.compare(feed.cursor, (log.head, log.seq), is_live=False)
+    settle(feed)
+    log.append()
+    feed.compare(feed.cursor, (log.head, log.seq), is_live=True)
+    settle(feed)
+    after = Stream(feed, log).until_live()
+    publish(feed, log)
+    assert before.end().kinds() == ["ready", "degraded", "item", "item", "recovered", "item"]
+    assert meanwhile.end().kinds() == [
+        "item", "item", "ready", "degraded", "item", "item", "recovered", "item",
+    ]  # fmt: skip
+    assert after.end().kinds() == ["ready", "item"]
+    for stream in (before, meanwhile, after):
+        follow(stream, None, log)
+
+
+def test_streams_are_told_that_it_works_again_only_when_they_have_what_they_missed() -> None:
+    log = Log(1)
+    feed = new_feed(log)
+    stream = Stream(feed, log).until_live()
+    feed.impair(DEGRADED)
+    log.append()
+    log.failure = StoreUnavailable("down")
+    feed.compare(feed.cursor, (log.head, log.seq), is_live=True)
+    settle(feed)
+    assert feed.impaired
+    log.failure = None
+    feed.compare(feed.cursor, (log.head, log.seq), is_live=True)
+    settle(feed)
+    assert stream.end().kinds() == ["ready", "degraded", "item", "recovered"]
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_a_slow_stream_that_is_reset_is_told_how_live_delivery_is_now(turns: int) -> None:
+    log = Log(1)
+    feed = new_feed(log)
+    stream = Stream(feed, log).until_live()
+    stream.until_idle().is_stalled = True
+    for _ in range(30):
+        publish(feed, log, size=BUFFER_BYTES // 20)
+    for turn in range(turns):
+        if turn % 2:
+            feed.compare(feed.cursor, (log.head, log.seq), is_live=True)
+        else:
+            feed.impair(DEGRADED)
+    stream.end()
+    assert stream.kinds()[-2:] == ["reset", "degraded" if turns % 2 else "recovered"]
+
+
+# Rounds that fail
+
+
+class Failing(Subscriber):
+    """A stream that cannot be handed what it is to get, as often as it is told."""
+
+    failures = 0
+
+    def push(self, payload: Any) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise RuntimeError("made to fail")
+        super().push(payload)
+
+
+def test_a_stream_that_cannot_be_handed_its_events_is_reset_and_the_others_get_them(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    log = Log(1)
+    feed = new_feed(log)
+    streams = [Stream(feed, log) for _ in range(9)]
+    failing = streams[4].subscriber = Failing(feed, cast(Store, log))
+    feed.subscribers = {each.subscriber for each in streams}
+    for stream in streams:
+        stream.until_live()
+    failing.failures = 1
+    for _ in range(3):
+        publish(feed, log)
+        gevent.sleep(0.001)
+    for stream in streams:
+        stream.end()
+        follow(stream, None, log)
+        assert ("reset" in stream.kinds()) == (stream.subscriber is failing)
+    assert "made to fail" in caplog.text
+    assert feed.resets == 1
+
+
+@pytest.mark.parametrize("reached", [0, 1, 2, 5])
+@pytest.mark.parametrize("size", [0, 30_000])
+def test_streams_that_a_failing_round_does_not_reach_are_reset(reached: int, size: int) -> None:
+    log = Log(1)
+    feed = new_feed(log)
+    streams = [Stream(feed, log) for _ in range(60)]
+    for stream in streams:
+        stream.until_live()
+    looks = 0
+
+    def breathe() -> None:
+        nonlocal looks
+        looks += 1
+        if looks > reached:
+            raise RuntimeError("made to fail")
+
+    feed._fan_out.mark = lambda feed: None  # type: ignore[method-assign] # this test makes the round
+    for _ in range(3):
+        offer(feed, log.append(size))
+    with pytest.raises(RuntimeError):
+        feed.hand_out(feed.take(), breathe)
+    del feed._fan_out.mark
+    settle(feed)
+    publish(feed, log)
+    for stream in streams:
+        follow(stream.end(), None, log)
+    are_reset = ["reset" in stream.kinds() for stream in streams]
+    assert any(are_reset)
+    assert all(are_reset) == (reached == 0 or size > 0)
 
 
 # The log lost

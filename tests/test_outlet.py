@@ -145,6 +145,7 @@ def test_what_waits_for_a_slow_stream_is_bounded_with_what_its_outlet_has_of_it(
     class Position:
         number = 7
         resets = 0
+        turns = 0
 
         def reset_frame(self, reason: str) -> bytes:
             return b"reset\n\n"
