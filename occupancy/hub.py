@@ -187,6 +187,8 @@ class Hub:
                     log.exception("the reader of the live connection failed")
                 was_connected, self._canary_at = self._canary_at is not None, None
                 self._failure = "the live connection is lost"  # why stands in the log
+                if isinstance(error, redis.exceptions.NoPermissionError):
+                    self._failure = f"the store's user may not listen: {error}"
                 if was_connected:
                     backoff_s = _FIRST_BACKOFF_S
                     self._metrics.reconnects.inc()
