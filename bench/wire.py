@@ -10,12 +10,16 @@ import socket
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]+)", re.IGNORECASE)
 RECEIVE_BYTES = 64 * 1024
+KEY_HEAD, KEY_ZEROS = "Idempotency-Key: ", "0" * 32  # see renew_key in generator/common.h
 
 
 def operation_request(port: int, token: str, board: str, tag: str, operation: str) -> bytes:
-    """The bytes of one operation on one item."""
+    """The bytes of one operation on one item, with an Idempotency-Key, as the pages send it.
+
+    The generator puts another key of the same length into each that it sends.
+    """
     path = f"/api/boards/{board}/items/{tag}/{operation}"
-    return _request("POST", path, port, token, "Content-Length: 0")
+    return _request("POST", path, port, token, f"{KEY_HEAD}{KEY_ZEROS}", "Content-Length: 0")
 
 
 def events_request(port: int, token: str, board: str, *headers: str) -> bytes:

@@ -202,6 +202,8 @@ def batch(board: str) -> Response:
     for outcome in answer.outcomes:
         if outcome.is_done:
             found = {"changed": outcome.changed, "item": msgspec.Raw(outcome.item)}
+            if outcome.item_is_current:
+                found["item_is_current"] = True
             results.append({"tag": outcome.tag, "status": 200, **found})
         else:
             error = refusal(board, row, outcome, to=body.to)

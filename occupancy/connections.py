@@ -148,13 +148,13 @@ def make_pool(
 # the code off their text), and the codes of those that it has none for.
 _TEMPORARY = (
     redis.ReadOnlyError,
-    redis.OutOfMemoryError,
-    redis.exceptions.NoPermissionError,
     redis.exceptions.ClusterDownError,
     redis.exceptions.MasterDownError,
     redis.exceptions.TryAgainError,
 )
 _TEMPORARY_CODES = ("MISCONF", "NOREPLICAS", "BUSY")
+# A script that is denied something answers ERR: Redis 7.0; Valkey, and Redis since 7.2.
+_DENIED_IN_SCRIPT = ("The user executing the script", "ACL failure in script")
 
 
 @contextlib.contextmanager
@@ -178,12 +178,29 @@ def unavailable_as_error() -> Iterator[None]:
                 retry_after=2,
             ) from error
         raise _unavailable() from error
+    except redis.OutOfMemoryError as error:
+        raise StoreUnavailable(
+            "The store's memory is full: nothing can be changed until an administrator gives it "
+            "more. What was done before is safe.",
+            retry_after=30,
+        ) from error
+    except redis.exceptions.NoPermissionError as error:
+        raise _not_allowed() from error
     except _TEMPORARY as error:
         raise _unavailable() from error
     except redis.ResponseError as error:
+        if any(each in str(error) for each in _DENIED_IN_SCRIPT):
+            raise _not_allowed() from error
         if str(error).startswith(_TEMPORARY_CODES):
             raise _unavailable() from error
         raise
+
+
+def _not_allowed() -> StoreUnavailable:
+    return StoreUnavailable(
+        "The store's user lacks rights that are needed: `flask redis check` names them.",
+        retry_after=10,
+    )
 
 
 def _unavailable() -> StoreUnavailable:
@@ -199,6 +216,8 @@ class OpsClient(redis.Redis):
     Retries, which there are none of here, telemetry and bookkeeping cost as much as sending the
     command and reading its reply.
     """
+
+    on_refused_publications: Callable[[int], None] = staticmethod(lambda count: None)
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
         pool = self.connection_pool

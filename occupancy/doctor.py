@@ -12,8 +12,10 @@ from typing import Any, Literal
 
 import msgspec
 
+from .capacity import WorstCase, worst_case
 from .connections import unavailable_as_error
 from .processes import CLIENT_NAMES
+from .rights import denied_subscriptions
 from .services import Services
 
 Level = Literal["ok", "warning", "error", "unknown"]
@@ -37,7 +39,9 @@ class Check(msgspec.Struct, frozen=True):
 class Facts(msgspec.Struct, frozen=True):
     """What the server says of itself. ``config`` and ``clients`` are None where it will not tell.
 
-    ``ping_ms`` is the median round trip; ``clock_s`` how far the server's clock is ahead of ours.
+    ``ping_ms`` is the median round trip; ``clock_s`` how far the server's clock is ahead of ours;
+    ``denied`` the commands and channels that our user may not use; ``needs`` what the data of its
+    ``boards`` may come to.
     """
 
     info: Mapping[str, Any]
@@ -46,6 +50,9 @@ class Facts(msgspec.Struct, frozen=True):
     ping_ms: float
     clock_s: float
     budget: int
+    denied: list[str]
+    needs: WorstCase
+    boards: int
 
 
 def examine(services: Services) -> list[Check]:
@@ -70,6 +77,10 @@ def ask(services: Services) -> Facts:
     before = time.time()
     seconds, microseconds = client.time()
     here = (before + time.time()) / 2
+    boards = services.store.boards.all()
+    denied = services.store.rights.look()
+    with unavailable_as_error():
+        denied = sorted({*denied, *denied_subscriptions(services.pubsub_pool, services.store.keys)})
     return Facts(
         info=info,
         config=None if isinstance(config, Exception) else config,
@@ -79,6 +90,13 @@ def ask(services: Services) -> Facts:
         ping_ms=statistics.median(pings) * 1000,
         clock_s=seconds + microseconds / 1e6 - here,
         budget=services.budget.limit,
+        denied=denied,
+        needs=worst_case(
+            services.settings,
+            boards=len(boards),
+            items=sum(sum(board.counts.values()) for board in boards),
+        ),
+        boards=len(boards),
     )
 
 
@@ -159,6 +177,37 @@ def _memory(facts: Facts) -> Check:
     return Check("memory", "ok", finding)
 
 
+def _room(facts: Facts) -> Check:
+    """Whether the logs, and the records of one worker who runs wild, fit into the memory."""
+    used, limit, needs = facts.info.get("used_memory"), facts.info.get("maxmemory"), facts.needs
+    finding = (
+        f"logs of {facts.boards} boards up to {needs.logs / 1e6:,.0f} MB, histories of items up to "
+        f"{needs.histories / 1e6:,.0f} MB, Idempotency-Keys up to {needs.records / 1e6:,.0f} MB a "
+        "day for each worker at their limit"
+    )
+    if used is None or limit is None:
+        return Check("room", "unknown", finding)
+    if limit and needs.logs + needs.records > limit:
+        advice = (
+            f"Raise maxmemory to {(needs.logs + needs.records) / 1e6:,.0f} MB or more, or lower "
+            "OCCUPANCY_LOG_BYTES or OCCUPANCY_OPERATIONS_PER_S: full means no operations."
+        )
+        return Check("room", "warning", finding, advice)
+    return Check("room", "ok", finding)
+
+
+def _rights(facts: Facts) -> Check:
+    if not facts.denied:
+        return Check("rights", "ok", "all that is needed")
+    rules = " ".join(each if each[0] == "&" else f"+{each}" for each in facts.denied)
+    is_late = all(each[0] == "&" for each in facts.denied)
+    meaning = "events are late" if is_late else "no operations"
+    return Check(
+        "rights", "error", f"missing: {rules} ({meaning})",
+        "ACL SETUSER … with these, or with the rules that the README has.",
+    )  # fmt: skip
+
+
 def _connections(facts: Facts) -> Check:
     most = int(facts.info.get("maxclients", 0))
     if facts.clients is None or not most:
@@ -193,5 +242,6 @@ def _clock(facts: Facts) -> Check:
 
 
 CHECKS: tuple[Callable[[Facts], Check], ...] = (
-    _server, _role, _persistence, _writing, _eviction, _memory, _connections, _round_trip, _clock,
+    _server, _role, _persistence, _writing, _eviction, _memory, _room, _rights, _connections,
+    _round_trip, _clock,
 )  # fmt: skip

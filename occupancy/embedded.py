@@ -36,7 +36,9 @@ class Embedded:
 
     _owned: ClassVar[set["Embedded"]] = set()
 
-    def __init__(self, data_dir: Path, socket_path: Path, maxclients: int) -> None:
+    def __init__(
+        self, data_dir: Path, socket_path: Path, maxclients: int, maxmemory_bytes: int
+    ) -> None:
         self._data_dir, self._socket_path = data_dir, socket_path
         python_path = [os.environ.get("PYTHONPATH", ""), str(Path(__file__).parent.parent)]
         child_control_fd, self._control_fd = os.pipe()
@@ -44,7 +46,7 @@ class Embedded:
         command = [sys.executable, "-P", "-m", "occupancy.supervisor"]
         try:
             self._process = subprocess.Popen(  # noqa: S603 - our own module, and no shell
-                [*command, str(data_dir), str(socket_path), str(maxclients)],
+                [*command, str(data_dir), str(socket_path), str(maxclients), str(maxmemory_bytes)],
                 stdin=child_control_fd,
                 stdout=child_status_fd,
                 cwd=data_dir,
@@ -72,7 +74,10 @@ class Embedded:
                 if not _is_ours(directory):  # in /tmp, somebody else may have been first
                     raise PermissionError(f"{directory} is not a directory of this user")
                 directory.chmod(0o700)
-            embedded = cls(data_dir, socket_path, settings.redis_budget + _HEADROOM)
+            embedded = cls(
+                data_dir, socket_path, settings.redis_budget + _HEADROOM,
+                settings.embedded_memory_bytes,
+            )  # fmt: skip
         except OSError as error:
             raise unusable(data_dir, error) from error
         try:

@@ -42,6 +42,8 @@ def readyz() -> Response:
             reasons["operations"] = services.write_failure
     except OccupancyError as error:
         reasons["operations"] = error.detail
+    if services.store.rights.trouble is not None:
+        reasons["rights"] = services.store.rights.trouble
     if services.hub.is_draining:
         reasons["process"] = "going away"
     elif services.hub.trouble:

@@ -13,21 +13,26 @@
     occ:{access}:invitation:RUN     string  a process of RUN has printed the link for the first one
     occ:{access}:ticket:HASH        string  one-time ticket for a stream: whose it is
     occ:{access}:notes              list    what the command line changed, for the trail (JSON)
+    occ:{access}:renamed            hash    id → when (s, µs) a worker got another name that what
+                                            they hold may not show yet
+    occ:{access}:rights             string  what rights.lua tries commands on
     occ:{access}:failures:ID|ADDR   hash    wrong PINs of a worker at an address: failures, until_ms
     occ:{access}:failures:ID        hash    the same from everywhere
     occ:{access}:address:ADDR       string  PINs tried from an address: when it is even again (ms)
     occ:{access}:known:ID           zset    addresses from which a worker has signed in, by when (s)
     occ:{main}:board                hash    title, steps, max_holds, seq, cursor, floors,
-                                            completions
+                                            completions, log_filled_bytes
     occ:{main}:item:TAG             hash    one item, field by field: the truth
     occ:{main}:view                 hash    TAG → the item as the JSON that the outside sees
     occ:{main}:by_tag               zset    TAG               (all scores 0: ordered by member)
     occ:{main}:by_state             zset    STATE|TAG
     occ:{main}:by_holder            zset    WORKER|TAG
     occ:{main}:log                  stream  seq, event: the truth of what happened
+    occ:{main}:log_marks            list    cursors at which a block of the log was full
     occ:{main}:samples              stream  STATE → items, completions: as five minutes began
     occ:{main}:history:TAG          stream  the item's own events
-    occ:{main}:idem:WORKER:HASH     string  first answer to an Idempotency-Key, for 24 h
+    occ:{main}:idem:WORKER:HASH     string  first answer to an Idempotency-Key, for 24 h:
+                                            codes and versions, not the items
     occ:{main}:rate:WHO             string  operations of a caller, an address: even again when (ms)
     occ:processes                   set     names of the worker processes
     occ:process:NAME                string  its statistics; expires when it stops reporting
@@ -62,6 +67,7 @@ class BoardKeys:
         self.by_state = f"{root}:by_state"
         self.by_holder = f"{root}:by_holder"
         self.log = f"{root}:log"
+        self.log_marks = f"{root}:log_marks"
         self.samples = f"{root}:samples"
         self.channel = f"{prefix}:live:{database}:{board}"
 
@@ -94,6 +100,8 @@ class Keys:
         self.uses = f"{access}:uses"
         self.changes = f"{access}:changes"
         self.notes = f"{access}:notes"
+        self.renamed = f"{access}:renamed"
+        self.rights = [f"{access}:rights", f"{access}:rights:none"]
         self._access = access
         self.processes = f"{prefix}:processes"
         self.reconciling = f"{prefix}:reconciling"

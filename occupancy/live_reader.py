@@ -94,6 +94,8 @@ class LiveReader:
                     log.exception("the reader of the live connection failed")
                 was_subscribed, self._is_subscribed = self._is_subscribed, False
                 self._failure = "the live connection is lost"  # why stands in the log
+                if isinstance(error, redis.exceptions.NoPermissionError):
+                    self._failure = f"the store's user may not listen: {error}"
                 if was_subscribed:
                     backoff_s = _FIRST_BACKOFF_S
                     self._metrics.reconnects.inc()

@@ -41,6 +41,11 @@ class LiveMetrics:
             registry=registry,
         )
         self._recent: collections.deque[tuple[float, float]] = collections.deque(maxlen=_RECENT)
+        self.refused = Counter(
+            "occupancy_publications_refused",
+            "Events and changes of access that the server would not publish: its user lacks rights",
+            registry=registry,
+        )
         self.resets = Counter(
             "occupancy_stream_resets", "Streams told to load the snapshot again", registry=registry
         )

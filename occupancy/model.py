@@ -70,7 +70,7 @@ Attributes = Annotated[
 
 ReasonRule = Literal["none", "optional", "required"]
 NextHolder = Literal["caller", "to", "nobody", "keep"]
-Means = Literal["session", "token", "cli"]
+Means = Literal["session", "token", "cli", "service"]
 
 
 class Transition(msgspec.Struct, frozen=True, kw_only=True):
@@ -194,6 +194,15 @@ PUT = Transition(
     holder="keep",
     summary="Add an item, or edit its title and attributes.",
 )
+RENAME = Transition(  # of whom the item's holder is; by the service itself, see renames.py
+    operation="rename",
+    event="item.updated",
+    role=Role.ADMIN,
+    sources=STATES,
+    target="edited",
+    holder="keep",
+    summary="Show the new name of an item's holder.",
+)
 REMOVE = Transition(
     operation="remove",
     event="item.removed",
@@ -210,6 +219,9 @@ class Person(msgspec.Struct, frozen=True):
 
     id: str
     name: str
+
+
+SERVICE = Person("occupancy", "occupancy")  # the actor of what the service does by itself
 
 
 class Item(msgspec.Struct, frozen=True):

@@ -33,6 +33,7 @@ from .openapi_schemas import (
     TEXT,
     TIME,
     array,
+    done,
     nullable,
     obj,
     operation_body,
@@ -193,7 +194,7 @@ def _item_paths() -> dict[str, Any]:
 def _operation_paths() -> dict[str, Any]:
     result = {
         "oneOf": [
-            obj(tag=TEXT, status={"const": 200}, changed=BOOLEAN, item=ref("schemas", "Item")),
+            done(tag=TEXT, status={"const": 200}, changed=BOOLEAN, item=ref("schemas", "Item")),
             {"allOf": [ref("schemas", "Problem"), obj(tag=TEXT)]},
         ]
     }

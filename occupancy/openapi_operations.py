@@ -93,7 +93,9 @@ HEADERS: dict[str, Any] = {
     "ETag": {"schema": TEXT, "description": "Send it back in `If-None-Match` or `If-Match`."},
     "IdempotencyReplayed": {
         "schema": {"const": "true"},
-        "description": "Present where this is the answer to an earlier, equal request.",
+        "description": "Present where this is the answer to an earlier, equal request. Its item "
+        "is the one of then; where that is not kept any more it is the present one, and "
+        "`item_is_current` stands beside it.",
     },
     "RetryAfter": {"schema": INTEGER, "description": "Seconds to wait before the next try."},
 }

@@ -48,6 +48,13 @@ def obj(**properties: Any) -> dict[str, Any]:
     return {"type": "object", "properties": properties, "required": list(properties)}
 
 
+def done(**properties: Any) -> dict[str, Any]:
+    """The schema of what is answered for an operation that is done, now or before."""
+    schema = obj(**properties)
+    schema["properties"]["item_is_current"] = ITEM_IS_CURRENT
+    return schema
+
+
 def array(items: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {"type": "array", "items": items, **more}
 
@@ -61,6 +68,11 @@ INTEGER: dict[str, Any] = {"type": "integer"}
 NUMBER: dict[str, Any] = {"type": "number"}
 BOOLEAN: dict[str, Any] = {"type": "boolean"}
 TIME = {"type": "string", "format": "date-time"}
+ITEM_IS_CURRENT = {
+    "const": True,
+    "description": "Present where this repeats the answer to an earlier request whose item is not "
+    "kept any more: `item` is as it is now.",
+}
 
 
 def pattern(text: str) -> dict[str, Any]:
@@ -98,7 +110,7 @@ def schemas() -> dict[str, Any]:
     )
     made["ItemBody"]["description"] = "What is not given stays as it is."
     made["Changed"] = {
-        **obj(changed=BOOLEAN, item=ref("schemas", "Item"), cursor=CURSOR),
+        **done(changed=BOOLEAN, item=ref("schemas", "Item"), cursor=CURSOR),
         "description": "What an operation answers. `changed` is false where its effect stood "
         "already; `cursor` is the position of the board's events after it.",
     }
@@ -150,6 +162,7 @@ def _problem_schema() -> dict[str, Any]:
         "since": TIME,
         "version": INTEGER,
         "item": ref("schemas", "Item"),
+        "item_is_current": ITEM_IS_CURRENT,
         "tag": TEXT,
         "retry_after": {**INTEGER, "description": "Seconds."},
     }

@@ -89,9 +89,10 @@ def reply_one(
     """The reply for an operation on one item; ``to`` is whom it was to be given to."""
     outcome = answer.outcomes[0]
     if outcome.is_done:
-        body = b'{"changed":%b,"item":%b,"cursor":"%b"}' % (
+        body = b'{"changed":%b,"item":%b,%b"cursor":"%b"}' % (
             b"true" if outcome.changed else b"false",
             outcome.item,
+            b'"item_is_current":true,' if outcome.item_is_current else b"",
             answer.cursor.encode(),
         )
         reply = json_reply(body, status=status, etag=etag_of(outcome.item))

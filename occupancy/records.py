@@ -13,12 +13,17 @@ from .errors import BoardNotFound, ItemNotFound
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What became of one tag: ``code`` is ``ok``, ``added`` or the refusal's; ``item`` its JSON."""
+    """What became of one tag: ``code`` is ``ok``, ``added`` or the refusal's; ``item`` its JSON.
+
+    ``item_is_current``: the answer is a repeated one whose item is not kept any more, and this is
+    the item as it is now.
+    """
 
     tag: str
     code: str
     changed: bool
     item: bytes
+    item_is_current: bool = False
 
     @property
     def is_done(self) -> bool:
@@ -40,7 +45,7 @@ class Preconditions(msgspec.Struct, frozen=True):
     epoch: int | None = None
     versions: list[str] | None = None
     idempotency_key: str | None = None
-    fingerprint: str = ""  # of the request that the key stands for
+    fingerprint: str = ""  # in hex, of the request that the key stands for
 
 
 class Rate(msgspec.Struct, frozen=True):

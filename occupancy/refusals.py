@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from .errors import (
@@ -18,6 +20,16 @@ from .errors import (
 )
 from .model import Item, Transition
 from .records import Outcome, item_not_found
+
+_KINDS: dict[str, type[OccupancyError]] = {
+    "unknown_step": InvalidRequest,
+    **{
+        kind.code: kind
+        for kind in (
+            Held, WrongState, Blocked, NotHolder, StaleEpoch, VersionMismatch, LimitReached,
+        )
+    },
+}  # fmt: skip
 
 
 def refusal(
@@ -38,12 +50,20 @@ def refusal(
             return VersionMismatch(f"There is no item {tag} that If-Match could match.", tag=tag)
         return item_not_found(board, tag)
     item = msgspec.json.decode(outcome.item, type=Item)
-    extra = {
+    extra: dict[str, Any] = {
         "holder": item.holder,
         "since": item.since,
         "version": item.version,
         "item": msgspec.Raw(outcome.item),
     }
+    if outcome.item_is_current:
+        extra["item_is_current"] = True
+        # Not in the words of the first answer: what they say of the item may be so no more.
+        return _KINDS[code](
+            f"{tag} was refused when this Idempotency-Key was used first. How it was then is not "
+            "kept any more; this is how it is now.",
+            **extra,
+        )
     holder = item.holder.name if item.holder else "nobody"
     since = f"{item.since[:10]} {item.since[11:19]} UTC"
     sources = " or ".join(row.sources)

@@ -48,3 +48,23 @@ class Script:
             )
         )
         return replies[1:]
+
+
+class PublishingScript(Script):
+    """A script that publishes: its reply begins with how many publications were refused.
+
+    That is counted here, and :meth:`run` and :meth:`run_many` return what comes after it, as a
+    list. What a script has written stands all the same.
+    """
+
+    def run(self, keys: Sequence[str], args: Sequence[Any]) -> Any:
+        return self._told(super().run(keys, args))
+
+    def run_many(self, calls: Sequence[tuple[Sequence[str], Sequence[Any]]]) -> list[Any]:
+        return [self._told(reply) for reply in super().run_many(calls)]
+
+    def _told(self, reply: Any) -> Any:
+        refused, *rest = reply
+        if refused:
+            self._client.on_refused_publications(refused)
+        return rest

@@ -7,6 +7,7 @@ import logging
 import os
 import socket
 import sys
+import time
 from typing import Any
 
 import gevent
@@ -28,6 +29,7 @@ from .pins import PinDesk
 from .pools import TurnPool
 from .processes import Processes, process_name
 from .reconcile import reconcile_at_start
+from .renames import Renames
 from .sessions import Sessions
 from .settings import Settings
 from .store import Store
@@ -35,6 +37,8 @@ from .tokens import Tokens
 from .workers import Workers
 
 log = logging.getLogger(__name__)
+
+_TOLD_S = 60.0
 
 
 class Services:
@@ -65,13 +69,18 @@ class Services:
         )
         self.store = Store(
             client, keys,
-            log_entries=settings.log_entries, history_entries=settings.history_entries,
+            log_entries=settings.log_entries, log_bytes=settings.log_bytes,
+            history_entries=settings.history_entries, history_bytes=settings.history_bytes,
         )  # fmt: skip
+        self.renames = Renames(client, keys, self.store, self.workers)
+        self.workers.on_renamed = self.renames.follow
+        client.on_refused_publications = self._note_refused
         self.processes = Processes(client, keys)
         self.name = process_name()
         self._url_file = settings.state_path / "url"
         self._run = f"{socket.gethostname()}-{os.getppid()}"
         self._has_invited = False
+        self._told_of_refused_s = -_TOLD_S
         self.write_failure: str | None = None  # of the last report; operations write as well
         self.hub = Hub(
             self.store, pubsub_pool, keys, self.metrics.live,
@@ -212,6 +221,17 @@ class Services:
             file=sys.stderr, flush=True,
         )  # fmt: skip
 
+    def _note_refused(self, count: int) -> None:
+        """The server did not publish what was written; it is counted, and told once a minute."""
+        self.metrics.live.refused.inc(count)
+        now_s = time.monotonic()
+        if now_s - self._told_of_refused_s >= _TOLD_S:
+            self._told_of_refused_s = now_s
+            log.error(
+                "the server refuses to publish, so that events are late: its user lacks the "
+                "rights to our channels; `flask redis check` names them"
+            )
+
     def _report(self) -> None:
         self.metrics.copy_pool("ops", self.ops_pool.stats())
         self.metrics.copy_pool("pubsub", self.pubsub_pool.stats())
@@ -220,6 +240,8 @@ class Services:
             self.processes.report(self.name, self.figures())
             for note in self.notes.take():
                 trail.record(**note)
+            self.store.rights.refresh()
+            self.renames.settle()
         except OccupancyError as error:
             self.write_failure = error.detail  # PING may still be answered, and reads served
             raise

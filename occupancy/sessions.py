@@ -21,7 +21,7 @@ from .errors import Forbidden, InvalidRequest, RateLimited, Unauthenticated, Wor
 from .keys import Keys
 from .model import Role, Worker
 from .pins import PinDesk
-from .scripts import Script
+from .scripts import PublishingScript, Script
 from .workers import Workers
 
 LINK_TTL_S = 3600
@@ -69,9 +69,9 @@ class Sessions:
         self._workers = workers
         self._idle_s = idle_s
         self._max_s = max_s
-        self._sign_in = Script(client, "sign_in")
+        self._sign_in = PublishingScript(client, "sign_in")
         self._redeem = Script(client, "redeem")
-        self._revoke = Script(client, "revoke")
+        self._revoke = PublishingScript(client, "revoke")
 
     # Signing in
 
@@ -179,7 +179,7 @@ class Sessions:
             token=token,
         )
         keys = self._keys
-        encoded = self._sign_in.run(
+        (encoded,) = self._sign_in.run(
             [
                 keys.sessions, keys.uses, keys.session_ends, keys.workers, keys.changes,
                 keys.session_ends_of(worker.id, token),

@@ -114,12 +114,33 @@ class Settings:
         low=100,
         high=100_000_000,
     )
+    log_bytes: int = _setting(
+        "OCCUPANCY_LOG_BYTES",
+        64 * 1024 * 1024,
+        "bytes that a board's stream keeps, about",
+        low=1024 * 1024,
+        high=64 * 1024**3,
+    )
     history_entries: int = _setting(
         "OCCUPANCY_HISTORY_ENTRIES",
         1_000,
         "events that an item's history keeps, about",
         low=10,
         high=1_000_000,
+    )
+    history_bytes: int = _setting(
+        "OCCUPANCY_HISTORY_BYTES",
+        1024 * 1024,
+        "bytes that an item's history keeps, about; 10 events in any case",
+        low=16 * 1024,
+        high=1024**3,
+    )
+    embedded_memory_bytes: int = _setting(
+        "OCCUPANCY_EMBEDDED_MEMORY_BYTES",
+        1024**3,
+        "memory that the embedded Valkey may use; when it is full, changes are refused",
+        low=16 * 1024 * 1024,
+        high=1024**4,
     )
     session_idle_s: int = _setting(
         "OCCUPANCY_SESSION_IDLE_S",
@@ -137,7 +158,7 @@ class Settings:
     )
     operations_per_s: int = _setting(
         "OCCUPANCY_OPERATIONS_PER_S",
-        500,
+        20,
         "operations of one worker on a board per second, over 10 s; a batch counts its tags",
         low=1,
         high=100_000,

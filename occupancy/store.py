@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from .boards import DEFAULT_STEPS, Boards
+from .capacity import IDEMPOTENCY_TTL_S
 from .connections import OpsClient
 from .errors import IdempotencyKeyReused, InvalidRequest, RateLimited
 from .images import Images
@@ -43,10 +44,10 @@ from .records import (
     board_not_found,
     item_not_found,
 )
-from .scripts import Script
+from .rights import Rights
+from .scripts import PublishingScript, Script
 from .timeline import SAMPLE_MS, SAMPLES_KEPT, Timelines
 
-IDEMPOTENCY_TTL_S = 24 * 3600
 RATE_BURST_S = 10  # what is not used is kept for so long
 REMOVED_HISTORY_TTL_S = 30 * 24 * 3600  # who had it, for a month after an item is removed
 _PUT_MANY_CALLS = 200  # per round trip: short enough that others get their turn on the server
@@ -61,16 +62,28 @@ class Store:
     """Reads and operations on boards; safe to share between greenlets."""
 
     def __init__(
-        self, client: OpsClient, keys: Keys, *, log_entries: int, history_entries: int
+        self,
+        client: OpsClient,
+        keys: Keys,
+        *,
+        log_entries: int,
+        log_bytes: int,
+        history_entries: int,
+        history_bytes: int,
     ) -> None:
         self.client = client
         self.keys = keys
         self.boards = Boards(client, keys)
         self.timelines = Timelines(client, keys)
         self.images = Images(self)
-        self._log_entries = log_entries
-        self._history_entries = history_entries
-        self._operate = Script(client, "operate")
+        self.rights = Rights(client, keys)
+        self._bounds = {
+            "log_entries": log_entries,
+            "log_bytes": log_bytes,
+            "history_entries": history_entries,
+            "history_bytes": history_bytes,
+        }
+        self._operate = PublishingScript(client, "operate")
         self._snapshot = Script(client, "snapshot")
         self._replay = Script(client, "replay")
         self._audit = Script(client, "audit")
@@ -100,6 +113,7 @@ class Store:
         one for each tag. Returns an Outcome per tag; raises BoardNotFound, IdempotencyKeyReused
         and RateLimited, which concern all of them.
         """
+        self.rights.require()
         keys, args = self._request(
             board, row, tags, actor, means=means, reason=reason, to=to, step=step, items=items,
             given=given, rates=rates, dry_run=dry_run,
@@ -115,6 +129,7 @@ class Store:
         dry_run: bool = False,
     ) -> Iterator[Outcome]:
         """Add or edit many items, some hundred in a round trip; see :meth:`operate` for a row."""
+        self.rights.require()
         pending: list[tuple[str, dict[str, str]]] = []
 
         def send() -> Iterator[Outcome]:
@@ -161,8 +176,7 @@ class Store:
             "actor": _json_text(actor),
             "means": means,
             "reason": _json_text(reason),
-            "log_entries": self._log_entries,
-            "history_entries": self._history_entries,
+            **self._bounds,
             "removed_history_ttl_s": REMOVED_HISTORY_TTL_S,
             "dry_run": dry_run,
             "mend_view": mend_view,
@@ -186,7 +200,7 @@ class Store:
             request["idempotency_ttl_s"] = IDEMPOTENCY_TTL_S
             record = keys.idempotency(actor.id, given.idempotency_key)
         script_keys = [keys.board, keys.view, keys.by_tag, keys.by_state, keys.by_holder, keys.log]
-        script_keys += [keys.samples, record]
+        script_keys += [keys.samples, keys.log_marks, record]
         for tag in tags:
             script_keys += (keys.item(tag), keys.history(tag))
         if rates:
@@ -344,6 +358,13 @@ class Store:
             raise item_not_found(board, tag)
         return item
 
+    def held_by(self, board: str, worker_id: str) -> list[str]:
+        """The tags of the items that a worker holds."""
+        members: Any = self.client.zrangebylex(
+            self.keys.board(board).by_holder, f"[{worker_id}|", f"({worker_id}}}"
+        )
+        return [member.decode().rpartition("|")[2] for member in members]
+
     def head(self, board: str) -> Replay:
         """Where the board's log ends, without entries. Raises BoardNotFound."""
         return self.replay(board, "", 0)
@@ -430,9 +451,9 @@ def _answer(board: str, tags: Sequence[str], reply: Any) -> Answer:
             "Use a new key for a new request."
         )
     outcomes = [
-        Outcome(tag, code.decode(), changed == b"1", item)
-        for tag, code, changed, item in zip(
-            tags, reply[2::3], reply[3::3], reply[4::3], strict=True
+        Outcome(tag, code.decode(), changed == b"1", item, of == b"now")
+        for tag, code, changed, item, of in zip(
+            tags, reply[2::4], reply[3::4], reply[4::4], reply[5::4], strict=True
         )
     ]
     return Answer(reply[1].decode(), outcomes, status == b"replayed")

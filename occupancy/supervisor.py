@@ -39,10 +39,13 @@ _NO_BINARY = "There is no Valkey for this machine; set REDIS_URL to a server of 
 class _Supervisor:
     """Runs valkey-server on a data directory; its standard input is the control pipe."""
 
-    def __init__(self, data_dir: Path, socket_path: Path, maxclients: int) -> None:
+    def __init__(
+        self, data_dir: Path, socket_path: Path, maxclients: int, maxmemory_bytes: int
+    ) -> None:
         self._data_dir, self._socket_path, self._maxclients = data_dir, socket_path, maxclients
         self._log_path = data_dir / "valkey.log"
         self._options = ["--unixsocket", str(socket_path), "--maxclients", str(maxclients)]
+        self._options += ["--maxmemory", str(maxmemory_bytes)]
         self._options += ["--dir", str(data_dir), "--logfile", str(self._log_path)]
         self._is_ready = self._is_stopping = False
 
@@ -176,9 +179,9 @@ def _find_binary() -> Path:
         raise EmbeddedError(f"{_NO_BINARY} ({error})") from error
 
 
-def _main(data_dir: str, socket_path: str, maxclients: str) -> None:
+def _main(data_dir: str, socket_path: str, maxclients: str, maxmemory_bytes: str) -> None:
     try:
-        _Supervisor(Path(data_dir), Path(socket_path), int(maxclients)).run()
+        _Supervisor(Path(data_dir), Path(socket_path), int(maxclients), int(maxmemory_bytes)).run()
         report = "stopped"
     except EmbeddedError as error:
         report = error.detail

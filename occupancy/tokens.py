@@ -19,7 +19,7 @@ from .errors import InvalidRequest, NotFound
 from .keys import Keys
 from .model import Role
 from .payloads import MAX_TOKEN_DAYS
-from .scripts import Script
+from .scripts import PublishingScript
 from .workers import Workers
 
 
@@ -51,7 +51,7 @@ class Tokens:
         self._keys = keys
         self._workers = workers
         self._on_changed = on_changed
-        self._revoke = Script(client, "revoke")
+        self._revoke = PublishingScript(client, "revoke")
 
     def create(
         self,

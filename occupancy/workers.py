@@ -15,7 +15,7 @@ from .connections import OpsClient
 from .errors import AlreadyExists, InvalidRequest, WorkerNotFound
 from .keys import Keys
 from .model import Person, Role, Worker, WorkerId, WorkerName, control_character
-from .scripts import Script
+from .scripts import PublishingScript
 
 
 class _WorkerFields(msgspec.Struct):
@@ -27,14 +27,16 @@ class Workers:
     """Methods raise PoolTimeout or StoreUnavailable when Redis cannot serve.
 
     ``on_changed`` is called when somebody's access has changed here; the other processes hear of
-    it on the access channel.
+    it on the access channel. ``on_renamed`` is called with who has got another name.
     """
+
+    on_renamed: Callable[[Worker], None] = staticmethod(lambda worker: None)
 
     def __init__(self, client: OpsClient, keys: Keys, on_changed: Callable[[], None]) -> None:
         self._client = client
         self._keys = keys
         self._on_changed = on_changed
-        self._swap = Script(client, "swap")
+        self._swap = PublishingScript(client, "swap")
 
     def add(
         self,
@@ -66,7 +68,9 @@ class Workers:
                 return old
             if worker.pin_hash != old.pin_hash or worker.disabled > old.disabled:
                 worker = msgspec.structs.replace(worker, stamp=old.stamp + 1)
-            if self._swapped(worker, encoded):
+            if self._swapped(worker, encoded, is_renamed=worker.name != old.name):
+                if worker.name != old.name:
+                    self.on_renamed(worker)
                 return worker
 
     def give_pin(self, worker: Worker, pin_hash: str) -> Worker | None:
@@ -87,11 +91,11 @@ class Workers:
             if self._swapped(worker, encoded):
                 return worker
 
-    def _swapped(self, worker: Worker, was: bytes) -> bool:
+    def _swapped(self, worker: Worker, was: bytes, *, is_renamed: bool = False) -> bool:
         shall_be = msgspec.json.encode(worker)
-        is_done = self._swap.run(
-            [self._keys.workers, self._keys.changes],
-            [worker.id, was, shall_be, self._keys.access_channel],
+        (is_done,) = self._swap.run(
+            [self._keys.workers, self._keys.changes, self._keys.renamed],
+            [worker.id, was, shall_be, self._keys.access_channel, "1" if is_renamed else "0"],
         )
         self._on_changed()
         return bool(is_done)

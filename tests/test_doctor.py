@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from occupancy.capacity import WorstCase
 from occupancy.doctor import CHECKS, Check, Facts, ask, examine
 from occupancy.errors import StoreUnavailable
 from occupancy.services import Services
@@ -24,7 +25,8 @@ GOOD = Facts(
         "maxclients": 1000,
     },
     config={"save": ""}, clients=["occupancy-ops", "occupancy-cli", ""],
-    ping_ms=0.2, clock_s=0.01, budget=50,
+    ping_ms=0.2, clock_s=0.01, budget=50, denied=[],
+    needs=WorstCase(logs=100_000_000, histories=0, records=400_000_000), boards=2,
 )  # fmt: skip
 
 

@@ -119,6 +119,22 @@ static inline void watch(int epoll, int fd, void *what)
         die("epoll_ctl");
 }
 
+/* Puts another Idempotency-Key in place of the one in a request, if it has one: else what is sent
+ * again would be answered from the record of the first time. */
+static inline void renew_key(char *request, size_t size)
+{
+    static const char HEAD[] = "Idempotency-Key: ";
+    static uint64_t run, number;
+    char text[33], *found = memmem(request, size, HEAD, sizeof HEAD - 1);
+    if (!found)
+        return;
+    if (!run)
+        run = (uint64_t)now_ns() << 20 | getpid();
+    snprintf(text, sizeof text, "%016llx%016llx", (unsigned long long)run,
+        (unsigned long long)++number);
+    memcpy(found + sizeof HEAD - 1, text, 32);
+}
+
 static inline void send_all(int fd, const char *data, size_t size)
 {
     if (send(fd, data, size, MSG_NOSIGNAL) != (ssize_t)size)

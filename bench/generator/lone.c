@@ -79,6 +79,7 @@ int main(int argc, char **argv)
         uint32_t bytes;
         memcpy(&bytes, records + at + 4, 4);
         begin_answer(&answer);
+        renew_key(records + at + 8, bytes);
         lone.arrived = lone.is_answered = 0;
         lone.sent_ns = now_ns();
         send_all(fd, records + at + 8, bytes);

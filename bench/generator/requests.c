@@ -17,7 +17,7 @@ static const int64_t SILENCE_NS = 15000000000;
 enum { KEPT = 160 };
 
 struct request {
-    const char *data;
+    char *data;
     size_t size;
 };
 
@@ -64,6 +64,7 @@ static void ask(struct client *client, int64_t due_ns)
     client->kept = 0;
     client->is_busy = 1;
     client->due_ns = due_ns;
+    renew_key(request->data, request->size);
     if (send(client->fd, request->data, request->size, MSG_NOSIGNAL) == (ssize_t)request->size)
         return;
     fail(1, "a request was not taken"); /* it fits into an empty socket buffer */

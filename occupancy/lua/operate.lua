@@ -1,26 +1,39 @@
 -- operate: decides and records one operation on one or more items of a board.
 --
 -- The engine behind every row of the transition table (occupancy/model.py): take, pause,
--- complete, release, force-release, reassign, block, unblock, reopen, put, remove. For each tag
--- it makes all checks first and only then writes, so that a refusal leaves no trace; a script
--- has no rollback, and nothing after a tag's first write can fail.
+-- complete, release, force-release, reassign, block, unblock, reopen, put, remove; and behind
+-- rename, which shows a holder's new name. For each tag it makes all checks first and only then
+-- writes, so that a refusal leaves no trace.
 --
--- KEYS  1 board   2 view   3 by_tag   4 by_state   5 by_holder   6 log   7 samples
---       8 idempotency record (any key of the board where the request has no fingerprint)
---       9, 10 … item and history of each tag, in pairs
+-- A script has no rollback, so nothing after the first write can fail, that of another tag
+-- included. What could, and why it does not:
+-- * no memory, a replica, no disk: the server refuses the first write of a script for these and
+--   none after it ("already made a modification"); the first write here is one that needs memory;
+-- * a key of another type: each is read before the first write (check_keys);
+-- * rights: a process operates only after rights.lua has tried every command, and tries again
+--   every few seconds; they are the same for all keys under the prefix;
+-- * rights to publish: guarded, because the event is in the log, from which the feeds read what
+--   they have not heard; the answer says how many publications were refused, to be counted.
+--
+-- KEYS  1 board   2 view   3 by_tag   4 by_state   5 by_holder   6 log   7 samples   8 log marks
+--       9 idempotency record (any key of the board where the request has no fingerprint)
+--       10, 11 … item and history of each tag, in pairs
 --       last: one for each of the request's rates
 -- ARGV  1 the request as JSON (see Store.operate); values that end up inside JSON come as JSON
 --         text and are only concatenated: cjson would lose [] against {} and digits past 14
 --       2 … the tags
--- Returns  {status, cursor, code, changed, view, code, changed, view …}
---       or {rate_limited, milliseconds to wait}
+-- Returns  {refused, status, cursor, code, changed, view, of, code, changed, view, of …}
+--       or {0, rate_limited, milliseconds to wait}
+--       refused: publications that the server has refused
 --       status: ok, replayed, board_not_found, idempotency_key_reused
 --       code (per tag): ok, added, or the code of the refusal; changed: 1 or 0; view: the item as
---       JSON as it is after the operation, '' where there is none
+--       JSON as it is after the operation, '' where there is none; of: "then", or "now" where
+--       the first answer's item is not kept any more and view is the present one
 -- Publishes  "previous cursor seq event" on the board's live channel, once for each change; previous
 --       is the cursor of the event before it, 0-0 before the first
 
-local BOARD, VIEW, BY_TAG, BY_STATE, BY_HOLDER, LOG, SAMPLES, RECORD = unpack(KEYS, 1, 8)
+local BOARD, VIEW, BY_TAG, BY_STATE, BY_HOLDER, LOG, SAMPLES, MARKS, RECORD = unpack(KEYS, 1, 9)
+local FIRST_PAIR = 10
 local request = cjson.decode(ARGV[1])
 local row = request.row
 
@@ -66,7 +79,7 @@ for position, rate in ipairs(request.rates or {}) do
   end
   local wait_ms = math.ceil(even_ms + cost_ms - rate.burst_ms - now_ms)
   if wait_ms > 0 then
-    return { 'rate_limited', wait_ms }
+    return { 0, 'rate_limited', wait_ms }
   end
   charges[position] = { key, even_ms + cost_ms }
 end
@@ -80,7 +93,7 @@ end
 local fields = redis.call('HMGET', BOARD, 'steps', 'max_holds', 'cursor', 'floor_epoch',
   'floor_version')
 if not fields[1] and not request.implicit then
-  return { 'board_not_found' }
+  return { 0, 'board_not_found' }
 end
 local steps = cjson.decode(fields[1] or request.default_steps)
 local max_holds = tonumber(fields[2] or '0')
@@ -99,17 +112,96 @@ end
 
 -- An answer given before ------------------------------------------------------------------------
 
+-- A record is `"fingerprint cursor code,changed,version code,changed,version …"`, some 42 bytes for
+-- one tag. The item of the answer is looked up by its version in its history, where each version is
+-- once. To processes of before, whose records were objects, a JSON string is the record of another
+-- request: they refuse the key and carry nothing out twice.
+local SHORT = 16 -- of the fingerprint's digits: one worker's accident in 2^64
+
+local function version_of(view)
+  return string.match(view, ',"epoch":%d+,"version":(%d+),')
+end
+
+-- The view of the version, and "then"; the newest there is, and "now", where it is not kept.
+local function recall(position, version, at_cursor)
+  if version == '0' then
+    return '', 'then' -- there was no item
+  end
+  local view = redis.call('HGET', VIEW, ARGV[position + 1])
+  if view and version_of(view) == version then
+    return view, 'then'
+  end
+  local history = KEYS[FIRST_PAIR - 1 + 2 * position]
+  local function item_in(entry) -- a quotation mark inside a string has a backslash before it
+    return string.match(entry[2][2], ',"item":(.*)}$')
+  end
+  -- The same event has its entry in the history within moments of the one in the log. What is
+  -- looked through besides: changes of the next second, and those after the clock was set back.
+  local until_ms = int(tonumber(string.match(at_cursor, '^%d+')) + 1000)
+  for _, entry in ipairs(redis.call('XREVRANGE', history, until_ms, '-', 'COUNT', 50)) do
+    local item = item_in(entry)
+    if version_of(item) == version then
+      return item, 'then'
+    end
+  end
+  local newest = not view and redis.call('XREVRANGE', history, '+', '-', 'COUNT', 1)[1]
+  return view or newest and item_in(newest) or '', 'now'
+end
+
+local function replayed(record)
+  local reply = { 0, 'replayed' }
+  if string.sub(record, 1, 1) == '{' then -- of a version that kept whole replies
+    local first = cjson.decode(record)
+    if first.fingerprint ~= request.fingerprint then
+      return { 0, 'idempotency_key_reused' }
+    end
+    reply[3] = first.reply[2]
+    for index = 3, #first.reply, 3 do
+      reply[#reply + 1], reply[#reply + 2], reply[#reply + 3], reply[#reply + 4] =
+        first.reply[index], first.reply[index + 1], first.reply[index + 2], 'then'
+    end
+    return reply
+  end
+  local fingerprint, at_cursor, outcomes = string.match(record, '^"(.*) (%d+%-%d+) ([%l_,%d ]*)"$')
+  if fingerprint ~= string.sub(request.fingerprint, 1, SHORT) then
+    return { 0, 'idempotency_key_reused' }
+  end
+  reply[3] = at_cursor
+  for code, changed, version in string.gmatch(outcomes, '([%l_]+),([01]),(%d+)') do
+    local view, of = recall((#reply + 1) / 4, version, at_cursor)
+    if view == '' and version ~= '0' then
+      code, changed = 'item_not_found', '0' -- nothing of the item is left
+    end
+    reply[#reply + 1], reply[#reply + 2], reply[#reply + 3], reply[#reply + 4] =
+      code, changed, view, of
+  end
+  return reply
+end
+
 if request.fingerprint then
   local record = redis.call('GET', RECORD)
   if record then
-    local first = cjson.decode(record)
-    if first.fingerprint ~= request.fingerprint then
-      return { 'idempotency_key_reused' }
-    end
-    first.reply[1] = 'replayed'
-    return first.reply
+    return replayed(record)
   end
 end
+
+-- A key of another type makes its read fail: here, while nothing is written yet. The board, and
+-- the record, were read above.
+local function check_keys()
+  redis.call('HLEN', VIEW)
+  for _, key in ipairs({ BY_TAG, BY_STATE, BY_HOLDER }) do
+    redis.call('ZCARD', key)
+  end
+  redis.call('XLEN', LOG)
+  redis.call('XLEN', SAMPLES)
+  redis.call('LLEN', MARKS)
+  for position = 1, #ARGV - 1 do
+    local pair = FIRST_PAIR - 2 + 2 * position
+    redis.call('HLEN', KEYS[pair])
+    redis.call('XLEN', KEYS[pair + 1])
+  end
+end
+check_keys()
 
 -- Items -----------------------------------------------------------------------------------------
 
@@ -153,7 +245,9 @@ local next_holder_json = { caller = request.actor, to = request.to, nobody = 'nu
 
 -- Whether the effect of the operation already stands for this caller.
 local function is_repeat(item, title, attributes)
-  if row.operation == 'put' then
+  if row.operation == 'rename' then
+    return item.holder_id ~= request.to_id or item.holder == request.to
+  elseif row.operation == 'put' then
     return item.title == title and item.attributes == attributes
   elseif row.target == 'occupied' then
     return item.state == 'occupied' and item.holder_id == next_holder[row.holder]
@@ -263,6 +357,40 @@ local function sample()
     unpack(found))
 end
 
+-- What was refused is counted, and nothing else is missing: the event is in the log.
+local refused = 0
+local function publish(channel, message)
+  local answer = redis.pcall('PUBLISH', channel, message)
+  if type(answer) == 'table' and answer.err then
+    refused = refused + 1
+  end
+end
+
+-- Bounds the log in bytes. Each time that another block of it is full its last cursor becomes a
+-- mark; when there are more blocks than the bound has room for, the log is cut at the oldest mark.
+-- So an operation costs one more command, and the bound is kept to a block and a stream's node.
+local ENTRY_BYTES = 64 -- what an entry takes beside its event
+local MOST_BLOCK_BYTES = 2 * 1024 * 1024 -- cut at once: some thousand entries, whole nodes
+
+local function bound_log(event)
+  local block_bytes = math.min(math.floor(request.log_bytes / 32), MOST_BLOCK_BYTES)
+  local filled_bytes = redis.call('HINCRBY', BOARD, 'log_filled_bytes', #event + ENTRY_BYTES)
+  if filled_bytes < block_bytes then
+    return
+  end
+  redis.call('HSET', BOARD, 'log_filled_bytes', int(filled_bytes % block_bytes))
+  local marks = redis.call('RPUSH', MARKS, cursor)
+  local room = math.floor(request.log_bytes / block_bytes) - 1 -- one is being filled
+  local oldest
+  while marks > room do
+    oldest = redis.call('LPOP', MARKS)
+    marks = marks - 1
+  end
+  if oldest then
+    redis.call('XTRIM', LOG, 'MINID', '~', oldest, 'LIMIT', 0)
+  end
+end
+
 local function record_event(kind, view, history)
   local previous = cursor
   local seq = int(redis.call('HINCRBY', BOARD, 'seq', 1))
@@ -272,8 +400,12 @@ local function record_event(kind, view, history)
   cursor = redis.call('XADD', LOG, 'MAXLEN', '~', request.log_entries, '*',
     'seq', seq, 'event', event)
   redis.call('HSET', BOARD, 'cursor', cursor)
-  redis.call('XADD', history, 'MAXLEN', '~', request.history_entries, '*', 'event', event)
-  redis.call('PUBLISH', request.channel, previous .. ' ' .. cursor .. ' ' .. seq .. ' ' .. event)
+  bound_log(event)
+  -- An item's events are alike in size: as many as have room in the bytes.
+  local kept = math.min(request.history_entries,
+    math.max(10, math.floor(request.history_bytes / (#event + ENTRY_BYTES))))
+  redis.call('XADD', history, 'MAXLEN', '~', kept, '*', 'event', event)
+  publish(request.channel, previous .. ' ' .. cursor .. ' ' .. seq .. ' ' .. event)
   if row.operation == 'complete' then
     redis.call('HINCRBY', BOARD, 'completions', 1)
   end
@@ -308,7 +440,8 @@ local function remove(tag, item, item_key, history)
 end
 
 local function operate(position, tag)
-  local item_key, history = KEYS[7 + 2 * position], KEYS[8 + 2 * position]
+  local pair = FIRST_PAIR - 2 + 2 * position
+  local item_key, history = KEYS[pair], KEYS[pair + 1]
   local item = load(item_key)
   local is_new = false
   if request.mend_view then -- for reconciliation: only render what is
@@ -362,6 +495,8 @@ local function operate(position, tag)
   effects[row.target](item)
   if title then
     item.title, item.attributes = title, attributes
+  elseif row.operation == 'rename' then
+    item.holder = request.to
   end
   if row.holder ~= 'keep' then
     item.holder_id, item.holder = next_holder[row.holder], next_holder_json[row.holder]
@@ -399,16 +534,17 @@ local function operate(position, tag)
   return 'ok', 1, view
 end
 
-local results = {}
+local results, outcomes = {}, {}
 for position = 1, #ARGV - 1 do
   local code, changed, view = operate(position, ARGV[position + 1])
+  outcomes[position] = code .. ',' .. changed .. ',' .. (version_of(view) or '0')
   results[#results + 1] = code
   results[#results + 1] = int(changed)
   results[#results + 1] = view
+  results[#results + 1] = 'then'
 end
-local reply = { 'ok', cursor, unpack(results) }
 if request.fingerprint and not request.dry_run then
-  redis.call('SET', RECORD, cjson.encode({ fingerprint = request.fingerprint, reply = reply }),
-    'EX', request.idempotency_ttl_s)
+  redis.call('SET', RECORD, '"' .. string.sub(request.fingerprint, 1, SHORT) .. ' ' .. cursor
+    .. ' ' .. table.concat(outcomes, ' ') .. '"', 'EX', request.idempotency_ttl_s)
 end
-return reply
+return { refused, 'ok', cursor, unpack(results) }

@@ -2,13 +2,26 @@
 --
 -- KEYS  1 tokens or sessions   2 uses   3 session ends   4 changes
 -- ARGV  1 SHA-256 of the secret   2 its worker   3 the access channel
--- Returns  1 if it was there, 0 if not
+-- Returns  {refused publications, 1 if it was there, 0 if not}
 -- Publishes  "changes worker" on the access channel
 
+-- Fail here, if a key is of another type, and not after the first write.
+redis.call('HLEN', KEYS[2])
+redis.call('ZCARD', KEYS[3])
+redis.call('GET', KEYS[4])
+-- What is refused is counted: the guards find by the number of changes that they missed one.
+local refused = 0
+local function publish(channel, message)
+  local answer = redis.pcall('PUBLISH', channel, message)
+  if type(answer) == 'table' and answer.err then
+    refused = refused + 1
+  end
+end
+
 if redis.call('HDEL', KEYS[1], ARGV[1]) == 0 then
-  return 0
+  return { 0, 0 }
 end
 redis.call('HDEL', KEYS[2], ARGV[1])
 redis.call('ZREM', KEYS[3], ARGV[1])
-redis.call('PUBLISH', ARGV[3], redis.call('INCR', KEYS[4]) .. ' ' .. ARGV[2])
-return 1
+publish(ARGV[3], redis.call('INCR', KEYS[4]) .. ' ' .. ARGV[2])
+return { refused, 1 }

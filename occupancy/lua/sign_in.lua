@@ -9,16 +9,33 @@
 --       3 seconds that it lasts at most   4 the worker as the caller has read it
 --       5 SHA-256 of the session that it replaces, or ''   6 the access channel
 --       7 sessions that a worker, or a token, may have
--- Returns  the session as JSON; nil where the worker has changed since it was read
+-- Returns  {refused publications, the session as JSON, or nil where the worker has changed since
+--       it was read}
 -- Publishes  "changes worker" on the access channel where a session was ended
 
 local now_s = tonumber(redis.call('TIME')[1])
 local session = cjson.decode(ARGV[2])
 if redis.call('HGET', KEYS[4], session.worker) ~= ARGV[4] then
-  return nil -- a new PIN, disabled: what was checked is no longer so
+  return { 0, false } -- a new PIN, disabled: what was checked is no longer so
 end
 session.created_s, session.ends_s = now_s, now_s + tonumber(ARGV[3])
 local session_json = cjson.encode(session)
+
+-- Fail here, if a key is of another type, and not after the first write.
+redis.call('HLEN', KEYS[1])
+redis.call('HLEN', KEYS[2])
+redis.call('ZCARD', KEYS[3])
+redis.call('GET', KEYS[5])
+redis.call('ZCARD', KEYS[6])
+
+-- What is refused is counted: the guards find by the number of changes that they missed one.
+local refused = 0
+local function publish(channel, message)
+  local answer = redis.pcall('PUBLISH', channel, message)
+  if type(answer) == 'table' and answer.err then
+    refused = refused + 1
+  end
+end
 
 local function forget(digest)
   redis.call('HDEL', KEYS[1], digest)
@@ -28,7 +45,7 @@ local function forget(digest)
 end
 
 local function announce(worker)
-  redis.call('PUBLISH', ARGV[6], redis.call('INCR', KEYS[5]) .. ' ' .. worker)
+  publish(ARGV[6], redis.call('INCR', KEYS[5]) .. ' ' .. worker)
 end
 
 for _, digest in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now_s, 'LIMIT', 0, 100)) do
@@ -55,4 +72,4 @@ redis.call('HSET', KEYS[1], ARGV[1], session_json)
 redis.call('ZADD', KEYS[3], session.ends_s, ARGV[1])
 redis.call('ZADD', KEYS[6], session.ends_s, ARGV[1])
 redis.call('EXPIREAT', KEYS[6], redis.call('ZRANGE', KEYS[6], -1, -1, 'WITHSCORES')[2])
-return session_json
+return { refused, session_json }

@@ -1,13 +1,22 @@
 -- swap: replaces a worker if it still is what the caller has read, and tells every process.
 --
--- KEYS  1 workers   2 changes
+-- KEYS  1 workers   2 changes   3 renamed
 -- ARGV  1 id   2 what the worker was   3 what it shall be   4 the access channel
--- Returns  1 if it was replaced, 0 if somebody else was faster
+--       5 "1" if the name is another: what shows it must follow (renames.py)
+-- Returns  {refused publications, 1 if it was replaced, 0 if somebody else was faster}
 -- Publishes  "changes id" on the access channel
 
+-- Fail here, if a key is of another type, and not after the first write.
+redis.call('GET', KEYS[2])
+redis.call('HLEN', KEYS[3])
 if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then
-  return 0
+  return { 0, 0 }
 end
+local time = redis.call('TIME')
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
-redis.call('PUBLISH', ARGV[4], redis.call('INCR', KEYS[2]) .. ' ' .. ARGV[1])
-return 1
+if ARGV[5] == '1' then
+  redis.call('HSET', KEYS[3], ARGV[1], time[1] .. ' ' .. time[2])
+end
+-- What is refused is counted: the guards find by the number of changes that they missed one.
+local answer = redis.pcall('PUBLISH', ARGV[4], redis.call('INCR', KEYS[2]) .. ' ' .. ARGV[1])
+return { type(answer) == 'table' and answer.err and 1 or 0, 1 }

@@ -1,0 +1,53 @@
+-- rights: which of the commands and channels that the scripts need this user may not have.
+--
+-- Each write is tried on a key of another type, or of no effect otherwise: it is refused as that,
+-- or for want of rights, and changes nothing.
+--
+-- KEYS  1 a key that stays, and is a string   2 a key that is never there
+-- ARGV  the channels to publish on
+-- Returns  what is denied: commands, and channels with a "&" before them
+-- Publishes  "" on each of the channels that it may, which nobody takes for an event
+
+local function is_denied(...)
+  local answer = redis.pcall(...)
+  local text = type(answer) == 'table' and tostring(answer.err) or ''
+  -- Redis 7.0; Valkey and later versions of Redis.
+  return (string.find(text, 'The user executing the script', 1, true)
+    or string.find(text, 'ACL failure in script', 1, true)) and true or false
+end
+
+local denied = {}
+local function try(name, ...)
+  if is_denied(...) then
+    denied[#denied + 1] = name
+  end
+end
+
+local STRING, NONE = KEYS[1], KEYS[2]
+try('del', 'DEL', NONE)
+try('set', 'SET', STRING, '', 'NX')
+try('get', 'GET', STRING)
+if #denied > 0 or redis.call('GET', STRING) == false then
+  return denied -- the others would write, where the first key is not there
+end
+for _, command in ipairs({
+  { 'HSET', 'a', '0' }, { 'HDEL', 'a' }, { 'HINCRBY', 'a', '1' }, { 'HGET', 'a' },
+  { 'HMGET', 'a' }, { 'HGETALL' }, { 'HLEN' }, { 'HEXISTS', 'a' },
+  { 'ZADD', '0', 'a' }, { 'ZREM', 'a' }, { 'ZCARD' }, { 'ZSCORE', 'a' }, { 'ZRANGE', '0', '0' },
+  { 'ZRANGEBYLEX', '-', '+' }, { 'ZRANGEBYSCORE', '0', '0' }, { 'ZLEXCOUNT', '-', '+' },
+  { 'ZREMRANGEBYSCORE', '0', '0' }, { 'ZREMRANGEBYRANK', '0', '0' },
+  { 'XADD', '*', 'a', '0' }, { 'XLEN' }, { 'XTRIM', 'MAXLEN', '1' }, { 'XRANGE', '-', '+' },
+  { 'XREVRANGE', '+', '-' }, { 'RPUSH', 'a' }, { 'LPOP' }, { 'LLEN' }, { 'INCR' },
+}) do
+  try(string.lower(command[1]), command[1], STRING, unpack(command, 2))
+end
+try('expire', 'EXPIRE', NONE, '1')
+try('pexpire', 'PEXPIRE', NONE, '1')
+try('expireat', 'EXPIREAT', NONE, '1')
+try('persist', 'PERSIST', NONE)
+try('exists', 'EXISTS', NONE)
+try('time', 'TIME')
+for _, channel in ipairs(ARGV) do
+  try('&' .. channel, 'PUBLISH', channel, '')
+end
+return denied

@@ -1,0 +1,197 @@
+"""What the server's access control denies: nothing is done by halves, and it is said what lacks."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from occupancy.doctor import CHECKS, ask
+from occupancy.errors import StoreUnavailable
+from occupancy.model import PUT, REMOVE, TRANSITIONS, Person, Role
+from occupancy.records import Preconditions
+from occupancy.services import Services
+from occupancy.settings import Settings
+from tests.conftest import require_binary, services_on
+from tests.deployment import Deployment
+from tests.servers import BINARIES, RealServer
+from tests.waiting import wait_until
+
+ANA = Person("ana", "Ana")
+
+
+@pytest.fixture(params=BINARIES)
+def strict_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RealServer]:
+    """A server of each kind, of the test's own."""
+    server = RealServer(require_binary(request.param), tmp_path / "server")
+    server.start()
+    yield server
+    server.stop()
+
+
+def url_of(server: RealServer, *rules: str) -> str:
+    """The URL of a user with all rights but for ``rules``, which come last."""
+    with server.client() as admin:
+        admin.execute_command(
+            "ACL", "SETUSER", "app", "reset", "on", ">pw", "~occ:*", "+@all", *rules
+        )
+    return server.url.replace("redis://", "redis://app:pw@")
+
+
+@pytest.fixture
+def services_with(strict_server: RealServer, tmp_path: Path) -> Iterator[Callable[..., Services]]:
+    """The services of a user with such rights."""
+    made: list[Services] = []
+
+    def make(*rules: str) -> Services:
+        url = url_of(strict_server, *rules)
+        made.append(
+            Services.for_command_line(Settings(redis_url=url, state_dir=str(tmp_path / "state")))
+        )
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+def test_what_cannot_be_published_is_done_all_the_same(
+    strict_server: RealServer, tmp_path: Path
+) -> None:
+    """Redis gives a new user no channels."""
+    deployment = Deployment(tmp_path / "state", url_of(strict_server), WEB_CONCURRENCY="1")
+    deployment.start(until="/livez")
+    try:
+        deployment.sign_in("ana", Role.ADMIN)
+        items = "/api/boards/main/items"
+        for tag in ("A", "B", "C"):
+            assert deployment.request("PUT", f"{items}/{tag}", json={}).status_code == 201
+        key = {"Idempotency-Key": "once"}
+        took = deployment.request("POST", f"{items}/A/take", headers=key)
+        again = deployment.request("POST", f"{items}/A/take", headers=key)
+        assert (took.status_code, took.json()["changed"]) == (200, True)
+        assert again.headers["Idempotency-Replayed"] == "true"
+        assert again.json() == took.json()
+        batch = deployment.request(
+            "POST", "/api/boards/main/batch", json={"operation": "take", "tags": ["B", "C"]}
+        )
+        assert [each["changed"] for each in batch.json()["results"]] == [True, True]
+        assert deployment.request("POST", f"{items}/A/complete").json()["changed"]
+        history = deployment.request("GET", f"{items}/A/history").json()["history"]
+        assert [each["seq"] for each in history] == [7, 4, 1]
+
+        edited = deployment.request("PUT", "/api/workers/ana", json={"name": "Ana María"})
+        assert edited.status_code == 200
+
+        def reasons() -> Any:
+            return deployment.request("GET", "/readyz").json().get("reasons", {})
+
+        wait_until(lambda: "rights" in reasons(), what="readiness to name the rights")
+        for channel in ("&occ:access", "&occ:canary:"):
+            assert channel in reasons()["rights"]
+        metrics = deployment.request("GET", "/metrics").text
+        (line,) = [
+            each for each in metrics.splitlines()
+            if each.startswith("occupancy_publications_refused_total")
+        ]  # fmt: skip
+        assert float(line.split()[-1]) >= 7
+        assert "the server refuses to publish" in deployment.log
+    finally:
+        deployment.stop()
+
+
+def test_revoking_and_signing_out_work_without_channels(
+    services_with: Callable[..., Services],
+) -> None:
+    services = services_with()
+    services.workers.add("ana", name="Ana", role=Role.WORKER)
+    _, token = services.tokens.create("ana")
+    services.tokens.revoke(token.id)
+    assert services.tokens.all() == []
+    link = services.sessions.create_link("ana")
+    secret, session = services.sessions.with_link(link, address="192.0.2.1")
+    assert session.worker == "ana"
+    link = services.sessions.create_link("ana")
+    services.sessions.with_link(link, address="192.0.2.1", instead_of=secret)
+    assert services.workers.edit("ana", disabled=True).disabled
+
+
+@pytest.mark.parametrize("command", ["xadd", "zrem", "hset", "xtrim", "del"])
+def test_without_a_command_that_it_needs_an_operation_does_nothing(
+    services_with: Callable[..., Services], strict_server: RealServer, command: str
+) -> None:
+    services = services_with("&*", f"-{command}")
+    with pytest.raises(StoreUnavailable) as refused:
+        services.store.operate("main", PUT, ["A"], actor=ANA, items=[{}])
+    assert f"+{command}" in str(refused.value)
+    with strict_server.client() as client:
+        assert client.keys("occ:{main}*") == []
+
+
+def test_the_check_names_what_is_missing(services_with: Callable[..., Services]) -> None:
+    def found(*rules: str) -> tuple[str, str]:
+        facts = ask(services_with(*rules))
+        (check,) = [each for each in (check(facts) for check in CHECKS) if each.name == "rights"]
+        return check.level, check.finding
+
+    assert found("&occ:*") == ("error", "missing: &occ:live:* (events are late)")
+    assert found("&occ:*", "&occ:live:*") == ("ok", "all that is needed")
+    level, finding = found("&occ:*", "&occ:live:*", "-xadd", "-hincrby")
+    assert (level, finding) == ("error", "missing: +hincrby +xadd (no operations)")
+    level, finding = found()
+    assert "&occ:live:*" in finding
+    assert "&occ:access" in finding
+
+
+def test_the_rights_that_the_readme_has_are_enough(services_with: Callable[..., Services]) -> None:
+    readme = (Path(__file__).parent.parent / "README.md").read_text()
+    (line,) = [each for each in readme.splitlines() if each.startswith("ACL SETUSER")]
+    rules = line.split()[5:]
+    assert "~occ:*" in rules
+    services = services_with("resetkeys", "-@all", *rules)
+    assert services.store.rights.look() == []
+    facts = ask(services)
+    assert facts.denied == []
+    services.store.operate("main", PUT, ["A"], actor=ANA, items=[{}])
+    services.store.operate("main", TRANSITIONS["take"], ["A"], actor=ANA)
+    services.workers.add("ana", name="Ana", role=Role.WORKER)
+    secret, _ = services.tokens.create("ana")
+    assert secret
+
+
+@pytest.mark.parametrize("backend", BINARIES)
+@pytest.mark.parametrize(
+    "key", ["view", "by_tag", "by_state", "by_holder", "log", "samples", "log_marks", "history"]
+)
+def test_a_key_of_another_type_stops_a_batch_before_it_has_done_anything(
+    backend: str, key: str, tmp_path: Path, server_of: Callable[[str], RealServer]
+) -> None:
+    for services in services_on(backend, tmp_path, server_of):
+        store = services.store
+        store.operate("main", PUT, ["A", "B"], actor=ANA, items=[{}, {}])
+        keys = store.keys.board("main")
+        broken = keys.history("B") if key == "history" else getattr(keys, key)
+        store.client.delete(broken)
+        store.client.set(broken, "not ours")
+        client: Any = store.client
+        before = {each: client.dump(each) for each in client.scan_iter(f"{keys.root}:*")}
+        given = Preconditions(idempotency_key="k", fingerprint=secrets.token_hex(16))
+        with pytest.raises(Exception, match="WRONGTYPE"):
+            store.operate("main", TRANSITIONS["take"], ["A", "B"], actor=ANA, given=given)
+        with pytest.raises(Exception, match="WRONGTYPE"):
+            store.operate("main", REMOVE, ["A", "B"], actor=ANA)
+        after = {each: client.dump(each) for each in client.scan_iter(f"{keys.root}:*")}
+        assert after == before
+
+
+def test_trying_the_rights_changes_nothing_that_others_see(services: Services) -> None:
+    services.store.operate("main", PUT, ["A"], actor=ANA, items=[{}])
+    client: Any = services.store.client
+    before = {each: json.dumps(str(client.type(each))) for each in client.scan_iter()}
+    for _ in range(3):
+        assert services.store.rights.look() == []
+    assert {each: json.dumps(str(client.type(each))) for each in client.scan_iter()} == before
