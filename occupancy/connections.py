@@ -35,9 +35,13 @@ _SLOT_POLL_S = 0.02  # slots are short only for moments of an unusual overlap: p
 
 
 class _Slotted:
-    """Mixin for redis-py's connections: holds a slot of the budget while the socket is open."""
+    """Mixin for redis-py's connections: holds a slot of the budget while the socket is open.
+
+    And it notes when an answer says that it leads to the wrong server (see pools.py).
+    """
 
     slot_deadline = 0.0  # monotonic; until when connecting may wait for a slot
+    is_misled = False
 
     def __init__(self, *, slots: Slots, **kwargs: Any) -> None:
         self._slots = slots
@@ -59,6 +63,13 @@ class _Slotted:
         except BaseException as error:
             _close_half_open(error)
             self._give_back_slot()
+            raise
+
+    def read_response(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().read_response(*args, **kwargs)  # type: ignore[misc] # as above
+        except redis.RedisError as error:
+            self.is_misled = self.is_misled or _tells_of_a_wrong_server(error)
             raise
 
     def disconnect(self, *args: Any, **kwargs: Any) -> None:
@@ -84,6 +95,21 @@ def _close_half_open(error: BaseException) -> None:
         half_open = frame.f_locals.get("sock")
         if half_open is not None:
             half_open.close()
+
+
+def _tells_of_a_wrong_server(error: redis.RedisError) -> bool:
+    """Whether a server says so that is not the primary, or no longer, or not known to be.
+
+    LOADING: a demoted primary says it while it copies the new one. NOREPLICAS: so does an old
+    primary that is cut off from the others. NOAUTH: a proxy has opened its own side anew. If the
+    address still leads to the same server, the price is one connect for each command refused.
+    """
+    if isinstance(error, _WRONG_SERVER):
+        return True
+    text = str(error)
+    if isinstance(error, redis.exceptions.ExecAbortError):
+        return any(code in text for code in ("READONLY", "MASTERDOWN", "NOREPLICAS"))
+    return text.startswith("NOREPLICAS")
 
 
 class SlottedConnection(_Slotted, Connection):
@@ -136,6 +162,13 @@ def make_pool(
         raise SettingError(f"REDIS_URL has an option that is not known: {error}.") from error
 
 
+_WRONG_SERVER = (
+    redis.ReadOnlyError,
+    redis.exceptions.MasterDownError,
+    redis.BusyLoadingError,
+    redis.AuthenticationError,
+)
+
 # What a server answers that is there but cannot serve: classes where redis-py has one (it takes
 # the code off their text), and the codes of those that it has none for.
 _TEMPORARY = (
@@ -145,6 +178,7 @@ _TEMPORARY = (
     redis.exceptions.ClusterDownError,
     redis.exceptions.MasterDownError,
     redis.exceptions.TryAgainError,
+    redis.exceptions.ExecAbortError,  # the server's state has changed, and nothing has run
 )
 _TEMPORARY_CODES = ("MISCONF", "NOREPLICAS", "BUSY")
 

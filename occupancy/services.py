@@ -71,6 +71,7 @@ class Services:
         self._url_file = settings.state_path / "url"
         self._run = f"{socket.gethostname()}-{os.getppid()}"
         self._has_invited = False
+        self._live_generation = ops_pool.generation  # of operations, when live delivery was moved
         self.write_failure: str | None = None  # of the last report; operations write as well
         self.hub = Hub(
             self.store, pubsub_pool, keys, self.metrics.live,
@@ -223,3 +224,15 @@ class Services:
             self.write_failure = error.detail  # PING may still be answered, and reads served
             raise
         self.write_failure = None
+        self._move_live_delivery()
+
+    def _move_live_delivery(self) -> None:
+        """Connect the live connection anew where operations have moved to another server.
+
+        Called after a write: operations lead to the primary by now, so what is opened from now on
+        does as well. The old server may be a replica that nobody publishes to, and canaries that
+        come by the new one hide nothing: events are read from the log after it has connected.
+        """
+        if self._live_generation != self.ops_pool.generation:
+            self.pubsub_pool.hang_up()
+            self._live_generation = self.ops_pool.generation  # of one pool for both: after it
