@@ -7,6 +7,7 @@ any process can list all of them, and one that was killed disappears by itself.
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 from collections.abc import Mapping
 from typing import Any
@@ -21,8 +22,12 @@ CLIENT_NAMES = ("ops", "pubsub", "cli")
 
 
 def process_name() -> str:
-    """This process's name, unique in the deployment."""
-    return f"{socket.gethostname()}-{os.getpid()}"
+    """A name for this process, unique in the deployment.
+
+    Two containers may have the same host name and process ids: then one's canaries would prove the
+    other's live delivery, and one's report would hide the other's.
+    """
+    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
 
 
 class Processes:

@@ -83,7 +83,7 @@ class ProcessPanel {
     this.ended = h('span', {class: 'soft'});
     this.element = h('section', {class: 'panel process', 'aria-label': t('status.process', {pid})},
       h('h3', {}, t('status.process', {pid}), ' ',
-        h('span', {class: 'soft'}, name.replace(/-\d+$/, '')), ' ', this.ended),
+        h('span', {class: 'soft'}, name.replace(/-\d+(-[0-9a-f]{8})?$/, '')), ' ', this.ended),
       h('div', {class: 'plots'}, ...PLOTS.map((key) => h('div', {},
         h('p', {class: 'plot-title'}, h('span', {}, titles[key]), ' ', this.now[key]),
         h('div', {class: 'small'}, this.plots[key].element)))));
