@@ -250,3 +250,25 @@ class OpsClient(redis.Redis):
                 if isinstance(reply, redis.RedisError):
                     raise reply
             return replies
+
+    def ask_what_it_tells(self, fill: Callable[[Any], object]) -> list[Any]:
+        """Like ``ask``, for what a server may keep to itself: None for what it does not tell.
+
+        That is where the user lacks the right (ACL) or the server does not have the command, as
+        managed servers do with INFO, CONFIG and CLIENT LIST.
+        """
+        with unavailable_as_error(), self.pipeline(transaction=False) as pipeline:
+            fill(pipeline)
+            replies: list[Any] = pipeline.execute(raise_on_error=False)
+            told = [None if _is_kept_back(reply) else reply for reply in replies]
+            for reply in told:
+                if isinstance(reply, redis.RedisError):
+                    raise reply
+            return told
+
+
+def _is_kept_back(reply: Any) -> bool:
+    return isinstance(reply, redis.exceptions.NoPermissionError) or (
+        isinstance(reply, redis.ResponseError)
+        and str(reply).lower().startswith(("unknown command", "unknown subcommand"))
+    )

@@ -18,6 +18,7 @@ from .connections import OpsClient
 from .keys import Keys
 
 _TTL_S = 10
+Told = tuple[dict[str, int | None], list[dict[str, Any]]]
 CLIENT_NAMES = ("ops", "pubsub", "cli")
 
 
@@ -67,16 +68,24 @@ class Processes:
             self._client.srem(self._keys.processes, *gone)
         return [msgspec.json.decode(report) for report in reports if report is not None]
 
-    def server(self) -> dict[str, int]:
-        """How the server counts the deployment's connections, by the pools' names."""
-        info, clients = self._client.ask(
+    def server(self) -> dict[str, int | None]:
+        """How the server counts the deployment's connections, by the pools' names.
+
+        None where it does not tell.
+        """
+        info, clients = self._client.ask_what_it_tells(
             lambda pipeline: (pipeline.info("clients"), pipeline.client_list())
         )
-        names = [client.get("name", "") for client in clients]
-        counts = {name: names.count(f"occupancy-{name}") for name in CLIENT_NAMES}
-        return {
-            "maxclients": int(info.get("maxclients", 0)),
-            "connected": len(clients),
-            **counts,
-            "other": len(clients) - sum(counts.values()),
-        }
+        counts: dict[str, int | None] = dict.fromkeys((*CLIENT_NAMES, "other"))
+        connected = None if info is None else info.get("connected_clients")
+        if clients is not None:
+            names = [client.get("name", "") for client in clients]
+            ours = {name: names.count(f"occupancy-{name}") for name in CLIENT_NAMES}
+            connected = len(clients)
+            counts = {**ours, "other": connected - sum(ours.values())}
+        maxclients = None if info is None else info.get("maxclients")
+        return {"maxclients": maxclients, "connected": connected, **counts}
+
+    def ask_store(self) -> Told:
+        """The server's count of connections, and the figures of every process."""
+        return self.server(), self.all()

@@ -18,6 +18,7 @@ from .budget import Budget, Slots, plan
 from .connections import OpsClient, make_pool
 from .denials import Denials
 from .errors import OccupancyError
+from .figures import Figures
 from .guard import Guard
 from .hub import PROBE_S, SILENCE_S, Hub
 from .keys import Keys
@@ -25,8 +26,9 @@ from .metrics import Metrics
 from .notes import Notes
 from .pins import PinDesk
 from .pools import TurnPool
-from .processes import Processes, process_name
+from .processes import Processes, Told, process_name
 from .reconcile import reconcile_at_start
+from .repeats import Repeats
 from .sessions import Sessions
 from .settings import Settings
 from .store import Store
@@ -53,6 +55,7 @@ class Services:
         self.workers = Workers(client, keys, forget)
         self.tokens = Tokens(client, keys, self.workers, forget)
         self.denials = Denials()
+        self.repeats = Repeats()
         self.notes = Notes(client, keys)
         self.sessions = Sessions(
             client, keys, self.workers, self.pin_desk, denials=self.denials, on_changed=forget,
@@ -67,6 +70,7 @@ class Services:
             log_entries=settings.log_entries, history_entries=settings.history_entries,
         )  # fmt: skip
         self.processes = Processes(client, keys)
+        self.shared = Figures(client, self.processes, self.metrics)
         self.name = process_name()
         self._url_file = settings.state_path / "url"
         self._run = f"{socket.gethostname()}-{os.getppid()}"
@@ -130,6 +134,7 @@ class Services:
         self.hub.drain()
         self.guard.stop()
         self.denials.flush()
+        self.repeats.flush()
         try:
             self.processes.withdraw(self.name)
             if self._has_invited:
@@ -156,9 +161,13 @@ class Services:
             "streams": self.hub.figures(),
         }
 
-    def connection_stats(self) -> dict[str, Any]:
-        """The budget, the server's count, and the figures of every worker process."""
-        workers = self.processes.all()
+    def connection_stats(self, told: Told | None = None) -> dict[str, Any]:
+        """The budget, the server's count, and the figures of every worker process.
+
+        ``told`` is what the store has told of it already. This process's own figures cost nothing
+        of the store's, and are of this moment.
+        """
+        server, workers = told or self.processes.ask_store()
         return {
             "budget": {
                 "limit": self.budget.limit,
@@ -166,7 +175,7 @@ class Services:
                 "nodes": self.budget.nodes,
                 "reserved": self.budget.reserved,
             },
-            "server": self.processes.server(),
+            "server": server,
             "workers": [
                 self.figures() if each["process"] == self.name else each for each in workers
             ],
@@ -178,7 +187,7 @@ class Services:
         except OccupancyError as error:
             log.info("maxclients is not known: %s", error.__cause__ or error)
             return
-        if 0 < most < self.budget.limit:
+        if most is not None and 0 < most < self.budget.limit:
             log.error(
                 "the server takes %d connections and OCCUPANCY_REDIS_BUDGET is %d: raise "
                 "maxclients or lower the budget",

@@ -23,7 +23,10 @@ def group() -> Commands:
             return
         for name in ("budget", "server"):
             click.echo(f"{name}:")
-            print_fields({f"  {key}": value for key, value in found[name].items()})
+            print_fields({
+                f"  {key}": "unknown" if value is None else value
+                for key, value in found[name].items()
+            })  # fmt: skip
         click.echo("workers:")
         print_table(
             ["  pid", "ops max", "in use", "idle", "waiting", "timeouts", "wait p50 ms", "p99 ms",
