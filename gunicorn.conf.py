@@ -177,10 +177,11 @@ def child_exit(server, worker):
 
 def _prepare_metrics(directory):
     """A directory of this master's own; those of masters that were killed go away."""
-    for each in directory.glob("*"):
-        if each.name.isdigit() and not _is_running(int(each.name)):
-            shutil.rmtree(each, ignore_errors=True)
     own = directory / str(os.getpid())
+    for each in directory.glob("*"):
+        # One of our own id is of another too: a container's processes have the same ids each time.
+        if each == own or (each.name.isdigit() and not _is_running(int(each.name))):
+            shutil.rmtree(each, ignore_errors=True)
     own.mkdir(parents=True, exist_ok=True)
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(own)
 

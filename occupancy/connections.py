@@ -35,9 +35,13 @@ _SLOT_POLL_S = 0.02  # slots are short only for moments of an unusual overlap: p
 
 
 class _Slotted:
-    """Mixin for redis-py's connections: holds a slot of the budget while the socket is open."""
+    """Mixin for redis-py's connections: holds a slot of the budget while the socket is open.
+
+    And it notes when an answer says that it leads to the wrong server (see pools.py).
+    """
 
     slot_deadline = 0.0  # monotonic; until when connecting may wait for a slot
+    is_misled = False
 
     def __init__(self, *, slots: Slots, **kwargs: Any) -> None:
         self._slots = slots
@@ -59,6 +63,13 @@ class _Slotted:
         except BaseException as error:
             _close_half_open(error)
             self._give_back_slot()
+            raise
+
+    def read_response(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().read_response(*args, **kwargs)  # type: ignore[misc] # as above
+        except redis.RedisError as error:
+            self.is_misled = self.is_misled or _tells_of_a_wrong_server(error)
             raise
 
     def disconnect(self, *args: Any, **kwargs: Any) -> None:
@@ -84,6 +95,21 @@ def _close_half_open(error: BaseException) -> None:
         half_open = frame.f_locals.get("sock")
         if half_open is not None:
             half_open.close()
+
+
+def _tells_of_a_wrong_server(error: redis.RedisError) -> bool:
+    """Whether a server says so that is not the primary, or no longer, or not known to be.
+
+    LOADING: a demoted primary says it while it copies the new one. NOREPLICAS: so does an old
+    primary that is cut off from the others. NOAUTH: a proxy has opened its own side anew. If the
+    address still leads to the same server, the price is one connect for each command refused.
+    """
+    if isinstance(error, _WRONG_SERVER):
+        return True
+    text = str(error)
+    if isinstance(error, redis.exceptions.ExecAbortError):
+        return any(code in text for code in ("READONLY", "MASTERDOWN", "NOREPLICAS"))
+    return text.startswith("NOREPLICAS")
 
 
 class SlottedConnection(_Slotted, Connection):
@@ -144,6 +170,13 @@ def make_pool(
         raise SettingError(f"REDIS_URL has an option that is not known: {error}.") from error
 
 
+_WRONG_SERVER = (
+    redis.ReadOnlyError,
+    redis.exceptions.MasterDownError,
+    redis.BusyLoadingError,
+    redis.AuthenticationError,
+)
+
 # What a server answers that is there but cannot serve: classes where redis-py has one (it takes
 # the code off their text), and the codes of those that it has none for.
 _TEMPORARY = (
@@ -151,6 +184,7 @@ _TEMPORARY = (
     redis.exceptions.ClusterDownError,
     redis.exceptions.MasterDownError,
     redis.exceptions.TryAgainError,
+    redis.exceptions.ExecAbortError,  # the server's state has changed, and nothing has run
 )
 _TEMPORARY_CODES = ("MISCONF", "NOREPLICAS", "BUSY")
 # A script that is denied something answers ERR: Redis 7.0; Valkey, and Redis since 7.2.
@@ -243,3 +277,25 @@ class OpsClient(redis.Redis):
                 if isinstance(reply, redis.RedisError):
                     raise reply
             return replies
+
+    def ask_what_it_tells(self, fill: Callable[[Any], object]) -> list[Any]:
+        """Like ``ask``, for what a server may keep to itself: None for what it does not tell.
+
+        That is where the user lacks the right (ACL) or the server does not have the command, as
+        managed servers do with INFO, CONFIG and CLIENT LIST.
+        """
+        with unavailable_as_error(), self.pipeline(transaction=False) as pipeline:
+            fill(pipeline)
+            replies: list[Any] = pipeline.execute(raise_on_error=False)
+            told = [None if _is_kept_back(reply) else reply for reply in replies]
+            for reply in told:
+                if isinstance(reply, redis.RedisError):
+                    raise reply
+            return told
+
+
+def _is_kept_back(reply: Any) -> bool:
+    return isinstance(reply, redis.exceptions.NoPermissionError) or (
+        isinstance(reply, redis.ResponseError)
+        and str(reply).lower().startswith(("unknown command", "unknown subcommand"))
+    )

@@ -37,7 +37,7 @@ class Check(msgspec.Struct, frozen=True):
 
 
 class Facts(msgspec.Struct, frozen=True):
-    """What the server says of itself. ``config`` and ``clients`` are None where it will not tell.
+    """What the server says of itself. Where it will not tell, ``info`` is empty, the others None.
 
     ``ping_ms`` is the median round trip; ``clock_s`` how far the server's clock is ahead of ours;
     ``denied`` the commands and channels that our user may not use; ``needs`` what the data of its
@@ -64,11 +64,9 @@ def examine(services: Services) -> list[Check]:
 def ask(services: Services) -> Facts:
     """Ask the server for its facts. Raises PoolTimeout and StoreUnavailable."""
     client = services.store.client
-    info: dict[str, Any] = client.info()
-    with unavailable_as_error(), client.pipeline(transaction=False) as pipeline:
-        pipeline.config_get("save")
-        pipeline.client_list()
-        config, clients = pipeline.execute(raise_on_error=False)
+    info, config, clients = client.ask_what_it_tells(
+        lambda pipeline: (pipeline.info(), pipeline.config_get("save"), pipeline.client_list())
+    )
     pings = []
     for _ in range(_PINGS):
         started = time.perf_counter()
@@ -82,11 +80,9 @@ def ask(services: Services) -> Facts:
     with unavailable_as_error():
         denied = sorted({*denied, *denied_subscriptions(services.pubsub_pool, services.store.keys)})
     return Facts(
-        info=info,
-        config=None if isinstance(config, Exception) else config,
-        clients=None
-        if isinstance(clients, Exception)
-        else [each.get("name", "") for each in clients],
+        info=info or {},
+        config=config,
+        clients=None if clients is None else [each.get("name", "") for each in clients],
         ping_ms=statistics.median(pings) * 1000,
         clock_s=seconds + microseconds / 1e6 - here,
         budget=services.budget.limit,
@@ -103,6 +99,9 @@ def ask(services: Services) -> Facts:
 def _server(facts: Facts) -> Check:
     kind = str(facts.info.get("server_name", "redis"))
     version = str(facts.info.get(f"{kind}_version", facts.info.get("redis_version", "")))
+    if not facts.info:
+        needed = " or ".join(f"{name} {a}.{b}" for name, (a, b) in _OLDEST.items())
+        return Check("server", "unknown", "not told", f"Make sure that it is {needed} or newer.")
     finding = f"{kind} {version}"
     oldest = _OLDEST.get(kind)
     parts = version.split(".")[:2]
@@ -142,15 +141,14 @@ def _persistence(facts: Facts) -> Check:
 
 
 def _writing(facts: Facts) -> Check:
-    failed = [
-        what
-        for what, name in (
-            ("snapshot", "rdb_last_bgsave_status"),
-            ("append-only file", "aof_last_write_status"),
-            ("rewrite of the append-only file", "aof_last_bgrewrite_status"),
-        )
-        if facts.info.get(name, "ok") != "ok"
-    ]
+    statuses = {
+        "snapshot": facts.info.get("rdb_last_bgsave_status"),
+        "append-only file": facts.info.get("aof_last_write_status"),
+        "rewrite of the append-only file": facts.info.get("aof_last_bgrewrite_status"),
+    }
+    failed = [what for what, status in statuses.items() if status not in ("ok", None)]
+    if set(statuses.values()) == {None}:
+        return Check("writing to disk", "unknown", "not told", "Look into the server's log.")
     if not failed:
         return Check("writing to disk", "ok", "the last writes succeeded")
     advice = "See the server's log: full disk, missing rights? It may refuse operations until then."

@@ -6,7 +6,6 @@ or an item.
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import msgspec
@@ -57,45 +56,30 @@ def readyz() -> Response:
 @public
 def redis_health() -> Response:
     """Whether Redis answers, how fast, and what it is."""
-    started = time.monotonic()
-    client = _services().store.client
-    try:
-        client.ping()
-        latency_ms = (time.monotonic() - started) * 1000
-        info = client.info()
-    except OccupancyError as error:
-        return _json({"status": "unhealthy", "latency_ms": None, "detail": error.detail}, 503)
-    return _json(
-        {
-            "status": "healthy",
-            "latency_ms": round(latency_ms, 2),
-            "server": info.get("server_name", "redis"),
-            "version": info.get("valkey_version", info.get("redis_version")),
-            "role": info.get("role"),
-            "uptime_s": info.get("uptime_in_seconds"),
-            "used_memory_bytes": info.get("used_memory"),
-            "maxmemory_bytes": info.get("maxmemory"),
-            "connected_clients": info.get("connected_clients"),
-        }
-    )
+    found = _services().shared.health()
+    return _json(found, 200 if found["status"] == "healthy" else 503)
 
 
 @bp.get("/api/redis-connection-stats")
 @public
 def redis_connection_stats() -> Response:
     """The budget, the server's count and every worker process's pools."""
-    return _json(_services().connection_stats())
+    services = _services()
+    return _json(services.connection_stats(services.shared.told()))
 
 
 @bp.get("/metrics")
 @public
 def metrics() -> Response:
-    return Response(
-        _services().metrics.exposition(), content_type="text/plain; version=0.0.4; charset=utf-8"
-    )
+    text = "text/plain; version=0.0.4; charset=utf-8"
+    return _uncached(Response(_services().shared.metrics(), content_type=text))
 
 
 def _json(value: Any, status: int = 200) -> Response:
-    response = Response(msgspec.json.encode(value), status, content_type="application/json")
+    body = msgspec.json.encode(value)
+    return _uncached(Response(body, status, content_type="application/json"))
+
+
+def _uncached(response: Response) -> Response:
     response.headers["Cache-Control"] = "no-store"
     return response

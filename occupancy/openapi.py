@@ -259,11 +259,22 @@ def _event_paths() -> dict[str, Any]:
 def _health_paths() -> dict[str, Any]:
     status = obj(status=TEXT)
     health = obj(status={"enum": ["healthy", "unhealthy"]}, latency_ms=nullable(NUMBER))
+    figures = ("uptime_s", "used_memory_bytes", "maxmemory_bytes", "connected_clients")
+    health["properties"] |= {
+        **dict.fromkeys(("server", "version", "role"), nullable(TEXT)),
+        **dict.fromkeys(figures, nullable(INTEGER)),
+        "detail": TEXT,
+    }
+    health["description"] = "What the server does not tell is null. May be a second old."
+    counts = ("maxclients", "connected", "ops", "pubsub", "cli", "other")
     not_ready = obj(status=TEXT, reasons={"type": "object", "additionalProperties": TEXT})
     pool = obj(max=INTEGER, in_use=INTEGER)
     stats = obj(
         budget=obj(limit=INTEGER, workers=INTEGER, nodes=INTEGER, reserved=INTEGER),
-        server={"type": "object", "description": "Connections, as the server counts them."},
+        server={
+            **obj(**dict.fromkeys(counts, nullable(INTEGER))),
+            "description": "Connections, as the server counts them; null where it does not tell.",
+        },
         workers=array(obj(pid=INTEGER, ops=pool, pubsub=pool, streams={"type": "object"})),
     )
     text = {"200": {"description": "Prometheus text.", "content": {"text/plain": {"schema": TEXT}}}}

@@ -1,17 +1,22 @@
 """The pool: who waits for a connection gets it in turn, and no slot is ever lost.
 
-redis-py's BlockingConnectionPool with two changes, each for a measured trap:
+redis-py's BlockingConnectionPool with three changes, each for a measured trap:
 
 * **Turn.** redis-py hands a freed connection to whoever runs next, so one busy greenlet starves
   all waiters. :class:`TurnQueue` hands it to the greenlet that waits longest.
 * **Whole.** A greenlet killed while it waits, while it connects or in the middle of a command
   must neither lose the slot nor give back a connection with a half-read reply.
+* **Right server.** After a failover that closes nothing, a connection goes on to lead to the old
+  primary, which answers READONLY for ever. One such answer gives up every connection that is as
+  old as the one that got it.
 """
 
 from __future__ import annotations
 
 import collections
+import contextlib
 import math
+import os
 import queue
 import socket
 import time
@@ -127,6 +132,10 @@ class TurnPool(BlockingConnectionPool):
 
     def __init__(self, *, size: int, wait_s: float, **connection_kwargs: Any) -> None:
         self._is_draining = False
+        # Goes up whenever the address may lead to another server than before. Invariant: a
+        # connection has the generation that stood *before* it began to connect, so one that is
+        # opened while the generation goes up counts as old.
+        self.generation = 0
         super().__init__(  # type: ignore[no-untyped-call] # redis-py has not typed it
             max_connections=size, timeout=wait_s, queue_class=TurnQueue, **connection_kwargs
         )
@@ -145,25 +154,68 @@ class TurnPool(BlockingConnectionPool):
         try:
             if connection is None:
                 connection = self.make_connection()  # type: ignore[no-untyped-call] # as above
+                connection.generation, connection.is_misled = self.generation, False
             connection.slot_deadline = deadline  # one wait for the turn and the slot together
+            if connection.generation != self.generation:
+                # Handed to us when ``renew`` ran, so it was neither idle nor given back after it.
+                self._begin_anew(connection)
             connection.connect()
-            if _is_stale(connection):
-                connection.disconnect()
+            if connection.generation != self.generation or _is_stale(connection):
+                # Once: while every command is refused, the generation goes up all the time.
+                self._begin_anew(connection)
                 connection.connect()
         except BaseException:
             # Also for a kill in the middle of the handshake: redis-py would give back a
             # connection that looks connected but has not been authenticated yet.
             if connection is not None:
-                connection.disconnect()
+                self._begin_anew(connection)
             self.pool.put_nowait(connection)
             raise
         return connection
 
     def release(self, connection: Any) -> None:
-        """Give a connection back; the longest waiter gets it."""
-        if self._is_draining or connection.should_reconnect():
+        """Give a connection back, closed if its server is wrong; the longest waiter gets it."""
+        if connection.is_misled and connection.generation == self.generation:
+            self.renew()
+        if (
+            self._is_draining
+            or connection.generation != self.generation
+            or connection.should_reconnect()
+        ):
             connection.disconnect()
         self.pool.put_nowait(connection)
+
+    def renew(self) -> None:
+        """Use no connection again that is open now: the address may lead to another server.
+
+        The idle ones are closed here, those in use when they come back, those on their way to a
+        waiter when it gets them. Nothing here switches, and no place changes hands.
+        """
+        self.generation += 1
+        for connection in self.pool.queue:
+            if connection is not None:
+                connection.disconnect()
+
+    def hang_up(self) -> None:
+        """Renew, and end the reads of the connections in use: each raises ConnectionError.
+
+        For connections that read for ever. One that is just being opened has no socket yet that
+        could be shut down; its generation tells ``get_connection`` to open it once more.
+        """
+        self.renew()
+        for connection in self._connections:
+            if connection._sock is not None:
+                # Through a second descriptor: a TLS socket of gevent's forgets its session at a
+                # shutdown, and its reader would fail with an error that is none of a connection's.
+                with (
+                    contextlib.suppress(OSError),  # the server has hung up before
+                    gevent.socket.socket(fileno=os.dup(connection._sock.fileno())) as twin,
+                ):
+                    twin.shutdown(socket.SHUT_RDWR)
+
+    def _begin_anew(self, connection: Any) -> None:
+        connection.disconnect()
+        connection.generation, connection.is_misled = self.generation, False
 
     def drain(self) -> None:
         """From now on keep no idle connection open: the next generation of workers needs them."""

@@ -53,7 +53,9 @@ def note(
 ) -> None:
     """Log what an operator must know of, and record a denial, unless the trail tells it already."""
     if error.status == 503:
-        log.warning("%s %s: %s", asked.method, asked.path, error.__cause__ or error)
+        cause = error.__cause__ or error
+        kind = f"503 {error.code} ({type(cause).__name__})"
+        services.repeats.warn(kind, "%s %s: %s", asked.method, asked.path, cause)
     elif isinstance(error, _DENIALS):
         services.metrics.denials.labels(error.code).inc()
         if is_told:

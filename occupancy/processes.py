@@ -7,6 +7,7 @@ any process can list all of them, and one that was killed disappears by itself.
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 from collections.abc import Mapping
 from typing import Any
@@ -17,12 +18,17 @@ from .connections import OpsClient
 from .keys import Keys
 
 _TTL_S = 10
+Told = tuple[dict[str, int | None], list[dict[str, Any]]]
 CLIENT_NAMES = ("ops", "pubsub", "cli")
 
 
 def process_name() -> str:
-    """This process's name, unique in the deployment."""
-    return f"{socket.gethostname()}-{os.getpid()}"
+    """A name for this process, unique in the deployment.
+
+    Two containers may have the same host name and process ids: then one's canaries would prove the
+    other's live delivery, and one's report would hide the other's.
+    """
+    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
 
 
 class Processes:
@@ -62,16 +68,24 @@ class Processes:
             self._client.srem(self._keys.processes, *gone)
         return [msgspec.json.decode(report) for report in reports if report is not None]
 
-    def server(self) -> dict[str, int]:
-        """How the server counts the deployment's connections, by the pools' names."""
-        info, clients = self._client.ask(
+    def server(self) -> dict[str, int | None]:
+        """How the server counts the deployment's connections, by the pools' names.
+
+        None where it does not tell.
+        """
+        info, clients = self._client.ask_what_it_tells(
             lambda pipeline: (pipeline.info("clients"), pipeline.client_list())
         )
-        names = [client.get("name", "") for client in clients]
-        counts = {name: names.count(f"occupancy-{name}") for name in CLIENT_NAMES}
-        return {
-            "maxclients": int(info.get("maxclients", 0)),
-            "connected": len(clients),
-            **counts,
-            "other": len(clients) - sum(counts.values()),
-        }
+        counts: dict[str, int | None] = dict.fromkeys((*CLIENT_NAMES, "other"))
+        connected = None if info is None else info.get("connected_clients")
+        if clients is not None:
+            names = [client.get("name", "") for client in clients]
+            ours = {name: names.count(f"occupancy-{name}") for name in CLIENT_NAMES}
+            connected = len(clients)
+            counts = {**ours, "other": connected - sum(ours.values())}
+        maxclients = None if info is None else info.get("maxclients")
+        return {"maxclients": maxclients, "connected": connected, **counts}
+
+    def ask_store(self) -> Told:
+        """The server's count of connections, and the figures of every process."""
+        return self.server(), self.all()

@@ -19,6 +19,7 @@ from .budget import Budget, Slots, plan
 from .connections import OpsClient, database_of, make_pool
 from .denials import Denials
 from .errors import OccupancyError
+from .figures import Figures
 from .guard import Guard
 from .hub import Hub
 from .keys import Keys
@@ -27,9 +28,10 @@ from .metrics import Metrics
 from .notes import Notes
 from .pins import PinDesk
 from .pools import TurnPool
-from .processes import Processes, process_name
+from .processes import Processes, Told, process_name
 from .reconcile import reconcile_at_start
 from .renames import Renames
+from .repeats import Repeats
 from .sessions import Sessions
 from .settings import Settings
 from .store import Store
@@ -58,6 +60,7 @@ class Services:
         self.workers = Workers(client, keys, forget)
         self.tokens = Tokens(client, keys, self.workers, forget)
         self.denials = Denials()
+        self.repeats = Repeats()
         self.notes = Notes(client, keys)
         self.sessions = Sessions(
             client, keys, self.workers, self.pin_desk, denials=self.denials, on_changed=forget,
@@ -76,11 +79,13 @@ class Services:
         self.workers.on_renamed = self.renames.follow
         client.on_refused_publications = self._note_refused
         self.processes = Processes(client, keys)
+        self.shared = Figures(client, self.processes, self.metrics)
         self.name = process_name()
         self._url_file = settings.state_path / "url"
         self._run = f"{socket.gethostname()}-{os.getppid()}"
         self._has_invited = False
         self._told_of_refused_s = -_TOLD_S
+        self._live_generation = ops_pool.generation  # of operations, when live delivery was moved
         self.write_failure: str | None = None  # of the last report; operations write as well
         self.hub = Hub(
             self.store, pubsub_pool, keys, self.metrics.live,
@@ -139,6 +144,7 @@ class Services:
         self.hub.drain()
         self.guard.stop()
         self.denials.flush()
+        self.repeats.flush()
         try:
             self.processes.withdraw(self.name)
             if self._has_invited:
@@ -165,9 +171,13 @@ class Services:
             "streams": self.hub.figures(),
         }
 
-    def connection_stats(self) -> dict[str, Any]:
-        """The budget, the server's count, and the figures of every worker process."""
-        workers = self.processes.all()
+    def connection_stats(self, told: Told | None = None) -> dict[str, Any]:
+        """The budget, the server's count, and the figures of every worker process.
+
+        ``told`` is what the store has told of it already. This process's own figures cost nothing
+        of the store's, and are of this moment.
+        """
+        server, workers = told or self.processes.ask_store()
         return {
             "budget": {
                 "limit": self.budget.limit,
@@ -175,7 +185,7 @@ class Services:
                 "nodes": self.budget.nodes,
                 "reserved": self.budget.reserved,
             },
-            "server": self.processes.server(),
+            "server": server,
             "workers": [
                 self.figures() if each["process"] == self.name else each for each in workers
             ],
@@ -187,7 +197,7 @@ class Services:
         except OccupancyError as error:
             log.info("maxclients is not known: %s", error.__cause__ or error)
             return
-        if 0 < most < self.budget.limit:
+        if most is not None and 0 < most < self.budget.limit:
             log.error(
                 "the server takes %d connections and OCCUPANCY_REDIS_BUDGET is %d: raise "
                 "maxclients or lower the budget",
@@ -246,3 +256,15 @@ class Services:
             self.write_failure = error.detail  # PING may still be answered, and reads served
             raise
         self.write_failure = None
+        self._move_live_delivery()
+
+    def _move_live_delivery(self) -> None:
+        """Connect the live connection anew where operations have moved to another server.
+
+        Called after a write: operations lead to the primary by now, so what is opened from now on
+        does as well. The old server may be a replica that nobody publishes to, and canaries that
+        come by the new one hide nothing: events are read from the log after it has connected.
+        """
+        if self._live_generation != self.ops_pool.generation:
+            self.pubsub_pool.hang_up()
+            self._live_generation = self.ops_pool.generation  # of one pool for both: after it

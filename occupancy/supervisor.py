@@ -20,6 +20,7 @@ import sys
 import time
 from pathlib import Path
 
+from . import aof
 from .embedded import LOCK_WAIT_S, ask, unusable
 from .errors import EmbeddedError
 
@@ -65,6 +66,7 @@ class _Supervisor:
         supervisor_fd = self._acquire("supervisor.lock")
         os.pwrite(supervisor_fd, b"%-20d" % os.getppid(), 0)  # the owner is whom to complain of
         data_fd = self._acquire("data.lock")
+        aof.refuse_zero_tail(self._data_dir)
         while not self._is_stopping:
             started_s = time.monotonic()
             try:
@@ -135,10 +137,9 @@ class _Supervisor:
                 with self._log_path.open("rb") as log:
                     log.seek(log_start_bytes)
                     lines = log.read().decode(errors="replace").splitlines()
-                raise EmbeddedError(
-                    f"The embedded server did not start; {self._log_path} ends with: "
-                    + " / ".join(lines[-3:])
-                )
+                said = aof.advice(self._data_dir, lines)
+                said = said or f"{self._log_path} ends with: " + " / ".join(lines[-3:])
+                raise EmbeddedError(f"The embedded server did not start; {said}")
             self._pause(float("inf"), server)
             return f"ended with status {server.poll()}"
         finally:

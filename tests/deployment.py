@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import requests
+from prometheus_client import CollectorRegistry, generate_latest, multiprocess
 
 from occupancy.model import Role
 from occupancy.services import Services
@@ -117,6 +118,13 @@ class Deployment:
     @property
     def log(self) -> str:
         return self.log_path.read_text()
+
+    def metrics(self) -> str:
+        """What /metrics says, of this moment: the answer there may be a second old."""
+        registry = CollectorRegistry()
+        for directory in (Path(self.environ["OCCUPANCY_STATE_DIR"]) / "metrics").iterdir():
+            multiprocess.MultiProcessCollector(registry, path=str(directory))  # type: ignore[no-untyped-call] # untyped there
+        return generate_latest(registry).decode()
 
     def services(self) -> Services:
         """The same deployment's services, from the test's own process."""

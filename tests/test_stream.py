@@ -287,7 +287,7 @@ def open_streams(deployment: Deployment) -> int:
 
 
 def metric(deployment: Deployment, name: str) -> float:
-    text = deployment.request("GET", "/metrics").text
+    text = deployment.metrics()
     return next(
         float(line.split()[-1]) for line in text.splitlines() if line.startswith(name + " ")
     )

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
+from .. import aof
 from ..doctor import examine
+from ..settings import Settings
 from .command import Commands, connected, fail, json_option
 from .output import counted, print_fields, print_json, print_table
 
@@ -23,7 +27,10 @@ def group() -> Commands:
             return
         for name in ("budget", "server"):
             click.echo(f"{name}:")
-            print_fields({f"  {key}": value for key, value in found[name].items()})
+            print_fields({
+                f"  {key}": "unknown" if value is None else value
+                for key, value in found[name].items()
+            })  # fmt: skip
         click.echo("workers:")
         print_table(
             ["  pid", "ops max", "in use", "idle", "waiting", "timeouts", "wait p50 ms", "p99 ms",
@@ -58,5 +65,28 @@ def group() -> Commands:
         errors = [each.name for each in checks if each.level == "error"]
         if errors:
             fail(f"{counted(len(errors), 'error')}: {', '.join(errors)}.")
+
+    @redis.command("repair")
+    @click.option("--yes", "is_agreed", is_flag=True, help="Cut them off; else only say what.")
+    def repair(is_agreed: bool) -> None:
+        """Cut off the zero bytes that a power failure left at the end of the embedded data.
+
+        For an embedded server that does not start. The operations of the last second before the
+        failure may be lost already; nothing else is cut off.
+        """
+        settings = Settings.from_environ(os.environ)
+        if not settings.is_embedded:
+            fail("REDIS_URL is set: repair the data of that server with its own tools.")
+        data_dir = settings.state_path / "valkey"
+        with aof.unused(data_dir):
+            found = aof.zero_tail(data_dir)
+            if found is None:
+                click.echo("The append-only file does not end in zero bytes: nothing to cut off.")
+            elif is_agreed:
+                found.cut()
+                click.echo(f"Cut {found.zero_bytes} zero bytes off {found.path}.")
+            else:
+                click.echo(f"{found.path} ends in {found.zero_bytes} zero bytes.")
+                click.echo("Make a backup, then cut them off: flask redis repair --yes")
 
     return redis

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from occupancy.model import Role
 from tests.browser.axe import violations
@@ -112,6 +112,28 @@ def test_supervisors_see_the_pools_and_others_do_not(site: Site, visit: Visit) -
     other = visit("/status", "holder")
     expect(other.locator("#denied")).to_be_visible()
     expect(other.locator("#status")).to_be_hidden()
+
+
+def test_what_the_server_does_not_tell_is_unknown_on_the_status_page(
+    site: Site, visit: Visit
+) -> None:
+    def keep_back(route: Route) -> None:
+        answer = route.fetch().json()
+        if "server" in answer and "budget" in answer:
+            answer["server"] = dict.fromkeys(answer["server"])
+        else:
+            answer |= dict.fromkeys(set(answer) - {"status", "latency_ms"})
+        route.fulfill(json=answer)
+
+    page = visit("/boards", "supervisor")
+    page.route("**/api/redis-*", keep_back)
+    page.goto("/status")
+    expect(page.locator("#used")).to_have_text("unknown")
+    expect(page.locator("#redis dd")).to_have_text(["unknown"] * 4)
+    expect(page.locator("#allotted")).to_contain_text("it does not say")
+    expect(page.locator("#processes section")).to_have_count(1)
+    wait_until(lambda: page.locator("#verdict li.fine").count(), what="that all is well")
+    assert violations(page) == []
 
 
 def used_connections(site: Site) -> int:

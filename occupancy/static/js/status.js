@@ -30,6 +30,8 @@ const unknown = '–';
 const ms = (value) => (value === null || value === undefined ? unknown
   : `${value < 10 ? fine.format(value) : number(Math.round(value))} ms`);
 const count = (value) => (value === null || value === undefined ? unknown : number(value));
+// Of what the server tells: one that keeps it to itself is not one that has none.
+const orUnknown = (value, format) => (value === null || value === undefined ? t('status.unknown') : format(value));
 const megabytes = (bytes) => `${fine.format(bytes / 1048576)} MB`;
 
 // The plots
@@ -83,7 +85,7 @@ class ProcessPanel {
     this.ended = h('span', {class: 'soft'});
     this.element = h('section', {class: 'panel process', 'aria-label': t('status.process', {pid})},
       h('h3', {}, t('status.process', {pid}), ' ',
-        h('span', {class: 'soft'}, name.replace(/-\d+$/, '')), ' ', this.ended),
+        h('span', {class: 'soft'}, name.replace(/-\d+(-[0-9a-f]{8})?$/, '')), ' ', this.ended),
       h('div', {class: 'plots'}, ...PLOTS.map((key) => h('div', {},
         h('p', {class: 'plot-title'}, h('span', {}, titles[key]), ' ', this.now[key]),
         h('div', {class: 'small'}, this.plots[key].element)))));
@@ -141,27 +143,31 @@ function drawProcesses() {
 
 function drawBudget({budget, server, workers}) {
   const used = usedOf(server);
-  setText(byId('used'), number(used));
+  setText(byId('used'), orUnknown(used, number));
   setText(byId('of-limit'), t('status.of_limit', {limit: number(budget.limit)}));
   const gauge = byId('gauge');
-  gauge.setAttribute('aria-valuenow', used);
+  gauge.hidden = used === null; // a meter without a value is none
+  gauge.setAttribute('aria-valuenow', used ?? 0);
   gauge.setAttribute('aria-valuemax', budget.limit);
-  gauge.setAttribute('aria-valuetext', t('status.used_of', {used: number(used), limit: number(budget.limit)}));
+  const shown = orUnknown(used, number);
+  gauge.setAttribute('aria-valuetext', t('status.used_of', {used: shown, limit: number(budget.limit)}));
   gauge.classList.toggle('near', used >= 0.9 * budget.limit);
   const shares = [['ops', t('status.ops')], ['pubsub', t('status.pubsub')], ['cli', t('status.cli')]];
   while (gauge.children.length < shares.length) {
     gauge.append(h('span', {class: `share ${shares[gauge.children.length][0]}`}));
   }
   shares.forEach(([name], index) => {
-    gauge.children[index].style.width = `${Math.min(100, 100 * server[name] / budget.limit)}%`;
+    gauge.children[index].style.width = `${Math.min(100, 100 * (server[name] ?? 0) / budget.limit)}%`;
   });
   fill(byId('shares'), ...shares.map(([name, word]) => h('li', {},
-    h('span', {class: `swatch ${name}`, 'aria-hidden': 'true'}), word, ' ', h('strong', {}, number(server[name])))));
+    h('span', {class: `swatch ${name}`, 'aria-hidden': 'true'}), word, ' ',
+    h('strong', {}, orUnknown(server[name], number)))));
   drawRows(totals.used, watch.totals, ['used'],
-    inWords(t('status.budget'), number(used), count(mostOf(watch.totals, 'used'))), {limit: budget.limit});
-  setText(byId('allotted'), t('status.allotted', {
+    inWords(t('status.budget'), shown, count(mostOf(watch.totals, 'used'))), {limit: budget.limit});
+  const isKnown = server.maxclients !== null && server.other !== null;
+  setText(byId('allotted'), t(isKnown ? 'status.allotted' : 'status.allotted_unknown', {
     allotted: number(allottedOf({workers})), reserved: number(budget.reserved),
-    maxclients: number(server.maxclients), others: number(server.other),
+    maxclients: count(server.maxclients), others: count(server.other),
   }));
 }
 
@@ -191,12 +197,12 @@ function drawTotals({workers}) {
 function drawHealth() {
   setText(byId('latency'), ms(health?.latency_ms));
   fill(byId('redis'), ...(health?.status === 'healthy' ? [
-    [t('status.server'), `${health.server} ${health.version}`],
-    [t('status.role'), health.role],
-    [t('status.uptime'), duration(health.uptime_s)],
-    [t('status.memory'), health.maxmemory_bytes > 0
-      ? t('status.memory_of', {used: megabytes(health.used_memory_bytes), max: megabytes(health.maxmemory_bytes)})
-      : megabytes(health.used_memory_bytes)],
+    [t('status.server'), orUnknown(health.server, (name) => `${name} ${health.version}`)],
+    [t('status.role'), orUnknown(health.role, String)],
+    [t('status.uptime'), orUnknown(health.uptime_s, duration)],
+    [t('status.memory'), orUnknown(health.used_memory_bytes, (used) => (health.maxmemory_bytes > 0
+      ? t('status.memory_of', {used: megabytes(used), max: megabytes(health.maxmemory_bytes)})
+      : megabytes(used)))],
   ].flatMap(([name, value]) => [h('dt', {}, name), h('dd', {}, value)]) : []));
 }
 

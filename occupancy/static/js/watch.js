@@ -64,7 +64,7 @@ export class Watch {
     if (!this.stats) return found;
     const {budget, server, workers} = this.stats;
     const used = usedOf(server);
-    if (used >= NEAR * budget.limit) say('bad', 'status.budget_near', {used, limit: budget.limit});
+    if (used !== null && used >= NEAR * budget.limit) say('bad', 'status.budget_near', {used, limit: budget.limit});
     if (server.maxclients > 0 && server.maxclients < budget.limit) {
       say('bad', 'status.few_clients', {maxclients: server.maxclients, limit: budget.limit});
     }
@@ -85,9 +85,9 @@ export class Watch {
   }
 }
 
-/** How many connections of the budget are open. */
+/** How many connections of the budget are open; null where the server does not tell. */
 export function usedOf({ops, pubsub, cli}) {
-  return ops + pubsub + cli;
+  return [ops, pubsub, cli].includes(null) ? null : ops + pubsub + cli;
 }
 
 /** How many the present processes open at most. */
