@@ -22,7 +22,7 @@ from .keys import Keys
 from .model import Role, Worker
 from .pins import PinDesk
 from .scripts import Script
-from .workers import Workers
+from .workers import StoredWorker, Workers
 
 LINK_TTL_S = 3600
 TICKET_TTL_S = 60
@@ -56,7 +56,7 @@ class Sessions:
         desk: PinDesk,
         *,
         denials: Denials,
-        on_changed: Callable[[], None],
+        on_changed: Callable[[str], None],
         idle_s: int,
         max_s: int,
     ) -> None:
@@ -84,15 +84,16 @@ class Sessions:
         (the same, after the same time, for an unknown worker and a wrong PIN) and RateLimited.
         """
         try:
-            worker = self._workers.get(worker_id)
+            stored = self._workers.stored(worker_id)
+            worker = stored.worker
         except WorkerNotFound:
-            worker = None
+            stored = worker = None
         # Who is unknown is not named in the trail: people type their PIN into the wrong field.
         about = {"worker": worker.id if worker is not None else None, "address": address}
         pin_hash = worker.pin_hash if worker is not None else None
         try:
             is_right = self._try_pin(worker_id, pin, pin_hash, address)
-            if worker is None or worker.disabled or not is_right:
+            if stored is None or stored.worker.disabled or not is_right:
                 raise Unauthenticated("The worker or the PIN is not right.")
         except Unauthenticated as error:
             trail.record("sign_in_refused", by="pin", code=error.code, **about)
@@ -101,7 +102,7 @@ class Sessions:
             self._denials.record("sign_in_refused", by="pin", code=error.code, **about)
             raise
         self._attempts.forgive(worker_id, address)
-        return self._open(worker, instead_of, idle_s=self._idle_s, by="pin", address=address)
+        return self._open(stored, instead_of, idle_s=self._idle_s, by="pin", address=address)
 
     def with_new_pin(
         self, caller: Caller, pin: str | None, new_pin: str, *, address: str, instead_of: str | None
@@ -115,7 +116,8 @@ class Sessions:
         """
         if caller.means != "session" or caller.idle_s is None:
             raise InvalidRequest("Sign in with your PIN or a one-time link to change the PIN.")
-        worker = self._workers.get(caller.worker.id)
+        stored = self._workers.stored(caller.worker.id)
+        worker = stored.worker
         if worker.stamp != caller.worker.stamp:
             raise Unauthenticated(_CHANGED)  # disabled, signed out: since they were looked at
         if worker.pin_hash is not None:
@@ -124,7 +126,7 @@ class Sessions:
             if not self._try_pin(worker.id, pin, worker.pin_hash, address):
                 raise Forbidden("The present PIN is not right.")
             self._attempts.forgive(worker.id, address)
-        changed = self._workers.give_pin(worker, self._desk.hash(new_pin, worker.id))
+        changed = self._workers.give_pin(stored, self._desk.hash(new_pin, worker.id))
         if changed is None:
             raise Unauthenticated(_CHANGED)
         trail.record("pin_changed", worker=worker.id, credential=caller.id, address=address)
@@ -140,8 +142,11 @@ class Sessions:
         self, caller: Caller, *, address: str, instead_of: str | None = None
     ) -> tuple[str, Session]:
         """Open a session for who has shown a token; it is good for as long as the token is."""
+        stored = self._workers.stored(caller.worker.id)
+        if stored.worker.stamp != caller.worker.stamp:
+            raise Unauthenticated(_CHANGED)
         digest = caller.credential.digest
-        return self._open(caller.worker, instead_of, token=digest, by="token", address=address)
+        return self._open(stored, instead_of, token=digest, by="token", address=address)
 
     def with_link(
         self, secret: str, *, address: str, instead_of: str | None = None
@@ -156,12 +161,12 @@ class Sessions:
                 "sign_in_refused", by="link", code=Unauthenticated.code, address=address
             )
             raise Unauthenticated("This link was used, or is good no more. Ask for a new one.")
-        worker = msgspec.json.decode(encoded, type=Worker)
-        return self._open(worker, instead_of, idle_s=self._idle_s, by="link", address=address)
+        stored = StoredWorker(msgspec.json.decode(encoded, type=Worker), encoded)
+        return self._open(stored, instead_of, idle_s=self._idle_s, by="link", address=address)
 
     def _open(
         self,
-        worker: Worker,
+        stored: StoredWorker,
         instead_of: str | None,
         *,
         by: str,
@@ -169,7 +174,7 @@ class Sessions:
         idle_s: int | None = None,
         token: str | None = None,
     ) -> tuple[str, Session]:
-        secret = new_secret()
+        secret, worker = new_secret(), stored.worker
         session = Session(
             id=secrets.token_hex(4),
             worker=worker.id,
@@ -179,21 +184,22 @@ class Sessions:
             token=token,
         )
         keys = self._keys
-        encoded = self._sign_in.run(
+        reply = self._sign_in.run(
             [
                 keys.sessions, keys.uses, keys.session_ends, keys.workers, keys.changes,
                 keys.session_ends_of(worker.id, token),
             ],
             [
                 digest_of(secret), msgspec.json.encode(session),
-                self._max_s if token is None else _TOKEN_SESSION_S, msgspec.json.encode(worker),
+                self._max_s if token is None else _TOKEN_SESSION_S, stored.encoded,
                 digest_of(instead_of) if instead_of else "", keys.access_channel, MAX_SESSIONS,
             ],
         )  # fmt: skip
-        if encoded is None:
+        if reply is None:
             raise Unauthenticated(_CHANGED)
-        if instead_of:
-            self._on_changed()
+        encoded, *ended = reply
+        for each in ended:
+            self._on_changed(each.decode())
         trail.record("signed_in", by=by, worker=worker.id, credential=session.id, address=address)
         return secret, msgspec.json.decode(encoded, type=Session)
 
@@ -206,7 +212,7 @@ class Sessions:
             [keys.sessions, keys.uses, keys.session_ends, keys.changes],
             [caller.credential.digest, caller.worker.id, keys.access_channel],
         )
-        self._on_changed()
+        self._on_changed(caller.worker.id)
         trail.record("signed_out", worker=caller.worker.id, credential=caller.id, address=address)
 
     # Links and tickets

@@ -441,7 +441,7 @@ def brief_session(deployment: Deployment, shop: Services, *, idle_s: int, max_s:
     shop.workers.add(worker, name="Worker", role=Role.OBSERVER)
     sessions = Sessions(
         shop.store.client, shop.store.keys, shop.workers, shop.pin_desk,
-        denials=shop.denials, on_changed=lambda: None, idle_s=idle_s, max_s=max_s,
+        denials=shop.denials, on_changed=lambda _: None, idle_s=idle_s, max_s=max_s,
     )  # fmt: skip
     secret, session = sessions.with_link(sessions.create_link(worker), address="local")
     assert isinstance(session, Session)

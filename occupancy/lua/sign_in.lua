@@ -9,7 +9,8 @@
 --       3 seconds that it lasts at most   4 the worker as the caller has read it
 --       5 SHA-256 of the session that it replaces, or ''   6 the access channel
 --       7 sessions that a worker, or a token, may have
--- Returns  the session as JSON; nil where the worker has changed since it was read
+-- Returns  {the session as JSON, workers of whom a session was ended …};
+--          nil where the worker has changed since it was read
 -- Publishes  "changes worker" on the access channel where a session was ended
 
 local now_s = tonumber(redis.call('TIME')[1])
@@ -27,7 +28,10 @@ local function forget(digest)
   redis.call('ZREM', KEYS[6], digest)
 end
 
+local reply = { session_json }
+
 local function announce(worker)
+  reply[#reply + 1] = worker
   redis.call('PUBLISH', ARGV[6], redis.call('INCR', KEYS[5]) .. ' ' .. worker)
 end
 
@@ -55,4 +59,4 @@ redis.call('HSET', KEYS[1], ARGV[1], session_json)
 redis.call('ZADD', KEYS[3], session.ends_s, ARGV[1])
 redis.call('ZADD', KEYS[6], session.ends_s, ARGV[1])
 redis.call('EXPIREAT', KEYS[6], redis.call('ZRANGE', KEYS[6], -1, -1, 'WITHSCORES')[2])
-return session_json
+return reply
