@@ -96,9 +96,7 @@ class Access:
     def forget(self, worker_id: str | None = None) -> None:
         """The access of a worker has changed: forget what they show. None: of anybody, or all."""
         self._change += 1
-        if worker_id is None or (
-            worker_id not in self._changed and len(self._changed) >= _CHANGES
-        ):
+        if worker_id is None or (worker_id not in self._changed and len(self._changed) >= _CHANGES):
             self._all_changed = self._change
             self._changed.clear()
             self._clear()

@@ -86,7 +86,9 @@ class Workers:
         after the present one was looked at.
         """
         stamp = old.worker.stamp + 1
-        return self._swapped(old, msgspec.structs.replace(old.worker, pin_hash=pin_hash, stamp=stamp))
+        return self._swapped(
+            old, msgspec.structs.replace(old.worker, pin_hash=pin_hash, stamp=stamp)
+        )
 
     def sign_out(self, worker_id: str) -> Worker:
         """End all sessions of a worker, wherever they are. Raises WorkerNotFound."""
