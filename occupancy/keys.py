@@ -13,7 +13,8 @@
     occ:{access}:invitation:RUN     string  a process of RUN has printed the link for the first one
     occ:{access}:ticket:HASH        string  one-time ticket for a stream: whose it is
     occ:{access}:notes              list    what the command line changed, for the trail (JSON)
-    occ:{access}:failures:ID|ADDR   hash    wrong PINs of a worker at an address: failures, until_ms
+    occ:{access}:failures:ID|ADDR   hash    wrong PINs of a worker at an address: failures,
+                                            until_ms, number of the last attempt
     occ:{access}:failures:ID        hash    the same from everywhere
     occ:{access}:address:ADDR       string  PINs tried from an address: when it is even again (ms)
     occ:{access}:known:ID           zset    addresses from which a worker has signed in, by when (s)

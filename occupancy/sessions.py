@@ -8,7 +8,7 @@ any case after a shift. One that was opened with a token (a wallboard) lives as 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -83,16 +83,14 @@ class Sessions:
         ``instead_of`` is the secret of the session that the browser had. Raises Unauthenticated
         (the same, after the same time, for an unknown worker and a wrong PIN) and RateLimited.
         """
-        try:
-            stored = self._workers.stored(worker_id)
-            worker = stored.worker
-        except WorkerNotFound:
-            stored = worker = None
+        stored = self._stored(worker_id)
+        worker = stored.worker if stored is not None else None
         # Who is unknown is not named in the trail: people type their PIN into the wrong field.
         about = {"worker": worker.id if worker is not None else None, "address": address}
         pin_hash = worker.pin_hash if worker is not None else None
         try:
-            is_right = self._try_pin(worker_id, pin, pin_hash, address)
+            is_known = self._attempts.is_known(worker_id, address)
+            is_right, counted = self._try_pin(worker_id, pin, pin_hash, address, is_known=is_known)
             if stored is None or stored.worker.disabled or not is_right:
                 raise Unauthenticated("The worker or the PIN is not right.")
         except Unauthenticated as error:
@@ -101,8 +99,14 @@ class Sessions:
         except RateLimited as error:
             self._denials.record("sign_in_refused", by="pin", code=error.code, **about)
             raise
-        self._attempts.forgive(worker_id, address)
+        self._attempts.forgive(worker_id, address, counted)
         return self._open(stored, instead_of, idle_s=self._idle_s, by="pin", address=address)
+
+    def _stored(self, worker_id: str) -> StoredWorker | None:
+        try:
+            return self._workers.stored(worker_id)
+        except WorkerNotFound:
+            return None
 
     def with_new_pin(
         self, caller: Caller, pin: str | None, new_pin: str, *, address: str, instead_of: str | None
@@ -123,20 +127,25 @@ class Sessions:
         if worker.pin_hash is not None:
             if pin is None:
                 raise InvalidRequest("Send pin, the present one, and new_pin.")
-            if not self._try_pin(worker.id, pin, worker.pin_hash, address):
+            is_right, counted = self._try_pin(
+                worker.id, pin, worker.pin_hash, address, is_known=True
+            )
+            if not is_right:
                 raise Forbidden("The present PIN is not right.")
-            self._attempts.forgive(worker.id, address)
+            self._attempts.forgive(worker.id, address, counted)
         changed = self._workers.give_pin(stored, self._desk.hash(new_pin, worker.id))
         if changed is None:
             raise Unauthenticated(_CHANGED)
         trail.record("pin_changed", worker=worker.id, credential=caller.id, address=address)
         return self._open(changed, instead_of, idle_s=self._idle_s, by="new_pin", address=address)
 
-    def _try_pin(self, worker_id: str, pin: str, pin_hash: str | None, address: str) -> bool:
-        """One attempt, counted before it is made. Raises RateLimited."""
-        with self._desk.place():
-            self._attempts.begin(worker_id, address)
-            return self._desk.is_right(pin, pin_hash)
+    def _try_pin(
+        self, worker_id: str, pin: str, pin_hash: str | None, address: str, *, is_known: bool
+    ) -> tuple[bool, Sequence[int]]:
+        """One attempt, counted before it is made, and how it was counted. Raises RateLimited."""
+        with self._desk.place(worker_id, address, is_known=is_known):
+            counted = self._attempts.begin(worker_id, address)
+            return self._desk.is_right(pin, pin_hash, is_known=is_known), counted
 
     def with_token(
         self, caller: Caller, *, address: str, instead_of: str | None = None

@@ -36,7 +36,9 @@ def add_newer_fields(services: Services) -> set[str]:
         kind = kind[1] if kind[0] == services.settings.prefix else kind[0]
         found = client.type(key)
         if found == b"hash":
-            stored = {name: newer(value) for name, value in client.hgetall(key).items()}
+            stored: dict[Any, Any] = {
+                name: newer(value) for name, value in client.hgetall(key).items()
+            }
             if all(value is None for value in stored.values()):
                 stored = {"of_a_newer_version": "1"}  # a hash of plain fields
         elif found == b"string":

@@ -266,8 +266,8 @@ class Elsewhere:
         keys: Keys = copy.copy(shop.store.keys)
         keys.access_channel = "nowhere"
         client = shop.store.client
-        self.workers = Workers(client, keys, lambda: None)
-        self.tokens = Tokens(client, keys, self.workers, lambda: None)
+        self.workers = Workers(client, keys, lambda _: None)
+        self.tokens = Tokens(client, keys, self.workers, lambda _: None)
 
 
 def test_without_an_announcement_they_end_in_time_all_the_same(

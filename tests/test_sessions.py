@@ -14,6 +14,7 @@ from werkzeug.security import check_password_hash
 
 from occupancy import access as access_module
 from occupancy import create_app
+from occupancy import pin_queue as pin_queue_module
 from occupancy import pins as pins_module
 from occupancy import sessions as sessions_module
 from occupancy.attempts import FREE_OF_PAIR
@@ -144,7 +145,7 @@ def test_unknown_disabled_pinless_and_wrong_are_answered_alike_after_the_same_wo
 def test_a_pin_that_was_changed_while_it_was_checked_lets_nobody_in(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def changed_meanwhile(pin: str, pin_hash: str | None) -> bool:
+    def changed_meanwhile(pin: str, pin_hash: str | None, **_: bool) -> bool:
         shop.services.workers.edit("93", pin_hash="another")
         return True
 
@@ -159,7 +160,7 @@ def test_no_endless_queue_of_pins_forms_and_who_finds_it_full_has_tried_nothing(
 ) -> None:
     browser = valkey_shop.browser()
     with monkeypatch.context() as full:
-        full.setattr(pins_module, "_MOST_IN_TURN", 0)
+        full.setattr(pin_queue_module, "STRANGERS", 0)
         for _ in range(FREE_OF_PAIR + 2):
             answer = valkey_shop.sign_in(browser)
             assert problem(answer) == (429, "rate_limited")
