@@ -14,7 +14,7 @@ import msgspec
 
 from . import trail
 from .attempts import Attempts
-from .callers import LINK_PREFIX, Caller, Credential, digest_of, new_secret
+from .callers import LINK_PREFIX, Caller, digest_of, new_secret
 from .connections import OpsClient
 from .denials import Denials
 from .errors import Forbidden, InvalidRequest, RateLimited, Unauthenticated, WorkerNotFound
@@ -25,10 +25,13 @@ from .scripts import Script
 from .workers import StoredWorker, Workers
 
 LINK_TTL_S = 3600
-TICKET_TTL_S = 60
 FIRST_WORKER = Worker("admin", "Administrator", Role.ADMIN.label)
 MAX_SESSIONS = 1_000  # of one worker by PIN or link, and opened with one token
 _CHANGED = "The worker has just been changed. Sign in again."
+# Sessions that are opened with one token: ms for one more, and how many at once; of all, and from
+# one address. At this pace a thousand take an hour, and a wall's use is noted each minute.
+_TOKEN_INTERVAL_MS, _TOKEN_AT_ONCE = 5_000, 200
+_TOKEN_ADDRESS_INTERVAL_MS, _TOKEN_ADDRESS_AT_ONCE = 10_000, 50
 _TOKEN_SESSION_S = 400 * 86400  # what browsers keep a cookie for at most (RFC 6265bis)
 
 
@@ -197,15 +200,24 @@ class Sessions:
             [
                 keys.sessions, keys.uses, keys.session_ends, keys.workers, keys.changes,
                 keys.session_ends_of(worker.id, token),
+                *(keys.token_sign_ins(token, address) if token is not None else ()),
             ],
             [
                 digest_of(secret), msgspec.json.encode(session),
                 self._max_s if token is None else _TOKEN_SESSION_S, stored.encoded,
                 digest_of(instead_of) if instead_of else "", keys.access_channel, MAX_SESSIONS,
+                _TOKEN_INTERVAL_MS, _TOKEN_ADDRESS_INTERVAL_MS,
+                _TOKEN_AT_ONCE, _TOKEN_ADDRESS_AT_ONCE,
             ],
         )  # fmt: skip
         if reply is None:
             raise Unauthenticated(_CHANGED)
+        if isinstance(reply, int):
+            wait_s = -(-reply // 1000)
+            raise RateLimited(
+                "Too many sign-ins with this link at once. Try again in a moment.",
+                retry_after=wait_s,
+            )
         encoded, *ended = reply
         for each in ended:
             self._on_changed(each.decode())
@@ -224,7 +236,7 @@ class Sessions:
         self._on_changed(caller.worker.id)
         trail.record("signed_out", worker=caller.worker.id, credential=caller.id, address=address)
 
-    # Links and tickets
+    # Links
 
     def create_link(self, worker_id: str | None) -> str:
         """The secret of a link that signs a worker in, once, within the hour.
@@ -250,21 +262,3 @@ class Sessions:
     def withdraw_invitation(self, run: str) -> None:
         """The processes of ``run`` end: those that come after invite anew."""
         self._client.delete(self._keys.invitation(run))
-
-    def create_ticket(self, caller: Caller) -> str:
-        """The secret of a ticket: opens one event stream as ``caller``, within the minute."""
-        secret = new_secret()
-        credential = caller.credential
-        self._client.set(
-            self._keys.ticket(digest_of(secret)), f"{credential.means} {credential.digest}",
-            ex=TICKET_TTL_S,
-        )  # fmt: skip
-        return secret
-
-    def use_ticket(self, secret: str) -> Credential:
-        """Whose ticket it is; it is used up. Raises Unauthenticated."""
-        found = self._client.getdel(self._keys.ticket(digest_of(secret)))
-        if not isinstance(found, bytes):
-            raise Unauthenticated("The ticket was used before, or is older than a minute.")
-        means, _, digest = found.decode().partition(" ")
-        return Credential("session" if means == "session" else "token", digest)
