@@ -383,7 +383,7 @@ def test_whoever_has_many_streams_leaves_places_for_the_walls_of_the_same_worker
     assert admission._total < 200  # not more for all that
     for hall in range(3):
         wall = {"address": f"hall {hall}", "credential": f"wall {hall}"}
-        assert admitted(admission, 2, **wall, holds=True) == 2  # type: ignore[arg-type] # text
+        assert admitted(admission, 2, **wall, holds=True) == 2
 
 
 def test_opening_streams_fast_slows_only_that_credential_and_address_down(clock: Clock) -> None:
