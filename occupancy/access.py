@@ -1,8 +1,8 @@
 """Access: who a credential belongs to, and what it allows.
 
 The answer is remembered in the process for two seconds, so that an operation stays one round
-trip. Every change of anybody's access is counted and announced on the access channel, and forgets
-what was remembered at once; the two seconds bound a lost announcement.
+trip. Every change of anybody's access is counted and announced on the access channel, and what was
+remembered of that worker is forgotten at once; the two seconds bound a lost announcement.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from .tokens import Token
 
 _REMEMBERED_S = 2.0
 _REMEMBERED = 10_000
+_CHANGES = 1_000  # workers of whom it is known when they changed last
 _SESSION_NOTED_S, _TOKEN_NOTED_S = 1, 60  # how exactly the last use is noted
 
 _WHY = {
@@ -41,7 +42,12 @@ class Access:
         self._keys = keys
         self._identify = Script(client, "identify")
         self._remembered: dict[Credential, tuple[float, Caller, bool]] = {}
-        self._forgotten = 0  # how often
+        self._of_worker: dict[str, set[Credential]] = {}  # those of _remembered
+        # Changes are numbered as they are heard of, so that an answer that was under way
+        # meanwhile is not remembered.
+        self._change = 0
+        self._all_changed = 0
+        self._changed: dict[str, int] = {}  # workers, after _all_changed
 
     def identify(self, credential: Credential, *, is_use: bool = True) -> Caller:
         """Who shows ``credential``. Raises Unauthenticated.
@@ -50,13 +56,13 @@ class Access:
         does not keep a session from ending.
         """
         until, remembered, was_use = self._remembered.get(credential, (0.0, None, False))
-        asked_at, forgotten = time.monotonic(), self._forgotten
+        asked_at, change = time.monotonic(), self._change
         if remembered is not None and asked_at < until and (was_use or not is_use):
             return remembered
         caller, ends_in_s = self._read(
             credential, self._identify.run(*self._ask(credential, is_use))
         )
-        self._remember(caller, ends_in_s, asked_at, forgotten, is_use=is_use)
+        self._remember(caller, ends_in_s, asked_at, change, is_use=is_use)
         return caller
 
     def remembered(self, credential: Credential) -> Caller | None:
@@ -69,12 +75,12 @@ class Access:
 
         Whoever is refused is left out. One round trip.
         """
-        asked_at, forgotten = time.monotonic(), self._forgotten
+        asked_at, change = time.monotonic(), self._change
         replies = self._identify.run_many([self._ask(each, False) for each in credentials])
         for credential, reply in zip(credentials, replies, strict=True):
             with contextlib.suppress(Exception):  # who asks for that one is told what is wrong
                 caller, ends_in_s = self._read(credential, reply)
-                self._remember(caller, ends_in_s, asked_at, forgotten, is_use=False)
+                self._remember(caller, ends_in_s, asked_at, change, is_use=False)
 
     def look_again(self, credentials: Sequence[Credential]) -> list[tuple[Caller, float] | None]:
         """For each: who it is and for how many seconds yet, or None where it is good no more.
@@ -87,10 +93,17 @@ class Access:
             for credential, reply in zip(credentials, replies, strict=True)
         ]
 
-    def forget(self) -> None:
-        """Forget who was remembered: somebody's access has changed."""
-        self._forgotten += 1
-        self._remembered.clear()
+    def forget(self, worker_id: str | None = None) -> None:
+        """The access of a worker has changed: forget what they show. None: of anybody, or all."""
+        self._change += 1
+        if worker_id is None or (worker_id not in self._changed and len(self._changed) >= _CHANGES):
+            self._all_changed = self._change
+            self._changed.clear()
+            self._clear()
+            return
+        self._changed[worker_id] = self._change
+        for credential in self._of_worker.pop(worker_id, ()):
+            self._remembered.pop(credential, None)
 
     def changes(self) -> int:
         """How many changes of anybody's access there have been."""
@@ -98,15 +111,29 @@ class Access:
         return int(counted) if isinstance(counted, bytes) else 0
 
     def _remember(
-        self, caller: Caller, ends_in_s: float, asked_at: float, forgotten: int, *, is_use: bool
+        self, caller: Caller, ends_in_s: float, asked_at: float, change: int, *, is_use: bool
     ) -> None:
-        if forgotten != self._forgotten:
+        if max(self._all_changed, self._changed.get(caller.worker.id, 0)) > change:
             return  # the answer may have been on its way while the worker was disabled
         if len(self._remembered) >= _REMEMBERED:
-            self._remembered.clear()
+            self._clear()
         # From before the question, for the case that the announcement is lost.
         until = asked_at + min(_REMEMBERED_S, ends_in_s)
         self._remembered[caller.credential] = until, caller, is_use
+        # A credential is of one worker as long as it is stored.
+        self._of_worker.setdefault(caller.worker.id, set()).add(caller.credential)
+
+    def _clear(self) -> None:
+        self._remembered.clear()
+        self._of_worker.clear()
+
+    def _drop(self, credential: Credential) -> None:
+        _, caller, _ = self._remembered.pop(credential, (0.0, None, False))
+        if caller is not None:
+            others = self._of_worker[caller.worker.id]
+            others.discard(credential)
+            if not others:
+                del self._of_worker[caller.worker.id]
 
     def _ask(self, credential: Credential, is_use: bool) -> tuple[list[str], list[Any]]:
         keys = [self._keys.tokens, self._keys.sessions, self._keys.uses, self._keys.workers]
@@ -115,7 +142,7 @@ class Access:
 
     def _read(self, credential: Credential, reply: list[bytes]) -> tuple[Caller, float]:
         if len(reply) == 1:
-            self._remembered.pop(credential, None)
+            self._drop(credential)
             raise Unauthenticated(_WHY[credential.means])
         worker = msgspec.json.decode(reply[0], type=Worker)
         token = msgspec.json.decode(reply[1], type=Token) if reply[1] else None

@@ -5,19 +5,40 @@ round), and because a thousand browsers that come back together after a restart 
 each. Who may have N streams may open N at once, and N more over the next ten seconds; where N is
 small, 20, because a page that is loaded again opens its stream before the old one is known to be
 closed.
+
+A worker's streams are bounded together. But whoever has got hold of the link of a wall must not put
+that wall out: so some places more are there for who has few streams with this credential, and as
+many again for who has few at this address; and how fast streams may be opened is counted by
+credential and by address, not by worker.
 """
 
 from __future__ import annotations
 
 import collections
 import time
+from typing import NamedTuple
 
+from .callers import Caller
 from .errors import RateLimited
 
 _REFILL_S = 10.0
 _ROUNDING_S = 1e-6  # of a sum of intervals; the last one at once must not fail for it
 _LEAST_AT_ONCE = 20
 _MOST_REMEMBERED = 10_000
+_FEW = 4
+_LEAST_KEPT = 10
+
+
+class Place(NamedTuple):
+    """Who a stream is counted for."""
+
+    worker: str
+    credential: str
+    address: str
+
+    @classmethod
+    def of(cls, caller: Caller, address: str) -> Place:
+        return cls(caller.worker.id, caller.credential.digest, address)
 
 
 class _Rates:
@@ -44,7 +65,8 @@ class Admission:
     def __init__(self, *, per_caller: int, per_process: int) -> None:
         self._per_caller = per_caller
         self._per_process = per_process
-        self._open: collections.Counter[str] = collections.Counter()
+        self._open: collections.Counter[str | tuple[str, str]] = collections.Counter()
+        self._kept = max(per_caller // 10, _LEAST_KEPT)  # for those who have few
         self._total = 0
         self._callers = _Rates(max(per_caller, _LEAST_AT_ONCE))
         self._addresses = _Rates(max(per_process, _LEAST_AT_ONCE))
@@ -53,33 +75,47 @@ class Admission:
         """The process can serve no more than ``streams``, whatever the settings say."""
         self._per_process = min(self._per_process, streams)
 
-    def check(self, worker_id: str, address: str) -> None:
+    def check(self, place: Place) -> None:
         """May this caller open one more stream now? Raises RateLimited."""
         if self._total >= self._per_process:
             raise RateLimited("This server process has all the streams it can.", retry_after=5)
-        if self._open[worker_id] >= self._per_caller:
+        _, of_credential, of_address = _counted(place)
+        most = self._per_caller + self._kept * (
+            (self._open[of_credential] < _FEW) + (self._open[of_address] < _FEW)
+        )
+        if self._open[place.worker] >= most:
             raise RateLimited(
                 f"You have {self._per_caller} streams open; close some first.", retry_after=30
             )
         now_s = time.monotonic()
-        wait_s = max(self._callers.wait_s(worker_id, now_s), self._addresses.wait_s(address, now_s))
+        wait_s = max(
+            self._callers.wait_s(place.credential, now_s),
+            self._addresses.wait_s(place.address, now_s),
+        )
         if wait_s > 0:
             raise RateLimited("Too many streams opened at once.", retry_after=int(wait_s) + 1)
-        self._callers.count(worker_id, now_s)
-        self._addresses.count(address, now_s)
+        self._callers.count(place.credential, now_s)
+        self._addresses.count(place.address, now_s)
 
-    def hold(self, worker_id: str) -> None:
+    def hold(self, place: Place) -> None:
         """Count one open stream, until ``give_back``.
 
         Between check() and this a greenlet may be admitted that should not: there is no Redis
         call in between, so it is the odd one at most.
         """
-        self._open[worker_id] += 1
+        for name in _counted(place):
+            self._open[name] += 1
         self._total += 1
 
-    def give_back(self, worker_id: str) -> None:
+    def give_back(self, place: Place) -> None:
         """The stream has ended."""
         self._total -= 1
-        self._open[worker_id] -= 1
-        if not self._open[worker_id]:
-            del self._open[worker_id]
+        for name in _counted(place):
+            self._open[name] -= 1
+            if not self._open[name]:
+                del self._open[name]
+
+
+def _counted(place: Place) -> tuple[str, tuple[str, str], tuple[str, str]]:
+    """No address is a SHA-256, so the two pairs never meet."""
+    return place.worker, (place.worker, place.credential), (place.worker, place.address)

@@ -7,7 +7,10 @@ further:
 * a worker's failures from one address: three are free, then 2 s, 4 s, 8 s …
 * a worker's failures from everywhere: twenty are free. Addresses from which the worker has signed
   in within the last month are exempt: nobody elsewhere can lock out the worker's own tablet.
-* an address's attempts for all workers: a hundred, and one more a minute. Right ones do not count.
+* an address's attempts for all workers: a hundred, and one more a minute.
+
+One that was right is taken back, and nothing else: a guesser at the same address gains nothing from
+the worker's own sign-ins. Failures are forgotten an hour after the last of them.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from __future__ import annotations
 import functools
 import ipaddress
 import re
+from collections.abc import Sequence
 
 from .connections import OpsClient
 from .errors import RateLimited
@@ -35,16 +39,17 @@ class Attempts:
     """Methods raise PoolTimeout or StoreUnavailable: without Redis no PIN is tried at all."""
 
     def __init__(self, client: OpsClient, keys: Keys) -> None:
+        self._client = client
         self._keys = keys
         self._attempt = Script(client, "attempt")
         self._forgive = Script(client, "forgive")
 
-    def begin(self, worker_id: str, address: str) -> None:
-        """Count an attempt, before the PIN is looked at. Raises RateLimited.
+    def begin(self, worker_id: str, address: str) -> Sequence[int]:
+        """Count an attempt, before the PIN is looked at: what ``forgive`` needs to take it back.
 
-        What is said is the same whether there is such a worker or not.
+        Raises RateLimited; what is said is the same whether there is such a worker or not.
         """
-        wait_ms = self._attempt.run(
+        wait_ms, *counted = self._attempt.run(
             self._keys.attempts(worker_id, address),
             [
                 address, FREE_OF_PAIR, FREE_OF_WORKER, LONGEST_WAIT_S * 1000, ADDRESS_ATTEMPTS,
@@ -57,13 +62,26 @@ class Attempts:
                 f"Too many wrong PINs. Wait {wait_s} s and try again, or ask an administrator.",
                 retry_after=wait_s,
             )
+        return tuple(counted)
 
-    def forgive(self, worker_id: str, address: str) -> None:
-        """The attempt was right."""
+    def forgive(self, worker_id: str, address: str, counted: Sequence[int]) -> None:
+        """The attempt that ``begin`` has counted so was right."""
         self._forgive.run(
             self._keys.attempts(worker_id, address),
-            [address, ADDRESS_INTERVAL_S * 1000, _KNOWN_ADDRESSES, _KNOWN_S],
+            [address, ADDRESS_INTERVAL_S * 1000, _KNOWN_ADDRESSES, _KNOWN_S, *counted],
         )
+
+    def is_known(self, worker_id: str, address: str) -> bool:
+        """Whether the worker has signed in from that address before."""
+        return self._client.zscore(self._keys.attempts(worker_id, address)[3], address) is not None
+
+
+def networks(address: str) -> tuple[str, ...]:
+    """What one client may have, from a ``limited_address`` up: IPv6 also by its /56 and /48."""
+    if ":" not in address:
+        return (address,)
+    network = ipaddress.IPv6Network(address)
+    return address, *(str(network.supernet(new_prefix=prefix)) for prefix in (56, 48))
 
 
 @functools.lru_cache(maxsize=4096)  # with each request, and parsing takes 10 µs

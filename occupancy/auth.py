@@ -71,6 +71,14 @@ def caller_address() -> str:
     return limited_address(request.remote_addr)
 
 
+def used_ticket() -> str | None:
+    """The ticket by which the present request is let in, where its route takes one.
+
+    A header goes before it: who shows both has not used the ticket.
+    """
+    return None if "Authorization" in request.headers else request.args.get("ticket")
+
+
 def check_role(caller: Caller, role: Role) -> None:
     """Raises Forbidden unless the caller has ``role``, where it depends on more than the route."""
     if not caller.may(role):
@@ -104,8 +112,11 @@ def init_app(app: Flask, services: Services) -> None:
         rule = rule_of(view) if hasattr(view, "rule") else None
         if rule is not None and rule.role is None:
             return
-        if rule is not None and rule.takes_ticket and "ticket" in request.args:
-            credential = _ticket(services)
+        if rule is not None and rule.takes_ticket and used_ticket() is not None:
+            credential = services.tickets.use(
+                request.args["ticket"], address=caller_address(),
+                board=(request.view_args or {}).get("board", ""),
+            )  # fmt: skip
         else:
             credential = credential_of(request)
         g.caller = services.access.identify(credential, is_use=rule is None or rule.is_use)
@@ -151,13 +162,6 @@ def check_rule(
         raise Forbidden(f"You may only see the board {caller.board}.")
     if caller.means == "session" and asked.method not in _SAFE_METHODS:
         _check_csrf(asked, caller, trusted_origins)
-
-
-def _ticket(services: Services) -> Credential:
-    # A header goes before it: who shows both has not used the ticket up.
-    if request.headers.get("Authorization") is not None:
-        return credential_of(request)
-    return services.sessions.use_ticket(request.args["ticket"])
 
 
 def _check_csrf(asked: Asked, caller: Caller, trusted_origins: Collection[str]) -> None:

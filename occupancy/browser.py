@@ -10,6 +10,7 @@ Also where requests come from: behind proxies that the settings count, what thes
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -17,8 +18,8 @@ from urllib.parse import urlsplit
 from flask import Flask, Response, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from .errors import CsrfFailed
-from .plain import Asked, forwarded
+from .errors import CsrfFailed, InvalidRequest
+from .plain import Asked, forwarded, forwarded_scheme, host_of
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -42,6 +43,9 @@ OTHER = {
     **_ALWAYS,
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
+# Probes come by address, and there is nothing in their answers for a foreign page.
+_PROBES = ("/livez", "/readyz", "/metrics")
+_LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 _EXPOSED = "Allow, ETag, Idempotency-Replayed, Retry-After, WWW-Authenticate"
 _PREFLIGHT = {
     "Access-Control-Allow-Headers": "Authorization, Content-Type, Idempotency-Key, If-Match, "
@@ -59,8 +63,29 @@ def init_app(app: Flask, settings: Settings) -> None:
             ProxyFix(app.wsgi_app, x_for=settings.proxies, x_proto=1, x_host=1)
         )
     app.after_request(_harden)
+    hosts = settings.allowed_hosts
+    if hosts:
+
+        @app.before_request
+        def check_host() -> None:
+            if request.path not in _PROBES and not is_allowed_host(request, hosts):
+                raise InvalidRequest(
+                    f"This service does not answer as {host_of(request)[:200]!r}. Whoever runs it "
+                    "can add the name to OCCUPANCY_ALLOWED_HOSTS."
+                )
+
     if settings.cors_origins:
         _allow(app, frozenset(settings.cors_origins))
+
+
+def is_allowed_host(asked: Asked, allowed: Collection[str]) -> bool:
+    """Whether the name by which it is asked is one of the service's; any, where none are listed.
+
+    A page that makes its own name lead here (DNS rebinding) is of our origin for the browser. The
+    loopback's names lead nowhere else, so who is on this machine needs no entry.
+    """
+    name = re.sub(r":[0-9]+\Z", "", host_of(asked))
+    return not allowed or name in allowed or name in _LOOPBACK
 
 
 def _unhidden(app: WSGIApplication) -> WSGIApplication:
@@ -70,6 +95,9 @@ def _unhidden(app: WSGIApplication) -> WSGIApplication:
         for name in ("HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_HOST"):
             if name in environ:
                 environ[name] = forwarded(environ[name])
+        scheme = forwarded_scheme(environ.pop("HTTP_X_FORWARDED_PROTO", ""))
+        if scheme:
+            environ["HTTP_X_FORWARDED_PROTO"] = scheme
         return app(environ, start_response)
 
     return call
@@ -93,7 +121,8 @@ def check_origin(asked: Asked, allowed: Collection[str]) -> None:
     if not is_ours:
         raise CsrfFailed(
             f"This came from a page of {(origin or site or '')[:200]!r}, which is not this host, "
-            f"{asked.host[:200]!r}. If it is: a proxy in front must pass Host on, with the port."
+            f"{host_of(asked)[:200]!r}. If it is: a proxy in front must pass Host on, with the "
+            "port."
         )
 
 
@@ -108,7 +137,7 @@ def _is_own(origin: str, asked: Asked) -> bool:
     # Where TLS is not seen here, it may end at a proxy that nobody told us of.
     if asked.is_secure and parts.scheme != "https":
         return False
-    return asked.host.lower() in (parts.netloc, parts.netloc + default_port)
+    return host_of(asked) in (parts.netloc, parts.netloc + default_port)
 
 
 def _harden(response: Response) -> Response:

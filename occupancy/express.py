@@ -54,6 +54,7 @@ class Express:
         self._worker = worker
         self._services = services
         self._proxies = services.settings.proxies
+        self._hosts = services.settings.allowed_hosts
         self._has_cors = bool(services.settings.cors_origins)
         self._headers = {**browser.OTHER, **({"Vary": "Origin"} if self._has_cors else {})}
         self._streams = ExpressStreams(services, self._headers, self._read)
@@ -142,6 +143,8 @@ class Express:
         if request is None or (self._has_cors and "origin" in request.headers):
             return None  # what CORS says of an origin is browser.py's
         request.comes_from(address[0] if address else "", self._proxies)
+        if self._hosts and not browser.is_allowed_host(request, self._hosts):
+            return None  # Flask says so
         return request
 
     # Operations, and boards that have not changed

@@ -25,6 +25,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from . import sse, stream
+from .admission import Place
 from .attempts import limited_address
 from .auth import check_rule, credential_of, rule_of
 from .callers import Caller
@@ -37,12 +38,12 @@ from .plain import READ_BYTES, PlainRequest, answer_head
 from .problems import note, trouble
 from .services import Services
 from .strangers import Stranger, Strangers
+from .stream_query import cursor_of
 from .subscriber import Subscriber, farewell
 
 log = logging.getLogger(__name__)
 
 _EVENTS = re.compile(r"/api/boards/([A-Za-z0-9][A-Za-z0-9_-]{0,31})/events\Z")
-_AFTER = re.compile(r"(?:after=([0-9]{1,19}-[0-9]{1,19}))?\Z")
 _GZIP = re.compile(r"(?i)(?:^|,)\s*gzip\s*(?:$|,|;\s*q=(?!0(?:\.0*)?\s*(?:$|,)))")
 
 
@@ -196,7 +197,7 @@ class ExpressStreams:
         return True
 
     def _open(self, request: PlainRequest, caller: Caller, board: str) -> OpenStream:
-        opened = OpenStream(self._services, caller, board)
+        opened = OpenStream(self._services, caller, board, _place(request, caller))
         opened.subscriber.is_gzip = takes_gzip(request.headers.get("accept-encoding"))
         return opened
 
@@ -223,8 +224,7 @@ class ExpressStreams:
 
     def _admit(self, request: PlainRequest, caller: Caller, board: str) -> None:
         check_rule(request, rule_of(stream.events), caller, board, self._origins)
-        address = limited_address(request.remote_addr)
-        self._services.admission.check(caller.worker.id, address)
+        self._services.admission.check(_place(request, caller))
 
     def _begin(self, subscriber: Subscriber, frames: bytes) -> bytes:
         """The head of the response, and the first frames."""
@@ -238,11 +238,22 @@ class ExpressStreams:
 
 
 def _asked_stream(request: PlainRequest) -> tuple[str, str | None] | None:
-    """Board and cursor, if a stream is asked for."""
-    path, query = _EVENTS.match(request.path), _AFTER.match(request.query)
-    if path is None or query is None or request.method != "GET":
+    """Board and cursor, if a stream is asked for; not with a ticket, which takes the store."""
+    path = _EVENTS.match(request.path)
+    if path is None or request.method != "GET":
         return None
-    return path[1], request.headers.get("last-event-id") or query[1]
+    # Plain: without escapes, so there is nothing to decode.
+    query = [
+        (name, value)
+        for name, _, value in (each.partition("=") for each in request.query.split("&"))
+    ]
+    if any(name == "ticket" for name, _ in query):
+        return None
+    return path[1], cursor_of(request.headers.get("last-event-id"), query)
+
+
+def _place(request: PlainRequest, caller: Caller) -> Place:
+    return Place.of(caller, limited_address(request.remote_addr))
 
 
 def _missed_little(feed: Feed, cursor: str | None) -> list[bytes] | None:

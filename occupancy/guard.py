@@ -55,6 +55,7 @@ class Guard:
         self._watched: dict[Credential, _Watched] = {}
         self._leaving: dict[Subscriber, float] = {}  # closed, and since when (monotonic)
         self._changes: int | None = None  # None: not known, look at all
+        self._heard: int | None = None  # number of the last announcement, if none was missed since
         self._changed: set[str] = set()  # workers that were announced since the last turn
         self._wake = Event()
         self._greenlet: gevent.Greenlet | None = None
@@ -82,14 +83,17 @@ class Guard:
         """Somebody's access has changed; None: announcements may have been missed."""
         if payload == b"":
             return  # somebody has tried whether they may publish (rights.lua)
-        self._access.forget()
         try:
-            counted, worker_id = (payload or b"").decode().split(" ", 1)
-            is_next = self._changes is not None and int(counted) == self._changes + 1
+            text, worker_id = (payload or b"").decode().split(" ", 1)
+            counted: int | None = int(text)
         except ValueError:
-            is_next = False
-        if is_next:
-            self._changes = int(counted)
+            counted, worker_id = None, ""
+        # What is remembered was complete when the one before this was heard, streams or not.
+        is_next = counted is not None and self._heard == counted - 1
+        self._access.forget(worker_id if is_next else None)
+        self._heard = counted
+        if counted is not None and self._changes == counted - 1:
+            self._changes = counted
             self._changed.add(worker_id)  # a list of workers may change, one after the other
         else:
             self._changes = None

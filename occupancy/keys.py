@@ -8,15 +8,19 @@
     occ:{access}:session_ends:ID    zset    the same, of one worker
     occ:{access}:session_ends|HASH  zset    the same, of those that one token has opened
     occ:{access}:uses               hash    SHA-256 of either → when it was last used (s)
+    occ:{access}:opened:HASH        string  sessions opened with a token: even again when (ms)
+    occ:{access}:opened:HASH|ADDR   string  the same, from one address
     occ:{access}:changes            string  counts the changes of anybody's access
     occ:{access}:link:HASH          string  one-time sign-in link: stamp and worker ('': the first)
     occ:{access}:invitation:RUN     string  a process of RUN has printed the link for the first one
-    occ:{access}:ticket:HASH        string  one-time ticket for a stream: whose it is
+    occ:{access}:ticket:HASH        string  ticket for a stream: whose it is; once used, for which
+                                            address and board
     occ:{access}:notes              list    what the command line changed, for the trail (JSON)
     occ:{access}:renamed            hash    id → when (s, µs) a worker got another name that what
                                             they hold may not show yet
     occ:{access}:rights             string  what rights.lua tries commands on
-    occ:{access}:failures:ID|ADDR   hash    wrong PINs of a worker at an address: failures, until_ms
+    occ:{access}:failures:ID|ADDR   hash    wrong PINs of a worker at an address: failures,
+                                            until_ms, number of the last attempt
     occ:{access}:failures:ID        hash    the same from everywhere
     occ:{access}:address:ADDR       string  PINs tried from an address: when it is even again (ms)
     occ:{access}:known:ID           zset    addresses from which a worker has signed in, by when (s)
@@ -129,6 +133,10 @@ class Keys:
     def session_ends_of(self, worker: str, token: str | None = None) -> str:
         """Of a worker's sessions; with the hash of a ``token``, of those that it has opened."""
         return f"{self.session_ends}:{worker}" if token is None else f"{self.session_ends}|{token}"
+
+    def token_sign_ins(self, token: str, address: str) -> list[str]:
+        """How fast a token, by its hash, opens sessions: at all, and from an address."""
+        return [f"{self._access}:opened:{token}", f"{self._access}:opened:{token}|{address}"]
 
     def invitation(self, run: str) -> str:
         return f"{self._access}:invitation:{run}"

@@ -13,6 +13,7 @@ from typing import Any
 
 import gevent
 
+from .admission import Place
 from .callers import Caller
 from .deadlines import STREAM_SEND_BUFFER_BYTES
 from .outlet import Outlet, has_ended
@@ -26,13 +27,24 @@ class OpenStream:
     Or longer, where the stream goes on without a greenlet: until its outlet has ended.
     """
 
-    __slots__ = ("_caller", "_has_outlet", "_services", "subscriber")
+    __slots__ = ("_caller", "_has_outlet", "_place", "_services", "_ticket", "subscriber")
 
-    def __init__(self, services: Services, caller: Caller, board: str) -> None:
+    def __init__(
+        self,
+        services: Services,
+        caller: Caller,
+        board: str,
+        place: Place,
+        ticket: str | None = None,
+    ) -> None:
         self._services = services
         self._caller = caller
+        self._place = place
+        self._ticket = ticket
         self._has_outlet = False  # which gives all back at the stream's end
-        services.admission.hold(caller.worker.id)
+        services.admission.hold(place)
+        if ticket is not None:
+            services.tickets.hold(ticket)
         self.subscriber = services.hub.subscribe(board)
         # Before the first byte, which may take long: from here on the stream can be ended.
         services.guard.watch(caller, self.subscriber)
@@ -47,7 +59,9 @@ class OpenStream:
     def _give_back(self) -> None:
         self._services.guard.unwatch(self._caller, self.subscriber)
         self._services.hub.unsubscribe(self.subscriber)
-        self._services.admission.give_back(self._caller.worker.id)
+        self._services.admission.give_back(self._place)
+        if self._ticket is not None:
+            self._services.tickets.let_go(self._ticket)
         self.subscriber.end()  # else it and its outlet would hold each other until a collection
 
     def go_on_without_greenlet(

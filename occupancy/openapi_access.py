@@ -105,7 +105,9 @@ def paths() -> dict[str, Any]:
                 "access", "createTicket", "A ticket for one event stream.", Role.OBSERVER, ticket,
                 _WRITES,
                 description="For an `EventSource` that has no cookie, because it can send no "
-                "header: `…/events?ticket=…`, once, within the minute.",
+                "header: `…/events?ticket=…`, within the minute. The stream that it opened may "
+                "come back with it, from the same address to the same board, up to ten minutes "
+                "after it ended.",
             )
         },
         "/api/workers": {

@@ -62,9 +62,13 @@ PARAMETERS: dict[str, Any] = {
         "header", "Last-Event-ID", CURSOR,
         "Go on after this event. EventSource sends it by itself when it comes back.",
     ),
-    "After": _parameter("query", "after", CURSOR, "The same, for the first connection."),
+    "After": _parameter(
+        "query", "after", CURSOR,
+        "The same, for the first connection. `lastEventId` and `Last-Event-ID` in the query are "
+        "taken too, before this one; parameters that are not known are ignored.",
+    ),
     "Ticket": _parameter(
-        "query", "ticket", TEXT, "A ticket, in place of a token or a cookie; used up by this."
+        "query", "ticket", TEXT, "A ticket, in place of a token or a cookie; bound to this stream."
     ),
     "State": _parameter("query", "state", {**TEXT, "enum": list(STATES)}, "Only this state."),
     "Holder": _parameter("query", "holder", pattern(WORKER_PATTERN), "Only what they hold."),

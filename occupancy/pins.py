@@ -10,17 +10,16 @@ import contextlib
 import functools
 import re
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import gevent
-from gevent.lock import BoundedSemaphore
 from werkzeug.security import check_password_hash, generate_password_hash
 
-from .errors import InvalidRequest, RateLimited
+from .errors import InvalidRequest
 from .payloads import check_text
+from .pin_queue import PinQueue
 
 MAX_PIN_CHARS = 200
-_MOST_IN_TURN = 100  # some ten seconds of waiting
 
 
 class PinDesk:
@@ -28,34 +27,27 @@ class PinDesk:
     at a time, because each takes 32 MB and a whole core."""
 
     def __init__(self) -> None:
-        self._turn = BoundedSemaphore(1)
-        self._places_taken = 0
+        self._queue = PinQueue()
 
-    @contextlib.contextmanager
-    def place(self) -> Iterator[None]:
-        """A place in the queue while the block runs. Raises RateLimited where all are taken.
-
-        Who gets none has tried nothing, so it is taken before an attempt is counted.
-        """
-        if self._places_taken >= _MOST_IN_TURN:
-            raise RateLimited("Too many sign-ins at once. Try again in a moment.", retry_after=2)
-        self._places_taken += 1
-        try:
-            yield
-        finally:
-            self._places_taken -= 1
+    def place(
+        self, worker_id: str, address: str, *, is_known: bool
+    ) -> contextlib.AbstractContextManager[None]:
+        """See :meth:`PinQueue.place`."""
+        return self._queue.place(worker_id, address, is_known=is_known)
 
     def hash(self, pin: str, worker_id: str) -> str:
-        """See :func:`hash_pin`. Raises RateLimited where all places are taken."""
-        with self.place():
+        """See :func:`hash_pin`; for who is signed in. Raises RateLimited: all places are taken."""
+        with self.place(worker_id, "", is_known=True):
             return str(self._call(hash_pin, pin, worker_id))
 
-    def is_right(self, pin: str, pin_hash: str | None) -> bool:
+    def is_right(self, pin: str, pin_hash: str | None, *, is_known: bool) -> bool:
         """See :func:`is_pin`. The caller has a place."""
-        return bool(self._call(is_pin, pin, pin_hash))
+        return bool(self._call(is_pin, pin, pin_hash, is_known=is_known))
 
-    def _call(self, function: Callable[..., object], *args: str | None) -> object:
-        with self._turn:
+    def _call(
+        self, function: Callable[..., object], *args: str | None, is_known: bool = True
+    ) -> object:
+        with self._queue.turn(is_known=is_known):
             return gevent.get_hub().threadpool.apply(function, args)
 
 

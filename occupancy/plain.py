@@ -17,7 +17,6 @@ from http import HTTPStatus
 from typing import Protocol
 
 from werkzeug.http import parse_cookie
-from werkzeug.sansio.utils import get_host
 
 MAX_HEAD_BYTES = 8192
 READ_BYTES = 16 * 1024  # at a time; a plain request is here in one piece
@@ -26,6 +25,7 @@ _LINE = re.compile(rb"(GET|POST) (/[A-Za-z0-9._:@/-]*)(?:\?([A-Za-z0-9._:=&-]*))
 # Never goes back. (Python below 3.11.5 may take too little for a whole field at the very end, which
 # is no danger here: what is looked at ends with the end of a line.)
 _FIELDS = re.compile(rb"(?:[A-Za-z0-9-]++:[\t\x20-\x7e]*+\r\n)*+")
+_HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 _NEVER_PLAIN = frozenset(("transfer-encoding", "expect", "upgrade", "trailer", "te"))
 
 
@@ -92,12 +92,12 @@ class PlainRequest:
 
     @property
     def is_secure(self) -> bool:
-        return self._forwarded("x-forwarded-proto", 1) == "https"
+        said = self.headers.get("x-forwarded-proto") if self._proxies else None
+        return forwarded_scheme(said or "") == "https"
 
     @property
     def host(self) -> str:
-        host = self._forwarded("x-forwarded-host", 1) or self.headers["host"]
-        return get_host("https" if self.is_secure else "http", host)
+        return self._forwarded("x-forwarded-host", 1) or self.headers["host"]
 
     def _forwarded(self, name: str, from_the_end: int) -> str:
         """What a proxy that we stand behind says; see browser.py, which does it for Flask."""
@@ -114,6 +114,21 @@ def forwarded(said: str) -> str:
     """
     values = (value.strip(" \t") for value in said.replace('"', "").split(","))
     return ",".join(value for value in values if value)
+
+
+def forwarded_scheme(said: str) -> str:
+    """What the nearest proxy says of how it was reached: https or http; '' if nothing of use."""
+    nearest = forwarded(said).rpartition(",")[2].lower()
+    return {"https": "https", "wss": "https", "http": "http", "ws": "http"}.get(nearest, "")
+
+
+def host_of(asked: Asked) -> str:
+    """Host and port as the browser has them, in lower case; '' where that is no host at all.
+
+    Not Werkzeug's ``host``, which knows no name with an underscore; local networks do.
+    """
+    host = asked.host if isinstance(asked, PlainRequest) else asked.headers.get("Host") or ""
+    return host.lower() if _HOST.fullmatch(host) else ""
 
 
 def parse(data: bytes) -> PlainRequest | None:

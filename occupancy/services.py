@@ -35,6 +35,7 @@ from .repeats import Repeats
 from .sessions import Sessions
 from .settings import Settings
 from .store import Store
+from .tickets import Tickets
 from .tokens import Tokens
 from .workers import Workers
 
@@ -66,6 +67,7 @@ class Services:
             client, keys, self.workers, self.pin_desk, denials=self.denials, on_changed=forget,
             idle_s=settings.session_idle_s, max_s=settings.session_max_s,
         )  # fmt: skip
+        self.tickets = Tickets(client, keys)
         self.guard = Guard(self.access)
         self.admission = Admission(
             per_caller=settings.streams_per_caller, per_process=settings.streams_per_process

@@ -8,13 +8,13 @@ any case after a shift. One that was opened with a token (a wallboard) lives as 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
 from . import trail
 from .attempts import Attempts
-from .callers import LINK_PREFIX, Caller, Credential, digest_of, new_secret
+from .callers import LINK_PREFIX, Caller, digest_of, new_secret
 from .connections import OpsClient
 from .denials import Denials
 from .errors import Forbidden, InvalidRequest, RateLimited, Unauthenticated, WorkerNotFound
@@ -22,13 +22,16 @@ from .keys import Keys
 from .model import Role, Worker
 from .pins import PinDesk
 from .scripts import PublishingScript, Script
-from .workers import Workers
+from .workers import StoredWorker, Workers
 
 LINK_TTL_S = 3600
-TICKET_TTL_S = 60
 FIRST_WORKER = Worker("admin", "Administrator", Role.ADMIN.label)
 MAX_SESSIONS = 1_000  # of one worker by PIN or link, and opened with one token
 _CHANGED = "The worker has just been changed. Sign in again."
+# Sessions that are opened with one token: ms for one more, and how many at once; of all, and from
+# one address. At this pace a thousand take an hour, and a wall's use is noted each minute.
+_TOKEN_INTERVAL_MS, _TOKEN_AT_ONCE = 5_000, 200
+_TOKEN_ADDRESS_INTERVAL_MS, _TOKEN_ADDRESS_AT_ONCE = 10_000, 50
 _TOKEN_SESSION_S = 400 * 86400  # what browsers keep a cookie for at most (RFC 6265bis)
 
 
@@ -56,7 +59,7 @@ class Sessions:
         desk: PinDesk,
         *,
         denials: Denials,
-        on_changed: Callable[[], None],
+        on_changed: Callable[[str], None],
         idle_s: int,
         max_s: int,
     ) -> None:
@@ -83,16 +86,15 @@ class Sessions:
         ``instead_of`` is the secret of the session that the browser had. Raises Unauthenticated
         (the same, after the same time, for an unknown worker and a wrong PIN) and RateLimited.
         """
-        try:
-            worker = self._workers.get(worker_id)
-        except WorkerNotFound:
-            worker = None
+        stored = self._stored(worker_id)
+        worker = stored.worker if stored is not None else None
         # Who is unknown is not named in the trail: people type their PIN into the wrong field.
         about = {"worker": worker.id if worker is not None else None, "address": address}
         pin_hash = worker.pin_hash if worker is not None else None
         try:
-            is_right = self._try_pin(worker_id, pin, pin_hash, address)
-            if worker is None or worker.disabled or not is_right:
+            is_known = self._attempts.is_known(worker_id, address)
+            is_right, counted = self._try_pin(worker_id, pin, pin_hash, address, is_known=is_known)
+            if stored is None or stored.worker.disabled or not is_right:
                 raise Unauthenticated("The worker or the PIN is not right.")
         except Unauthenticated as error:
             trail.record("sign_in_refused", by="pin", code=error.code, **about)
@@ -100,8 +102,14 @@ class Sessions:
         except RateLimited as error:
             self._denials.record("sign_in_refused", by="pin", code=error.code, **about)
             raise
-        self._attempts.forgive(worker_id, address)
-        return self._open(worker, instead_of, idle_s=self._idle_s, by="pin", address=address)
+        self._attempts.forgive(worker_id, address, counted)
+        return self._open(stored, instead_of, idle_s=self._idle_s, by="pin", address=address)
+
+    def _stored(self, worker_id: str) -> StoredWorker | None:
+        try:
+            return self._workers.stored(worker_id)
+        except WorkerNotFound:
+            return None
 
     def with_new_pin(
         self, caller: Caller, pin: str | None, new_pin: str, *, address: str, instead_of: str | None
@@ -115,33 +123,42 @@ class Sessions:
         """
         if caller.means != "session" or caller.idle_s is None:
             raise InvalidRequest("Sign in with your PIN or a one-time link to change the PIN.")
-        worker = self._workers.get(caller.worker.id)
+        stored = self._workers.stored(caller.worker.id)
+        worker = stored.worker
         if worker.stamp != caller.worker.stamp:
             raise Unauthenticated(_CHANGED)  # disabled, signed out: since they were looked at
         if worker.pin_hash is not None:
             if pin is None:
                 raise InvalidRequest("Send pin, the present one, and new_pin.")
-            if not self._try_pin(worker.id, pin, worker.pin_hash, address):
+            is_right, counted = self._try_pin(
+                worker.id, pin, worker.pin_hash, address, is_known=True
+            )
+            if not is_right:
                 raise Forbidden("The present PIN is not right.")
-            self._attempts.forgive(worker.id, address)
-        changed = self._workers.give_pin(worker, self._desk.hash(new_pin, worker.id))
+            self._attempts.forgive(worker.id, address, counted)
+        changed = self._workers.give_pin(stored, self._desk.hash(new_pin, worker.id))
         if changed is None:
             raise Unauthenticated(_CHANGED)
         trail.record("pin_changed", worker=worker.id, credential=caller.id, address=address)
         return self._open(changed, instead_of, idle_s=self._idle_s, by="new_pin", address=address)
 
-    def _try_pin(self, worker_id: str, pin: str, pin_hash: str | None, address: str) -> bool:
-        """One attempt, counted before it is made. Raises RateLimited."""
-        with self._desk.place():
-            self._attempts.begin(worker_id, address)
-            return self._desk.is_right(pin, pin_hash)
+    def _try_pin(
+        self, worker_id: str, pin: str, pin_hash: str | None, address: str, *, is_known: bool
+    ) -> tuple[bool, Sequence[int]]:
+        """One attempt, counted before it is made, and how it was counted. Raises RateLimited."""
+        with self._desk.place(worker_id, address, is_known=is_known):
+            counted = self._attempts.begin(worker_id, address)
+            return self._desk.is_right(pin, pin_hash, is_known=is_known), counted
 
     def with_token(
         self, caller: Caller, *, address: str, instead_of: str | None = None
     ) -> tuple[str, Session]:
         """Open a session for who has shown a token; it is good for as long as the token is."""
+        stored = self._workers.stored(caller.worker.id)
+        if stored.worker.stamp != caller.worker.stamp:
+            raise Unauthenticated(_CHANGED)
         digest = caller.credential.digest
-        return self._open(caller.worker, instead_of, token=digest, by="token", address=address)
+        return self._open(stored, instead_of, token=digest, by="token", address=address)
 
     def with_link(
         self, secret: str, *, address: str, instead_of: str | None = None
@@ -156,12 +173,12 @@ class Sessions:
                 "sign_in_refused", by="link", code=Unauthenticated.code, address=address
             )
             raise Unauthenticated("This link was used, or is good no more. Ask for a new one.")
-        worker = msgspec.json.decode(encoded, type=Worker)
-        return self._open(worker, instead_of, idle_s=self._idle_s, by="link", address=address)
+        stored = StoredWorker(msgspec.json.decode(encoded, type=Worker), encoded)
+        return self._open(stored, instead_of, idle_s=self._idle_s, by="link", address=address)
 
     def _open(
         self,
-        worker: Worker,
+        stored: StoredWorker,
         instead_of: str | None,
         *,
         by: str,
@@ -169,7 +186,7 @@ class Sessions:
         idle_s: int | None = None,
         token: str | None = None,
     ) -> tuple[str, Session]:
-        secret = new_secret()
+        secret, worker = new_secret(), stored.worker
         session = Session(
             id=secrets.token_hex(4),
             worker=worker.id,
@@ -179,23 +196,32 @@ class Sessions:
             token=token,
         )
         keys = self._keys
-        (encoded,) = self._sign_in.run(
+        opened, *ended = self._sign_in.run(
             [
                 keys.sessions, keys.uses, keys.session_ends, keys.workers, keys.changes,
                 keys.session_ends_of(worker.id, token),
+                *(keys.token_sign_ins(token, address) if token is not None else ()),
             ],
             [
                 digest_of(secret), msgspec.json.encode(session),
-                self._max_s if token is None else _TOKEN_SESSION_S, msgspec.json.encode(worker),
+                self._max_s if token is None else _TOKEN_SESSION_S, stored.encoded,
                 digest_of(instead_of) if instead_of else "", keys.access_channel, MAX_SESSIONS,
+                _TOKEN_INTERVAL_MS, _TOKEN_ADDRESS_INTERVAL_MS,
+                _TOKEN_AT_ONCE, _TOKEN_ADDRESS_AT_ONCE,
             ],
         )  # fmt: skip
-        if encoded is None:
+        if opened is None:
             raise Unauthenticated(_CHANGED)
-        if instead_of:
-            self._on_changed()
+        if isinstance(opened, int):
+            wait_s = -(-opened // 1000)
+            raise RateLimited(
+                "Too many sign-ins with this link at once. Try again in a moment.",
+                retry_after=wait_s,
+            )
+        for each in ended:
+            self._on_changed(each.decode())
         trail.record("signed_in", by=by, worker=worker.id, credential=session.id, address=address)
-        return secret, msgspec.json.decode(encoded, type=Session)
+        return secret, msgspec.json.decode(opened, type=Session)
 
     # Signing out
 
@@ -206,10 +232,10 @@ class Sessions:
             [keys.sessions, keys.uses, keys.session_ends, keys.changes],
             [caller.credential.digest, caller.worker.id, keys.access_channel],
         )
-        self._on_changed()
+        self._on_changed(caller.worker.id)
         trail.record("signed_out", worker=caller.worker.id, credential=caller.id, address=address)
 
-    # Links and tickets
+    # Links
 
     def create_link(self, worker_id: str | None) -> str:
         """The secret of a link that signs a worker in, once, within the hour.
@@ -235,21 +261,3 @@ class Sessions:
     def withdraw_invitation(self, run: str) -> None:
         """The processes of ``run`` end: those that come after invite anew."""
         self._client.delete(self._keys.invitation(run))
-
-    def create_ticket(self, caller: Caller) -> str:
-        """The secret of a ticket: opens one event stream as ``caller``, within the minute."""
-        secret = new_secret()
-        credential = caller.credential
-        self._client.set(
-            self._keys.ticket(digest_of(secret)), f"{credential.means} {credential.digest}",
-            ex=TICKET_TTL_S,
-        )  # fmt: skip
-        return secret
-
-    def use_ticket(self, secret: str) -> Credential:
-        """Whose ticket it is; it is used up. Raises Unauthenticated."""
-        found = self._client.getdel(self._keys.ticket(digest_of(secret)))
-        if not isinstance(found, bytes):
-            raise Unauthenticated("The ticket was used before, or is older than a minute.")
-        means, _, digest = found.decode().partition(" ")
-        return Credential("session" if means == "session" else "token", digest)

@@ -22,6 +22,7 @@ _DATABASE = re.compile(r"(/[0-9]*)?\Z")
 # As browsers write it (WHATWG HTML, "ASCII serialization of an origin"), the only form that they
 # ever send: in lower case, IPv6 in brackets, no path and no default port.
 _ORIGIN = re.compile(r"https?://(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::[1-9][0-9]{0,4})?")
+_HOST = re.compile(r"[a-z0-9_.-]+|\[[0-9a-f:.]+\]|\*")
 _MAX_UNIX_PATH_BYTES = 100  # sun_path holds 104 (macOS) or 108 (Linux) bytes with its final NUL
 
 
@@ -198,6 +199,12 @@ class Settings:
         low=0,
         high=10,
     )
+    hosts: tuple[str, ...] = _setting(
+        "OCCUPANCY_ALLOWED_HOSTS",
+        (),
+        "names by which browsers may reach the service, separated by commas, without a port; `*`: "
+        "any; that of `OCCUPANCY_URL` is one of them; empty: only that, or any if it is not set",
+    )
     cors_origins: tuple[str, ...] = _setting(
         "OCCUPANCY_CORS_ORIGINS",
         (),
@@ -243,6 +250,14 @@ class Settings:
     def trusted_origins(self) -> tuple[str, ...]:
         """Whose pages may send what changes something: the listed ones, and OCCUPANCY_URL's."""
         return (*self.cors_origins, *([self.url.rstrip("/").lower()] if self.url else []))
+
+    @property
+    def allowed_hosts(self) -> frozenset[str]:
+        """The names by which the service may be asked, in lower case; empty: any."""
+        if "*" in self.hosts:
+            return frozenset()
+        of_url = re.sub(r":[0-9]+\Z", "", urlsplit(self.url).netloc.lower()) if self.url else ""
+        return frozenset(self.hosts) | (frozenset([of_url]) if of_url else frozenset())
 
     @property
     def is_embedded(self) -> bool:
@@ -308,6 +323,13 @@ def _check_text(settings: Settings) -> None:
             f"OCCUPANCY_URL={settings.url!r} is not allowed: it must be like "
             "https://board.example.com, without a path."
         )
+    for host in settings.hosts:
+        if not _HOST.fullmatch(host):
+            raise SettingError(
+                f"OCCUPANCY_ALLOWED_HOSTS with {host!r} is not allowed: each must be a name or an "
+                "address, like board.example.com, 10.0.0.5 or [fd00::5]: in lower case, without a "
+                "port; or *."
+            )
     for origin in settings.cors_origins:
         default_port = ":443" if origin.startswith("https:") else ":80"
         if not _ORIGIN.fullmatch(origin) or origin.endswith(default_port):

@@ -19,7 +19,8 @@ from .messages import json_answer, read_body, read_query
 from .model import Role
 from .payloads import PinBody, SignInBody
 from .services import Services
-from .sessions import TICKET_TTL_S, Session
+from .sessions import Session
+from .tickets import TICKET_TTL_S
 
 bp = Blueprint("signin", __name__, url_prefix="/api")
 
@@ -112,10 +113,9 @@ def change_pin() -> Response:
 @bp.post("/tickets")
 @requires(Role.OBSERVER, any_board=True, is_use=False)
 def create_ticket() -> Response:
-    """For an EventSource that has no cookie: it can send no header, and a token in its URL would
-    end up in the log of every proxy on the way."""
+    """For an EventSource that has no cookie."""
     read_query()
-    secret = _services().sessions.create_ticket(caller())
+    secret = _services().tickets.create(caller())
     return json_answer({"ticket": secret, "expires_in_s": TICKET_TTL_S}, 201)
 
 

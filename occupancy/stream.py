@@ -8,20 +8,21 @@ ours to take (TLS in gunicorn, another server, a test client), the greenlet goes
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from flask import Blueprint, Response, current_app, request
 
 from . import sse
-from .auth import caller, caller_address, requires
-from .callers import Caller
+from .admission import Place
+from .auth import caller, caller_address, requires, used_ticket
 from .deadlines import DeadlineSocket
-from .messages import read_query
 from .model import Role
 from .open_stream import OpenStream, watched
 from .payloads import check_name
 from .services import Services
+from .stream_query import cursor_of
 from .subscriber import farewell
 
 bp = Blueprint("stream", __name__, url_prefix="/api/boards")
@@ -31,27 +32,28 @@ bp = Blueprint("stream", __name__, url_prefix="/api/boards")
 @requires(Role.OBSERVER, is_use=False, takes_ticket=True)
 def events(board: str) -> Response:
     check_name("board", board)
-    query = read_query("after", "ticket")
     services: Services = current_app.extensions["occupancy"]
     hub = services.hub
-    cursor = request.headers.get("Last-Event-ID") or query.get("after")
+    cursor = cursor_of(request.headers.get("Last-Event-ID"), request.args.items(multi=True))
+    place = Place.of(caller(), caller_address())
     if hub.is_draining:
         frames: Iterator[bytes] = iter([farewell()])
     else:
         if hub.followed(board) is None:
             services.store.head(board)  # a board that does not exist is 404, for good
         if request.method != "HEAD":
-            services.admission.check(caller().worker.id, caller_address())
-        frames = _frames(services, caller(), board, cursor, request.environ)
+            services.admission.check(place)
+        opened = functools.partial(OpenStream, services, caller(), board, place, used_ticket())
+        frames = _frames(opened, cursor, request.environ)
     # Nothing is held yet: for HEAD the generator is made and never started.
     return Response(frames, content_type=sse.CONTENT_TYPE, headers=sse.HEADERS)
 
 
 def _frames(
-    services: Services, caller: Caller, board: str, cursor: str | None, environ: dict[str, Any]
+    open_stream: Callable[[], OpenStream], cursor: str | None, environ: dict[str, Any]
 ) -> Iterator[bytes]:
     connection = environ.get("gunicorn.socket")
-    with OpenStream(services, caller, board) as opened:
+    with open_stream() as opened:
         subscriber = opened.subscriber
         with watched(connection, subscriber):
             yield sse.retry_frame()  # the response's head goes out with it, before any waiting

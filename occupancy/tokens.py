@@ -45,7 +45,7 @@ class Tokens:
     """Methods raise PoolTimeout or StoreUnavailable when Redis cannot serve."""
 
     def __init__(
-        self, client: OpsClient, keys: Keys, workers: Workers, on_changed: Callable[[], None]
+        self, client: OpsClient, keys: Keys, workers: Workers, on_changed: Callable[[str], None]
     ) -> None:
         self._client = client
         self._keys = keys
@@ -112,6 +112,6 @@ class Tokens:
                      self._keys.changes],
                     [digest, token.worker, self._keys.access_channel],
                 )  # fmt: skip
-                self._on_changed()
+                self._on_changed(token.worker)
                 return token
         raise NotFound(f"There is no token {token_id}; `flask tokens list` shows them.")

@@ -2,12 +2,16 @@
 
 A worker's *stamp* goes up with everything that must end the sessions opened before: a new PIN, a
 disabling, "signed out everywhere". A session remembers the stamp that it was opened with.
+
+While an upgrade rolls, a newer process may store fields that this one does not know. So whether a
+worker still is what was read is decided by the bytes that were read, never by encoding it again,
+and an edit keeps the fields that it does not know.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -23,16 +27,24 @@ class _WorkerFields(msgspec.Struct):
     name: WorkerName
 
 
+class StoredWorker(NamedTuple):
+    """A worker, and the bytes that it was read from or written as."""
+
+    worker: Worker
+    encoded: bytes
+
+
 class Workers:
     """Methods raise PoolTimeout or StoreUnavailable when Redis cannot serve.
 
-    ``on_changed`` is called when somebody's access has changed here; the other processes hear of
-    it on the access channel. ``on_renamed`` is called with who has got another name.
+    ``on_changed`` is called with a worker's id when their access has changed here; the other
+    processes hear of it on the access channel. ``on_renamed`` is called with who has got another
+    name.
     """
 
     on_renamed: Callable[[Worker], None] = staticmethod(lambda worker: None)
 
-    def __init__(self, client: OpsClient, keys: Keys, on_changed: Callable[[], None]) -> None:
+    def __init__(self, client: OpsClient, keys: Keys, on_changed: Callable[[str], None]) -> None:
         self._client = client
         self._keys = keys
         self._on_changed = on_changed
@@ -61,54 +73,62 @@ class Workers:
         WorkerNotFound and InvalidRequest.
         """
         while True:
-            encoded = self._encoded(worker_id)
-            old = msgspec.json.decode(encoded, type=Worker)
-            worker = checked(msgspec.structs.replace(old, **changes))
-            if worker == old:
-                return old
-            if worker.pin_hash != old.pin_hash or worker.disabled > old.disabled:
-                worker = msgspec.structs.replace(worker, stamp=old.stamp + 1)
-            if self._swapped(worker, encoded, is_renamed=worker.name != old.name):
-                if worker.name != old.name:
+            old = self.stored(worker_id)
+            worker = checked(msgspec.structs.replace(old.worker, **changes))
+            if worker == old.worker:
+                return worker
+            if worker.pin_hash != old.worker.pin_hash or worker.disabled > old.worker.disabled:
+                worker = msgspec.structs.replace(worker, stamp=old.worker.stamp + 1)
+            if self._swapped(old, worker):
+                if worker.name != old.worker.name:
                     self.on_renamed(worker)
                 return worker
 
-    def give_pin(self, worker: Worker, pin_hash: str) -> Worker | None:
-        """Another PIN for ``worker``, whose sessions end; None where they are no more as given.
+    def give_pin(self, old: StoredWorker, pin_hash: str) -> StoredWorker | None:
+        """Another PIN for a worker, whose sessions end; None where they are no more as given.
 
         So whoever changes their own PIN does not overwrite one that an administrator has set
         after the present one was looked at.
         """
-        changed = msgspec.structs.replace(worker, pin_hash=pin_hash, stamp=worker.stamp + 1)
-        return changed if self._swapped(changed, msgspec.json.encode(worker)) else None
+        stamp = old.worker.stamp + 1
+        return self._swapped(
+            old, msgspec.structs.replace(old.worker, pin_hash=pin_hash, stamp=stamp)
+        )
 
     def sign_out(self, worker_id: str) -> Worker:
         """End all sessions of a worker, wherever they are. Raises WorkerNotFound."""
         while True:
-            encoded = self._encoded(worker_id)
-            old = msgspec.json.decode(encoded, type=Worker)
-            worker = msgspec.structs.replace(old, stamp=old.stamp + 1)
-            if self._swapped(worker, encoded):
+            old = self.stored(worker_id)
+            worker = msgspec.structs.replace(old.worker, stamp=old.worker.stamp + 1)
+            if self._swapped(old, worker):
                 return worker
 
-    def _swapped(self, worker: Worker, was: bytes, *, is_renamed: bool = False) -> bool:
-        shall_be = msgspec.json.encode(worker)
+    def _swapped(self, old: StoredWorker, worker: Worker) -> StoredWorker | None:
+        shall_be = _edited(old.encoded, worker)
+        is_renamed = worker.name != old.worker.name
         (is_done,) = self._swap.run(
             [self._keys.workers, self._keys.changes, self._keys.renamed],
-            [worker.id, was, shall_be, self._keys.access_channel, "1" if is_renamed else "0"],
+            [
+                worker.id,
+                old.encoded,
+                shall_be,
+                self._keys.access_channel,
+                "1" if is_renamed else "0",
+            ],
         )
-        self._on_changed()
-        return bool(is_done)
+        self._on_changed(worker.id)
+        return StoredWorker(worker, shall_be) if is_done else None
 
     def get(self, worker_id: str) -> Worker:
         """Raises WorkerNotFound."""
-        return msgspec.json.decode(self._encoded(worker_id), type=Worker)
+        return self.stored(worker_id).worker
 
-    def _encoded(self, worker_id: str) -> bytes:
+    def stored(self, worker_id: str) -> StoredWorker:
+        """A worker, with the bytes that are stored. Raises WorkerNotFound."""
         encoded = self._client.hget(self._keys.workers, worker_id)
         if not isinstance(encoded, bytes):
             raise WorkerNotFound(f"There is no worker {worker_id}.")
-        return encoded
+        return StoredWorker(msgspec.json.decode(encoded, type=Worker), encoded)
 
     def active(self, worker_id: str) -> Worker:
         """A worker who may hold items: not disabled, no observer. Raises WorkerNotFound."""
@@ -138,6 +158,17 @@ class Workers:
     def is_any(self) -> bool:
         """Whether there is any worker yet."""
         return bool(self._client.hlen(self._keys.workers))
+
+
+def _edited(encoded: bytes, worker: Worker) -> bytes:
+    """``worker`` as JSON, with the fields of ``encoded`` that this version does not know."""
+    fields = msgspec.json.decode(encoded, type=dict[str, msgspec.Raw])
+    unknown = {name: raw for name, raw in fields.items() if name not in _KNOWN_FIELDS}
+    known = msgspec.json.decode(msgspec.json.encode(worker), type=dict[str, msgspec.Raw])
+    return msgspec.json.encode({**known, **unknown})
+
+
+_KNOWN_FIELDS = frozenset(Worker.__struct_encode_fields__)
 
 
 def checked(worker: Worker) -> Worker:

@@ -58,7 +58,7 @@ def tokens(services: Services) -> Tokens:
 
 def workers_elsewhere(services: Services) -> Workers:
     """The same workers, as another process changes them."""
-    return Workers(services.store.client, services.store.keys, lambda: None)
+    return Workers(services.store.client, services.store.keys, lambda _: None)
 
 
 def new_token(services: Services, worker: str = "93", *, days: int | None = None) -> str:
@@ -290,7 +290,7 @@ def test_a_change_elsewhere_is_announced_and_forgotten_at_once(
         elsewhere.edit("93", disabled=True)
     else:
         [listed] = services.tokens.all()
-        Tokens(client, keys, elsewhere, lambda: None).revoke(listed.token.id)
+        Tokens(client, keys, elsewhere, lambda _: None).revoke(listed.token.id)
 
     def is_refused() -> bool:
         try:
@@ -345,3 +345,59 @@ def test_many_that_ask_at_once_all_get_their_answer(services: Services) -> None:
     asking = [gevent.spawn(identify, services, secret) for _ in range(30)]
     gevent.joinall(asking, raise_error=True)
     assert {each.value.id for each in asking} == {"93"}
+
+
+def test_a_change_of_one_worker_forgets_only_what_that_worker_shows(
+    valkey_services: Services, clock: Clock
+) -> None:
+    """The clock stands still, so a caller who is asked for again was forgotten."""
+    services = valkey_services
+    elsewhere = workers_elsewhere(services)
+    changed, other = new_token(services, "93"), new_token(services, "94")
+    services.hub.start()
+    wait_until(lambda: services.hub.trouble is None, what="live delivery")
+    credentials = [Credential("token", digest_of(each)) for each in (changed, other)]
+    elsewhere.edit("94", name="Olga")  # from here on it is known that none was missed
+    wait_until(lambda: services.guard._heard, what="the announcement")
+    services.access.learn(credentials)
+    elsewhere.edit("93", name="Marta")
+    wait_until(lambda: services.access.remembered(credentials[0]) is None, what="the announcement")
+    assert services.access.remembered(credentials[1]) is not None
+    assert identify(services, changed).name == "Marta"
+    services.guard.on_announcement(None)  # some may have been missed
+    assert [services.access.remembered(each) for each in credentials] == [None, None]
+
+
+def test_an_answer_about_another_worker_is_remembered_though_one_changed_meanwhile(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secrets = {each: new_token(services, each) for each in ("93", "94")}
+    run = services.access._identify.run
+
+    def overtaken(*arguments: Any) -> Any:
+        reply = run(*arguments)
+        services.access.forget("93")
+        return reply
+
+    monkeypatch.setattr(services.access._identify, "run", overtaken)
+    for secret in secrets.values():
+        identify(services, secret)
+    known = [services.access.remembered(Credential("token", digest_of(secrets[each])))
+             for each in ("93", "94")]  # fmt: skip
+    assert known[0] is None
+    assert known[1] is not None
+
+
+def test_changes_of_more_workers_than_are_kept_forget_everybody(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(access_module, "_CHANGES", 3)
+    secret = new_token(services)
+    credential = Credential("token", digest_of(secret))
+    identify(services, secret)
+    for number in range(3):
+        services.access.forget(f"w{number}")
+    assert services.access.remembered(credential) is not None
+    services.access.forget("w4")
+    assert services.access.remembered(credential) is None
+    assert len(services.access._changed) <= 3

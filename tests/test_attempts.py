@@ -47,8 +47,7 @@ class Desk:
                 assert self.wait_s(worker, address) == 0
 
     def right(self, worker: str = "93", address: str = HOME) -> None:
-        assert self.wait_s(worker, address) == 0
-        self.attempts.forgive(worker, address)
+        self.attempts.forgive(worker, address, self.attempts.begin(worker, address))
 
     def pass_by(self, seconds: float) -> None:
         """As if time had passed."""
@@ -92,11 +91,50 @@ def test_guesses_at_the_same_moment_are_all_counted(desk: Desk) -> None:
     assert [each.value for each in guesses].count(0) == FREE_OF_PAIR
 
 
-def test_the_right_pin_starts_afresh(desk: Desk) -> None:
+def test_a_right_pin_is_taken_back_and_what_was_wrong_before_is_not(desk: Desk) -> None:
     desk.wrong(FREE_OF_PAIR - 1, address=HOME)
+    for _ in range(10):
+        desk.right()
+    assert [desk.wait_s(address=HOME), desk.wait_s(address=HOME)] == [0, 2]
+
+
+@pytest.mark.parametrize("address", ["its own", "another"])
+def test_the_workers_own_sign_in_gives_a_guesser_no_new_tries(desk: Desk, address: str) -> None:
+    """At the guesser's address, and for guesses from everywhere."""
+    if address == "its own":
+        desk.wrong(FREE_OF_PAIR + 4)
+        victim, guessed_from = AWAY, AWAY
+    else:
+        for number in range(FREE_OF_WORKER + 4):
+            desk.wrong(1, address=f"203.0.113.{number}")
+        victim, guessed_from = HOME, "203.0.113.99"
+    waited_s = desk.wait_s(address=victim)
+    assert waited_s > 0
+    desk.pass_by(waited_s)
+    desk.right(address=victim)
+    assert desk.wait_s(address=guessed_from) == 0  # had waited for as long as it takes
+    assert desk.wait_s(address=guessed_from) >= 2 * waited_s
+
+
+def test_a_right_pin_takes_back_no_guess_that_was_made_meanwhile(desk: Desk) -> None:
+    desk.wrong(FREE_OF_PAIR - 1)
+    counted = desk.attempts.begin("93", AWAY)
+    desk.pass_by(10)
+    assert desk.wait_s() == 0  # a guess, while the right one is hashed
+    wait_s = desk.wait_s()
+    desk.attempts.forgive("93", AWAY, counted)
+    assert desk.wait_s() == wait_s > 0
+
+
+def test_right_pins_do_not_keep_wrong_ones_from_being_forgotten(desk: Desk) -> None:
+    desk.wrong(2, address=HOME)
+    key = desk.services.store.keys.attempts("93", HOME)[0]
+    desk.client.pexpire(key, 60_000)
     desk.right()
-    for _ in range(FREE_OF_PAIR):
-        assert desk.wait_s(address=HOME) == 0
+    assert 0 < desk.client.pttl(key) <= 60_000
+    desk.client.delete(key)
+    desk.right()
+    assert not desk.client.exists(key)
 
 
 def test_one_address_cannot_lock_out_another(desk: Desk) -> None:
@@ -112,8 +150,7 @@ def test_a_guesser_with_many_addresses_is_slowed_down_and_the_workers_own_tablet
     waits = [desk.wait_s(address=f"203.0.113.{number}") for number in range(FREE_OF_WORKER + 5)]
     assert waits[:FREE_OF_WORKER] == [0] * FREE_OF_WORKER
     assert all(waits[FREE_OF_WORKER:])
-    assert desk.wait_s(address=HOME) == 0
-    desk.attempts.forgive("93", HOME)
+    desk.right(address=HOME)
 
 
 def test_nobody_is_locked_out_for_longer_than_five_minutes(desk: Desk) -> None:

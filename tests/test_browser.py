@@ -16,6 +16,7 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 from occupancy import browser, create_app, sse
 from occupancy.errors import CsrfFailed
 from occupancy.model import Role
+from occupancy.plain import PlainRequest, parse
 from occupancy.services import Services
 from occupancy.settings import Settings
 from tests.conftest import add_people
@@ -456,5 +457,99 @@ def test_a_stream_through_gunicorn_is_open_to_a_listed_origin(
         assert stream.headers["access-control-allow-origin"] == LISTED
         assert stream.headers["x-content-type-options"] == "nosniff"
         assert stream.headers["cache-control"] == "no-store"
+    finally:
+        running.stop()
+
+
+# Host names
+
+
+@pytest.mark.parametrize("host", ["mes_planta", "mes_planta:8000", "Mes_Planta:8000"])
+def test_a_page_of_a_host_with_an_underscore_may(host: str) -> None:
+    origin = f"http://{host.lower()}"
+    browser.check_origin(request_with(host=host, Origin=origin), ())
+    plain = plain_request(f"Host: {host}", f"Origin: {origin}")
+    browser.check_origin(plain, ())
+    for asked in (request_with(host=host, Origin=OTHER), plain_request(f"Origin: {OTHER}")):
+        with pytest.raises(CsrfFailed):
+            browser.check_origin(asked, ())
+
+
+def plain_request(*lines: str, proxies: int = 0) -> PlainRequest:
+    host = [] if any(each.startswith("Host:") for each in lines) else ["Host: shop"]
+    text = "\r\n".join(["POST /json HTTP/1.1", *host, *lines, "", ""])
+    found = parse(text.encode())
+    assert found is not None
+    found.comes_from("127.0.0.1", proxies)
+    return found
+
+
+@pytest.mark.parametrize("proxies", [0, 1, 2])
+@pytest.mark.parametrize(
+    "said",
+    ["https", "HTTPS", "http", "wss", "ws", "http, https", "https,http", "https, ", '"https"',
+     "https http", "ftp", "on", "", ",", "http,HTTPS"],
+)  # fmt: skip
+def test_both_ways_in_read_alike_how_a_proxy_was_reached(proxies: int, said: str) -> None:
+    by_flask = where(app_with(proxies=proxies), Proto=said)["scheme"]
+    plain = plain_request(f"X-Forwarded-Proto: {said}", proxies=proxies)
+    assert by_flask == ("https" if plain.is_secure else "http")
+
+
+ALLOWED = ("board.example.com", "10.0.0.5", "[fd00::5]")
+
+
+@pytest.mark.parametrize(
+    ("settings", "host", "status"),
+    [
+        ({}, "anything.example", 200),
+        ({"url": "https://board.example.com"}, "board.example.com", 200),
+        ({"url": "https://board.example.com"}, "Board.Example.com:8000", 200),
+        ({"url": "https://board.example.com:8443"}, "board.example.com:8443", 200),
+        ({"url": "https://board.example.com"}, "evil.example", 400),
+        ({"url": "https://board.example.com"}, "board.example.com.evil.example", 400),
+        ({"url": "https://board.example.com"}, "a b", 400),
+        ({"url": "https://board.example.com"}, "localhost:8000", 200),
+        ({"url": "https://board.example.com"}, "127.0.0.1:8000", 200),
+        ({"url": "https://board.example.com"}, "[::1]:8000", 200),
+        ({"url": "https://board.example.com"}, "10.0.0.5:8000", 400),
+        ({"url": "https://board.example.com", "hosts": ("*",)}, "evil.example", 200),
+        ({"hosts": ALLOWED}, "10.0.0.5:8000", 200),
+        ({"hosts": ALLOWED}, "[fd00::5]:8000", 200),
+        ({"hosts": ALLOWED, "url": "http://mes_planta:8000"}, "mes_planta:8000", 200),
+        ({"hosts": ALLOWED}, "mes_planta", 400),
+    ],
+)
+def test_the_service_answers_to_its_own_names_only(
+    settings: dict[str, object], host: str, status: int
+) -> None:
+    allowed = Settings(**settings).allowed_hosts  # type: ignore[arg-type] # whatever a test sets
+    for asked in (request_with(host=host), plain_request(f"Host: {host}")):
+        assert browser.is_allowed_host(asked, allowed) == (status == 200)
+
+
+def test_another_name_is_refused_in_both_ways_in_and_probes_come_by_any(
+    tmp_path: Path, module_server: RealServer
+) -> None:
+    running = Deployment(
+        tmp_path, module_server.url, OCCUPANCY_URL="https://board.example.com"
+    ).start()
+    try:
+        running.sign_in(f"w-{secrets.token_hex(4)}", Role.OBSERVER)
+        for lane in ({}, {"TE": "trailers"}):  # the second is no plain request
+            for host, status in (("board.example.com", 200), ("evil.example", 400)):
+                headers = {"Host": host, **lane}
+                assert running.request("GET", "/api/boards", headers=headers).status_code == status
+                path = "/api/boards/main/events"
+                with requests.get(
+                    running.url + path, headers={**running.headers, **headers}, timeout=10,
+                    stream=True,
+                ) as stream:  # fmt: skip
+                    assert stream.status_code == status
+                take = running.request("POST", "/api/boards/main/items/T-1/take", headers=headers)
+                assert take.status_code == {200: 403, 400: 400}[status]
+        for path in ("/livez", "/readyz", "/metrics"):
+            answer = running.request("GET", path, headers={"Host": "10.2.3.4:8000"})
+            assert answer.status_code == 200
     finally:
         running.stop()

@@ -79,7 +79,7 @@ class ScriptedAccess(Access):
             raise ValueError("not a worker")
         return answers
 
-    def forget(self) -> None:
+    def forget(self, worker_id: str | None = None) -> None:
         self.forgotten += 1
 
     def _hold(self, gate: Gate) -> None:

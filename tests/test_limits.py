@@ -25,10 +25,11 @@ from werkzeug.test import TestResponse
 
 from occupancy import admission as admission_module
 from occupancy import create_app
-from occupancy.admission import Admission
+from occupancy.admission import Admission, Place
 from occupancy.callers import Credential, digest_of
 from occupancy.errors import RateLimited
 from occupancy.model import TRANSITIONS, Person, Role
+from occupancy.open_stream import OpenStream
 from occupancy.records import Answer, Preconditions, Rate
 from occupancy.services import Services
 from occupancy.settings import Settings
@@ -335,37 +336,73 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return made
 
 
-def admitted(admission: Admission, attempts: int, worker: str = "93", address: str = "a") -> int:
-    """How many of ``attempts`` are let in."""
+def admitted(
+    admission: Admission,
+    attempts: int,
+    worker: str = "93",
+    address: str = "a",
+    credential: str = "",
+    *,
+    holds: bool = False,
+) -> int:
+    """How many of ``attempts`` are let in, and stay where ``holds``."""
+    place = Place(worker, credential or f"of {worker}", address)
     count = 0
     for _ in range(attempts):
         try:
-            admission.check(worker, address)
+            admission.check(place)
         except RateLimited as error:
             assert error.extra["retry_after"] >= 1
         else:
             count += 1
+            if holds:
+                admission.hold(place)
     return count
 
 
 def test_a_caller_has_so_many_streams_and_others_have_theirs(clock: Clock) -> None:
-    admission = Admission(per_caller=2, per_process=100)
-    for _ in range(2):
-        admission.hold("93")
+    admission = Admission(per_caller=5, per_process=100)
+    assert admitted(admission, 10, "93", holds=True) == 5
     assert admitted(admission, 1, "93") == 0
     assert admitted(admission, 1, "94") == 1
-    admission.give_back("93")
+    admission.give_back(Place("93", "of 93", "a"))
     assert admitted(admission, 1, "93") == 1
+
+
+def test_whoever_has_many_streams_leaves_places_for_the_walls_of_the_same_worker(
+    clock: Clock,
+) -> None:
+    """With many credentials at one address, and with one credential at many addresses."""
+    admission = Admission(per_caller=100, per_process=10_000)
+    assert admitted(admission, 500, address="greedy", credential="link", holds=True) == 100
+    for number in range(100):
+        admitted(admission, 10, address="greedy", credential=f"session {number}", holds=True)
+        clock.now_s += 3600
+    for number in range(100):
+        admitted(admission, 10, address=f"greedy {number}", credential="link", holds=True)
+    assert admission._total < 200  # not more for all that
+    for hall in range(3):
+        wall = {"address": f"hall {hall}", "credential": f"wall {hall}"}
+        assert admitted(admission, 2, **wall, holds=True) == 2
+
+
+def test_opening_streams_fast_slows_only_that_credential_and_address_down(clock: Clock) -> None:
+    admission = Admission(per_caller=20, per_process=40)
+    assert admitted(admission, 1000, address="greedy", credential="link") == 20
+    assert admitted(admission, 1, address="hall", credential="wall") == 1
+    for number in range(100):
+        admitted(admission, 20, address="greedy", credential=f"session {number}")
+    assert admitted(admission, 1, address="greedy", credential="another") == 0
+    assert admitted(admission, 1, address="hall", credential="wall") == 1
 
 
 def test_a_process_has_so_many_streams(clock: Clock) -> None:
     admission = Admission(per_caller=100, per_process=100)
     admission.limit_process(2)
     admission.limit_process(50)  # the least counts
-    admission.hold("93")
-    admission.hold("94")
+    assert admitted(admission, 1, "93", holds=True) == admitted(admission, 1, "94", holds=True) == 1
     assert admitted(admission, 1, "95") == 0
-    admission.give_back("93")
+    admission.give_back(Place("93", "of 93", "a"))
     assert admitted(admission, 1, "95") == 1
 
 
@@ -414,7 +451,8 @@ def test_a_stream_that_fails_or_is_killed_gives_everything_back(valkey_services:
     caller = services.access.identify(Credential("token", digest_of(secret)))
 
     def follow(how: str) -> None:
-        frames = _frames(services, caller, "main", None, {})
+        place = Place.of(caller, "a")
+        frames = _frames(lambda: OpenStream(services, caller, "main", place), None, {})
         for frame in frames:
             if how == "fails" and b"event: ready\n" in frame:
                 raise OSError(how)

@@ -133,7 +133,7 @@ def test_who_was_remembered_as_let_in_and_is_so_no_more_changes_nothing(
     tablet, csrf = shop.signed_in()
     shop.who(tablet)
     monkeypatch.setattr(shop.services.access, "forget", lambda: None)
-    monkeypatch.setattr(shop.services.workers, "_on_changed", lambda: None)
+    monkeypatch.setattr(shop.services.workers, "_on_changed", lambda _: None)
     if change_by == "disabled":
         shop.services.workers.edit("93", disabled=True)
     else:

@@ -266,8 +266,8 @@ class Elsewhere:
         keys: Keys = copy.copy(shop.store.keys)
         keys.access_channel = "nowhere"
         client = shop.store.client
-        self.workers = Workers(client, keys, lambda: None)
-        self.tokens = Tokens(client, keys, self.workers, lambda: None)
+        self.workers = Workers(client, keys, lambda _: None)
+        self.tokens = Tokens(client, keys, self.workers, lambda _: None)
 
 
 def test_without_an_announcement_they_end_in_time_all_the_same(
@@ -441,7 +441,7 @@ def brief_session(deployment: Deployment, shop: Services, *, idle_s: int, max_s:
     shop.workers.add(worker, name="Worker", role=Role.OBSERVER)
     sessions = Sessions(
         shop.store.client, shop.store.keys, shop.workers, shop.pin_desk,
-        denials=shop.denials, on_changed=lambda: None, idle_s=idle_s, max_s=max_s,
+        denials=shop.denials, on_changed=lambda _: None, idle_s=idle_s, max_s=max_s,
     )  # fmt: skip
     secret, session = sessions.with_link(sessions.create_link(worker), address="local")
     assert isinstance(session, Session)

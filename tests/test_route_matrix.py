@@ -245,7 +245,7 @@ class Gone:
             site.bearer(self.own),
             site.bearer(digest_of(self.secret)),  # who has read Redis cannot get in with it
             site.bearer(sessions.create_link("x")),
-            site.bearer(sessions.create_ticket(self.by_token)),
+            site.bearer(site.services.tickets.create(self.by_token)),
             site.sender({"Authorization": f"Basic {self.secret}"}),
             site.sender({"Authorization": self.secret}),
             site.sender({"X-Api-Key": self.secret}),
@@ -376,7 +376,7 @@ def test_a_ticket_opens_a_stream_and_nothing_else(site: Site) -> None:
     secret, _ = site.services.tokens.create("admin")
     admin = site.services.access.identify(Credential("token", digest_of(secret)))
     for method, path in ROUTED:
-        ticket = site.services.sessions.create_ticket(admin)
+        ticket = site.services.tickets.create(admin)
         found = site.sender({})(method, f"{address(path)}?ticket={ticket}")
         is_stream = path.endswith("/events") and method in ("GET", "HEAD")
         assert found == ("in" if is_stream else expected(method, path, "nobody"))
@@ -428,7 +428,7 @@ def test_a_ticket_is_for_the_board_of_who_asked_for_it(site: Site) -> None:
     secret, _ = site.services.tokens.create("observer", board="other")
     wall = site.services.access.identify(Credential("token", digest_of(secret)))
     for board, became in (("main", "403"), ("other", "in")):
-        ticket = site.services.sessions.create_ticket(wall)
+        ticket = site.services.tickets.create(wall)
         assert site.sender({})("GET", f"/api/boards/{board}/events?ticket={ticket}") == became
 
 

@@ -19,7 +19,7 @@ from occupancy.services import Services
 from tests.deployment import Deployment
 from tests.servers import RealServer
 from tests.shop import SUPERVISOR, change, log_of
-from tests.sse_client import Event
+from tests.sse_client import Event, EventStream
 from tests.tls import TLSDeployment
 from tests.waiting import wait_until
 
@@ -104,6 +104,43 @@ def test_last_event_id_goes_before_after(
     stream = deployment.stream(board, after="0-0", last_event_id=last)
     stream.wait_for("ready")
     assert stream.seqs() == []
+
+
+LANES = {"express": {}, "flask": {"TE": "trailers"}}  # the second is no plain request
+
+
+@pytest.mark.parametrize("lane", LANES)
+@pytest.mark.parametrize(
+    "query",
+    [
+        "lastEventId=LAST", "Last-Event-ID=LAST", "after=LAST", "after=0-0&lastEventId=LAST",
+        "lastEventId=LAST&after=0-0", "after=0-0&Last-Event-ID=LAST", "after=LAST&lastEventId=",
+        "lastEventId=0-0&after=0-0&lastEventId=LAST", "_=1763838000123&after=LAST&r=0.5&x&=&y=",
+    ],
+)  # fmt: skip
+def test_a_cursor_in_the_query_counts_as_the_header_and_what_is_unknown_is_ignored(
+    deployment: Deployment, shop: Services, board: str, query: str, lane: str
+) -> None:
+    """As the usual polyfills send it, and as clients that add something against caches do."""
+    last = change(shop, board, 2)
+    change(shop, board, 1, tag="T-2")
+    url = f"{deployment.url}/api/boards/{board}/events?{query.replace('LAST', last)}"
+    stream = deployment.keep(EventStream(url, {**deployment.headers, **LANES[lane]}).read())
+    assert stream.status == 200
+    stream.wait_for("ready")
+    assert stream.seqs() == [4, 5]
+    assert not stream.of_kind("reset")
+
+
+@pytest.mark.parametrize("lane", LANES)
+@pytest.mark.parametrize("query", ["lastEventId=nonsense", "after=%00%0a", "Last-Event-ID=a.b:c"])
+def test_a_cursor_in_the_query_that_is_none_gets_a_reset(
+    deployment: Deployment, board: str, query: str, lane: str
+) -> None:
+    url = f"{deployment.url}/api/boards/{board}/events?{query}"
+    stream = deployment.keep(EventStream(url, {**deployment.headers, **LANES[lane]}).read())
+    assert stream.status == 200
+    stream.wait_for("reset")
 
 
 @pytest.mark.parametrize(

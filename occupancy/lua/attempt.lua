@@ -8,7 +8,9 @@
 -- ARGV  1 the address   2 free failures, of the pair   3 free failures, of the worker
 --       4 longest wait in ms   5 attempts of an address at once   6 ms for one more
 --       7 ms until failures are forgotten   8 seconds that an address is known for
--- Returns  0 if it may, else the milliseconds to wait
+-- Returns  {milliseconds to wait} if it may not; else {0, and for each of the first two keys the
+--          attempt's number and when its failures would have been forgotten without it (ms),
+--          or -1, -1 where it was not counted there}, for forgive.lua
 -- Publishes nothing.
 
 local time = redis.call('TIME')
@@ -23,12 +25,14 @@ local function wait_ms(key)
 end
 
 local function count(key, free)
+  local left_ms = math.max(redis.call('PTTL', key), 0)
   local over = redis.call('HINCRBY', key, 'failures', 1) - free
   if over >= 0 then
     local delay_ms = math.min(longest_ms, 2000 * 2 ^ math.min(over, 30))
     redis.call('HSET', key, 'until_ms', string.format('%.0f', now_ms + delay_ms))
   end
   redis.call('PEXPIRE', key, ARGV[7])
+  return redis.call('HINCRBY', key, 'number', 1), now_ms + left_ms
 end
 
 local seen_s = tonumber(redis.call('ZSCORE', KEYS[4], ARGV[1]) or '0')
@@ -45,13 +49,14 @@ if due_ms > now_ms + burst_ms + tonumber(ARGV[6]) then
 end
 wait = math.max(wait, due_ms - burst_ms - now_ms)
 if wait > 0 then
-  return math.ceil(wait)
+  return { math.ceil(wait) }
 end
 
-count(KEYS[1], tonumber(ARGV[2]))
+local number, forgotten_ms = count(KEYS[1], tonumber(ARGV[2]))
+local worker_number, worker_forgotten_ms = -1, -1
 if not is_known then
-  count(KEYS[2], tonumber(ARGV[3]))
+  worker_number, worker_forgotten_ms = count(KEYS[2], tonumber(ARGV[3]))
 end
 due_ms = due_ms + tonumber(ARGV[6])
 redis.call('SET', KEYS[3], string.format('%.0f', due_ms), 'PX', math.ceil(due_ms - now_ms))
-return 0
+return { 0, number, forgotten_ms, worker_number, worker_forgotten_ms }

@@ -1,19 +1,33 @@
 -- forgive: an attempt was right: takes back what attempt.lua has counted, and knows the address.
 --
+-- Only that attempt is taken back. Failures from before stay: they may be those of somebody else
+-- at the same address, who would guess on after each time that the worker signs in.
+--
 -- KEYS  1 failures of the worker from this address   2 failures of the worker from everywhere
 --       3 the address's rate   4 addresses from which the worker has signed in
 -- ARGV  1 the address   2 ms that one attempt costs   3 addresses to keep
 --       4 seconds that an address is known for
+--       5 and 6, 7 and 8 what attempt.lua has returned of the first two keys
 -- Returns  0
 -- Publishes nothing.
 
-local now_s = tonumber(redis.call('TIME')[1])
-redis.call('DEL', KEYS[1])
-local is_known = now_s - tonumber(redis.call('ZSCORE', KEYS[4], ARGV[1]) or '0') < tonumber(ARGV[4])
-if not is_known and redis.call('EXISTS', KEYS[2]) == 1 then
-  redis.call('HINCRBY', KEYS[2], 'failures', -1)
-  redis.call('HSET', KEYS[2], 'until_ms', '0')
+local function take_back(key, number, forgotten_ms)
+  if number == '-1' or redis.call('EXISTS', key) == 0 then
+    return -- not counted there, or forgotten since
+  end
+  if redis.call('HINCRBY', key, 'failures', -1) <= 0 then
+    redis.call('DEL', key)
+  elseif redis.call('HGET', key, 'number') == number then
+    -- Nobody has tried since, so the wait is the one that this attempt began; it could only be
+    -- made because the one before was over. And the others are forgotten as without it.
+    redis.call('HSET', key, 'until_ms', '0')
+    redis.call('PEXPIREAT', key, forgotten_ms)
+  end
 end
+
+local now_s = tonumber(redis.call('TIME')[1])
+take_back(KEYS[1], ARGV[5], ARGV[6])
+take_back(KEYS[2], ARGV[7], ARGV[8])
 local due_ms = redis.call('GET', KEYS[3])
 if due_ms then
   redis.call('SET', KEYS[3], string.format('%.0f', tonumber(due_ms) - tonumber(ARGV[2])), 'KEEPTTL')

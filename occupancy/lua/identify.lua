@@ -66,6 +66,10 @@ end
 if token_digest and now_s - last_use_s(token_digest, 0) >= tonumber(ARGV[4]) then
   note_use(token_digest)
 end
+-- So is a session that was opened with one: which of them may go, sign_in.lua has to know.
+if session and token_digest and now_s - last_use_s(digest, session.created_s) >= tonumber(ARGV[4]) then
+  note_use(digest)
+end
 if used_s and ARGV[3] ~= '' and now_s - used_s >= tonumber(ARGV[3]) then
   note_use(digest)
   ends_s = math.min(session.ends_s, now_s + session.idle_s)

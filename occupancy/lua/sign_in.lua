@@ -1,32 +1,55 @@
 -- sign_in: opens a session, in place of the one that the browser had.
 --
--- Nobody has more sessions than are allowed: the one that would end first makes room. Those opened
--- with a token count for themselves: whoever has a wallboard's link ends no session of its worker.
+-- Nobody has more sessions than are allowed: the one that was not used for longest makes room. Those
+-- opened with a token count for themselves: whoever has a wallboard's link ends no session of its
+-- worker. And they are opened slowly, so that whoever has the link cannot open so many that the
+-- wall's own, whose use is noted once a minute, is the one that was not used for longest.
 --
 -- KEYS  1 sessions   2 uses   3 session ends   4 workers   5 changes
 --       6 session ends of the worker, or of the token that opens this one
+--       7 how fast that token opens sessions, 8 from this address: even again when (ms);
+--         left out where it is no token
 -- ARGV  1 SHA-256 of the new session's secret   2 the session as JSON, without its times
 --       3 seconds that it lasts at most   4 the worker as the caller has read it
 --       5 SHA-256 of the session that it replaces, or ''   6 the access channel
 --       7 sessions that a worker, or a token, may have
--- Returns  {refused publications, the session as JSON, or nil where the worker has changed since
---       it was read}
+--       8 ms for one more session of a token, 9 from one address   10, 11 how many of each at once
+-- Returns  {refused publications, the session as JSON, workers of whom a session was ended …}
+--       or {0, milliseconds to wait} where a token opens sessions too fast
+--       or {0, nil} where the worker has changed since it was read
 -- Publishes  "changes worker" on the access channel where a session was ended
 
-local now_s = tonumber(redis.call('TIME')[1])
+local time = redis.call('TIME')
+local now_s = tonumber(time[1])
+local now_ms = now_s * 1000 + math.floor(tonumber(time[2]) / 1000)
 local session = cjson.decode(ARGV[2])
 if redis.call('HGET', KEYS[4], session.worker) ~= ARGV[4] then
   return { 0, false } -- a new PIN, disabled: what was checked is no longer so
 end
-session.created_s, session.ends_s = now_s, now_s + tonumber(ARGV[3])
-local session_json = cjson.encode(session)
-
 -- Fail here, if a key is of another type, and not after the first write.
 redis.call('HLEN', KEYS[1])
 redis.call('HLEN', KEYS[2])
 redis.call('ZCARD', KEYS[3])
 redis.call('GET', KEYS[5])
 redis.call('ZCARD', KEYS[6])
+local due_ms, wait_ms = {}, 0
+for i = 7, #KEYS do
+  local interval_ms, at_once = tonumber(ARGV[i + 1]), tonumber(ARGV[i + 3])
+  local due = math.max(tonumber(redis.call('GET', KEYS[i]) or '0'), now_ms)
+  if due > now_ms + interval_ms * at_once then
+    due = now_ms -- the clock was set back
+  end
+  wait_ms = math.max(wait_ms, due - interval_ms * (at_once - 1) - now_ms)
+  due_ms[i] = due + interval_ms
+end
+if wait_ms > 0 then
+  return { 0, math.ceil(wait_ms) }
+end
+for i, due in pairs(due_ms) do
+  redis.call('SET', KEYS[i], string.format('%.0f', due), 'PX', math.ceil(due - now_ms))
+end
+session.created_s, session.ends_s = now_s, now_s + tonumber(ARGV[3])
+local session_json = cjson.encode(session)
 
 -- What is refused is counted: the guards find by the number of changes that they missed one.
 local refused = 0
@@ -44,7 +67,22 @@ local function forget(digest)
   redis.call('ZREM', KEYS[6], digest)
 end
 
+local reply = { 0, session_json }
+
+local function least_recently_used()
+  local digests, found, since_s = redis.call('ZRANGE', KEYS[6], 0, -1), nil, nil
+  local used = redis.call('HMGET', KEYS[2], unpack(digests))
+  for i, digest in ipairs(digests) do
+    local used_s = tonumber(used[i] or '0') -- of before this was noted for all: within the minute
+    if not since_s or used_s < since_s then
+      found, since_s = digest, used_s
+    end
+  end
+  return found
+end
+
 local function announce(worker)
+  reply[#reply + 1] = worker
   publish(ARGV[6], redis.call('INCR', KEYS[5]) .. ' ' .. worker)
 end
 
@@ -65,11 +103,13 @@ if redis.call('ZCARD', KEYS[6]) >= tonumber(ARGV[7]) then
   end
 end
 if redis.call('ZCARD', KEYS[6]) >= tonumber(ARGV[7]) then
-  forget(redis.call('ZRANGE', KEYS[6], 0, 0)[1])
+  forget(least_recently_used())
   announce(session.worker)
 end
 redis.call('HSET', KEYS[1], ARGV[1], session_json)
+redis.call('HSET', KEYS[2], ARGV[1], now_s)
 redis.call('ZADD', KEYS[3], session.ends_s, ARGV[1])
 redis.call('ZADD', KEYS[6], session.ends_s, ARGV[1])
 redis.call('EXPIREAT', KEYS[6], redis.call('ZRANGE', KEYS[6], -1, -1, 'WITHSCORES')[2])
-return { refused, session_json }
+reply[1] = refused
+return reply

@@ -1,0 +1,93 @@
+"""The queue for hashing PINs: one is hashed at a time, and nobody can fill the queue for others.
+
+Anybody may send a PIN for an invented worker, and each costs 50 ms of a core. So there are two
+kinds of places. Whoever tries a worker's PIN where that worker has signed in before is *known*
+there. All others are strangers: their places are bounded together, by address and by the IPv6
+networks that one customer has, they take none of the places of those who are known, and they give
+way to them.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+from collections.abc import Iterator
+
+from gevent.event import Event
+
+from .attempts import networks
+from .errors import RateLimited
+
+STRANGERS = 80  # places: some five seconds of waiting
+STRANGERS_OF = (40, 50, 60)  # of an address (IPv6: a /64), a /56 and a /48
+KNOWN = 100
+KNOWN_OF_WORKER = 3  # at one address: whoever taps twice, but not all places
+_TURNS_IN_ROW = 3  # of those who are known, while strangers wait
+
+
+class PinQueue:
+    """Of one worker process."""
+
+    def __init__(self) -> None:
+        self._taken: collections.Counter[str] = collections.Counter()
+        self._is_busy = False
+        self._known: collections.deque[Event] = collections.deque()
+        self._strangers: collections.deque[Event] = collections.deque()
+        self._in_row = 0
+
+    @contextlib.contextmanager
+    def place(self, worker_id: str, address: str, *, is_known: bool) -> Iterator[None]:
+        """A place in the queue while the block runs. Raises RateLimited where all are taken.
+
+        Who gets none has tried nothing, so it is taken before an attempt is counted. No switch
+        point lies between looking for a place and taking it.
+        """
+        if is_known:
+            limits = {"known": KNOWN, f"worker {worker_id}|{address}": KNOWN_OF_WORKER}
+        else:
+            limits = {"strangers": STRANGERS}
+            limits |= dict(zip(networks(address), STRANGERS_OF, strict=False))
+        if any(self._taken[name] >= most for name, most in limits.items()):
+            raise RateLimited("Too many sign-ins at once. Try again in a moment.", retry_after=2)
+        self._taken.update(limits.keys())
+        try:
+            yield
+        finally:
+            self._taken.subtract(limits.keys())
+            for name in limits:
+                if not self._taken[name]:
+                    del self._taken[name]
+
+    @contextlib.contextmanager
+    def turn(self, *, is_known: bool) -> Iterator[None]:
+        """Wait for one's turn, which lasts as long as the block."""
+        if self._is_busy:
+            waiting = self._known if is_known else self._strangers
+            is_mine = Event()
+            waiting.append(is_mine)
+            try:
+                is_mine.wait()
+            except BaseException:
+                # Killed. The turn may have been given in the very moment: it must not be lost.
+                if is_mine.is_set():
+                    self._pass_on()
+                else:
+                    waiting.remove(is_mine)
+                raise
+        self._is_busy = True
+        try:
+            yield
+        finally:
+            self._pass_on()
+
+    def _pass_on(self) -> None:
+        """To who is next; it stays busy in between, so nobody can come before them."""
+        is_strangers = self._strangers and (not self._known or self._in_row >= _TURNS_IN_ROW)
+        if is_strangers:
+            self._in_row = 0
+            self._strangers.popleft().set()
+        elif self._known:
+            self._in_row += 1
+            self._known.popleft().set()
+        else:
+            self._is_busy = False

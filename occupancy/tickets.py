@@ -1,0 +1,98 @@
+"""Tickets: how an EventSource without a cookie opens a stream.
+
+It can send no header, and a token in its URL would end up in the log of every proxy on the way. So
+a page asks for a ticket, which is good for a minute. The first to show it binds it: from then on it
+lets in only who comes from that address to that board, because an EventSource whose stream has
+ended comes back by itself, with the same URL. While its stream is open the ticket stays good; ten
+minutes after the stream's end it is void. It is never good for longer than the credential behind
+it, which is looked at each time.
+"""
+
+from __future__ import annotations
+
+import collections
+import logging
+
+import gevent
+
+from .callers import Caller, Credential, digest_of, new_secret
+from .connections import OpsClient
+from .errors import PoolTimeout, StoreUnavailable, Unauthenticated
+from .keys import Keys
+from .scripts import Script
+
+log = logging.getLogger(__name__)
+
+TICKET_TTL_S = 60
+COMEBACK_S = 600
+_RENEWED_S = 60
+_AT_ONCE = 1000
+
+
+class Tickets:
+    """Of one worker process. Methods raise PoolTimeout or StoreUnavailable."""
+
+    def __init__(self, client: OpsClient, keys: Keys) -> None:
+        self._client = client
+        self._keys = keys
+        self._use = Script(client, "use_ticket")
+        self._open: collections.Counter[str] = collections.Counter()  # streams, by key
+        self._greenlet: gevent.Greenlet | None = None
+
+    def create(self, caller: Caller) -> str:
+        """The secret of a ticket: opens one event stream as ``caller``, within the minute."""
+        secret = new_secret()
+        credential = caller.credential
+        self._client.set(
+            self._key(secret), f"{credential.means} {credential.digest}", ex=TICKET_TTL_S
+        )
+        return secret
+
+    def use(self, secret: str, *, address: str, board: str) -> Credential:
+        """Whose ticket it is; from now on it is good for this address and board only.
+
+        Raises Unauthenticated.
+        """
+        found = self._use.run([self._key(secret)], [f"{address} {board}", COMEBACK_S])
+        if not isinstance(found, bytes):
+            raise Unauthenticated(
+                "The ticket is older than a minute, was used elsewhere, or its stream ended long "
+                "ago. Ask for a new one."
+            )
+        means, digest = found.decode().split(" ")[:2]
+        return Credential("session" if means == "session" else "token", digest)
+
+    def hold(self, secret: str) -> None:
+        """A stream that this ticket has opened is open, until ``let_go``."""
+        if self._greenlet is None:
+            self._greenlet = gevent.spawn(self._renew)
+        self._open[self._key(secret)] += 1
+
+    def let_go(self, secret: str) -> None:
+        """That stream has ended: from the last renewal on it may come back for a while."""
+        key = self._key(secret)
+        self._open[key] -= 1
+        if not self._open[key]:
+            del self._open[key]
+
+    def _key(self, secret: str) -> str:
+        return self._keys.ticket(digest_of(secret))
+
+    def _renew(self) -> None:
+        """Keep the tickets of open streams good. Nothing here matters to anybody else.
+
+        Where Redis is away for longer than they last, their pages have to ask for new ones.
+        """
+        while True:
+            gevent.sleep(_RENEWED_S)
+            keys = list(self._open)
+            for first in range(0, len(keys), _AT_ONCE):
+                try:
+                    self.renew(keys[first : first + _AT_ONCE])
+                except (PoolTimeout, StoreUnavailable) as error:
+                    log.info("tickets not renewed: %s", error.__cause__ or error)
+                    break
+
+    def renew(self, keys: list[str]) -> None:
+        """As if their streams had just been opened."""
+        self._client.ask(lambda pipeline: [pipeline.expire(key, COMEBACK_S) for key in keys])
