@@ -208,7 +208,7 @@ test('a scan into a reason without a suffix is held back from a late Enter', () 
 
 test('what people type into fields stays, and their Enter is theirs', () => {
   for (const [text, gapMs, kind] of [
-    ['pump', 120, 'search'], ['No material', 90, 'text'], ['roto', 160, 'text'], ['93', 90, 'text'],
+    ['pump', 120, 'search'], ['No material', 90, 'text'], ['roto', 170, 'text'], ['93', 90, 'text'],
     ['2580', 60, 'password'], ['2580', 140, 'password'], ['correct horse battery', 90, 'password'],
   ]) {
     const field = newField(kind);

@@ -152,7 +152,7 @@ function show() {
     isDue = false;
     const items = model.select(filter, session.current()?.worker.id);
     list.show(items);
-    if (active === null || !items.some((item) => item.tag === active)) active = items[0]?.tag ?? null;
+    if (active === null || !items.some((item) => item.tag === active)) setActive(items[0]?.tag ?? null);
     showCounts(items.length);
     showBatch();
   });
@@ -264,7 +264,8 @@ function select(tag) {
   writeFilter();
   list.show(model.select(filter, session.current()?.worker.id));
   setActive(tag, true);
-  return t('scan.found', {tag});
+  announce(t('scan.found', {tag}));
+  return ''; // it is in sight, and has the focus
 }
 
 function hindrance() {

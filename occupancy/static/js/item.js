@@ -82,7 +82,7 @@ async function orNull(asked) {
 /** Says that the item is not there, and who removed it, where the history tells. */
 function showAbsence() {
   const last = events[0];
-  say(model.items.has(tag) ? '' : last?.type === 'item.removed' ? t('item.removed', {tag, actor: last.actor.name})
+  say(model.items.has(tag) ? '' : last?.type === 'item.removed' ? t('item.gone', {tag, actor: last.actor.name})
     : t('item.none', {tag}));
 }
 

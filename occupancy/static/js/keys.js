@@ -2,10 +2,7 @@
 //
 // Which keys are a scan, and when a letter may be a shortcut, is decided in scanner.js.
 
-import {Scanner} from './scanner.js';
-
-/** Keys that begin no scan (no tag, address or prefix does): they need not wait for silence. */
-const AT_ONCE = new Set(['/', ' ']);
+import {BEGIN_NO_SCAN, Scanner} from './scanner.js';
 
 /**
  * Shortcuts: `map` has functions by key; `scanning` is what scan.js makes for the page. Nothing
@@ -27,12 +24,12 @@ export function listen(map, scanning) {
     onLone(event, label) {
       // An item whose whole tag is this letter: it cannot be told from a shortcut, and a scan is harmless.
       if (label.isKnown) scanning.onScan(label);
-      else if (!AT_ONCE.has(event.key)) act(event);
+      else act(event);
     },
   });
   document.addEventListener('keydown', (event) => {
     if (scanner.press(event)) return;
-    if (event.key.length === 1 && !AT_ONCE.has(event.key)) return; // onLone comes, or a scan
+    if (event.key.length === 1 && !BEGIN_NO_SCAN.has(event.key)) return; // onLone comes, or a scan
     if (act(event)) event.preventDefault();
   }, true);
   document.addEventListener('keyup', (event) => scanner.release(event), true);

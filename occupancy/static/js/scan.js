@@ -15,7 +15,7 @@ const MOST_SHOWN = 80;
 
 /**
  * What keys.js needs. `board` is null where a page shows none. `find(tag)` answers the tag of an
- * item that the page knows, `select(tag)` shows it and answers what to say; pages without them
+ * item that the page knows, `select(tag)` shows it and answers what to say besides; pages without them
  * look on the server. `hindrance()` answers why nothing can be found now, or ''.
  */
 export function scanning({board = null, find = null, select = null, hindrance = () => ''} = {}) {
@@ -78,10 +78,11 @@ let hiding;
 
 /** Says something where it is seen now: inside the dialog that is open, or above the page. */
 function say(text, address = null) {
+  clearTimeout(hiding);
+  notice.hidden = text === '';
+  if (notice.hidden) return;
   const place = document.querySelector('dialog[open]') ?? document.body;
   if (notice.parentElement !== place) place.prepend(notice);
   fill(notice, text, address && ' ', address && h('a', {href: address}, t('scan.go')));
-  notice.hidden = false;
-  clearTimeout(hiding);
   hiding = setTimeout(() => { notice.hidden = true; }, SHOWN_MS);
 }

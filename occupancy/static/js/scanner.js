@@ -23,10 +23,13 @@
 
 export const QUIET_MS = 200;
 const MACHINE_MS = 35; // nobody types four keys in a row so fast
-const SCANNER_MS = 150; // no scanner is slower
+const SCANNER_MS = 160; // no scanner is slower
 const LEAST_KEYS = 4; // fewer may come so fast by chance
 const AFTER_MS = 700;
 const LATE_MS = 50;
+
+/** No tag, address or prefix begins with these: as shortcuts they need not wait for silence. */
+export const BEGIN_NO_SCAN = new Set(['/', ' ']);
 
 const MODIFIERS = new Set(['Shift', 'CapsLock', 'AltGraph', 'Control', 'Alt', 'Meta', 'NumLock']);
 
@@ -64,14 +67,15 @@ export class Scanner {
       return false;
     }
     const isFirst = !this.burst || this.burst.keys.length === 0;
+    const isAfterScan = atMs - this.scanMs < AFTER_MS;
+    if (isFirst && BEGIN_NO_SCAN.has(event.key) && placeOf(event.target) === 'page') return isAfterScan;
     this.#go(atMs, event);
     if (event.repeat) this.burst.isHeldDown = true;
     else this.burst.add(event, atMs);
     if (placeOf(event.target) !== 'page') return false;
-    // Nothing scrolls, is chosen by its first letter or found by the browser in the middle of a
-    // scan; a space bar pressed by itself does what it always does.
-    if (event.key !== ' ' || !isFirst) event.preventDefault();
-    return !isFirst || atMs - this.scanMs < AFTER_MS;
+    // Nothing scrolls, is chosen by its first letter or found by the browser meanwhile.
+    event.preventDefault();
+    return !isFirst || isAfterScan;
   }
 
   /** Takes a keyup. */
