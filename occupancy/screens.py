@@ -8,6 +8,7 @@ inside a page.
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, current_app, redirect, render_template, request
 from werkzeug.wrappers import Response as WerkzeugResponse
@@ -17,6 +18,7 @@ from .auth import public
 from .errors import NotFound
 from .languages import COOKIE, LANGUAGES, Catalogs, choose
 from .payloads import check_name
+from .services import Services
 
 bp = Blueprint("screens", __name__)
 
@@ -37,11 +39,12 @@ def _screens() -> Screens:
 def page(template: str, **data: Any) -> WerkzeugResponse:
     """A page in the browser's language, with an ETag."""
     screens = _screens()
+    services: Services = current_app.extensions["occupancy"]
     language = choose(request.cookies.get(COOKIE), request.headers.get("Accept-Language", ""))
     messages = screens.catalogs.of(language)
     text = render_template(
         template, asset=screens.assets.address, t=messages.__getitem__, language=language,
-        languages=LANGUAGES, **data,
+        languages=LANGUAGES, home=urlsplit(services.settings.public_url).netloc, **data,
     )  # fmt: skip
     response = Response(text, content_type="text/html; charset=utf-8")
     response.headers["Cache-Control"] = "no-cache"

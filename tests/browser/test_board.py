@@ -132,10 +132,10 @@ def test_everything_can_be_done_by_keyboard_alone(site: Site, open_board: OpenBo
     expect_state(page, "T-2", "occupied", "Holder")
     press("p")
     expect(page.locator('#ask-dialog input[name="reason"]')).to_be_focused()
-    page.keyboard.type("Lunch", delay=50)
+    page.keyboard.type("Lunch break", delay=50)
     press("Enter")
     expect_state(page, "T-2", "paused")
-    expect(card(page, "T-2").locator(".reason")).to_have_text("Lunch")
+    expect(card(page, "T-2").locator(".reason")).to_have_text("Lunch break")
     press("t")
     expect_state(page, "T-2", "occupied", "Holder")
     press("c")
@@ -173,14 +173,14 @@ def test_a_scan_selects_the_item_wherever_the_focus_is(site: Site, open_board: O
 def test_a_scan_of_what_is_not_on_the_board_says_so(site: Site, open_board: OpenBoard) -> None:
     page = open_board(site.board("T-1"))
     scan(page, "T-999")
-    expect(page.locator("#banner")).to_have_text("Scanned T-999: it is not on this board.")
+    expect(page.locator(".scanned")).to_have_text("Scanned T-999: it is not on this board.")
 
 
 def test_keys_typed_by_hand_are_no_scan(site: Site, open_board: OpenBoard) -> None:
     board = site.board("T-1", "T-2")
     page = open_board(board)
     page.locator("#search").focus()
-    page.keyboard.type("T-2", delay=60)
+    page.keyboard.type("part t-2", delay=60)
     page.keyboard.press("Enter")
-    expect(page.locator("#search")).to_have_value("T-2")
+    expect(page.locator("#search")).to_have_value("part t-2")
     expect_shown(page, ["T-2"])

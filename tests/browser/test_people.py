@@ -46,7 +46,7 @@ def test_signing_in_switching_and_signing_out(site: Site, visit: Visit) -> None:
     page.locator("#who button").click()
     page.locator("#session-dialog").get_by_role("button", name="Holder holder").click()
     expect(page.locator('#session-dialog input[name="pin"]')).to_be_focused()
-    page.keyboard.type(PIN)
+    page.keyboard.type(PIN, delay=60)  # a machine would be asked to touch the button
     page.keyboard.press("Enter")
     expect(page.locator("#who strong")).to_have_text("Holder")
     expect_live(page)

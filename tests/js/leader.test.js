@@ -143,3 +143,55 @@ test('boards have leaders of their own', () => {
   pass(3000);
   assert.equal(leading(tabs).length, 2);
 });
+
+test('a lease that lies further ahead than a lease is long is void', () => {
+  const storage = new FakeStorage();
+  restore = install({navigator: {}, localStorage: storage});
+  const years = 3 * 365 * 86_400_000;
+  for (const until of [Date.now() + years, Date.now() + 7000, 'soon', null]) {
+    storage.setItem('occupancy-leader-main', JSON.stringify({id: 'gone', until}));
+    const tab = stand();
+    pass(200);
+    assert.equal(tab.leadership.isLeading, true, String(until));
+    tab.leadership.resign();
+  }
+});
+
+test('a clock that is put right while a tab leads leaves one leader', () => {
+  const storage = new FakeStorage();
+  restore = install({navigator: {}, localStorage: storage});
+  mock.timers.setTime(86_400_000);
+  const tabs = [stand(), stand()];
+  pass(4000);
+  mock.timers.setTime(1000); // the lease of before lies a day ahead now
+  pass(10_000);
+  assert.equal(leading(tabs).length, 1);
+});
+
+test('where nothing can be stored each tab leads itself, and resigns without a word', () => {
+  const refuse = () => { throw new Error('SecurityError'); };
+  for (const storage of [
+    {getItem: refuse, setItem: refuse, removeItem: refuse},
+    {getItem: () => null, setItem: refuse, removeItem: refuse},
+    undefined,
+  ]) {
+    restore = install({navigator: {}, localStorage: storage});
+    const tab = stand();
+    pass(3000);
+    assert.equal(tab.leadership.isLeading, true);
+    tab.leadership.resign();
+    assert.equal(tab.leadership.isLeading, false);
+    restore();
+  }
+});
+
+test('who resigns leaves the lease of another alone', () => {
+  const storage = new FakeStorage();
+  restore = install({navigator: {}, localStorage: storage});
+  const tab = stand();
+  pass(200);
+  const lease = JSON.stringify({id: 'other', until: Date.now() + 5000});
+  storage.setItem('occupancy-leader-main', lease);
+  tab.leadership.resign();
+  assert.equal(storage.getItem('occupancy-leader-main'), lease);
+});

@@ -47,6 +47,7 @@ function openTab() {
     Channel,
     leadership: (handlers) => { tab.leadership = new FakeLeadership(handlers); return tab.leadership; },
     probe: async () => server.probe,
+    now: () => Date.now(), // the mocked one
   });
   lives.push(tab.live);
   tab.started = tab.live.start();

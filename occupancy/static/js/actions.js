@@ -26,7 +26,7 @@ export class Actions {
     let isDone = false;
     try {
       const answer = await api.operate(`${this.path}/items/${tag}/${operation}`, fields);
-      this.model.put(answer.item);
+      this.#put(answer.item);
       isDone = true;
     } catch (problem) {
       this.#refuse(tag, problem);
@@ -50,7 +50,7 @@ export class Actions {
       for (const result of results) {
         if (result.status === 200) {
           done += 1;
-          this.model.put(result.item);
+          this.#put(result.item);
         } else {
           this.#refuse(result.tag, result);
         }
@@ -72,8 +72,13 @@ export class Actions {
     return refusal.text;
   }
 
+  /** An answer may come when its item was removed, or nobody is signed in any more. */
+  #put(item) {
+    if (this.model.items.has(item.tag)) this.model.put(item);
+  }
+
   #refuse(tag, problem) {
-    if (problem.item) this.model.put(problem.item); // the card corrects itself
+    if (problem.item) this.#put(problem.item); // the card corrects itself
     const version = problem.item?.version ?? this.model.items.get(tag)?.version ?? 0;
     this.refusals.set(tag, {text: explain(problem), version});
   }

@@ -1,21 +1,8 @@
 // Requests to the API: JSON, the session's CSRF token, errors as Problem, retries that count once.
 
+import {elapsed, readClock} from './clock.js';
+
 let csrfToken = null;
-let aheadMs = 0; // by how much the server's clock is ahead of ours
-
-/** The moment on the server's clock (ms), by which durations are counted: tablets' are often off. */
-export function serverNow() {
-  return Date.now() + aheadMs;
-}
-
-/** Learns the server's clock from a response; its Date is exact to the second. */
-export function readClock(response) {
-  const date = Date.parse(response.headers.get('Date'));
-  if (!Number.isNaN(date)) {
-    const ahead = date + 500 - Date.now();
-    aheadMs = Math.abs(ahead) > 1500 ? ahead : 0;
-  }
-}
 
 /** A refusal or a failure: the fields of the problem document, or code 'unreachable'. */
 export class Problem extends Error {
@@ -39,6 +26,7 @@ export async function send(method, path, {body, headers = {}, timeoutMs = 15000}
   const all = {Accept: 'application/json', ...headers};
   if (body !== undefined) all['Content-Type'] = 'application/json';
   if (method !== 'GET' && csrfToken) all['X-CSRF-Token'] = csrfToken;
+  const askedMs = elapsed();
   let response;
   let answer;
   try {
@@ -48,7 +36,7 @@ export async function send(method, path, {body, headers = {}, timeoutMs = 15000}
       body: body === undefined ? undefined : JSON.stringify(body),
       signal: AbortSignal.timeout(timeoutMs),
     });
-    readClock(response);
+    readClock(response, askedMs);
     answer = response.status === 204 ? null : await response.json();
   } catch (error) {
     throw new Problem({code: 'unreachable', status: 0, detail: String(error)});

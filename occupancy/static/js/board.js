@@ -3,14 +3,16 @@
 import {Actions} from './actions.js';
 import * as api from './api.js';
 import {Card} from './card.js';
+import {elapsed, readClock, serverNow} from './clock.js';
 import {announce, byId, fill, h, setText} from './dom.js';
 import {ask} from './dialogs.js';
 import {moment, number, t, tn} from './i18n.js';
-import {Scanner, listen, tagOf} from './keys.js';
+import {listen} from './keys.js';
 import {List} from './list.js';
 import {Live} from './live.js';
 import {Model, STATES, offered} from './model.js';
 import {start} from './page.js';
+import {scanning} from './scan.js';
 import * as session from './session.js';
 
 const board = document.body.dataset.board;
@@ -37,10 +39,11 @@ const card = new Card({
 
 // Loading and following
 
-async function reload() {
+async function reload(signal) {
+  const askedMs = elapsed();
   const headers = snapshotEtag ? {'If-None-Match': snapshotEtag} : {};
   const response = await fetch(`/api/boards/${board}/items`, {headers, signal: AbortSignal.timeout(30000)});
-  api.readClock(response);
+  readClock(response, askedMs);
   if (response.status === 304) return {cursor: live.cursor, seq: live.seq};
   const answer = await response.json();
   if (!response.ok) throw new api.Problem({...answer, status: response.status});
@@ -50,15 +53,16 @@ async function reload() {
     items.push(...page.items);
     ({next} = page);
   }
+  signal.throwIfAborted();
   snapshotEtag = answer.next ? null : response.headers.get('ETag');
-  lastHeard = Date.now();
+  lastHeard = serverNow();
   model.load(items);
   return {cursor: answer.cursor, seq: answer.seq};
 }
 
 function apply(event) {
   snapshotEtag = null; // it is of the snapshot, and the model has moved on
-  lastHeard = Date.now();
+  lastHeard = serverNow();
   model.apply(event);
   const {item, actor} = event;
   if (actor.id !== session.current()?.worker.id) {
@@ -111,7 +115,7 @@ start(async (who) => {
   live = new Live(board, {reload, apply, onStatus: showStatus, onDenied: denied});
   loadBoard().catch(() => {});
   await live.start();
-});
+}, listenToKeys);
 
 async function loadBoard() {
   const found = await api.get(`/api/boards/${board}`);
@@ -148,7 +152,7 @@ function show() {
     isDue = false;
     const items = model.select(filter, session.current()?.worker.id);
     list.show(items);
-    if (active === null || !items.some((item) => item.tag === active)) active = items[0]?.tag ?? null;
+    if (active === null || !items.some((item) => item.tag === active)) setActive(items[0]?.tag ?? null);
     showCounts(items.length);
     showBatch();
   });
@@ -254,39 +258,39 @@ function move(by) {
   setActive(list.items[next].tag, true);
 }
 
-const onActive = (operation) => () => { if (active) act(operation, active); };
-const scanner = new Scanner((scanned) => {
-  const tag = tagOf(scanned);
-  if (!model.items.has(tag)) {
-    announce(t('scan.unknown', {tag}));
-    setText(byId('banner'), t('scan.unknown', {tag}));
-    byId('banner').hidden = false;
-    return;
-  }
-  byId('banner').hidden = status === 'live' || status === 'connecting';
+function select(tag) {
   Object.assign(filter, {state: '', step: '', mine: false, text: ''});
   search.value = '';
   writeFilter();
   list.show(model.select(filter, session.current()?.worker.id));
   setActive(tag, true);
   announce(t('scan.found', {tag}));
-});
+  return ''; // it is in sight, and has the focus
+}
 
-listen({
-  '/': () => search.focus(),
-  Escape: () => { search.blur(); if (active) setActive(active, true); },
-  ArrowDown: () => move(1),
-  ArrowUp: () => move(-1),
-  PageDown: () => move(8),
-  PageUp: () => move(-8),
-  Home: () => move(-Infinity),
-  End: () => move(Infinity),
-  Enter: () => { if (active) location.href = `/boards/${board}/items/${active}`; },
-  ' ': () => { if (active) choose(active); },
-  t: onActive('take'),
-  p: onActive('pause'),
-  c: onActive('complete'),
-}, scanner);
+function hindrance() {
+  if (!session.current()) return t('scan.sign_in_first');
+  return lastHeard === null ? t('scan.loading') : '';
+}
+
+function listenToKeys() {
+  const onActive = (operation) => () => { if (active) act(operation, active); };
+  listen({
+    '/': () => search.focus(),
+    Escape: () => { search.blur(); if (active) setActive(active, true); },
+    ArrowDown: () => move(1),
+    ArrowUp: () => move(-1),
+    PageDown: () => move(8),
+    PageUp: () => move(-8),
+    Home: () => move(-Infinity),
+    End: () => move(Infinity),
+    Enter: () => { if (active) location.href = `/boards/${board}/items/${active}`; },
+    ' ': () => { if (active) choose(active); },
+    t: onActive('take'),
+    p: onActive('pause'),
+    c: onActive('complete'),
+  }, scanning({board, find: (tag) => model.find(tag), select, hindrance}));
+}
 
 setInterval(() => card.tick(list.rows.values()), 1000);
 show();

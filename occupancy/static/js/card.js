@@ -1,6 +1,6 @@
 // A card: one item as a row of the list. Drawn anew as a whole; it keeps nothing of its own.
 
-import {serverNow} from './api.js';
+import {serverNow} from './clock.js';
 import {fill, h, setText} from './dom.js';
 import {duration, t} from './i18n.js';
 

@@ -1,5 +1,7 @@
 // The page's language: messages from its catalog, times and numbers as the language writes them.
 
+import {serverNow} from './clock.js';
+
 export const language = document.documentElement.lang;
 const catalogAddress = document.querySelector('link[rel=preload][as=fetch]')?.href;
 const messages = catalogAddress ? await (await fetch(catalogAddress)).json() : {};
@@ -29,7 +31,7 @@ export function number(value) {
 /** A moment of today as a time, of another day with its date. */
 export function moment(value) {
   const date = new Date(value);
-  const isToday = date.toDateString() === new Date().toDateString();
+  const isToday = date.toDateString() === new Date(serverNow()).toDateString();
   return (isToday ? clock : dayAndClock).format(date);
 }
 

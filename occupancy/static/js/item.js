@@ -3,12 +3,15 @@
 import {Actions} from './actions.js';
 import * as api from './api.js';
 import {Card} from './card.js';
+import {serverNow} from './clock.js';
 import {ask} from './dialogs.js';
 import {announce, byId, fill, h, setText} from './dom.js';
 import {duration, moment, t} from './i18n.js';
+import {listen} from './keys.js';
 import {Live} from './live.js';
 import {Model, offered} from './model.js';
 import {start} from './page.js';
+import {scanning} from './scan.js';
 import * as session from './session.js';
 import {workOf} from './work.js';
 
@@ -30,32 +33,71 @@ const card = new Card({
   canAct: () => status !== 'offline' && session.may('worker'),
   offered: (item) => offered(item, session.current()?.worker.id, session.may('supervisor')),
   async onAct(operation) {
-    const fields = await ask(operation, {item: model.items.get(tag), board});
+    const item = model.items.get(tag);
+    const fields = item ? await ask(operation, {item, board}) : null;
     if (fields === null) return;
     const isDone = await actions.run(operation, tag, fields);
-    announce(isDone ? t(`done.${operation}`, {tag}) : actions.refusal(model.items.get(tag)));
+    announce(isDone ? t(`done.${operation}`, {tag}) : actions.refusal(model.items.get(tag) ?? item));
   },
   onChoose() {},
 });
 
 function draw() {
   const item = model.items.get(tag);
-  if (!item) return;
+  row.hidden = !item;
+  if (!item) { // removed, not there, or nobody is signed in: nothing of it stays in sight
+    fill(row);
+    fill(byId('attributes'));
+    return;
+  }
   card.draw(item, row);
   fill(byId('attributes'), ...Object.entries(item.attributes).flatMap(([name, value]) => (
     [h('dt', {}, name), h('dd', {}, String(value))])));
 }
 
-async function reload() {
+async function reload(signal) {
   // The position first: what happens between the two is replayed, and known by its version.
   const {cursor, seq} = await api.get(`${path}/items?limit=1`);
-  const {item} = await api.get(`${path}/items/${tag}`);
-  const page = await api.get(`${path}/items/${tag}/history`);
-  events = page.history;
-  ({next} = page);
-  model.load([item]);
+  const [item, page] = await Promise.all([
+    orNull(api.get(`${path}/items/${tag}`)), orNull(api.get(`${path}/items/${tag}/history`)),
+  ]);
+  signal.throwIfAborted();
+  events = page?.history ?? [];
+  next = page?.next ?? null;
+  model.load(item ? [item.item] : []);
   showHistory();
-  return {cursor, seq};
+  showAbsence();
+  return {cursor, seq}; // also of an item that is not there: it may be added
+}
+
+async function orNull(asked) {
+  try {
+    return await asked;
+  } catch (problem) {
+    if (problem.code === 'item_not_found') return null;
+    throw problem;
+  }
+}
+
+/** Says that the item is not there, and who removed it, where the history tells. */
+function showAbsence() {
+  const last = events[0];
+  say(model.items.has(tag) ? '' : last?.type === 'item.removed' ? t('item.gone', {tag, actor: last.actor.name})
+    : t('item.none', {tag}));
+}
+
+function say(text) {
+  setText(byId('banner'), text);
+  byId('banner').hidden = text === '';
+}
+
+function clear() {
+  events = [];
+  next = null;
+  model.load([]);
+  fill(byId('history'));
+  fill(byId('work'));
+  byId('older').hidden = true;
 }
 
 function showHistory() {
@@ -66,13 +108,13 @@ function showHistory() {
     h('p', {}, t(`history.${event.type}`, {actor: event.actor.name, holder: event.item.holder?.name ?? ''}),
       stepOf(event, index) !== 'work' && h('span', {class: 'step'}, stepOf(event, index)),
       event.item.reason && h('span', {class: 'reason'}, event.item.reason)))));
-  const work = workOf(events, api.serverNow());
+  const work = workOf(events, serverNow());
   fill(byId('work'), h('tbody', {}, ...(work.length === 0
     ? [h('tr', {}, h('td', {}, t('item.no_work')))]
     : work.map(({step, worker, seconds, isRunning}) => h('tr', {},
       h('th', {scope: 'row'}, worker), h('td', {}, step),
       h('td', {class: 'number'},
-        h('span', isRunning ? {class: 'running', 'data-from': api.serverNow() - 1000 * seconds} : {},
+        h('span', isRunning ? {class: 'running', 'data-from': serverNow() - 1000 * seconds} : {},
           duration(seconds)),
         isRunning ? ` ${t('item.running')}` : ''))))));
 }
@@ -93,7 +135,7 @@ function lasted(event, index) {
 function tick() {
   card.tick([row]);
   for (const each of document.querySelectorAll('#work .running')) {
-    setText(each, duration((api.serverNow() - Number(each.dataset.from)) / 1000));
+    setText(each, duration((serverNow() - Number(each.dataset.from)) / 1000));
   }
 }
 
@@ -105,17 +147,29 @@ byId('older').addEventListener('click', async () => {
 });
 
 model.onChange(draw);
-start(async (who) => {
+function stop() {
   live?.stop();
   live = null;
-  if (!who) return;
+  status = 'connecting';
+}
+
+start(async (who) => {
+  stop();
+  if (!who) {
+    clear();
+    say('');
+    setText(byId('live'), ''); // nobody is signed in: nothing is followed
+    delete byId('live').dataset.status;
+    return;
+  }
   live = new Live(board, {
     reload,
     apply(event) {
+      if (event.item.tag !== tag) return;
       model.apply(event);
-      if (event.item.tag !== tag || events.some((each) => each.seq === event.seq)) return;
-      events.unshift(event);
+      if (!events.some((each) => each.seq === event.seq)) events.unshift(event);
       showHistory();
+      showAbsence();
     },
     onStatus(now) {
       status = now;
@@ -123,11 +177,18 @@ start(async (who) => {
       setText(byId('live'), t(`live.${now}`));
       draw();
     },
-    onDenied(code) {
-      setText(byId('banner'), code === 404 ? t('item.none', {tag}) : t('refusal.forbidden'));
-      byId('banner').hidden = false;
+    async onDenied(code) {
+      stop();
+      clear();
+      setText(byId('live'), '');
+      delete byId('live').dataset.status;
+      if (code !== 401) say(code === 404 ? t('board.none', {board}) : t('refusal.forbidden'));
+      else {
+        await session.load().catch(() => {});
+        if (session.current() === null) session.openDialog();
+      }
     },
   });
   await live.start();
-});
+}, () => listen({}, scanning({board, hindrance: () => (session.current() ? '' : t('scan.sign_in_first'))})));
 setInterval(tick, 1000);

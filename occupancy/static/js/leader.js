@@ -3,7 +3,9 @@
 // Web Locks give it, and take it back however a tab ends; they are there under HTTPS and on
 // localhost only. Elsewhere the tabs share a lease in localStorage, renewed every two seconds:
 // for a moment there may then be two leaders, or none, which costs a second stream or a pause and
-// nothing else, because every tab checks the sequence of what it gets.
+// nothing else, because every tab checks the sequence of what it gets. A lease that ends later than
+// a new one would is void: a clock was wrong when it was written. Where nothing can be stored, each
+// tab leads itself.
 
 const RENEW_MS = 2000;
 const LEASE_MS = 3 * RENEW_MS;
@@ -34,7 +36,7 @@ export class Leadership {
     this.release?.();
     clearInterval(this.timer);
     clearTimeout(this.firstTurn);
-    if (this.isLeading && !navigator.locks) localStorage.removeItem(this.name);
+    if (this.isLeading && !navigator.locks) this.#leave();
     this.#set(false);
   }
 
@@ -53,16 +55,29 @@ export class Leadership {
 
   #takeTurns() {
     const turn = () => {
-      const lease = read(this.name);
-      const isFree = !lease || lease.id === this.id || lease.until < Date.now();
-      if (isFree) {
-        localStorage.setItem(this.name, JSON.stringify({id: this.id, until: Date.now() + LEASE_MS}));
+      try {
+        const lease = read(this.name);
+        const leftMs = lease?.until - Date.now();
+        const isTaken = lease?.id !== this.id && leftMs >= 0 && leftMs <= LEASE_MS;
+        if (!isTaken) {
+          localStorage.setItem(this.name, JSON.stringify({id: this.id, until: Date.now() + LEASE_MS}));
+        }
+        // Two may have written in the same moment: the last one has it, the other sees so next time.
+        this.#set(read(this.name)?.id === this.id);
+      } catch {
+        this.#set(true); // storage is forbidden, or full
       }
-      // Two may have written in the same moment: the last one has it, the other sees so next time.
-      this.#set(read(this.name)?.id === this.id);
     };
     this.timer = setInterval(turn, RENEW_MS);
     this.firstTurn = setTimeout(turn, Math.random() * 100);
+  }
+
+  #leave() {
+    try {
+      if (read(this.name)?.id === this.id) localStorage.removeItem(this.name);
+    } catch {
+      // Storage is forbidden: there is no lease to leave.
+    }
   }
 
   #set(isLeading) {
@@ -74,9 +89,10 @@ export class Leadership {
 }
 
 function read(name) {
+  const text = localStorage.getItem(name); // throws where storage is forbidden
   try {
-    return JSON.parse(localStorage.getItem(name));
+    return JSON.parse(text);
   } catch {
-    return null;
+    return null; // not ours
   }
 }

@@ -8,6 +8,7 @@
 // after n, ignores what it has, and loads the snapshot again for anything else. So it does not
 // matter which tab leads, where its stream began, or what a frozen tab did not hear.
 
+import {elapsed, readEvent} from './clock.js';
 import {Leadership} from './leader.js';
 
 const FIRST_RETRY_MS = 1000;
@@ -18,7 +19,8 @@ const GRACE_MS = 7000; // a reload of the server takes less: that is no reason t
 const SILENCE_MS = 20000; // nothing heard for so long: is the server still there?
 
 /**
- * `reload()` must load the snapshot and answer its position ({cursor, seq}); `apply(event)` gets
+ * `reload(signal)` must load the snapshot and answer its position ({cursor, seq}), and show nothing
+ * once the signal is aborted: nobody may be signed in any more; `apply(event)` gets
  * each event, in order, once. `onStatus` gets 'connecting', 'live', 'degraded' or 'offline', and
  * `onDenied` is called when the server says that we may not watch.
  */
@@ -28,7 +30,7 @@ export class Live {
     Channel = globalThis.BroadcastChannel,
     leadership = (handlers) => new Leadership(board, handlers),
     probe = probeStatus,
-    now = () => Date.now(),
+    now = elapsed,
   } = {}) {
     this.address = `/api/boards/${board}/events`;
     this.hooks = {reload, apply, onStatus, onDenied};
@@ -130,6 +132,7 @@ export class Live {
     this.#close();
     this.#share({kind: 'status', status: 'offline'});
     const status = await this.probe(this.address);
+    if (this.ended.signal.aborted) return;
     if (status === 401 || status === 403 || status === 404) {
       this.#share({kind: 'denied', status});
       return;
@@ -209,6 +212,7 @@ export class Live {
     }
     this.seq = data.seq;
     this.cursor = id;
+    readEvent(data);
     this.hooks.apply(data);
   }
 
@@ -221,7 +225,7 @@ export class Live {
     for (let waitMs = FIRST_RETRY_MS; ; waitMs = Math.min(waitMs * 2, LAST_RETRY_MS)) {
       this.mustReload = false;
       try {
-        const {cursor, seq} = await this.hooks.reload();
+        const {cursor, seq} = await this.hooks.reload(this.ended.signal);
         if (this.ended.signal.aborted) return;
         this.cursor = cursor;
         this.seq = seq;

@@ -51,6 +51,14 @@ export class Model {
     for (const listener of this.listeners) listener(tags);
   }
 
+  /** The tag of the item that is written so, or, of one item only, in another case; or null. */
+  find(tag) {
+    if (this.items.has(tag)) return tag;
+    const small = tag.toLowerCase();
+    const found = [...this.items.keys()].filter((each) => each.toLowerCase() === small);
+    return found.length === 1 ? found[0] : null;
+  }
+
   /** How many items there are in each state. */
   counts() {
     const counts = Object.fromEntries(STATES.map((state) => [state, 0]));

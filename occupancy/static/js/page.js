@@ -2,25 +2,36 @@
 
 import {byId} from './dom.js';
 import {switchTo, t} from './i18n.js';
+import {listen} from './keys.js';
+import {onRestored} from './restored.js';
+import {scanning} from './scan.js';
 import * as session from './session.js';
 import {sleep} from './api.js';
 
 /**
  * Starts a page: `run(session)` is called with who is signed in, now and again after each change;
- * with null where nobody is, after the dialog was offered.
+ * with null where nobody is, after the dialog was offered. `listenToKeys()` is for pages with
+ * shortcuts, or items to scan, of their own.
  */
-export async function start(run) {
+export async function start(run, listenToKeys = () => listen({}, scanning())) {
+  listenToKeys();
   const languages = byId('languages');
   languages.addEventListener('change', () => switchTo(languages.value));
   session.onChange((found) => run(found));
+  onRestored(async () => {
+    if (!await known()) session.openDialog();
+  });
+  if (!await known()) {
+    await run(null);
+    session.openDialog();
+  }
+}
+
+/** Who is signed in, or null; asks until the server answers. */
+async function known() {
   for (let waitMs = 1000; ; waitMs = Math.min(waitMs * 2, 30000)) {
     try {
-      const found = await session.load();
-      if (!found) {
-        await run(null);
-        session.openDialog();
-      }
-      return;
+      return await session.load();
     } catch {
       byId('announcer').textContent = t('live.offline');
       await sleep(waitMs * (0.5 + Math.random()));

@@ -2,21 +2,26 @@
 //
 // Names that have signed in on this device are offered to touch; that list stays on the device.
 // On a device with a keyboard the id can be typed. A session ends on the server after `idle_s`
-// without use; the page announces it a minute before, and signs out when nobody answers.
+// without use; the page announces it a minute before, and signs out when nobody answers. What is
+// idle is counted by a clock that is never set; whether a session has ended, only the server knows.
 
+import {explain} from './actions.js';
 import * as api from './api.js';
+import {elapsed} from './clock.js';
 import {announce, byId, fill, h, setText} from './dom.js';
 import {t} from './i18n.js';
 
 const RECENT = 'occupancy-recent';
 const MOST_RECENT = 12;
 const WARNING_S = 60;
+const JUMP_MS = 5000;
 const changed = new EventTarget();
 const others = 'BroadcastChannel' in globalThis ? new BroadcastChannel('occupancy-session') : null;
 
 let session = null;
-let lastTouched = Date.now();
-let lastTold = Date.now();
+let lastTouched = elapsed();
+let lastTold = elapsed();
+let clocksApart = Date.now() - elapsed();
 let lastShared = 0;
 
 /** The session ({worker, csrf_token, idle_s …}), or null while nobody is signed in. */
@@ -50,9 +55,9 @@ export async function load() {
 
 function set(found) {
   const before = session?.worker.id;
+  if (session?.csrf_token !== found?.csrf_token) lastTouched = elapsed(); // asking is no touch
   session = found;
   api.setCsrfToken(found?.csrf_token ?? null);
-  lastTouched = Date.now();
   showName();
   if (before !== found?.worker.id) changed.dispatchEvent(new Event('change'));
 }
@@ -109,6 +114,16 @@ export async function signOut(reason = 'session.signed_out') {
   announce(t(reason));
 }
 
+/** Why nobody was signed in. Only what the server says is wrong is called wrong. */
+export function explainSignIn(problem) {
+  if (problem.code === 'unauthenticated') return t('session.wrong');
+  if (problem.code === 'unreachable') return t('session.unreachable');
+  if (problem.code === 'rate_limited') return t('session.wait', {seconds: problem.retry_after});
+  // What these say on a board is about an item, or a role.
+  if (['forbidden', 'csrf'].includes(problem.code)) return t('session.refused', {detail: problem.detail});
+  return explain(problem);
+}
+
 /** Opens the dialog to sign in, to switch, or to sign out. Resolves when it is closed. */
 export function openDialog() {
   const dialog = byId('session-dialog');
@@ -134,11 +149,13 @@ export function openDialog() {
         await signIn(worker.value.trim(), pin.value);
         dialog.close();
       } catch (problem) {
-        setText(said, problem.code === 'unreachable' ? t('session.unreachable')
-          : problem.code === 'rate_limited' ? t('session.wait', {seconds: problem.retry_after})
-            : t('session.wrong'));
-        pin.value = '';
-        pin.focus();
+        setText(said, explainSignIn(problem));
+        if (problem.isUncertain) {
+          submit.focus(); // the PIN may be right
+        } else {
+          pin.value = '';
+          pin.focus();
+        }
       }
       submit.disabled = false;
     },
@@ -159,7 +176,7 @@ export function openDialog() {
           await signOut();
           dialog.close();
         } catch (problem) { // still signed in, and whoever walks away now must know it
-          setText(said, problem.code === 'unreachable' ? t('session.unreachable') : problem.message);
+          setText(said, explainSignIn(problem));
         }
       }}, t('session.sign_out', {name: session.worker.name}))),
   );
@@ -172,7 +189,7 @@ export function openDialog() {
 // page is no request.
 
 function touched() {
-  lastTouched = Date.now();
+  lastTouched = elapsed();
   if (lastTouched - lastShared > 1000) {
     lastShared = lastTouched;
     others?.postMessage('touched'); // else a tab that nobody looks at would sign this one out
@@ -185,7 +202,8 @@ function touched() {
 
 async function tick() {
   if (!session?.idle_s) return;
-  const left = session.idle_s - (Date.now() - lastTouched) / 1000;
+  askAfterJump();
+  const left = session.idle_s - (elapsed() - lastTouched) / 1000;
   const warning = Math.min(WARNING_S, session.idle_s / 3);
   const notice = byId('idle-notice');
   notice.hidden = left > warning;
@@ -197,11 +215,19 @@ async function tick() {
   }
 }
 
+// The device's clock was set, or it slept, and the clock that is never set may have slept with it.
+function askAfterJump() {
+  const apart = Date.now() - elapsed();
+  if (Math.abs(apart - clocksApart) < JUMP_MS) return;
+  clocksApart = apart;
+  load().catch(() => {});
+}
+
 for (const kind of ['pointerdown', 'keydown']) {
   document.addEventListener(kind, touched, {passive: true});
 }
 setInterval(tick, 1000);
 others?.addEventListener('message', ({data}) => {
-  if (data === 'touched') lastTouched = Date.now();
+  if (data === 'touched') lastTouched = elapsed();
   else load().catch(() => {});
 });

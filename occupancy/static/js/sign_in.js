@@ -16,7 +16,10 @@ async function enter(secret) {
   try {
     await api.send('POST', '/api/session', {body: {token: secret}});
   } catch (problem) {
-    setText(byId('said'), problem.code === 'unreachable' ? t('session.unreachable') : t('session.link_used'));
+    setText(byId('said'), problem.code === 'unauthenticated' ? t('session.link_used')
+      : session.explainSignIn(problem));
+    // The link may be good still: who loads the page again tries it again.
+    if (problem.isUncertain || problem.code === 'rate_limited') history.replaceState(null, '', `#${secret}`);
     return false;
   }
   return true;
@@ -32,7 +35,8 @@ form.addEventListener('submit', async (event) => {
     await api.send('POST', '/api/session', {body: {worker: id, pin}});
     location.href = '/boards';
   } catch (problem) {
-    setText(byId('said'), problem.code === 'invalid_request' ? t('pin.refused') : explain(problem));
+    setText(byId('said'), problem.code === 'invalid_request' ? t('pin.refused')
+      : problem.code === 'forbidden' ? problem.detail : explain(problem));
   }
 });
 

@@ -2,6 +2,7 @@
 // of the connection budget is used, who waits, who got none, and how late events come.
 
 import * as api from './api.js';
+import {serverNow} from './clock.js';
 import {byId, fill, h, setText} from './dom.js';
 import {duration, locale, moment, number, t, tn} from './i18n.js';
 import {start} from './page.js';
@@ -47,7 +48,7 @@ byId('gauge').after(h('div', {class: 'small'}, totals.used.element));
 
 /** Draws `keys` of rows, as they were over the window. */
 function drawRows(plot, rows, keys, label, options = {}) {
-  const to = watch.totals.at(-1)?.at ?? Date.now();
+  const to = watch.totals.at(-1)?.at ?? serverNow();
   const from = to - WINDOW_MS;
   const ticks = [];
   for (let at = Math.ceil(from / TICK_MS) * TICK_MS; at <= to; at += TICK_MS) {
@@ -207,7 +208,7 @@ function drawHealth() {
 }
 
 function drawVerdict() {
-  const isFresh = watch.statsAt !== null && Date.now() - watch.statsAt < OLD_MS;
+  const isFresh = watch.statsAt !== null && serverNow() - watch.statsAt < OLD_MS;
   const found = watch.findings({isFresh, ready, health});
   document.body.classList.toggle('old', !isFresh && watch.statsAt !== null);
   const told = found.map(({level, key, values}) => ({
@@ -301,7 +302,7 @@ async function poll() {
       [ready, health] = await Promise.all([ask('/readyz'), ask('/api/redis-health')]);
     }
     if (mine !== turn) return;
-    watch.add(stats, Date.now());
+    watch.add(stats, serverNow());
     polls += 1;
     draw();
   }

@@ -35,8 +35,8 @@ export function versionIn(text) {
 export function followVersion(own, {
   look = async () => versionIn(await (await fetch(location.pathname, {cache: 'no-store'})).text()),
   reload = () => location.reload(),
-  store = sessionStorage,
-  now = () => Date.now(),
+  store = null, // sessionStorage, where the browser allows it
+  now = () => Date.now(), // it must go on over a reload, so it is a clock that may be set
 } = {}) {
   let seen = null;
   let timer;
@@ -45,7 +45,7 @@ export function followVersion(own, {
     const found = await look().catch(() => null);
     const isNew = found !== null && found !== own;
     if (isNew && found === seen && !hasReloadedFor(found)) {
-      store.setItem(RELOADED, JSON.stringify({version: found, at: now()}));
+      note(found);
       reload();
       return;
     }
@@ -55,10 +55,19 @@ export function followVersion(own, {
 
   function hasReloadedFor(version) {
     try {
-      const last = JSON.parse(store.getItem(RELOADED));
-      return last?.version === version && now() - last.at < NOT_AGAIN_MS;
+      const last = JSON.parse((store ?? sessionStorage).getItem(RELOADED));
+      const agoMs = now() - last?.at;
+      return last?.version === version && agoMs >= 0 && agoMs < NOT_AGAIN_MS;
     } catch {
       return false;
+    }
+  }
+
+  function note(version) {
+    try {
+      (store ?? sessionStorage).setItem(RELOADED, JSON.stringify({version, at: now()}));
+    } catch {
+      // A browser that keeps nothing: two looks, half a minute apart, still stand before each reload.
     }
   }
 

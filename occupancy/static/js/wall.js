@@ -4,13 +4,17 @@
 // It never shows a dialog: where somebody must do something, it says what, and goes on by itself.
 
 import * as api from './api.js';
+import {elapsed, serverNow} from './clock.js';
 import {completedPerHour, completedToday, countsOf, hoursBetween, readTimeline} from './day.js';
 import {byId, h, setText} from './dom.js';
 import {duration, locale, moment, number, t, tn} from './i18n.js';
+import {listen} from './keys.js';
 import {Live} from './live.js';
 import {Model, STATES} from './model.js';
 import {Plot} from './plot.js';
+import {onRestored} from './restored.js';
 import {Rotation} from './rotation.js';
+import {scanning} from './scan.js';
 import {followVersion, stayAwake, versionIn} from './stay.js';
 
 const DAY_HOURS = 12; // what the picture shows
@@ -40,7 +44,7 @@ const hour = new Intl.DateTimeFormat(locale, {hour: 'numeric'});
 
 /** The moment that what is shown is of: it does not go on while nothing is heard. */
 function shownMs() {
-  return status === 'live' || upToDateMs === null ? api.serverNow() : upToDateMs;
+  return status === 'live' || upToDateMs === null ? serverNow() : upToDateMs;
 }
 
 /** Since when: the time alone as long as it can be of one day only. */
@@ -153,7 +157,7 @@ byId('legend').append(...IN_HAND.map((state) => (
   h('span', {class: 'state'}, h('span', {class: `mark ${state}`, 'aria-hidden': 'true'}), t(`state.${state}`)))));
 
 function drawDay() {
-  const to = api.serverNow();
+  const to = serverNow();
   const from = to - DAY_HOURS * 3600 * 1000;
   const now = model.counts();
   const points = timeline.length === 0 ? [] : [...timeline, {
@@ -182,7 +186,7 @@ async function loadTimeline() {
 
 // Loading and following
 
-async function reload() {
+async function reload(signal) {
   const first = await api.get(`${path}/items`, {timeoutMs: 30000});
   const items = first.items;
   for (let {next} = first; next;) {
@@ -190,6 +194,7 @@ async function reload() {
     items.push(...page.items);
     ({next} = page);
   }
+  signal.throwIfAborted();
   heard();
   model.load(items);
   byId('wall').hidden = false;
@@ -209,7 +214,7 @@ function apply(event) {
 }
 
 function heard() {
-  upToDateMs = api.serverNow();
+  upToDateMs = serverNow();
 }
 
 function onStatus(next) {
@@ -289,9 +294,9 @@ async function start() {
   const mine = turn;
   const ifMine = (hook) => (...given) => (mine === turn ? hook(...given) : undefined);
   live = new Live(board, {
-    async reload() {
+    async reload(signal) {
       if (mine !== turn) throw new api.Problem({status: 401}); // ends its trying
-      return reload();
+      return reload(signal);
     },
     apply: ifMine(apply), onStatus: ifMine(onStatus), onDenied: ifMine(onDenied),
   });
@@ -308,12 +313,12 @@ function startAgainIn(ms) {
 // The clock, and what goes by it
 
 function everySecond() {
-  const now = new Date(api.serverNow());
+  const now = new Date(serverNow());
   setText(byId('clock'), short.format(now));
   setText(byId('date'), day.format(now));
   if (status === 'live' && live?.heardMs) {
     // What the stream's heartbeats and the looks for the server tell; this tab may hold it or not.
-    upToDateMs = Math.max(upToDateMs, live.heardMs + api.serverNow() - Date.now());
+    upToDateMs = Math.max(upToDateMs, serverNow() - (elapsed() - live.heardMs));
   }
   for (const entry of document.querySelectorAll('.entry')) tick(entry);
 }
@@ -324,15 +329,24 @@ function turnPages() {
   still.turn();
 }
 
-document.addEventListener('keydown', ({key}) => {
-  if (key === ' ') {
+listen({
+  ' ': () => {
     isTurning = !isTurning;
     document.body.classList.toggle('stands', !isTurning);
-  } else if (key === 'ArrowRight') {
+  },
+  ArrowRight: () => {
     holders.turn();
     still.turn();
-  }
-});
+  },
+}, scanning({
+  board,
+  find: (tag) => model.find(tag),
+  select: (tag) => {
+    const {state, holder} = model.items.get(tag);
+    return [`${tag}: ${t(`state.${state}`)}`, holder?.name].filter(Boolean).join(' · ');
+  },
+  hindrance: () => (upToDateMs === null ? t('scan.loading') : ''),
+}));
 
 // Somebody signs in or out in another tab.
 if ('BroadcastChannel' in globalThis) {
@@ -343,6 +357,7 @@ if ('BroadcastChannel' in globalThis) {
 
 const version = followVersion(versionIn(import.meta.url));
 stayAwake();
+onRestored(start);
 setInterval(everySecond, 1000);
 setInterval(turnPages, PAGE_S * 1000);
 setInterval(draw, 60 * 1000);

@@ -1,0 +1,71 @@
+// The clock: the server's time, told by a clock that nobody sets.
+//
+// The clocks of tablets are wrong, and are put right while a page is open. So nothing here asks
+// what time it is on the device: durations come from performance.now(), and the server's time is
+// that plus an offset which every answer and every event tells anew. An answer's Date, exact to
+// the second, bounds the offset from both sides, an event's moment from below; bounds that differ
+// are narrowed, bounds that contradict each other give way to the newest, because then the
+// server's clock was set, or this device slept (performance.now() may stand still meanwhile).
+
+const DRIFT = 1e-4; // by how much two clocks may run apart
+const DATE_MS = 1000; // what a Date leaves open
+
+export class Clock {
+  constructor(now = () => performance.now(), guess = () => Date.now()) {
+    this.now = now;
+    this.low = null; // bounds of the offset, at the moment atMs
+    this.high = null;
+    this.atMs = 0;
+    this.guessed = guess() - now(); // until somebody tells
+  }
+
+  /** The moment on the server's clock, in ms. */
+  serverNow() {
+    return this.now() + (this.low === null ? this.guessed : (this.low + this.high) / 2);
+  }
+
+  /** Learns from an answer that was asked for at `askedMs` and has come now. */
+  learnAnswer(dateMs, askedMs) {
+    this.#narrow(dateMs - this.now(), dateMs + DATE_MS - askedMs);
+  }
+
+  /** Learns that the server's clock has passed a moment. */
+  learnPast(atMs) {
+    const low = atMs - this.now();
+    if (this.low === null) return; // it may be long past: no answer has come yet to compare it with
+    this.#narrow(low, low > this.high ? low + DATE_MS : Infinity);
+  }
+
+  #narrow(low, high) {
+    const now = this.now();
+    if (this.low !== null) {
+      const spread = DRIFT * (now - this.atMs);
+      const lowest = Math.max(low, this.low - spread);
+      const highest = Math.min(high, this.high + spread);
+      [this.low, this.high] = lowest <= highest ? [lowest, highest] : [low, high];
+    } else {
+      [this.low, this.high] = [low, high];
+    }
+    this.atMs = now;
+  }
+}
+
+const clock = new Clock();
+
+/** Milliseconds since the page began, by a clock that is never set. */
+export const elapsed = () => performance.now();
+
+/** The moment on the server's clock (ms), by which durations are counted and shown. */
+export const serverNow = () => clock.serverNow();
+
+/** Learns the server's time from a response to a request of the moment `askedMs`. */
+export function readClock(response, askedMs) {
+  const dateMs = Date.parse(response.headers.get('Date'));
+  if (!Number.isNaN(dateMs)) clock.learnAnswer(dateMs, askedMs);
+}
+
+/** Learns it from the moment of an event that has just come. */
+export function readEvent(event) {
+  const atMs = Date.parse(event.at);
+  if (!Number.isNaN(atMs)) clock.learnPast(atMs);
+}

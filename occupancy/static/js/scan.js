@@ -1,0 +1,88 @@
+// Scanning: what a page does with a label that was scanned, and what it says about it.
+//
+// A label of this board selects its item and operates nothing. One of another board or server
+// never stands for an item here that happens to have the same tag. While a dialog asks something,
+// a scan changes nothing: it is said inside the dialog.
+
+import {explain} from './actions.js';
+import * as api from './api.js';
+import {fill, h} from './dom.js';
+import {t} from './i18n.js';
+import {placeOfLabel, readLabel} from './label.js';
+
+const SHOWN_MS = 15000;
+const MOST_SHOWN = 80;
+
+/**
+ * What keys.js needs. `board` is null where a page shows none. `find(tag)` answers the tag of an
+ * item that the page knows, `select(tag)` shows it and answers what to say besides; pages without them
+ * look on the server. `hindrance()` answers why nothing can be found now, or ''.
+ */
+export function scanning({board = null, find = null, select = null, hindrance = () => ''} = {}) {
+  const hosts = [location.host, document.body.dataset.home].filter(Boolean);
+  let turn = 0;
+
+  async function onScan(label) {
+    turn += 1;
+    const mine = turn;
+    const {tag} = label;
+    const place = placeOfLabel(label, {hosts, board});
+    const dialog = document.querySelector('dialog[open]');
+    // What was scanned may be a badge or a PIN: only a label's tag is shown.
+    if (dialog?.id === 'session-dialog') say(t('scan.sign_in_first'));
+    else if (place === 'server') say(t('scan.other_server', {tag, host: label.host}));
+    else if (place === 'board') say(t('scan.other_board', {tag, board: label.board}), addressOf(label.board, tag));
+    else if (place === 'none') say(whatIsNoLabel(label));
+    else if (dialog) say(t('scan.answer_first', {tag}));
+    else if (board === null) say(t('scan.no_board', {tag}));
+    else if (hindrance()) say(hindrance());
+    else if (find) say(label.isKnown ? select(tag) : t('scan.unknown', {tag}));
+    else {
+      const said = await visit(tag);
+      if (mine === turn) say(said);
+    }
+  }
+
+  async function visit(tag) {
+    try {
+      await api.get(`/api/boards/${board}/items/${encodeURIComponent(tag)}`);
+    } catch (problem) {
+      return problem.code === 'item_not_found' ? t('scan.unknown', {tag}) : explain(problem);
+    }
+    location.href = addressOf(board, tag);
+    return t('scan.found', {tag});
+  }
+
+  const knows = (label) => label.kind === 'tag' || placeOfLabel(label, {hosts, board}) === 'here';
+  return {
+    read(burst) {
+      const label = readLabel(burst, find ?? undefined);
+      return {...label, isKnown: label.isKnown && knows(label)};
+    },
+    onScan,
+    onHeld: () => say(t('scan.held')),
+  };
+}
+
+function addressOf(board, tag) {
+  return `/boards/${encodeURIComponent(board)}/items/${encodeURIComponent(tag)}`;
+}
+
+function whatIsNoLabel({kind, text}) {
+  // Addresses may let somebody in: they are not shown.
+  return kind === 'address' ? t('scan.address') : t('scan.no_label', {text: text.slice(0, MOST_SHOWN)});
+}
+
+const notice = h('p', {class: 'notice scanned', role: 'alert', hidden: true});
+let hiding;
+
+/** Says something where it is seen now: inside the dialog that is open, or above the page. */
+function say(text, address = null) {
+  clearTimeout(hiding);
+  notice.hidden = text === '';
+  if (notice.hidden) return;
+  const place = document.querySelector('dialog[open]') ?? document.body;
+  if (notice.parentElement !== place) place.prepend(notice);
+  fill(notice, text, address && ' ', address && h('a', {href: address}, t('scan.go')));
+  hiding = setTimeout(() => { notice.hidden = true; }, SHOWN_MS);
+}

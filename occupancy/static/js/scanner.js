@@ -1,0 +1,236 @@
+// The scanner: which keys a barcode scanner has typed, wherever the focus is, and where they end.
+//
+// To the page a scanner is a keyboard. Wedge scanners leave less than 35 ms between two keys,
+// Bluetooth ones 44 to 100 ms; a person can be as fast as the latter. A scan ends with Enter, Tab
+// or nothing. The rules, by the moment when a key was pressed and not when the page had time for it:
+//
+//  1. Keys with less than 200 ms between them are one burst; modifiers and releases count as keys.
+//     It ends with Enter or Tab, or with 200 ms of silence, or breaks at any other key.
+//  2. A key that is a burst alone, with silence before and after it, is a person's: `onLone`. No
+//     other letter ever operates, so none does while more keys may be coming.
+//  3. Outside of text fields any other burst is a scan. Its Enter or Tab does nothing else.
+//  4. In a text field it is a scan if it reads as an item's address or has an AIM prefix; if it is
+//     the tag of an item of this board; or if only a machine types so fast. What it has put into
+//     the field is taken out again.
+//  5. In a form (a reason, a worker, a PIN) text of which nobody knows what it is stays where it
+//     is, but an Enter that ends it does not send the form: `onHeld` says so. Digits in a PIN field
+//     that a person can have typed are a PIN.
+//  6. For 700 ms after a scan Enter, Tab and lone keys do nothing: a suffix may come late or twice,
+//     and a radio link stumbles.
+//
+// Not told apart: a tag of one character without a suffix and that key pressed by hand. The page
+// decides, and where there is such an item it is a scan.
+
+export const QUIET_MS = 200;
+const MACHINE_MS = 35; // nobody types four keys in a row so fast
+const SCANNER_MS = 160; // no scanner is slower
+const LEAST_KEYS = 4; // fewer may come so fast by chance
+const AFTER_MS = 700;
+const LATE_MS = 50;
+
+/** No tag, address or prefix begins with these: as shortcuts they need not wait for silence. */
+export const BEGIN_NO_SCAN = new Set(['/', ' ']);
+
+const MODIFIERS = new Set(['Shift', 'CapsLock', 'AltGraph', 'Control', 'Alt', 'Meta', 'NumLock']);
+
+export class Scanner {
+  /**
+   * `read(burst)` answers a label (label.js) of {text, physical}; `onScan(label)` gets what was
+   * scanned, `onHeld()` is told of rule 5, and `onLone(event)` gets a key of rule 2.
+   */
+  constructor({read, onScan, onHeld = () => {}, onLone = () => {}}, {
+    now = () => performance.now(),
+  } = {}) {
+    this.hooks = {read, onScan, onHeld, onLone};
+    this.now = now;
+    this.burst = null;
+    this.lastMs = -Infinity; // the last key of any burst
+    this.scanMs = -Infinity; // the last key of the last scan
+    this.isSwallowing = false; // the Enter or Tab that is held down ended a scan
+  }
+
+  /** Takes a keydown; answers whether the page must do nothing else with it. */
+  press(event) {
+    const atMs = event.timeStamp;
+    if (this.burst && atMs - this.lastMs >= QUIET_MS) this.#end();
+    if (MODIFIERS.has(event.key)) {
+      this.#go(atMs, event);
+      this.burst.hasModifier = true;
+      return false;
+    }
+    if (event.key === 'Enter' || event.key === 'Tab') return this.#suffix(event, atMs);
+    const isCharacter = event.key.length === 1 || event.key === 'Dead';
+    // AltGr is Ctrl and Alt together on some systems.
+    const isCommand = (event.ctrlKey || event.altKey || event.metaKey) && !event.getModifierState?.('AltGraph');
+    if (!isCharacter || isCommand) {
+      if (event.key !== 'Unidentified' && event.key !== 'Process') this.#drop();
+      return false;
+    }
+    const isFirst = !this.burst || this.burst.keys.length === 0;
+    const isAfterScan = atMs - this.scanMs < AFTER_MS;
+    if (isFirst && BEGIN_NO_SCAN.has(event.key) && placeOf(event.target) === 'page') return isAfterScan;
+    this.#go(atMs, event);
+    if (event.repeat) this.burst.isHeldDown = true;
+    else this.burst.add(event, atMs);
+    if (placeOf(event.target) !== 'page') return false;
+    // Nothing scrolls, is chosen by its first letter or found by the browser meanwhile.
+    event.preventDefault();
+    return !isFirst || isAfterScan;
+  }
+
+  /** Takes a keyup. */
+  release(event) {
+    if (event.key === 'Enter' || event.key === 'Tab') this.isSwallowing = false;
+    if (!this.burst) return;
+    this.lastMs = event.timeStamp;
+    this.#wait();
+  }
+
+  #go(atMs, event) {
+    this.burst ??= new Burst();
+    this.burst.event = event;
+    this.lastMs = atMs;
+    this.#wait();
+  }
+
+  #drop() {
+    clearTimeout(this.timer);
+    this.burst = null;
+  }
+
+  #wait() {
+    clearTimeout(this.timer);
+    const dueMs = this.now() + QUIET_MS;
+    this.timer = setTimeout(() => {
+      // The page was busy: keys that were pressed meanwhile may still be on their way to us.
+      if (this.now() - dueMs > LATE_MS) this.#wait();
+      else this.#end();
+    }, QUIET_MS);
+  }
+
+  #suffix(event, atMs) {
+    const {burst} = this;
+    const hasKeys = burst !== null && burst.keys.length > 0;
+    this.#drop();
+    let isOurs = (event.repeat && this.isSwallowing) || (!hasKeys && atMs - this.scanMs < AFTER_MS);
+    if (hasKeys) {
+      burst.see(atMs);
+      isOurs = this.#decide(burst, true) || placeOf(event.target) === 'page';
+    }
+    if (!isOurs) return false;
+    this.lastMs = atMs;
+    if (atMs - this.scanMs < AFTER_MS || hasKeys) this.scanMs = atMs;
+    this.isSwallowing = true;
+    event.preventDefault();
+    event.stopPropagation();
+    return true;
+  }
+
+  /** Silence has ended a burst. */
+  #end() {
+    const {burst} = this;
+    this.#drop();
+    if (burst.keys.length === 0 || burst.isHeldDown) return;
+    if (burst.keys.length > 1 || placeOf(burst.event.target) !== 'page') {
+      this.#decide(burst, false);
+    } else if (this.lastMs - this.scanMs >= AFTER_MS) {
+      const label = this.hooks.read(burst);
+      if (!burst.hasModifier || label.isKnown) this.hooks.onLone(burst.event, label);
+    }
+  }
+
+  /** Acts on a burst by the rules 3 to 5; answers whether its suffix is used up. */
+  #decide(burst, hasSuffix) {
+    const label = this.hooks.read(burst);
+    const verdict = burst.isHeldDown ? 'person' : judge(burst, {
+      label, hasSuffix, place: placeOf(burst.event.target),
+    });
+    if (verdict === 'person') return false;
+    this.scanMs = this.lastMs;
+    if (verdict === 'scan') {
+      burst.takeOut();
+      this.hooks.onScan(label);
+    } else if (hasSuffix) {
+      this.hooks.onHeld();
+    }
+    return true;
+  }
+}
+
+/** What a burst is: 'scan', 'person', or 'held', of which nobody knows. */
+export function judge({keys, text, maxGapMs}, {label, hasSuffix, place}) {
+  const isLong = keys.length >= LEAST_KEYS;
+  const isMachine = isLong && maxGapMs < MACHINE_MS;
+  if (place === 'page') return keys.length > 1 || hasSuffix ? 'scan' : 'person';
+  if (label.kind === 'item' || (label.hasPrefix && isLong)) return 'scan';
+  if (place === 'search') {
+    if (isMachine) return 'scan';
+    return label.isKnown && (hasSuffix || (isLong && maxGapMs <= SCANNER_MS)) ? 'scan' : 'person';
+  }
+  const mayBePin = place === 'secret' && /^\d{4,12}$/.test(text);
+  if (!isLong || maxGapMs > SCANNER_MS || (mayBePin && !isMachine)) return 'person';
+  if (label.isKnown) return 'scan';
+  return isMachine || !/\s/.test(text) ? 'held' : 'person';
+}
+
+/** Keys that came in a row. */
+class Burst {
+  constructor() {
+    this.keys = [];
+    this.text = ''; // by this device's keyboard layout
+    this.physical = ''; // as a scanner means it that is set to a US keyboard; null: not known
+    this.maxGapMs = 0;
+    this.hasModifier = false;
+    this.isHeldDown = false;
+    this.event = null; // the last one
+    this.fields = new Map(); // text field → what it was before
+  }
+
+  add(event, atMs) {
+    this.see(atMs);
+    this.keys.push(event.key);
+    if (event.key !== 'Dead') this.text += event.key;
+    const plain = US[event.code];
+    this.physical = this.physical === null || !plain ? null : this.physical + plain[event.shiftKey ? 1 : 0];
+    const field = event.target;
+    if (placeOf(field) === 'page' || this.fields.has(field)) return;
+    const {value, selectionStart, selectionEnd} = field;
+    this.fields.set(field, {value, selectionStart, selectionEnd});
+  }
+
+  see(atMs) {
+    if (this.seenMs !== undefined) this.maxGapMs = Math.max(this.maxGapMs, atMs - this.seenMs);
+    this.seenMs = atMs;
+  }
+
+  takeOut() {
+    for (const [field, {value, selectionStart, selectionEnd}] of this.fields) {
+      if (field.value === value) continue;
+      field.value = value;
+      field.setSelectionRange?.(selectionStart, selectionEnd);
+      field.dispatchEvent(new Event('input', {bubbles: true}));
+    }
+  }
+}
+
+const TEXT_TYPES = new Set(['text', 'search', 'password', 'email', 'url', 'tel']);
+
+/** Where a key goes: 'secret', 'form' or 'search' are text fields, all the rest is 'page'. */
+export function placeOf(target) {
+  const isText = target?.tagName === 'TEXTAREA' || (target?.tagName === 'INPUT' && TEXT_TYPES.has(target.type));
+  if (!isText) return 'page';
+  if (target.type === 'password') return 'secret';
+  return target.type === 'search' ? 'search' : 'form';
+}
+
+/** What the keys of a US keyboard write, without and with Shift. */
+const US = Object.fromEntries([
+  ...[...'ABCDEFGHIJKLMNOPQRSTUVWXYZ'].map((letter) => [`Key${letter}`, [letter.toLowerCase(), letter]]),
+  ...[...')!@#$%^&*('].map((shifted, digit) => [`Digit${digit}`, [String(digit), shifted]]),
+  ...[...'0123456789'].map((digit) => [`Numpad${digit}`, [digit, digit]]),
+  ...Object.entries({
+    Minus: '-_', Equal: '=+', BracketLeft: '[{', BracketRight: ']}', Backslash: '\\|', Semicolon: ';:',
+    Quote: '\'"', Backquote: '`~', Comma: ',<', Period: '.>', Slash: '/?', Space: '  ',
+    NumpadSubtract: '--', NumpadAdd: '++', NumpadDecimal: '..', NumpadDivide: '//', NumpadMultiply: '**',
+  }),
+]);
