@@ -53,10 +53,12 @@ PARAMETERS: dict[str, Any] = {
     ),
     "IfMatch": _parameter(
         "header", "If-Match", TEXT,
-        'Do it only if the item still has this version, quoted: `"12"`. Else 412.',
+        'Do it only if the item still has this version, quoted: `"12"`. Else 412. What a '
+        'compressing proxy makes of it (`W/"12"`, `"12-gzip"`) is that version too.',
     ),
     "IfNoneMatch": _parameter(
-        "header", "If-None-Match", TEXT, "The `ETag` you have: 304 if nothing has changed since."
+        "header", "If-None-Match", TEXT, "The `ETag` you have: 304 if nothing has changed since. "
+        "With `*`: 304 if it is there at all.",
     ),
     "LastEventId": _parameter(
         "header", "Last-Event-ID", CURSOR,

@@ -15,6 +15,7 @@ from .connections import OpsClient
 from .errors import AlreadyExists, InvalidRequest, WorkerNotFound
 from .keys import Keys
 from .model import Person, Role, Worker, WorkerId, WorkerName, control_character
+from .payloads import check_shown
 from .scripts import Script
 
 
@@ -46,6 +47,7 @@ class Workers:
         disabled: bool = False,
     ) -> Worker:
         """Add a worker. Raises AlreadyExists and InvalidRequest."""
+        check_shown("name", name)
         worker = checked(Worker(worker_id, name, role.label, disabled=disabled, pin_hash=pin_hash))
         if not self._client.hsetnx(self._keys.workers, worker.id, msgspec.json.encode(worker)):
             raise AlreadyExists(f"There is a worker {worker.id} already.")
@@ -58,6 +60,7 @@ class Workers:
         and a disabling end the worker's sessions. Returns the worker as it is now. Raises
         WorkerNotFound and InvalidRequest.
         """
+        check_shown("name", changes.get("name"))
         while True:
             encoded = self._encoded(worker_id)
             old = msgspec.json.decode(encoded, type=Worker)

@@ -19,9 +19,9 @@ PACKAGE = ROOT / "occupancy"
 
 # Each layer may import what stands above it; inside a layer there is no cycle.
 LAYERS: list[set[str]] = [
-    {"errors", "model", "settings", "keys", "sse", "metrics", "log_format", "trail"},
-    {"payloads", "plain", "replies", "problem_codes", "csv_table", "pins", "callers", "assets",
-     "languages"},
+    {"errors", "model", "settings", "keys", "sse", "metrics", "log_format", "trail", "visible"},
+    {"payloads", "exact", "plain", "entity_tags", "replies", "problem_codes", "csv_table", "pins",
+     "callers", "assets", "languages"},
     {"openapi", "openapi_access", "openapi_operations", "openapi_schemas"},
     {"deadlines", "balance", "budget", "pools", "connections", "embedded", "supervisor"},
     {"records", "boards", "timeline", "scripts", "images", "store", "processes", "refusals",
