@@ -19,7 +19,8 @@ PACKAGE = ROOT / "occupancy"
 
 # Each layer may import what stands above it; inside a layer there is no cycle.
 LAYERS: list[set[str]] = [
-    {"errors", "model", "settings", "keys", "sse", "metrics", "log_format", "trail", "visible"},
+    {"errors", "model", "settings", "keys", "sse", "metrics", "log_format", "trail", "visible",
+     "search"},
     {"payloads", "exact", "plain", "entity_tags", "replies", "problem_codes", "csv_table", "pins",
      "callers", "assets", "languages"},
     {"openapi", "openapi_access", "openapi_operations", "openapi_schemas"},

@@ -106,7 +106,11 @@ def _add_list(items: Commands) -> None:
     @click.option(
         "--holder", metavar="ID", callback=check_worker, help="Only what this worker holds."
     )
-    @click.option("--search", metavar="TEXT", help="Only items with TEXT in tag, title or holder.")
+    @click.option(
+        "--search",
+        metavar="TEXT",
+        help="Only items with all words of TEXT, as the board's page finds them.",
+    )
     @json_option
     def list_(
         board: str, state: str | None, holder: str | None, search: str | None, as_json: bool
