@@ -21,8 +21,8 @@ PACKAGE = ROOT / "occupancy"
 LAYERS: list[set[str]] = [
     {"errors", "model", "settings", "keys", "sse", "metrics", "log_format", "trail", "visible",
      "search"},
-    {"payloads", "exact", "plain", "entity_tags", "replies", "problem_codes", "csv_table", "pins",
-     "callers", "assets", "languages"},
+    {"payloads", "exact", "plain", "entity_tags", "replies", "problem_codes", "csv_table",
+     "csv_cells", "csv_encoding", "pins", "callers", "assets", "languages"},
     {"openapi", "openapi_access", "openapi_operations", "openapi_schemas"},
     {"deadlines", "balance", "budget", "pools", "connections", "embedded", "supervisor"},
     {"records", "boards", "timeline", "scripts", "images", "store", "processes", "refusals",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import unicodedata
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pytest
@@ -31,7 +31,9 @@ def test_a_text_finds_what_the_page_finds(row: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("form", ["NFC", "NFD"])
-def test_the_store_finds_a_title_a_reason_and_an_attribute(services: Services, form: str) -> None:
+def test_the_store_finds_a_title_a_reason_and_an_attribute(
+    services: Services, form: Literal["NFC", "NFD"]
+) -> None:
     def texts(**fields: Any) -> dict[str, str]:
         return {name: json.dumps(value, ensure_ascii=False) for name, value in fields.items()}
 
