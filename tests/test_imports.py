@@ -31,7 +31,7 @@ LAYERS: list[set[str]] = [
     {"outlet", "fanout", "feed", "subscriber", "hub", "guard", "admission",
      "strangers"},
     {"services"},
-    {"csv_import", "csv_export", "labels", "demo", "doctor"},
+    {"csv_import", "csv_export", "labels", "label_lines", "demo", "doctor"},
     {"operations", "browser", "messages", "auth", "problems", "open_stream", "api", "stream",
      "signin", "admin", "health", "pages", "screens", "express_streams", "express"},
     {"cli", "cli.boards", "cli.command", "cli.demo", "cli.events", "cli.items", "cli.labels",

@@ -77,6 +77,7 @@ def test_what_only_the_command_line_needs_is_not_imported(seen: dict[str, Any]) 
             "csv_cells",
             "csv_encoding",
             "labels",
+            "label_lines",
             "demo",
             "doctor",
         }
