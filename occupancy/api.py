@@ -13,6 +13,7 @@ from flask import Blueprint, Response, current_app, request
 
 from . import operations
 from .auth import caller, check_role, requires
+from .entity_tags import ANY, known_tags
 from .errors import InvalidRequest, NotFound
 from .images import Listing
 from .messages import (
@@ -109,7 +110,8 @@ def items(board: str) -> Response:
         check_name("worker", holder)
     limit = read_limit(query, MAX_SNAPSHOT_ITEMS, MAX_SNAPSHOT_ITEMS)
     question = operations.question_of(board, query)
-    known_cursor = operations.known_cursor(request.headers.get("If-None-Match", ""), question)
+    known = request.headers.get("If-None-Match")
+    known_cursor = operations.known_cursor(_store(), board, known, question)
     if query:
         snapshot = _store().snapshot(
             board,
@@ -134,8 +136,7 @@ def item(board: str, tag: str) -> Response:
     read_query()
     found = _store().item(check_name("board", board), check_name("tag", tag))
     etag = operations.etag_of(found)
-    sent = request.headers.get("If-None-Match", "")
-    if etag.strip('"') in {each for _, each in operations.ENTITY_TAG.findall(sent)}:
+    if {ANY, etag.strip('"')} & set(known_tags(request.headers.get("If-None-Match"))):
         return as_response(not_modified(etag))
     return raw_answer(b'{"item":%b}' % found, etag=etag)
 

@@ -2,12 +2,12 @@
 
 An attribute whose values are all non-empty texts is a plain column. Any other (numbers, empty
 texts, a name that a spreadsheet or the import would take for something else) becomes a column
-``NAME:json``. Cells are written as they are: one that begins with ``=`` stays so, and it is the
-spreadsheet's settings that decide whether it is taken for a formula.
+``NAME:json``. A text that a spreadsheet would take for a formula is guarded (csv_cells.py).
 """
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 from collections.abc import Iterable
@@ -15,13 +15,21 @@ from typing import Any
 
 import msgspec
 
-from .csv_import import JSON_SUFFIX, STATE_COLUMNS
+from .csv_cells import guarded
+from .csv_import import STATE_COLUMNS
+from .csv_table import JSON_SUFFIX
 from .model import Item
 
+SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t"}
 _RESERVED = {"tag", "title", STATE_COLUMNS[-1]}
 
 
-def export_items(items: Iterable[Item], *, is_full: bool) -> str:
+def for_excel(text: str) -> bytes:
+    """The bytes of a file that Excel opens right: without the mark it takes UTF-8 for cp1252."""
+    return codecs.BOM_UTF8 + text.encode()
+
+
+def export_items(items: Iterable[Item], *, is_full: bool, separator: str = ",") -> str:
     """The file's text; ``is_full`` adds state, step, holder … as columns before the attributes."""
     listed = list(items)
     columns = {name: name for item in listed for name in item.attributes}
@@ -31,14 +39,15 @@ def export_items(items: Iterable[Item], *, is_full: bool) -> str:
             columns[name] = name + JSON_SUFFIX
     names = sorted(columns)
     out = io.StringIO(newline="")
-    writer = csv.writer(out, lineterminator="\n")
+    writer = csv.writer(out, delimiter=separator, lineterminator="\n")
     state_columns = STATE_COLUMNS if is_full else ()
-    writer.writerow(["tag", "title", *state_columns, *(columns[name] for name in names)])
+    headers = (guarded(columns[name]) for name in names)
+    writer.writerow(["tag", "title", *state_columns, *headers])
     for item in listed:
         writer.writerow(
             [
                 item.tag,
-                item.title,
+                guarded(item.title),
                 *(_state_cell(item, column) for column in state_columns),
                 *(_cell(item.attributes, name, columns[name]) for name in names),
             ]
@@ -58,11 +67,12 @@ def _cell(attributes: dict[str, Any], name: str, column: str) -> str:
     if name not in attributes:
         return ""
     value = attributes[name]
-    return str(value) if column == name else msgspec.json.encode(value).decode()
+    # JSON begins with a digit, a letter, a quotation mark, or a minus that a digit follows.
+    return guarded(value) if column == name else msgspec.json.encode(value).decode()
 
 
 def _state_cell(item: Item, column: str) -> Any:
     if column == "holder":
         return item.holder.id if item.holder else ""
     value = getattr(item, column)
-    return "" if value is None else value
+    return guarded(value) if isinstance(value, str) else "" if value is None else value

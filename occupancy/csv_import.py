@@ -1,7 +1,8 @@
 """Items and workers from CSV: every good row goes in, every other is reported with its line.
 
 A row is checked by the same rules as the body of a PUT. An attribute's column is its name, its
-cells are texts, and an empty cell means that the item does not have it. Whatever a plain column
+cells are texts, and an empty cell means that the item does not have it. An apostrophe that guards a
+text against being taken for a formula (csv_cells.py) is no part of it. Whatever a plain column
 cannot say (a number, an empty text, an attribute that is itself called ``title``) stands in a
 column ``NAME:json``, whose cells are JSON; the export (csv_export.py) writes these where needed.
 """
@@ -13,7 +14,9 @@ from typing import Any
 
 import msgspec
 
-from .csv_table import Rejected, Row, Table
+from .csv_cells import check_as_typed, unguarded
+from .csv_encoding import AUTO
+from .csv_table import JSON_SUFFIX, Rejected, Row, Table
 from .errors import InvalidRequest, OccupancyError
 from .model import PUT, Person, Role, Worker
 from .payloads import ItemBody, check_name, decode
@@ -22,7 +25,6 @@ from .refusals import refusal
 from .store import Store
 from .workers import Workers
 
-JSON_SUFFIX = ":json"
 # Columns of a full export that are no attributes. The last one tells such a file: the export
 # never writes an attribute into a plain column of that name.
 STATE_COLUMNS = ("state", "step", "holder", "since", "reason", "epoch", "version", "worked_s")
@@ -47,7 +49,7 @@ class ItemRow(msgspec.Struct, frozen=True):
     body: ItemBody
 
 
-def read_items(data: bytes, *, encoding: str = "utf-8") -> list[ItemRow | Rejected]:
+def read_items(data: bytes, *, encoding: str = AUTO) -> list[ItemRow | Rejected]:
     """The rows of a file of items, in order. Raises InvalidRequest for the file as a whole."""
     table = Table(data, needed=("tag",), optional=("title",), encoding=encoding)
     if STATE_COLUMNS[-1] in table.columns:
@@ -104,7 +106,7 @@ def import_items(
     return report
 
 
-def read_workers(data: bytes, *, encoding: str = "utf-8") -> list[Row | Rejected]:
+def read_workers(data: bytes, *, encoding: str = AUTO) -> list[Row | Rejected]:
     """The rows of a file of workers, in order. Raises InvalidRequest for the file as a whole."""
     table = Table(data, needed=("id", "name", "role"), optional=("pin",), encoding=encoding)
     unknown = [name for name in table.columns if name not in ("id", "name", "role", "pin", "")]
@@ -140,12 +142,13 @@ def import_workers(
 def _item_row(row: Row, columns: list[str], lines: dict[str, int]) -> ItemRow | Rejected:
     tag = row.cells["tag"].strip()
     try:
+        check_as_typed("tag", tag)
         check_name("tag", tag)
         _check_first(lines, tag, row.line)
         attributes = _attributes(row)
         given: dict[str, Any] = {}
         if row.cells.get("title"):
-            given["title"] = row.cells["title"]
+            given["title"] = unguarded(row.cells["title"])
         if any(column not in ("tag", "title", "") for column in columns):
             given["attributes"] = attributes
         return ItemRow(row.line, tag, _decoded(given))
@@ -155,16 +158,18 @@ def _item_row(row: Row, columns: list[str], lines: dict[str, int]) -> ItemRow | 
 
 def _attributes(row: Row) -> dict[str, Any]:
     attributes: dict[str, Any] = {}
+    value: Any
     for column, cell in row.cells.items():
         if column in ("tag", "title") or not cell:
             continue
-        name, value = column, cell
+        name, value = column, unguarded(cell)
         if column.endswith(JSON_SUFFIX):
             name = column.removesuffix(JSON_SUFFIX)
             try:
-                value = msgspec.json.decode(cell)
+                msgspec.json.decode(value)
             except (msgspec.DecodeError, RecursionError) as error:
                 raise InvalidRequest(f"{column} is not JSON: {error}.") from error
+            value = msgspec.Raw(value.encode())  # as it stands: its digits are looked at later
         if name in attributes:
             raise InvalidRequest(f"{name} is there twice, as text and as JSON.")
         attributes[name] = value
@@ -206,6 +211,7 @@ def _import_worker(
     worker_id = row.cells["id"].strip()
     old = present.get(worker_id)
     try:
+        check_as_typed("id", worker_id)
         check_name("worker", worker_id)
         _check_first(lines, worker_id, row.line)
         is_changed = _add_or_edit(workers, row, worker_id, old)
@@ -227,6 +233,12 @@ def role_of(text: str) -> Role:
 
 
 def _pin_hash(pin: str, worker_id: str, old: Worker | None) -> str | None:
+    check_as_typed("pin", pin)
+    if pin.isdecimal() and len(pin) < 4:
+        raise InvalidRequest(
+            "pin has fewer than 4 digits. If it began with 0, the spreadsheet has left that out: "
+            "format the column as text and enter the PIN again."
+        )
     old_hash = old.pin_hash if old else None
     if not pin or (old_hash is not None and is_pin(pin, old_hash)):
         return old_hash

@@ -1,27 +1,35 @@
 """CSV as it comes out of spreadsheets, read row by row, each with its line number.
 
+Programs leave a lot around the data: a first line ``sep=;``, rows of blanks, separators at the end
+of each line, or none where the last cells are empty. All of it is taken as it is meant.
+
 What concerns the whole file (its encoding, its header) is an InvalidRequest; what concerns one
 row is a :class:`Rejected` in its place, and the rows after it are read all the same.
 """
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from .csv_cells import unguarded
+from .csv_encoding import AUTO, decoded
 from .errors import InvalidRequest
 from .payloads import check_text
 
-ENCODINGS = ("utf-8", "latin-1", "cp1252", "utf-16")
 if TYPE_CHECKING:
     import _csv  # the only place where the type of csv.reader() has a name
 
+JSON_SUFFIX = ":json"  # of a column's name; such a name is taken to the letter
 _DELIMITERS = (",", ";", "\t")
+# How Excel is told the delimiter. Others write the line back with quotation marks or delimiters.
+_SEP_LINE = re.compile(r'"?sep=([^"\w\r\n])"?[,;\t ]*(?:\r\n|\r|\n|\Z)', re.IGNORECASE)
+_SPACE_BEFORE_QUOTE = re.compile(r' +"[^"]*"')
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -44,23 +52,29 @@ class Table:
 
     ``needed`` are the columns that it must have: the delimiter (comma, semicolon or tab) is the
     one with which the header has the first of them. Those names, and ``optional`` ones, are
-    known in any case; others are taken as they are.
+    known in any case; others are taken without the spaces around them.
     """
 
     def __init__(
         self, data: bytes, *, needed: tuple[str, ...], optional: tuple[str, ...] = (),
-        encoding: str = "utf-8",
+        encoding: str = AUTO,
     ) -> None:  # fmt: skip
-        self._text = _decoded(data, encoding)
+        self._text = decoded(data, encoding)
+        sep_line = _SEP_LINE.match(self._text)
+        self._lines_before = 0
+        if sep_line is not None:
+            self._text, self._lines_before = self._text[sep_line.end() :], 1
+        self._skips_space = False
         self._known = {*needed, *optional}
         self._key = needed[0]
         if not self._text.strip():
             raise InvalidRequest("The file is empty; its first line must name the columns.")
-        headers = {delimiter: self._header(delimiter) for delimiter in _DELIMITERS}
-        self._delimiter = next(
-            (each for each, header in headers.items() if self._key in header), _DELIMITERS[0]
-        )
-        self.columns = headers[self._delimiter]
+        delimiters = _DELIMITERS if sep_line is None else (sep_line[1],)
+        likely = max(delimiters, key=self._text[:1000].count)
+        self._delimiter = next(filter(self._has_key, delimiters), likely)
+        names = self._header(self._delimiter)
+        self._skips_space = any(map(_SPACE_BEFORE_QUOTE.fullmatch, names))
+        self.columns = [self._plain(name) for name in self._header(self._delimiter)]
         for name in needed:
             if name not in self.columns:
                 shown = ", ".join(self.columns)[:200].encode("unicode_escape").decode("ascii")
@@ -75,64 +89,65 @@ class Table:
         reader = self._reader(self._delimiter)
         _first(reader)
         while True:
-            line = reader.line_num + 1
+            line = self._lines_before + reader.line_num + 1
             try:
                 cells = next(reader)
             except StopIteration:
                 return
             except csv.Error as error:
                 why = f"{error}; is a quotation mark not closed, or not doubled?"
-                if reader.line_num > line:
-                    why += f" (up to line {reader.line_num})"
+                last = self._lines_before + reader.line_num
+                if last > line:
+                    why += f" (up to line {last})"
                 yield Rejected(line, "", why)
                 continue
-            if any(cells):
+            if not _is_blank(cells):
                 yield self._row(line, cells)
 
     def _row(self, line: int, cells: list[str]) -> Row | Rejected:
-        found = dict(zip(self.columns, cells, strict=False))
-        name = found.get(self._key, "")
-        if len(cells) < len(self.columns) or any(cells[len(self.columns) :]):
+        # Excel leaves out cells that are empty down to the end of a block of rows.
+        padded = cells + [""] * (len(self.columns) - len(cells))
+        found = dict(zip(self.columns, padded, strict=False))
+        name = found[self._key]
+        if not _is_blank(cells[len(self.columns) :]):
             why = f"it has {len(cells)} cells; the header has {len(self.columns)}"
             return Rejected(line, name, why)
         for position, (column, cell) in enumerate(zip(self.columns, cells, strict=False)):
-            if cell and not column:
+            if cell.strip() and not column:
                 return Rejected(line, name, f"column {position + 1} has no name in the header")
         found.pop("", None)
         return Row(line, found)
 
+    def _has_key(self, delimiter: str) -> bool:
+        try:
+            return self._key in map(self._plain, self._header(delimiter))
+        except InvalidRequest:  # quotation marks end before what is no delimiter here
+            return False
+
     def _header(self, delimiter: str) -> list[str]:
         try:
-            names = _first(self._reader(delimiter))
+            return _first(self._reader(delimiter))
         except csv.Error as error:
             raise InvalidRequest(f"The header cannot be read: {error}.") from error
-        return [self._plain(name) for name in names]
 
     def _plain(self, name: str) -> str:
-        plain = name.strip().lower()
-        return plain if plain in self._known else name
+        plain = name.strip()
+        if plain.lower() in self._known:
+            return plain.lower()
+        return unguarded(name if name.endswith(JSON_SUFFIX) else plain)
 
     def _reader(self, delimiter: str) -> _csv.Reader:
         # strict: else a quotation mark that is not closed silently swallows the rest of the file.
-        return csv.reader(io.StringIO(self._text, newline=""), delimiter=delimiter, strict=True)
+        return csv.reader(
+            io.StringIO(self._text, newline=""), delimiter=delimiter, strict=True,
+            skipinitialspace=self._skips_space,
+        )  # fmt: skip
 
 
 def _first(reader: Iterator[list[str]]) -> list[str]:
     """The header: the first line that is not blank."""
-    return next((cells for cells in reader if cells), [])
+    return next((cells for cells in reader if not _is_blank(cells)), [])
 
 
-def _decoded(data: bytes, encoding: str) -> str:
-    try:
-        text = data.decode(encoding)
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        hint = ""
-        if encoding == "utf-8":
-            is_utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-            guess = "utf-16" if is_utf16 else "latin-1"
-            hint = f" Save it as UTF-8, or try --encoding {guess}."
-        raise InvalidRequest(
-            f"The file is not {encoding}: line {line} has the byte 0x{data[error.start]:02X}.{hint}"
-        ) from error
-    return text.removeprefix("\ufeff")
+def _is_blank(cells: list[str]) -> bool:
+    return not any(cell.strip() for cell in cells)

@@ -8,21 +8,21 @@ while a PDF would need one of ours inside.
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator, Sequence
 from urllib.parse import quote
 from xml.sax.saxutils import escape
 
 import segno
 
+from .label_lines import lines_of, monospace, proportional, shortened
 from .model import Item
 
 PAGE_MM = (210.0, 297.0)  # A4
 _PADDING_MM = 3.0
 _QUIET_MODULES = 4  # ISO/IEC 18004 asks for so much white around a code
 _TAG_MM, _TITLE_MM = 3.6, 2.9  # the size of their letters
+_TAG_STEPS_MM = (_TAG_MM, 3.2, 2.8, 2.4, 2.0, 1.6, 1.4)  # a long tag on a small label
 _LINE = 1.25  # from line to line, of that size
-_LETTER = 0.6  # a letter's width, of its size: exactly in the tag's font, about in the title's
 _TAG_FONT = 'font-family="ui-monospace, monospace" font-weight="bold"'
 _TITLE_FONT = 'font-family="system-ui, sans-serif"'
 _MOST_OF_THE_WIDTH = 0.5  # for the code; the rest is for words
@@ -61,10 +61,20 @@ def _label(item: Item, url: str, width: float, height: float) -> str:
     left = _PADDING_MM + side + _PADDING_MM / 2
     room = width - left - _PADDING_MM
     top = (height - side) / 2
-    lines = [(line, _TAG_MM, _TAG_FONT) for line in _lines(item.tag, _TAG_MM, room)]
-    title = _lines(_printable(item.title), _TITLE_MM, room)
-    if len(title) > _TITLE_LINES:
-        title = [*title[: _TITLE_LINES - 1], title[_TITLE_LINES - 1][:-1] + "…"]
+    free = height - _PADDING_MM - top
+    for tag_mm in _TAG_STEPS_MM:
+        tag = lines_of(item.tag, room / tag_mm, monospace)
+        left_over = free - len(tag) * tag_mm * _LINE
+        if left_over >= 0:
+            break
+    title_room = room / _TITLE_MM
+    title = shortened(
+        lines_of(item.title, title_room, proportional),
+        min(_TITLE_LINES, int(left_over / (_TITLE_MM * _LINE))),
+        title_room,
+        proportional,
+    )
+    lines = [(line, tag_mm, _TAG_FONT) for line in tag]
     lines += [(line, _TITLE_MM, _TITLE_FONT) for line in title]
     texts, y = [], top
     for line, size, font in lines:
@@ -76,11 +86,3 @@ def _label(item: Item, url: str, width: float, height: float) -> str:
         f'<svg x="{_PADDING_MM}" y="{top:.2f}" width="{side:.2f}" height="{side:.2f}">'
         f"{drawing}</svg>\n{''.join(texts)}"
     )
-
-
-def _lines(text: str, size: float, room: float) -> list[str]:
-    return textwrap.wrap(text, max(4, int(room / (size * _LETTER))), break_on_hyphens=True)
-
-
-def _printable(text: str) -> str:
-    return "".join(each if each.isprintable() else "\ufffd" for each in text)

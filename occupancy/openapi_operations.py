@@ -53,10 +53,12 @@ PARAMETERS: dict[str, Any] = {
     ),
     "IfMatch": _parameter(
         "header", "If-Match", TEXT,
-        'Do it only if the item still has this version, quoted: `"12"`. Else 412.',
+        'Do it only if the item still has this version, quoted: `"12"`. Else 412. What a '
+        'compressing proxy makes of it (`W/"12"`, `"12-gzip"`) is that version too.',
     ),
     "IfNoneMatch": _parameter(
-        "header", "If-None-Match", TEXT, "The `ETag` you have: 304 if nothing has changed since."
+        "header", "If-None-Match", TEXT, "The `ETag` you have: 304 if nothing has changed since. "
+        "With `*`: 304 if it is there at all.",
     ),
     "LastEventId": _parameter(
         "header", "Last-Event-ID", CURSOR,
@@ -74,8 +76,9 @@ PARAMETERS: dict[str, Any] = {
     "Holder": _parameter("query", "holder", pattern(WORKER_PATTERN), "Only what they hold."),
     "Q": _parameter(
         "query", "q", TEXT,
-        "Text to look for in tag, title and holder, whatever its case. It is looked for in `limit` "
-        "items at a time, so a page may hold fewer matches than `limit`; `next` leads on.",
+        "Words to look for in tag, title, holder, reason and attributes, whatever their case and "
+        "accents, as the board's page does; an item has all of them. They are looked for in "
+        "`limit` items at a time, so a page may hold fewer matches than `limit`; `next` leads on.",
     ),
     "Limit": _parameter(
         "query", "limit",

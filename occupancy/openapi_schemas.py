@@ -143,7 +143,9 @@ def _describe_item(made: dict[str, Any]) -> None:
         "version": "+1 with every change; the `ETag` of the item.",
         "worked_s": "Seconds occupied so far at the present step, without the running hold.",
         "step": "The step at which the item stands.",
-        "attributes": "Names with a text, a number, true, false or null.",
+        "attributes": "Names with a text, a number, true, false or null. A number that a "
+        "double does not keep to the digit (beyond 2^53 - 1, or of many digits) is refused: send "
+        "it as text.",
     }.items():
         properties[name]["description"] = text
 

@@ -15,6 +15,7 @@ import msgspec
 
 from .attempts import limited_address
 from .callers import Caller
+from .entity_tags import ANY, allowed_versions, known_tags
 from .errors import InvalidRequest
 from .model import Transition
 from .payloads import OperationBody, check_fields
@@ -25,8 +26,6 @@ from .replies import Reply, json_reply, not_modified, problem_reply
 from .services import Services
 from .store import Store
 
-ENTITY_TAG = re.compile(r'(W/)?"([^"]*)"')
-_IF_MATCH = re.compile(r'\s*(W/)?"[^"]*"\s*(,\s*(W/)?"[^"]*"\s*)*')
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}\Z")
 _VERSION = re.compile(rb'"version":([0-9]+)')
 
@@ -106,19 +105,24 @@ def question_of(board: str, query: Mapping[str, str]) -> str:
     return hashlib.sha256(repr((board, sorted(query.items()))).encode()).hexdigest()[:16]
 
 
-def known_cursor(if_none_match: str, question: str) -> str:
-    """The cursor of the answer to the same question that the client has; '' where it has none."""
-    for _, tag in ENTITY_TAG.findall(if_none_match):
+def known_cursor(store: Store, board: str, if_none_match: str | None, question: str) -> str:
+    """The cursor of the answer to the same question that the client has; '' where it has none.
+
+    With ``*`` it has whatever there is: the board as it is now. Raises BoardNotFound.
+    """
+    for tag in known_tags(if_none_match):
+        if tag == ANY:
+            return store.head(board).head_cursor
         cursor, _, asked = tag.partition(".")
         if asked == question:
-            return str(cursor)
+            return cursor
     return ""
 
 
 def not_modified_since(store: Store, board: str, if_none_match: str) -> Reply | None:
     """The reply to who has the whole board as it still is; None where it is another by now."""
     question = question_of(board, {})
-    cursor = known_cursor(if_none_match, question)
+    cursor = known_cursor(store, board, if_none_match, question)
     if not cursor or store.head(board).head_cursor != cursor:
         return None
     return not_modified(f'"{cursor}.{question}"')
@@ -149,21 +153,10 @@ def _preconditions(asked: Asked, what: list[Any], epoch: int | None) -> Precondi
     key = asked.headers.get("Idempotency-Key")
     if key is not None and not _IDEMPOTENCY_KEY.match(key):
         raise InvalidRequest("Idempotency-Key is not 1 to 255 visible ASCII characters.")
-    versions = _versions(asked.headers.get("If-Match"))
+    versions = allowed_versions(asked.headers.get("If-Match"))
     if key is None:
         return Preconditions(epoch=epoch, versions=versions)
     fingerprint = hashlib.sha256(msgspec.json.encode([*what, versions])).hexdigest()[:32]
     return Preconditions(
         epoch=epoch, versions=versions, idempotency_key=key, fingerprint=fingerprint
     )
-
-
-def _versions(if_match: str | None) -> list[str] | None:
-    """The versions that If-Match allows, ``*`` for any; a weak tag is none (RFC 9110, 13.1.1)."""
-    if if_match is None:
-        return None
-    if if_match.strip() == "*":
-        return ["*"]
-    if not _IF_MATCH.fullmatch(if_match):
-        raise InvalidRequest('If-Match is not an entity tag: send the version as "12", quoted.')
-    return [tag for weak, tag in ENTITY_TAG.findall(if_match) if not weak]

@@ -6,12 +6,14 @@ what it cannot express (control characters, which fields an operation takes) is 
 
 from __future__ import annotations
 
+import codecs
 import re
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
 from .errors import InvalidRequest
+from .exact import MAX_EXACT, check_exact
 from .model import (
     BOARD_PATTERN,
     MAX_BATCH_TAGS,
@@ -30,14 +32,18 @@ from .model import (
     WorkerName,
     control_character,
 )
+from .visible import bidi_control, is_visible
 
 MAX_BODY_BYTES = 64 * 1024
 MAX_ATTRIBUTES_BYTES = 16 * 1024  # an event with its item must stay well below a stream's buffer
 
 MAX_TOKEN_DAYS = 36_500
 
-Epoch = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
-Secret = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]  # a PIN, a token
+_SHOWN = ("title", "name", "reason", "attributes")  # what others read
+
+Epoch = Annotated[int, msgspec.Meta(ge=0, le=MAX_EXACT)]
+Secret = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]  # a token
+Pin = Annotated[str, msgspec.Meta(min_length=1, max_length=800)]  # as typed: 200, decomposed
 RoleName = Literal["observer", "worker", "supervisor", "admin"]
 
 
@@ -77,15 +83,15 @@ class SignInBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True)
     """The body of a sign-in: worker and PIN, or what stands in a link."""
 
     worker: WorkerId | None = None
-    pin: Secret | None = None
+    pin: Pin | None = None
     token: Secret | None = None
 
 
 class PinBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """The body of one's own new PIN; ``pin`` is the present one, where there is one."""
 
-    new_pin: Secret
-    pin: Secret | None = None
+    new_pin: Pin
+    pin: Pin | None = None
 
 
 class WorkerBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
@@ -94,7 +100,7 @@ class WorkerBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True)
     name: WorkerName | None = None
     role: RoleName | None = None
     disabled: bool | None = None
-    pin: Secret | None = None
+    pin: Pin | None = None
 
 
 class TokenBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
@@ -119,18 +125,27 @@ Body = TypeVar("Body", bound=msgspec.Struct)
 
 
 def decode(data: bytes, kind: type[Body]) -> Body:
-    """Decode and check a body; an empty one is ``{}``. Raises InvalidRequest."""
+    """Decode and check a body; an empty one is ``{}``. Raises InvalidRequest.
+
+    A byte-order mark, which some programs put before UTF-8, is no part of it (RFC 8259, 8.1).
+    """
+    data = data.removeprefix(codecs.BOM_UTF8)
     try:
         body = msgspec.json.decode(data or b"{}", type=kind)
     except msgspec.ValidationError as error:
         raise InvalidRequest(_plain(str(error))) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            raise InvalidRequest("The body is UTF-16. Send it as UTF-8.") from error
         raise InvalidRequest(f"The body is not JSON: {error}.") from error
     except RecursionError as error:
         raise InvalidRequest("The body is not allowed: it is nested too deeply.") from error
     for name in body.__struct_fields__:
         check_text(name, getattr(body, name))
+        if name in _SHOWN:
+            check_shown(name, getattr(body, name))
     if isinstance(body, ItemBody) and body.attributes is not None:
+        check_exact(body.attributes, data)
         size = len(_encode(body.attributes).encode())
         if size > MAX_ATTRIBUTES_BYTES:
             raise InvalidRequest(
@@ -141,13 +156,33 @@ def decode(data: bytes, kind: type[Body]) -> Body:
 
 def check_text(name: str, value: Any) -> None:
     """Raises InvalidRequest if a text in ``value`` has a control character."""
-    texts = [value]
-    if isinstance(value, dict):
-        texts = [*value, *value.values()]
-    for text in texts:
-        found = control_character(text) if isinstance(text, str) else None
+    for text in _texts(value):
+        found = control_character(text)
         if found is not None:
             raise InvalidRequest(f"{name} has the character U+{ord(found):04X}, not allowed here.")
+
+
+def check_shown(name: str, value: Any) -> None:
+    """Raises InvalidRequest if others would see nothing of ``value``, or see it in another order.
+
+    A reason that nobody needs, and an attribute's text, may be blank.
+    """
+    for text in _texts(value):
+        found = bidi_control(text)
+        if found is not None:
+            raise InvalidRequest(
+                f"{name} has the character U+{ord(found):04X}, which shows a text in another order "
+                "than it is written. Leave it out."
+            )
+    names = {"attributes": value or {}, "reason": ()}.get(name, [value])
+    if not all(is_visible(each) for each in names if each is not None):
+        what = "the name of an attribute" if name == "attributes" else name
+        raise InvalidRequest(f"{what} has nothing that can be seen. Write something, or omit it.")
+
+
+def _texts(value: Any) -> list[str]:
+    found = [*value, *value.values()] if isinstance(value, dict) else [value]
+    return [each for each in found if isinstance(each, str)]
 
 
 def check_fields(row: Transition, body: OperationBody) -> None:
@@ -160,7 +195,7 @@ def check_fields(row: Transition, body: OperationBody) -> None:
     for name, is_allowed in allowed.items():
         if getattr(body, name) is not None and not is_allowed:
             raise InvalidRequest(f"{row.operation} takes no {name}.")
-    if row.reason == "required" and body.reason is None:
+    if row.reason == "required" and not is_visible(body.reason or ""):
         raise InvalidRequest(f"{row.operation} needs a reason.")
     if row.holder == "to" and body.to is None:
         raise InvalidRequest(f"{row.operation} needs to: the id of the worker who gets the item.")
@@ -203,4 +238,6 @@ def _plain(message: str) -> str:
     what, is_pattern, _ = what.replace("`", "").partition(" matching regex ")
     if is_pattern:
         what = f"{what} of another form"
+    if field.startswith("attributes") and what.endswith("out of range"):
+        what = f"{what}. Send it as text"
     return f"{field}: {what}." if field else f"The body is not allowed: {what}."

@@ -10,6 +10,7 @@ import contextlib
 import functools
 import re
 import secrets
+import unicodedata
 from collections.abc import Callable
 
 import gevent
@@ -57,6 +58,7 @@ def hash_pin(pin: str, worker_id: str = "") -> str:
     ``worker_id`` is whose it is: their own id is what somebody would try first.
     """
     check_text("The PIN", pin)
+    pin = _prepared(pin)
     is_number = re.fullmatch(r"[0-9]+", pin) is not None
     is_allowed = 4 <= len(pin) <= 12 if is_number else 8 <= len(pin) <= MAX_PIN_CHARS
     if not is_allowed:
@@ -89,9 +91,23 @@ def _is_obvious(pin: str) -> bool:
 
 
 def is_pin(pin: str, pin_hash: str | None) -> bool:
-    """Whether ``pin`` is the one that was hashed; takes as long where there is none."""
-    is_right = check_password_hash(pin_hash or _nobodys_hash(), pin)
+    """Whether ``pin`` is the one that was hashed; takes as long where there is none.
+
+    Hashes of before PINs were prepared are of what the keyboard of that day sent, in whichever
+    form. So a phrase with an accent costs two hashes where it is wrong, and digits one as ever.
+    """
+    known_hash = pin_hash or _nobodys_hash()
+    forms = dict.fromkeys((_prepared(pin), pin, unicodedata.normalize("NFD", pin)))
+    is_right = any(check_password_hash(known_hash, form) for form in forms)
     return is_right and pin_hash is not None
+
+
+def _prepared(pin: str) -> str:
+    """``pin`` in the one form that is hashed: RFC 8265's OpaqueString, which is NFC with every
+    kind of space as the plain one. Keyboards differ in both: a Mac may send `e` and its accent as
+    two characters where Windows sends one."""
+    spaced = "".join(" " if unicodedata.category(char) == "Zs" else char for char in pin)
+    return unicodedata.normalize("NFC", spaced)
 
 
 @functools.cache

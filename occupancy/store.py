@@ -46,6 +46,7 @@ from .records import (
 )
 from .rights import Rights
 from .scripts import PublishingScript, Script
+from .search import Search
 from .timeline import SAMPLE_MS, SAMPLES_KEPT, Timelines
 
 RATE_BURST_S = 10  # what is not used is kept for so long
@@ -284,7 +285,8 @@ class Store:
         if holder is not None and state is not None:
             items = items if state == "occupied" else []  # whoever holds an item occupies it
         if text:
-            items = [item for item in items if _matches(item, text)]
+            search = Search(text)
+            items = [item for item in items if search.finds(item)]
         return msgspec.structs.replace(snapshot, items=items)
 
     def look(self, board: str, known_cursor: str = "") -> tuple[bool, Snapshot | None]:
@@ -465,18 +467,6 @@ def _json_text(value: Any) -> str:
 
 def _flag(value: bool) -> str:
     return "1" if value else "0"
-
-
-def _matches(item: bytes, text: str) -> bool:
-    wanted = text.casefold()
-    if wanted not in item.decode().casefold() and "\\" not in wanted and '"' not in wanted:
-        return False  # most items, without decoding them
-    fields = msgspec.json.decode(item)
-    holder = fields["holder"] or {"id": "", "name": ""}
-    return any(
-        wanted in each.casefold()
-        for each in (fields["tag"], fields["title"], holder["id"], holder["name"])
-    )
 
 
 def _page_token(last: bytes) -> str:

@@ -19,6 +19,7 @@ from .connections import OpsClient
 from .errors import AlreadyExists, InvalidRequest, WorkerNotFound
 from .keys import Keys
 from .model import Person, Role, Worker, WorkerId, WorkerName, control_character
+from .payloads import check_shown
 from .scripts import PublishingScript
 
 
@@ -60,6 +61,7 @@ class Workers:
         disabled: bool = False,
     ) -> Worker:
         """Add a worker. Raises AlreadyExists and InvalidRequest."""
+        check_shown("name", name)
         worker = checked(Worker(worker_id, name, role.label, disabled=disabled, pin_hash=pin_hash))
         if not self._client.hsetnx(self._keys.workers, worker.id, msgspec.json.encode(worker)):
             raise AlreadyExists(f"There is a worker {worker.id} already.")
@@ -72,6 +74,7 @@ class Workers:
         and a disabling end the worker's sessions. Returns the worker as it is now. Raises
         WorkerNotFound and InvalidRequest.
         """
+        check_shown("name", changes.get("name"))
         while True:
             old = self.stored(worker_id)
             worker = checked(msgspec.structs.replace(old.worker, **changes))

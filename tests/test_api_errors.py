@@ -10,9 +10,12 @@ import json
 import random
 from typing import Any
 
+import msgspec
 import pytest
 
 from occupancy import create_app
+from occupancy.errors import InvalidRequest
+from occupancy.model import Role, Worker
 from occupancy.services import Services
 from tests.api_client import Api, assert_problem, fields
 from tests.conftest import add_people
@@ -44,7 +47,8 @@ def assert_invalid(response: Any, *words: str) -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        b"{", b"}", b"{]", b"nonsense", b"'x'", b"\xff\xfe\x00", b"\xef\xbb\xbf{}", b"\x00", b" ",
+        b"{", b"}", b"{]", b"nonsense", b"'x'", b"\xff\xfe\x00", b"\xef\xbb\xbf\xef\xbb\xbf{}",
+        b"\x00", b" ",
         b'{"title": "a"} {"title": "b"}', b'{"title": "a",}', b'{"title": }', b'{title: "a"}',
         b'{"title": "\xff"}', b'{"title": "\xed\xa0\x80"}', b'{"title": "\\ud800"}',
         b'{"title": "\\ude00\\ud83d"}', b'{"title": "\\x41"}', b'{"title": "a\x00b"}',
@@ -106,6 +110,99 @@ def test_an_item_that_is_not_allowed_is_refused_by_the_fields_name(
     before = api.item("T-1")
     assert_invalid(api.put("T-1", body), field)
     assert api.item("T-1") == before
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        "9007199254740992", "-9007199254740992", "9007199254740993", "18446744073709551616",
+        "123456789012345678901234567890", "1" * 5000, "9007199254740993.0", "1e22", "-1e22",
+        "0.1234567890123456789", "1234567.12345678901", "1e-400",
+    ],
+)  # fmt: skip
+def test_a_number_that_would_be_rounded_is_refused_and_says_what_to_do(
+    api: Api, number: str
+) -> None:
+    before = api.item("T-1")
+    response = put_raw(api, b'{"attributes":{"serial":%b}}' % number.encode())
+    assert_invalid(response, "attributes", "as text")
+    assert api.item("T-1") == before
+
+
+@pytest.mark.parametrize("number", ["1e400", "-1e400"])
+def test_a_number_beyond_all_bounds_is_refused(api: Api, number: str) -> None:
+    response = put_raw(api, b'{"attributes":{"serial":%b}}' % number.encode())
+    assert_invalid(response, "attributes", "out of range", "as text")
+
+
+@pytest.mark.parametrize(
+    "number",
+    ["9007199254740991", "-9007199254740991", "0", "0.1", "2.5", "1e-7", "0.30000000000000004"],
+)
+def test_a_number_that_a_double_keeps_comes_back_to_the_digit(api: Api, number: str) -> None:
+    assert put_raw(api, b'{"attributes":{"n":%b}}' % number.encode()).status_code == 200
+    assert b'"attributes":{"n":%b}' % number.encode() in api.get("/main/items/T-1").data
+
+
+def test_a_byte_order_mark_before_a_body_is_no_part_of_it(api: Api) -> None:
+    bom = b"\xef\xbb\xbf"
+    assert put_raw(api, bom + b'{"title":"Two"}').status_code == 200
+    assert api.item("T-1")["title"] == "Two"
+    assert put_raw(api, bom).status_code == 200  # as an empty body
+    assert_invalid(put_raw(api, bom + bom + b"{}"), "not JSON")
+    assert_invalid(put_raw(api, '{"title":"x"}'.encode("utf-16")), "UTF-16", "UTF-8")
+
+
+NOTHING_VISIBLE = [
+    " ", "   ", "\u00a0", "\u2003\u202f", "\u200b", "\u2060", "\ufeff", "\u00ad", "\u200d \u200c",
+    "\u200e\u200f", "\u115f", "\u3164", "\uffa0", "\u2800", "\ufe0f", "\u0301", "\u180e",
+    "\U000e0001\U000e0020", "\u2028",
+]  # fmt: skip
+BIDI = [f"99-{char}A" for char in "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"]
+
+
+@pytest.mark.parametrize("text", NOTHING_VISIBLE)
+def test_a_title_a_name_or_a_needed_reason_of_nothing_visible_is_refused(
+    api: Api, text: str
+) -> None:
+    assert_invalid(api.put("T-1", {"title": text}), "title", "seen")
+    assert_invalid(api.put("T-1", {"attributes": {text: "x"}}), "attribute", "seen")
+    for operation in ("block", "force-release"):
+        response = api.do(operation, "T-1", "supervisor", {"reason": text})
+        assert_invalid(response, f"{operation} needs a reason")
+    response = api.batch("block", ["T-1"], "supervisor", reason=text)
+    assert_invalid(response, "block needs a reason")
+    assert (api.item("T-1")["title"], api.item("T-1")["state"]) == ("One", "available")
+    with pytest.raises(InvalidRequest, match="name has nothing that can be seen"):
+        api.services.workers.add("new", name=text, role=Role.WORKER)
+    with pytest.raises(InvalidRequest, match="name has nothing that can be seen"):
+        api.services.workers.edit("holder", name=text)
+
+
+@pytest.mark.parametrize("text", BIDI)
+def test_what_shows_a_text_in_another_order_than_it_has_is_refused(api: Api, text: str) -> None:
+    code = f"U+{ord(text[3]):04X}"
+    for body in ({"title": text}, {"attributes": {"a": text}}, {"attributes": {text: "a"}}):
+        assert_invalid(api.put("T-1", body), code, "another order")
+    response = api.do("block", "T-1", "supervisor", {"reason": text})
+    assert_invalid(response, "reason", code)
+    with pytest.raises(InvalidRequest, match="another order"):
+        api.services.workers.add("new", name=text, role=Role.WORKER)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["مِفتاح ربط", "שלום", "क्षि", "👩\u200d🔧", "x\u00ady", "10\u202fmm", "e\u0301", "가", "・"],
+)
+def test_what_can_be_seen_in_any_script_is_a_title(api: Api, text: str) -> None:
+    assert api.put("T-1", {"title": text, "attributes": {text: ""}}).status_code == 200
+    assert api.item("T-1")["title"] == text
+
+
+def test_a_worker_whose_name_was_stored_before_this_rule_can_still_be_disabled(api: Api) -> None:
+    old = msgspec.json.encode(Worker("old", "\u200b", "worker"))
+    api.services.store.client.hset(api.services.store.keys.workers, "old", old)
+    assert api.services.workers.edit("old", disabled=True).disabled
 
 
 @pytest.mark.parametrize(

@@ -173,7 +173,7 @@ def test_an_item_that_has_not_changed_is_not_sent_again(api: Api) -> None:
     api.put("T-1")
     etag = api.get("/main/items/T-1").headers["ETag"]
     assert etag == '"1"'
-    for known in (etag, f"W/{etag}", f'"x", {etag}'):
+    for known in (etag, f"W/{etag}", f'"x", {etag}', '"1-gzip"', 'W/"1;gzip"', "*"):
         response = api.get("/main/items/T-1", If_None_Match=known)
         assert (response.status_code, response.data) == (304, b"")
         assert response.headers["ETag"] == etag
@@ -188,6 +188,11 @@ def test_a_list_that_has_not_changed_is_not_sent_again(api: Api) -> None:
     assert (response.status_code, response.data) == (304, b"")
     assert response.headers["ETag"] == etag
     assert api.get("/main/items?state=paused", If_None_Match=etag).status_code == 200
+    for known in (f'{etag[:-1]}-gzip"', f"W/{etag}", "*"):
+        again = api.get("/main/items?state=available", If_None_Match=known)
+        assert (again.status_code, again.headers["ETag"]) == (304, etag)
+    assert_problem(api.get("/nowhere/items", If_None_Match="*"), 404, "board_not_found")
+    assert_problem(api.get("/main/items/T-9", If_None_Match="*"), 404, "item_not_found")
     api.done("take", "T-1", "holder")
     assert api.get("/main/items?state=available", If_None_Match=etag).status_code == 200
 

@@ -52,7 +52,34 @@ def test_a_version_that_still_stands_goes_through(api: Api, sent: str) -> None:
     api.done("take", "T-1", "holder", headers={"If-Match": sent})
 
 
-@pytest.mark.parametrize("sent", ['"2"', '"0"', 'W/"1"', '""', '"1 "', '"01"', '"x"'])
+@pytest.mark.parametrize(
+    "sent",
+    ['W/"1"', '"1-gzip"', '"1;gzip"', 'W/"1-gzip"', '"1--gzip"', '"1-br"', '"7", W/"1-gzip-br"'],
+)
+def test_a_version_that_a_compressing_proxy_has_renamed_is_that_version(
+    api: Api, sent: str
+) -> None:
+    api.done("take", "T-1", "holder", headers={"If-Match": sent})
+    response = api.do("pause", "T-1", "holder", headers={"If-Match": sent})  # it is 2 by now
+    assert_problem(response, 412, "version_mismatch")
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        '"2"',
+        '"0"',
+        '""',
+        '"1 "',
+        '"01"',
+        '"x"',
+        'W/"2"',
+        '"2-gzip"',
+        '"1-x"',
+        '"1-gzipped"',
+        '"-gzip"',
+    ],
+)
 def test_a_version_that_does_not_match_is_refused(api: Api, sent: str) -> None:
     response = api.do("take", "T-1", "holder", headers={"If-Match": sent})
     found = assert_problem(response, 412, "version_mismatch")

@@ -347,15 +347,41 @@ def test_import_lists_rejected_rows_and_ends_with_status_1(run: Run, shop: Servi
 
 def test_a_dry_run_changes_nothing(run: Run) -> None:
     report = answer(run("items", "import", "-", "--dry-run", "--json", stdin="tag\nT-1\n"))
-    assert report == {"added": 1, "updated": 0, "unchanged": 0, "rejected": [], "dry_run": True}
+    counted = {"added": 1, "updated": 0, "unchanged": 0, "rejected": []}
+    assert report == {**counted, "encoding": "utf-8", "dry_run": True}
     assert "no item T-1" in error(run("items", "show", "T-1"))
 
 
-def test_a_file_in_another_encoding_says_so(run: Run) -> None:
-    data = "tag,title\nT-1,Café\n".encode("latin-1")
-    assert "--encoding latin-1" in error(run("items", "import", "-", stdin=data))
-    assert run("items", "import", "-", "--encoding", "latin-1", stdin=data).exit_code == 0
-    assert answer(run("items", "show", "T-1", "--json"))["title"] == "Café"
+def test_a_file_that_is_not_utf_8_is_read_as_windows_1252_and_says_so(run: Run) -> None:
+    data = "tag,title\nT-9,“Café” – 5 €\n".encode("cp1252")
+    result = run("items", "import", "-", stdin=data)
+    assert result.exit_code == 0
+    assert "read as Windows-1252" in result.stderr
+    assert answer(run("items", "show", "T-9", "--json"))["title"] == "“Café” – 5 €"
+    result = run("items", "import", "-", "--json", stdin=data)
+    assert json.loads(result.stdout)["encoding"] == "cp1252"
+    assert "read as Windows-1252" in result.stderr
+    people = "id;name;role\n55;Íñigo;worker\n".encode("cp1252")
+    assert "read as Windows-1252" in run("workers", "import", "-", stdin=people).stderr
+    named = run("items", "import", "-", "--encoding", "cp1252", stdin=data)
+    assert (named.exit_code, named.stderr) == (0, "")
+    assert "Windows" not in run("items", "import", "-", stdin=data.decode("cp1252")).stderr
+    assert "--encoding" in error(run("items", "import", "-", stdin=b"tag,title\nT-9,\xe9\x81\n"))
+
+
+@pytest.mark.parametrize(("name", "separator"), [("comma", ","), ("semicolon", ";"), ("tab", "\t")])
+def test_an_export_for_excel_has_its_mark_and_separator_and_imports_unchanged(
+    run: Run, shop: Services, tmp_path: Path, name: str, separator: str
+) -> None:
+    title = json.dumps("=HYPERLINK(0) ñ", ensure_ascii=False)
+    shop.store.operate("main", PUT, ["T-1"], actor=Person("a", "A"), items=[{"title": title}])
+    file = tmp_path / "items.csv"
+    arguments = ["--excel", *(["--separator", name] if name != "comma" else [])]
+    assert run("items", "export", str(file), *arguments).exit_code == 0
+    text = file.read_bytes().decode("utf-8")
+    assert text.startswith(f"\ufefftag{separator}title")
+    assert f"{separator}'=HYPERLINK(0) ñ" in text
+    assert "2 unchanged" in run("items", "import", str(file)).stdout
 
 
 def test_an_export_imports_unchanged(run: Run, shop: Services, tmp_path: Path) -> None:

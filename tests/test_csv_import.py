@@ -10,7 +10,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from occupancy.csv_export import export_items
+from occupancy.csv_cells import guarded, unguarded
+from occupancy.csv_encoding import decoded, encoding_of
+from occupancy.csv_export import export_items, for_excel
 from occupancy.csv_import import (
     ItemRow,
     Report,
@@ -104,7 +106,7 @@ def test_a_byte_order_mark_is_no_part_of_the_first_column() -> None:
 def test_blank_lines_and_empty_rows_are_skipped(newline: str) -> None:
     text = newline.join(["", "tag,title", "", "T-1,One", ",", "T-2,Two", "", "T-3"])
     rows = read_items(text.encode())
-    assert [(row.line, type(row)) for row in rows] == [(4, ItemRow), (6, ItemRow), (8, Rejected)]
+    assert [(row.line, type(row)) for row in rows] == [(4, ItemRow), (6, ItemRow), (8, ItemRow)]
 
 
 def test_superfluous_empty_cells_as_spreadsheets_write_them_do_no_harm() -> None:
@@ -125,8 +127,15 @@ def test_only_a_header_is_a_file_without_rows() -> None:
         (b"tag,area,area\nT-1,a,b\n", "two columns 'area'"),
         (b'tag,"a\nb"\nT-1,x\n', "column 2 has the character U\\+000A"),
         (b'tag,"a"b\nT-1,x\n', "header cannot be read"),
-        (b"tag,title\nT-1,One\nT-2,Caf\xe9\n", "line 3 has the byte 0xE9.*--encoding latin-1"),
-        ("tag,title\nT-1,One\n".encode("utf-16"), "line 1 .*--encoding utf-16"),
+        (b"tag,title\nT-1,One\nT-2,Caf\xe9\x81\n", "not utf-8: line 3 has the byte 0xE9.*--enc"),
+        ("tag,title\nT-1,Ñandú\n".encode() + b"T-2,\xe9\n", "not utf-8: line 3 has the byte 0xE9"),
+        (b"\xef\xbb\xbftag\nT-1\xe9\n", "not utf-8: line 2 has the byte 0xE9"),
+        ("tag\nT-1".encode("utf-16")[:-1], "not utf-16"),
+        (b"sep=;\r\n", "empty"),
+        (b'"name";"title"\n"T-1";"x"\n', "no column 'tag'; the columns are: name, title"),
+        (b'"tag" x;"title"\n', "header cannot be read"),
+        (b"sep=;\r\ntag,title\r\nT-1,One", "no column 'tag'; the columns are: tag,title"),
+        (b";;\n ; ;\n", "no column 'tag'"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_refused_as_a_whole(data: bytes, why: str) -> None:
@@ -140,7 +149,92 @@ def test_another_encoding_is_read_where_it_is_named(encoding: str) -> None:
     assert rows == [ItemRow(2, "T-1", ItemBody(title="Café"))]
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        "tag;title;note\r\nB-1;Ñu – €;x\r\nB-2;;\r\nB-3;x",  # trailing empty cells left out
+        "\ufefftag;title;note\r\nB-1;Ñu – €;x\r\nB-2;;\r\nB-3;x;",
+        "sep=;\r\ntag;title;note\r\nB-1;Ñu – €;x\r\nB-2\r\nB-3;x\r\n",
+        "\ufeffSEP=;\rtag;title;note\rB-1;Ñu – €;x\rB-2;\rB-3;x\r",  # a Mac of old
+        '"sep=;"\ntag;title;note\nB-1;Ñu – €;x\nB-2\nB-3;x\n',
+        "sep=;;;\ntag;title;note\nB-1;Ñu – €;x\nB-2\nB-3;x\n",
+        "sep=|\ntag|title|note\nB-1|Ñu – €|x\nB-2\nB-3|x\n",
+        "sep=\t\ntag\ttitle\tnote\nB-1\tÑu – €\tx\nB-2\nB-3\tx\n",
+        "tag\ttitle\tnote\t\t\r\nB-1\tÑu – €\tx\t\t\r\nB-2\r\nB-3\tx\t\t\r\n",
+        ";;\n ;\u00a0;\ntag;title;note;\n  ;;;\nB-1;Ñu – €;x;;\n;;\nB-2;\nB-3;x\n;;;;\n\n",
+        '" Tag ";"TITLE ";" note "\n"B-1";"Ñu – €";"x"\n"B-2";"";""\n"B-3";"x";""\n',
+        '"tag", "title", "note"\n"B-1", "Ñu – €", "x"\n"B-2", "", ""\n"B-3", "x"\n',
+        "tag, title, note\r\nB-1,Ñu – €,x\r\nB-2,,\r\nB-3,x,\r\n\x1a",
+        "tag,title,note\nB-1,Ñu – €,x\nB-2\nB-3,x\n\0\0",
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252", "utf-16", "utf-16-le", "utf-16-be"])
+def test_what_spreadsheets_leave_in_a_file_is_taken_as_it_is_meant(
+    data: str, encoding: str
+) -> None:
+    text = data if encoding != "cp1252" else data.removeprefix("\ufeff")
+    if encoding in ("utf-16-le", "utf-16-be") and not text[0].isascii():
+        text = text.removeprefix("\ufeff")
+    rows = read_items(text.encode(encoding))
+    assert [(row.tag, row.body) for row in rows if isinstance(row, ItemRow)] == [
+        ("B-1", ItemBody(title="Ñu – €", attributes={"note": "x"})),
+        ("B-2", ItemBody(attributes={})),
+        ("B-3", ItemBody(title="x", attributes={})),
+    ]
+
+
+def test_lines_are_counted_with_the_first_one_that_names_the_separator() -> None:
+    assert [line for line, _ in rejected("sep=;\ntag;title\nT 1;x\n\nT 2;x\n")] == [3, 5]
+    ((line, why),) = rejected('sep=;\ntag;title\nT-1;"One\nT-2;Two\n')
+    assert (line, "up to line 4" in why) == (3, True)
+
+
+@pytest.mark.parametrize(
+    ("data", "encoding"),
+    [
+        (b"tag\nT-1\n", "utf-8"),
+        ("tag\nCAFÉ” – €\n".encode("cp1252"), "cp1252"),  # É” is also a character of UTF-8
+        ("tag\nÑandú “x” – €\n".encode("cp1252"), "cp1252"),
+        ("tag\nÑandú “x” – €\n".encode(), "utf-8"),
+        ("tag\nT".encode("utf-16"), "utf-16"),
+        (b"", "utf-8"),
+    ],
+)
+def test_the_encoding_is_found(data: bytes, encoding: str) -> None:
+    found = encoding_of(data)
+    assert found == encoding
+    assert decoded(data, "auto") == data.decode(found)
+
+
 # Rows
+
+
+@pytest.mark.parametrize(
+    "tag", ["1.23457E+11", "1,23457E+11", "1E+11", "-1.5e+05", "1.20E-33", "#######"]
+)
+def test_a_tag_or_an_id_that_a_spreadsheet_has_shortened_says_what_to_do(tag: str) -> None:
+    ((line, why),) = rejected(f'tag,title\n"{tag}",x\n')
+    assert line == 2
+    assert "format the column as text" in why or "widen it" in why
+
+
+@pytest.mark.parametrize("tag", ["25E10", "5E-12", "E-1.5", "1.5"])
+def test_a_tag_that_only_looks_like_a_number_is_one(tag: str) -> None:
+    assert list(bodies(f"tag\n{tag}\n")) == [tag]
+
+
+@pytest.mark.parametrize("text", [" ", "\u00a0", "\u200b", "\u2060\ufeff", "\u00ad", "a\u202eb"])
+def test_a_title_of_nothing_visible_or_in_another_order_rejects_its_row(text: str) -> None:
+    ((_, why),) = rejected(f'tag,title\nT-1,"{text}"\n')
+    assert why.startswith("title has ")
+
+
+@pytest.mark.parametrize("number", ["9007199254740993", "0.1234567890123456789", "1e22"])
+def test_a_json_number_that_would_be_rounded_rejects_its_row(number: str) -> None:
+    ((_, why),) = rejected(f"tag,n:json,o:json\nT-1,{number},1.5\n")
+    assert "Send it as text" in why
+    assert "'n'" in why
+    assert bodies(f"tag,n\nT-1,{number}\n")["T-1"].attributes == {"n": number}
 
 
 @pytest.mark.parametrize(
@@ -154,7 +248,6 @@ def test_another_encoding_is_read_where_it_is_named(encoding: str) -> None:
         ("T-1,O\0ne,x", "title has the character U\\+0000"),
         ("T-1,One,\x1b[31m", "column 'area': attributes has the character U\\+001B"),
         ('T-1,"One\nmore",x', "title has the character U\\+000A"),
-        ("T-1,One", "2 cells; the header has 3"),
         ("T-1,One,x,y", "4 cells; the header has 3"),
         ('T-1,"One" more,x', "quotation mark"),
     ],
@@ -287,6 +380,15 @@ NASTY = {
     "nothing": None,
     "empty": "",
     "formula": "=1+1",
+    "minus": -5,
+    "minus text": "-5",
+    "=name": "@x",
+    "'=name": "'=x",
+    "'name": "'x",
+    "+json": 1,
+    ' "y"': "x",
+    '"y"': "x",
+    "exact": 0.30000000000000004,
     "quoted": 'a "b", c; d',
     "spaces": "  x ",
     "number as text": "007",
@@ -312,8 +414,41 @@ def test_importing_an_export_changes_nothing(services: Services) -> None:
     put(services, "T-1", title="  One, \"or\" 'more'; ", attributes=NASTY)
     put(services, "T-2", title="Two")
     put(services, "T-3", attributes={"diameter": "six", "area": "C1"})
-    text = export_items(items(services), is_full=False)
-    assert counts(load(services, text)) == (0, 0, 3, 0)
+    for separator in ",;\t":
+        text = export_items(items(services), is_full=False, separator=separator)
+        assert counts(load(services, text)) == (0, 0, 3, 0)
+        rows = read_items(for_excel(text.replace("\n", "\r\n")))
+        report = import_items(services.store, "main", rows, actor=ADMIN)
+        assert counts(report) == (0, 0, 3, 0)
+
+
+FORMULAS = [f"{sign}cmd|' /C calc'!A0" for sign in ("=", "+", "-", "@", "＝", "＋", "－", "＠")]
+
+
+@pytest.mark.parametrize(
+    "text", [*FORMULAS, "'=x", "''=x", "'x", "x=1", '="0,1;2"', "\t=1", "\r=1"]
+)
+def test_a_guarded_cell_is_no_formula_and_comes_back_as_it_was(text: str) -> None:
+    assert guarded(text)[0] not in "=+-@＝＋－＠\t\r\n"
+    assert unguarded(guarded(text)) == text
+
+
+@pytest.mark.parametrize("is_full", [False, True])
+def test_no_cell_that_anybody_has_written_is_a_formula(services: Services, is_full: bool) -> None:
+    for number, text in enumerate(FORMULAS):
+        put(services, f"T-{number}", title=text, attributes={"note": text, text: text, "n": -1})
+        block = TRANSITIONS["block"]
+        services.store.operate("main", block, [f"T-{number}"], actor=ADMIN, reason=text)
+    before = items(services)
+    exported = export_items(before, is_full=is_full)
+    table = list(csv.reader(io.StringIO(exported)))
+    cells = [cell for row in table for cell in row]
+    assert {cell for cell in cells if cell[:1] in tuple("=+-@＝＋－＠")} == {"-1"}
+    for text in FORMULAS:
+        assert cells.count(f"'{text}") == (5 if is_full else 4)
+    if not is_full:
+        assert counts(load(services, exported)) == (0, 0, len(FORMULAS), 0)
+        assert items(services) == before
 
 
 def test_an_export_makes_the_same_items_on_another_board(services: Services) -> None:
@@ -382,6 +517,27 @@ def test_a_pin_is_stored_as_a_hash_and_an_empty_one_keeps_it(services: Services)
     assert counts(again) == (0, 0, 1, 0)
     load_workers(services, "id,name,role,pin\n93,Marta R.,worker,\n")
     assert services.workers.get("93").pin_hash == pin_hash
+
+
+@pytest.mark.parametrize("pin", ["1.23457E+11", "1,23457E+11", "1E+11"])
+def test_a_pin_that_a_spreadsheet_has_shortened_is_refused_and_not_repeated(
+    services: Services, pin: str
+) -> None:
+    report = load_workers(services, f"id;name;role;pin\n93;Marta;worker;{pin}\n")
+    ((why),) = [each.why for each in report.rejected]
+    assert "format the column as text" in why
+    assert pin not in why
+    assert not services.workers.is_any()
+
+
+def test_a_pin_without_its_leading_zeros_says_what_has_happened(services: Services) -> None:
+    report = load_workers(services, "id,name,role,pin\n93,Marta,worker,42\n")
+    assert "format the column as text" in report.rejected[0].why
+
+
+def test_a_workers_name_of_nothing_visible_is_rejected(services: Services) -> None:
+    report = load_workers(services, "id,name,role\n93,\u200b,worker\n94,a\u202eb,worker\n")
+    assert [each.why.split(" has ")[0] for each in report.rejected] == ["name", "name"]
 
 
 def test_a_disabled_worker_stays_disabled(services: Services) -> None:

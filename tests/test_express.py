@@ -84,7 +84,9 @@ CASES = {
     "If-Match of many": op("take", headers=('If-Match: "7", "1"',)),
     "If-Match with a tab": op("take", headers=('If-Match: "7",\t"1"',)),
     "If-Match other": op("take", "version_mismatch", 412, headers=('If-Match: "99"',)),
-    "If-Match weak": op("take", "version_mismatch", 412, headers=('If-Match: W/"1"',)),
+    "If-Match weak": op("take", headers=('If-Match: W/"1"',)),
+    "If-Match compressed": op("take", headers=('If-Match: "1-gzip"',)),
+    "If-Match weak other": op("take", "version_mismatch", 412, headers=('If-Match: W/"99"',)),
     "If-Match missing": op(
         "take", "item_not_found", 404, state="missing", headers=('If-Match: "1"',)
     ),
@@ -95,6 +97,12 @@ CASES = {
     # Bodies
     "no JSON": bad("take", b"{"),
     "no object": bad("take", b"[]"),
+    "byte-order mark": op("take", body=b"\xef\xbb\xbf{}"),
+    "only a byte-order mark": op("take", body=b"\xef\xbb\xbf"),
+    "UTF-16": bad("block", '{"reason":"x"}'.encode("utf-16")),
+    "reason of nothing visible": bad("block", {"reason": " \u200b"}),
+    "reason in another order": bad("block", {"reason": "a\u202eb"}),
+    "epoch beyond 2^53": bad("take", {"epoch": 2**53}),
     "nested": bad("take", NESTED),
     "unknown field": bad("take", {"colour": "red"}),
     "wrong type": bad("block", {"reason": 7}),
@@ -258,7 +266,8 @@ def test_an_idempotency_key_is_one_for_both_lanes(lanes: Lanes, first: str, then
     ("known", "status"),
     [
         ("{etag}", 304), ("W/{etag}", 304), ('"x", {etag} , W/"y"', 304), ('"0-0.x"', 200),
-        ('"x"', 200), ("*", 200), ("{cursor}", 200), ("", 200),
+        ('"x"', 200), ("*", 304), (" * ", 304), ("{cursor}", 200), ("", 200),
+        ("{renamed}", 304), ("W/{renamed}", 304),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("query", ["", "?", "?state=available"])
@@ -267,7 +276,9 @@ def test_whether_a_board_has_changed_is_answered_alike(
 ) -> None:
     path = f"still/items{query}"
     etag = ask_items(lanes, path, "plain").get("ETag") or ""
-    header = known.format(etag=etag, cursor=etag.partition(".")[0] + '"')
+    header = known.format(
+        etag=etag, cursor=etag.partition(".")[0] + '"', renamed=f'{etag[:-1]}-gzip"'
+    )
     answers = [ask_items(lanes, path, way, f"If-None-Match: {header}") for way in WAYS]
     assert [each.status for each in answers] == [status] * 3
     assert answers[0].get("ETag") == etag

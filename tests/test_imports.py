@@ -19,9 +19,10 @@ PACKAGE = ROOT / "occupancy"
 
 # Each layer may import what stands above it; inside a layer there is no cycle.
 LAYERS: list[set[str]] = [
-    {"errors", "model", "settings", "keys", "sse", "metrics", "log_format", "trail"},
-    {"payloads", "plain", "replies", "problem_codes", "csv_table", "pins", "callers", "assets",
-     "languages"},
+    {"errors", "model", "settings", "keys", "sse", "metrics", "log_format", "trail", "visible",
+     "search"},
+    {"payloads", "exact", "plain", "entity_tags", "replies", "problem_codes", "csv_table",
+     "csv_cells", "csv_encoding", "pins", "callers", "assets", "languages"},
     {"openapi", "openapi_access", "openapi_operations", "openapi_schemas"},
     {"deadlines", "balance", "budget", "pools", "connections", "aof", "embedded", "supervisor"},
     {"records", "boards", "timeline", "scripts", "images", "store", "processes", "refusals",
@@ -31,7 +32,7 @@ LAYERS: list[set[str]] = [
     {"outlet", "fanout", "recent", "batches", "follower", "feed", "subscriber", "live_reader",
      "prober", "hub", "guard", "admission", "strangers"},
     {"services"},
-    {"csv_import", "csv_export", "labels", "demo", "doctor"},
+    {"csv_import", "csv_export", "labels", "label_lines", "demo", "doctor"},
     {"operations", "browser", "messages", "auth", "problems", "open_stream", "api", "stream",
      "signin", "admin", "health", "pages", "screens", "express_streams", "express"},
     {"cli", "cli.boards", "cli.command", "cli.demo", "cli.events", "cli.items", "cli.labels",

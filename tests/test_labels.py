@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from occupancy.label_lines import lines_of, shortened
 from occupancy.labels import sheets
 from occupancy.model import Item
 from occupancy.services import Services
@@ -46,6 +47,62 @@ def test_a_title_that_is_too_long_ends_in_an_ellipsis() -> None:
         [make_item("T-1", title="long " * 40)], board_url="http://x", columns=3, rows=8
     )
     assert texts(sheet)[-1].endswith("…")
+
+
+NBSP, NARROW, JOINER, SOFT, MARK = "\u00a0", "\u202f", "\u200d", "\u00ad", "\u0301"
+MECHANIC, FAMILY, FLAG = "👩🏽\u200d🔧", "👨\u200d👩\u200d👧\u200d👦", "🇲🇽"
+
+
+def lines(text: str, room: float = 10) -> list[str]:
+    """In a font of which each character has the width 1."""
+    return lines_of(text, room, lambda _: 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "broken"),
+    [
+        ("one two three", ["one two", "three"]),
+        ("  one   two  ", ["one two"]),
+        ("", []),
+        (" ", []),
+        (f"abc 10{NBSP}000{NARROW}mm", ["abc", f"10{NBSP}000{NARROW}mm"]),  # never inside a number
+        (f"acero{SOFT}inoxidable", ["acero-", "inoxidable"]),
+        (f"ace{SOFT}ro", ["acero"]),  # not seen where nothing is broken
+        (f"{SOFT}x{SOFT}", ["x"]),
+        (f"abcdef{SOFT}ghi{SOFT}jkl", ["abcdefghi-", "jkl"]),
+        ("acero-inoxidable", ["acero-", "inoxidable"]),
+        ("- - -", ["- - -"]),
+        ("path/of\u200bsomething", ["path/of", "something"]),
+        ("abcdefghijklm", ["abcdefghij", "klm"]),
+        (f"{'e' + MARK} " * 2 + "x", [f"e{MARK} e{MARK} x"]),
+        (f"e{MARK}" * 11, [f"e{MARK}" * 10, f"e{MARK}"]),
+        (MECHANIC * 11, [MECHANIC * 10, MECHANIC]),
+        (FAMILY + FLAG * 10, [FAMILY + FLAG * 9, FLAG]),
+        ("焊接工位第三号。请勿移动", ["焊接工位第三号。请勿", "移动"]),
+        ("焊接工位第三号请勿动。", ["焊接工位第三号请勿", "动。"]),
+        ("क्षि" * 11, ["क्षि" * 10, "क्षि"]),
+        ("a\u2060b\ufeffc\u202ed", ["abcd"]),
+        ("a\0b\nc\u2028d\uffff", ["a\ufffdb\ufffdc\ufffdd\ufffd"]),
+    ],
+)
+def test_a_text_is_broken_where_its_readers_would_break_it(text: str, broken: list[str]) -> None:
+    assert lines(text) == broken
+
+
+@pytest.mark.parametrize(
+    "title", [f"10{NBSP}mm", f"10{NARROW}mm", MECHANIC, FAMILY, FLAG, "☎\ufe0f", "\U0001fae8"]
+)
+def test_what_a_title_is_made_of_stands_on_the_label(title: str) -> None:
+    (sheet,) = sheets([make_item("T-1", title=title)], board_url="http://x", columns=3, rows=8)
+    assert texts(sheet) == ["T-1", title]
+
+
+def test_an_ellipsis_takes_the_place_of_whole_characters() -> None:
+    room = 4.0
+    broken = lines_of(MECHANIC * 20, room, lambda _: 1)
+    assert shortened(broken, 2, room, lambda _: 1) == [MECHANIC * 4, MECHANIC * 3 + "…"]
+    assert shortened(broken, 0, room, lambda _: 1) == []
+    assert shortened(broken[:2], 2, room, lambda _: 1) == broken[:2]
 
 
 def test_the_command_writes_one_file_a_sheet_and_names_them(

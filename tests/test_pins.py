@@ -53,3 +53,48 @@ def test_a_random_pin_is_never_one_of_those(monkeypatch: pytest.MonkeyPatch) -> 
     drawn = iter([1111, 123, 7])
     monkeypatch.setattr(secrets, "randbelow", lambda _: next(drawn))
     assert random_pin() == "0007"
+
+
+COMPOSED, DECOMPOSED = "contrase\u00f1a m\u00ed", "contrasen\u0303a mi\u0301"
+
+
+@pytest.mark.parametrize("pin", [COMPOSED, DECOMPOSED, "contrase\u00f1a\u00a0m\u00ed"])
+@pytest.mark.parametrize("typed", [COMPOSED, DECOMPOSED, "contrasen\u0303a\u202fm\u00ed"])
+def test_a_phrase_lets_in_whichever_form_a_keyboard_gives_its_accents_and_spaces(
+    monkeypatch: pytest.MonkeyPatch, pin: str, typed: str
+) -> None:
+    monkeypatch.undo()
+    pin_hash = hash_pin(pin)
+    assert is_pin(typed, pin_hash)
+    assert not is_pin("contrasena mi", pin_hash)
+    assert not is_pin(typed.upper(), pin_hash)
+
+
+@pytest.mark.parametrize("stored", [COMPOSED, DECOMPOSED])
+@pytest.mark.parametrize("typed", [COMPOSED, DECOMPOSED])
+def test_a_phrase_that_was_hashed_as_it_was_typed_still_lets_in(
+    monkeypatch: pytest.MonkeyPatch, stored: str, typed: str
+) -> None:
+    monkeypatch.undo()
+    assert is_pin(typed, generate_password_hash(stored))
+
+
+def test_the_rules_for_a_pin_are_those_of_the_form_that_is_hashed() -> None:
+    with pytest.raises(InvalidRequest, match="8 to 200"):
+        hash_pin("e\u0301" * 3 + "abcd")  # 7 characters
+    with pytest.raises(InvalidRequest, match="Take one that"):
+        hash_pin("\u00e9e\u0301" * 4)  # the same one, in two forms
+    assert hash_pin("pru\u0301ebalo bien") == "hash of pr\u00faebalo bien"
+
+
+def test_digits_cost_one_hash_and_what_has_no_accent_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def is_right(_: str, pin: str) -> bool:
+        asked.append(pin)
+        return False
+
+    monkeypatch.setattr(pins, "check_password_hash", is_right)
+    for pin in ("2580", "a phrase of mine"):
+        assert not is_pin(pin, "hash")
+    assert asked == ["2580", "a phrase of mine"]

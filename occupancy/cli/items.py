@@ -7,9 +7,9 @@ from typing import Any, BinaryIO
 import click
 import msgspec
 
-from ..csv_export import export_items
+from ..csv_encoding import AUTO, ENCODINGS, WINDOWS, encoding_of
+from ..csv_export import SEPARATORS, export_items, for_excel
 from ..csv_import import Report, import_items, read_items
-from ..csv_table import ENCODINGS
 from ..model import MAX_SNAPSHOT_ITEMS, STATES, Event, Item
 from ..reconcile import Reconciler
 from ..store import Store
@@ -28,8 +28,8 @@ from .output import counted, moment, print_fields, print_json, print_table, prog
 _NOT_MENDABLE = ("history", "log")  # what happened cannot be made up afterwards
 
 encoding_option = click.option(
-    "--encoding", type=click.Choice(ENCODINGS), default="utf-8", show_default=True,
-    help="How the file is encoded; cp1252 is what spreadsheets on Windows write.",
+    "--encoding", type=click.Choice(ENCODINGS), default=AUTO, show_default=True,
+    help="How the file is encoded; auto: UTF-8, UTF-16 with its mark, or else Windows-1252.",
 )  # fmt: skip
 
 
@@ -65,13 +65,15 @@ def _add_import(items: Commands) -> None:
         Every good row goes in. Each rejected one is listed with its line and the reason. The
         exit status is 0 if all rows went in and 1 if some were rejected.
         """
-        rows = read_items(file.read(), encoding=encoding)
+        data = file.read()
+        encoding = chosen_encoding(data, encoding)
+        rows = read_items(data, encoding=encoding)
         with connected() as services, progress(len(rows), "Importing") as advance:
             report = import_items(
                 services.store, board, rows,
                 actor=COMMAND_LINE, dry_run=dry_run, on_progress=advance,
             )  # fmt: skip
-        print_report(report, as_json, is_dry_run=dry_run)
+        print_report(report, as_json, encoding, is_dry_run=dry_run)
 
 
 def _add_export(items: Commands) -> None:
@@ -83,19 +85,25 @@ def _add_export(items: Commands) -> None:
         help="With state, step, holder, since, reason, epoch, version and worked_s. "
         "Such a file is for reading; it cannot be imported.",
     )  # fmt: skip
-    def export(file: BinaryIO, board: str, full: bool) -> None:
+    @click.option("--excel", is_flag=True, help="With the mark by which Excel knows UTF-8.")
+    @click.option(
+        "--separator", type=click.Choice(list(SEPARATORS)), default="comma", show_default=True,
+        help="Excel wants the semicolon where its decimals have a comma.",
+    )  # fmt: skip
+    def export(file: BinaryIO, board: str, full: bool, excel: bool, separator: str) -> None:
         """Write all items to the CSV file FILE ('-': standard output).
 
         Importing the file again changes nothing. Attributes that are not plain texts stand in
         columns 'NAME:json'.
 
-        Cells are written as they are. A spreadsheet may take a cell that begins with =, +, - or @
-        for a formula: if others may edit your items, open the file as text only.
+        A text that begins with =, +, - or @ gets an apostrophe before it, so that a spreadsheet
+        does not take it for a formula. The import takes it off again.
         """
         with connected() as services:
             _, found = all_items(services.store, board)
         listed = [msgspec.json.decode(each, type=Item) for each in found]
-        file.write(export_items(listed, is_full=full).encode())
+        text = export_items(listed, is_full=full, separator=SEPARATORS[separator])
+        file.write(for_excel(text) if excel else text.encode())
         click.echo(f"Exported {counted(len(listed), 'item')}.", err=True)
 
 
@@ -106,7 +114,11 @@ def _add_list(items: Commands) -> None:
     @click.option(
         "--holder", metavar="ID", callback=check_worker, help="Only what this worker holds."
     )
-    @click.option("--search", metavar="TEXT", help="Only items with TEXT in tag, title or holder.")
+    @click.option(
+        "--search",
+        metavar="TEXT",
+        help="Only items with all words of TEXT, as the board's page finds them.",
+    )
     @json_option
     def list_(
         board: str, state: str | None, holder: str | None, search: str | None, as_json: bool
@@ -217,11 +229,26 @@ def _add_reconcile(items: Commands) -> None:
             fail(f"{counted(len(left), 'problem')} left on the board {board}.")
 
 
-def print_report(report: Report, as_json: bool, *, is_dry_run: bool = False) -> None:
+def chosen_encoding(data: bytes, encoding: str) -> str:
+    """The encoding to read a file in; says so where it is a guess."""
+    if encoding != AUTO:
+        return encoding
+    found = encoding_of(data)
+    if found == WINDOWS:
+        click.echo(
+            "The file is not UTF-8: it is read as Windows-1252. If letters come out wrong, name "
+            "another --encoding.",
+            err=True,
+        )
+    return found
+
+
+def print_report(report: Report, as_json: bool, encoding: str, *, is_dry_run: bool = False) -> None:
     """Print what became of the rows of an import; ends the command if some were rejected."""
     rejected = len(report.rejected)
     if as_json:
-        print_json({**msgspec.to_builtins(report), "dry_run": is_dry_run})
+        fields = {"encoding": encoding, "dry_run": is_dry_run}
+        print_json({**msgspec.to_builtins(report), **fields})
     else:
         for each in report.rejected:
             name = f" ({each.name[:80]})" if each.name.isprintable() and each.name else ""

@@ -14,7 +14,7 @@ from ..services import Services
 from ..sessions import LINK_TTL_S
 from ..shown import shown_worker
 from .command import Commands, check_worker, connected, json_option
-from .items import encoding_option, print_report
+from .items import chosen_encoding, encoding_option, print_report
 from .output import print_json, print_table, progress
 
 _ROLES = [role.label for role in Role]
@@ -57,11 +57,13 @@ def group() -> Commands:
         empty PIN keeps the one that the worker has. Every good row goes in. The exit status is 0
         if all rows went in and 1 if some were rejected.
         """
-        rows = read_workers(file.read(), encoding=encoding)
+        data = file.read()
+        encoding = chosen_encoding(data, encoding)
+        rows = read_workers(data, encoding=encoding)
         with connected() as services, progress(len(rows), "Importing") as advance:
             report = import_workers(services.workers, rows, on_progress=advance)
             services.notes.leave("workers_imported", added=report.added, updated=report.updated)
-        print_report(report, as_json)
+        print_report(report, as_json, encoding)
 
     @workers.command("list")
     @json_option

@@ -17,6 +17,15 @@ from tests.test_labels import make_item
 URL = "https://board.example/boards/taller"
 _PIXELS_PER_MM = 6
 
+# What is wide, cannot be broken by spaces, or is made of several code points.
+TITLES = [
+    "W" * 200, "m" * 200, "@%" * 100, "Brida ciega DN 150 mm, acero inoxidable " * 4,
+    "MAYÚSCULAS ÑANDÚ QUE NO CABEN EN LA ETIQUETA " * 4, "ЩЖШ" * 60, "焊接工位第三号。" * 20,
+    "👩🏽\u200d🔧" * 40, "شُدَه " * 30, "क्षि" * 40, "한국어" * 40, "ﷺ" * 60,
+    "10\u00a0000\u202fmm\u00a0" * 20, "Donau\u00addampf\u00adschiff\u00adfahrt" * 6, "W\u0301" * 90,
+    "0123456789" * 20, "_" * 200, "i" * 200, "\u3000x" * 60, "½¼ﬀ€™Œ" * 30,
+]  # fmt: skip
+
 
 def seen(chromium: Browser, sheet: str) -> list[str]:
     """What a scanner reads off the printed sheet, in no particular order."""
@@ -68,4 +77,26 @@ def test_a_title_runs_nothing_and_the_widest_tag_fits_its_label(chromium: Browse
     )
     assert len(right_edges_mm) > 1
     assert max(right_edges_mm) <= 70
+    page.close()
+
+
+@pytest.mark.parametrize(("columns", "rows"), [(1, 1), (3, 8), (4, 12), (6, 12), (6, 1), (1, 12)])
+def test_nothing_overflows_a_label_whatever_stands_on_it(
+    chromium: Browser, columns: int, rows: int
+) -> None:
+    tags = ("T-1", "W" * 64, "MK-1335-CW-25238-011", "x.-" * 21)
+    items = [make_item(tag, title=title) for tag in tags for title in TITLES]
+    page = chromium.new_page()
+    width, height = 210 / columns, 297 / rows
+    for sheet in sheets(items, board_url=URL, columns=columns, rows=rows):
+        page.set_content(sheet)
+        boxes = page.evaluate(
+            """[...document.querySelectorAll('text')].map(text => {
+                const box = text.getBBox();
+                return [text.textContent, box.x + box.width, box.y + box.height];
+            })"""
+        )
+        assert boxes
+        over = [box for box in boxes if box[1] > width or box[2] > height]
+        assert over == [], over
     page.close()

@@ -1,6 +1,7 @@
 // The model of a board: what it takes, what a filter shows, what is offered to whom.
 
 import assert from 'node:assert/strict';
+import {readFileSync} from 'node:fs';
 import {test} from 'node:test';
 
 import {Model, STATES, fold, offered} from '../../occupancy/static/js/model.js';
@@ -103,3 +104,12 @@ test('each role is offered what the state allows', () => {
   assert.deepEqual(STATES.slice(1).map((state) => supervisor(of(state))),
     [['take', 'reassign', 'block'], ['take', 'reassign', 'block'], ['unblock'], ['reopen']]);
 });
+
+const SEARCHES = JSON.parse(readFileSync(new URL('../search.json', import.meta.url), 'utf-8'));
+
+for (const {text, item: fields, found} of SEARCHES) {
+  test(`${JSON.stringify(text)} ${found ? 'finds' : 'does not find'} ${JSON.stringify(fields)}, as in the API`, () => {
+    const model = modelOf({...item('T-1', {title: ''}), ...fields});
+    assert.equal(model.select({text}).length, found ? 1 : 0);
+  });
+}

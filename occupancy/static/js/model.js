@@ -105,9 +105,12 @@ function compare(one, other) {
   return one < other ? -1 : one > other ? 1 : 0;
 }
 
-/** Small letters without accents: who types 'senal' finds 'Señal'. */
+/**
+ * Small letters without accents: who types 'senal' finds 'Señal'. The API's `q` does the same
+ * (occupancy/search.py); a sigma is written otherwise at a word's end.
+ */
 export function fold(text) {
-  return text.normalize('NFD').replace(/\p{M}/gu, '').toLowerCase();
+  return text.normalize('NFD').replace(/\p{M}/gu, '').toLowerCase().replaceAll('ς', 'σ');
 }
 
 /** Which operations make sense on an item for a worker of a role; what the buttons offer. */

@@ -1,0 +1,47 @@
+"""Cells of the CSV files that we write and read: what a spreadsheet makes of them.
+
+It takes a cell that begins with = + - @ (perhaps after a tab or a line break, or in their wide
+forms) for a formula, which may fetch and send. What anybody may have written into a title or a
+reason is therefore guarded with an apostrophe, as spreadsheets themselves mark a text. The import
+takes one apostrophe off again; a text that itself begins with an apostrophe and such a sign gets
+one more, so nothing is lost on the way.
+
+It also takes a long tag or PIN for a number, and shortens it when it saves the file.
+"""
+
+from __future__ import annotations
+
+import re
+
+from .errors import InvalidRequest
+
+_FORMULA = re.compile("'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+# As Excel and LibreOffice write it. A tag may well be 25E10 or 5E-12, so those are none.
+_SHORTENED = re.compile(r"[+-]?[0-9](?:[.,][0-9]+E[+-]|E\+)[0-9]{2,3}", re.IGNORECASE)
+_TOO_NARROW = re.compile("#{3,}")
+
+
+def guarded(cell: str) -> str:
+    """``cell`` such that it is a text in a spreadsheet, too."""
+    return f"'{cell}" if _FORMULA.match(cell) else cell
+
+
+def unguarded(cell: str) -> str:
+    """What :func:`guarded` was given."""
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
+
+
+def check_as_typed(column: str, cell: str) -> None:
+    """Raises InvalidRequest for a tag, an id or a PIN that is not what somebody has typed.
+
+    Other cells are left alone: there a number in scientific notation may be meant.
+    """
+    if _SHORTENED.fullmatch(cell):
+        raise InvalidRequest(
+            f"{column} is a number that the spreadsheet has shortened, like 1.23E+11: format the "
+            "column as text and enter it again."
+        )
+    if _TOO_NARROW.fullmatch(cell):
+        raise InvalidRequest(
+            f"{column} is ####, because the column is too narrow: widen it and save the file again."
+        )

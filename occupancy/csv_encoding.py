@@ -1,0 +1,55 @@
+"""In which encoding a CSV file is: UTF-8, else what its first bytes say, else Windows-1252."""
+
+from __future__ import annotations
+
+import codecs
+import re
+
+from .errors import InvalidRequest
+
+AUTO = "auto"
+UTF_8, WINDOWS = "utf-8", "cp1252"
+ENCODINGS = (AUTO, UTF_8, WINDOWS, "latin-1", "utf-16")
+
+_UTF_8_CHARACTER = re.compile(
+    rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}"
+)
+_HIGH_BYTE = re.compile(rb"[\x80-\xff]")
+
+
+def encoding_of(data: bytes) -> str:
+    """The encoding to decode ``data`` with; it may still fail, and then says where."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    # "Unicode text" without its mark: a header begins with ASCII, so every other byte is 0.
+    if len(data) > 1 and 0 in data[:2]:
+        return "utf-16-le" if data[1] == 0 else "utf-16-be"
+    if _is(data, UTF_8) or data.startswith(codecs.BOM_UTF8) or not _is(data, WINDOWS):
+        return UTF_8
+    # A file of UTF-8 in which a byte is broken would become nonsense from end to end. The other
+    # way round, É before a closing quotation mark happens to be a character of UTF-8 as well.
+    rest, characters = _UTF_8_CHARACTER.subn(b"", data)
+    return UTF_8 if characters > len(_HIGH_BYTE.findall(rest)) else WINDOWS
+
+
+def decoded(data: bytes, encoding: str) -> str:
+    """The text, without what programs leave before and after it. Raises InvalidRequest."""
+    if encoding == AUTO:
+        encoding = encoding_of(data)
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise InvalidRequest(
+            f"The file is not {encoding}: line {line} has the byte 0x{data[error.start]:02X}. "
+            "Save it as UTF-8, or name its encoding (--encoding)."
+        ) from error
+    return text.lstrip("\ufeff").rstrip("\0\x1a")  # Ctrl-Z is where a file of DOS ends
+
+
+def _is(data: bytes, encoding: str) -> bool:
+    try:
+        data.decode(encoding)
+    except UnicodeDecodeError:
+        return False
+    return True

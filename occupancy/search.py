@@ -1,0 +1,75 @@
+"""Search: which items a text finds. The pages' own search (static/js/model.js) is the same one, and
+both are tested with the same table (tests/search.json).
+
+Each word must stand somewhere in what people read of an item: tag, title, holder, reason, and the
+attributes' values. Case and accents do not count: who types `senal` finds `Señal`.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Any
+
+import msgspec
+
+_SPACE = re.compile(r"[\s\ufeff]+")  # JavaScript's \s has U+FEFF too
+
+
+class _WithoutMarks(dict[int, int | None]):
+    """For ``str.translate``: a mark becomes nothing. Learned as they come, and bounded."""
+
+    def __missing__(self, code: int) -> int | None:
+        kept = None if unicodedata.category(chr(code))[0] == "M" else code
+        if len(self) < _MOST_LEARNED:
+            self[code] = kept
+        return kept
+
+
+_MOST_LEARNED = 5000
+_WITHOUT_MARKS = _WithoutMarks()
+
+
+def fold(text: str) -> str:
+    """``text`` in small letters without accents, whichever way they were composed."""
+    if text.isascii():
+        return text.lower()
+    bare = unicodedata.normalize("NFD", text).translate(_WITHOUT_MARKS)
+    # A sigma is written otherwise at a word's end, and what is typed may end before the word does.
+    return bare.lower().replace("ς", "σ")
+
+
+class Search:
+    """What somebody looks for; a text without words finds everything."""
+
+    def __init__(self, text: str) -> None:
+        self._words = [word for word in _SPACE.split(fold(text)) if word]
+
+    def finds(self, item: bytes) -> bool:
+        """Whether the item, as the store's JSON has it, has every word."""
+        if not self._words:
+            return True
+        # Most items have a word nowhere in their JSON, names of fields included; then there is no
+        # need to decode it. A backslash is an escape, and may hide a part of a word.
+        if b"\\" not in item and not self._are_in(fold(item.decode())):
+            return False
+        return self._are_in(fold(_read_of(msgspec.json.decode(item))))
+
+    def _are_in(self, text: str) -> bool:
+        return all(word in text for word in self._words)
+
+
+def _read_of(item: dict[str, Any]) -> str:
+    holder = item["holder"] or {"name": "", "id": ""}
+    texts = [item["tag"], item["title"], holder["name"], holder["id"], item["reason"] or ""]
+    return " ".join([*texts, *(_shown(value) for value in item["attributes"].values())])
+
+
+def _shown(value: Any) -> str:
+    """An attribute's value as JavaScript makes a text of it."""
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return ""
+    shown = msgspec.json.encode(value).decode()
+    return shown.removesuffix(".0")
