@@ -18,7 +18,8 @@ _NEVER_ANSWERED: tuple[type[OccupancyError], ...] = (
 MEANINGS: dict[str, str] = {
     "invalid_request": "The request is not well-formed: bad JSON, a tag that cannot be one, an "
     "unknown field, a wrong type. `detail` names the field. Correct it; the same request will be "
-    "refused again.",
+    "refused again. What is no HTTP at all has this code too, with 400, 414, 417, 431 or 501, "
+    "and the connection is closed.",
     "unauthenticated": "Nobody is signed in, or no longer; or the token is missing, unknown, "
     "expired or revoked, or its worker is disabled. Sign in again, or get a new token from an "
     "administrator. At sign-in: the worker or the PIN is not right.",

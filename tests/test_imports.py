@@ -32,7 +32,8 @@ LAYERS: list[set[str]] = [
     {"services"},
     {"csv_import", "csv_export", "labels", "demo", "doctor"},
     {"operations", "browser", "messages", "auth", "problems", "open_stream", "api", "stream",
-     "signin", "admin", "health", "pages", "screens", "express_streams", "express"},
+     "signin", "admin", "health", "pages", "screens", "express_streams", "express", "malformed",
+     "worker"},
     {"cli", "cli.boards", "cli.command", "cli.demo", "cli.events", "cli.items", "cli.labels",
      "cli.operations", "cli.output", "cli.server", "cli.tokens", "cli.workers"},
     {"__init__"},
@@ -72,6 +73,8 @@ OF_OTHERS: dict[str, set[str]] = {
     "open_stream": {"gevent"},
     "stream": {"flask"},
     "express": {"gevent", "gunicorn"},
+    "malformed": {"gunicorn"},  # its kinds of errors
+    "worker": {"gunicorn"},
     "cli": {"flask", "click"},
     "__init__": {"flask"},
 }
