@@ -51,7 +51,7 @@ MEANINGS: dict[str, str] = {
     "idempotency_key_reused": "This `Idempotency-Key` came with another request within the last "
     "24 hours. Use a new key for a new request.",
     "rate_limited": "Too many requests of one caller or from one address. Wait for `Retry-After` "
-    "seconds.",
+    "seconds. Any request may get it: reads wait in turn, and who floods waits in vain.",
     "pool_timeout": "All connections stayed busy for the whole wait. Send the request again after "
     "`Retry-After` seconds; with its `Idempotency-Key` it takes effect at most once.",
     "store_unavailable": "Redis cannot be reached, is loading, read-only or out of memory. Send "

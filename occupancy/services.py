@@ -31,6 +31,7 @@ from .sessions import Sessions
 from .settings import Settings
 from .store import Store
 from .tokens import Tokens
+from .turns import Turns
 from .workers import Workers
 
 log = logging.getLogger(__name__)
@@ -59,6 +60,7 @@ class Services:
             idle_s=settings.session_idle_s, max_s=settings.session_max_s,
         )  # fmt: skip
         self.guard = Guard(self.access)
+        self.turns = Turns()
         self.admission = Admission(
             per_caller=settings.streams_per_caller, per_process=settings.streams_per_process
         )

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import base64
 import binascii
+import bisect
 import functools
+import itertools
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -44,6 +46,7 @@ from .records import (
     item_not_found,
 )
 from .scripts import Script
+from .slices import Pause, no_pause, sliced
 from .timeline import SAMPLE_MS, SAMPLES_KEPT, Timelines
 
 IDEMPOTENCY_TTL_S = 24 * 3600
@@ -228,15 +231,30 @@ class Store:
         limit: int = MAX_SNAPSHOT_ITEMS,
         page: str | None = None,
         known_cursor: str = "",
+        pause: Pause | None = None,
     ) -> Snapshot | None:
         """A board's items in the order of their tags, all read at one instant.
 
         ``text`` is looked for in tag, title and holder, whatever its case. It is looked for in
         ``limit`` items at a time: a page may hold fewer matches, and ``next`` leads on.
+        With ``pause``, which lets others run and is called each SLICE_S, a large board is looked
+        through as it is kept here (images.py), and the server is not asked to walk over it.
+
         Returns None if the board has not changed since ``known_cursor``. Raises BoardNotFound,
         and InvalidRequest for a page token that is none.
         """
         keys = self.keys.board(board)
+        if pause is not None:
+            start = _page_start(page, TAG_PATTERN) if page else ""
+            if self.images.has(board) or self.is_large(self.client.zcard(keys.by_tag)):
+                listing = self.images.find(board, known_cursor)
+                if listing is None:
+                    return None
+                if listing.snapshot.next is None:
+                    return _selected(
+                        listing.snapshot, _asked(state, holder), text,
+                        start=start, limit=limit, pause=pause,
+                    )  # fmt: skip
         if holder is not None:
             index, prefix = keys.by_holder, f"{holder}|"
         elif state is not None:
@@ -270,7 +288,7 @@ class Store:
         if holder is not None and state is not None:
             items = items if state == "occupied" else []  # whoever holds an item occupies it
         if text:
-            items = [item for item in items if _matches(item, text)]
+            items = [item for item in sliced(items, pause or no_pause) if _matches(item, text)]
         return msgspec.structs.replace(snapshot, items=items)
 
     def look(self, board: str, known_cursor: str = "") -> tuple[bool, Snapshot | None]:
@@ -435,6 +453,62 @@ def _json_text(value: Any) -> str:
 
 def _flag(value: bool) -> str:
     return "1" if value else "0"
+
+
+class _Filtered(msgspec.Struct):
+    """What filters ask of an item."""
+
+    state: str
+    holder: Person | None
+
+
+def _asked(state: str | None, holder: str | None) -> Callable[[bytes], bool] | None:
+    """Whether an item is one of those that are asked for; None: all are."""
+    if holder is not None:
+        if state not in (None, "occupied"):  # whoever holds an item occupies it
+            return lambda item: False
+        text = b'"holder":{"id":"%b"' % holder.encode()
+
+        def is_held(item: bytes) -> bool:
+            if text not in item:
+                return False  # without decoding it; attributes may have such a text too
+            found = msgspec.json.decode(item, type=_Filtered).holder
+            return found is not None and found.id == holder
+
+        return is_held
+    if state is None:
+        return None
+    begin = b'"state":"%b"' % state.encode()
+    return lambda item: begin in item and msgspec.json.decode(item, type=_Filtered).state == state
+
+
+def _selected(
+    snapshot: Snapshot,
+    is_asked: Callable[[bytes], bool] | None,
+    text: str | None,
+    *,
+    start: str,
+    limit: int,
+    pause: Pause,
+) -> Snapshot:
+    """What :meth:`Store.snapshot` gives of a whole board, from the page after tag ``start`` on."""
+    items = snapshot.items
+    first = 0
+    if start:
+        begin = b'{"tag":"%b"' % start.encode()
+        first = bisect.bisect_left(items, begin)
+        first += first < len(items) and items[first].startswith(begin)
+    page: list[bytes] = []
+    following = None
+    for item in sliced(itertools.islice(items, first, None), pause):
+        if is_asked is None or is_asked(item):
+            if len(page) == limit:
+                following = _page_token(page[-1][len(b'{"tag":"') :].partition(b'"')[0])
+                break
+            page.append(item)
+    if text:
+        page = [item for item in sliced(page, pause) if _matches(item, text)]
+    return Snapshot(snapshot.cursor, snapshot.seq, page, following)
 
 
 def _matches(item: bytes, text: str) -> bool:

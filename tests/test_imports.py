@@ -19,7 +19,8 @@ PACKAGE = ROOT / "occupancy"
 
 # Each layer may import what stands above it; inside a layer there is no cycle.
 LAYERS: list[set[str]] = [
-    {"errors", "model", "settings", "keys", "sse", "metrics", "log_format", "trail"},
+    {"errors", "model", "settings", "keys", "sse", "metrics", "log_format", "trail",
+     "slices"},
     {"payloads", "plain", "replies", "problem_codes", "csv_table", "pins", "callers", "assets",
      "languages"},
     {"openapi", "openapi_access", "openapi_operations", "openapi_schemas"},
@@ -28,7 +29,7 @@ LAYERS: list[set[str]] = [
      "reconcile"},
     {"workers", "tokens", "attempts", "denials", "notes", "sessions", "access", "shown"},
     {"outlet", "fanout", "feed", "subscriber", "hub", "guard", "admission",
-     "strangers"},
+     "strangers", "turns"},
     {"services"},
     {"csv_import", "csv_export", "labels", "demo", "doctor"},
     {"operations", "browser", "messages", "auth", "problems", "open_stream", "api", "stream",
@@ -59,6 +60,7 @@ OF_OTHERS: dict[str, set[str]] = {
     "hub": {"redis", "gevent"},
     "guard": {"gevent"},
     "strangers": {"gevent"},
+    "turns": {"gevent"},
     "services": {"gevent"},
     "browser": {"flask", "werkzeug"},
     "auth": {"flask"},
