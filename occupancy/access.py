@@ -70,6 +70,11 @@ class Access:
         until, caller, _ = self._remembered.get(credential, (0.0, None, False))
         return caller if time.monotonic() < until else None
 
+    def known_lately(self, credential: Credential) -> Caller | None:
+        """Who has shown ``credential`` here: for whose turn it is, and never to let anybody in."""
+        _, caller, _ = self._remembered.get(credential, (0.0, None, False))
+        return caller
+
     def learn(self, credentials: Sequence[Credential]) -> None:
         """Remember who shows each of these, as ``identify`` does with ``is_use=False``.
 

@@ -12,7 +12,7 @@ import msgspec
 from flask import Blueprint, Response, current_app, request
 
 from . import operations
-from .auth import caller, check_role, requires
+from .auth import caller, check_role, let_others, requires
 from .entity_tags import ANY, known_tags
 from .errors import InvalidRequest, NotFound
 from .images import Listing
@@ -121,13 +121,14 @@ def items(board: str) -> Response:
             limit=limit,
             page=query.get("page"),
             known_cursor=known_cursor,
+            pause=let_others,
         )
         listing = Listing(snapshot) if snapshot is not None else None
     else:
         listing = _store().images.find(board, known_cursor)
     if listing is None:
         return as_response(not_modified(f'"{known_cursor}.{question}"'))
-    return large_answer(listing, f'"{listing.cursor}.{question}"')
+    return large_answer(listing, f'"{listing.cursor}.{question}"', let_others)
 
 
 @bp.get("/<board>/items/<tag>")

@@ -27,6 +27,13 @@ class Asset(msgspec.Struct, frozen=True):
     content_type: str
     plain: bytes
     gzipped: bytes
+    digest: str
+
+    @classmethod
+    def of(cls, content_type: str, plain: bytes) -> Asset:
+        # No time in it: the same files are the same bytes on every machine.
+        gzipped = gzip.compress(plain, 9, mtime=0)
+        return cls(content_type, plain, gzipped, hashlib.sha256(plain).hexdigest()[:32])
 
 
 def _load() -> dict[str, Asset]:
@@ -35,8 +42,7 @@ def _load() -> dict[str, Asset]:
         if path.is_file() and path.suffix in _TYPES:
             plain = path.read_bytes()
             name = path.relative_to(_DIRECTORY).as_posix()
-            # No time in it: the same files are the same bytes on every machine.
-            found[name] = Asset(_TYPES[path.suffix], plain, gzip.compress(plain, 9, mtime=0))
+            found[name] = Asset.of(_TYPES[path.suffix], plain)
     return found
 
 

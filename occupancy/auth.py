@@ -7,6 +7,7 @@ cookie of a session, or, for a stream, a ticket; docs/access.md has the whole ta
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 from collections.abc import Callable, Collection
 from typing import Any, TypeVar
@@ -20,7 +21,9 @@ from .callers import Caller, Credential, digest_of
 from .errors import CsrfFailed, Forbidden, Unauthenticated
 from .model import Role
 from .plain import Asked
+from .pools import give_way
 from .services import Services
+from .turns import Share
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -66,6 +69,13 @@ def caller() -> Caller:
     return known
 
 
+def let_others() -> None:
+    """In the midst of the present request, which is long: wait for another turn."""
+    share: Share | None = g.share
+    if share is not None:
+        current_app.extensions["occupancy"].turns.go_on(share)
+
+
 def caller_address() -> str:
     """Where the present request comes from, as the limits count it."""
     return limited_address(request.remote_addr)
@@ -101,9 +111,32 @@ def session_secret(asked: Asked) -> str | None:
 # Every request
 
 
+def take_turn(asked: Asked, services: Services) -> Share | None:
+    """Wait for a turn if this is none of a known worker's operations. Raises RateLimited.
+
+    Returns whose turns it takes, for what goes on in slices; None where it takes none. What does
+    not read is not counted with the reads of an address: a sign-in does not wait behind them.
+    """
+    is_read = asked.method in _SAFE_METHODS
+    caller = None
+    with contextlib.suppress(Unauthenticated):  # which is said when it has its turn
+        caller = services.access.known_lately(credential_of(asked))
+    if caller is not None and caller.may(Role.WORKER) and not is_read:
+        give_way(False)
+        return None
+    if caller is not None:
+        share = Share(caller.worker.id, is_known=True)
+    else:
+        share = Share((limited_address(asked.remote_addr), is_read), is_known=False)
+    services.turns.wait(share)
+    give_way(is_read)
+    return share
+
+
 def init_app(app: Flask, services: Services) -> None:
     @app.before_request
     def check() -> None:
+        g.share = take_turn(request, services)
         if request.endpoint is None:
             return  # no such route: the 404 or 405 follows
         if request.method == "OPTIONS" and request.url_rule.provide_automatic_options:  # type: ignore[union-attr] # Flask sets it

@@ -5,9 +5,11 @@
 * Its body must be there within BODY_S. What a route never reads, gunicorn reads away before the
   next head, under the head's deadline; a client that sends more than UNANSWERED_BYTES of it is
   closed, and gives way to others meanwhile.
-* A client that does not take a piece of 64 KiB of its answer within WRITE_S is closed, and when
-  large answers fill UNTAKEN_BYTES, those who take nothing are closed earlier. Else a thousand
-  requests for a large board, whose answers nobody reads, would keep them all for that time.
+* A client that does not take a piece of 64 KiB of its answer within WRITE_S is closed. And where
+  large answers would fill more than UNTAKEN_BYTES, who takes theirs most slowly is closed, until
+  they do not: else some hundred readers that take a little now and then would keep megabytes each.
+  Who has just begun passes for one that takes PRESUMED_BYTES_S, and those who are sent the same
+  bytes (a board that has not changed) count once, so a hall that reloads closes nobody.
 * When places run out, whoever keeps one waiting for a request longest makes room.
 
 Event streams wait for events and not for their client; how they are bounded is in subscriber.py.
@@ -16,7 +18,9 @@ Event streams wait for events and not for their client; how they are bounded is 
 from __future__ import annotations
 
 import _socket
+import collections
 import contextlib
+import dataclasses
 import errno
 import socket
 import struct
@@ -36,6 +40,9 @@ WRITE_S = 30.0
 HANDSHAKE_S = 5.0
 UNANSWERED_BYTES = 4 * 1024 * 1024  # no request has so many; a body of that size is drained
 UNTAKEN_BYTES = 128 * 1024 * 1024
+PRESUMED_BYTES_S = 640 * 1024  # until they have shown it; slower than any network of a plant
+_PRESUMED_S = 0.1
+_KERNEL_BYTES = 512 * 1024  # what both kernels take at once for a client that takes nothing
 STALL_S = 5.0  # without a piece taken: who may be closed to make room
 _FULL_PAUSE_S = 0.05
 _GREETED_AT_ONCE = 16  # and then the others get their turn
@@ -61,27 +68,59 @@ def body_deadline() -> gevent.Timeout:
     return gevent.Timeout(BODY_S, InvalidRequest(f"The body did not arrive within {BODY_S:g} s."))
 
 
+@dataclasses.dataclass(slots=True)
+class _Answer:
+    """A large answer that is being sent."""
+
+    number: int  # of the bytes, which others may be sent too
+    size_bytes: int
+    began_s: float
+    since_s: float  # the last piece was taken
+    taken_bytes: int = 0
+
+    def pace_bytes_s(self, now_s: float) -> float:
+        presumed_bytes = PRESUMED_BYTES_S * _PRESUMED_S
+        taken_bytes = max(0, self.taken_bytes - _KERNEL_BYTES)
+        return (taken_bytes + presumed_bytes) / (now_s - self.began_s + _PRESUMED_S)
+
+
 class _Waiting:
     """Connections of this process that wait for their clients."""
 
     def __init__(self) -> None:
         self.requests: dict[_Bounded, None] = {}  # for one, or the rest of it; the longest first
-        self._answers: dict[_Bounded, tuple[int, float]] = {}  # bytes, since; the longest first
-        self._untaken_bytes = 0
+        self._answers: dict[_Bounded, _Answer] = {}  # who has taken nothing for longest first
+        self._sent: collections.Counter[int] = collections.Counter()  # by id: to how many
+        self._untaken_bytes = 0  # of all that is sent, each counted once
 
-    def answer(self, connection: _Bounded, size_bytes: int) -> None:
-        """A large answer begins to wait, or goes on after a piece of it was taken."""
-        if connection in self._answers:
-            self.answered(connection)
+    def answer(self, connection: _Bounded, data: bytes) -> None:
+        """A large answer begins to be sent. ``data`` lives until ``answered``."""
         now_s = time.monotonic()
-        self._answers[connection] = size_bytes, now_s
-        self._untaken_bytes += size_bytes
-        while self._untaken_bytes > UNTAKEN_BYTES and self._close_stalled(now_s):
-            pass
+        self._answers[connection] = _Answer(id(data), len(data), now_s, now_s)
+        self._sent[id(data)] += 1
+        if self._sent[id(data)] == 1:
+            self._untaken_bytes += len(data)
+        while self._untaken_bytes > UNTAKEN_BYTES and len(self._sent) > 1:
+            slowest = min(self._answers, key=lambda each: self._answers[each].pace_bytes_s(now_s))
+            self.answered(slowest)
+            slowest.hang_up()
+
+    def taken(self, connection: _Bounded, size_bytes: int) -> None:
+        """A piece of it was taken. It may have been closed meanwhile."""
+        found = self._answers.pop(connection, None)
+        if found is not None:
+            found.taken_bytes += size_bytes
+            found.since_s = time.monotonic()
+            self._answers[connection] = found
 
     def answered(self, connection: _Bounded) -> None:
-        size_bytes, _ = self._answers.pop(connection, (0, 0.0))
-        self._untaken_bytes -= size_bytes
+        found = self._answers.pop(connection, None)
+        if found is None:
+            return
+        self._sent[found.number] -= 1
+        if not self._sent[found.number]:
+            del self._sent[found.number]
+            self._untaken_bytes -= found.size_bytes
 
     def make_room(self) -> None:
         """Close the connection that has kept its place without a whole request for longest."""
@@ -94,7 +133,7 @@ class _Waiting:
 
     def _close_stalled(self, now_s: float) -> bool:
         longest = next(iter(self._answers), None)
-        if longest is None or now_s - self._answers[longest][1] < STALL_S:
+        if longest is None or now_s - self._answers[longest].since_s < STALL_S:
             return False
         self.answered(longest)
         longest.hang_up()
@@ -165,10 +204,11 @@ class _Bounded:
 
     def _send_pieces(self: Any, data: bytes, flags: int) -> None:
         try:
+            self.waiting.answer(self, data)
             with memoryview(data) as view:
                 for first in range(0, len(view), _PIECE_BYTES):
-                    self.waiting.answer(self, len(data))
                     super().sendall(view[first : first + _PIECE_BYTES], flags)  # type: ignore[misc] # gevent's
+                    self.waiting.taken(self, _PIECE_BYTES)
         finally:
             self.waiting.answered(self)
 

@@ -4,6 +4,8 @@ A program that runs wild, or somebody who wants the trail to be unreadable, is r
 times a second. So of each kind (what was refused, to which worker, at which address) so many
 stand in the trail in a minute, and one line tells how many more there were. Wrong PINs do not come
 here: their number is bounded anyway, and each has its line.
+
+Requests that cannot be read come here too (malformed.py), with fewer lines: they name nobody.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ from .errors import RateLimited
 MINUTE_S = 60
 MOST = {RateLimited.code: 1}  # who is told to wait has been told why already
 _MOST = 20
+MALFORMED = "malformed"  # the event
+_MOST_MALFORMED = 3
 _KINDS = 1000  # more in a minute are one: whoever has a thousand addresses fills no memory
 
 _Kind = tuple[tuple[str, str | None], ...]
@@ -40,17 +44,19 @@ class Denials:
         address: str | None,
         worker: str | None = None,
         **more: str | None,
-    ) -> None:
-        """Write one line, if there were not too many of its kind within the minute."""
+    ) -> bool:
+        """Write one line, if there were not too many of its kind within the minute; whether so."""
         where = limited_address(address)
         kind: _Kind = (("event", event), ("code", code), ("worker", worker), ("address", where))
         if kind not in self._seen and len(self._seen) >= _KINDS:
             kind = _OTHERS
         self._seen[kind] += 1
-        if self._seen[kind] <= _most(kind):
+        is_written = self._seen[kind] <= _most(kind)
+        if is_written:
             trail.record(event, code=code, worker=worker, address=address, **more)
         if self._minute is None:
             self._minute = gevent.spawn_later(MINUTE_S, self.flush)
+        return is_written
 
     def flush(self) -> None:
         """Tell how many more there were, and begin to count anew."""
@@ -63,4 +69,7 @@ class Denials:
 
 
 def _most(kind: _Kind) -> int:
-    return MOST.get(str(dict(kind)["code"]), _MOST)
+    fields = dict(kind)
+    if fields["event"] == MALFORMED:
+        return _MOST_MALFORMED
+    return MOST.get(str(fields["code"]), _MOST)

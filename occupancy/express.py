@@ -25,10 +25,10 @@ import gevent
 from gunicorn import util
 
 from . import api, browser, operations
-from .auth import check_role, check_rule, credential_of, rule_of
+from .auth import check_role, check_rule, credential_of, rule_of, take_turn
 from .callers import Caller
 from .deadlines import DeadlineServer, DeadlineSocket
-from .errors import OccupancyError, PoolTimeout, StoreUnavailable
+from .errors import OccupancyError, PoolTimeout, RateLimited, StoreUnavailable
 from .express_streams import ExpressStreams
 from .fanout import A_MOMENT_S
 from .model import TRANSITIONS
@@ -167,6 +167,7 @@ class Express:
     def _operate(self, request: PlainRequest, board: str, tag: str, operation: str) -> Reply:
         caller = None
         try:
+            take_turn(request, self._services)
             caller = self._services.access.identify(credential_of(request))
             self._check(request, api.operate, caller, board)
             row = TRANSITIONS[operation]
@@ -187,10 +188,11 @@ class Express:
         Reading has no effect, so Flask may do it again.
         """
         try:
+            take_turn(request, self._services)
             caller = self._services.access.identify(credential_of(request))
             self._check(request, api.items, caller, board)
             return operations.not_modified_since(self._services.store, board, known)
-        except (PoolTimeout, StoreUnavailable) as error:
+        except (PoolTimeout, RateLimited, StoreUnavailable) as error:
             note(error, self._services, request, None)  # Flask would wait for it once more
             return problem_reply(error)
         except Exception:  # noqa: BLE001 - Flask does it again, and says or logs why it fails

@@ -27,7 +27,7 @@ from typing import Any
 from . import sse, stream
 from .admission import Place
 from .attempts import limited_address
-from .auth import check_rule, credential_of, rule_of
+from .auth import check_rule, credential_of, rule_of, take_turn
 from .callers import Caller
 from .deadlines import DeadlineSocket, Serve
 from .errors import OccupancyError, PoolTimeout, StoreUnavailable
@@ -177,7 +177,10 @@ class ExpressStreams:
         board, cursor = asked
         with contextlib.ExitStack() as held:
             try:
-                caller = self._services.access.identify(credential_of(request), is_use=False)
+                credential = credential_of(request)
+                if self._services.access.known_lately(credential) is None:
+                    take_turn(request, self._services)  # it may be invented, and costs a look
+                caller = self._services.access.identify(credential, is_use=False)
                 if self._services.hub.followed(board) is None:
                     self._services.store.head(board)  # before anything is counted: it may be 404
                 self._admit(request, caller, board)

@@ -38,6 +38,7 @@ from isal import isal_zlib
 
 from .errors import OccupancyError
 from .records import Replay, Snapshot
+from .slices import Pause, no_pause, sliced
 
 if TYPE_CHECKING:
     from .store import Store
@@ -50,6 +51,7 @@ _SWEEP_S = 15.0
 _FOLLOWED_S = 180.0
 
 _COMPRESSED_BYTES = 1400  # what fits into a packet gains nothing
+_COMPRESSED_ITEMS = 200  # at a time: less than a slice
 _GZIP = 16 + 15  # zlib's way to ask for gzip's header and the largest window
 
 # As operate.lua renders it. In a JSON text a quotation mark that is preceded by no backslash
@@ -74,6 +76,7 @@ class Listing:
         self.size = size
         self._plain: bytes | None = None
         self._packed: bytes | None = None
+        self._packing = BoundedSemaphore(1)
 
     @property
     def cursor(self) -> str:
@@ -85,13 +88,31 @@ class Listing:
             self._plain = self._joined()
         return self._plain
 
-    def packed(self) -> bytes | None:
-        """The JSON text as gzip; None where it is too short for that."""
+    def packed(self, pause: Pause = no_pause) -> bytes | None:
+        """The JSON text as gzip; None where it is too short for that.
+
+        ``pause`` lets others run. Who comes meanwhile waits, and whoever is killed in it leaves
+        nothing half-made: the next begins anew.
+        """
         if self._packed is None:
-            text = self._plain or self._joined()  # which is not kept: few want it
-            is_long = len(text) >= _COMPRESSED_BYTES
-            self._packed = isal_zlib.compress(text, 1, _GZIP) if is_long else b""
+            with self._packing:
+                if self._packed is None:
+                    self._packed = self._compressed(pause)
         return self._packed or None
+
+    def _compressed(self, pause: Pause) -> bytes:
+        parts = self._parts()
+        if len(parts) <= _COMPRESSED_ITEMS and sum(map(len, parts)) < _COMPRESSED_BYTES:
+            return b""
+        compressor = isal_zlib.compressobj(1, isal_zlib.DEFLATED, _GZIP)
+        compressed = []
+        groups = range(0, len(parts), _COMPRESSED_ITEMS)
+        for first in sliced(groups, pause, looked_after=1):
+            text = b",".join(parts[first : first + _COMPRESSED_ITEMS])
+            is_last = first + _COMPRESSED_ITEMS >= len(parts)
+            compressed.append(compressor.compress(text if is_last else text + b","))
+        compressed.append(compressor.flush())
+        return b"".join(compressed)
 
     def after(self, replay: Replay) -> Listing | None:
         """The board at the end of ``replay``, the entries after this one's cursor.
@@ -127,15 +148,19 @@ class Listing:
         return Listing(Snapshot(end.cursor, seq, items, None), size)
 
     def _joined(self) -> bytes:
+        return b",".join(self._parts())  # the text, of megabytes, is copied once
+
+    def _parts(self) -> list[bytes]:
+        """The JSON text in parts, with commas between them."""
         snapshot = self.snapshot
         begin = b'{"cursor":"%b","seq":%d,"items":[' % (snapshot.cursor.encode(), snapshot.seq)
         end = b'],"next":%b}' % msgspec.json.encode(snapshot.next)
         if not snapshot.items:
-            return begin + end
-        parts = snapshot.items.copy()  # so that the text, of megabytes, is copied once
+            return [begin + end]
+        parts = snapshot.items.copy()
         parts[0] = begin + parts[0]
         parts[-1] += end
-        return b",".join(parts)
+        return parts
 
 
 class _Image:
@@ -167,6 +192,10 @@ class Images:
     def size(self) -> int:
         """The bytes that all images take, at most."""
         return sum(image.size for image in self._images.values())
+
+    def has(self, board: str) -> bool:
+        """Whether ``find`` would look into the log only, as of now."""
+        return board in self._images
 
     def find(self, board: str, known_cursor: str = "") -> Listing | None:
         """The whole board as it was at some instant since the call, or its first page.

@@ -14,7 +14,7 @@ import logging
 import re
 import sys
 from types import TracebackType
-from typing import TextIO
+from typing import Any, TextIO
 
 from gunicorn import glogging
 
@@ -24,6 +24,13 @@ CONTINUED = "  | "
 MAX_LINE_BYTES = 4000  # below PIPE_BUF on Linux; lines are ASCII
 
 _OTHER_THAN_VISIBLE = re.compile(r"[^ -~]")
+# As a query has it, or a Referer; also with escapes in the name, which Werkzeug resolves.
+_TICKET = re.compile(r"(?i)((?:t|%74)(?:i|%69)(?:c|%63)(?:k|%6b)(?:e|%65)(?:t|%74)=)[^&\s\"#]*")
+_CREDENTIALS = {
+    f"{{{prefix}{name}}}{end}"
+    for name in ("authorization", "cookie", "x-csrf-token")
+    for prefix, end in (("", "i"), ("http_", "e"))
+} | {"{set-cookie}o", "{http_x_csrf_token}e"}
 _HANDLER_NAME = "occupancy"  # not the class: a worker process may have newer code than its master
 
 
@@ -68,7 +75,24 @@ class LineHandler(logging.StreamHandler[TextIO]):
 
 
 class Logger(glogging.Logger):  # type: ignore[misc] # gunicorn ships no types
-    """gunicorn's logger, whose error and access logs nobody can forge either."""
+    """gunicorn's logger, whose error and access logs nobody can forge either.
+
+    Nor do they hold what a client shows: of an exception, whose text may be the request's bytes,
+    they have the kind, and of a ticket that there was one.
+    """
+
+    def debug(self, msg: object, *args: object, **kwargs: Any) -> None:
+        # Only here does gunicorn log what the parser says of a request; see malformed.py.
+        super().debug(msg, *(_kind_of(each) for each in args), **kwargs)
+
+    def atoms(self, *args: Any) -> dict[str, Any]:
+        found: dict[str, Any] = super().atoms(*args)
+        for name, value in found.items():
+            if name in _CREDENTIALS:
+                found[name] = "..."
+            elif isinstance(value, str):
+                found[name] = _TICKET.sub(r"\1...", value)
+        return found
 
     def setup(self, cfg: object) -> None:
         super().setup(cfg)
@@ -81,6 +105,10 @@ class Logger(glogging.Logger):  # type: ignore[misc] # gunicorn ships no types
                 if type(handler) is logging.StreamHandler:
                     log.removeHandler(handler)
                     log.addHandler(_line_handler_like(handler))
+
+
+def _kind_of(value: object) -> object:
+    return type(value).__name__ if isinstance(value, BaseException) else value
 
 
 def _line_handler_like(handler: logging.StreamHandler[TextIO]) -> LineHandler:

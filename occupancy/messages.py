@@ -13,6 +13,7 @@ from .errors import InvalidRequest, TooLarge, UnsupportedMediaType
 from .images import Listing
 from .payloads import MAX_BODY_BYTES, Body, check_text, decode
 from .replies import JSON, Reply, json_reply
+from .slices import Pause
 
 
 def read_body(kind: type[Body]) -> Body:
@@ -60,10 +61,10 @@ def raw_answer(body: bytes, etag: str | None = None) -> Response:
     return as_response(json_reply(body, etag=etag))
 
 
-def large_answer(listing: Listing, etag: str) -> Response:
-    """Like ``raw_answer``, but compressed for whoever takes gzip."""
+def large_answer(listing: Listing, etag: str, pause: Pause) -> Response:
+    """Like ``raw_answer``, but compressed for whoever takes gzip; ``pause`` lets others run."""
     is_taken = request.accept_encodings.quality("gzip") > 0
-    packed = listing.packed() if is_taken else None
+    packed = listing.packed(pause) if is_taken else None
     if packed is None:
         response = raw_answer(listing.plain(), etag)
     else:

@@ -15,6 +15,7 @@ from flask import Blueprint, Response, current_app, render_template, request
 from markupsafe import Markup, escape
 from werkzeug.wrappers import Response as WerkzeugResponse
 
+from .assets import Asset
 from .auth import public
 from .model import PUT, REMOVE, TRANSITIONS, Transition
 from .openapi import document
@@ -35,35 +36,41 @@ _HOLDERS = {"caller": "the caller", "to": "`to`", "nobody": "nobody", "keep": "a
 @bp.get("/api/openapi.json")
 @public
 def openapi() -> WerkzeugResponse:
-    return _conditional(Response(_document_bytes(), content_type="application/json"))
+    return _answer(_document())
 
 
 @bp.get("/docs")
 @public
 def docs() -> WerkzeugResponse:
     """The document as a page. ``/docs#<code>`` is where the type of a problem leads."""
-    return _conditional(Response(_page(), content_type="text/html; charset=utf-8"))
+    return _answer(_page())
 
 
-def _conditional(response: Response) -> WerkzeugResponse:
+def _answer(asset: Asset) -> WerkzeugResponse:
+    is_gzipped = request.accept_encodings["gzip"] > 0
+    response = Response(asset.gzipped if is_gzipped else asset.plain)
+    response.headers["Content-Type"] = asset.content_type
+    if is_gzipped:
+        response.headers["Content-Encoding"] = "gzip"
     response.headers["Cache-Control"] = "no-cache"
-    response.add_etag()
+    response.vary.add("Accept-Encoding")
+    response.set_etag(asset.digest, weak=is_gzipped)  # RFC 9110, 8.8.1
     return response.make_conditional(request)
 
 
 @functools.cache
-def _document_bytes() -> bytes:
-    return msgspec.json.encode(document())
+def _document() -> Asset:
+    return Asset.of("application/json", msgspec.json.encode(document()))
 
 
 @functools.cache
-def _page() -> str:
+def _page() -> Asset:
     whole = document()
     groups = [
         {**tag, "routes": [each for each in _routes(whole) if tag["name"] in each["tags"]]}
         for tag in whole["tags"]
     ]
-    return render_template(
+    text = render_template(
         "docs.html",
         info=whole["info"],
         groups=groups,
@@ -74,6 +81,7 @@ def _page() -> str:
         events=STREAM_EVENTS,
         asset=current_app.extensions["occupancy.screens"].assets.address,
     )
+    return Asset.of("text/html; charset=utf-8", text.encode())
 
 
 def _routes(whole: dict[str, Any]) -> list[dict[str, Any]]:

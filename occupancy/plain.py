@@ -154,12 +154,14 @@ def parse(data: bytes) -> PlainRequest | None:
     return PlainRequest(line, PlainHeaders(fields), body) if is_plain else None
 
 
-def answer_head(status: int, headers: Mapping[str, str]) -> bytes:
+def answer_head(
+    status: int, headers: Mapping[str, str], *, connection: str = "keep-alive"
+) -> bytes:
     """The head of an answer, as gunicorn makes it."""
     fields = "".join([f"{name}: {text}\r\n" for name, text in headers.items()])
     return (
         f"HTTP/1.1 {status} {_PHRASES[status]}\r\nServer: gunicorn\r\n"
-        f"Date: {_date(int(time.time()))}\r\nConnection: keep-alive\r\n{fields}\r\n"
+        f"Date: {_date(int(time.time()))}\r\nConnection: {connection}\r\n{fields}\r\n"
     ).encode("latin-1")
 
 

@@ -4,6 +4,9 @@ redis-py's BlockingConnectionPool with three changes, each for a measured trap:
 
 * **Turn.** redis-py hands a freed connection to whoever runs next, so one busy greenlet starves
   all waiters. :class:`TurnQueue` hands it to the greenlet that waits longest.
+* **Operations first.** A flood of reads would keep each operation waiting behind all of them. So
+  who reads says that it gives way, and stands in a line of its own, which gets what the other line
+  does not want, and one connection of READS_PART in any case.
 * **Whole.** A greenlet killed while it waits, while it connects or in the middle of a command
   must neither lose the slot nor give back a connection with a half-read reply.
 * **Right server.** After a failover that closes nothing, a connection goes on to lead to the old
@@ -26,21 +29,42 @@ from typing import Any
 import gevent.socket
 import redis
 from gevent.event import AsyncResult
+from gevent.local import local
 from redis.connection import BlockingConnectionPool, Connection
 
 from .errors import PoolTimeout
 
 _WAITS_KEPT = 1024  # the waits that the percentiles are taken over
+READS_PART = 4  # of so many connections that are given back, waiting reads get one at least
 _PEAK_S = 5  # who looks every two seconds sees the worst of what came in between
+
+
+class _Manners(local):  # type: ignore[misc] # gevent has no types
+    gives_way = False
+
+
+_manners = _Manners()  # of each greenlet
+
+
+def give_way(gives_way: bool) -> None:
+    """Say whether what this greenlet does next is a read, which lets operations go first."""
+    _manners.gives_way = gives_way
 
 
 class TurnQueue:
     """A queue with the part of queue.Queue's interface that the pool uses, fair to its waiters.
 
     Invariant: while anybody waits, ``queue`` is empty; a put goes straight to the longest
-    waiter. So whoever comes later, the greenlet that just gave the connection back included,
-    stands behind those who wait. Idle connections are used last in, first out: few stay busy,
-    and connections beyond those are never opened.
+    waiter of a line. So whoever comes later, the greenlet that just gave the connection back
+    included, stands behind those who wait. There are two lines, operations (and all that does not
+    give way) and reads. Each put goes to the first line, but to reads where nobody stands there, or
+    where READS_PART - 1 in a row have passed them by: of the operations each waits for those before
+    it and a third as many reads, and of n reads the last has its turn after READS_PART * n puts,
+    however many operations come. Choosing the line and taking its first waiter out are one step
+    without a switch point, as is all in here but the wait itself.
+
+    Idle connections are used last in, first out: few stay busy, and connections beyond those are
+    never opened.
     """
 
     def __init__(self, maxsize: int) -> None:
@@ -49,7 +73,9 @@ class TurnQueue:
         self.acquired = 0
         self.timeouts = 0
         self.waits_ms: collections.deque[float] = collections.deque(maxlen=_WAITS_KEPT)
-        self._waiters: collections.deque[AsyncResult] = collections.deque()
+        self._first: collections.deque[AsyncResult] = collections.deque()
+        self._reads: collections.deque[AsyncResult] = collections.deque()
+        self._passed_by = 0  # how often in a row reads were, while some waited
         self._peaks: collections.deque[tuple[int, int, int]] = collections.deque(maxlen=_PEAK_S)
 
     def get(self, timeout: float | None = None) -> Connection | None:
@@ -65,7 +91,8 @@ class TurnQueue:
             return connection
         started = time.monotonic()
         turn: AsyncResult = AsyncResult()
-        self._waiters.append(turn)
+        line = self._reads if _manners.gives_way else self._first
+        line.append(turn)
         self._note_peak(started)
         try:
             turn.wait(timeout=timeout)
@@ -76,10 +103,10 @@ class TurnQueue:
             if turn.ready():
                 self.put_nowait(turn.value)
             else:
-                self._waiters.remove(turn)
+                line.remove(turn)
             raise
         if not turn.ready():
-            self._waiters.remove(turn)
+            line.remove(turn)
             self.timeouts += 1
             raise PoolTimeout(
                 f"All {self.maxsize} connections to the store stayed busy for {timeout:g} s. "
@@ -93,19 +120,30 @@ class TurnQueue:
 
     def put_nowait(self, connection: Connection | None) -> None:
         """Give a connection (or a place to open one) back; it goes to the longest waiter."""
-        if self._waiters:
-            self._waiters.popleft().set(connection)
+        line = self._next_line()
+        if line:
+            line.popleft().set(connection)
         elif len(self.queue) >= self.maxsize:
             raise queue.Full
         else:
             self.queue.append(connection)
 
+    def _next_line(self) -> collections.deque[AsyncResult]:
+        if not self._reads:
+            self._passed_by = 0
+            return self._first
+        if self._first and self._passed_by < READS_PART - 1:
+            self._passed_by += 1
+            return self._first
+        self._passed_by = 0
+        return self._reads
+
     @property
     def waiting(self) -> int:
-        return len(self._waiters)
+        return len(self._first) + len(self._reads)
 
     def _note_peak(self, now: float) -> None:
-        second, in_use, waiting = int(now), self.maxsize - len(self.queue), len(self._waiters)
+        second, in_use, waiting = int(now), self.maxsize - len(self.queue), self.waiting
         if self._peaks and self._peaks[-1][0] == second:
             _, most_in_use, most_waiting = self._peaks.pop()
             in_use, waiting = max(in_use, most_in_use), max(waiting, most_waiting)

@@ -37,6 +37,7 @@ from .settings import Settings
 from .store import Store
 from .tickets import Tickets
 from .tokens import Tokens
+from .turns import Turns
 from .workers import Workers
 
 log = logging.getLogger(__name__)
@@ -69,6 +70,7 @@ class Services:
         )  # fmt: skip
         self.tickets = Tickets(client, keys)
         self.guard = Guard(self.access)
+        self.turns = Turns()
         self.admission = Admission(
             per_caller=settings.streams_per_caller, per_process=settings.streams_per_process
         )

@@ -7,10 +7,7 @@ unless it says otherwise, and raises PoolTimeout or StoreUnavailable when Redis 
 
 from __future__ import annotations
 
-import base64
-import binascii
 import functools
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -19,7 +16,7 @@ import msgspec
 from .boards import DEFAULT_STEPS, Boards
 from .capacity import IDEMPOTENCY_TTL_S
 from .connections import OpsClient
-from .errors import IdempotencyKeyReused, InvalidRequest, RateLimited
+from .errors import IdempotencyKeyReused, RateLimited
 from .images import Images
 from .keys import Keys
 from .model import (
@@ -33,6 +30,7 @@ from .model import (
     Person,
     Transition,
 )
+from .page_tokens import page_start, page_token
 from .records import (
     Answer,
     Entry,
@@ -47,6 +45,8 @@ from .records import (
 from .rights import Rights
 from .scripts import PublishingScript, Script
 from .search import Search
+from .selection import asked_for, selected
+from .slices import Pause, no_pause, sliced
 from .timeline import SAMPLE_MS, SAMPLES_KEPT, Timelines
 
 RATE_BURST_S = 10  # what is not used is kept for so long
@@ -243,15 +243,30 @@ class Store:
         limit: int = MAX_SNAPSHOT_ITEMS,
         page: str | None = None,
         known_cursor: str = "",
+        pause: Pause | None = None,
     ) -> Snapshot | None:
         """A board's items in the order of their tags, all read at one instant.
 
-        ``text`` is looked for in tag, title and holder, whatever its case. It is looked for in
+        ``text`` is looked for as search.py says. It is looked for in
         ``limit`` items at a time: a page may hold fewer matches, and ``next`` leads on.
+        With ``pause``, which lets others run and is called each SLICE_S, a large board is looked
+        through as it is kept here (images.py), and the server is not asked to walk over it.
+
         Returns None if the board has not changed since ``known_cursor``. Raises BoardNotFound,
         and InvalidRequest for a page token that is none.
         """
         keys = self.keys.board(board)
+        if pause is not None:
+            start = page_start(page, TAG_PATTERN) if page else ""
+            if self.images.has(board) or self.is_large(self.client.zcard(keys.by_tag)):
+                listing = self.images.find(board, known_cursor)
+                if listing is None:
+                    return None
+                if listing.snapshot.next is None:
+                    return selected(
+                        listing.snapshot, asked_for(state, holder), text,
+                        start=start, limit=limit, pause=pause,
+                    )  # fmt: skip
         if holder is not None:
             index, prefix = keys.by_holder, f"{holder}|"
         elif state is not None:
@@ -259,11 +274,7 @@ class Store:
         else:
             index, prefix = keys.by_tag, ""
         low = (
-            f"({prefix}{_page_start(page, TAG_PATTERN)}"
-            if page
-            else f"[{prefix}"
-            if prefix
-            else "-"
+            f"({prefix}{page_start(page, TAG_PATTERN)}" if page else f"[{prefix}" if prefix else "-"
         )
         high = f"({prefix[:-1]}}}" if prefix else "+"
         is_all = not prefix and not page
@@ -285,8 +296,8 @@ class Store:
         if holder is not None and state is not None:
             items = items if state == "occupied" else []  # whoever holds an item occupies it
         if text:
-            search = Search(text)
-            items = [item for item in items if search.finds(item)]
+            finds = Search(text).finds
+            items = [item for item in sliced(items, pause or no_pause) if finds(item)]
         return msgspec.structs.replace(snapshot, items=items)
 
     def look(self, board: str, known_cursor: str = "") -> tuple[bool, Snapshot | None]:
@@ -324,7 +335,7 @@ class Store:
         if reply[0] != b"ok":
             return reply[0] == b"whole", None
         tags, items = reply[4::2], reply[5::2]
-        following = _page_token(tags[-1]) if reply[3] == b"1" and tags else None
+        following = page_token(tags[-1]) if reply[3] == b"1" and tags else None
         return False, Snapshot(reply[1].decode(), int(reply[2]), items, following)
 
     def whole(self, board: str, limit: int = MAX_SNAPSHOT_ITEMS) -> Snapshot | None:
@@ -417,13 +428,13 @@ class Store:
 
         Raises ItemNotFound for an item that is not and was not there lately, and BoardNotFound.
         """
-        end = f"({_page_start(page, _HISTORY_PAGE_PATTERN)}" if page else "+"
+        end = f"({page_start(page, _HISTORY_PAGE_PATTERN)}" if page else "+"
         entries: Any = self.client.xrevrange(
             self.keys.board(board).history(tag), end, "-", count=limit + 1
         )
         if not entries and page is None:
             self.item(board, tag)
-        following = _page_token(entries[limit - 1][0]) if len(entries) > limit else None
+        following = page_token(entries[limit - 1][0]) if len(entries) > limit else None
         return [fields[b"event"] for _, fields in entries[:limit]], following
 
 
@@ -467,18 +478,3 @@ def _json_text(value: Any) -> str:
 
 def _flag(value: bool) -> str:
     return "1" if value else "0"
-
-
-def _page_token(last: bytes) -> str:
-    return base64.urlsafe_b64encode(last).decode().rstrip("=")
-
-
-def _page_start(token: str, pattern: str) -> str:
-    """What a page token stands for: the member that the page before it ended with."""
-    try:
-        start = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)).decode("ascii")
-    except (binascii.Error, ValueError):
-        start = ""
-    if not re.match(pattern, start):
-        raise InvalidRequest("page is not a token that this service gave out.")
-    return start

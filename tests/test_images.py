@@ -14,7 +14,7 @@ from isal import isal_zlib
 
 from occupancy import images as images_module
 from occupancy import store as store_module
-from occupancy.errors import BoardNotFound, StoreUnavailable
+from occupancy.errors import BoardNotFound, InvalidRequest, StoreUnavailable
 from occupancy.images import Images, Listing
 from occupancy.model import MAX_SNAPSHOT_ITEMS, PUT, REMOVE, TRANSITIONS, Person
 from occupancy.services import Services
@@ -367,7 +367,7 @@ def test_of_a_hundred_at_once_one_looks_and_compresses(
     put(store, *TAGS)
     readings = counted(monkeypatch, store, "whole")
     looks = counted(monkeypatch, store, "replay")
-    compressed = counted(monkeypatch, isal_zlib, "compress")
+    compressed = counted(monkeypatch, isal_zlib, "compressobj")
 
     def answer() -> bytes | None:
         listing = store.images.find("main")
@@ -552,3 +552,64 @@ def test_a_listing_says_where_it_goes_on(store: Store) -> None:
         assert said["items"] == [json.loads(each) for each in snapshot.items]
         assert said["next"] == snapshot.next
         assert (said["cursor"], said["seq"]) == (snapshot.cursor, 2)
+
+
+# Searches
+
+
+def test_a_large_board_is_searched_as_it_is_kept_with_what_the_server_would_have_found(
+    valkey_services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = valkey_services.store
+    put(store, *TAGS)
+    do(store, "take", *TAGS[::3])
+    tricky = '{"a":"\\"state\\":\\"paused\\"","b":"\\"holder\\":{\\"id\\":\\"93\\""}'
+    tag = TAGS[5]
+    store.operate("main", PUT, [tag], actor=ANA, items=[{"attributes": tricky}])
+    store.images.find("main")
+    walks = counted(monkeypatch, store._snapshot, "run")
+    paused: list[int] = []
+    for filters in (
+        {"text": TAGS[1]}, {"text": TAGS[1][:3].lower()}, {"text": "nowhere"}, {"text": '"'},
+        {"state": "occupied"}, {"state": "paused"}, {"holder": ANA.id}, {"holder": "nobody"},
+        {"holder": ANA.id, "state": "available"}, {"holder": ANA.id, "state": "occupied"},
+        {"state": "available", "text": TAGS[1]}, {"limit": 7}, {"state": "occupied", "limit": 7},
+    ):  # fmt: skip
+        page: str | None = None
+        while True:
+            asked: dict[str, Any] = {**filters, "page": page}
+            expected = store.snapshot("main", **asked)
+            walks.clear()
+            found = store.snapshot("main", **asked, pause=lambda: paused.append(1))
+            assert found == expected
+            assert found is not None
+            assert walks == []
+            page = found.next
+            if page is None:
+                break
+        assert (
+            store.snapshot("main", **filters, known_cursor=found.cursor, pause=lambda: None) is None
+        )
+    with pytest.raises(InvalidRequest):
+        store.snapshot("main", page="!", pause=lambda: None)
+
+
+def test_a_compressed_answer_lets_others_run_and_is_whole(store: Store) -> None:
+    put(store, *TAGS)
+    expected = fresh(store)
+    listing = store.images.find("main")
+    assert listing is not None
+    others: list[int] = []
+
+    def pause() -> None:
+        others.append(1)
+        gevent.sleep(0)
+
+    packed = at_once(5, lambda: listing.packed(pause))
+    assert gzip.decompress(packed[0]) == expected
+    assert all(each is packed[0] for each in packed)
+    again = Listing(listing.snapshot)
+    killed = gevent.spawn(again.packed, lambda: gevent.sleep(5))
+    gevent.sleep(0)
+    killed.kill()
+    assert gzip.decompress(again.packed() or b"") == expected

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import secrets
 import socket
 import subprocess
 import sys
@@ -274,19 +275,23 @@ def test_a_large_answer_to_a_reader_that_pauses_arrives_whole(
         pair.server.sendall(LARGE)  # and now nobody reads
 
 
+def large() -> bytes:
+    """Bytes of its own, as the answers of a board that changes are."""
+    return bytes(bytearray(LARGE))
+
+
 def test_when_large_answers_fill_memory_those_who_take_nothing_are_closed(
     monkeypatch: pytest.MonkeyPatch, pairs: list[Pair]
 ) -> None:
     monkeypatch.setattr(deadlines, "UNTAKEN_BYTES", len(LARGE) * 5 // 2)
-    monkeypatch.setattr(deadlines, "STALL_S", 0.0)
     idle, reads, late = pairs
-    first = gevent.spawn(idle.server.sendall, LARGE)
-    second = gevent.spawn(reads.server.sendall, LARGE)
+    first = gevent.spawn(idle.server.sendall, large())
+    second = gevent.spawn(reads.server.sendall, large())
     gevent.sleep(0.01)
     taken = len(reads.client.recv(1 << 17))
     gevent.sleep(0.01)
     assert [outcome(first), outcome(second)] == ["waits", "waits"]
-    third = gevent.spawn(late.server.sendall, LARGE)
+    third = gevent.spawn(late.server.sendall, large())
     wait_until(first.ready, what="the one that takes nothing to be closed")
     assert isinstance(outcome(first), ConnectionResetError)
     assert [outcome(second), outcome(third)] == ["waits", "waits"]
@@ -297,10 +302,10 @@ def test_when_large_answers_fill_memory_those_who_take_nothing_are_closed(
     wait_until(third.ready, what="the last")
 
 
-def test_large_answers_that_are_being_taken_are_not_closed_for_memory(
+def test_readers_of_the_same_answer_are_not_closed_for_memory(
     monkeypatch: pytest.MonkeyPatch, pairs: list[Pair]
 ) -> None:
-    monkeypatch.setattr(deadlines, "UNTAKEN_BYTES", 1)
+    monkeypatch.setattr(deadlines, "UNTAKEN_BYTES", len(LARGE))
     sending = [gevent.spawn(pair.server.sendall, LARGE) for pair in pairs]
     taken = [0] * len(pairs)
     while min(taken) < len(LARGE):
@@ -308,6 +313,70 @@ def test_large_answers_that_are_being_taken_are_not_closed_for_memory(
             taken[number] += len(pair.client.recv(1 << 17)) if taken[number] < len(LARGE) else 0
     for each in sending:
         each.get()
+
+
+def test_when_large_answers_fill_memory_who_takes_a_little_now_and_then_is_closed(
+    monkeypatch: pytest.MonkeyPatch, pairs: list[Pair]
+) -> None:
+    monkeypatch.setattr(deadlines, "UNTAKEN_BYTES", len(LARGE) * 5 // 2)
+    drips, reads, late = pairs
+    first = gevent.spawn(drips.server.sendall, large())
+    second = gevent.spawn(reads.server.sendall, large())
+    taken = 0
+    for _ in range(3):
+        drips.client.recv(1 << 16)
+        for _ in range(2):
+            taken += len(reads.client.recv(1 << 17))
+        gevent.sleep(0.01)
+    assert [outcome(first), outcome(second)] == ["waits", "waits"]
+    third = gevent.spawn(late.server.sendall, large())
+    wait_until(first.ready, what="the slowest to be closed")
+    assert isinstance(outcome(first), ConnectionResetError)
+    assert [outcome(second), outcome(third)] == ["waits", "waits"]
+    third.kill()
+    second.kill()
+    assert (deadlines.DeadlineSocket.waiting._untaken_bytes, first.ready()) == (0, True)
+
+
+READERS = 90
+
+
+def resident_bytes(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096
+
+
+def test_many_slow_readers_of_a_large_board_that_changes_keep_bounded_memory(
+    tmp_path: Path, own_server: RealServer
+) -> None:
+    running = Deployment(
+        tmp_path / "state", own_server.url, WEB_CONCURRENCY="1", OCCUPANCY_REDIS_TIMEOUT_S="10"
+    ).start()
+    try:
+        running.sign_in("admin", Role.ADMIN)
+        fill(running, ITEMS)
+        size = len(running.request("GET", "/api/boards/main/items").content)
+        [pid] = running.worker_pids()
+        before = resident_bytes(pid)
+        who = f"Host: x\r\nAuthorization: {running.headers['Authorization']}\r\n"
+        ask = f"GET /api/boards/main/items HTTP/1.1\r\n{who}\r\n"
+        most = 0
+        with contextlib.ExitStack() as stack:
+            slow: list[socket.socket] = []
+            for _ in range(READERS):
+                fill(running, 1, secrets.choice("abc"))  # so that each is sent bytes of its own
+                reader = stack.enter_context(Slow(running, ask, receive_bytes=4096).connection)
+                reader.settimeout(30)
+                slow.append(reader)
+                for each in slow:
+                    with contextlib.suppress(OSError):
+                        each.recv(2048)  # every one takes a little
+                most = max(most, resident_bytes(pid) - before)
+            assert running.status_of("/livez") == 200
+        assert READERS * size > 400 << 20, "enough to tell"
+        assert most < 300 << 20
+        assert "Traceback" not in running.log
+    finally:
+        running.stop()
 
 
 def test_room_is_made_by_whoever_keeps_its_place_waiting_for_a_request_longest(

@@ -593,12 +593,13 @@ def test_pages_of_any_size_give_every_item_once_and_in_order(services: Services)
     do(store, "take", *tags[::3])
     held = tags[::3]
     for limit in (1, 2, 7, len(tags) - 1, len(tags), len(tags) + 1):
-        for filters, wanted in (
+        cases: list[tuple[dict[str, Any], list[str]]] = [
             ({}, tags),
             ({"state": "occupied"}, held),
             ({"holder": ANA.id}, held),
             ({"holder": ANA.id, "state": "paused"}, []),
-        ):
+        ]
+        for filters, wanted in cases:
             found: list[str] = []
             page = None
             while True:

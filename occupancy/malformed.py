@@ -1,0 +1,105 @@
+"""Malformed requests: what is answered and told where gunicorn cannot read a request.
+
+A broken request may hold anything: a PIN where a header was expected, a token with a line break in
+it, a ticket. So neither the answer nor the log repeats a byte of it. Both name the kind of error,
+which is all that its sender needs to find it. The trail tells some of a kind and address in a
+minute, and then a count (denials.py): nobody can fill a disk with them.
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+import traceback
+from typing import Any
+
+from gunicorn.http import errors as unread
+
+from . import browser
+from .denials import MALFORMED
+from .errors import Forbidden, InvalidRequest, OccupancyError
+from .plain import answer_head
+from .replies import problem_reply
+
+log = logging.getLogger(__name__)
+
+
+class _LineTooLong(InvalidRequest):
+    status, title = 414, "Address too long"
+
+
+class _HeadersTooLarge(InvalidRequest):
+    status, title = 431, "Headers too large"
+
+
+class _UnknownCoding(InvalidRequest):
+    status, title = 501, "Unknown transfer coding"
+
+
+class _UnknownExpectation(InvalidRequest):
+    status, title = 417, "Unknown expectation"
+
+
+# The code stays invalid_request: the statuses are what RFC 9110 and 6585 have for such heads.
+_ANSWERS: dict[type[Exception], tuple[type[OccupancyError], str]] = {
+    unread.LimitRequestLine: (_LineTooLong, "The request line is too long."),
+    unread.LimitRequestHeaders: (_HeadersTooLarge, "The headers are too many or too large."),
+    unread.UnsupportedTransferCoding: (
+        _UnknownCoding, "Send the body as it is, or with Transfer-Encoding: chunked.",
+    ),
+    unread.ExpectationFailed: (_UnknownExpectation, "Only Expect: 100-continue is known."),
+    unread.InvalidRequestLine: (InvalidRequest, "The request line is malformed."),
+    unread.InvalidRequestMethod: (InvalidRequest, "The method is malformed."),
+    unread.InvalidHTTPVersion: (InvalidRequest, "Use HTTP/1.1."),
+    unread.InvalidHeader: (InvalidRequest, "A header is malformed."),
+    unread.InvalidHeaderName: (InvalidRequest, "The name of a header is malformed."),
+    unread.ObsoleteFolding: (InvalidRequest, "A header goes on in the next line."),
+    unread.InvalidChunkSize: (InvalidRequest, "The body's chunks are malformed."),
+    unread.InvalidChunkExtension: (InvalidRequest, "The body's chunks are malformed."),
+    unread.ChunkMissingTerminator: (InvalidRequest, "The body's chunks are malformed."),
+    unread.ForbiddenProxyRequest: (Forbidden, "This proxy is not known."),
+}  # fmt: skip
+# Headers of the application's own, which gunicorn has made kinds of malformed ones.
+_OURS = (unread.InvalidResponseHeader, unread.InvalidResponseHeaderName)
+
+
+def answer(worker: Any, connection: Any, address: Any, error: BaseException) -> None:
+    """Say that a request cannot be read, or has failed, and tell of it."""
+    is_clients = isinstance(error, unread.ParseException | ssl.SSLError)
+    is_clients = is_clients and not isinstance(error, _OURS)
+    denials = worker.wsgi.extensions["occupancy"].denials
+    is_told = denials.record(
+        MALFORMED if is_clients else "failed",
+        code=type(error).__name__,
+        address=address[0] if address else None,
+    )
+    if is_told and not is_clients:
+        log.error("a request failed outside the application: %s", _without_texts(error))
+    said = _said(error) if is_clients else OccupancyError("Something went wrong here.")
+    try:
+        connection.sendall(whole(said))
+    except OSError:
+        log.debug("a client went away")
+
+
+def whole(error: OccupancyError) -> bytes:
+    """The bytes of an answer after which the connection is closed."""
+    reply = problem_reply(error)
+    length = {"Content-Length": str(len(reply.body))}
+    headers = {**reply.headers, **browser.OTHER, **length}
+    return answer_head(reply.status, headers, connection="close") + reply.body
+
+
+def _said(error: BaseException) -> OccupancyError:
+    for kind in type(error).__mro__:
+        if kind in _ANSWERS:
+            made, detail = _ANSWERS[kind]
+            return made(detail)
+    return InvalidRequest("This is no request that can be read.")
+
+
+def _without_texts(error: BaseException) -> str:
+    """Where ``error`` was raised, and of which kind it is: its text may be the client's."""
+    frames = traceback.extract_tb(error.__traceback__)
+    places = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames[-6:]]
+    return " > ".join([*places, type(error).__name__])

@@ -1,0 +1,32 @@
+"""Slices: what is long is cut, so that others have their turns in between."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+Each = TypeVar("Each")
+Pause = Callable[[], None]
+
+SLICE_S = 0.0005  # an operation has a handful of steps, and each may stand behind one of these
+_LOOKED_AFTER = 16
+
+
+def no_pause() -> None:
+    """Where nobody else is there: on the command line."""
+
+
+def sliced(
+    items: Iterable[Each], pause: Pause, *, looked_after: int = _LOOKED_AFTER
+) -> Iterator[Each]:
+    """``items``, with a pause after each SLICE_S that working on them has taken.
+
+    The clock is looked at after so many of them.
+    """
+    began_s = time.monotonic()
+    for number, item in enumerate(items):
+        yield item
+        if number % looked_after == 0 and time.monotonic() - began_s > SLICE_S:
+            pause()
+            began_s = time.monotonic()

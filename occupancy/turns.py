@@ -1,0 +1,194 @@
+"""Turns: reads begin one after the other, fairly, and operations go before them.
+
+Reads are not limited by a number: a hall full of walls and tablets behind one address may load the
+board at once, and whoever sets a number for that stops them or nobody. But a process has one core,
+and three hundred readers who ask again as soon as they are answered kept an operation waiting for
+seconds, since each of its steps stood behind all of theirs. So a read waits until the event loop
+has nothing else to do, or for PATIENCE_S where that is never, and then one begins. Operations do
+not wait here: each of their steps stands behind one read at most. Nothing is lost by it: where
+nobody operates, the loop is idle after each read, and the next begins at once.
+
+Whose turn it is:
+
+* Each known worker has an equal share, at whatever address, and so has each address of those who
+  are not known (nobody signed in, tokens that may be invented). So a flood slows its own sender
+  down, and a plant behind one address is not one reader but as many as it has people. Walls that
+  use the token of one worker share its turns, and mostly ask whether the board has changed.
+* Known and unknown take turns with each other, so that no number of addresses outweighs people.
+* Those who are not known rest after each turn for as long as it took, so they never have more than
+  half of a process, whatever they ask for and from wherever.
+* Within a share it is first come, first served. What is long (a search) is cut into slices, and
+  each slice is a turn; it goes on before its own sender's next request.
+
+Who waits for LONGEST_S, finds MOST_OF_ONE of its share waiting, or is not known where MOST wait, is
+told 429 and when to come back: that is a flood, as so many are served in some seconds.
+
+Nothing is held during a turn, so nothing can be lost with who is killed in it: a turn is only the
+moment to begin. What begins takes its further steps as others do; how many take them at once is
+bounded by how fast they begin.
+
+Concurrency. All changes of state here happen without a switch point; ``wait`` is one itself.
+"""
+
+from __future__ import annotations
+
+import collections
+import time
+from collections.abc import Hashable
+from typing import Any
+
+import gevent
+from gevent.event import AsyncResult
+
+from .errors import RateLimited
+
+PATIENCE_S = 0.002  # so reads have some of a process that is never idle: 500 begin in a second
+LONGEST_S = 30.0  # a page without one of its files is worse than one that comes late
+_LONGEST_TURN_S = 0.01  # as it is counted: operations may have had most of it
+_AHEAD_S = 0.005  # of their rest strangers may be: a timer cannot wait for less than 1 ms
+MOST_OF_ONE = 4_000
+MOST = 8_000
+
+_Line = collections.deque[AsyncResult]
+
+
+class Share:
+    """Whose turns they are: ``name`` is a worker's or an address's, as ``is_known`` says."""
+
+    __slots__ = ("is_known", "name")
+
+    def __init__(self, name: Hashable, *, is_known: bool) -> None:
+        self.name = name
+        self.is_known = is_known
+
+
+class Turns:
+    """Of one worker process."""
+
+    def __init__(self) -> None:
+        # Lines that somebody stands in, by share; whose turn comes next is first.
+        self._lines: dict[bool, collections.OrderedDict[Hashable, _Line]] = {
+            True: collections.OrderedDict(), False: collections.OrderedDict(),
+        }  # fmt: skip
+        self._is_knowns_turn = True
+        self._watchers: tuple[Any, Any] | None = None  # while a turn may not be over
+        self._began_s = 0.0  # the last turn, monotonic
+        self._is_strangers = False  # that turn
+        self._rested_s = 0.0  # from when on strangers may have the next, monotonic
+        self.waiting = 0
+
+    def wait(self, share: Share) -> None:
+        """Wait for a turn. Raises RateLimited."""
+        if self._may_begin(share):
+            return
+        line = self._lines[share.is_known].get(share.name, ())
+        if len(line) >= MOST_OF_ONE or (self.waiting >= MOST and not share.is_known):
+            raise _too_many()
+        self._wait(share, is_next=False)
+
+    def go_on(self, share: Share) -> None:
+        """Wait for another turn in the midst of something, before others of the same share."""
+        if not self._may_begin(share):
+            self._wait(share, is_next=True)
+
+    def _may_begin(self, share: Share) -> bool:
+        """Whether it is this one's turn at once: nobody else has begun since the loop was idle."""
+        now_s = time.monotonic()
+        if self._watchers is not None:
+            return False
+        self._watch()
+        if not share.is_known and self._must_rest(now_s):
+            return False
+        self._begin(now_s, is_strangers=not share.is_known)
+        return True
+
+    def _begin(self, now_s: float, *, is_strangers: bool) -> None:
+        self._began_s, self._is_strangers = now_s, is_strangers
+
+    def _wait(self, share: Share, *, is_next: bool) -> None:
+        lines = self._lines[share.is_known]
+        line = lines.setdefault(share.name, collections.deque())
+        turn = AsyncResult()
+        if is_next:
+            line.appendleft(turn)
+        else:
+            line.append(turn)
+        self.waiting += 1
+        if share.is_known and self._watchers is not None:
+            self._watchers[0].start(self._give)  # in case that only strangers waited, who rest
+        try:
+            turn.wait(timeout=LONGEST_S)
+        finally:
+            if not turn.ready():  # too long, or killed: nobody has taken it out of its line
+                line.remove(turn)
+                self.waiting -= 1
+                if not line:
+                    del lines[share.name]
+        if not turn.ready():
+            raise _too_many()
+
+    def _watch(self) -> None:
+        """From now on until nobody waits, give a turn when the loop is idle, or late."""
+        self._watchers = self._made(PATIENCE_S)
+        for each in self._watchers:
+            each.start(self._give)
+
+    def _made(self, late_s: float) -> tuple[Any, Any]:
+        loop = gevent.get_hub().loop
+        return loop.idle(), loop.timer(late_s, PATIENCE_S)
+
+    def _unwatch(self) -> None:
+        watchers, self._watchers = self._watchers, None
+        for each in watchers or ():
+            each.stop()
+            each.close()
+
+    def _give(self) -> None:
+        """The last turn is over: give the next; in the event loop."""
+        if self._watchers is None:
+            return  # the other watcher of the same round has found that nobody waits
+        now_s = time.monotonic()
+        if self._is_strangers:
+            self._is_strangers = False
+            took_s = min(now_s - self._began_s, _LONGEST_TURN_S)
+            self._rested_s = max(self._rested_s, self._began_s) + 2 * took_s
+        if not self.waiting:
+            self._unwatch()
+            return
+        idle, late = self._watchers
+        is_known = self._next_are_known(now_s)
+        if is_known is None:
+            # Until they have rested; idle would have the loop go around without end meanwhile.
+            self._unwatch()
+            rest_s = self._rested_s - _AHEAD_S - now_s
+            self._watchers = self._made(rest_s)
+            self._watchers[1].start(self._give)
+            return
+        idle.start(self._give)
+        late.again(self._give)
+        self._begin(now_s, is_strangers=not is_known)
+        lines = self._lines[is_known]
+        name, line = next(iter(lines.items()))
+        turn = line.popleft()
+        self.waiting -= 1
+        if line:
+            lines.move_to_end(name)
+        else:
+            del lines[name]
+        turn.set(None)
+
+    def _must_rest(self, now_s: float) -> bool:
+        return now_s < self._rested_s - _AHEAD_S
+
+    def _next_are_known(self, now_s: float) -> bool | None:
+        """Whether a known one has the next turn, or a stranger; None while these must rest."""
+        has_known = bool(self._lines[True])
+        has_strangers = bool(self._lines[False]) and not self._must_rest(now_s)
+        if has_known and has_strangers:
+            self._is_knowns_turn = not self._is_knowns_turn
+            return not self._is_knowns_turn
+        return has_known if has_known or has_strangers else None
+
+
+def _too_many() -> RateLimited:
+    return RateLimited("Too many requests wait here already. Try again in a moment.", retry_after=5)
