@@ -16,7 +16,6 @@ from __future__ import annotations
 import collections
 import contextlib
 import math
-import os
 import queue
 import socket
 import time
@@ -205,13 +204,8 @@ class TurnPool(BlockingConnectionPool):
         self.renew()
         for connection in self._connections:
             if connection._sock is not None:
-                # Through a second descriptor: a TLS socket of gevent's forgets its session at a
-                # shutdown, and its reader would fail with an error that is none of a connection's.
-                with (
-                    contextlib.suppress(OSError),  # the server has hung up before
-                    gevent.socket.socket(fileno=os.dup(connection._sock.fileno())) as twin,
-                ):
-                    twin.shutdown(socket.SHUT_RDWR)
+                with contextlib.suppress(OSError):  # the server has hung up before
+                    connection._sock.shutdown(socket.SHUT_RDWR)
 
     def _begin_anew(self, connection: Any) -> None:
         connection.disconnect()
