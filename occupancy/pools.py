@@ -156,7 +156,7 @@ class TurnPool(BlockingConnectionPool):
                 connection.generation, connection.is_misled = self.generation, False
             connection.slot_deadline = deadline  # one wait for the turn and the slot together
             if connection.generation != self.generation:
-                # Handed to us when ``renew`` ran, so it was neither idle nor given back after it.
+                # Closed by ``renew``; or still open, because it was on its way to us when that ran.
                 self._begin_anew(connection)
             connection.connect()
             if connection.generation != self.generation or _is_stale(connection):
