@@ -19,7 +19,6 @@ from __future__ import annotations
 import collections
 import contextlib
 import math
-import os
 import queue
 import socket
 import time
@@ -195,7 +194,7 @@ class TurnPool(BlockingConnectionPool):
                 connection.generation, connection.is_misled = self.generation, False
             connection.slot_deadline = deadline  # one wait for the turn and the slot together
             if connection.generation != self.generation:
-                # Handed to us when ``renew`` ran, so it was neither idle nor given back after it.
+                # Closed by ``renew``; or still open, because it was on its way to us when that ran.
                 self._begin_anew(connection)
             connection.connect()
             if connection.generation != self.generation or _is_stale(connection):
@@ -243,13 +242,8 @@ class TurnPool(BlockingConnectionPool):
         self.renew()
         for connection in self._connections:
             if connection._sock is not None:
-                # Through a second descriptor: a TLS socket of gevent's forgets its session at a
-                # shutdown, and its reader would fail with an error that is none of a connection's.
-                with (
-                    contextlib.suppress(OSError),  # the server has hung up before
-                    gevent.socket.socket(fileno=os.dup(connection._sock.fileno())) as twin,
-                ):
-                    twin.shutdown(socket.SHUT_RDWR)
+                with contextlib.suppress(OSError):  # the server has hung up before
+                    connection._sock.shutdown(socket.SHUT_RDWR)
 
     def _begin_anew(self, connection: Any) -> None:
         connection.disconnect()

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import gevent
+import gevent.event
 import gevent.socket
 import pytest
 import redis
@@ -33,6 +35,7 @@ from tests.test_pools import (
     named,
     pool_of,
 )
+from tests.tls import make_certificate
 from tests.waiting import wait_until
 
 
@@ -287,6 +290,57 @@ def test_waiters_are_served_in_turn_while_every_command_is_refused(
     gevent.joinall(workers, raise_error=True)
     assert order == list(range(30))
     assert_whole(client)
+
+
+@pytest.mark.parametrize("is_tls", [False, True])
+@pytest.mark.parametrize("is_reading", [False, True])
+def test_a_read_without_end_is_ended_by_hanging_up(
+    pools: Pools, tmp_path: Path, is_tls: bool, is_reading: bool
+) -> None:
+    """And as the end of a connection, also if its reader is doing something else right then."""
+    tls: dict[str, Any] = {}
+    query = ""
+    if is_tls:
+        key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+        make_certificate(key, certificate)
+        tls["ssl_context"] = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls["ssl_context"].load_cert_chain(certificate, key)
+        query = "?ssl_cert_reqs=none&ssl_check_hostname=false"
+
+    def serve(connection: Any, _address: Any) -> None:
+        while connection.recv(65536):
+            connection.sendall(b"+OK\r\n")  # the handshake's; there is nothing else
+        connection.close()
+
+    server = StreamServer(("127.0.0.1", 0), serve, **tls)
+    server.start()
+    client = pools(f"redis{'s' if is_tls else ''}://127.0.0.1:{server.server_port}/0{query}")
+    pool = pool_of(client)
+    reading: list[bool] = []
+    go_on = gevent.event.Event()
+    if is_reading:
+        go_on.set()
+
+    def read() -> None:
+        connection = pool.get_connection()
+        reading.append(True)
+        go_on.wait()
+        try:
+            connection.read_response()
+        finally:
+            connection.disconnect()
+            pool.release(connection)
+
+    reader = gevent.spawn(read)
+    wait_until(lambda: reading, what="the read")
+    pool.hang_up()
+    go_on.set()
+    with pytest.raises(redis.ConnectionError):
+        reader.get(timeout=5)
+    assert pool.stats()["in_use"] == 0
+    assert_slots_are_those_of_open_connections(pools, client)
+    pools.close()
+    server.stop()
 
 
 def test_operations_and_live_delivery_go_on_after_a_failover_that_closes_no_connection(

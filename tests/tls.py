@@ -10,15 +10,20 @@ from pathlib import Path
 from tests.deployment import Deployment
 
 
+def make_certificate(key: Path, certificate: Path) -> None:
+    """Needs ``openssl``."""
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-nodes", "-subj", "/CN=localhost"]
+    command += ["-pkeyopt", "ec_paramgen_curve:P-256"]
+    command += ["-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(command, check=True, capture_output=True)
+
+
 class TLSDeployment(Deployment):
     """Needs ``openssl``."""
 
     def __init__(self, directory: Path, redis_url: str) -> None:
         key, certificate = directory / "key.pem", directory / "certificate.pem"
-        command = ["openssl", "req", "-x509", "-newkey", "ec", "-nodes", "-subj", "/CN=localhost"]
-        command += ["-pkeyopt", "ec_paramgen_curve:P-256"]
-        command += ["-keyout", str(key), "-out", str(certificate)]
-        subprocess.run(command, check=True, capture_output=True)
+        make_certificate(key, certificate)
         arguments = ("--keyfile", str(key), "--certfile", str(certificate))
         super().__init__(directory / "state", redis_url, *arguments)
         self._context = ssl.create_default_context(cafile=str(certificate))
