@@ -76,9 +76,9 @@ PARAMETERS: dict[str, Any] = {
     "Holder": _parameter("query", "holder", pattern(WORKER_PATTERN), "Only what they hold."),
     "Q": _parameter(
         "query", "q", TEXT,
-        "Words to look for in tag, title, holder, reason and attributes, whatever their case and "
-        "accents, as the board's page does; an item has all of them. They are looked for in "
-        "`limit` items at a time, so a page may hold fewer matches than `limit`; `next` leads on.",
+        "Words to look for in tag, title and holder, whatever their case and accents; an item "
+        "has all of them. They are looked for in `limit` items at a time, so a page may hold fewer "
+        "matches than `limit`; `next` leads on.",
     ),
     "Limit": _parameter(
         "query", "limit",

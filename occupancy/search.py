@@ -1,8 +1,8 @@
-"""Search: which items a text finds. The pages' own search (static/js/model.js) is the same one, and
-both are tested with the same table (tests/search.json).
+"""Search: which items a text finds. It is folded as the pages' own search folds it
+(static/js/model.js), and both are tested with the same table (tests/search.json).
 
-Each word must stand somewhere in what people read of an item: tag, title, holder, reason, and the
-attributes' values. Case and accents do not count: who types `senal` finds `Señal`.
+Each word must stand somewhere in tag, title or holder (the page looks into reason and attributes as
+well). Case and accents do not count: who types `senal` finds `Señal`.
 """
 
 from __future__ import annotations
@@ -61,15 +61,4 @@ class Search:
 
 def _read_of(item: dict[str, Any]) -> str:
     holder = item["holder"] or {"name": "", "id": ""}
-    texts = [item["tag"], item["title"], holder["name"], holder["id"], item["reason"] or ""]
-    return " ".join([*texts, *(_shown(value) for value in item["attributes"].values())])
-
-
-def _shown(value: Any) -> str:
-    """An attribute's value as JavaScript makes a text of it."""
-    if isinstance(value, str):
-        return value
-    if value is None:
-        return ""
-    shown = msgspec.json.encode(value).decode()
-    return shown.removesuffix(".0")
+    return " ".join((item["tag"], item["title"], holder["name"], holder["id"]))

@@ -44,8 +44,12 @@ PAYLOADS = {
     "log line": "x\n[2026-01-01] [1] [INFO] forged",
     "format": "%s %n {0} ${x}",
 }
-# What may stand in a text: no control character may (model.control_character).
-CONTROL = {"cr", "lf", "crlf", "nul", "escape", "next line", "event", "header", "log line"}
+# What may stand in a text: no control character may (model.control_character), and nothing that
+# turns what is read (visible.bidi_control).
+CONTROL = {
+    "cr", "lf", "crlf", "nul", "escape", "next line", "right to left", "event", "header",
+    "log line",
+}  # fmt: skip
 KEPT = {name: text for name, text in PAYLOADS.items() if name not in CONTROL}
 
 payload = pytest.mark.parametrize("name", PAYLOADS)

@@ -117,7 +117,7 @@ def _add_list(items: Commands) -> None:
     @click.option(
         "--search",
         metavar="TEXT",
-        help="Only items with all words of TEXT, as the board's page finds them.",
+        help="Only items with all words of TEXT in tag, title or holder.",
     )
     @json_option
     def list_(

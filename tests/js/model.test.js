@@ -108,7 +108,8 @@ test('each role is offered what the state allows', () => {
 const SEARCHES = JSON.parse(readFileSync(new URL('../search.json', import.meta.url), 'utf-8'));
 
 for (const {text, item: fields, found} of SEARCHES) {
-  test(`${JSON.stringify(text)} ${found ? 'finds' : 'does not find'} ${JSON.stringify(fields)}, as in the API`, () => {
+  const does = found ? 'finds' : 'does not find';
+  test(`as in the API, ${JSON.stringify(text)} ${does} ${JSON.stringify(fields)}`, () => {
     const model = modelOf({...item('T-1', {title: ''}), ...fields});
     assert.equal(model.select({text}).length, found ? 1 : 0);
   });
