@@ -167,7 +167,7 @@ class Express:
     def _operate(self, request: PlainRequest, board: str, tag: str, operation: str) -> Reply:
         caller = None
         try:
-            caller = self._services.access.identify(credential_of(request))
+            caller = self._services.access.identify(credential_of(request, self._services.settings))
             self._check(request, api.operate, caller, board)
             row = TRANSITIONS[operation]
             check_role(caller, row.role)
@@ -187,7 +187,7 @@ class Express:
         Reading has no effect, so Flask may do it again.
         """
         try:
-            caller = self._services.access.identify(credential_of(request))
+            caller = self._services.access.identify(credential_of(request, self._services.settings))
             self._check(request, api.items, caller, board)
             return operations.not_modified_since(self._services.store, board, known)
         except (PoolTimeout, StoreUnavailable) as error:

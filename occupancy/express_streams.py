@@ -119,7 +119,7 @@ class ExpressStreams:
         if missed is None:
             return False
         try:
-            credential = credential_of(request)
+            credential = credential_of(request, self._services.settings)
             caller = self._services.access.remembered(credential)
             if caller is None:
                 stranger = Stranger(credential, request, taken, serve) if serve else None
@@ -177,7 +177,9 @@ class ExpressStreams:
         board, cursor = asked
         with contextlib.ExitStack() as held:
             try:
-                caller = self._services.access.identify(credential_of(request), is_use=False)
+                caller = self._services.access.identify(
+                    credential_of(request, self._services.settings), is_use=False
+                )
                 if self._services.hub.followed(board) is None:
                     self._services.store.head(board)  # before anything is counted: it may be 404
                 self._admit(request, caller, board)
