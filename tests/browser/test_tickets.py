@@ -67,9 +67,6 @@ def test_a_stream_opened_with_a_ticket_survives_a_reload_of_the_service(
     context = chromium.new_context()
     try:
         page = context.new_page()
-        page.route(
-            f"{ELSEWHERE}/", lambda route: route.fulfill(content_type="text/html", body=PAGE)
-        )
         page.goto(f"{elsewhere}/")
         page.evaluate("([...given]) => follow(...given)", [site.url, board, token])
         wait_for(page, "() => window.readies === 1", what="the stream")
