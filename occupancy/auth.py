@@ -23,6 +23,7 @@ from .model import Role
 from .plain import Asked
 from .pools import give_way
 from .services import Services
+from .settings import Settings
 from .turns import Share
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -98,14 +99,24 @@ def check_role(caller: Caller, role: Role) -> None:
 # Sessions' cookies
 
 
-def cookie_name(asked: Asked) -> str:
-    """``__Host-`` makes browsers hold it to this host and to HTTPS (RFC 6265bis, 4.1.3)."""
-    return "__Host-occupancy" if asked.is_secure else "occupancy"
+_OLD_COOKIE = "occupancy"  # of every deployment, until they had names of their own
 
 
-def session_secret(asked: Asked) -> str | None:
+def cookie_names(asked: Asked, settings: Settings) -> tuple[str, str]:
+    """That of a session's cookie, and the one that it had before, which still counts.
+
+    Whoever has both has signed in since, and that has ended the session of the older one.
+    ``__Host-`` makes browsers hold it to this host and to HTTPS (RFC 6265bis, 4.1.3).
+    """
+    prefix = "__Host-" if asked.is_secure else ""
+    return prefix + settings.cookie_name, prefix + _OLD_COOKIE
+
+
+def session_secret(asked: Asked, settings: Settings) -> str | None:
     """The secret that the browser's cookie holds."""
-    return asked.cookies.get(cookie_name(asked)) or None
+    name, old_name = cookie_names(asked, settings)
+    cookies = asked.cookies
+    return cookies.get(name) or cookies.get(old_name) or None
 
 
 # Every request
@@ -151,7 +162,7 @@ def init_app(app: Flask, services: Services) -> None:
                 board=(request.view_args or {}).get("board", ""),
             )  # fmt: skip
         else:
-            credential = credential_of(request)
+            credential = credential_of(request, services.settings)
         g.caller = services.access.identify(credential, is_use=rule is None or rule.is_use)
         if rule is None:
             raise Forbidden("This address is not open to anybody.")
@@ -165,7 +176,7 @@ def rule_of(view: Callable[..., Any]) -> Rule:
     return rule
 
 
-def credential_of(asked: Asked) -> Credential:
+def credential_of(asked: Asked, settings: Settings) -> Credential:
     """What the sender shows, but for tickets. Raises Unauthenticated."""
     header = asked.headers.get("Authorization")
     if header is not None:
@@ -173,7 +184,7 @@ def credential_of(asked: Asked) -> Credential:
         if scheme.lower() != "bearer" or not token.strip():
             raise Unauthenticated("Send your token as 'Authorization: Bearer <token>'.")
         return Credential("token", digest_of(token.strip()))
-    secret = session_secret(asked)
+    secret = session_secret(asked, settings)
     if secret is None:
         raise Unauthenticated(
             "You are not signed in. Sign in, or send a token as 'Authorization: Bearer <token>'."

@@ -168,7 +168,7 @@ class Express:
         caller = None
         try:
             take_turn(request, self._services)
-            caller = self._services.access.identify(credential_of(request))
+            caller = self._services.access.identify(credential_of(request, self._services.settings))
             self._check(request, api.operate, caller, board)
             row = TRANSITIONS[operation]
             check_role(caller, row.role)
@@ -189,7 +189,7 @@ class Express:
         """
         try:
             take_turn(request, self._services)
-            caller = self._services.access.identify(credential_of(request))
+            caller = self._services.access.identify(credential_of(request, self._services.settings))
             self._check(request, api.items, caller, board)
             return operations.not_modified_since(self._services.store, board, known)
         except (PoolTimeout, RateLimited, StoreUnavailable) as error:

@@ -119,7 +119,7 @@ class ExpressStreams:
         if missed is None:
             return False
         try:
-            credential = credential_of(request)
+            credential = credential_of(request, self._services.settings)
             caller = self._services.access.remembered(credential)
             if caller is None:
                 stranger = Stranger(credential, request, taken, serve) if serve else None
@@ -177,7 +177,7 @@ class ExpressStreams:
         board, cursor = asked
         with contextlib.ExitStack() as held:
             try:
-                credential = credential_of(request)
+                credential = credential_of(request, self._services.settings)
                 if self._services.access.known_lately(credential) is None:
                     take_turn(request, self._services)  # it may be invented, and costs a look
                 caller = self._services.access.identify(credential, is_use=False)

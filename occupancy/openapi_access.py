@@ -19,8 +19,9 @@ SECURITY_SCHEMES: dict[str, Any] = {
         "type": "apiKey",
         "in": "cookie",
         "name": "occupancy",
-        "description": "The cookie of a session (under HTTPS `__Host-occupancy`); then "
-        "`X-CSRF-Token` on every POST, PUT and DELETE.",
+        "description": "The cookie of a session. Its name ends with what tells this deployment "
+        "from others on the same host, and begins with `__Host-` under HTTPS: take it from the "
+        "answer to a sign-in. Then `X-CSRF-Token` on every POST, PUT and DELETE.",
     },
 }
 

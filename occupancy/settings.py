@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import re
 from collections.abc import Mapping
@@ -258,6 +259,19 @@ class Settings:
             return frozenset()
         of_url = re.sub(r":[0-9]+\Z", "", urlsplit(self.url).netloc.lower()) if self.url else ""
         return frozenset(self.hosts) | (frozenset([of_url]) if of_url else frozenset())
+
+    @functools.cached_property
+    def cookie_name(self) -> str:
+        """Of a session's cookie: another for each place where sessions are stored.
+
+        Cookies do not know ports, so two deployments on one host would overwrite each other's.
+        Processes that share their sessions share the name, whatever port they listen on; the
+        password in the URL may change.
+        """
+        parts = urlsplit(self.server_url)
+        path = "/0" if parts.path in ("", "/") and parts.scheme != "unix" else parts.path
+        where = f"{parts.netloc.rpartition('@')[2]}{path}?{parts.query} {self.prefix}"
+        return f"occupancy-{hashlib.sha256(where.encode()).hexdigest()[:8]}"
 
     @property
     def is_embedded(self) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 
 from flask import Blueprint, Response, current_app, request
 
-from .auth import caller, caller_address, cookie_name, public, requires, session_secret
+from .auth import caller, caller_address, cookie_names, public, requires, session_secret
 from .browser import check_origin
 from .callers import LINK_PREFIX, Caller, Credential, digest_of
 from .errors import InvalidRequest, RateLimited, Unauthenticated
@@ -55,14 +55,20 @@ def _signed_in(secret: str, session: Session) -> Response:
 
 
 def _set_cookie(response: Response, secret: str, *, max_age_s: int) -> None:
+    name, old_name = cookie_names(request, _services().settings)
     response.set_cookie(
-        cookie_name(request), secret, max_age=max_age_s, path="/",
+        name, secret, max_age=max_age_s, path="/",
         httponly=True, samesite="Lax", secure=request.is_secure,
     )  # fmt: skip
+    # The old one may be another deployment's; it is ours where it was what let in.
+    if old_name in request.cookies and name not in request.cookies:
+        response.delete_cookie(
+            old_name, path="/", httponly=True, samesite="Lax", secure=request.is_secure
+        )
 
 
 def _open(services: Services, body: SignInBody) -> tuple[str, Session]:
-    had = session_secret(request)
+    had = session_secret(request, _services().settings)
     address = caller_address()
     if body.token is not None and body.worker is None and body.pin is None:
         if body.token.startswith(LINK_PREFIX):
@@ -105,7 +111,7 @@ def change_pin() -> Response:
     body = read_body(PinBody)
     secret, session = _services().sessions.with_new_pin(
         caller(), body.pin, body.new_pin,
-        address=caller_address(), instead_of=session_secret(request),
+        address=caller_address(), instead_of=session_secret(request, _services().settings),
     )  # fmt: skip
     return _signed_in(secret, session)
 

@@ -54,7 +54,7 @@ class Shop:
 
     def stored(self, browser: FlaskClient) -> tuple[str, Session]:
         """What is kept of a browser's session, and under which hash."""
-        cookie = browser.get_cookie("occupancy")
+        cookie = browser.get_cookie(self.services.settings.cookie_name)
         assert cookie is not None
         digest = digest_of(cookie.value)
         found: Any = self.services.store.client.hget(self.services.store.keys.sessions, digest)

@@ -354,10 +354,6 @@ def test_a_query_of_the_history_that_is_not_allowed_is_refused(api: Api, query: 
     assert_invalid(api.get(f"/main/items/T-1/history?{query}"), query.partition("=")[0])
 
 
-def test_the_stream_refuses_a_query_that_it_does_not_know(api: Api) -> None:
-    assert_invalid(api.get("/main/events?since=1"), "since")
-
-
 @pytest.mark.parametrize(
     "path",
     ["/api", "/api/", "/api/nothing", "/nothing", "/api/boards/main/nothing", "/favicon.ico",

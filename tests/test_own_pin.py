@@ -50,15 +50,15 @@ def test_the_workers_other_sessions_end_and_the_cookie_of_before_too(shop: Shop)
     elsewhere, _ = shop.signed_in()
     colleague, _ = shop.signed_in("94")
     tablet, csrf = shop.signed_in()
-    before = tablet.get_cookie("occupancy")
+    before = tablet.get_cookie(shop.services.settings.cookie_name)
     answer = change(tablet, csrf, pin=PIN, new_pin=NEW)
-    after = tablet.get_cookie("occupancy")
+    after = tablet.get_cookie(shop.services.settings.cookie_name)
     assert before is not None
     assert after is not None
     assert before.value != after.value
     assert fields(answer)["csrf_token"] != csrf["X-CSRF-Token"]
     stolen = shop.browser()
-    stolen.set_cookie("occupancy", before.value)
+    stolen.set_cookie(shop.services.settings.cookie_name, before.value)
     assert [shop.who(each) for each in (elsewhere, stolen, colleague)] == [None, None, "94"]
 
 

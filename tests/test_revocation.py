@@ -36,7 +36,6 @@ from tests.waiting import wait_until
 PROMISED_S = 5.0
 STREAMS = 4  # of each credential
 PIN = "417293"
-COOKIE = "occupancy"
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +136,7 @@ class Worker:
     def _signed_in(self, body: dict[str, str]) -> Way:
         answer = requests.post(f"{self.deployment.url}/api/session", json=body, timeout=10)
         assert answer.status_code == 200, answer.text
-        cookie = {"Cookie": f"{COOKIE}={answer.cookies[COOKIE]}"}
+        cookie = {"Cookie": "; ".join(f"{each.name}={each.value}" for each in answer.cookies)}
         return Way(self.deployment, cookie, answer.json()["csrf_token"])
 
     def lines(self) -> list[dict[str, Any]]:
@@ -446,4 +445,4 @@ def brief_session(deployment: Deployment, shop: Services, *, idle_s: int, max_s:
     secret, session = sessions.with_link(sessions.create_link(worker), address="local")
     assert isinstance(session, Session)
     assert shop.access.identify(Credential("session", digest_of(secret)), is_use=False)
-    return Way(deployment, {"Cookie": f"{COOKIE}={secret}"}, session.csrf_token)
+    return Way(deployment, {"Cookie": f"{shop.settings.cookie_name}={secret}"}, session.csrf_token)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import re
+import secrets
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -47,7 +48,7 @@ def test_signing_in_sets_a_cookie_that_scripts_and_foreign_pages_cannot_use(shop
     answer = shop.sign_in(shop.browser())
     name, _, rest = answer.headers["Set-Cookie"].partition("=")
     attributes = {part.strip().partition("=")[0] for part in rest.split(";")[1:]}
-    assert name == "occupancy"
+    assert name == shop.services.settings.cookie_name
     assert {"HttpOnly", "Path", "SameSite", "Max-Age"} <= attributes
     assert "SameSite=Lax" in rest
     assert "Domain" not in attributes
@@ -61,16 +62,52 @@ def test_under_https_the_cookie_is_bound_to_host_and_https(shop: Shop) -> None:
         "/api/session", json={"worker": "93", "pin": PIN}, base_url="https://board.test"
     )
     cookie = answer.headers["Set-Cookie"]
-    assert cookie.startswith("__Host-occupancy=")
+    assert cookie.startswith(f"__Host-{shop.services.settings.cookie_name}=")
     assert "; Secure" in cookie
     assert "; Path=/" in cookie
     assert browser.get("/api/session", base_url="https://board.test").status_code == 200
     assert browser.get("/api/session").status_code == 401
 
 
+def test_two_deployments_on_one_host_have_cookies_of_their_own(
+    shop: Shop, valkey_services: Services
+) -> None:
+    """Cookies do not know ports: one jar goes to both."""
+    settings = dataclasses.replace(valkey_services.settings, prefix=f"t-{secrets.token_hex(6)}")
+    other = Services(settings, valkey_services.ops_pool, valkey_services.pubsub_pool)
+    elsewhere = Shop(other)
+    browser, _ = shop.signed_in("93")
+    jar = browser.get_cookie(shop.services.settings.cookie_name)
+    assert jar is not None
+    also = elsewhere.browser()
+    also.set_cookie(jar.key, jar.value)
+    assert elsewhere.sign_in(also, "94").status_code == 200
+    assert elsewhere.who(also) == "94"
+    theirs = also.get_cookie(settings.cookie_name)
+    assert theirs is not None
+    browser.set_cookie(theirs.key, theirs.value)
+    assert shop.who(browser) == "93"
+
+
+def test_a_cookie_of_before_still_lets_in_and_goes_with_the_sign_out(shop: Shop) -> None:
+    browser, csrf = shop.signed_in()
+    cookie = browser.get_cookie(shop.services.settings.cookie_name)
+    assert cookie is not None
+    old = shop.browser()
+    old.set_cookie("occupancy", cookie.value)
+    assert shop.who(old) == "93"
+    assert old.delete("/api/session", headers=csrf).status_code == 204
+    assert old.get_cookie("occupancy") is None
+    assert shop.who(browser) is None
+    foreign = shop.browser()
+    foreign.set_cookie("occupancy", "of-another-deployment")
+    assert shop.sign_in(foreign).status_code == 200
+    assert shop.who(foreign) == "93"
+
+
 def test_the_secrets_are_stored_nowhere(shop: Shop) -> None:
     browser, _ = shop.signed_in()
-    cookie = browser.get_cookie("occupancy")
+    cookie = browser.get_cookie(shop.services.settings.cookie_name)
     assert cookie is not None
     client: Any = shop.services.store.client
     stored = ""
@@ -209,7 +246,7 @@ def test_signing_out_ends_the_session_and_clears_the_cookie(shop: Shop) -> None:
     answer = browser.delete("/api/session", headers=csrf)
     assert answer.status_code == 204
     assert "Max-Age=0" in answer.headers["Set-Cookie"]
-    assert browser.get_cookie("occupancy") is None
+    assert browser.get_cookie(shop.services.settings.cookie_name) is None
     with pytest.raises(Unauthenticated):
         shop.services.access.identify(Credential("session", digest))
 
