@@ -131,7 +131,7 @@ def take_turn(asked: Asked, services: Services) -> Share | None:
     is_read = asked.method in _SAFE_METHODS
     caller = None
     with contextlib.suppress(Unauthenticated):  # which is said when it has its turn
-        caller = services.access.known_lately(credential_of(asked))
+        caller = services.access.known_lately(credential_of(asked, services.settings))
     if caller is not None and caller.may(Role.WORKER) and not is_read:
         give_way(False)
         return None

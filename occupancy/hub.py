@@ -102,7 +102,7 @@ class Hub:
         for subscriber in self._subscribers():
             subscriber.abandon()
         gevent.killall(self._greenlets)
-        for feed in self._feeds.values():
+        for feed in list(self._feeds.values()):  # streams may end meanwhile
             feed.stop()
         self._pool.drain()
 

@@ -232,13 +232,14 @@ STREAM_EVENTS: tuple[dict[str, Any], ...] = (
         "event": "degraded",
         "has_id": False,
         "data": obj(detail=TEXT),
-        "description": "Redis cannot be reached; what is missed meanwhile is replayed after.",
+        "description": "Live delivery does not work: events come some seconds late, or, where the "
+        "store cannot be reached, after it. A stream that opens meanwhile gets it after `ready`.",
     },
     {
         "event": "recovered",
         "has_id": False,
         "data": {"type": "object"},
-        "description": "It can be reached again.",
+        "description": "It works again, and what was missed has come.",
     },
     {
         "event": "bye",
