@@ -81,7 +81,7 @@ class Guard:
 
     def on_announcement(self, payload: bytes | None) -> None:
         """Somebody's access has changed; None: announcements may have been missed."""
-        if payload == b"":
+        if payload == b"?":
             return  # somebody has tried whether they may publish (rights.lua)
         try:
             text, worker_id = (payload or b"").decode().split(" ", 1)

@@ -353,5 +353,5 @@ def dump(client: redis.Redis) -> dict[bytes, Any]:
     return {
         key: client.dump(key)
         for key in client.scan_iter()
-        if b":process" not in key and b"reconciling" not in key
+        if not any(each in key for each in (b":process", b"reconciling", b":rights"))
     }

@@ -6,7 +6,7 @@
 -- KEYS  1 a key that stays, and is a string   2 a key that is never there
 -- ARGV  the channels to publish on
 -- Returns  what is denied: commands, and channels with a "&" before them
--- Publishes  "" on each of the channels that it may, which nobody takes for an event
+-- Publishes  "?" on each of the channels that it may, which nobody takes for an event
 
 local function is_denied(...)
   local answer = redis.pcall(...)
@@ -48,6 +48,6 @@ try('persist', 'PERSIST', NONE)
 try('exists', 'EXISTS', NONE)
 try('time', 'TIME')
 for _, channel in ipairs(ARGV) do
-  try('&' .. channel, 'PUBLISH', channel, '')
+  try('&' .. channel, 'PUBLISH', channel, '?')
 end
 return denied
