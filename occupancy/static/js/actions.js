@@ -72,6 +72,11 @@ export class Actions {
     return refusal.text;
   }
 
+  /** What the last try on an item was answered, also where the item has changed since; '' for none. */
+  said(tag) {
+    return this.refusals.get(tag)?.text ?? '';
+  }
+
   #refuse(tag, problem) {
     if (problem.item) this.model.put(problem.item); // the card corrects itself
     const version = problem.item?.version ?? this.model.items.get(tag)?.version ?? 0;
