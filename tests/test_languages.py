@@ -37,7 +37,8 @@ COMPUTED: dict[str, set[str]] = {
     "refusal.": (set(MEANINGS) - _OF_PROGRAMS)
     | {"unreachable", "item_not_found", "blocked_plain", "not_holder_plain"},
     "role.": {role.label for role in Role},
-    "state.": {*STATES, "all"},
+    "shown.": {"signed_out", "loading", "unreachable", "empty"},
+    "state.": {*STATES, "all", "removed"},
 }
 
 

@@ -23,13 +23,13 @@ from occupancy.model import Role
 from occupancy.pins import hash_pin
 from occupancy.services import Services
 from tests.browser.chromium import chromium, path_of_chromium
-from tests.browser.site import PIN, expect_live
+from tests.browser.site import PIN, expect_live, expect_still
 from tests.deployment import Deployment
 from tests.servers import RealServer, binary_of
 
 TAG = "MK-1335-CW-25238-011"
 HELD = "MK-1335-CW-25238-013"
-DEVICES = {"phone": (390, 844), "tablet": (1024, 768), "wall": (1920, 1080)}
+DEVICES = {"phone": (390, 844), "tablet": (1024, 768), "desk": (1440, 900), "wall": (1920, 1080)}
 THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 LANGUAGES = {"en": "en-GB", "es": "es-ES"}
 
@@ -78,6 +78,7 @@ def earlier(moment: str, minutes: int) -> str:
 def live(page: Page) -> None:
     expect_live(page)
     expect(page.locator(".row").first).to_be_visible()
+    expect_still(page)
 
 
 def refusal(page: Page) -> None:
@@ -107,6 +108,7 @@ def batch(page: Page) -> None:
 def pausing(page: Page) -> None:
     live(page)
     page.locator("#states [data-state=occupied]").click()
+    expect_still(page)
     page.locator(".row .pause").first.click()
     page.locator("#ask-dialog").wait_for()
 

@@ -120,6 +120,15 @@ def touch(page: Page, tag: str, operation: str) -> None:
     button(page, tag, operation).click()
 
 
+def expect_still(page: Page) -> None:
+    """Wait until a touch of anything on the board counts: nothing has moved for a moment."""
+    wait_for(
+        page,
+        "() => ![...document.querySelectorAll('*')].some((each) => each.isSettling)",
+        what="the page to stand still",
+    )
+
+
 def expect_state(page: Page, tag: str, state: str, holder: str = "") -> None:
     """Wait until the card shows the state, and who holds the item."""
     wait_for(

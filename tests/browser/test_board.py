@@ -161,7 +161,7 @@ def test_a_scan_selects_the_item_wherever_the_focus_is(site: Site, open_board: O
         scan(page, tag)
         expect_active(page, tag)
         expect(search).to_have_value("")
-        expect(page.locator("#announcer")).to_have_text(f"{tag} is selected.")
+        expect(page.locator("#notices .note")).to_contain_text(f"{tag} is selected.")
         # The letters of the tag are no shortcuts: nothing was taken, and no dialog is open.
         expect(page.locator("dialog[open]")).to_have_count(0)
         assert site.types(board, tag) == []

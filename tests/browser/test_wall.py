@@ -139,3 +139,32 @@ def test_what_the_server_does_not_tell_is_unknown_on_the_status_page(
 def used_connections(site: Site) -> int:
     server = site.deployment.request("GET", "/api/redis-connection-stats").json()["server"]
     return int(server["ops"] + server["pubsub"] + server["cli"])
+
+
+def test_every_stop_is_listed_with_a_reason_or_without_and_all_panels_fit(
+    site: Site, visit: Visit
+) -> None:
+    step = "METROLOGIA-FINAL"
+    board = site.board("T-1", "T-2", "T-3", steps=(step, "SOLD"))
+    site.do("take", board, "T-1")
+    site.do("take", board, "T-2")
+    site.do("pause", board, "T-2")
+    site.do("block", board, "T-3", who="supervisor", reason="Crack found")
+    page = open_wall(site, visit, board)
+    expect(page.locator("#still .name")).to_have_text(["Crack found", "no reason given"])
+    for width, height in ((1024, 768), (1280, 720), (1440, 900), (1920, 1080)):
+        page.set_viewport_size({"width": width, "height": height})
+        wait_for(
+            page,
+            """() => {
+              const all = (selector) => [...document.querySelectorAll(selector)];
+              const box = (element) => element.getBoundingClientRect();
+              const fits = all('.wall-grid section, .wall-grid .plot').every((each) => (
+                box(each).height > 40 && box(each).bottom <= innerHeight + 1
+                  && box(each).right <= innerWidth + 1));
+              return fits && all('.entry .step, .entry .long, .counts .word').every((each) => (
+                each.scrollWidth <= each.clientWidth + 1
+                  && box(each).right <= box(each.parentElement).right + 1));
+            }""",
+            what=f"all of the wall at {width} × {height}",
+        )

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
 
-import {workOf} from '../../occupancy/static/js/work.js';
+import {workOf, workedNow} from '../../occupancy/static/js/work.js';
 
 const ONE = {id: '1', name: 'One'};
 const TWO = {id: '2', name: 'Two'};
@@ -49,4 +49,14 @@ test('a reassign ends the work of one and begins that of the other', () => {
 test('an edit while somebody works changes nothing', () => {
   assert.deepEqual(told(historyOf([1, 'taken', 'occupied', ONE], [2, 'updated', 'occupied', ONE],
     [3, 'force_released', 'paused'])), ['One ARM 2']);
+});
+
+test('a release takes back what others worked since the item was last free, as on the server', () => {
+  assert.deepEqual(told(historyOf([1, 'taken', 'occupied', ONE], [4, 'reassigned', 'occupied', TWO],
+    [9, 'released', 'available'])), []);
+});
+
+test('what is under way goes on from what the server has counted', () => {
+  assert.equal(workedNow({state: 'occupied', since: at(57), worked_s: 60}, NOW), 180);
+  assert.equal(workedNow({state: 'paused', since: at(57), worked_s: 60}, NOW), 60);
 });

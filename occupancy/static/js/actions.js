@@ -72,6 +72,11 @@ export class Actions {
     return refusal.text;
   }
 
+  /** What the last try on an item was answered, also where the item has changed since; '' for none. */
+  said(tag) {
+    return this.refusals.get(tag)?.text ?? '';
+  }
+
   /** An answer may come when its item was removed, or nobody is signed in any more. */
   #put(item) {
     if (this.model.items.has(item.tag)) this.model.put(item);

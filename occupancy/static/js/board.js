@@ -2,70 +2,90 @@
 
 import {Actions} from './actions.js';
 import * as api from './api.js';
+import {Attention} from './attention.js';
+import {Batch} from './batch.js';
 import {Card} from './card.js';
-import {elapsed, readClock, serverNow} from './clock.js';
+import {serverNow} from './clock.js';
 import {announce, byId, fill, h, setText} from './dom.js';
 import {ask} from './dialogs.js';
+import {NONE, readFilter, writeFilter} from './filter.js';
 import {moment, number, t, tn} from './i18n.js';
 import {listen} from './keys.js';
 import {List} from './list.js';
 import {Live} from './live.js';
-import {Model, STATES, offered} from './model.js';
+import {Model, STATES, offered, rankOf} from './model.js';
+import {MyWork} from './my_work.js';
+import {Notices, toldBy} from './notice.js';
+import {Order} from './order.js';
 import {start} from './page.js';
 import {scanning} from './scan.js';
 import * as session from './session.js';
+import {loadSnapshot} from './snapshot.js';
+import {countOf, describe, situationOf} from './shown.js';
+import {guardTaps, unsettle} from './taps.js';
 
 const board = document.body.dataset.board;
 const model = new Model();
 const filter = readFilter();
-const chosen = new Set(); // tags for a batch
 let active = null; // the tag that the keyboard acts on
 let live = null;
 let snapshotEtag = null;
 let lastHeard = null; // when the page was last known to be up to date
 let status = 'connecting';
+let isLoaded = false; // whether the model is what a server has said
+let isDenied = false;
+let isSignedOut = false; // not so as long as the server has not said who is here
+
+const me = () => session.current()?.worker.id ?? null;
+const canAct = () => ['live', 'degraded', 'connecting'].includes(status) && session.may('worker');
+const offeredToMe = (item) => offered(item, me(), session.may('supervisor'));
+const rank = (item) => rankOf(item, me());
 
 const list = new List(byId('items'), {render: (item, row) => card.draw(item, row), keyOf: (item) => item.tag});
-const actions = new Actions(board, model, (tag) => list.refresh(tag));
+const order = new Order();
+const attention = new Attention(byId('items'), () => show());
+const notices = new Notices({onShow: find});
+const actions = new Actions(board, model, (tag) => { list.refresh(tag); show(); });
+const myWork = new MyWork(byId('my-work'), {actions, canAct, onAct: act, onShow: find});
+const batch = new Batch(board, {model, actions, offered: offeredToMe,
+  onChange: (tags) => { for (const tag of tags) list.refresh(tag); },
+  onFull: () => notices.say(t('batch.most'), {kind: 'refused'}),
+  onDone: (text, tag, kind) => notices.say(text, {tag, kind})});
 const card = new Card({
   actions,
-  isChosen: (tag) => chosen.has(tag),
+  isChosen: (tag) => batch.tags.has(tag),
   isActive: (tag) => tag === active,
-  canAct: () => ['live', 'degraded', 'connecting'].includes(status) && session.may('worker'),
-  offered: (item) => offered(item, session.current()?.worker.id, session.may('supervisor')),
+  canAct,
+  offered: offeredToMe,
   onAct: act,
-  onChoose: choose,
+  onChoose: (tag) => batch.toggle(tag),
 });
 
 // Loading and following
 
 async function reload(signal) {
-  const askedMs = elapsed();
-  const headers = snapshotEtag ? {'If-None-Match': snapshotEtag} : {};
-  const response = await fetch(`/api/boards/${board}/items`, {headers, signal: AbortSignal.timeout(30000)});
-  readClock(response, askedMs);
-  if (response.status === 304) return {cursor: live.cursor, seq: live.seq};
-  const answer = await response.json();
-  if (!response.ok) throw new api.Problem({...answer, status: response.status});
-  const items = answer.items;
-  for (let {next} = answer; next;) {
-    const page = await api.get(`/api/boards/${board}/items?page=${encodeURIComponent(next)}`);
-    items.push(...page.items);
-    ({next} = page);
-  }
+  const found = await loadSnapshot(board, snapshotEtag);
+  if (found === null) return {cursor: live.cursor, seq: live.seq};
   signal.throwIfAborted();
-  snapshotEtag = answer.next ? null : response.headers.get('ETag');
+  snapshotEtag = found.etag;
   lastHeard = serverNow();
-  model.load(items);
-  return {cursor: answer.cursor, seq: answer.seq};
+  const before = isLoaded ? model.heldBy(me()) : null;
+  isLoaded = true;
+  model.load(found.items);
+  if (before) notices.tellMissed(before, model.heldBy(me()));
+  return {cursor: found.cursor, seq: found.seq};
 }
 
 function apply(event) {
   snapshotEtag = null; // it is of the snapshot, and the model has moved on
   lastHeard = serverNow();
+  const before = model.items.get(event.item.tag);
   model.apply(event);
   const {item, actor} = event;
-  if (actor.id !== session.current()?.worker.id) {
+  const told = toldBy(event, before, me());
+  if (told !== null) {
+    notices.say(told, {kind: 'mine', tag: item.tag});
+  } else if (actor.id !== me()) {
     announce(t(`event.${event.type}`, {tag: item.tag, actor: actor.name, holder: item.holder?.name ?? ''}));
   }
 }
@@ -80,9 +100,11 @@ function showStatus(next) {
   banner.hidden = !isOld || lastHeard === null || next === 'connecting';
   if (!banner.hidden) setText(banner, t('live.old', {since: moment(lastHeard)}));
   list.redraw();
+  show();
 }
 
 async function denied(code) {
+  isDenied = code !== 401;
   if (code === 404) {
     setText(byId('banner'), t('board.none', {board}));
     byId('banner').hidden = false;
@@ -94,6 +116,7 @@ async function denied(code) {
     setText(byId('banner'), t('refusal.forbidden'));
     byId('banner').hidden = false;
   }
+  show();
 }
 
 function stop() {
@@ -103,9 +126,15 @@ function stop() {
 
 start(async (who) => {
   stop();
-  chosen.clear();
+  batch.clear();
+  notices.clear();
   snapshotEtag = null;
+  isLoaded = false;
+  isDenied = false;
+  isSignedOut = !who;
+  show();
   byId('mine').hidden = !session.may('worker');
+  byId('my-work-bar').hidden = !session.may('worker');
   if (!who) {
     model.load([]);
     showStatus('connecting');
@@ -129,19 +158,23 @@ async function loadBoard() {
 
 // What is shown
 
-function readFilter() {
-  const query = new URLSearchParams(location.search);
-  return {state: query.get('state') ?? '', step: query.get('step') ?? '',
-    mine: query.has('mine'), text: query.get('q') ?? ''};
+/** Shows what a filter asks for, at once: who has just chosen it looks at the list anew. */
+function showFiltered() {
+  writeFilter(filter);
+  search.value = filter.text;
+  attention.release();
+  regroup();
 }
 
-function writeFilter() {
-  const query = new URLSearchParams();
-  if (filter.state) query.set('state', filter.state);
-  if (filter.step) query.set('step', filter.step);
-  if (filter.mine) query.set('mine', '');
-  if (filter.text) query.set('q', filter.text);
-  history.replaceState(null, '', query.size ? `?${query}` : location.pathname);
+function clearFilter() {
+  Object.assign(filter, NONE);
+  showFiltered();
+}
+
+/** Puts every row where it belongs. */
+function regroup({isAnchored = false} = {}) {
+  list.show(order.regroup(model.select(filter, me()), rank), {isAnchored});
+  show();
 }
 
 let isDue = false;
@@ -150,24 +183,49 @@ function show() {
   isDue = true;
   requestAnimationFrame(() => {
     isDue = false;
-    const items = model.select(filter, session.current()?.worker.id);
-    list.show(items);
-    if (active === null || !items.some((item) => item.tag === active)) setActive(items[0]?.tag ?? null);
+    const items = model.select(filter, me());
+    // Before there was anything in the list, nothing of it can move.
+    if (attention.isHeld && isLoaded && order.items.length > 0) {
+      list.show(order.keep(items, rank, model.items));
+    } else {
+      list.show(order.regroup(items, rank), {isAnchored: true});
+    }
+    if (active === null || list.indexOf(active) < 0) setActive(list.items[0]?.tag ?? null);
+    showChanges();
     showCounts(items.length);
-    showBatch();
+    showMine(model.heldBy(me()));
+    batch.draw();
   });
 }
 
-function showCounts(shown) {
+function showMine(held) {
+  myWork.draw(held);
+  byId('no-work').hidden = !isLoaded || held.length > 0;
+  setText(byId('my-count'), held.length > 1 ? number(held.length) : '');
+}
+
+function showChanges() {
+  const button = byId('changes');
+  if (button.hidden && order.changes > 0) unsettle(button);
+  button.hidden = order.changes === 0;
+  if (order.changes > 0) setText(button, tn('board.changes', order.changes));
+}
+byId('changes').addEventListener('click', () => regroup({isAnchored: true}));
+
+function showCounts(count) {
   const counts = model.counts();
   for (const button of byId('states').children) {
     const {state} = button.dataset;
-    setText(button.querySelector('.count'), number(state ? counts[state] : model.items.size));
-    button.setAttribute('aria-pressed', String(filter.state === state));
+    setText(button.querySelector('.count'), countOf(isLoaded, state ? counts[state] : model.items.size));
+    button.setAttribute('aria-pressed', String(!filter.mine && filter.state === state));
   }
   byId('mine').setAttribute('aria-pressed', String(filter.mine));
-  setText(byId('shown'), shown === 0 ? t('board.nothing') : tn('board.items', shown));
+  const situation = situationOf({
+    isSignedIn: !isSignedOut, isDenied, isLoaded, status, known: model.items.size, count});
+  setText(byId('shown'), describe(situation, {count, filter}));
+  byId('clear').hidden = situation !== 'no_match';
 }
+byId('clear').addEventListener('click', clearFilter);
 
 model.onChange((tags) => {
   show();
@@ -176,69 +234,40 @@ model.onChange((tags) => {
 
 byId('states').append(...['', ...STATES].map((state) => h('button', {
   type: 'button', 'data-state': state, 'aria-pressed': 'false',
-  onclick: () => { filter.state = filter.state === state ? '' : state; writeFilter(); show(); },
+  onclick: () => {
+    filter.state = filter.state === state && !filter.mine ? '' : state;
+    filter.mine = false;
+    showFiltered();
+  },
 }, h('span', {class: `mark ${state}`, 'aria-hidden': 'true'}), t(`state.${state || 'all'}`), ' ',
 h('span', {class: 'count'}))));
-byId('mine').addEventListener('click', () => { filter.mine = !filter.mine; writeFilter(); show(); });
-byId('step').addEventListener('change', (event) => { filter.step = event.target.value; writeFilter(); show(); });
+byId('mine').addEventListener('click', () => { filter.mine = !filter.mine; showFiltered(); });
+byId('step').addEventListener('change', (event) => {
+  Object.assign(filter, {step: event.target.value, mine: false});
+  showFiltered();
+});
 document.querySelector('.filters').addEventListener('submit', (event) => event.preventDefault());
 const search = byId('search');
 search.value = filter.text;
-search.addEventListener('input', () => { filter.text = search.value; writeFilter(); show(); });
+search.addEventListener('input', () => { filter.text = search.value; showFiltered(); });
 
 // Acting
 
 async function act(operation, tag) {
   setActive(tag);
+  attention.note(); // the row stays where it is
   if (!session.may('worker')) {
     await session.openDialog();
     if (!session.may('worker')) return;
   }
   const item = model.items.get(tag);
-  if (!item || !offered(item, session.current().worker.id, session.may('supervisor')).includes(operation)) return;
+  if (!item || actions.sending.has(tag) || !offeredToMe(item).includes(operation)) return;
   const fields = await ask(operation, {item, board});
   if (fields === null) return;
   const isDone = await actions.run(operation, tag, fields);
-  const now = model.items.get(tag);
-  announce(isDone ? t(`done.${operation}`, {tag}) : actions.refusal(now ?? item));
-}
-
-function choose(tag) {
-  if (chosen.has(tag)) chosen.delete(tag);
-  else if (chosen.size < 50) chosen.add(tag);
-  else announce(t('batch.most'));
-  list.refresh(tag);
-  showBatch();
-}
-
-function showBatch() {
-  for (const tag of chosen) if (!model.items.has(tag)) chosen.delete(tag);
-  const bar = byId('batch');
-  bar.hidden = chosen.size === 0;
-  document.body.classList.toggle('choosing', chosen.size > 0);
-  if (bar.hidden) return;
-  const worker = session.current()?.worker.id;
-  const isSupervisor = session.may('supervisor');
-  const possible = new Set([...chosen].flatMap((tag) => offered(model.items.get(tag), worker, isSupervisor)));
-  fill(
-    bar,
-    h('strong', {}, tn('batch.chosen', chosen.size)),
-    ...[...possible].map((operation) => h('button', {type: 'button', class: `act ${operation}`,
-      onclick: () => actOnChosen(operation)}, t(`operation.${operation}`))),
-    h('button', {type: 'button', onclick: () => { chosen.clear(); list.redraw(); showBatch(); }}, t('batch.none')),
-  );
-}
-
-async function actOnChosen(operation) {
-  const tags = [...chosen];
-  const fields = await ask(operation, {board, count: tags.length});
-  if (fields === null) return;
-  const {done, of} = await actions.runMany(operation, tags, fields);
-  // What was refused stays chosen, with the reason next to it.
-  for (const tag of tags) if (!actions.refusals.has(tag)) chosen.delete(tag);
-  list.redraw();
-  showBatch();
-  announce(t('batch.done', {done: number(done), of: number(of)}));
+  attention.note();
+  if (isDone) notices.say(t(`done.${operation}`, {tag}), {tag});
+  else notices.say(`${tag}: ${actions.said(tag)}`, {kind: 'refused', tag});
 }
 
 // The keyboard
@@ -251,6 +280,20 @@ function setActive(tag, focus = false) {
   if (focus) list.reveal(tag)?.querySelector('.tag')?.focus({preventScroll: true});
 }
 
+/** Shows an item and lets the keyboard act on it; a filter that hides it is taken off. */
+function find(tag) {
+  if (!model.items.has(tag)) {
+    location.href = `/boards/${board}/items/${encodeURIComponent(tag)}`; // its page says what became of it
+    return;
+  }
+  if (list.indexOf(tag) < 0) {
+    if (!model.select(filter, me()).some((item) => item.tag === tag)) Object.assign(filter, NONE);
+    showFiltered();
+  }
+  attention.note();
+  setActive(tag, true);
+}
+
 function move(by) {
   if (list.items.length === 0) return;
   const index = active === null ? -1 : list.indexOf(active);
@@ -259,18 +302,14 @@ function move(by) {
 }
 
 function select(tag) {
-  Object.assign(filter, {state: '', step: '', mine: false, text: ''});
-  search.value = '';
-  writeFilter();
-  list.show(model.select(filter, session.current()?.worker.id));
-  setActive(tag, true);
+  find(tag);
   announce(t('scan.found', {tag}));
   return ''; // it is in sight, and has the focus
 }
 
 function hindrance() {
   if (!session.current()) return t('scan.sign_in_first');
-  return lastHeard === null ? t('scan.loading') : '';
+  return isLoaded ? '' : t('scan.loading');
 }
 
 function listenToKeys() {
@@ -285,12 +324,16 @@ function listenToKeys() {
     Home: () => move(-Infinity),
     End: () => move(Infinity),
     Enter: () => { if (active) location.href = `/boards/${board}/items/${active}`; },
-    ' ': () => { if (active) choose(active); },
+    ' ': () => { if (active) batch.toggle(active); },
     t: onActive('take'),
     p: onActive('pause'),
     c: onActive('complete'),
   }, scanning({board, find: (tag) => model.find(tag), select, hindrance}));
 }
 
-setInterval(() => card.tick(list.rows.values()), 1000);
+setInterval(() => {
+  card.tick(list.rows.values());
+  myWork.tick();
+}, 1000);
+guardTaps('.items, .my-work, .foot, #ask-dialog');
 show();

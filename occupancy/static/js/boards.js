@@ -1,7 +1,7 @@
 // All boards, with how much is going on there.
 
 import * as api from './api.js';
-import {byId, fill, h} from './dom.js';
+import {byId, fill, h, setText} from './dom.js';
 import {number, t, tn} from './i18n.js';
 import {STATES} from './model.js';
 import {start} from './page.js';
@@ -11,6 +11,7 @@ let timer;
 
 async function show() {
   const {boards} = await api.get('/api/boards');
+  setText(byId('said'), boards.length === 0 ? t('boards.none') : '');
   fill(byId('boards'), ...boards.map((each) => {
     const all = STATES.reduce((sum, state) => sum + each.counts[state], 0);
     return h('li', {class: 'panel'},
@@ -27,8 +28,10 @@ start((found) => {
   clearInterval(timer);
   if (!found) {
     fill(byId('boards'));
+    setText(byId('said'), t('boards.signed_out'));
     return;
   }
-  show().catch(() => {});
+  setText(byId('said'), t('shown.loading'));
+  show().catch(() => setText(byId('said'), t('shown.unreachable')));
   timer = setInterval(() => { if (!document.hidden) show().catch(() => {}); }, REFRESH_MS);
 });

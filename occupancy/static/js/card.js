@@ -3,9 +3,10 @@
 import {serverNow} from './clock.js';
 import {fill, h, setText} from './dom.js';
 import {duration, t} from './i18n.js';
+import {unsettle} from './taps.js';
 
 const MAIN = ['take', 'complete', 'pause'];
-const SETTLE_MS = 400; // the second touch of a double tap must not hit what took the button's place
+const TIMED = new Set(['occupied', 'paused', 'blocked']);
 
 export class Card {
   /** See board.js for the hooks: what may be done, and what a touch does. */
@@ -24,7 +25,7 @@ export class Card {
       type: 'button', class: `act ${operation}`, 'data-name': operation,
       'aria-disabled': sending || !canAct() ? 'true' : null,
       title: canAct() ? null : t('live.cannot'),
-      onclick: () => { if (!sending && !row.isSettling && canAct()) onAct(operation, item.tag); },
+      onclick: () => { if (!sending && canAct()) onAct(operation, item.tag); },
     }, t(`operation.${operation}`));
     const more = operations.filter((operation) => !MAIN.includes(operation));
     const board = document.body.dataset.board;
@@ -43,15 +44,14 @@ export class Card {
           h('span', {class: `mark ${item.state}`, 'aria-hidden': 'true'}), t(`state.${item.state}`)),
         item.step !== 'work' && h('span', {class: 'step'}, item.step),
         item.holder && h('strong', {class: 'holder'}, item.holder.name),
-        item.state !== 'completed' && item.state !== 'available' && h('time', {datetime: item.since}),
+        TIMED.has(item.state) && h('time', {datetime: item.since}),
         item.reason && h('span', {class: 'reason'}, item.reason)),
-      refusal ? h('p', {class: 'refusal', role: 'alert'}, refusal) : null,
+      refusal ? h('p', {class: 'refusal'}, refusal) : null,
       h('div', {class: 'acts'},
         ...(sending ? [h('span', {class: 'sending', role: 'status'}, t('board.sending'))]
           : MAIN.filter((operation) => operations.includes(operation)).map(button)),
         more.length > 0 && !sending && h('details', {class: 'more', 'data-name': 'more'},
-          h('summary', {'aria-label': t('board.more', {tag: item.tag}),
-            onclick: (event) => { if (row.isSettling) event.preventDefault(); }}, '⋯'),
+          h('summary', {'aria-label': t('board.more', {tag: item.tag})}, '⋯'),
           h('div', {class: 'menu'}, ...more.map(button)))),
     );
     this.#tickRow(row);
@@ -69,12 +69,8 @@ export class Card {
   }
 }
 
-/** A touch counts only for a button that has stood there for a moment. */
+/** Where other buttons stand now, the second half of a double tap must not hit one of them. */
 function settle(row, operations) {
-  if (row.operations !== undefined && row.operations !== operations) {
-    row.isSettling = true;
-    clearTimeout(row.settling);
-    row.settling = setTimeout(() => { row.isSettling = false; }, SETTLE_MS);
-  }
+  if (row.operations !== undefined && row.operations !== operations) unsettle(row);
   row.operations = operations;
 }

@@ -5,15 +5,17 @@ import * as api from './api.js';
 import {Card} from './card.js';
 import {serverNow} from './clock.js';
 import {ask} from './dialogs.js';
-import {announce, byId, fill, h, setText} from './dom.js';
-import {duration, moment, t} from './i18n.js';
+import {byId, fill, h, setText} from './dom.js';
+import {duration, moment, number, t} from './i18n.js';
 import {listen} from './keys.js';
 import {Live} from './live.js';
 import {Model, offered} from './model.js';
+import {Notices, toldBy} from './notice.js';
 import {start} from './page.js';
 import {scanning} from './scan.js';
 import * as session from './session.js';
-import {workOf} from './work.js';
+import {guardTaps} from './taps.js';
+import {workOf, workedNow} from './work.js';
 
 const {board, tag} = document.body.dataset;
 const path = `/api/boards/${board}`;
@@ -25,6 +27,7 @@ let status = 'connecting';
 let events = []; // newest first
 let next = null;
 
+const notices = new Notices();
 const actions = new Actions(board, model, draw);
 const card = new Card({
   actions,
@@ -37,7 +40,8 @@ const card = new Card({
     const fields = item ? await ask(operation, {item, board}) : null;
     if (fields === null) return;
     const isDone = await actions.run(operation, tag, fields);
-    announce(isDone ? t(`done.${operation}`, {tag}) : actions.refusal(model.items.get(tag) ?? item));
+    if (isDone) notices.say(t(`done.${operation}`, {tag}), {tag});
+    else notices.say(`${tag}: ${actions.said(tag)}`, {kind: 'refused', tag});
   },
   onChoose() {},
 });
@@ -48,9 +52,11 @@ function draw() {
   if (!item) { // removed, not there, or nobody is signed in: nothing of it stays in sight
     fill(row);
     fill(byId('attributes'));
+    setText(byId('worked'), '');
     return;
   }
   card.draw(item, row);
+  showWorked(item);
   fill(byId('attributes'), ...Object.entries(item.attributes).flatMap(([name, value]) => (
     [h('dt', {}, name), h('dd', {}, String(value))])));
 }
@@ -97,10 +103,14 @@ function clear() {
   model.load([]);
   fill(byId('history'));
   fill(byId('work'));
+  setText(byId('worked'), '');
+  byId('part').hidden = true;
   byId('older').hidden = true;
+  notices.clear();
 }
 
 function showHistory() {
+  showPart();
   byId('older').hidden = next === null;
   fill(byId('history'), ...events.map((event, index) => h('li', {class: event.item.state},
     h('p', {class: 'when'}, h('time', {datetime: event.at}, moment(event.at)), lasted(event, index)),
@@ -119,6 +129,19 @@ function showHistory() {
         isRunning ? ` ${t('item.running')}` : ''))))));
 }
 
+/** Says of which part of the history the table is: it may be longer than what is loaded, or kept. */
+function showPart() {
+  const isTrimmed = next === null && events.length > 0 && events.at(-1).type !== 'item.added';
+  byId('part').hidden = next === null && !isTrimmed;
+  setText(byId('part'), isTrimmed ? t('item.trimmed') : t('item.partial', {count: number(events.length)}));
+}
+
+function showWorked(item) {
+  const seconds = duration(workedNow(item, serverNow()));
+  const title = item.step === 'work' ? t('item.worked_only') : t('item.worked', {step: item.step});
+  setText(byId('worked'), `${title}: ${seconds}`);
+}
+
 /** The step that an event is about; the item has moved on from one that is completed. */
 function stepOf(event, index) {
   const before = event.type === 'item.completed' ? events[index + 1] : undefined;
@@ -134,6 +157,8 @@ function lasted(event, index) {
 
 function tick() {
   card.tick([row]);
+  const item = model.items.get(tag);
+  if (item) showWorked(item);
   for (const each of document.querySelectorAll('#work .running')) {
     setText(each, duration((serverNow() - Number(each.dataset.from)) / 1000));
   }
@@ -166,7 +191,10 @@ start(async (who) => {
     reload,
     apply(event) {
       if (event.item.tag !== tag) return;
+      const before = model.items.get(tag);
       model.apply(event);
+      const told = toldBy(event, before, session.current()?.worker.id);
+      if (told) notices.say(told, {kind: 'mine', tag});
       if (!events.some((each) => each.seq === event.seq)) events.unshift(event);
       showHistory();
       showAbsence();
@@ -192,3 +220,4 @@ start(async (who) => {
   await live.start();
 }, () => listen({}, scanning({board, hindrance: () => (session.current() ? '' : t('scan.sign_in_first'))})));
 setInterval(tick, 1000);
+guardTaps('.items, #ask-dialog');

@@ -4,6 +4,8 @@
 // and not a search. Rows are kept by key and moved, so that a touch, the focus and a screen
 // reader's place survive a change of the list.
 
+import {unsettle} from './taps.js';
+
 const SPARE_ROWS = 6;
 
 export class List {
@@ -14,13 +16,50 @@ export class List {
     this.keyOf = keyOf;
     this.items = [];
     this.rows = new Map();
+    this.top = this.#pageTop;
     addEventListener('scroll', () => this.#soon(), {passive: true});
     new ResizeObserver(() => this.#soon()).observe(container);
+    new ResizeObserver(() => this.#stay()).observe(document.body);
   }
 
-  /** Shows other items, or the same in another order. */
-  show(items) {
+  /**
+   * Shows other items, or the same in another order. With `isAnchored` and a list that is scrolled,
+   * what is in sight stays there as far as it can.
+   */
+  show(items, {isAnchored = false} = {}) {
+    const before = isAnchored && scrollY > 0 ? this.#inSight() : [];
+    const isFirst = this.items.length === 0; // nobody can have aimed at anything
+    if (isFirst) this.top = this.#pageTop;
     this.items = items;
+    const at = new Map(items.map((item, index) => [this.keyOf(item), index]));
+    const shifts = before.filter(([key]) => at.has(key)).map(([key, index]) => at.get(key) - index);
+    this.draw({isReordered: !isFirst});
+    if (shifts.length === 0) return;
+    const shift = shifts.sort((one, other) => one - other)[Math.floor(shifts.length / 2)];
+    if (shift === 0) return;
+    scrollBy(0, shift * this.rowHeight);
+    this.draw();
+  }
+
+  /** Keys and indexes of the rows that can be seen. */
+  #inSight() {
+    return [...this.rows].filter(([, row]) => {
+      const {top, bottom} = row.getBoundingClientRect();
+      return bottom > 0 && top < innerHeight;
+    }).map(([key]) => [key, this.indexOf(key)]).filter(([, index]) => index >= 0);
+  }
+
+  get #pageTop() {
+    return this.container.getBoundingClientRect().top + scrollY;
+  }
+
+  /** What grows or shrinks above the list does not move a list that is scrolled. */
+  #stay() {
+    const by = this.#pageTop - this.top;
+    if (by === 0) return;
+    this.top += by;
+    if (scrollY > 0) scrollBy(0, by);
+    for (const row of this.rows.values()) unsettle(row);
     this.draw();
   }
 
@@ -44,8 +83,9 @@ export class List {
     const index = this.indexOf(key);
     if (index < 0) return null;
     const top = this.container.getBoundingClientRect().top + index * this.rowHeight;
-    const low = 160;
-    const high = innerHeight - this.rowHeight - 24;
+    const heightOf = (selector) => document.querySelector(selector)?.offsetHeight ?? 0;
+    const low = heightOf('.stuck') + 16;
+    const high = innerHeight - heightOf('.foot') - this.rowHeight - 16;
     if (top < low) scrollBy(0, top - low);
     else if (top > high) scrollBy(0, top - high);
     this.draw();
@@ -60,7 +100,7 @@ export class List {
     });
   }
 
-  draw() {
+  draw({isReordered = false} = {}) {
     const height = this.rowHeight;
     const top = -this.container.getBoundingClientRect().top;
     const first = Math.max(0, Math.floor(top / height) - SPARE_ROWS);
@@ -80,7 +120,11 @@ export class List {
         this.rows.set(key, row);
         if (ordered.length > 0) ordered.at(-1).after(row);
         else this.container.prepend(row);
+        if (isReordered) unsettle(row);
+      } else if (row.index !== index) {
+        unsettle(row);
       }
+      row.index = index;
       ordered.push(row);
       row.style.transform = `translateY(${index * height}px)`;
       row.setAttribute('aria-setsize', this.items.length);

@@ -68,25 +68,34 @@ export class Model {
 
   /**
    * The items that a filter shows, sorted: first what `worker` holds, then by state in the order
-   * of STATES, then by tag. `filter`: {state, step, mine, text}, each may be missing.
+   * of STATES, then by tag. `filter`: {state, step, mine, text}, each may be missing; 'mine' means
+   * all of mine, in whatever state and step.
    */
   select({state, step, mine, text} = {}, worker = null) {
     const words = fold(text ?? '').split(/\s+/).filter(Boolean);
     const found = [];
     for (const item of this.items.values()) {
-      if (state && item.state !== state) continue;
-      if (step && item.step !== step) continue;
-      if (mine && item.holder?.id !== worker) continue;
+      if (mine) {
+        if (!worker || item.holder?.id !== worker) continue;
+      } else if ((state && item.state !== state) || (step && item.step !== step)) {
+        continue;
+      }
       if (words.length > 0) {
         const looked = this.#searchText(item);
         if (!words.every((word) => looked.includes(word))) continue;
       }
       found.push(item);
     }
-    const rank = (item) => (worker && item.holder?.id === worker ? -1 : STATES.indexOf(item.state));
-    const keyed = found.map((item) => [rank(item), item]);
+    const keyed = found.map((item) => [rankOf(item, worker), item]);
     keyed.sort(([a, one], [b, other]) => a - b || compare(one.tag, other.tag));
     return keyed.map(([, item]) => item);
+  }
+
+  /** What `worker` holds, the newest first. */
+  heldBy(worker) {
+    if (!worker) return [];
+    const held = [...this.items.values()].filter((item) => item.holder?.id === worker);
+    return held.sort((one, other) => compare(other.since, one.since) || compare(one.tag, other.tag));
   }
 
   #searchText(item) {
@@ -99,6 +108,11 @@ export class Model {
     }
     return text;
   }
+}
+
+/** Which group of the list an item belongs to, for `worker`: what they hold, then each state. */
+export function rankOf(item, worker) {
+  return worker && item.holder?.id === worker ? -1 : STATES.indexOf(item.state);
 }
 
 function compare(one, other) {
@@ -126,5 +140,5 @@ export function offered(item, worker, isSupervisor) {
     blocked: ['unblock'],
     completed: ['reopen'],
   };
-  return [...own, ...more[item.state]];
+  return [...own, ...(more[item.state] ?? [])]; // 'removed' is a state of the page only
 }

@@ -6,7 +6,7 @@
 
 import {explain} from './actions.js';
 import * as api from './api.js';
-import {fill, h} from './dom.js';
+import {byId, fill, h} from './dom.js';
 import {t} from './i18n.js';
 import {placeOfLabel, readLabel} from './label.js';
 
@@ -76,12 +76,12 @@ function whatIsNoLabel({kind, text}) {
 const notice = h('p', {class: 'notice scanned', role: 'alert', hidden: true});
 let hiding;
 
-/** Says something where it is seen now: inside the dialog that is open, or above the page. */
+/** Says something where it is seen now: inside the dialog that is open, or among the notices. */
 function say(text, address = null) {
   clearTimeout(hiding);
   notice.hidden = text === '';
   if (notice.hidden) return;
-  const place = document.querySelector('dialog[open]') ?? document.body;
+  const place = document.querySelector('dialog[open]') ?? byId('notices');
   if (notice.parentElement !== place) place.prepend(notice);
   fill(notice, text, address && ' ', address && h('a', {href: address}, t('scan.go')));
   hiding = setTimeout(() => { notice.hidden = true; }, SHOWN_MS);

@@ -83,7 +83,8 @@ const still = new Rotation(byId('still'), {
     h('p', {}, h('span', {class: 'mark', 'aria-hidden': 'true'}), h('span', {class: 'word unseen'}),
       tagPlace(), h('span', {class: 'long'}))),
   write(entry, item) {
-    write(entry, item, item.reason ?? '');
+    write(entry, item, item.reason ?? t('wall.no_reason'));
+    entry.classList.toggle('unexplained', item.reason === null);
     entry.querySelector('.mark').className = `mark ${item.state}`;
     setText(entry.querySelector('.word'), t(`state.${item.state}`));
   },
@@ -133,7 +134,7 @@ function draw() {
     || Date.parse(one.since) - Date.parse(other.since));
   holders.show(held);
   byId('no-holders').hidden = held.length > 0;
-  const stopped = items.filter(({state, reason}) => state === 'blocked' || (state === 'paused' && reason));
+  const stopped = items.filter(({state}) => state === 'blocked' || state === 'paused');
   stopped.sort((one, other) => one.state.localeCompare(other.state) // blocked before paused
     || Date.parse(one.since) - Date.parse(other.since));
   still.show(stopped);

@@ -3,15 +3,21 @@
 const STARTS = new Set(['item.taken', 'item.reassigned']);
 
 /**
- * Totals by step and worker, the longest first, from events newest first. A release takes its
- * work back; work that is under way counts up to `nowMs`.
+ * Totals by step and worker, the longest first, from events newest first. As on the server, a
+ * release takes back all work since the item was last free, in whoever's hands it was; work that is
+ * under way counts up to `nowMs`.
  */
 export function workOf(events, nowMs) {
   const totals = new Map();
   let open = null; // {step, worker, sinceMs}
-  const add = (seconds, isRunning) => {
-    const key = `${open.step}\n${open.worker.id}`;
-    const known = totals.get(key) ?? {step: open.step, worker: open.worker.name, seconds: 0, isRunning: false};
+  let handedOn = []; // what has been worked since the item was last free, in other hands
+  const end = (atMs, isRunning = false) => {
+    handedOn.push({...open, seconds: Math.max(0, atMs - open.sinceMs) / 1000, isRunning});
+    open = null;
+  };
+  const count = ({step, worker, seconds, isRunning}) => {
+    const key = `${step}\n${worker.id}`;
+    const known = totals.get(key) ?? {step, worker: worker.name, seconds: 0, isRunning: false};
     known.seconds += seconds;
     known.isRunning ||= isRunning;
     totals.set(key, known);
@@ -20,16 +26,23 @@ export function workOf(events, nowMs) {
     const atMs = Date.parse(event.at);
     const wasHeld = open !== null;
     if (wasHeld && event.item.state !== 'occupied') {
-      if (event.type !== 'item.released') add((atMs - open.sinceMs) / 1000, false);
-      open = null;
+      end(atMs);
+      if (event.type !== 'item.released') handedOn.forEach(count);
+      handedOn = [];
     } else if (wasHeld && event.type === 'item.reassigned') {
-      add((atMs - open.sinceMs) / 1000, false);
-      open = null;
+      end(atMs);
     }
     if (STARTS.has(event.type) && event.item.holder) {
       open = {step: event.item.step, worker: event.item.holder, sinceMs: atMs};
     }
   }
-  if (open) add((nowMs - open.sinceMs) / 1000, true);
+  if (open) end(nowMs, true);
+  handedOn.forEach(count);
   return [...totals.values()].sort((one, other) => other.seconds - one.seconds);
+}
+
+/** Seconds worked at the present step as the server counts them, with what is under way. */
+export function workedNow(item, nowMs) {
+  const running = item.state === 'occupied' ? Math.max(0, nowMs - Date.parse(item.since)) / 1000 : 0;
+  return item.worked_s + running;
 }

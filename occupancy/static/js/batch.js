@@ -1,0 +1,67 @@
+// The batch: items chosen together, and the bar of what can be done with all of them.
+
+import {ask} from './dialogs.js';
+import {byId, fill, h} from './dom.js';
+import {number, t, tn} from './i18n.js';
+import {unsettle} from './taps.js';
+
+const MOST = 50;
+
+export class Batch {
+  /** `offered(item)` says what may be done; `onChange(tags)` what to draw anew, `onDone(text, tag)` what came of it. */
+  constructor(board, {model, actions, offered, onChange, onFull, onDone}) {
+    Object.assign(this, {board, model, actions, offered, onChange, onFull, onDone});
+    this.tags = new Set();
+  }
+
+  toggle(tag) {
+    if (this.tags.has(tag)) this.tags.delete(tag);
+    else if (this.tags.size < MOST) this.tags.add(tag);
+    else this.onFull();
+    this.onChange([tag]);
+    this.draw({isOwn: true});
+  }
+
+  clear() {
+    const tags = [...this.tags];
+    this.tags.clear();
+    this.onChange(tags);
+    this.draw();
+  }
+
+  /** `isOwn`: who looks at the bar has just changed it; else its buttons move under their finger. */
+  draw({isOwn = false} = {}) {
+    for (const tag of this.tags) if (!this.model.items.has(tag)) this.tags.delete(tag);
+    const bar = byId('batch');
+    const possible = [...new Set([...this.tags].flatMap((tag) => this.offered(this.model.items.get(tag))))];
+    const drawn = `${this.tags.size} ${possible}`;
+    if (bar.dataset.drawn === drawn) return; // a touch of a button must find it again
+    bar.dataset.drawn = drawn;
+    bar.hidden = this.tags.size === 0;
+    document.body.classList.toggle('choosing', !bar.hidden);
+    if (bar.hidden) return;
+    if (!isOwn) unsettle(bar);
+    fill(
+      bar,
+      h('strong', {}, tn('batch.chosen', this.tags.size)),
+      ...possible.map((operation) => h('button', {type: 'button', class: `act ${operation}`,
+        onclick: () => this.#act(operation)}, t(`operation.${operation}`))),
+      h('button', {type: 'button', onclick: () => this.clear()}, t('batch.none')),
+    );
+  }
+
+  async #act(operation) {
+    const tags = [...this.tags];
+    const fields = await ask(operation, {board: this.board, count: tags.length});
+    if (fields === null) return;
+    const {done, of} = await this.actions.runMany(operation, tags, fields);
+    // What was refused stays chosen, with the reason next to it.
+    const refused = tags.filter((tag) => this.actions.refusals.has(tag));
+    for (const tag of tags) if (!refused.includes(tag)) this.tags.delete(tag);
+    this.onChange(tags);
+    this.draw();
+    const said = t('batch.done', {done: number(done), of: number(of)});
+    if (refused.length === 0) this.onDone(said, null, 'done');
+    else this.onDone(`${said} ${refused[0]}: ${this.actions.said(refused[0])}`, refused[0], 'refused');
+  }
+}

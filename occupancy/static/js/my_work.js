@@ -1,0 +1,79 @@
+// My work: what who is signed in holds, always in sight, with what ends it.
+
+import {serverNow} from './clock.js';
+import {fill, h, setText} from './dom.js';
+import {duration, t} from './i18n.js';
+import {unsettle} from './taps.js';
+
+const ENDS = ['pause', 'complete'];
+const TAIL = 7; // tags of one board differ at the end: what is left out is in the middle
+
+export class MyWork {
+  /** `place` is the list's element; `onAct(operation, tag)` and `onShow(tag)` are what a touch does. */
+  constructor(place, {actions, canAct, onAct, onShow}) {
+    Object.assign(this, {place, actions, canAct, onAct, onShow});
+    this.entries = new Map(); // by tag, so that a touch and the focus survive what happens to others
+  }
+
+  /** Shows these items, in this order. */
+  draw(items) {
+    const tags = items.map((item) => item.tag);
+    const before = [...this.entries.keys()].filter((tag) => tags.includes(tag));
+    for (const [tag, entry] of this.entries) {
+      if (!tags.includes(tag)) {
+        entry.remove();
+        this.entries.delete(tag);
+        this.#unsettle();
+      }
+    }
+    if (before.join() !== tags.join()) this.#unsettle();
+    const entryOf = (tag) => this.entries.get(tag) ?? h('li', {class: 'mine-entry'});
+    this.entries = new Map(tags.map((tag) => [tag, entryOf(tag)]));
+    items.forEach((item, index) => {
+      const entry = this.entries.get(item.tag);
+      if (this.place.children[index] !== entry) this.place.insertBefore(entry, this.place.children[index] ?? null);
+      const drawn = [item.version, this.actions.sending.get(item.tag), this.canAct()].join();
+      if (entry.dataset.drawn === drawn) return;
+      if (entry.dataset.drawn) unsettle(entry);
+      entry.dataset.drawn = drawn;
+      entry.dataset.key = item.tag;
+      this.#drawEntry(item, entry);
+    });
+    this.tick();
+  }
+
+  /** Moves the clocks on. */
+  tick() {
+    for (const time of this.place.querySelectorAll('time')) {
+      setText(time, duration((serverNow() - Date.parse(time.dateTime)) / 1000));
+    }
+  }
+
+  #unsettle() {
+    for (const entry of this.place.children) unsettle(entry);
+  }
+
+  #drawEntry(item, entry) {
+    const focused = entry.contains(document.activeElement) ? document.activeElement.dataset.name : null;
+    const isSending = this.actions.sending.has(item.tag);
+    fill(
+      entry,
+      h('button', {type: 'button', class: 'mine-tag', 'data-name': 'show', onclick: () => this.onShow(item.tag)},
+        tagPlace(item.tag),
+        h('span', {}, item.step !== 'work' && h('span', {class: 'mine-step'}, item.step), ' ',
+          h('time', {datetime: item.since}))),
+      ...(isSending ? [h('span', {class: 'sending', role: 'status'}, t('board.sending'))]
+        : ENDS.map((operation) => h('button', {
+          type: 'button', class: `act ${operation}`, 'data-name': operation,
+          'aria-label': `${t(`operation.${operation}`)} ${item.tag}`,
+          'aria-disabled': this.canAct() ? null : 'true',
+          onclick: () => { if (this.canAct()) this.onAct(operation, item.tag); },
+        }, t(`operation.${operation}`)))),
+    );
+    if (focused) entry.querySelector(`[data-name="${focused}"]`)?.focus({preventScroll: true});
+  }
+}
+
+function tagPlace(tag) {
+  return h('strong', {}, h('span', {class: 'head'}, tag.slice(0, -TAIL)), h('span', {class: 'tail'}, tag.slice(-TAIL)));
+}

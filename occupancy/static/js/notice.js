@@ -1,0 +1,84 @@
+// Notices: the one place that is always in sight, and spoken: what has happened to which item, by
+// whom, and a way to it.
+
+import {byId, fill, h} from './dom.js';
+import {t} from './i18n.js';
+import {unsettle} from './taps.js';
+
+const MOST = 3;
+const LASTS_MS = {done: 10000, refused: 30000}; // what others did to one's own items stays until it is closed
+
+export class Notices {
+  /** `onShow(tag)` leads to an item. */
+  constructor({onShow = null} = {}) {
+    this.place = byId('notices');
+    this.onShow = onShow;
+    this.notes = new Set();
+    new ResizeObserver(([{target}]) => { // the end of the page is not behind the bar
+      document.documentElement.style.setProperty('--foot', `${target.offsetHeight}px`);
+    }).observe(byId('foot'));
+  }
+
+  /**
+   * Says something. `kind`: 'done' (what was asked for stands), 'refused', or 'mine' (somebody else
+   * did something to one's own items). A later notice about the same item takes the place of an earlier.
+   */
+  say(text, {kind = 'done', tag = null} = {}) {
+    for (const note of this.notes) {
+      if ((tag !== null && note.dataset.tag === tag) || (kind === 'done' && note.dataset.kind === 'done')) {
+        this.#close(note);
+      }
+    }
+    if (this.notes.size >= MOST) this.#close([...this.notes][0]);
+    const note = h('div', {class: `note ${kind}`, 'data-kind': kind, 'data-tag': tag},
+      h('p', {}, text),
+      tag !== null && this.onShow && h('button', {type: 'button', class: 'show',
+        'aria-label': t('notice.show_tag', {tag}), onclick: () => this.onShow(tag)}, t('notice.show')),
+      h('button', {type: 'button', class: 'close', 'aria-label': t('notice.close'),
+        onclick: () => this.#close(note)}, '✕'));
+    this.notes.add(note);
+    this.place.append(note);
+    unsettle(note); // it comes under a finger that is on its way to a row
+    if (LASTS_MS[kind]) note.timer = setTimeout(() => this.#close(note), LASTS_MS[kind]);
+  }
+
+  /** A gap in what was heard may have changed what is in one's hands; nobody knows by whom. */
+  tellMissed(before, now) {
+    const tell = (items, others, key) => {
+      for (const {tag} of items) {
+        if (!others.some((other) => other.tag === tag)) this.say(t(key, {tag}), {kind: 'mine', tag});
+      }
+    };
+    tell(now, before, 'notice.yours_now');
+    tell(before, now, 'notice.not_yours');
+  }
+
+  /** Closes all of them: somebody else is here now. */
+  clear() {
+    for (const note of this.notes) clearTimeout(note.timer);
+    this.notes.clear();
+    fill(this.place);
+  }
+
+  #close(note) {
+    clearTimeout(note.timer);
+    this.notes.delete(note);
+    note.remove();
+  }
+}
+
+/**
+ * What an event says to `worker`, whose item it is about: its text, or null where it is nothing to
+ * them. `before` is the item as it was.
+ */
+export function toldBy({type, actor, item}, before, worker) {
+  if (!worker || actor.id === worker) return null;
+  const isMine = item.holder?.id === worker;
+  const wasMine = before?.holder?.id === worker;
+  if (isMine && !wasMine) return t('notice.assigned', {actor: actor.name, tag: item.tag});
+  if (!isMine && wasMine) {
+    return t(`event.${type}`, {tag: item.tag, actor: actor.name, holder: item.holder?.name ?? ''})
+      + (item.reason ? `: ${item.reason}` : '.');
+  }
+  return null;
+}

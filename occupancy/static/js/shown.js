@@ -1,0 +1,35 @@
+// Shown: what it means that a list shows these items, or none: said, and never a count that is not known.
+
+import {number, t, tn} from './i18n.js';
+
+/**
+ * One of 'signed_out', 'denied', 'loading', 'unreachable', 'empty', 'no_match' and 'items'.
+ * `known` is how many items there are, `count` how many of them are shown.
+ */
+export function situationOf({isSignedIn, isDenied, isLoaded, status, known, count}) {
+  if (!isSignedIn) return 'signed_out';
+  if (isDenied) return 'denied';
+  if (!isLoaded) return status === 'offline' ? 'unreachable' : 'loading';
+  if (known === 0) return 'empty';
+  return count === 0 ? 'no_match' : 'items';
+}
+
+/** A situation as a sentence; `filter` as in Model.select. */
+export function describe(situation, {count, filter}) {
+  if (situation === 'items') return tn('board.items', count);
+  if (situation === 'denied') return ''; // the banner says why
+  if (situation === 'no_match') return t('shown.no_match', {what: whatOf(filter)});
+  return t(`shown.${situation}`);
+}
+
+function whatOf({mine, state, step, text}) {
+  const parts = [text.trim() && `“${text.trim()}”`];
+  if (mine) parts.push(t('filter.mine'));
+  else parts.push(state && t(`state.${state}`), step);
+  return parts.filter(Boolean).join(' · ');
+}
+
+/** A count for a button: nothing as long as it is not known. */
+export function countOf(isKnown, value) {
+  return isKnown ? number(value) : '';
+}

@@ -1,0 +1,40 @@
+// Taps: each has one effect, and only on what stood there when it was aimed.
+//
+// The second half of a double tap must hit nothing, whatever has come to stand under the finger:
+// a button of the next row, a dialog, a bar. And what has moved, appeared or changed takes no tap
+// for a moment, because the finger was on its way to something else.
+
+export const SETTLE_MS = 500;
+const NEAR_PX = 40;
+
+/** Lets an element, and what is in it, take no tap for a moment. */
+export function unsettle(element) {
+  element.isSettling = true;
+  clearTimeout(element.settling);
+  element.settling = setTimeout(() => { element.isSettling = false; }, SETTLE_MS);
+}
+
+/** Whether a tap at `place` ({x, y, atMs}) is the second half of a double tap at `last`. */
+export function isSecondHalf(place, last) {
+  return last !== null && place.atMs - last.atMs < SETTLE_MS
+    && Math.hypot(place.x - last.x, place.y - last.y) < NEAR_PX;
+}
+
+/** Swallows such taps within `areas` (a selector), before any listener there hears of them. */
+export function guardTaps(areas) {
+  let last = null; // the last tap that counted, wherever
+  let isSecond = false; // of the touch under way; the click that a label makes of one is the same touch
+  document.addEventListener('keydown', () => { isSecond = false; }, true);
+  document.addEventListener('pointerdown', (event) => {
+    isSecond = isSecondHalf({x: event.clientX, y: event.clientY, atMs: event.timeStamp}, last);
+  }, true);
+  document.addEventListener('click', (event) => {
+    const isGuarded = event.target.closest(areas) !== null;
+    if (isGuarded && (isSecond || event.composedPath().some((each) => each.isSettling))) {
+      event.preventDefault();
+      event.stopImmediatePropagation();
+    } else if (event.detail > 0) { // by a pointer; the keyboard's clicks have no place
+      last = {x: event.clientX, y: event.clientY, atMs: event.timeStamp};
+    }
+  }, true);
+}

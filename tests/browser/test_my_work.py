@@ -1,0 +1,171 @@
+"""What I hold, and what happens to it, is always in sight; an empty list says why it is empty."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from tests.browser.conftest import OpenBoard, Visit
+from tests.browser.site import Site, button, card, expect_live, expect_state, expect_still, touch
+from tests.browser.test_operations import hold
+
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+TAGS = [f"T-{number:02}" for number in range(40)]
+
+
+def expect_notice(page: Page, text: str) -> None:
+    notice = page.locator("#notices .note").filter(has_text=text)
+    expect(notice).to_have_count(1)
+    expect(notice).to_be_in_viewport()
+
+
+def test_what_i_hold_is_in_sight_whatever_the_filter_and_can_be_ended_there(
+    site: Site, open_board: OpenBoard
+) -> None:
+    board = site.board(*TAGS)
+    page = open_board(board, **PHONE)
+    page.locator('#states [data-state="available"]').tap()
+    page.evaluate("() => scrollTo(0, 3500)")
+    expect(button(page, "T-20", "take")).to_be_in_viewport()
+    touch(page, "T-20", "take")
+    expect(page.locator("#my-work li")).to_have_count(1)
+    for operation in ("pause", "complete"):
+        expect(page.locator(f"#my-work .{operation}")).to_be_in_viewport(ratio=1)
+    expect_notice(page, "T-20 is yours.")
+    page.locator("#search").fill("nothing of the kind")
+    expect_still(page)
+    page.locator("#my-work .complete").tap()
+    expect(page.locator("#my-work li")).to_have_count(0)
+    expect_notice(page, "The step of T-20 is complete.")
+    assert site.types(board, "T-20") == ["taken", "completed"]
+    expect_still(page)
+    page.locator("#notices .show").tap()  # the filter hides it: it is taken off
+    expect(card(page, "T-20")).to_be_in_viewport()
+
+
+def test_mine_means_all_of_mine(site: Site, open_board: OpenBoard) -> None:
+    board = site.board("T-1", "T-2", "T-3", steps=("ARM", "SOLD"))
+    for tag in ("T-1", "T-2"):
+        site.do("take", board, tag, who="holder")
+    page = open_board(board)
+    page.locator('#states [data-state="available"]').click()
+    page.locator("#step").select_option("SOLD")
+    page.locator("#mine").click()
+    expect(page.locator(".row")).to_have_count(2)
+    expect(page.locator('#states [aria-pressed="true"]')).to_have_count(0)
+    page.locator('#states [data-state="available"]').click()
+    expect(page.locator("#mine")).to_have_attribute("aria-pressed", "false")
+
+
+def test_what_others_do_to_my_items_is_said_where_it_is_seen(
+    site: Site, open_board: OpenBoard
+) -> None:
+    board = site.board(*TAGS)
+    page = open_board(board, **PHONE)
+    page.evaluate("() => scrollTo(0, 3500)")
+    site.do("reassign", board, "T-01", who="supervisor", to="holder")
+    expect_notice(page, "Supervisor gave T-01 to you.")
+    expect(page.locator("#my-work li")).to_have_count(1)
+    site.do("force-release", board, "T-01", who="supervisor", reason="Shift over")
+    expect_notice(page, "Supervisor took T-01 out of its holder's hands: Shift over")
+    expect(page.locator("#my-work li")).to_have_count(0)
+    site.do("take", board, "T-02")  # nothing to me
+    expect(page.locator("#states .count").nth(1)).to_have_text("1")
+    expect(page.locator("#notices .note")).to_have_count(1)
+
+
+def test_a_refusal_is_said_where_it_is_seen_and_leads_to_the_item(
+    site: Site, open_board: OpenBoard
+) -> None:
+    board = site.board(*TAGS)
+    page = open_board(board, **PHONE)
+
+    def happen(route: Route) -> None:
+        site.do("take", board, "T-20")
+        route.continue_()
+
+    page.route("**/take", happen)
+    page.evaluate("() => scrollTo(0, 3500)")
+    expect(button(page, "T-20", "take")).to_be_in_viewport()
+    touch(page, "T-20", "take")
+    expect_notice(page, "T-20: Colleague has it, since")
+    page.evaluate("() => scrollTo(0, 0)")
+    expect_still(page)
+    page.locator("#notices .show").tap()
+    expect(card(page, "T-20")).to_be_in_viewport()
+    page.locator("#notices .close").tap()
+    expect(page.locator("#notices .note")).to_have_count(0)
+
+
+def test_what_changed_in_my_hands_while_nothing_was_heard_is_said(
+    site: Site, open_board: OpenBoard
+) -> None:
+    board = site.board("T-1", "T-2")
+    site.do("take", board, "T-1", who="holder")
+    page = open_board(board)
+    page.context.set_offline(True)
+    expect_live(page, "offline")
+    site.do("force-release", board, "T-1", who="supervisor", reason="Shift over")
+    page.context.set_offline(False)
+    expect_live(page)
+    expect_state(page, "T-1", "paused")
+    expect(page.locator("#notices .note")).to_contain_text("T-1")
+
+
+@pytest.mark.parametrize(
+    ("tags", "address", "said"),
+    [
+        ((), "", "There is nothing on this board yet."),
+        (("T-1",), "?q=zz&state=paused", "Nothing matches “zz” · paused"),
+    ],
+)
+def test_an_empty_list_says_why(
+    site: Site, open_board: OpenBoard, tags: tuple[str, ...], address: str, said: str
+) -> None:
+    page = open_board(f"{site.board(*tags)}{address}")
+    expect(page.locator("#shown")).to_have_text(said)
+    if address:
+        page.locator("#clear").click()
+        expect(page.locator("#shown")).to_have_text("1 item")
+
+
+def test_a_board_that_is_still_loading_says_so_and_counts_nothing(site: Site, visit: Visit) -> None:
+    board = site.board(*TAGS)
+    page = visit("/boards")
+    held = hold(page, f"**/boards/{board}/items")
+    page.goto(f"/boards/{board}")
+    expect(page.locator("#who strong")).to_have_text("Holder")
+    expect(page.locator("#shown")).to_have_text("Loading …")
+    assert page.locator("#states .count").all_text_contents() == [""] * 6
+    held[0].continue_()
+    expect(page.locator("#shown")).to_have_text("40 items")
+    expect(page.locator("#states .count").first).to_have_text("40")
+
+
+def test_who_is_signed_out_is_told_so_and_not_that_the_board_is_empty(
+    site: Site, visit: Visit
+) -> None:
+    page = visit(f"/boards/{site.board(*TAGS)}", None)
+    expect(page.locator("#shown")).to_have_text("Nobody is signed in. Sign in to see the board.")
+    assert page.locator("#states .count").all_text_contents() == [""] * 6
+    page.goto("/boards")
+    expect(page.locator("#said")).to_have_text("Nobody is signed in. Sign in to see the boards.")
+
+
+def test_work_times_are_the_servers_and_a_partial_table_says_so(site: Site, visit: Visit) -> None:
+    board = site.board("T-1", "T-2")
+    for _ in range(60):
+        site.do("take", board, "T-1")
+        site.do("pause", board, "T-1")
+    page = visit(f"/boards/{board}/items/T-1")
+    expect(page.locator("#part")).to_contain_text("the newest 100 events")
+    page.locator("#older").click()
+    expect(page.locator("#part")).to_be_hidden()
+    site.do("take", board, "T-2")
+    site.do("reassign", board, "T-2", who="supervisor", to="holder")
+    site.do("release", board, "T-2", who="holder")
+    page.goto(f"/boards/{board}/items/T-2")
+    expect(page.locator("#history li")).to_have_count(4)
+    expect(page.locator("#worked")).to_have_text("Worked, as the server counts it: 0 s")
+    expect(page.locator("#work")).to_have_text("Nobody has worked on it yet.")
+    expect(page.locator("#part")).to_be_hidden()

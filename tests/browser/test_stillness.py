@@ -1,0 +1,182 @@
+"""The list stands still under the finger, and a double tap has one effect, on one item."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from occupancy.model import REMOVE, Person
+from tests.browser.conftest import OpenBoard
+from tests.browser.site import Site, button, card, expect_state, expect_still, wait_for
+
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+TAGS = [f"T-{number:02}" for number in range(60)]
+
+
+def double_tap(page: Page, x: float, y: float, gap_ms: int) -> None:
+    """Two real touches at one place, ``gap_ms`` apart."""
+    wire = page.context.new_cdp_session(page)
+    for number in range(2):
+        if number:
+            page.evaluate("ms => new Promise((resolve) => { setTimeout(resolve, ms); })", gap_ms)
+        point = {"x": x, "y": y}
+        wire.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [point]})
+        wire.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    wire.detach()
+
+
+def scroll_to(page: Page, tag: str) -> None:
+    """Scroll as a finger does, until the item is in the middle of the screen."""
+    page.evaluate("index => scrollTo(0, index * 172)", TAGS.index(tag))
+    expect(button(page, tag, "take")).to_be_in_viewport()
+    expect_still(page)
+
+
+def middle_of(page: Page, tag: str, operation: str) -> tuple[float, float]:
+    box = button(page, tag, operation).bounding_box()
+    assert box is not None
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def remove(site: Site, board: str, tag: str) -> None:
+    supervisor = Person("supervisor", "Supervisor")
+    assert site.services.store.operate(board, REMOVE, [tag], actor=supervisor).outcomes[0].is_done
+
+
+def top_of(page: Page, tag: str) -> float:
+    box = card(page, tag).bounding_box()
+    assert box is not None
+    return box["y"]
+
+
+@pytest.mark.parametrize("gap_ms", [60, 200, 350])
+def test_a_double_tap_on_a_scrolled_phone_takes_one_item_though_others_work_meanwhile(
+    site: Site, open_board: OpenBoard, gap_ms: int
+) -> None:
+    board = site.board(*TAGS)
+    page = open_board(board, **PHONE)
+    scroll_to(page, "T-30")
+    x, y = middle_of(page, "T-30", "take")
+    site.do("take", board, "T-02")
+    site.do("take", board, "T-31")
+    double_tap(page, x, y, gap_ms)
+    site.do("take", board, "T-03")
+    expect_state(page, "T-30", "occupied", "Holder")
+    assert [tag for tag in TAGS if site.types(board, tag)] == ["T-02", "T-03", "T-30", "T-31"]
+    assert site.types(board, "T-30") == ["taken"]
+    expect(page.locator("dialog[open], details[open]")).to_have_count(0)
+
+
+def test_rows_keep_their_place_on_a_scrolled_list_until_they_are_asked_to_move(
+    site: Site, open_board: OpenBoard
+) -> None:
+    board = site.board(*TAGS)
+    page = open_board(board, **PHONE)
+    scroll_to(page, "T-30")
+    before = top_of(page, "T-30"), top_of(page, "T-31")
+    site.do("take", board, "T-50")
+    site.do("take", board, "T-31")
+    remove(site, board, "T-29")
+    site.put(board, {"S-00": "A new one"})
+    expect_state(page, "T-31", "occupied", "Colleague")  # it shows what it is, where it was
+    changes = page.locator("#changes")
+    expect(changes).to_have_text("4 changes · refresh")
+    expect(changes).to_be_in_viewport()
+    assert (top_of(page, "T-30"), top_of(page, "T-31")) == before
+    expect(card(page, "T-29")).to_contain_text("removed from the board")
+    expect_still(page)
+    changes.tap()
+    expect(changes).to_be_hidden()
+    expect(card(page, "T-29")).to_have_count(0)
+    expect(card(page, "T-30")).to_be_in_viewport()
+    page.evaluate("() => scrollTo(0, 0)")
+    expect(card(page, "T-31")).to_have_attribute("aria-posinset", "1")
+
+
+def test_the_row_that_was_acted_on_stays(site: Site, open_board: OpenBoard) -> None:
+    board = site.board(*TAGS)
+    page = open_board(board, **PHONE)
+    scroll_to(page, "T-30")
+    before = top_of(page, "T-30")
+    page.touchscreen.tap(*middle_of(page, "T-30", "take"))
+    expect_state(page, "T-30", "occupied", "Holder")
+    expect(page.locator("#changes")).to_be_visible()
+    assert top_of(page, "T-30") == before
+
+
+def test_a_list_that_nobody_uses_puts_itself_in_order(site: Site, open_board: OpenBoard) -> None:
+    board = site.board(*TAGS)
+    page = open_board(board)
+    site.do("take", board, "T-50")
+    expect(card(page, "T-50")).to_have_attribute("aria-posinset", "1")
+    page.clock.install()
+    page.reload()
+    expect_still(page)
+    card(page, "T-02").hover()
+    site.do("take", board, "T-40")
+    expect(page.locator("#changes")).to_have_text("1 change · refresh")
+    page.clock.fast_forward(21_000)
+    expect(page.locator("#changes")).to_be_hidden()
+    expect(card(page, "T-40")).to_have_attribute("aria-posinset", "1")
+
+
+def test_a_button_that_has_moved_takes_no_tap_for_a_moment(
+    site: Site, open_board: OpenBoard
+) -> None:
+    board = site.board(*TAGS)
+    page = open_board(board)
+    place = middle_of(page, "T-00", "take")
+    # The tap falls the moment that another row has come to stand there.
+    page.evaluate(
+        """([x, y]) => {
+          const items = document.getElementById('items');
+          const observer = new MutationObserver(() => {
+            const there = document.elementFromPoint(x, y)?.closest('.row')?.dataset.key;
+            if (there === 'T-00') return;
+            observer.disconnect();
+            const row = items.querySelector('.row[aria-posinset="2"]');
+            window.tapped = row.dataset.key;
+            row.querySelector('.take').click();
+          });
+          observer.observe(items, {subtree: true, attributes: true, childList: true});
+        }""",
+        place,
+    )
+    site.do("take", board, "T-50")
+    wait_for(page, "() => window.tapped", what="the tap on what has moved")
+    expect_state(page, "T-50", "occupied", "Colleague")
+    expect_still(page)
+    assert [tag for tag in TAGS if site.types(board, tag)] == ["T-50"]
+
+
+@pytest.mark.parametrize("where", ["complete", "pause"])
+def test_a_double_tap_in_my_work_ends_one_item(
+    site: Site, open_board: OpenBoard, where: str
+) -> None:
+    board = site.board(*TAGS)
+    for tag in ("T-10", "T-11", "T-12"):
+        site.do("take", board, tag, who="holder")
+    page = open_board(board, **PHONE)
+    expect_still(page)
+    first = page.locator("#my-work li").first
+    box = first.locator(f".{where}").bounding_box()
+    assert box is not None
+    double_tap(page, box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, 200)
+    if where == "pause":
+        page.locator("#ask-dialog button.primary").click()
+    expect(page.locator("#my-work li")).to_have_count(2)
+    expect_still(page)
+    ended = [site.types(board, tag) for tag in ("T-10", "T-11", "T-12")]
+    assert sorted(ended, key=len) == [["taken"], ["taken"], ["taken", f"{where}d"]]
+
+
+def test_what_appears_above_a_scrolled_list_does_not_move_it(
+    site: Site, open_board: OpenBoard
+) -> None:
+    board = site.board(*TAGS)
+    page = open_board(board, **PHONE)
+    scroll_to(page, "T-30")
+    before = top_of(page, "T-30")
+    page.context.set_offline(True)
+    expect(page.locator("#banner")).not_to_be_empty()
+    assert abs(top_of(page, "T-30") - before) < 1
