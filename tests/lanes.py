@@ -81,7 +81,8 @@ class Lanes:
         body = json.dumps({"token": tokens["holder"]}).encode()
         signed_in = self._ask(request("POST /api/session", _JSON, body=body))
         self.csrf = signed_in.json["csrf_token"]
-        secret = (signed_in.get("Set-Cookie") or "").partition(";")[0].removeprefix("occupancy=")
+        cookie = (signed_in.get("Set-Cookie") or "").partition(";")[0]
+        name, _, secret = cookie.partition("=")
         self.shows = {
             **{name: f"Authorization: Bearer {token}" for name, token in tokens.items()},
             "nobody": "X: y",
@@ -89,10 +90,10 @@ class Lanes:
             "no token": "Authorization: Bearer",
             "small letters": f"authorization: bearer   {tokens['holder']}",
             "token and cookie": f"Cookie: occupancy=x\r\nAuthorization: Bearer {tokens['holder']}",
-            "session": f"Cookie: occupancy={secret}",
-            "session among cookies": f'Cookie: a=b; occupancy="{secret}"; c',
-            "secure session": f"Cookie: __Host-occupancy={secret}",
-            "empty session": "Cookie: occupancy=",
+            "session": f"Cookie: {cookie}",
+            "session among cookies": f'Cookie: a=b; {name}="{secret}"; c',
+            "secure session": f"Cookie: __Host-{cookie}",
+            "empty session": f"Cookie: {name}=",
         }
 
     def put(self, board: str, tag: str, state: str) -> None:
