@@ -138,12 +138,12 @@ def test_the_check_names_what_is_missing(services_with: Callable[..., Services])
         (check,) = [each for each in (check(facts) for check in CHECKS) if each.name == "rights"]
         return check.level, check.finding
 
-    assert found("&occ:*") == ("error", "missing: &occ:live:* (events are late)")
-    assert found("&occ:*", "&occ:live:*") == ("ok", "all that is needed")
-    level, finding = found("&occ:*", "&occ:live:*", "-xadd", "-hincrby")
+    assert found("&occ:*") == ("error", "missing: &occ:live:0:* (events are late)")
+    assert found("&occ:*", "&occ:live:0:*") == ("ok", "all that is needed")
+    level, finding = found("&occ:*", "&occ:live:0:*", "-xadd", "-hincrby")
     assert (level, finding) == ("error", "missing: +hincrby +xadd (no operations)")
     level, finding = found()
-    assert "&occ:live:*" in finding
+    assert "&occ:live:0:*" in finding
     assert "&occ:access" in finding
 
 
