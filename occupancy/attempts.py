@@ -76,14 +76,6 @@ class Attempts:
         return self._client.zscore(self._keys.attempts(worker_id, address)[3], address) is not None
 
 
-def networks(address: str) -> tuple[str, ...]:
-    """What one client may have, from a ``limited_address`` up: IPv6 also by its /56 and /48."""
-    if ":" not in address:
-        return (address,)
-    network = ipaddress.IPv6Network(address)
-    return address, *(str(network.supernet(new_prefix=prefix)) for prefix in (56, 48))
-
-
 @functools.lru_cache(maxsize=4096)  # with each request, and parsing takes 10 µs
 def limited_address(address: str | None) -> str:
     """What counts as one address: an IPv4 address, the /64 of an IPv6 one (RFC 6177).

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import ipaddress
 from collections.abc import Iterator
 
 from gevent.event import Event
 
-from .attempts import networks
 from .errors import RateLimited
 
 STRANGERS = 80  # places: some five seconds of waiting
@@ -46,7 +46,7 @@ class PinQueue:
             limits = {"known": KNOWN, f"worker {worker_id}|{address}": KNOWN_OF_WORKER}
         else:
             limits = {"strangers": STRANGERS}
-            limits |= dict(zip(networks(address), STRANGERS_OF, strict=False))
+            limits |= dict(zip(_networks(address), STRANGERS_OF, strict=False))
         if any(self._taken[name] >= most for name, most in limits.items()):
             raise RateLimited("Too many sign-ins at once. Try again in a moment.", retry_after=2)
         self._taken.update(limits.keys())
@@ -91,3 +91,11 @@ class PinQueue:
             self._known.popleft().set()
         else:
             self._is_busy = False
+
+
+def _networks(address: str) -> tuple[str, ...]:
+    """What one client may have, from what counts as an address up: IPv6 also by its /56 and /48."""
+    if ":" not in address:
+        return (address,)
+    network = ipaddress.IPv6Network(address)
+    return address, *(str(network.supernet(new_prefix=prefix)) for prefix in (56, 48))

