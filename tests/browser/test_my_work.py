@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from playwright.sync_api import Page, Route, expect
 
@@ -9,7 +11,11 @@ from tests.browser.conftest import OpenBoard, Visit
 from tests.browser.site import Site, button, card, expect_live, expect_state, expect_still, touch
 from tests.browser.test_operations import hold
 
-PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+PHONE: dict[str, Any] = {
+    "viewport": {"width": 390, "height": 844},
+    "has_touch": True,
+    "is_mobile": True,
+}
 TAGS = [f"T-{number:02}" for number in range(40)]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -9,7 +11,11 @@ from occupancy.model import REMOVE, Person
 from tests.browser.conftest import OpenBoard
 from tests.browser.site import Site, button, card, expect_state, expect_still, wait_for
 
-PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+PHONE: dict[str, Any] = {
+    "viewport": {"width": 390, "height": 844},
+    "has_touch": True,
+    "is_mobile": True,
+}
 TAGS = [f"T-{number:02}" for number in range(60)]
 
 
