@@ -59,8 +59,6 @@ OF_OTHERS: dict[str, set[str]] = {
     "images": {"gevent"},
     "denials": {"gevent"},
     "repeats": {"gevent"},
-    "pin_queue": {"gevent"},
-    "tickets": {"gevent"},
     "figures": {"gevent"},
     "outlet": {"gevent"},
     "fanout": {"gevent"},
