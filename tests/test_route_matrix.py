@@ -14,6 +14,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from occupancy import create_app
+from occupancy import sessions as sessions_module
 from occupancy.auth import caller, requires
 from occupancy.callers import Credential, digest_of
 from occupancy.model import TRANSITIONS, Role
@@ -268,6 +269,13 @@ ENDS = (
     "disabled", "removed", "expired", "revoked", "idle", "over", "signed out",
     "signed out everywhere", "given another pin", "replaced",
 )  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _many_walls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One token opens a session for each route here, more than it may at once."""
+    monkeypatch.setattr(sessions_module, "_TOKEN_AT_ONCE", 10_000)
+    monkeypatch.setattr(sessions_module, "_TOKEN_ADDRESS_AT_ONCE", 10_000)
 
 
 @pytest.fixture
