@@ -357,15 +357,6 @@ local function sample()
     unpack(found))
 end
 
--- What was refused is counted, and nothing else is missing: the event is in the log.
-local refused = 0
-local function publish(channel, message)
-  local answer = redis.pcall('PUBLISH', channel, message)
-  if type(answer) == 'table' and answer.err then
-    refused = refused + 1
-  end
-end
-
 -- Bounds the log in bytes. Each time that another block of it is full its last cursor becomes a
 -- mark; when there are more blocks than the bound has room for, the log is cut at the oldest mark.
 -- So an operation costs one more command, and the bound is kept to a block and a stream's node.

@@ -51,15 +51,6 @@ end
 session.created_s, session.ends_s = now_s, now_s + tonumber(ARGV[3])
 local session_json = cjson.encode(session)
 
--- What is refused is counted: the guards find by the number of changes that they missed one.
-local refused = 0
-local function publish(channel, message)
-  local answer = redis.pcall('PUBLISH', channel, message)
-  if type(answer) == 'table' and answer.err then
-    refused = refused + 1
-  end
-end
-
 local function forget(digest)
   redis.call('HDEL', KEYS[1], digest)
   redis.call('HDEL', KEYS[2], digest)

@@ -17,6 +17,5 @@ redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
 if ARGV[5] == '1' then
   redis.call('HSET', KEYS[3], ARGV[1], time[1] .. ' ' .. time[2])
 end
--- What is refused is counted: the guards find by the number of changes that they missed one.
-local answer = redis.pcall('PUBLISH', ARGV[4], redis.call('INCR', KEYS[2]) .. ' ' .. ARGV[1])
-return { type(answer) == 'table' and answer.err and 1 or 0, 1 }
+publish(ARGV[4], redis.call('INCR', KEYS[2]) .. ' ' .. ARGV[1])
+return { refused, 1 }
