@@ -21,9 +21,9 @@ from .callers import Caller, Credential, digest_of
 from .errors import CsrfFailed, Forbidden, Unauthenticated
 from .model import Role
 from .plain import Asked
-from .pools import give_way
 from .services import Services
 from .settings import Settings
+from .turn_queue import set_priority
 from .turns import Share
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -133,14 +133,14 @@ def take_turn(asked: Asked, services: Services) -> Share | None:
     with contextlib.suppress(Unauthenticated):  # which is said when it has its turn
         caller = services.access.known_lately(credential_of(asked, services.settings))
     if caller is not None and caller.may(Role.WORKER) and not is_read:
-        give_way(False)
+        set_priority(is_read=False)
         return None
     if caller is not None:
         share = Share(caller.worker.id, is_known=True)
     else:
         share = Share((limited_address(asked.remote_addr), is_read), is_known=False)
     services.turns.wait(share)
-    give_way(is_read)
+    set_priority(is_read=is_read)
     return share
 
 

@@ -13,9 +13,9 @@ from typing import Any, Literal
 import msgspec
 
 from .capacity import WorstCase, worst_case
-from .connections import unavailable_as_error
 from .processes import CLIENT_NAMES
-from .rights import denied_subscriptions
+from .rights import acl_rules, denied_subscriptions
+from .server_errors import unavailable_as_error
 from .services import Services
 
 Level = Literal["ok", "warning", "error", "unknown"]
@@ -197,7 +197,7 @@ def _room(facts: Facts) -> Check:
 def _rights(facts: Facts) -> Check:
     if not facts.denied:
         return Check("rights", "ok", "all that is needed")
-    rules = " ".join(each if each[0] == "&" else f"+{each}" for each in facts.denied)
+    rules = acl_rules(facts.denied)
     is_late = all(each[0] == "&" for each in facts.denied)
     meaning = "events are late" if is_late else "no operations"
     return Check(
