@@ -71,7 +71,7 @@ class Access:
         return caller if time.monotonic() < until else None
 
     def known_lately(self, credential: Credential) -> Caller | None:
-        """Who showed ``credential`` here last. It may be void: it tells whose turn it is, no more."""
+        """Who showed ``credential`` here lately: for the turns, and never to let anybody in."""
         _, caller, _ = self._remembered.get(credential, (0.0, None, False))
         return caller
 

@@ -6,9 +6,9 @@ each. Who may have N streams may open N at once, and N more over the next ten se
 small, 20, because a page that is loaded again opens its stream before the old one is known to be
 closed.
 
-A worker's streams are bounded together. But somebody who got hold of a wall's link must not displace
-that wall. So a credential with few streams has some places beyond the bound, and so has an address
-with few; and the rate of opening is counted by credential and by address, not by worker.
+A worker's streams are bounded together. But somebody who got hold of a wall's link must not
+displace that wall. So a credential with few streams has some places beyond the bound, and so has an
+address with few; and the rate of opening is counted by credential and by address, not by worker.
 """
 
 from __future__ import annotations

@@ -11,7 +11,8 @@ import msgspec
 from .settings import Settings
 
 # One record with its key and the server's own overhead. Measured over 65,536 records: 240 bytes on
-# Redis 7.0, 155 on Valkey 9.1. Each further tag of a batch adds some 10, and counts as an operation.
+# Redis 7.0, 155 on Valkey 9.1. Each further tag of a batch adds some 10, and counts as one more
+# operation.
 RECORD_BYTES = 256
 IDEMPOTENCY_TTL_S = 24 * 3600
 _NODE_BYTES = 8 * 1024  # a stream is cut by whole nodes

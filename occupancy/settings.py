@@ -339,8 +339,8 @@ def _check_text(settings: Settings) -> None:
     for host in settings.hosts:
         if not _HOST.fullmatch(host):
             raise SettingError(
-                f"OCCUPANCY_ALLOWED_HOSTS with {host!r} is not allowed: each must be *, or a name or "
-                "an address in lower case without a port, like board.example.com, 10.0.0.5 or "
+                f"OCCUPANCY_ALLOWED_HOSTS with {host!r} is not allowed: each must be *, or a name "
+                "or an address in lower case without a port, like board.example.com, 10.0.0.5 or "
                 "[fd00::5]."
             )
     for origin in settings.cors_origins:
