@@ -20,7 +20,7 @@ from .keys import Keys
 from .pools import TurnPool
 from .scripts import Script
 
-_AGAIN_S = 10.0
+_AGAIN_S = 10.0  # between two looks
 _NO_BOARD = "-"  # no board has that name, so nobody takes what is published there for an event
 
 
@@ -74,7 +74,10 @@ def acl_rules(denied: Iterable[str]) -> str:
 
 
 def denied_subscriptions(pool: TurnPool, keys: Keys) -> list[str]:
-    """The channels that live delivery listens on and the user may not, each tried once."""
+    """The channels that live delivery needs and the user may not subscribe to, tried one by one.
+
+    Raises PoolTimeout, and redis's errors if the server cannot be reached.
+    """
     wanted: list[tuple[str, str]] = [
         ("SUBSCRIBE", keys.access_channel),
         ("SUBSCRIBE", keys.canary_channel(_NO_BOARD)),
