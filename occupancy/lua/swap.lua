@@ -2,7 +2,7 @@
 --
 -- KEYS  1 workers   2 changes   3 renamed
 -- ARGV  1 id   2 what the worker was   3 what it shall be   4 the access channel
---       5 "1" if the name is another: what shows it must follow (renames.py)
+--       5 "1" if the name changes: held items must follow (renames.py)
 -- Returns  {refused publications, 1 if it was replaced, 0 if somebody else was faster}
 -- Publishes  "changes id" on the access channel
 
