@@ -6,7 +6,6 @@ possibilities, so guessing must be slow even for who has read the hashes.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import re
 import secrets
@@ -28,27 +27,21 @@ class PinDesk:
     at a time, because each takes 32 MB and a whole core."""
 
     def __init__(self) -> None:
-        self._queue = PinQueue()
-
-    def place(
-        self, worker_id: str, address: str, *, is_known: bool
-    ) -> contextlib.AbstractContextManager[None]:
-        """See :meth:`PinQueue.place`."""
-        return self._queue.place(worker_id, address, is_known=is_known)
+        self.queue = PinQueue()
 
     def hash(self, pin: str, worker_id: str) -> str:
         """See :func:`hash_pin`; for callers who are signed in. Raises RateLimited."""
-        with self.place(worker_id, "", is_known=True):
+        with self.queue.place(worker_id, "", is_known=True):
             return str(self._call(hash_pin, pin, worker_id))
 
     def is_right(self, pin: str, pin_hash: str | None, *, is_known: bool) -> bool:
-        """See :func:`is_pin`. The caller has a place."""
+        """See :func:`is_pin`. The caller has a place in the queue."""
         return bool(self._call(is_pin, pin, pin_hash, is_known=is_known))
 
     def _call(
         self, function: Callable[..., object], *args: str | None, is_known: bool = True
     ) -> object:
-        with self._queue.turn(is_known=is_known):
+        with self.queue.turn(is_known=is_known):
             return gevent.get_hub().threadpool.apply(function, args)
 
 

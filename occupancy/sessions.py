@@ -150,7 +150,7 @@ class Sessions:
 
         Returns whether the PIN is right, and what ``Attempts.forgive`` needs.
         """
-        with self._desk.place(worker_id, address, is_known=is_known):
+        with self._desk.queue.place(worker_id, address, is_known=is_known):
             counted = self._attempts.begin(worker_id, address)
             return self._desk.is_right(pin, pin_hash, is_known=is_known), counted
 
