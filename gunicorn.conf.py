@@ -179,7 +179,7 @@ def _prepare_metrics(directory):
     """A directory of this master's own; those of masters that were killed go away."""
     own = directory / str(os.getpid())
     for each in directory.glob("*"):
-        # One of our own id is of another too: a container's processes have the same ids each time.
+        # Our own id may be left over from a killed master: a container's ids repeat at each start.
         if each == own or (each.name.isdigit() and not _is_running(int(each.name))):
             shutil.rmtree(each, ignore_errors=True)
     own.mkdir(parents=True, exist_ok=True)

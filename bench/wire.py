@@ -16,7 +16,7 @@ KEY_HEAD, KEY_ZEROS = "Idempotency-Key: ", "0" * 32  # see renew_key in generato
 def operation_request(port: int, token: str, board: str, tag: str, operation: str) -> bytes:
     """The bytes of one operation on one item, with an Idempotency-Key, as the pages send it.
 
-    The generator puts another key of the same length into each that it sends.
+    The generator replaces the key in each request that it sends by one of the same length.
     """
     path = f"/api/boards/{board}/items/{tag}/{operation}"
     return _request("POST", path, port, token, f"{KEY_HEAD}{KEY_ZEROS}", "Content-Length: 0")

@@ -1,8 +1,8 @@
 """Access: who a credential belongs to, and what it allows.
 
 The answer is remembered in the process for two seconds, so that an operation stays one round
-trip. Every change of anybody's access is counted and announced on the access channel, and what was
-remembered of that worker is forgotten at once; the two seconds bound a lost announcement.
+trip. Every change of anybody's access is counted and announced on the access channel, and each
+process forgets that worker at once; the two seconds bound a lost announcement.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .tokens import Token
 
 _REMEMBERED_S = 2.0
 _REMEMBERED = 10_000
-_CHANGES = 1_000  # workers of whom it is known when they changed last
+_CHANGES = 1_000  # workers whose last change is known one by one
 _SESSION_NOTED_S, _TOKEN_NOTED_S = 1, 60  # how exactly the last use is noted
 
 _WHY = {
@@ -43,11 +43,11 @@ class Access:
         self._identify = Script(client, "identify")
         self._remembered: dict[Credential, tuple[float, Caller, bool]] = {}
         self._of_worker: dict[str, set[Credential]] = {}  # those of _remembered
-        # Changes are numbered as they are heard of, so that an answer that was under way
-        # meanwhile is not remembered.
+        # Changes are numbered as this process hears of them: an answer that was under way when its
+        # worker changed is not remembered.
         self._change = 0
-        self._all_changed = 0
-        self._changed: dict[str, int] = {}  # workers, after _all_changed
+        self._all_changed = 0  # number of the last change that concerned everybody
+        self._changed: dict[str, int] = {}  # worker id → number of its last change since then
 
     def identify(self, credential: Credential, *, is_use: bool = True) -> Caller:
         """Who shows ``credential``. Raises Unauthenticated.
@@ -71,7 +71,7 @@ class Access:
         return caller if time.monotonic() < until else None
 
     def known_lately(self, credential: Credential) -> Caller | None:
-        """Who has shown ``credential`` here: for whose turn it is, and never to let anybody in."""
+        """Who showed ``credential`` here lately: for the turns, and never to let anybody in."""
         _, caller, _ = self._remembered.get(credential, (0.0, None, False))
         return caller
 
@@ -99,7 +99,7 @@ class Access:
         ]
 
     def forget(self, worker_id: str | None = None) -> None:
-        """The access of a worker has changed: forget what they show. None: of anybody, or all."""
+        """Forget a worker whose access has changed; None: everybody, as it may be anyone."""
         self._change += 1
         if worker_id is None or (worker_id not in self._changed and len(self._changed) >= _CHANGES):
             self._all_changed = self._change
@@ -125,7 +125,7 @@ class Access:
         # From before the question, for the case that the announcement is lost.
         until = asked_at + min(_REMEMBERED_S, ends_in_s)
         self._remembered[caller.credential] = until, caller, is_use
-        # A credential is of one worker as long as it is stored.
+        # A stored credential never changes its worker.
         self._of_worker.setdefault(caller.worker.id, set()).add(caller.credential)
 
     def _clear(self) -> None:

@@ -6,10 +6,9 @@ each. Who may have N streams may open N at once, and N more over the next ten se
 small, 20, because a page that is loaded again opens its stream before the old one is known to be
 closed.
 
-A worker's streams are bounded together. But whoever has got hold of the link of a wall must not put
-that wall out: so some places more are there for who has few streams with this credential, and as
-many again for who has few at this address; and how fast streams may be opened is counted by
-credential and by address, not by worker.
+A worker's streams are bounded together. But somebody who got hold of a wall's link must not
+displace that wall. So a credential with few streams has some places beyond the bound, and so has an
+address with few; and the rate of opening is counted by credential and by address, not by worker.
 """
 
 from __future__ import annotations
@@ -25,12 +24,12 @@ _REFILL_S = 10.0
 _ROUNDING_S = 1e-6  # of a sum of intervals; the last one at once must not fail for it
 _LEAST_AT_ONCE = 20
 _MOST_REMEMBERED = 10_000
-_FEW = 4
+_FEW = 4  # streams of a credential or address that may use the places beyond the bound
 _LEAST_KEPT = 10
 
 
 class Place(NamedTuple):
-    """Who a stream is counted for."""
+    """What a stream is counted by: worker id, digest of the credential, limited address."""
 
     worker: str
     credential: str
@@ -66,7 +65,7 @@ class Admission:
         self._per_caller = per_caller
         self._per_process = per_process
         self._open: collections.Counter[str | tuple[str, str]] = collections.Counter()
-        self._kept = max(per_caller // 10, _LEAST_KEPT)  # for those who have few
+        self._kept = max(per_caller // 10, _LEAST_KEPT)  # places beyond the bound
         self._total = 0
         self._callers = _Rates(max(per_caller, _LEAST_AT_ONCE))
         self._addresses = _Rates(max(per_process, _LEAST_AT_ONCE))
@@ -117,5 +116,5 @@ class Admission:
 
 
 def _counted(place: Place) -> tuple[str, tuple[str, str], tuple[str, str]]:
-    """No address is a SHA-256, so the two pairs never meet."""
+    """The counters of a place. No address is a SHA-256, so the two pairs never collide."""
     return place.worker, (place.worker, place.credential), (place.worker, place.address)

@@ -1,14 +1,14 @@
 """The end of the embedded server's append-only file, after power was lost.
 
-A file system may have noted how long the file is before what stands in it reached the disk: then
-it ends in zero bytes, and valkey-server refuses to start. The server's own setting for a short
-last command (`aof-load-truncated`, on by default) does not help against them, and Valkey 9.1 has no
-`aof-load-corrupt-tail-max-size`, which Redis has. Worse, where the zeros take the place of the last
-value's rest, it starts, and takes them for a part of that value.
+A file system may store a file's new length before its data: then the file ends in zero bytes, and
+valkey-server refuses to start. The server's own setting for a truncated last command
+(`aof-load-truncated`, on by default) does not help, and Valkey 9.1 lacks Redis's
+`aof-load-corrupt-tail-max-size`. Worse, if the zeros replace the rest of the last value, the server
+starts and takes them for a part of that value.
 
 No command ends in a zero byte. So the zeros at the very end hold nothing, whether they follow a
-whole command or take the place of one's rest: what is left then is a short last command, which
-the server leaves out by itself, with the whole transaction that it belongs to.
+whole command or replace the rest of one: what remains then is a truncated last command, which the
+server skips by itself, with the whole transaction that it belongs to.
 
 The supervisor imports this: no redis, gevent or flask here.
 """
@@ -39,7 +39,7 @@ class ZeroTail:
     zero_bytes: int
 
     def cut(self) -> None:
-        """Cut the zeros off; that is undone by making the file as long as it was."""
+        """Cut the zeros off. Making the file as long as before undoes it."""
         with self.path.open("r+b") as file:
             file.truncate(self.good_bytes)
             os.fsync(file.fileno())
@@ -71,7 +71,7 @@ def zero_tail(data_dir: Path) -> ZeroTail | None:
 
 @contextlib.contextmanager
 def unused(data_dir: Path) -> Iterator[None]:
-    """While nobody else uses the data. Raises EmbeddedError if somebody does, or there is none."""
+    """Hold the data's locks. Raises EmbeddedError if somebody uses the data, or there is none."""
     with contextlib.ExitStack() as held:
         for name in LOCKS:
             try:
@@ -87,10 +87,7 @@ def unused(data_dir: Path) -> Iterator[None]:
 
 
 def refuse_zero_tail(data_dir: Path) -> None:
-    """Raises EmbeddedError if the file ends in zeros, whatever the server would make of them.
-
-    Those in the place of the last value's rest it would take for a part of that value.
-    """
+    """Raises EmbeddedError if the file ends in zeros, also if the server would start with them."""
     with contextlib.suppress(FileNotFoundError):
         found = zero_tail(data_dir)
         if found is not None:
@@ -102,9 +99,9 @@ def refuse_zero_tail(data_dir: Path) -> None:
 
 
 def advice(data_dir: Path, log_lines: list[str]) -> str:
-    """What can be done where the server refuses its file; "" where it ended for another reason.
+    """What to do if the server refused its file; "" if it ended for another reason.
 
-    The server's own advice names a tool that does not come with it.
+    The server's own advice names a tool that the wheel does not have.
     """
     if not any("Bad file format reading the append only file" in line for line in log_lines):
         return ""

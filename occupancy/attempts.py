@@ -9,8 +9,8 @@ further:
   in within the last month are exempt: nobody elsewhere can lock out the worker's own tablet.
 * an address's attempts for all workers: a hundred, and one more a minute.
 
-One that was right is taken back, and nothing else: a guesser at the same address gains nothing from
-the worker's own sign-ins. Failures are forgotten an hour after the last of them.
+A right attempt takes back itself and nothing else: a guesser at the same address gains nothing from
+the worker's own sign-ins. Failures expire an hour after the last one.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ class Attempts:
         self._forgive = Script(client, "forgive")
 
     def begin(self, worker_id: str, address: str) -> Sequence[int]:
-        """Count an attempt, before the PIN is looked at: what ``forgive`` needs to take it back.
+        """Count an attempt, before the PIN is checked. Returns what ``forgive`` needs to undo it.
 
-        Raises RateLimited; what is said is the same whether there is such a worker or not.
+        Raises RateLimited, with the same text whether there is such a worker or not.
         """
         wait_ms, *counted = self._attempt.run(
             self._keys.attempts(worker_id, address),
@@ -65,7 +65,7 @@ class Attempts:
         return tuple(counted)
 
     def forgive(self, worker_id: str, address: str, counted: Sequence[int]) -> None:
-        """The attempt that ``begin`` has counted so was right."""
+        """Take back a right attempt, as ``begin`` has ``counted`` it."""
         self._forgive.run(
             self._keys.attempts(worker_id, address),
             [address, ADDRESS_INTERVAL_S * 1000, _KNOWN_ADDRESSES, _KNOWN_S, *counted],

@@ -21,9 +21,9 @@ from .callers import Caller, Credential, digest_of
 from .errors import CsrfFailed, Forbidden, Unauthenticated
 from .model import Role
 from .plain import Asked
-from .pools import give_way
 from .services import Services
 from .settings import Settings
+from .turn_queue import set_priority
 from .turns import Share
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -71,7 +71,7 @@ def caller() -> Caller:
 
 
 def let_others() -> None:
-    """In the midst of the present request, which is long: wait for another turn."""
+    """Wait for another turn in the middle of the present request, which is a long one."""
     share: Share | None = g.share
     if share is not None:
         current_app.extensions["occupancy"].turns.go_on(share)
@@ -83,9 +83,9 @@ def caller_address() -> str:
 
 
 def used_ticket() -> str | None:
-    """The ticket by which the present request is let in, where its route takes one.
+    """The ticket of the present request, for a route that takes tickets.
 
-    A header goes before it: who shows both has not used the ticket.
+    An Authorization header takes precedence: then the ticket is not used.
     """
     return None if "Authorization" in request.headers else request.args.get("ticket")
 
@@ -99,13 +99,13 @@ def check_role(caller: Caller, role: Role) -> None:
 # Sessions' cookies
 
 
-_OLD_COOKIE = "occupancy"  # of every deployment, until they had names of their own
+_OLD_COOKIE = "occupancy"  # of every deployment, before each had a name of its own
 
 
 def cookie_names(asked: Asked, settings: Settings) -> tuple[str, str]:
-    """That of a session's cookie, and the one that it had before, which still counts.
+    """The name of the session cookie, and its earlier name, which still counts.
 
-    Whoever has both has signed in since, and that has ended the session of the older one.
+    A browser that has both has signed in since, which ended the session of the older one.
     ``__Host-`` makes browsers hold it to this host and to HTTPS (RFC 6265bis, 4.1.3).
     """
     prefix = "__Host-" if asked.is_secure else ""
@@ -113,7 +113,7 @@ def cookie_names(asked: Asked, settings: Settings) -> tuple[str, str]:
 
 
 def session_secret(asked: Asked, settings: Settings) -> str | None:
-    """The secret that the browser's cookie holds."""
+    """The secret in the browser's session cookie, or None."""
     name, old_name = cookie_names(asked, settings)
     cookies = asked.cookies
     return cookies.get(name) or cookies.get(old_name) or None
@@ -123,24 +123,25 @@ def session_secret(asked: Asked, settings: Settings) -> str | None:
 
 
 def take_turn(asked: Asked, services: Services) -> Share | None:
-    """Wait for a turn if this is none of a known worker's operations. Raises RateLimited.
+    """Wait for a turn, unless a known worker operates. Raises RateLimited.
 
-    Returns whose turns it takes, for what goes on in slices; None where it takes none. What does
-    not read is not counted with the reads of an address: a sign-in does not wait behind them.
+    Returns the share that it counts for, by which long work waits for further turns; None for an
+    operation. Writes of unknown senders have a share apart from the reads of their address, so a
+    sign-in does not wait behind those.
     """
     is_read = asked.method in _SAFE_METHODS
     caller = None
-    with contextlib.suppress(Unauthenticated):  # which is said when it has its turn
+    with contextlib.suppress(Unauthenticated):  # answered when its turn has come
         caller = services.access.known_lately(credential_of(asked, services.settings))
     if caller is not None and caller.may(Role.WORKER) and not is_read:
-        give_way(False)
+        set_priority(is_read=False)
         return None
     if caller is not None:
         share = Share(caller.worker.id, is_known=True)
     else:
         share = Share((limited_address(asked.remote_addr), is_read), is_known=False)
     services.turns.wait(share)
-    give_way(is_read)
+    set_priority(is_read=is_read)
     return share
 
 

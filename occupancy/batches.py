@@ -1,7 +1,7 @@
-"""A batch: what a round takes out of one board, and how it gets to the board's streams.
+"""A batch: the frames that a round hands to the streams of one board.
 
-Whatever fails in its midst, no stream is left with a hole: a stream that cannot be handed its
-frames, and those that a failing round does not reach, are owed a reset.
+Whatever fails meanwhile, no stream is left with a hole: a stream that cannot be handed its frames,
+and each that a failing round does not reach, is owed a reset.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _PART_BYTES = TURN_BYTES * 3 // 2  # an entry more than a turn has is no reason 
 
 
 class Batch(NamedTuple):
-    """What a round hands out of one board."""
+    """The frames of one board that a round hands out."""
 
     frames: list[bytes]
     last: int  # the number of the last frame
@@ -36,9 +36,9 @@ class Batch(NamedTuple):
         subscribers: list[Subscriber],
         breathe: Callable[[], None],
     ) -> None:
-        """Hand it to ``subscribers``, in parts of no more than a stream may get at a time.
+        """Hand the frames to ``subscribers``, in parts as large as a stream may get at a time.
 
-        ``whole`` is all of it, and ``size_bytes`` what that is for a stream. ``breathe`` may
+        ``whole`` is all of them, ``size_bytes`` its size as the streams get it. ``breathe`` may
         switch.
         """
         try:
@@ -69,7 +69,7 @@ class Batch(NamedTuple):
 def _hand_part(
     part: Payload, last: int, subscribers: list[Subscriber], breathe: Callable[[], None]
 ) -> None:
-    """Hand over frames, of which the last has that number, to those who have not got them."""
+    """Hand ``part``, whose last frame has the number ``last``, to those who have not got it."""
     frames = part.frames
     payloads = {last - len(frames): part}  # by the number of the frame they follow
     failed: list[Exception] = []

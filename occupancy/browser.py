@@ -43,7 +43,7 @@ OTHER = {
     **_ALWAYS,
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
-# Probes come by address, and there is nothing in their answers for a foreign page.
+# Probes ask by address, and their answers hold nothing of use to a foreign page.
 _PROBES = ("/livez", "/readyz", "/metrics")
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 _EXPOSED = "Allow, ETag, Idempotency-Replayed, Retry-After, WWW-Authenticate"
@@ -79,17 +79,17 @@ def init_app(app: Flask, settings: Settings) -> None:
 
 
 def is_allowed_host(asked: Asked, allowed: Collection[str]) -> bool:
-    """Whether the name by which it is asked is one of the service's; any, where none are listed.
+    """Whether a request is for an ``allowed`` host name or the loopback; any, if none are listed.
 
-    A page that makes its own name lead here (DNS rebinding) is of our origin for the browser. The
-    loopback's names lead nowhere else, so who is on this machine needs no entry.
+    A page that makes its own name resolve to us (DNS rebinding) has our origin for the browser. The
+    loopback's names always resolve to the machine itself, so they need no entry.
     """
     name = re.sub(r":[0-9]+\Z", "", host_of(asked))
     return not allowed or name in allowed or name in _LOOPBACK
 
 
 def _unhidden(app: WSGIApplication) -> WSGIApplication:
-    """What proxies say is read as a list, in which a client could hide it; see ``forwarded``."""
+    """``app`` behind a reader of proxies' headers that no client can hide; see ``forwarded``."""
 
     def call(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         for name in ("HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_HOST"):

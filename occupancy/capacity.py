@@ -1,8 +1,7 @@
-"""Capacity: how much memory the deployment's data may come to, computed from its settings.
+"""Capacity: how much memory the deployment's data may take, computed from its settings.
 
-What grows with what people do is bounded: the log of each board, the history of each item, and
-the records of Idempotency-Keys, of which the limit of operations allows so many until the first
-of them is forgotten.
+What grows with use is bounded: the log of each board, the history of each item, and the records of
+Idempotency-Keys, as many as the limit of operations allows before the first of them expires.
 """
 
 from __future__ import annotations
@@ -11,16 +10,16 @@ import msgspec
 
 from .settings import Settings
 
-# What one record takes with its key and its places in the server's tables, measured over 65,536:
-# 240 bytes on Redis 7.0, 155 on Valkey 9.1. Each further tag of a batch adds some 10, and counts as
-# an operation.
+# One record with its key and the server's own overhead. Measured over 65,536 records: 240 bytes on
+# Redis 7.0, 155 on Valkey 9.1. Each further tag of a batch adds some 10, and counts as one more
+# operation.
 RECORD_BYTES = 256
 IDEMPOTENCY_TTL_S = 24 * 3600
 _NODE_BYTES = 8 * 1024  # a stream is cut by whole nodes
 
 
 class WorstCase(msgspec.Struct, frozen=True):
-    """In bytes. ``records`` are those of one worker who operates at their limit, on one board."""
+    """In bytes. ``records`` is for one worker who operates on one board at the limit."""
 
     logs: int
     histories: int
@@ -28,7 +27,7 @@ class WorstCase(msgspec.Struct, frozen=True):
 
 
 def worst_case(settings: Settings, *, boards: int, items: int) -> WorstCase:
-    """The most that so many boards and items can come to."""
+    """The most memory that so many boards and items can take."""
     block_bytes = min(settings.log_bytes // 32, 2 * 1024 * 1024)  # see bound_log in operate.lua
     return WorstCase(
         logs=boards * (settings.log_bytes + block_bytes + _NODE_BYTES),

@@ -9,10 +9,9 @@ There are no retries: a command whose answer was lost may have run, and EVAL mus
 
 from __future__ import annotations
 
-import contextlib
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import gevent
@@ -27,8 +26,9 @@ from redis.connection import (
 from redis.retry import Retry
 
 from .budget import Slots
-from .errors import PoolTimeout, SettingError, StoreUnavailable
+from .errors import PoolTimeout, SettingError
 from .pools import TurnPool
+from .server_errors import is_withheld, tells_of_wrong_server, unavailable_as_error
 from .settings import Settings
 
 _SLOT_POLL_S = 0.02  # slots are short only for moments of an unusual overlap: polling will do
@@ -37,7 +37,7 @@ _SLOT_POLL_S = 0.02  # slots are short only for moments of an unusual overlap: p
 class _Slotted:
     """Mixin for redis-py's connections: holds a slot of the budget while the socket is open.
 
-    And it notes when an answer says that it leads to the wrong server (see pools.py).
+    Notes when an answer says that it leads to the wrong server (pools.py).
     """
 
     slot_deadline = 0.0  # monotonic; until when connecting may wait for a slot
@@ -69,7 +69,7 @@ class _Slotted:
         try:
             return super().read_response(*args, **kwargs)  # type: ignore[misc] # as above
         except redis.RedisError as error:
-            self.is_misled = self.is_misled or _tells_of_a_wrong_server(error)
+            self.is_misled = self.is_misled or tells_of_wrong_server(error)
             raise
 
     def disconnect(self, *args: Any, **kwargs: Any) -> None:
@@ -95,21 +95,6 @@ def _close_half_open(error: BaseException) -> None:
         half_open = frame.f_locals.get("sock")
         if half_open is not None:
             half_open.close()
-
-
-def _tells_of_a_wrong_server(error: redis.RedisError) -> bool:
-    """Whether a server says so that is not the primary, or no longer, or not known to be.
-
-    LOADING: a demoted primary says it while it copies the new one. NOREPLICAS: so does an old
-    primary that is cut off from the others. NOAUTH: a proxy has opened its own side anew. If the
-    address still leads to the same server, the price is one connect for each command refused.
-    """
-    if isinstance(error, _WRONG_SERVER):
-        return True
-    text = str(error)
-    if isinstance(error, redis.exceptions.ExecAbortError):
-        return any(code in text for code in ("READONLY", "MASTERDOWN", "NOREPLICAS"))
-    return text.startswith("NOREPLICAS")
 
 
 class SlottedConnection(_Slotted, Connection):
@@ -170,80 +155,6 @@ def make_pool(
         raise SettingError(f"REDIS_URL has an option that is not known: {error}.") from error
 
 
-_WRONG_SERVER = (
-    redis.ReadOnlyError,
-    redis.exceptions.MasterDownError,
-    redis.BusyLoadingError,
-    redis.AuthenticationError,
-)
-
-# What a server answers that is there but cannot serve: classes where redis-py has one (it takes
-# the code off their text), and the codes of those that it has none for.
-_TEMPORARY = (
-    redis.ReadOnlyError,
-    redis.exceptions.ClusterDownError,
-    redis.exceptions.MasterDownError,
-    redis.exceptions.TryAgainError,
-    redis.exceptions.ExecAbortError,  # the server's state has changed, and nothing has run
-)
-_TEMPORARY_CODES = ("MISCONF", "NOREPLICAS", "BUSY")
-# A script that is denied something answers ERR: Redis 7.0; Valkey, and Redis since 7.2.
-_DENIED_IN_SCRIPT = ("The user executing the script", "ACL failure in script")
-
-
-@contextlib.contextmanager
-def unavailable_as_error() -> Iterator[None]:
-    """Raises StoreUnavailable for every way in which Redis cannot serve right now.
-
-    Other errors of redis-py are mistakes of ours and pass through.
-    """
-    try:
-        yield
-    except redis.TimeoutError as error:
-        raise StoreUnavailable(
-            "The store did not answer in time. Try again in a moment.",
-            retry_after=2,
-        ) from error
-    except redis.ConnectionError as error:
-        if "max number of clients" in str(error):
-            raise StoreUnavailable(
-                "The store takes no more connections: its maxclients is lower than "
-                "OCCUPANCY_REDIS_BUDGET and what others use. Raise it.",
-                retry_after=2,
-            ) from error
-        raise _unavailable() from error
-    except redis.OutOfMemoryError as error:
-        raise StoreUnavailable(
-            "The store's memory is full: nothing can be changed until an administrator gives it "
-            "more. What was done before is safe.",
-            retry_after=30,
-        ) from error
-    except redis.exceptions.NoPermissionError as error:
-        raise _not_allowed() from error
-    except _TEMPORARY as error:
-        raise _unavailable() from error
-    except redis.ResponseError as error:
-        if any(each in str(error) for each in _DENIED_IN_SCRIPT):
-            raise _not_allowed() from error
-        if str(error).startswith(_TEMPORARY_CODES):
-            raise _unavailable() from error
-        raise
-
-
-def _not_allowed() -> StoreUnavailable:
-    return StoreUnavailable(
-        "The store's user lacks rights that are needed: `flask redis check` names them.",
-        retry_after=10,
-    )
-
-
-def _unavailable() -> StoreUnavailable:
-    return StoreUnavailable(
-        "The store cannot take this right now; nothing is lost. Try again in a moment.",
-        retry_after=2,
-    )
-
-
 class OpsClient(redis.Redis):
     """redis-py's client with the errors of occupancy, and without what it does around a command.
 
@@ -279,23 +190,16 @@ class OpsClient(redis.Redis):
             return replies
 
     def ask_what_it_tells(self, fill: Callable[[Any], object]) -> list[Any]:
-        """Like ``ask``, for what a server may keep to itself: None for what it does not tell.
+        """Like ``ask``, with None in place of each reply that the server withholds.
 
-        That is where the user lacks the right (ACL) or the server does not have the command, as
-        managed servers do with INFO, CONFIG and CLIENT LIST.
+        It does so where the user lacks the right (ACL) or the command is not there: managed servers
+        withhold INFO, CONFIG and CLIENT LIST.
         """
         with unavailable_as_error(), self.pipeline(transaction=False) as pipeline:
             fill(pipeline)
             replies: list[Any] = pipeline.execute(raise_on_error=False)
-            told = [None if _is_kept_back(reply) else reply for reply in replies]
+            told = [None if is_withheld(reply) else reply for reply in replies]
             for reply in told:
                 if isinstance(reply, redis.RedisError):
                     raise reply
             return told
-
-
-def _is_kept_back(reply: Any) -> bool:
-    return isinstance(reply, redis.exceptions.NoPermissionError) or (
-        isinstance(reply, redis.ResponseError)
-        and str(reply).lower().startswith(("unknown command", "unknown subcommand"))
-    )

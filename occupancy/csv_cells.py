@@ -1,12 +1,11 @@
-"""Cells of the CSV files that we write and read: what a spreadsheet makes of them.
+"""Cells of CSV files, guarded against what a spreadsheet makes of them.
 
-It takes a cell that begins with = + - @ (perhaps after a tab or a line break, or in their wide
-forms) for a formula, which may fetch and send. What anybody may have written into a title or a
-reason is therefore guarded with an apostrophe, as spreadsheets themselves mark a text. The import
-takes one apostrophe off again; a text that itself begins with an apostrophe and such a sign gets
-one more, so nothing is lost on the way.
+A spreadsheet takes a cell that begins with = + - @ (perhaps after a tab or a line break, or in
+their wide forms) for a formula, which may fetch and send. So the export puts an apostrophe before
+such texts, as spreadsheets themselves mark a text, and the import removes one. A text that itself
+begins with an apostrophe and such a sign gets one more, so nothing is lost on the way.
 
-It also takes a long tag or PIN for a number, and shortens it when it saves the file.
+A spreadsheet also takes a long tag or PIN for a number, and shortens it when it saves the file.
 """
 
 from __future__ import annotations
@@ -16,25 +15,25 @@ import re
 from .errors import InvalidRequest
 
 _FORMULA = re.compile("'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
-# As Excel and LibreOffice write it. A tag may well be 25E10 or 5E-12, so those are none.
+# As Excel and LibreOffice write it. 25E10 and 5E-12 may be tags, so they do not match.
 _SHORTENED = re.compile(r"[+-]?[0-9](?:[.,][0-9]+E[+-]|E\+)[0-9]{2,3}", re.IGNORECASE)
 _TOO_NARROW = re.compile("#{3,}")
 
 
 def guarded(cell: str) -> str:
-    """``cell`` such that it is a text in a spreadsheet, too."""
+    """``cell`` so that a spreadsheet takes it for a text."""
     return f"'{cell}" if _FORMULA.match(cell) else cell
 
 
 def unguarded(cell: str) -> str:
-    """What :func:`guarded` was given."""
+    """``cell`` without the apostrophe that :func:`guarded` has put before it."""
     return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 
 def check_as_typed(column: str, cell: str) -> None:
-    """Raises InvalidRequest for a tag, an id or a PIN that is not what somebody has typed.
+    """Raises InvalidRequest for a tag, an id or a PIN that a spreadsheet has changed.
 
-    Other cells are left alone: there a number in scientific notation may be meant.
+    Not for other cells, where scientific notation may be meant.
     """
     if _SHORTENED.fullmatch(cell):
         raise InvalidRequest(

@@ -1,4 +1,4 @@
-"""In which encoding a CSV file is: UTF-8, else what its first bytes say, else Windows-1252."""
+"""The encoding of a CSV file: UTF-16 by its first bytes, else UTF-8, else Windows-1252."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ _HIGH_BYTE = re.compile(rb"[\x80-\xff]")
 
 
 def encoding_of(data: bytes) -> str:
-    """The encoding to decode ``data`` with; it may still fail, and then says where."""
+    """The likely encoding of ``data``; decoding may still fail."""
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
-    # "Unicode text" without its mark: a header begins with ASCII, so every other byte is 0.
+    # UTF-16 without its mark: a header begins with ASCII, so every other byte is 0.
     if len(data) > 1 and 0 in data[:2]:
         return "utf-16-le" if data[1] == 0 else "utf-16-be"
     if _is(data, UTF_8) or data.startswith(codecs.BOM_UTF8) or not _is(data, WINDOWS):
         return UTF_8
-    # A file of UTF-8 in which a byte is broken would become nonsense from end to end. The other
-    # way round, É before a closing quotation mark happens to be a character of UTF-8 as well.
+    # UTF-8 with one broken byte would be nonsense throughout as Windows-1252. On the other hand a
+    # few pairs of Windows-1252, like É before a closing quotation mark, are UTF-8 by accident.
     rest, characters = _UTF_8_CHARACTER.subn(b"", data)
     return UTF_8 if characters > len(_HIGH_BYTE.findall(rest)) else WINDOWS
 
 
 def decoded(data: bytes, encoding: str) -> str:
-    """The text, without what programs leave before and after it. Raises InvalidRequest."""
+    """The text without byte-order marks and padding. Raises InvalidRequest, with the line."""
     if encoding == AUTO:
         encoding = encoding_of(data)
     try:
@@ -44,7 +44,7 @@ def decoded(data: bytes, encoding: str) -> str:
             f"The file is not {encoding}: line {line} has the byte 0x{data[error.start]:02X}. "
             "Save it as UTF-8, or name its encoding (--encoding)."
         ) from error
-    return text.lstrip("\ufeff").rstrip("\0\x1a")  # Ctrl-Z is where a file of DOS ends
+    return text.lstrip("\ufeff").rstrip("\0\x1a")  # DOS ends a file with Ctrl-Z
 
 
 def _is(data: bytes, encoding: str) -> bool:

@@ -25,7 +25,7 @@ _RESERVED = {"tag", "title", STATE_COLUMNS[-1]}
 
 
 def for_excel(text: str) -> bytes:
-    """The bytes of a file that Excel opens right: without the mark it takes UTF-8 for cp1252."""
+    """``text`` as UTF-8 with the mark without which Excel takes it for Windows-1252."""
     return codecs.BOM_UTF8 + text.encode()
 
 

@@ -169,7 +169,7 @@ def _attributes(row: Row) -> dict[str, Any]:
                 msgspec.json.decode(value)
             except (msgspec.DecodeError, RecursionError) as error:
                 raise InvalidRequest(f"{column} is not JSON: {error}.") from error
-            value = msgspec.Raw(value.encode())  # as it stands: its digits are looked at later
+            value = msgspec.Raw(value.encode())  # unchanged: check_exact looks at its digits
         if name in attributes:
             raise InvalidRequest(f"{name} is there twice, as text and as JSON.")
         attributes[name] = value

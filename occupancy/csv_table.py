@@ -1,7 +1,7 @@
 """CSV as it comes out of spreadsheets, read row by row, each with its line number.
 
 Programs leave a lot around the data: a first line ``sep=;``, rows of blanks, separators at the end
-of each line, or none where the last cells are empty. All of it is taken as it is meant.
+of each line, or none where the last cells are empty. All of these are accepted.
 
 What concerns the whole file (its encoding, its header) is an InvalidRequest; what concerns one
 row is a :class:`Rejected` in its place, and the rows after it are read all the same.
@@ -25,9 +25,9 @@ from .payloads import check_text
 if TYPE_CHECKING:
     import _csv  # the only place where the type of csv.reader() has a name
 
-JSON_SUFFIX = ":json"  # of a column's name; such a name is taken to the letter
+JSON_SUFFIX = ":json"  # a column name that ends so stands for itself, spaces included
 _DELIMITERS = (",", ";", "\t")
-# How Excel is told the delimiter. Others write the line back with quotation marks or delimiters.
+# Tells Excel the delimiter. Others write the line back with quotation marks or delimiters.
 _SEP_LINE = re.compile(r'"?sep=([^"\w\r\n])"?[,;\t ]*(?:\r\n|\r|\n|\Z)', re.IGNORECASE)
 _SPACE_BEFORE_QUOTE = re.compile(r' +"[^"]*"')
 
@@ -52,7 +52,7 @@ class Table:
 
     ``needed`` are the columns that it must have: the delimiter (comma, semicolon or tab) is the
     one with which the header has the first of them. Those names, and ``optional`` ones, are
-    known in any case; others are taken without the spaces around them.
+    recognised in upper and lower case; others lose the spaces around them.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class Table:
                 yield self._row(line, cells)
 
     def _row(self, line: int, cells: list[str]) -> Row | Rejected:
-        # Excel leaves out cells that are empty down to the end of a block of rows.
+        # Excel leaves out trailing cells that are empty in a whole block of rows.
         padded = cells + [""] * (len(self.columns) - len(cells))
         found = dict(zip(self.columns, padded, strict=False))
         name = found[self._key]
@@ -121,7 +121,7 @@ class Table:
     def _has_key(self, delimiter: str) -> bool:
         try:
             return self._key in map(self._plain, self._header(delimiter))
-        except InvalidRequest:  # quotation marks end before what is no delimiter here
+        except InvalidRequest:  # with another delimiter, quotation marks may end within a cell
             return False
 
     def _header(self, delimiter: str) -> list[str]:

@@ -5,11 +5,11 @@
 * Its body must be there within BODY_S. What a route never reads, gunicorn reads away before the
   next head, under the head's deadline; a client that sends more than UNANSWERED_BYTES of it is
   closed, and gives way to others meanwhile.
-* A client that does not take a piece of 64 KiB of its answer within WRITE_S is closed. And where
-  large answers would fill more than UNTAKEN_BYTES, who takes theirs most slowly is closed, until
-  they do not: else some hundred readers that take a little now and then would keep megabytes each.
-  Who has just begun passes for one that takes PRESUMED_BYTES_S, and those who are sent the same
-  bytes (a board that has not changed) count once, so a hall that reloads closes nobody.
+* A client that does not take a piece of 64 KiB of its answer within WRITE_S is closed. While large
+  answers fill more than UNTAKEN_BYTES, the slowest client is closed: else some hundred readers that
+  take a little now and then would keep megabytes each. A new reader counts as one that takes
+  PRESUMED_BYTES_S. Bytes that several are sent (a board that has not changed) count once, so a
+  hall that reloads closes nobody.
 * When places run out, whoever keeps one waiting for a request longest makes room.
 
 Event streams wait for events and not for their client; how they are bounded is in subscriber.py.
@@ -40,8 +40,8 @@ WRITE_S = 30.0
 HANDSHAKE_S = 5.0
 UNANSWERED_BYTES = 4 * 1024 * 1024  # no request has so many; a body of that size is drained
 UNTAKEN_BYTES = 128 * 1024 * 1024
-PRESUMED_BYTES_S = 640 * 1024  # until they have shown it; slower than any network of a plant
-_PRESUMED_S = 0.1
+PRESUMED_BYTES_S = 640 * 1024  # per second, for a new reader; slower than any plant's network
+_PRESUMED_S = 0.1  # seconds at that pace that count beside what was measured
 _KERNEL_BYTES = 512 * 1024  # what both kernels take at once for a client that takes nothing
 STALL_S = 5.0  # without a piece taken: who may be closed to make room
 _FULL_PAUSE_S = 0.05
@@ -72,10 +72,10 @@ def body_deadline() -> gevent.Timeout:
 class _Answer:
     """A large answer that is being sent."""
 
-    number: int  # of the bytes, which others may be sent too
+    number: int  # id() of the bytes, which others may be sent too
     size_bytes: int
     began_s: float
-    since_s: float  # the last piece was taken
+    since_s: float  # when the last piece was taken
     taken_bytes: int = 0
 
     def pace_bytes_s(self, now_s: float) -> float:
@@ -94,7 +94,7 @@ class _Waiting:
         self._untaken_bytes = 0  # of all that is sent, each counted once
 
     def answer(self, connection: _Bounded, data: bytes) -> None:
-        """A large answer begins to be sent. ``data`` lives until ``answered``."""
+        """Note that ``data``, which lives until ``answered``, begins to be sent."""
         now_s = time.monotonic()
         self._answers[connection] = _Answer(id(data), len(data), now_s, now_s)
         self._sent[id(data)] += 1
@@ -106,7 +106,7 @@ class _Waiting:
             slowest.hang_up()
 
     def taken(self, connection: _Bounded, size_bytes: int) -> None:
-        """A piece of it was taken. It may have been closed meanwhile."""
+        """Note that a piece was taken, unless the connection was closed meanwhile."""
         found = self._answers.pop(connection, None)
         if found is not None:
             found.taken_bytes += size_bytes

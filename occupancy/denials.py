@@ -5,7 +5,7 @@ times a second. So of each kind (what was refused, to which worker, at which add
 stand in the trail in a minute, and one line tells how many more there were. Wrong PINs do not come
 here: their number is bounded anyway, and each has its line.
 
-Requests that cannot be read come here too (malformed.py), with fewer lines: they name nobody.
+Malformed requests come here too (malformed.py), with fewer lines: they name nobody.
 """
 
 from __future__ import annotations
@@ -45,7 +45,10 @@ class Denials:
         worker: str | None = None,
         **more: str | None,
     ) -> bool:
-        """Write one line, if there were not too many of its kind within the minute; whether so."""
+        """Write one line, unless too many of its kind were written within the minute.
+
+        Returns whether it was written.
+        """
         where = limited_address(address)
         kind: _Kind = (("event", event), ("code", code), ("worker", worker), ("address", where))
         if kind not in self._seen and len(self._seen) >= _KINDS:

@@ -13,9 +13,9 @@ from typing import Any, Literal
 import msgspec
 
 from .capacity import WorstCase, worst_case
-from .connections import unavailable_as_error
 from .processes import CLIENT_NAMES
-from .rights import denied_subscriptions
+from .rights import acl_rules, denied_subscriptions
+from .server_errors import unavailable_as_error
 from .services import Services
 
 Level = Literal["ok", "warning", "error", "unknown"]
@@ -37,11 +37,11 @@ class Check(msgspec.Struct, frozen=True):
 
 
 class Facts(msgspec.Struct, frozen=True):
-    """What the server says of itself. Where it will not tell, ``info`` is empty, the others None.
+    """What the server says of itself. If it withholds that, ``info`` is empty, the others None.
 
     ``ping_ms`` is the median round trip; ``clock_s`` how far the server's clock is ahead of ours;
-    ``denied`` the commands and channels that our user may not use; ``needs`` what the data of its
-    ``boards`` may come to.
+    ``denied`` the commands and channels that our user may not use; ``needs`` the memory that the
+    data of so many ``boards`` may take.
     """
 
     info: Mapping[str, Any]
@@ -176,7 +176,7 @@ def _memory(facts: Facts) -> Check:
 
 
 def _room(facts: Facts) -> Check:
-    """Whether the logs, and the records of one worker who runs wild, fit into the memory."""
+    """Whether the logs fit into the memory, with the records of one worker at the limit."""
     used, limit, needs = facts.info.get("used_memory"), facts.info.get("maxmemory"), facts.needs
     finding = (
         f"logs of {facts.boards} boards up to {needs.logs / 1e6:,.0f} MB, histories of items up to "
@@ -197,7 +197,7 @@ def _room(facts: Facts) -> Check:
 def _rights(facts: Facts) -> Check:
     if not facts.denied:
         return Check("rights", "ok", "all that is needed")
-    rules = " ".join(each if each[0] == "&" else f"+{each}" for each in facts.denied)
+    rules = acl_rules(facts.denied)
     is_late = all(each[0] == "&" for each in facts.denied)
     meaning = "events are late" if is_late else "no operations"
     return Check(

@@ -1,10 +1,10 @@
 """Entity tags (RFC 9110, 8.8.3): what `If-Match` and `If-None-Match` say, read in one place.
 
-A proxy that compresses an answer renames our ETag: nginx makes it weak (`W/"12"`), Apache's
+A proxy that compresses an answer rewrites our ETag: nginx makes it weak (`W/"12"`), Apache's
 mod_deflate and mod_brotli, Jetty and others append the coding (`"12-gzip"`, `"12;gzip"`,
-`"12--gzip"`). What is inside is still the version, and a version changes with every change of an
-item, whatever bytes it travelled in. So it stays a strong validator: taken as it is for `If-Match`
-too, where a weak tag of somebody else's making would match nothing (13.1.1).
+`"12--gzip"`). It still names the version, which changes with every change of an item, whatever
+bytes carry it. So `If-Match` accepts these forms too, although a weak tag matches nothing there by
+the RFC (13.1.1).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _CODING = re.compile(r"(?:(?:--?|;)(?:x-)?(?:gzip|br|deflate|zstd|compress))+\Z"
 
 
 def known_tags(if_none_match: str | None) -> list[str]:
-    """The tags that a client has, without what proxies made of them; ``*`` for any."""
+    """The tags in If-None-Match, as they were before proxies rewrote them; ``*`` for any."""
     if if_none_match is None:
         return []
     if if_none_match.strip() == ANY:
@@ -29,7 +29,7 @@ def known_tags(if_none_match: str | None) -> list[str]:
 
 
 def allowed_versions(if_match: str | None) -> list[str] | None:
-    """The versions that If-Match allows, ``*`` for any; None where nothing was said.
+    """The versions that If-Match allows, ``*`` for any; None without the header.
 
     Raises InvalidRequest.
     """

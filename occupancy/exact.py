@@ -1,8 +1,8 @@
-"""Numbers that arrive as they were sent.
+"""Exact numbers: those that a double keeps.
 
-JSON has one kind of number, and most who read it (browsers first) keep it as a double: an integer
-beyond 2^53 or a fraction of many digits is shown as another number than the one that was sent, and
-nobody is told. A serial number like that is a text in truth, so it is refused with what to do.
+Most readers of JSON, browsers first, keep a number as a double. They would show an integer beyond
+2^53, or a fraction with many digits, as another number than the one that was sent, and tell nobody.
+A serial number like that is really a text, so it is refused with that advice.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ class _Texts(msgspec.Struct):
 
 
 def check_exact(attributes: dict[str, Any], body: bytes) -> None:
-    """Raises InvalidRequest for a number in ``attributes`` that would not be kept to the digit.
+    """Raises InvalidRequest for a number in ``attributes`` that a double would round.
 
-    ``body`` is the JSON that they were decoded from: a fraction's digits are lost by then.
+    ``body`` is the JSON that they were decoded from, which still has all digits of a fraction.
     """
     fractions = set()
     for name, value in attributes.items():

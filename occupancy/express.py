@@ -167,8 +167,7 @@ class Express:
     def _operate(self, request: PlainRequest, board: str, tag: str, operation: str) -> Reply:
         caller = None
         try:
-            take_turn(request, self._services)
-            caller = self._services.access.identify(credential_of(request, self._services.settings))
+            caller = self._identify(request)
             self._check(request, api.operate, caller, board)
             row = TRANSITIONS[operation]
             check_role(caller, row.role)
@@ -188,15 +187,17 @@ class Express:
         Reading has no effect, so Flask may do it again.
         """
         try:
-            take_turn(request, self._services)
-            caller = self._services.access.identify(credential_of(request, self._services.settings))
-            self._check(request, api.items, caller, board)
+            self._check(request, api.items, self._identify(request), board)
             return operations.not_modified_since(self._services.store, board, known)
         except (PoolTimeout, RateLimited, StoreUnavailable) as error:
             note(error, self._services, request, None)  # Flask would wait for it once more
             return problem_reply(error)
         except Exception:  # noqa: BLE001 - Flask does it again, and says or logs why it fails
             return None
+
+    def _identify(self, asked: PlainRequest) -> Caller:
+        take_turn(asked, self._services)
+        return self._services.access.identify(credential_of(asked, self._services.settings))
 
     def _check(self, asked: PlainRequest, view: Any, caller: Caller, board: str) -> None:
         check_rule(asked, rule_of(view), caller, board, self._services.settings.trusted_origins)

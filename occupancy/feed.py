@@ -13,9 +13,9 @@ Invariants:
 * ``_deliver`` has no switch point: nobody can look between the new position and the new number.
 * Rounds follow one another (one greenlet makes them). At a round's end every subscriber that was
   live at its beginning has all frames up to its last, or is owed a reset; also if the round fails.
-* A stream that joins while ``impaired`` is set is told so after its ``ready``, and all who are live
-  are told when it turns, in its place among the events. So who has heard nothing of it, or was told
-  that it is over, gets what happens as it is published.
+* A stream that joins while ``impaired`` is set is told so after its ``ready``, and every live
+  stream is told of each change, in its place among the events. So a stream that was told nothing,
+  or that live delivery works again, gets events as they are published.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Feed(Follower):
         self.number = 0
         self.resets = 0
         self.has_plain = False  # live subscribers that take what is not compressed
-        self.impaired = b""  # while live delivery is: the frame that says so
+        self.impaired = b""  # the frame that says so, while live delivery is impaired
         self.turns = 0  # how often that has changed
         self._shrinks = False  # what the last round handed out, to a fraction
         self._fan_out = fan_out
@@ -68,7 +68,7 @@ class Feed(Follower):
     # What the streams are told
 
     def impair(self, frame: bytes) -> None:
-        """Live delivery is impaired, as ``frame`` says, until a look finds that it is not."""
+        """Tell the streams by ``frame`` that delivery is impaired, until a look finds it works."""
         self._is_heard = False
         if not self.impaired:
             self.impaired = frame
@@ -82,7 +82,7 @@ class Feed(Follower):
             self.announce(_RECOVERED)
 
     def state_frame(self) -> bytes:
-        """How live delivery is now, for a stream that may have missed a turn of it."""
+        """The state of live delivery, for a stream that may have missed a change of it."""
         return self.impaired or _RECOVERED
 
     def announce(self, frame: bytes) -> None:

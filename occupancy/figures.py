@@ -1,7 +1,7 @@
-"""Figures that anybody may ask for: made at most once a second in a process, whoever asks.
+"""Public figures, gathered at most once a second in a process, however many ask.
 
-They cost the server and this process more than a request should (CLIENT LIST, INFO, a file for
-each process there ever was), and they are open to everybody.
+They are open to everybody, and cost the server and this process more than a request should: CLIENT
+LIST, INFO, a file for each process that ever ran.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ T = TypeVar("T")
 
 
 class AtMostOnceASecond(Generic[T]):
-    """What ``make`` returns or raises, made anew only when that is a second old.
+    """Calls ``make`` at most once a second; others get the latest result or error.
 
-    It is made in a greenlet of its own, and all who ask meanwhile wait for that one: so a caller
-    that is killed takes it from nobody. Errors of occupancy are kept as well: a server that does
-    not answer would otherwise be waited for by all of them, one after the other.
+    ``make`` runs in a greenlet of its own, for which all who ask meanwhile wait: a caller that is
+    killed interrupts nobody else. Errors are kept as well, or all callers would wait for a server
+    that does not answer, one after the other.
     """
 
     def __init__(self, make: Callable[[], T]) -> None:
@@ -55,21 +55,16 @@ class AtMostOnceASecond(Generic[T]):
 
 
 class Figures:
-    """Of one process: of the server's health, what the store tells of the processes, metrics."""
+    """One process's: the server's health, the reports of all processes, the metrics."""
 
-    def __init__(
-        self,
-        client: OpsClient,
-        processes: Processes,
-        metrics: Metrics,
-    ) -> None:
+    def __init__(self, client: OpsClient, processes: Processes, metrics: Metrics) -> None:
         self.health = AtMostOnceASecond(lambda: health_of(client))
         self.told = AtMostOnceASecond(processes.ask_store)
         self.metrics = AtMostOnceASecond(metrics.exposition)
 
 
 def health_of(client: OpsClient) -> dict[str, Any]:
-    """Whether Redis answers, how fast, and what it is; None for what it does not tell."""
+    """Whether Redis answers, how fast, and what it is; None for what it withholds."""
     started = time.monotonic()
     try:
         client.ping()

@@ -1,25 +1,25 @@
-"""A follower: one board's log, as far as this process has read or heard it.
+"""A follower: this process's position in one board's log, moved on entry by entry without a gap.
 
-It knows its position in the log (cursor and seq) and moves it forward entry by entry, without a
-gap. Each published entry says which one it follows: only an entry that follows the position is
-delivered, and any other that is beyond it means that something was missed. What was missed is read
-from the log by a greenlet of the follower's own, because whoever offers entries waits for nothing.
+Each published entry names the one that it follows. The follower delivers an entry that follows its
+position (cursor and seq); an entry further on means that something was missed. A greenlet of its
+own reads that from the log, because ``offer`` never waits.
 
 Invariants:
 
 * The position is moved by the greenlet that holds ``_lock``, or by ``offer`` while nobody holds
   it. Reads from Redis and waits for room are switch points, and happen under the lock; ``offer``
   has no switch point. So nobody else acts on the position across one.
-* Entries are taken in as they were offered. While the lock is held, while there is no room, and
-  while others wait already, an entry waits in ``_kept``; ``_catch_up_alone`` takes them in, and it
-  runs whenever one waits or ``_is_behind`` is set. What waits is bounded: beyond the bound all of
-  it is dropped, and ``_is_behind`` says that the log has it.
+* Entries are taken in in the order of their offers. An entry waits in ``_kept`` while the lock is
+  held, while there is no room, and while others wait already. ``_catch_up_alone`` takes them in; it
+  runs whenever one waits or ``_is_behind`` is set. Beyond a bound all that waits is dropped, and
+  ``_is_behind`` says that the log has it.
 * ``_is_behind`` is cleared before the log is read, never after: what is dropped while the answer
-  is under way is read once more. If reading fails it is set again, so that a reading of somebody
-  else's is not taken for one that succeeded.
+  is under way is read once more. If a read fails it is set again, so that another greenlet's read
+  that failed does not count as a success.
 * So no entry is lost: it is delivered, or older than the position, or waits, or is still to be
-  read. If ``_catch_up_alone`` fails, all that waits is dropped and the position stays: the next
-  entry does not follow it, and the next probe finds the log's end elsewhere; each begins again.
+  read. If ``_catch_up_alone`` fails, all that waits is dropped and the position stays. Then the
+  next entry does not follow it, and the next probe finds the log's end elsewhere: each starts it
+  again.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _KEPT_BYTES = 1024 * 1024  # of entries that wait; some rounds of a busy board
 
 
 class Follower(abc.ABC):
-    """Of one board, in one process; what is done with its entries is for a subclass to say."""
+    """Follows one board in one process; a subclass delivers the entries."""
 
     def __init__(self, store: Store, board: str, metrics: LiveMetrics) -> None:
         self.board = board
@@ -62,7 +62,7 @@ class Follower(abc.ABC):
         self._is_behind = False
         self._catching_up: gevent.Greenlet | None = None
         self._looked_at_seq = -1
-        self._is_heard = False  # as of the last look: what is published is heard by itself
+        self._is_heard = False  # whether the reader heard publications at the last look
 
     # What a subclass does. Only ``_keep_room`` may switch.
 
@@ -80,7 +80,7 @@ class Follower(abc.ABC):
 
     @abc.abstractmethod
     def _on_current(self) -> None:
-        """It was at the log's end a moment ago."""
+        """Called when the position was the log's end a moment ago."""
 
     @property
     @abc.abstractmethod
@@ -108,7 +108,7 @@ class Follower(abc.ABC):
     def offer(self, previous: str, entry: Entry) -> None:
         """Take in an entry that was published just now, after ``previous``. No switch point.
 
-        Raises ValueError where that is no entry; nothing has happened then.
+        Raises ValueError, with nothing changed, if ``entry`` is none.
         """
         if self._kept or self._lock.locked() or self._is_full:
             self._keep(previous, entry)
@@ -124,20 +124,21 @@ class Follower(abc.ABC):
         self._begin_catching_up()
 
     def catch_up(self) -> None:
-        """The same, and wait for it; for a stream that has read further than the feed has heard.
+        """Read and deliver what the log holds beyond the position.
 
-        Raises PoolTimeout or StoreUnavailable, with the position where it was.
+        For a stream that has read further than the feed. Raises PoolTimeout or StoreUnavailable,
+        with the position where it was.
         """
         with self._alone():
             self._read_log()
 
     def stop(self) -> None:
-        """This process ends."""
+        """End the greenlet that catches up: this process ends."""
         if self._catching_up is not None:
             self._catching_up.kill()
 
     def is_silent(self) -> bool:
-        """Whether nothing has come since this was asked last.
+        """Whether no entry has come since the last call.
 
         While entries come, each shows whether one before it is missing.
         """
@@ -148,8 +149,8 @@ class Follower(abc.ABC):
     def compare(self, asked_at: str, head: tuple[str, int], *, is_live: bool) -> None:
         """Catch up if the log's end is not the position. No switch point.
 
-        ``head`` was asked for when the position was ``asked_at``, and what was published since is
-        heard by itself if ``is_live``.
+        ``head`` is the log's end (cursor and seq), asked for when the position was ``asked_at``.
+        ``is_live``: the reader has heard all that was published since.
         """
         self._is_heard = is_live
         has_gone_on = self.cursor != asked_at and not _after(head[0], self.cursor)
@@ -184,7 +185,7 @@ class Follower(abc.ABC):
             self._catching_up = gevent.spawn(self._catch_up_alone)
 
     def _catch_up_alone(self) -> None:
-        """Until nothing waits and nothing is missing, or reading fails."""
+        """Catch up until nothing waits and nothing is missing, or a read fails."""
         try:
             while self._kept or self._is_behind:
                 with self._lock:
@@ -197,20 +198,20 @@ class Follower(abc.ABC):
         except Exception:
             log.exception("missed events of %s not read yet", self.board)
         finally:
-            # Where it has failed; else there is none of it, and nobody has run since that was seen.
+            # Only after a failure is there any; else nobody has run since the loop found none.
             self._drop_kept()
             self._is_behind = False
             self._catching_up = None
 
     def _take_in_kept(self) -> None:
-        """Under the lock. Ends at the first entry that shows a hole."""
+        """Take in what waits, under the lock, up to the first entry that shows a hole."""
         while self._kept:
             self._keep_room()
             if not self._kept:
                 return  # dropped meanwhile
             previous, entry = self._kept.popleft()
             self._kept_bytes -= len(entry.event)
-            with contextlib.suppress(ValueError):  # no entry, but something has come
+            with contextlib.suppress(ValueError):  # no entry, but something was published
                 if self._take_in(previous, entry):
                     continue
             self._is_behind = True
@@ -219,7 +220,7 @@ class Follower(abc.ABC):
     def _take_in(self, previous: str, entry: Entry) -> bool:
         """Deliver ``entry`` if it is the next; False if it shows that something is missing."""
         if not self.cursor:
-            return True  # not opened yet, or not to be: who opens it reads the position then
+            return True  # not open: whoever opens it reads the position then
         if previous == self.cursor and entry.seq == self.seq + 1:
             self._deliver(entry)
             return True
@@ -227,20 +228,20 @@ class Follower(abc.ABC):
         if entry.seq > self.seq or _after(entry.cursor, self.cursor):
             self._metrics.holes.inc()
             return False
-        return True  # it is old: the log was read further than publications had come
+        return True  # an old one: the log was read beyond it before it was heard
 
     def _read_log(self) -> None:
-        """Under the lock. Raises PoolTimeout or StoreUnavailable."""
+        """Deliver what the log has, under the lock. Raises PoolTimeout or StoreUnavailable."""
         while True:
             self._is_behind = False
             if not self.cursor:
-                return  # who opens the feed reads the position then
+                return  # whoever opens it reads the position then
             try:
                 replay = self._store.replay(self.board, self.cursor, _CATCH_UP_ENTRIES)
             except BoardNotFound:  # the server was emptied under us: one reset says so
                 replay = Replay(self.cursor == "0-0", "0-0", 0, [])
             except BaseException:
-                self._is_behind = True  # somebody else may rely on this reading
+                self._is_behind = True  # another greenlet may rely on this read
                 raise
             expected = range(self.seq + 1, self.seq + 1 + len(replay.entries))
             is_contiguous = all(
@@ -262,6 +263,6 @@ def _after(cursor: str, other: str) -> bool:
 
 
 def numbers_of(cursor: str) -> tuple[int, int]:
-    """Milliseconds and count. Raises ValueError for what is no cursor."""
+    """A cursor's milliseconds and count. Raises ValueError for what is no cursor."""
     milliseconds, _, count = cursor.partition("-")
     return int(milliseconds), int(count)

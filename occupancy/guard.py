@@ -55,7 +55,7 @@ class Guard:
         self._watched: dict[Credential, _Watched] = {}
         self._leaving: dict[Subscriber, float] = {}  # closed, and since when (monotonic)
         self._changes: int | None = None  # None: not known, look at all
-        self._heard: int | None = None  # number of the last announcement, if none was missed since
+        self._heard: int | None = None  # number of the last announcement; None: some were missed
         self._changed: set[str] = set()  # workers that were announced since the last turn
         self._wake = Event()
         self._greenlet: gevent.Greenlet | None = None
@@ -82,13 +82,13 @@ class Guard:
     def on_announcement(self, payload: bytes | None) -> None:
         """Somebody's access has changed; None: announcements may have been missed."""
         if payload == b"?":
-            return  # somebody has tried whether they may publish (rights.lua)
+            return  # a test of the right to publish (rights.lua)
         try:
             text, worker_id = (payload or b"").decode().split(" ", 1)
             counted: int | None = int(text)
         except ValueError:
             counted, worker_id = None, ""
-        # What is remembered was complete when the one before this was heard, streams or not.
+        # Nothing was missed before this one: what is remembered of others is still good.
         is_next = counted is not None and self._heard == counted - 1
         self._access.forget(worker_id if is_next else None)
         self._heard = counted

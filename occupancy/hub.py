@@ -7,8 +7,8 @@ hear, and the *pulse* sends heartbeats and ends streams whose connection takes n
 
 Each of them has its own greenlet, and so have the report and each feed that catches up: none waits
 for another. While live delivery is impaired every stream is told so, those that open meanwhile
-too, and the prober serves them from the log; each board's streams are told that it works again
-when what they have missed has been handed to them.
+too, and the prober serves them from the log. Each board's streams are told that it works again
+after they have got what they missed.
 """
 
 from __future__ import annotations
@@ -192,18 +192,18 @@ class Hub:
             previous, cursor, seq, event = payload.split(b" ", 3)
             feed.offer(previous.decode("ascii"), Entry(cursor.decode("ascii"), int(seq), event))
         except ValueError:
-            # Another version's perhaps: the log says what has happened.
+            # Perhaps another version's: the log has what happened.
             if not self._has_seen_another_format:
                 self._has_seen_another_format = True
                 log.warning("a message for %s is not one of ours: %r", board, payload[:80])
             feed.catch_up_soon()
 
     def on_access_changed(self, payload: bytes | None) -> None:
-        """Somebody's access has changed; None: news of that may have been missed."""
+        """Somebody's access has changed; None: announcements of that may have been missed."""
         self._access_changed(payload)
 
     def on_subscribed(self) -> None:
-        """Whatever was published before now may be lost to us."""
+        """The reader hears publications from now on; earlier ones may be missed."""
         self._prober.look_now()
 
     def on_unreachable(self, why: object) -> None:
@@ -247,7 +247,7 @@ class Hub:
         if trouble is None:
             self._was_live_at = now
         elif now - min(self._reader.heard_at, self._was_live_at) > SILENCE_S:
-            self._degrade(trouble)  # it hangs somewhere: the reader finds out later, or never
+            self._degrade(trouble)  # something hangs: the reader notices later, or never
         slow = 0
         for count, subscriber in enumerate(self._subscribers(), 1):
             stalled_s = subscriber.stalled_s(now)

@@ -51,7 +51,7 @@ _SWEEP_S = 15.0
 _FOLLOWED_S = 180.0
 
 _COMPRESSED_BYTES = 1400  # what fits into a packet gains nothing
-_COMPRESSED_ITEMS = 200  # at a time: less than a slice
+_COMPRESSED_ITEMS = 200  # at a time: takes less than SLICE_S
 _GZIP = 16 + 15  # zlib's way to ask for gzip's header and the largest window
 
 # As operate.lua renders it. In a JSON text a quotation mark that is preceded by no backslash
@@ -91,8 +91,8 @@ class Listing:
     def packed(self, pause: Pause = no_pause) -> bytes | None:
         """The JSON text as gzip; None where it is too short for that.
 
-        ``pause`` lets others run. Who comes meanwhile waits, and whoever is killed in it leaves
-        nothing half-made: the next begins anew.
+        ``pause`` lets others run. Callers that come meanwhile wait; if the one that compresses is
+        killed, the next begins anew.
         """
         if self._packed is None:
             with self._packing:
@@ -148,7 +148,7 @@ class Listing:
         return Listing(Snapshot(end.cursor, seq, items, None), size)
 
     def _joined(self) -> bytes:
-        return b",".join(self._parts())  # the text, of megabytes, is copied once
+        return b",".join(self._parts())  # copies the text, which may be megabytes, once
 
     def _parts(self) -> list[bytes]:
         """The JSON text in parts, with commas between them."""
@@ -194,7 +194,7 @@ class Images:
         return sum(image.size for image in self._images.values())
 
     def has(self, board: str) -> bool:
-        """Whether ``find`` would look into the log only, as of now."""
+        """Whether there is an image of the board, so that ``find`` reads only the log."""
         return board in self._images
 
     def find(self, board: str, known_cursor: str = "") -> Listing | None:

@@ -16,7 +16,7 @@
     occ:{access}:ticket:HASH        string  ticket for a stream: whose it is; once used, for which
                                             address and board
     occ:{access}:notes              list    what the command line changed, for the trail (JSON)
-    occ:{access}:renamed            hash    id → when (s, µs) a worker got another name that what
+    occ:{access}:renamed            hash    id → when (s, µs) a worker got a name that the items
                                             they hold may not show yet
     occ:{access}:rights             string  what rights.lua tries commands on
     occ:{access}:failures:ID|ADDR   hash    wrong PINs of a worker at an address: failures,
@@ -135,7 +135,7 @@ class Keys:
         return f"{self.session_ends}:{worker}" if token is None else f"{self.session_ends}|{token}"
 
     def token_sign_ins(self, token: str, address: str) -> list[str]:
-        """How fast a token, by its hash, opens sessions: at all, and from an address."""
+        """When a token, by its hash, may open sessions again: in all, and from an address."""
         return [f"{self._access}:opened:{token}", f"{self._access}:opened:{token}|{address}"]
 
     def invitation(self, run: str) -> str:

@@ -1,8 +1,8 @@
-"""Lines of a label: a text broken such that it fits, in any script, without a browser's help.
+"""Lines of a label: a text broken so that it fits, in any script, without a browser's help.
 
-SVG neither breaks a text nor says how wide it will be: fonts differ from machine to machine. So
-widths are those of a wide font (DejaVu Sans), rounded up: a line may end early, but never too late.
-What is read as one character (a letter with its marks, an emoji made of several) is never broken.
+SVG neither breaks a text nor tells its width, and fonts differ from machine to machine. So widths
+are those of a wide font (DejaVu Sans), rounded up: a line may end early, but never too late.
+Grapheme clusters (a letter with its marks, an emoji made of several) are never broken.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable, Iterable
 
-Width = Callable[[str], float]  # of one character as it is read, in sizes of the letters
+Width = Callable[[str], float]  # of one grapheme cluster, in units of the font size
 
 _SOFT_HYPHEN, _ZERO_WIDTH_SPACE = "\u00ad", "\u200b"
 _NO_BREAK_SPACES = "\u00a0\u2007\u202f"
 _JOINERS = "\u200c\u200d"
-_KEPT_FORMATS = f"{_JOINERS}\u200e\u200f"  # of those that are not seen; others do nothing here
+_KEPT_FORMATS = f"{_JOINERS}\u200e\u200f"  # invisible, but they matter; others are left out
 _VIRAMA = 9  # its combining class: the letter that follows is drawn together with the one before
 _KEPT_WITH_BEFORE = ("Pe", "Pf", "Po", "Lm")  # never the first of a line
 _LATIN = {
@@ -28,11 +28,15 @@ _WIDTHS = {char: width for width, chars in _LATIN.items() for char in chars}
 
 
 def monospace(_character: str) -> float:
+    """The width of a character in a monospaced font, in units of the font size."""
     return 0.61
 
 
 def proportional(character: str) -> float:
-    """The sum of its parts: where there is no font that joins them, each is drawn by itself."""
+    """The width of a character in a proportional font, in units of the font size.
+
+    The sum of its parts: a font that cannot join them draws each by itself.
+    """
     return sum(map(_width_of_part, unicodedata.normalize("NFD", character)))
 
 
@@ -48,7 +52,7 @@ def _width_of_part(char: str) -> float:
 
 
 def lines_of(text: str, room: float, width: Width) -> list[str]:
-    """``text`` in lines that are at most ``room`` wide."""
+    """``text`` in lines that are at most ``room`` wide, in units of the font size."""
     lines: list[str] = []
     line: list[str] = []
     glue = ""
@@ -87,7 +91,7 @@ def _wide(characters: Iterable[str], width: Width) -> float:
 
 
 def _pieces(characters: list[str]) -> list[tuple[list[str], str]]:
-    """What must stand on one line, each with what follows: a space, a soft hyphen, or nothing."""
+    """The unbreakable pieces, each with what follows: a space, a soft hyphen, or nothing."""
     pieces: list[tuple[list[str], str]] = []
     piece: list[str] = []
 
@@ -114,7 +118,10 @@ def _pieces(characters: list[str]) -> list[tuple[list[str], str]]:
 
 
 def _breaks_between(one: str, other: str) -> bool:
-    """Chinese, Japanese and emoji need no space, but their punctuation stays where it belongs."""
+    """Whether a line may end between two characters without a space: in Chinese, Japanese, emoji.
+
+    Punctuation stays with what it belongs to.
+    """
     is_wide = any(
         unicodedata.east_asian_width(each[0]) in "WF" or _is_of_flag(each[0])
         for each in (one, other)
@@ -128,7 +135,7 @@ def _breaks_between(one: str, other: str) -> bool:
 
 
 def _characters(text: str) -> list[str]:
-    """What is read as one character each; soft hyphens and zero-width spaces are kept apart."""
+    """The grapheme clusters of ``text``; soft hyphens and zero-width spaces stand alone."""
     found: list[str] = []
     for char in text:
         category = unicodedata.category(char)
@@ -151,7 +158,7 @@ def _belongs_to(before: str, char: str, category: str) -> bool:
     return (
         category[0] == "M"
         or char in _KEPT_FORMATS
-        or "\U0001f3fb" <= char <= "\U0001f3ff"  # a tone of skin
+        or "\U0001f3fb" <= char <= "\U0001f3ff"  # a skin tone
         or "\U000e0020" <= char <= "\U000e007f"  # of a flag of a region
         or "\u1160" <= char <= "\u11ff"  # the rest of a Korean syllable
         or (last == "\u200d" and category != "Zs")
@@ -161,5 +168,5 @@ def _belongs_to(before: str, char: str, category: str) -> bool:
 
 
 def _is_of_flag(char: str) -> bool:
-    """Two of these are the flag of a country."""
+    """Whether ``char`` is a regional indicator: two of them are the flag of a country."""
     return "\U0001f1e6" <= char <= "\U0001f1ff"

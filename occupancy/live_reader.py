@@ -1,10 +1,10 @@
 """The live reader: reads what the server publishes, and waits for nothing but its socket.
 
-One greenlet, on the one connection of the *pubsub* pool. What it hears it hands on to functions
-that do not wait either: else one board's trouble would hold up every other board, and the news of
-whose access has changed. A connection on which nothing comes for longer than the canaries allow
-(prober.py) is dead, because a half-open TCP connection never reports an error by itself; its read
-times out (services.py), and it is replaced.
+One greenlet, on the one connection of the *pubsub* pool. It hands what it hears to functions that
+do not wait either: else one board's trouble would hold up every other board and the announcements
+of changed access. A connection that is silent for longer than the canaries allow (prober.py) is
+dead: a half-open TCP connection reports no error by itself. Its read times out (services.py), and
+it is replaced.
 """
 
 from __future__ import annotations
@@ -28,27 +28,27 @@ log = logging.getLogger(__name__)
 PROBE_S = 2.0
 SILENCE_S = 3 * PROBE_S  # without a canary or anything else: the live connection is dead
 _FIRST_BACKOFF_S, _LAST_BACKOFF_S = 0.1, 2.0
-_MESSAGES_A_TURN = 100
+_MESSAGES_A_TURN = 100  # and then others run
 
 
 class Listener(Protocol):
-    """Who is told what the reader hears. Nothing of it may switch."""
+    """Gets what the reader hears. No method may switch."""
 
     def on_entry(self, board: str, payload: bytes) -> None:
         """Something was published for ``board``."""
 
     def on_access_changed(self, payload: bytes | None) -> None:
-        """Somebody's access has changed; None: news of that may have been missed."""
+        """Somebody's access has changed; None: announcements of that may have been missed."""
 
     def on_subscribed(self) -> None:
-        """From now on it hears what is published; what was before may be missed."""
+        """The reader hears publications from now on; earlier ones may be missed."""
 
     def on_unreachable(self, why: object) -> None:
-        """It has failed twice without hearing anything."""
+        """The reader has failed twice in a row without hearing anything."""
 
 
 class LiveReader:
-    """Of one worker process. ``run`` is its greenlet."""
+    """The reader of one worker process. ``run`` is its greenlet."""
 
     def __init__(
         self, pool: TurnPool, keys: Keys, metrics: LiveMetrics, listener: Listener, *, process: str
@@ -61,12 +61,12 @@ class LiveReader:
         self._live_channel = keys.live_channel
         self._subscriptions = 0  # so far
         self._is_subscribed = False
-        self.heard_at = time.monotonic()  # anything at all; or when it began
+        self.heard_at = time.monotonic()  # when anything came, or the reader began
         self._failure = "not connected yet"
 
     @property
     def trouble(self) -> str | None:
-        """Why it hears nothing right now; None while it does."""
+        """Why the reader hears nothing right now; None while it does."""
         if not self._is_subscribed:
             return self._failure
         silent_s = time.monotonic() - self.heard_at
@@ -76,9 +76,9 @@ class LiveReader:
 
     @property
     def subscription(self) -> int | None:
-        """The number of the subscription that it hears by; None while it hears nothing.
+        """The number of the present subscription; None while the reader hears nothing.
 
-        While it is the same, everything that was published has come, or will.
+        While it stays the same, everything that was published has come, or will.
         """
         return None if self.trouble else self._subscriptions
 

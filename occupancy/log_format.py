@@ -77,8 +77,8 @@ class LineHandler(logging.StreamHandler[TextIO]):
 class Logger(glogging.Logger):  # type: ignore[misc] # gunicorn ships no types
     """gunicorn's logger, whose error and access logs nobody can forge either.
 
-    Nor do they hold what a client shows: of an exception, whose text may be the request's bytes,
-    they have the kind, and of a ticket that there was one.
+    Nor do they hold credentials: an exception, whose text may be the request's bytes, is logged by
+    its kind, and a ticket as "...".
     """
 
     def debug(self, msg: object, *args: object, **kwargs: Any) -> None:

@@ -1,8 +1,8 @@
-"""Malformed requests: what is answered and told where gunicorn cannot read a request.
+"""Malformed requests: the answer, and the line of the trail, where gunicorn cannot read one.
 
-A broken request may hold anything: a PIN where a header was expected, a token with a line break in
-it, a ticket. So neither the answer nor the log repeats a byte of it. Both name the kind of error,
-which is all that its sender needs to find it. The trail tells some of a kind and address in a
+A malformed request may hold anything: a PIN where a header was expected, a token with a line break
+in it, a ticket. So neither the answer nor the log repeats a byte of it. Both name the kind of
+error, which is all that its sender needs to find it. The trail has some of a kind and address a
 minute, and then a count (denials.py): nobody can fill a disk with them.
 """
 
@@ -59,12 +59,16 @@ _ANSWERS: dict[type[Exception], tuple[type[OccupancyError], str]] = {
     unread.ChunkMissingTerminator: (InvalidRequest, "The body's chunks are malformed."),
     unread.ForbiddenProxyRequest: (Forbidden, "This proxy is not known."),
 }  # fmt: skip
-# Headers of the application's own, which gunicorn has made kinds of malformed ones.
+# gunicorn derives these, about the application's own headers, from errors of requests.
 _OURS = (unread.InvalidResponseHeader, unread.InvalidResponseHeaderName)
 
 
 def answer(worker: Any, connection: Any, address: Any, error: BaseException) -> None:
-    """Say that a request cannot be read, or has failed, and tell of it."""
+    """Answer a request that is malformed or has failed, and record it.
+
+    The arguments are those of gunicorn's ``handle_error``: its worker, the client's socket and
+    address, and the exception.
+    """
     is_clients = isinstance(error, unread.ParseException | ssl.SSLError)
     is_clients = is_clients and not isinstance(error, _OURS)
     denials = worker.wsgi.extensions["occupancy"].denials
@@ -83,7 +87,7 @@ def answer(worker: Any, connection: Any, address: Any, error: BaseException) -> 
 
 
 def whole(error: OccupancyError) -> bytes:
-    """The bytes of an answer after which the connection is closed."""
+    """The bytes of an answer with ``error``; it closes the connection."""
     reply = problem_reply(error)
     length = {"Content-Length": str(len(reply.body))}
     headers = {**reply.headers, **browser.OTHER, **length}
@@ -95,11 +99,11 @@ def _said(error: BaseException) -> OccupancyError:
         if kind in _ANSWERS:
             made, detail = _ANSWERS[kind]
             return made(detail)
-    return InvalidRequest("This is no request that can be read.")
+    return InvalidRequest("The request is malformed.")
 
 
 def _without_texts(error: BaseException) -> str:
-    """Where ``error`` was raised, and of which kind it is: its text may be the client's."""
+    """Where ``error`` was raised, and its kind; not its text, which may be the client's."""
     frames = traceback.extract_tb(error.__traceback__)
     places = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames[-6:]]
     return " > ".join([*places, type(error).__name__])

@@ -62,7 +62,7 @@ def raw_answer(body: bytes, etag: str | None = None) -> Response:
 
 
 def large_answer(listing: Listing, etag: str, pause: Pause) -> Response:
-    """Like ``raw_answer``, but compressed for whoever takes gzip; ``pause`` lets others run."""
+    """Like ``raw_answer``, but gzipped if the client accepts that; ``pause`` lets others run."""
     is_taken = request.accept_encodings.quality("gzip") > 0
     packed = listing.packed(pause) if is_taken else None
     if packed is None:

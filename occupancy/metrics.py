@@ -43,7 +43,7 @@ class LiveMetrics:
         self._recent: collections.deque[tuple[float, float]] = collections.deque(maxlen=_RECENT)
         self.refused = Counter(
             "occupancy_publications_refused",
-            "Events and changes of access that the server would not publish: its user lacks rights",
+            "Publications (events, changes of access) that the server refused for lack of rights",
             registry=registry,
         )
         self.resets = Counter(

@@ -194,7 +194,7 @@ PUT = Transition(
     holder="keep",
     summary="Add an item, or edit its title and attributes.",
 )
-RENAME = Transition(  # of whom the item's holder is; by the service itself, see renames.py
+RENAME = Transition(  # by the service itself, see renames.py
     operation="rename",
     event="item.updated",
     role=Role.ADMIN,

@@ -205,7 +205,7 @@ def _operation_paths() -> dict[str, Any]:
             text="What became of each tag, in their order; each on its own.",
         ),
         (*KNOWN, errors.CsrfFailed, errors.BoardNotFound, errors.WorkerNotFound, *WITH_BODY,
-         errors.IdempotencyKeyReused, errors.RateLimited, *STORE),
+         errors.IdempotencyKeyReused, *STORE),
         body=ref("schemas", "BatchBody"), must_have_body=True,
         parameters=["Board", "IdempotencyKey"],
         description="The role is the operation's. A body that is not well-formed is refused as a "
@@ -228,7 +228,7 @@ def _row(row: Transition) -> dict[str, Any]:
 
 
 def _event_paths() -> dict[str, Any]:
-    kinds = (*KNOWN, errors.BoardNotFound, errors.RateLimited)
+    kinds = (*KNOWN, errors.BoardNotFound)
     parameters = ["Board", "LastEventId", "After", "Ticket"]
     told = "\n".join(f"- `{each['event']}`: {each['description']}" for each in STREAM_EVENTS)
     stream = {
@@ -265,7 +265,7 @@ def _health_paths() -> dict[str, Any]:
         **dict.fromkeys(figures, nullable(INTEGER)),
         "detail": TEXT,
     }
-    health["description"] = "What the server does not tell is null. May be a second old."
+    health["description"] = "What the server withholds is null. May be a second old."
     counts = ("maxclients", "connected", "ops", "pubsub", "cli", "other")
     not_ready = obj(status=TEXT, reasons={"type": "object", "additionalProperties": TEXT})
     pool = obj(max=INTEGER, in_use=INTEGER)
@@ -273,7 +273,7 @@ def _health_paths() -> dict[str, Any]:
         budget=obj(limit=INTEGER, workers=INTEGER, nodes=INTEGER, reserved=INTEGER),
         server={
             **obj(**dict.fromkeys(counts, nullable(INTEGER))),
-            "description": "Connections, as the server counts them; null where it does not tell.",
+            "description": "Connections, as the server counts them; null where it withholds it.",
         },
         workers=array(obj(pid=INTEGER, ops=pool, pubsub=pool, streams={"type": "object"})),
     )

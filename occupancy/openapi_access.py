@@ -19,9 +19,9 @@ SECURITY_SCHEMES: dict[str, Any] = {
         "type": "apiKey",
         "in": "cookie",
         "name": "occupancy",
-        "description": "The cookie of a session. Its name ends with what tells this deployment "
-        "from others on the same host, and begins with `__Host-` under HTTPS: take it from the "
-        "answer to a sign-in. Then `X-CSRF-Token` on every POST, PUT and DELETE.",
+        "description": "The cookie of a session, with `X-CSRF-Token` on every POST, PUT and "
+        "DELETE. Its name ends with a hash that tells this deployment from others on the same "
+        "host, and begins with `__Host-` under HTTPS: take it from the answer to a sign-in.",
     },
 }
 
@@ -79,7 +79,7 @@ def paths() -> dict[str, Any]:
             "post": operation(
                 "access", "signIn", "Sign in at a browser.", None, session,
                 (errors.InvalidRequest, errors.Unauthenticated, errors.CsrfFailed,
-                 errors.RateLimited, *WITH_BODY, *STORE),
+                 *WITH_BODY, *STORE),
                 body=ref("schemas", "SignInBody"), must_have_body=True,
                 description="With `worker` and `pin`, or with `token`: a token, or what stands in "
                 "a one-time link. Sets the session's cookie, in place of the one that was there.",
@@ -94,7 +94,7 @@ def paths() -> dict[str, Any]:
         "/api/session/pin": {
             "put": operation(
                 "access", "changePin", "Change your own PIN.", Role.OBSERVER, session,
-                (*_WRITES_BODY, errors.RateLimited),
+                _WRITES_BODY,
                 body=ref("schemas", "PinBody"), must_have_body=True,
                 description="For who has signed in with a PIN or a one-time link. `pin` is the "
                 "present one (`403` where it is wrong, counted as at a sign-in); who has none yet "
@@ -107,8 +107,8 @@ def paths() -> dict[str, Any]:
                 _WRITES,
                 description="For an `EventSource` that has no cookie, because it can send no "
                 "header: `…/events?ticket=…`, within the minute. The stream that it opened may "
-                "come back with it, from the same address to the same board, up to ten minutes "
-                "after it ended.",
+                "reconnect with it up to ten minutes after its end, from the same address to the "
+                "same board.",
             )
         },
         "/api/workers": {
@@ -121,7 +121,7 @@ def paths() -> dict[str, Any]:
             "put": operation(
                 "access", "putWorker", "Add a worker, or edit one.", Role.ADMIN,
                 {**worker, **added},
-                (*_WRITES_BODY, errors.AlreadyExists, errors.RateLimited),
+                (*_WRITES_BODY, errors.AlreadyExists),
                 parameters=[_WORKER_ID], body=ref("schemas", "WorkerBody"),
                 description="What is not given stays as it is; a new worker needs `name` and "
                 "`role`. A new `pin` and `disabled` end the worker's sessions.",

@@ -53,12 +53,12 @@ PARAMETERS: dict[str, Any] = {
     ),
     "IfMatch": _parameter(
         "header", "If-Match", TEXT,
-        'Do it only if the item still has this version, quoted: `"12"`. Else 412. What a '
-        'compressing proxy makes of it (`W/"12"`, `"12-gzip"`) is that version too.',
+        'Do it only if the item still has this version, quoted: `"12"`. Else 412. The forms that '
+        'compressing proxies make of it (`W/"12"`, `"12-gzip"`) name the same version.',
     ),
     "IfNoneMatch": _parameter(
         "header", "If-None-Match", TEXT, "The `ETag` you have: 304 if nothing has changed since. "
-        "With `*`: 304 if it is there at all.",
+        "With `*`: 304 if it exists.",
     ),
     "LastEventId": _parameter(
         "header", "Last-Event-ID", CURSOR,
@@ -66,19 +66,21 @@ PARAMETERS: dict[str, Any] = {
     ),
     "After": _parameter(
         "query", "after", CURSOR,
-        "The same, for the first connection. `lastEventId` and `Last-Event-ID` in the query are "
-        "taken too, before this one; parameters that are not known are ignored.",
+        "The same, for the first connection. `Last-Event-ID` and `lastEventId` in the query take "
+        "precedence over it. Unknown parameters are ignored.",
     ),
     "Ticket": _parameter(
-        "query", "ticket", TEXT, "A ticket, in place of a token or a cookie; bound to this stream."
+        "query", "ticket", TEXT,
+        "A ticket, in place of a token or a cookie. Its first use binds it to that address and "
+        "board.",
     ),
     "State": _parameter("query", "state", {**TEXT, "enum": list(STATES)}, "Only this state."),
     "Holder": _parameter("query", "holder", pattern(WORKER_PATTERN), "Only what they hold."),
     "Q": _parameter(
         "query", "q", TEXT,
-        "Words to look for in tag, title and holder, whatever their case and accents; an item "
-        "has all of them. They are looked for in `limit` items at a time, so a page may hold fewer "
-        "matches than `limit`; `next` leads on.",
+        "Words to look for in tag, title and holder; a match has all of them. Case and accents do "
+        "not matter. Each page searches `limit` items, so it may hold fewer matches than `limit`; "
+        "`next` leads on.",
     ),
     "Limit": _parameter(
         "query", "limit",
@@ -100,9 +102,9 @@ HEADERS: dict[str, Any] = {
     "ETag": {"schema": TEXT, "description": "Send it back in `If-None-Match` or `If-Match`."},
     "IdempotencyReplayed": {
         "schema": {"const": "true"},
-        "description": "Present where this is the answer to an earlier, equal request. Its item "
-        "is the one of then; where that is not kept any more it is the present one, and "
-        "`item_is_current` stands beside it.",
+        "description": "Present where this repeats the answer to an earlier, equal request. Its "
+        "item is as it was then; if that version is no longer kept, it is as it is now, and "
+        "`item_is_current` is true.",
     },
     "RetryAfter": {"schema": INTEGER, "description": "Seconds to wait before the next try."},
 }
@@ -147,7 +149,10 @@ def operation(  # noqa: PLR0917 - the first six read as the line of a table
     must_have_body: bool = False,
     description: str = "",
 ) -> dict[str, Any]:
-    """An operation of a path; ``role`` is the least that may use it, None where it is public."""
+    """An operation of a path; ``role`` is the least that may use it, None where it is public.
+
+    Any request may wait in turn (turns.py), so each may be refused as one too many.
+    """
     least = f"Least role: `{role.label}`." if role else "Open to everybody."
     made: dict[str, Any] = {
         "tags": [tag],
@@ -165,7 +170,7 @@ def operation(  # noqa: PLR0917 - the first six read as the line of a table
     if body is not None:
         made["requestBody"] = {"required": must_have_body, "content": {JSON: {"schema": body}}}
     other = {"description": "Any other error.", "content": _PROBLEM_CONTENT}
-    made["responses"] = {**ok, **problem_responses(kinds), "default": other}
+    made["responses"] = {**ok, **problem_responses([*kinds, errors.RateLimited]), "default": other}
     return made
 
 
@@ -192,7 +197,7 @@ def write_errors() -> tuple[type[OccupancyError], ...]:
     """What every write may be refused with."""
     return (
         *KNOWN, errors.CsrfFailed, errors.BoardNotFound, errors.VersionMismatch, *WITH_BODY,
-        errors.IdempotencyKeyReused, errors.RateLimited, *STORE,
+        errors.IdempotencyKeyReused, *STORE,
     )  # fmt: skip
 
 

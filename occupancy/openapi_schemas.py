@@ -49,7 +49,7 @@ def obj(**properties: Any) -> dict[str, Any]:
 
 
 def done(**properties: Any) -> dict[str, Any]:
-    """The schema of what is answered for an operation that is done, now or before."""
+    """The schema of the answer to an operation that is done, now or before."""
     schema = obj(**properties)
     schema["properties"]["item_is_current"] = ITEM_IS_CURRENT
     return schema
@@ -70,8 +70,8 @@ BOOLEAN: dict[str, Any] = {"type": "boolean"}
 TIME = {"type": "string", "format": "date-time"}
 ITEM_IS_CURRENT = {
     "const": True,
-    "description": "Present where this repeats the answer to an earlier request whose item is not "
-    "kept any more: `item` is as it is now.",
+    "description": "Present where this repeats an earlier answer whose version of the item is no "
+    "longer kept: `item` is as it is now.",
 }
 
 
@@ -143,9 +143,8 @@ def _describe_item(made: dict[str, Any]) -> None:
         "version": "+1 with every change; the `ETag` of the item.",
         "worked_s": "Seconds occupied so far at the present step, without the running hold.",
         "step": "The step at which the item stands.",
-        "attributes": "Names with a text, a number, true, false or null. A number that a "
-        "double does not keep to the digit (beyond 2^53 - 1, or of many digits) is refused: send "
-        "it as text.",
+        "attributes": "Names with a text, a number, true, false or null. A number that a double "
+        "would round (beyond 2^53 - 1, or with too many digits) is refused: send it as text.",
     }.items():
         properties[name]["description"] = text
 
@@ -232,14 +231,14 @@ STREAM_EVENTS: tuple[dict[str, Any], ...] = (
         "event": "degraded",
         "has_id": False,
         "data": obj(detail=TEXT),
-        "description": "Live delivery does not work: events come some seconds late, or, where the "
-        "store cannot be reached, after it. A stream that opens meanwhile gets it after `ready`.",
+        "description": "Live delivery is impaired: events come some seconds late, or not before "
+        "the store can be reached again. A stream that opens meanwhile gets it after `ready`.",
     },
     {
         "event": "recovered",
         "has_id": False,
         "data": {"type": "object"},
-        "description": "It works again, and what was missed has come.",
+        "description": "Live delivery works again, and missed events have been sent.",
     },
     {
         "event": "bye",

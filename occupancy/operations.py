@@ -108,7 +108,7 @@ def question_of(board: str, query: Mapping[str, str]) -> str:
 def known_cursor(store: Store, board: str, if_none_match: str | None, question: str) -> str:
     """The cursor of the answer to the same question that the client has; '' where it has none.
 
-    With ``*`` it has whatever there is: the board as it is now. Raises BoardNotFound.
+    With ``*`` that is the board's present cursor. Raises BoardNotFound.
     """
     for tag in known_tags(if_none_match):
         if tag == ANY:

@@ -10,12 +10,15 @@ from .errors import InvalidRequest
 
 
 def page_token(last: bytes) -> str:
-    """Leads on from a page that ended with the member ``last``."""
+    """The token of the page that follows one whose last member is ``last``."""
     return base64.urlsafe_b64encode(last).decode().rstrip("=")
 
 
 def page_start(token: str, pattern: str) -> str:
-    """The member, like ``pattern``, that the page before ended with. Raises InvalidRequest."""
+    """The last member of the page before, from its ``token``.
+
+    Raises InvalidRequest for a token whose member does not match ``pattern``.
+    """
     try:
         start = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)).decode("ascii")
     except (binascii.Error, ValueError):

@@ -43,7 +43,7 @@ _SHOWN = ("title", "name", "reason", "attributes")  # what others read
 
 Epoch = Annotated[int, msgspec.Meta(ge=0, le=MAX_EXACT)]
 Secret = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]  # a token
-Pin = Annotated[str, msgspec.Meta(min_length=1, max_length=800)]  # as typed: 200, decomposed
+Pin = Annotated[str, msgspec.Meta(min_length=1, max_length=800)]  # 200 characters, decomposed
 RoleName = Literal["observer", "worker", "supervisor", "admin"]
 
 
@@ -127,7 +127,7 @@ Body = TypeVar("Body", bound=msgspec.Struct)
 def decode(data: bytes, kind: type[Body]) -> Body:
     """Decode and check a body; an empty one is ``{}``. Raises InvalidRequest.
 
-    A byte-order mark, which some programs put before UTF-8, is no part of it (RFC 8259, 8.1).
+    Ignores a byte-order mark, which some programs put before UTF-8 (RFC 8259, 8.1).
     """
     data = data.removeprefix(codecs.BOM_UTF8)
     try:
@@ -163,9 +163,9 @@ def check_text(name: str, value: Any) -> None:
 
 
 def check_shown(name: str, value: Any) -> None:
-    """Raises InvalidRequest if others would see nothing of ``value``, or see it in another order.
+    """Raises InvalidRequest if a text in ``value`` is invisible, or has a directional override.
 
-    A reason that nobody needs, and an attribute's text, may be blank.
+    An optional reason, and an attribute's text, may be blank.
     """
     for text in _texts(value):
         found = bidi_control(text)

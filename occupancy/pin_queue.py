@@ -1,10 +1,9 @@
 """The queue for hashing PINs: one is hashed at a time, and nobody can fill the queue for others.
 
 Anybody may send a PIN for an invented worker, and each costs 50 ms of a core. So there are two
-kinds of places. Whoever tries a worker's PIN where that worker has signed in before is *known*
-there. All others are strangers: their places are bounded together, by address and by the IPv6
-networks that one customer has, they take none of the places of those who are known, and they give
-way to them.
+kinds of places. An attempt is *known* at an address where its worker has signed in before. All
+others are strangers' attempts. Their places are bounded together, by address, and by the IPv6
+networks that one customer has. They take none of the known ones' places, and let them go first.
 """
 
 from __future__ import annotations
@@ -19,14 +18,14 @@ from gevent.event import Event
 from .errors import RateLimited
 
 STRANGERS = 80  # places: some five seconds of waiting
-STRANGERS_OF = (40, 50, 60)  # of an address (IPv6: a /64), a /56 and a /48
-KNOWN = 100
-KNOWN_OF_WORKER = 3  # at one address: whoever taps twice, but not all places
-_TURNS_IN_ROW = 3  # of those who are known, while strangers wait
+STRANGERS_OF = (40, 50, 60)  # places of an address (IPv6: a /64), a /56 and a /48
+KNOWN = 100  # places
+KNOWN_OF_WORKER = 3  # places at one address: enough for a double tap
+_TURNS_IN_ROW = 3  # of known attempts, while strangers wait
 
 
 class PinQueue:
-    """Of one worker process."""
+    """The queue of one worker process."""
 
     def __init__(self) -> None:
         self._taken: collections.Counter[str] = collections.Counter()
@@ -37,10 +36,10 @@ class PinQueue:
 
     @contextlib.contextmanager
     def place(self, worker_id: str, address: str, *, is_known: bool) -> Iterator[None]:
-        """A place in the queue while the block runs. Raises RateLimited where all are taken.
+        """Hold a place in the queue while the block runs. Raises RateLimited if none is free.
 
-        Who gets none has tried nothing, so it is taken before an attempt is counted. No switch
-        point lies between looking for a place and taking it.
+        A place is taken before an attempt is counted, because a sender without one has tried
+        nothing. No switch point lies between finding a place and taking it.
         """
         if is_known:
             limits = {"known": KNOWN, f"worker {worker_id}|{address}": KNOWN_OF_WORKER}
@@ -60,7 +59,7 @@ class PinQueue:
 
     @contextlib.contextmanager
     def turn(self, *, is_known: bool) -> Iterator[None]:
-        """Wait for one's turn, which lasts as long as the block."""
+        """Wait for a turn, and hold it while the block runs."""
         if self._is_busy:
             waiting = self._known if is_known else self._strangers
             is_mine = Event()
@@ -68,7 +67,7 @@ class PinQueue:
             try:
                 is_mine.wait()
             except BaseException:
-                # Killed. The turn may have been given in the very moment: it must not be lost.
+                # Killed, perhaps at the moment when the turn was given: it must not be lost.
                 if is_mine.is_set():
                     self._pass_on()
                 else:
@@ -81,9 +80,8 @@ class PinQueue:
             self._pass_on()
 
     def _pass_on(self) -> None:
-        """To who is next; it stays busy in between, so nobody can come before them."""
-        is_strangers = self._strangers and (not self._known or self._in_row >= _TURNS_IN_ROW)
-        if is_strangers:
+        """Give the turn to the next; the queue stays busy meanwhile, so nobody can overtake."""
+        if self._strangers and (not self._known or self._in_row >= _TURNS_IN_ROW):
             self._in_row = 0
             self._strangers.popleft().set()
         elif self._known:
@@ -94,7 +92,7 @@ class PinQueue:
 
 
 def _networks(address: str) -> tuple[str, ...]:
-    """What one client may have, from what counts as an address up: IPv6 also by its /56 and /48."""
+    """The networks that ``address`` counts for: itself; of an IPv6 /64 also its /56 and /48."""
     if ":" not in address:
         return (address,)
     network = ipaddress.IPv6Network(address)

@@ -6,7 +6,6 @@ possibilities, so guessing must be slow even for who has read the hashes.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import re
 import secrets
@@ -28,27 +27,21 @@ class PinDesk:
     at a time, because each takes 32 MB and a whole core."""
 
     def __init__(self) -> None:
-        self._queue = PinQueue()
-
-    def place(
-        self, worker_id: str, address: str, *, is_known: bool
-    ) -> contextlib.AbstractContextManager[None]:
-        """See :meth:`PinQueue.place`."""
-        return self._queue.place(worker_id, address, is_known=is_known)
+        self.queue = PinQueue()
 
     def hash(self, pin: str, worker_id: str) -> str:
-        """See :func:`hash_pin`; for who is signed in. Raises RateLimited: all places are taken."""
-        with self.place(worker_id, "", is_known=True):
+        """See :func:`hash_pin`; for callers who are signed in. Raises RateLimited."""
+        with self.queue.place(worker_id, "", is_known=True):
             return str(self._call(hash_pin, pin, worker_id))
 
     def is_right(self, pin: str, pin_hash: str | None, *, is_known: bool) -> bool:
-        """See :func:`is_pin`. The caller has a place."""
+        """See :func:`is_pin`. The caller has a place in the queue."""
         return bool(self._call(is_pin, pin, pin_hash, is_known=is_known))
 
     def _call(
         self, function: Callable[..., object], *args: str | None, is_known: bool = True
     ) -> object:
-        with self._queue.turn(is_known=is_known):
+        with self.queue.turn(is_known=is_known):
             return gevent.get_hub().threadpool.apply(function, args)
 
 
@@ -93,8 +86,8 @@ def _is_obvious(pin: str) -> bool:
 def is_pin(pin: str, pin_hash: str | None) -> bool:
     """Whether ``pin`` is the one that was hashed; takes as long where there is none.
 
-    Hashes of before PINs were prepared are of what the keyboard of that day sent, in whichever
-    form. So a phrase with an accent costs two hashes where it is wrong, and digits one as ever.
+    Older hashes are of what the keyboard sent, in any form, because PINs were not prepared. So a
+    wrong phrase with an accent costs more than one hash, and wrong digits cost one.
     """
     known_hash = pin_hash or _nobodys_hash()
     forms = dict.fromkeys((_prepared(pin), pin, unicodedata.normalize("NFD", pin)))
@@ -103,9 +96,11 @@ def is_pin(pin: str, pin_hash: str | None) -> bool:
 
 
 def _prepared(pin: str) -> str:
-    """``pin`` in the one form that is hashed: RFC 8265's OpaqueString, which is NFC with every
-    kind of space as the plain one. Keyboards differ in both: a Mac may send `e` and its accent as
-    two characters where Windows sends one."""
+    """``pin`` in the form that is hashed: RFC 8265's OpaqueString, NFC with plain spaces.
+
+    Keyboards differ in both: a Mac may send `e` and its accent as two characters where Windows
+    sends one.
+    """
     spaced = "".join(" " if unicodedata.category(char) == "Zs" else char for char in pin)
     return unicodedata.normalize("NFC", spaced)
 

@@ -117,15 +117,15 @@ def forwarded(said: str) -> str:
 
 
 def forwarded_scheme(said: str) -> str:
-    """What the nearest proxy says of how it was reached: https or http; '' if nothing of use."""
+    """The scheme by which the nearest proxy was reached: https or http; '' if not known."""
     nearest = forwarded(said).rpartition(",")[2].lower()
     return {"https": "https", "wss": "https", "http": "http", "ws": "http"}.get(nearest, "")
 
 
 def host_of(asked: Asked) -> str:
-    """Host and port as the browser has them, in lower case; '' where that is no host at all.
+    """The request's host, with its port if given, in lower case; '' if it is malformed.
 
-    Not Werkzeug's ``host``, which knows no name with an underscore; local networks do.
+    Not Werkzeug's ``host``, which rejects names with an underscore, as local networks have them.
     """
     host = asked.host if isinstance(asked, PlainRequest) else asked.headers.get("Host") or ""
     return host.lower() if _HOST.fullmatch(host) else ""

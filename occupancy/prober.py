@@ -1,15 +1,14 @@
 """The prober: keeps live delivery honest, because a published message may be lost.
 
-* It publishes a *canary* every two seconds, which shows that publications come back to the reader.
+* It publishes a *canary* every two seconds, which shows that publications reach the reader.
 * It *looks* at the logs: where does each board's log end, and is its feed there? While publications
-  are heard, only the feeds are looked at for which none has come since the last look; while they
-  are not, all of them. So without the live connection every event is delivered all the same, some
-  seconds late. One round trip asks for all boards, and a feed that is behind catches up in its own
-  greenlet: a board that has missed much, or whose log is slow to read, delays neither the others
-  nor the canaries.
+  are heard, it looks only at the feeds that were silent since the last look; otherwise at all of
+  them. So without the live connection every event still arrives, some seconds late. One round trip
+  asks for all boards, and a feed that is behind catches up in its own greenlet: a board that has
+  missed much, or whose log is slow to read, delays neither the others nor the canaries.
 
-The two run in a greenlet each. Live delivery works once a look has succeeded that began after the
-subscription: what was published before has been found then, and what was published after is heard.
+Each of the two has its own greenlet. Live delivery works once a look that began after the
+subscription has succeeded: it has found what was published before, and the reader hears the rest.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ _BOARDS_AT_ONCE = 500  # in a round trip
 
 
 class Prober:
-    """Of one worker process. ``on_live`` is called after each look that finds it live."""
+    """The prober of one process. ``on_live`` is called after each look with delivery working."""
 
     def __init__(
         self,
@@ -46,7 +45,7 @@ class Prober:
         self._reader = reader
         self._feeds = feeds
         self._on_live = on_live
-        self._settled: int | None = None  # the subscription before which nothing is missing
+        self._settled: int | None = None  # subscription before which all has been found
         self._wake = Event()
 
     @property
@@ -60,19 +59,19 @@ class Prober:
         self._wake.set()
 
     def send_canaries(self) -> None:
-        """For ever."""
+        """Publish canaries, for ever."""
         repeat("a canary", self._send_canary)
 
     def look_at_logs(self) -> None:
-        """For ever."""
+        """Look at the logs, for ever."""
         repeat("a look at the logs", self.look, self._wake)
 
     def _send_canary(self) -> None:
-        # Also to a server that takes no writes: it still publishes.
+        # A server that takes no writes still publishes.
         self._store.client.publish(self._canary_channel, "")
 
     def look(self) -> None:
-        """Raises PoolTimeout or StoreUnavailable."""
+        """Compare the feeds with the ends of their logs. Raises PoolTimeout, StoreUnavailable."""
         began_by = self._reader.subscription
         is_all = began_by is None or began_by != self._settled
         # A feed that is being opened reads its position itself, and is due in the next look.
@@ -91,7 +90,7 @@ class Prober:
 
 
 def repeat(what: str, do: Callable[[], None], wake: Event | None = None) -> None:
-    """``do`` it every PROBE_S, and whenever ``wake`` is set, for ever."""
+    """Call ``do`` every PROBE_S, and whenever ``wake`` is set, for ever; log when it fails."""
     is_failing = False
     while True:
         try:

@@ -18,8 +18,8 @@ _NEVER_ANSWERED: tuple[type[OccupancyError], ...] = (
 MEANINGS: dict[str, str] = {
     "invalid_request": "The request is not well-formed: bad JSON, a tag that cannot be one, an "
     "unknown field, a wrong type. `detail` names the field. Correct it; the same request will be "
-    "refused again. What is no HTTP at all has this code too, with 400, 414, 417, 431 or 501, "
-    "and the connection is closed.",
+    "refused again. A request that is not valid HTTP has this code too, with 400, 414, 417, 431 "
+    "or 501, and ends the connection.",
     "unauthenticated": "Nobody is signed in, or no longer; or the token is missing, unknown, "
     "expired or revoked, or its worker is disabled. Sign in again, or get a new token from an "
     "administrator. At sign-in: the worker or the PIN is not right.",
@@ -51,7 +51,7 @@ MEANINGS: dict[str, str] = {
     "idempotency_key_reused": "This `Idempotency-Key` came with another request within the last "
     "24 hours. Use a new key for a new request.",
     "rate_limited": "Too many requests of one caller or from one address. Wait for `Retry-After` "
-    "seconds. Any request may get it: reads wait in turn, and who floods waits in vain.",
+    "seconds. Any request may be told so: reads wait in turn, and a flood waits too long.",
     "pool_timeout": "All connections stayed busy for the whole wait. Send the request again after "
     "`Retry-After` seconds; with its `Idempotency-Key` it takes effect at most once.",
     "store_unavailable": "Redis cannot be reached, is loading, read-only or out of memory. Send "

@@ -25,8 +25,8 @@ CLIENT_NAMES = ("ops", "pubsub", "cli")
 def process_name() -> str:
     """A name for this process, unique in the deployment.
 
-    Two containers may have the same host name and process ids: then one's canaries would prove the
-    other's live delivery, and one's report would hide the other's.
+    Containers may share host name and process ids: without the random part, one's canaries would
+    prove the other's live delivery, and one's report would hide the other's.
     """
     return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
 
@@ -69,10 +69,7 @@ class Processes:
         return [msgspec.json.decode(report) for report in reports if report is not None]
 
     def server(self) -> dict[str, int | None]:
-        """How the server counts the deployment's connections, by the pools' names.
-
-        None where it does not tell.
-        """
+        """The server's count of our connections, by pool; None for what it withholds."""
         info, clients = self._client.ask_what_it_tells(
             lambda pipeline: (pipeline.info("clients"), pipeline.client_list())
         )
@@ -87,5 +84,5 @@ class Processes:
         return {"maxclients": maxclients, "connected": connected, **counts}
 
     def ask_store(self) -> Told:
-        """The server's count of connections, and the figures of every process."""
+        """The server's count of connections, and the report of every process."""
         return self.server(), self.all()

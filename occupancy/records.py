@@ -15,8 +15,8 @@ from .errors import BoardNotFound, ItemNotFound
 class Outcome(msgspec.Struct, frozen=True):
     """What became of one tag: ``code`` is ``ok``, ``added`` or the refusal's; ``item`` its JSON.
 
-    ``item_is_current``: the answer is a repeated one whose item is not kept any more, and this is
-    the item as it is now.
+    ``item_is_current``: this repeats an answer whose version of the item is no longer kept, so
+    ``item`` is as it is now.
     """
 
     tag: str

@@ -58,10 +58,10 @@ def refusal(
     }
     if outcome.item_is_current:
         extra["item_is_current"] = True
-        # Not in the words of the first answer: what they say of the item may be so no more.
+        # Not in the words of the first answer, which may no longer be true of the item.
         return _KINDS[code](
-            f"{tag} was refused when this Idempotency-Key was used first. How it was then is not "
-            "kept any more; this is how it is now.",
+            f"{tag} was refused when this Idempotency-Key was first used. That version of the item "
+            "is no longer kept; this is how it is now.",
             **extra,
         )
     holder = item.holder.name if item.holder else "nobody"

@@ -1,17 +1,16 @@
 """Renames: the items that a worker holds show the name that the worker has now.
 
-A held item is stored with its holder's name, because what the outside sees of it is rendered once,
-when something changes. So when a worker is renamed, the items that they hold change: each is
-rendered anew, in the script that does all changes, with another version and an `item.updated`.
-Whatever shows or searches items (snapshots, streams, kept boards, pages) follows as it follows any
-change, and nobody has to look names up while reading, which is what happens most.
+A held item is stored with its holder's name, because an item is rendered once, when it changes. So
+when a worker is renamed, the script that does all changes renders the items that they hold anew,
+with another version and an `item.updated`. Whatever shows or searches items (snapshots, streams,
+images, pages) follows as after any change, and reads, which are most frequent, look no names up.
 
-Crash-safe, and right under races. swap.lua sets a mark in the step that changes the name. Two
-passes follow: one at once, and one of any process's prober when the mark is old enough for every
-operation to have ended that may carry the name of before (callers are remembered for two seconds,
-and a request waits for a connection and an answer). The mark goes only after the second, and only
-if it is still of that rename. A pass that others make too, or that was made before, changes
-nothing: an item that shows the name already is left alone.
+It is safe against crashes and races. swap.lua sets a mark in the step that changes the name. Two
+passes follow: one at once, and one from any process's report, when every operation that may carry
+the old name must have ended (a caller is remembered for two seconds, and a request waits for a
+connection and an answer). The mark is removed only after the second pass, and only if it is still
+that rename's. A pass that is made twice changes nothing: it leaves items alone that show the name
+already.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from .workers import Workers
 
 log = logging.getLogger(__name__)
 
-SETTLED_S = 20.0  # more than a caller is remembered and an operation may wait, together
+SETTLED_S = 20.0  # longer than a caller is remembered and an operation waits, together
 
 
 class Renames:
@@ -44,21 +43,21 @@ class Renames:
         self._settle = Script(client, "settle")
 
     def follow(self, worker: Worker) -> None:
-        """Show the new name at once. Never raises: what is not done now is done by `settle`."""
+        """Show the new name of ``worker``. Never raises: ``settle`` does what fails here."""
         try:
             self._show(worker.person)
         except OccupancyError as error:
             log.warning("the new name of %s is shown later: %s", worker.id, error.detail)
 
     def settle(self) -> None:
-        """The second pass, for whoever was renamed some time ago; one round trip if nobody was."""
+        """Make the second pass for those renamed SETTLED_S ago; one round trip if there is none."""
         marks: dict[bytes, bytes] = self._client.hgetall(self._keys.renamed)  # type: ignore[assignment] # not the asynchronous client
         if not marks:
             return
         now: Any = self._client.time()
         for worker_id, mark in marks.items():
             if now[0] - int(mark.split()[0]) >= SETTLED_S:
-                with contextlib.suppress(WorkerNotFound):  # taken away by hand: nobody to show
+                with contextlib.suppress(WorkerNotFound):  # deleted by hand
                     self._show(self._workers.get(worker_id.decode()).person)
                 self._settle.run([self._keys.renamed], [worker_id, mark])
 

@@ -1,7 +1,7 @@
-"""Repeated warnings: so many of a kind stand in the log, and the rest of a minute as a count.
+"""Repeated warnings: the first of each kind in a minute are logged, and the rest are counted.
 
 While the store is away every request is refused, hundreds a second: a line for each would fill the
-disk and hide what else is said.
+disk and hide everything else.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ import gevent
 log = logging.getLogger(__name__)
 
 MINUTE_S = 60
-MOST = 10
+MOST = 10  # lines of a kind in a minute
 
 
 class Repeats:
-    """Of one worker process. A kind is one of few: nobody outside may choose it."""
+    """Those of one worker process. Kinds must be few: no client may choose them."""
 
     def __init__(self) -> None:
         self._seen: collections.Counter[str] = collections.Counter()
         self._minute: gevent.Greenlet | None = None
 
     def warn(self, kind: str, message: str, *args: object) -> None:
-        """Log ``message``, if there were not too many of its kind within the minute."""
+        """Log ``message``, unless too many of its ``kind`` were logged within the minute."""
         self._seen[kind] += 1
         if self._seen[kind] <= MOST:
             log.warning(message, *args)
@@ -33,7 +33,7 @@ class Repeats:
             self._minute = gevent.spawn_later(MINUTE_S, self.flush)
 
     def flush(self) -> None:
-        """Tell how many more there were, and begin to count anew."""
+        """Log how many more there were, and begin to count anew."""
         seen, self._seen, self._minute = self._seen, collections.Counter(), None
         for kind, count in seen.items():
             if count > MOST:

@@ -1,14 +1,15 @@
 """Rights: what the server's access control lets this deployment's user do.
 
-A script that is denied something in its midst leaves half of its work behind, because it has no
-rollback. So what the scripts need is tried before the first of them writes, and again every few
-seconds: where a command is missing nothing is operated, and where a channel is, events are late
-(the feeds read them from the log) and readiness and `flask redis check` say which.
+A script has no rollback: one that is denied a command after its first write leaves half of its work
+behind. So every command that the scripts need is tried before the first operation, and again every
+few seconds. Without a command nothing is operated; without a channel events are late, because the
+feeds read them from the log. Readiness and `flask redis check` name what is missing.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from typing import Any
 
 import redis
@@ -19,14 +20,14 @@ from .keys import Keys
 from .pools import TurnPool
 from .scripts import Script
 
-_AGAIN_S = 10.0
+_AGAIN_S = 10.0  # between two looks
 _NO_BOARD = "-"  # no board has that name, so nobody takes what is published there for an event
 
 
 class Rights:
-    """What the user may not do, as of the last look. Safe to share between greenlets.
+    """What the user may not do, as of the last look.
 
-    Two that look at once do no harm: each sets what it has found.
+    Safe to share between greenlets: two that look at once each set what they have found.
     """
 
     def __init__(self, client: OpsClient, keys: Keys) -> None:
@@ -55,28 +56,28 @@ class Rights:
         """Raises StoreUnavailable where a command is denied. The first call looks."""
         if self._looked_at_s is None:
             self.look()
-        if self.denied and (commands := [each for each in self.denied if each[0] != "&"]):
+        if commands := [each for each in self.denied if each[0] != "&"]:
             raise StoreUnavailable(
-                f"The store's user lacks rights that are needed: +{' +'.join(commands)}.",
+                f"The store's user lacks rights that are needed: {acl_rules(commands)}.",
                 retry_after=10,
             )
 
     @property
     def trouble(self) -> str | None:
         """What readiness says of it; None where nothing is missing."""
-        return told(self.denied)
+        return f"the store's user lacks rights: {acl_rules(self.denied)}" if self.denied else None
 
 
-def told(denied: list[str]) -> str | None:
-    """What is missing, as the rules of an ACL."""
-    if not denied:
-        return None
-    rules = " ".join(each if each[0] == "&" else f"+{each}" for each in denied)
-    return f"the store's user lacks rights: {rules}"
+def acl_rules(denied: Iterable[str]) -> str:
+    """The ACL rules that grant what is ``denied``: commands, and channels that begin with "&"."""
+    return " ".join(each if each[0] == "&" else f"+{each}" for each in denied)
 
 
 def denied_subscriptions(pool: TurnPool, keys: Keys) -> list[str]:
-    """The channels that live delivery listens on and the user may not, each tried once."""
+    """The channels that live delivery needs and the user may not subscribe to, tried one by one.
+
+    Raises PoolTimeout, and redis's errors if the server cannot be reached.
+    """
     wanted: list[tuple[str, str]] = [
         ("SUBSCRIBE", keys.access_channel),
         ("SUBSCRIBE", keys.canary_channel(_NO_BOARD)),

@@ -21,9 +21,13 @@ _DIRECTORY = Path(__file__).parent / "lua"
 class Script:
     """One script of lua/, bound to a client."""
 
+    _before: tuple[str, ...] = ()  # what stands before its own source
+
     def __init__(self, client: OpsClient, name: str) -> None:
         self._client = client
-        self.source = (_DIRECTORY / f"{name}.lua").read_bytes()
+        self.source = b"".join(
+            (_DIRECTORY / f"{each}.lua").read_bytes() for each in (*self._before, name)
+        )
         self.sha1 = hashlib.sha1(self.source).hexdigest()  # noqa: S324 - Redis names scripts so
 
     def run(self, keys: Sequence[str], args: Sequence[Any]) -> Any:
@@ -51,19 +55,21 @@ class Script:
 
 
 class PublishingScript(Script):
-    """A script that publishes: its reply begins with how many publications were refused.
+    """A script that publishes, with ``publishing.lua`` before it.
 
-    That is counted here, and :meth:`run` and :meth:`run_many` return what comes after it, as a
-    list. What a script has written stands all the same.
+    Its reply begins with how many publications the server has refused. That number goes to the
+    client; :meth:`run` and :meth:`run_many` return the rest of the reply, as a list.
     """
 
+    _before = ("publishing",)
+
     def run(self, keys: Sequence[str], args: Sequence[Any]) -> Any:
-        return self._told(super().run(keys, args))
+        return self._counted(super().run(keys, args))
 
     def run_many(self, calls: Sequence[tuple[Sequence[str], Sequence[Any]]]) -> list[Any]:
-        return [self._told(reply) for reply in super().run_many(calls)]
+        return [self._counted(reply) for reply in super().run_many(calls)]
 
-    def _told(self, reply: Any) -> Any:
+    def _counted(self, reply: Any) -> Any:
         refused, *rest = reply
         if refused:
             self._client.on_refused_publications(refused)

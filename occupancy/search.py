@@ -1,8 +1,8 @@
-"""Search: which items a text finds. It is folded as the pages' own search folds it
-(static/js/model.js), and both are tested with the same table (tests/search.json).
+"""Search: which items a text finds.
 
-Each word must stand somewhere in tag, title or holder (the page looks into reason and attributes as
-well). Case and accents do not count: who types `senal` finds `Señal`.
+Each word must occur in tag, title or holder (the page also searches reason and attributes). Case
+and accents do not matter: `senal` finds `Señal`. Texts are folded as in the pages' own search
+(static/js/model.js); the same table tests both (tests/search.json).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _SPACE = re.compile(r"[\s\ufeff]+")  # JavaScript's \s has U+FEFF too
 
 
 class _WithoutMarks(dict[int, int | None]):
-    """For ``str.translate``: a mark becomes nothing. Learned as they come, and bounded."""
+    """For ``str.translate``: removes marks. Learns characters as they come, up to a bound."""
 
     def __missing__(self, code: int) -> int | None:
         kept = None if unicodedata.category(chr(code))[0] == "M" else code
@@ -31,26 +31,26 @@ _WITHOUT_MARKS = _WithoutMarks()
 
 
 def fold(text: str) -> str:
-    """``text`` in small letters without accents, whichever way they were composed."""
+    """``text`` in lower case without accents, however they were composed."""
     if text.isascii():
         return text.lower()
     bare = unicodedata.normalize("NFD", text).translate(_WITHOUT_MARKS)
-    # A sigma is written otherwise at a word's end, and what is typed may end before the word does.
+    # A final sigma is another letter, and the typed text may end before the word does.
     return bare.lower().replace("ς", "σ")
 
 
 class Search:
-    """What somebody looks for; a text without words finds everything."""
+    """The words of a query; a query without words finds everything."""
 
     def __init__(self, text: str) -> None:
         self._words = [word for word in _SPACE.split(fold(text)) if word]
 
     def finds(self, item: bytes) -> bool:
-        """Whether the item, as the store's JSON has it, has every word."""
+        """Whether ``item``, the store's JSON, has every word."""
         if not self._words:
             return True
-        # Most items have a word nowhere in their JSON, names of fields included; then there is no
-        # need to decode it. A backslash is an escape, and may hide a part of a word.
+        # Most items lack a word in all of their JSON, names of fields included: no need to decode
+        # those. A backslash begins an escape, which may hide a part of a word.
         if b"\\" not in item and not self._are_in(fold(item.decode())):
             return False
         return self._are_in(fold(_read_of(msgspec.json.decode(item))))

@@ -1,7 +1,7 @@
-"""Selection: the items of a whole board that filters and a search ask for, page by page.
+"""Selection: filters and search over a whole board, page by page.
 
-A large board is kept in the process (images.py); so looking through it asks nothing of the server,
-and is done in slices, because it takes tens of milliseconds.
+A large board is kept in the process (images.py), so this asks the server nothing. It works in
+slices, because a board takes tens of milliseconds.
 """
 
 from __future__ import annotations
@@ -22,17 +22,14 @@ _BEGIN = b'{"tag":"'
 
 
 class _Filtered(msgspec.Struct):
-    """What filters ask of an item."""
+    """The fields of an item that filters need."""
 
     state: str
     holder: Person | None
 
 
 def asked_for(state: str | None, holder: str | None) -> Callable[[bytes], bool] | None:
-    """Whether an item, as the store's JSON has it, is one with that state and holder.
-
-    None where all items are.
-    """
+    """A test whether an item, as the store's JSON, has that state and holder; None: all have."""
     if holder is not None:
         if state not in (None, "occupied"):  # whoever holds an item occupies it
             return lambda item: False
@@ -40,7 +37,7 @@ def asked_for(state: str | None, holder: str | None) -> Callable[[bytes], bool] 
 
         def is_held(item: bytes) -> bool:
             if text not in item:
-                return False  # without decoding it; attributes may have such a text too
+                return False  # no need to decode; a match may still be in the attributes
             found = msgspec.json.decode(item, type=_Filtered).holder
             return found is not None and found.id == holder
 
@@ -60,7 +57,10 @@ def selected(
     limit: int,
     pause: Pause,
 ) -> Snapshot:
-    """What ``Store.snapshot`` gives of a whole board, from the page after tag ``start`` on."""
+    """What ``Store.snapshot`` answers, from a whole board: up to ``limit`` items after ``start``.
+
+    ``text`` is searched in that page only. ``pause`` lets others run, once in each SLICE_S.
+    """
     items = snapshot.items
     first = 0
     if start:

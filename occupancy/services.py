@@ -42,7 +42,7 @@ from .workers import Workers
 
 log = logging.getLogger(__name__)
 
-_TOLD_S = 60.0
+_REFUSALS_LOGGED_S = 60.0  # between two lines about refused publications
 
 
 class Services:
@@ -88,8 +88,8 @@ class Services:
         self._url_file = settings.state_path / "url"
         self._run = f"{socket.gethostname()}-{os.getppid()}"
         self._has_invited = False
-        self._told_of_refused_s = -_TOLD_S
-        self._live_generation = ops_pool.generation  # of operations, when live delivery was moved
+        self._refusals_logged_s = -_REFUSALS_LOGGED_S
+        self._live_generation = ops_pool.generation  # when live delivery was last moved
         self.write_failure: str | None = None  # of the last report; operations write as well
         self.hub = Hub(
             self.store, pubsub_pool, keys, self.metrics.live,
@@ -178,8 +178,8 @@ class Services:
     def connection_stats(self, told: Told | None = None) -> dict[str, Any]:
         """The budget, the server's count, and the figures of every worker process.
 
-        ``told`` is what the store has told of it already. This process's own figures cost nothing
-        of the store's, and are of this moment.
+        ``told`` is what ``Processes.ask_store`` has answered, if it was asked already. The figures
+        of this process are of this moment.
         """
         server, workers = told or self.processes.ask_store()
         return {
@@ -236,14 +236,14 @@ class Services:
         )  # fmt: skip
 
     def _note_refused(self, count: int) -> None:
-        """The server did not publish what was written; it is counted, and told once a minute."""
+        """Count publications that the server has refused, and log so once a minute."""
         self.metrics.live.refused.inc(count)
         now_s = time.monotonic()
-        if now_s - self._told_of_refused_s >= _TOLD_S:
-            self._told_of_refused_s = now_s
+        if now_s - self._refusals_logged_s >= _REFUSALS_LOGGED_S:
+            self._refusals_logged_s = now_s
             log.error(
-                "the server refuses to publish, so that events are late: its user lacks the "
-                "rights to our channels; `flask redis check` names them"
+                "the server refuses to publish, so events are late: our user lacks rights to "
+                "channels; `flask redis check` names them"
             )
 
     def _report(self) -> None:
@@ -263,12 +263,13 @@ class Services:
         self._move_live_delivery()
 
     def _move_live_delivery(self) -> None:
-        """Connect the live connection anew where operations have moved to another server.
+        """Connect the live connection anew if operations have moved to another server.
 
-        Called after a write: operations lead to the primary by now, so what is opened from now on
-        does as well. The old server may be a replica that nobody publishes to, and canaries that
-        come by the new one hide nothing: events are read from the log after it has connected.
+        Called after a write has succeeded: operations lead to the primary by now, so a new
+        connection does as well. The old server may be a replica that gets no publications. Canaries
+        that arrive by the new connection hide nothing: the feeds read the log once it is there.
         """
         if self._live_generation != self.ops_pool.generation:
             self.pubsub_pool.hang_up()
-            self._live_generation = self.ops_pool.generation  # of one pool for both: after it
+            # After hang_up, which raises the generation too if one pool serves both.
+            self._live_generation = self.ops_pool.generation

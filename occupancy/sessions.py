@@ -28,8 +28,9 @@ LINK_TTL_S = 3600
 FIRST_WORKER = Worker("admin", "Administrator", Role.ADMIN.label)
 MAX_SESSIONS = 1_000  # of one worker by PIN or link, and opened with one token
 _CHANGED = "The worker has just been changed. Sign in again."
-# Sessions that are opened with one token: ms for one more, and how many at once; of all, and from
-# one address. At this pace a thousand take an hour, and a wall's use is noted each minute.
+# How fast one token opens sessions: ms for each, and how many at once; in all, and by address.
+# At this pace a thousand take an hour, while a wall's use is noted each minute: it is never the one
+# that makes room.
 _TOKEN_INTERVAL_MS, _TOKEN_AT_ONCE = 5_000, 300
 _TOKEN_ADDRESS_INTERVAL_MS, _TOKEN_ADDRESS_AT_ONCE = 10_000, 100
 _TOKEN_SESSION_S = 400 * 86400  # what browsers keep a cookie for at most (RFC 6265bis)
@@ -145,8 +146,11 @@ class Sessions:
     def _try_pin(
         self, worker_id: str, pin: str, pin_hash: str | None, address: str, *, is_known: bool
     ) -> tuple[bool, Sequence[int]]:
-        """One attempt, counted before it is made, and how it was counted. Raises RateLimited."""
-        with self._desk.place(worker_id, address, is_known=is_known):
+        """Make one attempt, counted before the PIN is checked. Raises RateLimited.
+
+        Returns whether the PIN is right, and what ``Attempts.forgive`` needs.
+        """
+        with self._desk.queue.place(worker_id, address, is_known=is_known):
             counted = self._attempts.begin(worker_id, address)
             return self._desk.is_right(pin, pin_hash, is_known=is_known), counted
 
@@ -215,7 +219,7 @@ class Sessions:
         if isinstance(opened, int):
             wait_s = -(-opened // 1000)
             raise RateLimited(
-                "Too many sign-ins with this link at once. Try again in a moment.",
+                "Too many sign-ins with this token or link at once. Try again in a moment.",
                 retry_after=wait_s,
             )
         for each in ended:

@@ -140,7 +140,7 @@ class Settings:
     embedded_memory_bytes: int = _setting(
         "OCCUPANCY_EMBEDDED_MEMORY_BYTES",
         1024**3,
-        "memory that the embedded Valkey may use; when it is full, changes are refused",
+        "bytes of memory that the embedded Valkey may use; when it is full, changes are refused",
         low=16 * 1024 * 1024,
         high=1024**4,
     )
@@ -203,8 +203,8 @@ class Settings:
     hosts: tuple[str, ...] = _setting(
         "OCCUPANCY_ALLOWED_HOSTS",
         (),
-        "names by which browsers may reach the service, separated by commas, without a port; `*`: "
-        "any; that of `OCCUPANCY_URL` is one of them; empty: only that, or any if it is not set",
+        "host names that the service answers to, separated by commas, without ports, besides that "
+        "of `OCCUPANCY_URL`; `*`: any; empty: only that one, or any without `OCCUPANCY_URL`",
     )
     cors_origins: tuple[str, ...] = _setting(
         "OCCUPANCY_CORS_ORIGINS",
@@ -254,19 +254,18 @@ class Settings:
 
     @property
     def allowed_hosts(self) -> frozenset[str]:
-        """The names by which the service may be asked, in lower case; empty: any."""
+        """The host names that the service answers to, in lower case; empty: any."""
         if "*" in self.hosts:
             return frozenset()
-        of_url = re.sub(r":[0-9]+\Z", "", urlsplit(self.url).netloc.lower()) if self.url else ""
-        return frozenset(self.hosts) | (frozenset([of_url]) if of_url else frozenset())
+        host_of_url = re.sub(r":[0-9]+\Z", "", urlsplit(self.url).netloc.lower())
+        return frozenset(filter(None, (*self.hosts, host_of_url)))
 
     @functools.cached_property
     def cookie_name(self) -> str:
-        """Of a session's cookie: another for each place where sessions are stored.
+        """The name of the session cookie, one for each place where sessions are stored.
 
-        Cookies do not know ports, so two deployments on one host would overwrite each other's.
-        Processes that share their sessions share the name, whatever port they listen on; the
-        password in the URL may change.
+        Cookies ignore ports, so two deployments on one host would overwrite each other's. Processes
+        that share their sessions share the name, whatever their ports, also after a new password.
         """
         parts = urlsplit(self.server_url)
         path = "/0" if parts.path in ("", "/") and parts.scheme != "unix" else parts.path
@@ -340,9 +339,9 @@ def _check_text(settings: Settings) -> None:
     for host in settings.hosts:
         if not _HOST.fullmatch(host):
             raise SettingError(
-                f"OCCUPANCY_ALLOWED_HOSTS with {host!r} is not allowed: each must be a name or an "
-                "address, like board.example.com, 10.0.0.5 or [fd00::5]: in lower case, without a "
-                "port; or *."
+                f"OCCUPANCY_ALLOWED_HOSTS with {host!r} is not allowed: each must be *, or a name "
+                "or an address in lower case without a port, like board.example.com, 10.0.0.5 or "
+                "[fd00::5]."
             )
     for origin in settings.cors_origins:
         default_port = ":443" if origin.startswith("https:") else ":80"

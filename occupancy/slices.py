@@ -1,4 +1,4 @@
-"""Slices: what is long is cut, so that others have their turns in between."""
+"""Slices: long work is cut, so that others have their turns in between."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ _LOOKED_AFTER = 16
 
 
 def no_pause() -> None:
-    """Where nobody else is there: on the command line."""
+    """For the command line, where there are no others."""
 
 
 def sliced(
     items: Iterable[Each], pause: Pause, *, looked_after: int = _LOOKED_AFTER
 ) -> Iterator[Each]:
-    """``items``, with a pause after each SLICE_S that working on them has taken.
+    """``items``, with a pause after each SLICE_S that work on them has taken.
 
-    The clock is looked at after so many of them.
+    The clock is read once in ``looked_after`` items.
     """
     began_s = time.monotonic()
     for number, item in enumerate(items):

@@ -247,13 +247,12 @@ class Store:
     ) -> Snapshot | None:
         """A board's items in the order of their tags, all read at one instant.
 
-        ``text`` is looked for as search.py says. It is looked for in
-        ``limit`` items at a time: a page may hold fewer matches, and ``next`` leads on.
-        With ``pause``, which lets others run and is called each SLICE_S, a large board is looked
-        through as it is kept here (images.py), and the server is not asked to walk over it.
+        ``text`` is a search (search.py) in ``limit`` items at a time: a page may hold fewer
+        matches, and ``next`` leads on. With ``pause``, which lets others run and is called in each
+        SLICE_S, a large board is read from its image (images.py) instead of the server.
 
         Returns None if the board has not changed since ``known_cursor``. Raises BoardNotFound,
-        and InvalidRequest for a page token that is none.
+        and InvalidRequest for an invalid page token.
         """
         keys = self.keys.board(board)
         if pause is not None:

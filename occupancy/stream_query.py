@@ -1,22 +1,23 @@
-"""The query of an event stream: where it goes on, whichever way the client says so.
+"""The query of an event stream: the cursor that it goes on from.
 
-A status other than 200 ends an EventSource for good, so nothing here is an error. Parameters that
-are not known are ignored: clients add some against caches. A cursor that is none gets a ``reset``.
+A status other than 200 ends an EventSource for good, so nothing here is an error. Unknown
+parameters are ignored, because clients add some against caches; an invalid cursor gets a ``reset``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-# The first that is there counts: what the browser knows, what the usual polyfills know, which
-# cannot send the header everywhere, and where the page began.
+# The first that is present counts: the browser's own, that of polyfills, which cannot send the
+# header everywhere, and the page's.
 _CURSORS = ("Last-Event-ID", "lastEventId", "after")
 
 
 def cursor_of(last_event_id: str | None, query: Iterable[tuple[str, str]]) -> str | None:
-    """The cursor that a stream goes on from, by its header and its query; None: from now on.
+    """The cursor that a stream goes on from; None: it begins now.
 
-    Of a parameter that is there more than once, the last: a polyfill adds its own at the end.
+    ``last_event_id`` is the header, ``query`` the parameters in order. The last of several equal
+    ones counts: a polyfill adds its own at the end.
     """
     if last_event_id:
         return last_event_id

@@ -66,7 +66,7 @@ class Subscriber:
         self._pieces: list[bytes] = []
         self._bytes = 0
         self._overflowed = False
-        self._turns = 0  # of live delivery that it has been told of; see Feed.turns
+        self._turns = 0  # Feed.turns, as of what it was told
         self._closing = False
         self._has_said_bye = False
         self._outlet: Outlet | None = None
@@ -94,9 +94,9 @@ class Subscriber:
         self._rouse()
 
     def owe_reset(self) -> None:
-        """It has a hole: drop what waits, and remember to say so. Never fails."""
+        """Drop what waits, and send a reset next: the stream has a hole. Never fails."""
         if self._closing or self.is_gone:
-            return  # its cursor stays behind, and its client comes back with that
+            return  # its client comes back with the cursor that it has
         self._overflowed = True
         self._pieces.clear()
         try:

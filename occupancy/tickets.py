@@ -1,11 +1,10 @@
 """Tickets: how an EventSource without a cookie opens a stream.
 
 It can send no header, and a token in its URL would end up in the log of every proxy on the way. So
-a page asks for a ticket, which is good for a minute. The first to show it binds it: from then on it
-lets in only who comes from that address to that board, because an EventSource whose stream has
-ended comes back by itself, with the same URL. While its stream is open the ticket stays good; ten
-minutes after the stream's end it is void. It is never good for longer than the credential behind
-it, which is looked at each time.
+a page asks for a ticket, which is good for a minute. An EventSource reconnects by itself with the
+same URL, so a ticket may be used again: its first use binds it to that address and board. It stays
+good while its stream is open and for ten minutes after, but never longer than the credential behind
+it, which is checked at each use.
 """
 
 from __future__ import annotations
@@ -23,14 +22,17 @@ from .scripts import Script
 
 log = logging.getLogger(__name__)
 
-TICKET_TTL_S = 60
-COMEBACK_S = 600
+TICKET_TTL_S = 60  # until the first use
+COMEBACK_S = 600  # after the end of its stream
 _RENEWED_S = 60
-_AT_ONCE = 1000
+_AT_ONCE = 1000  # tickets in a round trip
 
 
 class Tickets:
-    """Of one worker process. Methods raise PoolTimeout or StoreUnavailable."""
+    """The tickets, and those of one worker process's open streams.
+
+    Methods raise PoolTimeout or StoreUnavailable, but for ``hold`` and ``let_go``.
+    """
 
     def __init__(self, client: OpsClient, keys: Keys) -> None:
         self._client = client
@@ -49,7 +51,7 @@ class Tickets:
         return secret
 
     def use(self, secret: str, *, address: str, board: str) -> Credential:
-        """Whose ticket it is; from now on it is good for this address and board only.
+        """The credential behind a ticket, which is bound to this address and board from now on.
 
         Raises Unauthenticated.
         """
@@ -63,13 +65,13 @@ class Tickets:
         return Credential("session" if means == "session" else "token", digest)
 
     def hold(self, secret: str) -> None:
-        """A stream that this ticket has opened is open, until ``let_go``."""
+        """Keep a ticket good for its open stream, until ``let_go``."""
         if self._greenlet is None:
             self._greenlet = gevent.spawn(self._renew)
         self._open[self._key(secret)] += 1
 
     def let_go(self, secret: str) -> None:
-        """That stream has ended: from the last renewal on it may come back for a while."""
+        """The ticket's stream has ended: it may come back for COMEBACK_S from the last renewal."""
         key = self._key(secret)
         self._open[key] -= 1
         if not self._open[key]:
@@ -79,9 +81,9 @@ class Tickets:
         return self._keys.ticket(digest_of(secret))
 
     def _renew(self) -> None:
-        """Keep the tickets of open streams good. Nothing here matters to anybody else.
+        """Renew the tickets of open streams, for ever.
 
-        Where Redis is away for longer than they last, their pages have to ask for new ones.
+        If Redis is away for longer than they last, their pages have to ask for new ones.
         """
         while True:
             gevent.sleep(_RENEWED_S)
@@ -94,5 +96,5 @@ class Tickets:
                     break
 
     def renew(self, keys: list[str]) -> None:
-        """As if their streams had just been opened."""
+        """Make these tickets, given by their keys, good for another COMEBACK_S."""
         self._client.ask(lambda pipeline: [pipeline.expire(key, COMEBACK_S) for key in keys])

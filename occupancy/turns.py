@@ -1,31 +1,32 @@
 """Turns: reads begin one after the other, fairly, and operations go before them.
 
-Reads are not limited by a number: a hall full of walls and tablets behind one address may load the
-board at once, and whoever sets a number for that stops them or nobody. But a process has one core,
-and three hundred readers who ask again as soon as they are answered kept an operation waiting for
-seconds, since each of its steps stood behind all of theirs. So a read waits until the event loop
-has nothing else to do, or for PATIENCE_S where that is never, and then one begins. Operations do
-not wait here: each of their steps stands behind one read at most. Nothing is lost by it: where
-nobody operates, the loop is idle after each read, and the next begins at once.
+Reads have no rate limit: a hall full of walls and tablets behind one address may load the board at
+once, and a limit would stop either them or nobody. But a process has one core. Three hundred
+readers who asked again as soon as they were answered kept an operation waiting for seconds, since
+each of its steps stood behind all of theirs. So one read begins each time that the event loop is
+idle, or after PATIENCE_S if it never is. Operations do not wait here: each of their steps stands
+behind one read at most. That costs nothing: where nobody operates, the loop is idle after each
+read, and the next begins at once.
 
 Whose turn it is:
 
-* Each known worker has an equal share, at whatever address, and so has each address of those who
-  are not known (nobody signed in, tokens that may be invented). So a flood slows its own sender
-  down, and a plant behind one address is not one reader but as many as it has people. Walls that
-  use the token of one worker share its turns, and mostly ask whether the board has changed.
-* Known and unknown take turns with each other, so that no number of addresses outweighs people.
-* Those who are not known rest after each turn for as long as it took, so they never have more than
-  half of a process, whatever they ask for and from wherever.
-* Within a share it is first come, first served. What is long (a search) is cut into slices, and
-  each slice is a turn; it goes on before its own sender's next request.
+* Each known worker has an equal share, at any address, and so has each address of strangers (nobody
+  signed in, tokens that may be invented). So a flood slows its own sender down, and a plant behind
+  one address has as many shares as people. Walls that use the token of one worker share its turns,
+  and mostly ask whether the board has changed.
+* Known senders and strangers alternate, so that no number of addresses outweighs people.
+* Strangers rest after each turn for as long as it took, so they never have more than half of a
+  process, whatever they ask for and from wherever.
+* Within a share it is first come, first served. Long work (a search) is cut into slices, and each
+  slice is a turn; it goes on before its own sender's next request.
 
-Who waits for LONGEST_S, finds MOST_OF_ONE of its share waiting, or is not known where MOST wait, is
-told 429 and when to come back: that is a flood, as so many are served in some seconds.
+A request gets 429, with a time to come back, after LONGEST_S; or at once where MOST_OF_ONE of its
+share wait, or, from a stranger, where MOST wait. That is a flood, as so many are served in some
+seconds.
 
-Nothing is held during a turn, so nothing can be lost with who is killed in it: a turn is only the
-moment to begin. What begins takes its further steps as others do; how many take them at once is
-bounded by how fast they begin.
+A turn is only the moment to begin. Nothing is held during it, so nothing is lost when a greenlet is
+killed in it. What has begun takes its further steps as others do; how many do so at once is bounded
+by how fast they begin.
 
 Concurrency. All changes of state here happen without a switch point; ``wait`` is one itself.
 """
@@ -42,18 +43,18 @@ from gevent.event import AsyncResult
 
 from .errors import RateLimited
 
-PATIENCE_S = 0.002  # so reads have some of a process that is never idle: 500 begin in a second
-LONGEST_S = 30.0  # a page without one of its files is worse than one that comes late
-_LONGEST_TURN_S = 0.01  # as it is counted: operations may have had most of it
-_AHEAD_S = 0.005  # of their rest strangers may be: a timer cannot wait for less than 1 ms
-MOST_OF_ONE = 4_000
-MOST = 8_000
+PATIENCE_S = 0.002  # in a process that is never idle, 500 reads begin in a second
+LONGEST_S = 30.0  # a page that comes late is better than one without one of its files
+_LONGEST_TURN_S = 0.01  # no turn counts for more: operations may have had most of it
+_AHEAD_S = 0.005  # strangers may begin so much early: a timer cannot wait for less than 1 ms
+MOST_OF_ONE = 4_000  # requests of a share that wait
+MOST = 8_000  # requests that wait in all
 
 _Line = collections.deque[AsyncResult]
 
 
 class Share:
-    """Whose turns they are: ``name`` is a worker's or an address's, as ``is_known`` says."""
+    """Whose turn it is: a worker by id if ``is_known``, else strangers by address."""
 
     __slots__ = ("is_known", "name")
 
@@ -63,18 +64,18 @@ class Share:
 
 
 class Turns:
-    """Of one worker process."""
+    """The turns of one worker process."""
 
     def __init__(self) -> None:
-        # Lines that somebody stands in, by share; whose turn comes next is first.
+        # The lines that are not empty, by whether they are known and by share; the next is first.
         self._lines: dict[bool, collections.OrderedDict[Hashable, _Line]] = {
             True: collections.OrderedDict(), False: collections.OrderedDict(),
         }  # fmt: skip
         self._is_knowns_turn = True
-        self._watchers: tuple[Any, Any] | None = None  # while a turn may not be over
+        self._watchers: tuple[Any, Any] | None = None  # idle and timer, while a turn may last
         self._began_s = 0.0  # the last turn, monotonic
-        self._is_strangers = False  # that turn
-        self._rested_s = 0.0  # from when on strangers may have the next, monotonic
+        self._is_strangers = False  # whether that turn was a stranger's
+        self._rested_s = 0.0  # when strangers may have their next turn, monotonic
         self.waiting = 0
 
     def wait(self, share: Share) -> None:
@@ -87,12 +88,15 @@ class Turns:
         self._wait(share, is_next=False)
 
     def go_on(self, share: Share) -> None:
-        """Wait for another turn in the midst of something, before others of the same share."""
+        """Wait for another turn in the middle of long work, before others of the same share.
+
+        Raises RateLimited.
+        """
         if not self._may_begin(share):
             self._wait(share, is_next=True)
 
     def _may_begin(self, share: Share) -> bool:
-        """Whether it is this one's turn at once: nobody else has begun since the loop was idle."""
+        """Begin at once, if nobody else has begun since the loop was idle; whether it did."""
         now_s = time.monotonic()
         if self._watchers is not None:
             return False
@@ -115,11 +119,11 @@ class Turns:
             line.append(turn)
         self.waiting += 1
         if share.is_known and self._watchers is not None:
-            self._watchers[0].start(self._give)  # in case that only strangers waited, who rest
+            self._watchers[0].start(self._give)  # only the timer runs while strangers rest
         try:
             turn.wait(timeout=LONGEST_S)
         finally:
-            if not turn.ready():  # too long, or killed: nobody has taken it out of its line
+            if not turn.ready():  # waited too long, or killed: it is still in its line
                 line.remove(turn)
                 self.waiting -= 1
                 if not line:
@@ -128,7 +132,7 @@ class Turns:
             raise _too_many()
 
     def _watch(self) -> None:
-        """From now on until nobody waits, give a turn when the loop is idle, or late."""
+        """Give turns from now on until nobody waits: when the loop is idle, or after PATIENCE_S."""
         self._watchers = self._made(PATIENCE_S)
         for each in self._watchers:
             each.start(self._give)
@@ -144,9 +148,9 @@ class Turns:
             each.close()
 
     def _give(self) -> None:
-        """The last turn is over: give the next; in the event loop."""
+        """End the last turn and give the next. Runs in the event loop, not in a greenlet."""
         if self._watchers is None:
-            return  # the other watcher of the same round has found that nobody waits
+            return  # the other watcher of the same iteration has found that nobody waits
         now_s = time.monotonic()
         if self._is_strangers:
             self._is_strangers = False
@@ -158,7 +162,7 @@ class Turns:
         idle, late = self._watchers
         is_known = self._next_are_known(now_s)
         if is_known is None:
-            # Until they have rested; idle would have the loop go around without end meanwhile.
+            # A timer until they have rested: an idle watcher would keep the loop spinning.
             self._unwatch()
             rest_s = self._rested_s - _AHEAD_S - now_s
             self._watchers = self._made(rest_s)
@@ -181,7 +185,7 @@ class Turns:
         return now_s < self._rested_s - _AHEAD_S
 
     def _next_are_known(self, now_s: float) -> bool | None:
-        """Whether a known one has the next turn, or a stranger; None while these must rest."""
+        """Whether the next turn is a known sender's; None if only strangers wait, and must rest."""
         has_known = bool(self._lines[True])
         has_strangers = bool(self._lines[False]) and not self._must_rest(now_s)
         if has_known and has_strangers:

@@ -1,8 +1,8 @@
-"""What can be seen of a text: whether anything at all, and whether in the order it is stored in.
+"""Visible text: whether anything of it shows, and in the order in which it is stored.
 
 A title of spaces leaves a row without a name, and a directional override shows `99-A` as `A-99`:
-whoever reads the board takes the wrong part. So both are refused where texts come in, and what was
-stored before there was this rule stays as it is.
+somebody takes the wrong part. So both are refused where texts come in. Texts that were stored
+before this rule stay as they are.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 import unicodedata
 
-# Letters, symbols and unassigned code points that are drawn as nothing (DerivedCoreProperties.txt:
+# Letters, symbols and unassigned code points that are drawn blank (DerivedCoreProperties.txt:
 # Default_Ignorable_Code_Point; the blank of Braille is drawn, but has no dots).
 _BLANK = re.compile("[\u115f\u1160\u2065\u2800\u3164\uffa0\ufff0-\ufff8\U000e0000-\U000e0fff]")
-_NEVER_SEEN = {"Cc", "Cf", "Cs", "Mn", "Me", "Zs", "Zl", "Zp"}  # a mark needs what it is put on
+_NEVER_SEEN = {"Cc", "Cf", "Cs", "Mn", "Me", "Zs", "Zl", "Zp"}  # a mark needs a base
 _BIDI_CONTROL = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
 
@@ -26,9 +26,10 @@ def is_visible(text: str) -> bool:
 
 
 def bidi_control(text: str) -> str | None:
-    """The first character that turns the direction of what follows, or None.
+    """The first character that overrides, embeds or isolates a direction, or None.
 
-    Right-to-left letters need none, and the marks U+200E and U+200F turn nothing but themselves.
+    Right-to-left letters need none of them. The marks U+200E and U+200F are allowed: they reorder
+    nothing but themselves.
     """
     found = _BIDI_CONTROL.search(text)
     return found[0] if found else None

@@ -1,7 +1,7 @@
-"""The worker class of gunicorn: its gevent worker, with our answers to what is no HTTP.
+"""gunicorn's worker class: its gevent worker, with our answers to malformed requests.
 
-The master imports this module and nothing else of the application; what a worker process needs
-is imported when it is needed, by which time everything is patched.
+The master imports this module and nothing else of the application. A worker process imports the
+rest when it is needed, after everything has been patched.
 """
 
 from __future__ import annotations

@@ -3,9 +3,9 @@
 A worker's *stamp* goes up with everything that must end the sessions opened before: a new PIN, a
 disabling, "signed out everywhere". A session remembers the stamp that it was opened with.
 
-While an upgrade rolls, a newer process may store fields that this one does not know. So whether a
-worker still is what was read is decided by the bytes that were read, never by encoding it again,
-and an edit keeps the fields that it does not know.
+During a rolling upgrade a newer process may store fields that this one does not know. So a worker
+is compared by the bytes that were read, never by encoding it again, and an edit keeps unknown
+fields.
 """
 
 from __future__ import annotations
@@ -39,8 +39,7 @@ class Workers:
     """Methods raise PoolTimeout or StoreUnavailable when Redis cannot serve.
 
     ``on_changed`` is called with a worker's id when their access has changed here; the other
-    processes hear of it on the access channel. ``on_renamed`` is called with who has got another
-    name.
+    processes hear of it on the access channel. ``on_renamed`` is called with a renamed worker.
     """
 
     on_renamed: Callable[[Worker], None] = staticmethod(lambda worker: None)
@@ -88,7 +87,7 @@ class Workers:
                 return worker
 
     def give_pin(self, old: StoredWorker, pin_hash: str) -> StoredWorker | None:
-        """Another PIN for a worker, whose sessions end; None where they are no more as given.
+        """Set a worker's PIN, which ends their sessions; None if they are no longer as in ``old``.
 
         So whoever changes their own PIN does not overwrite one that an administrator has set
         after the present one was looked at.

@@ -25,7 +25,8 @@ LAYERS: list[set[str]] = [
      "csv_cells", "csv_encoding", "pins", "pin_queue", "callers", "assets", "languages",
      "stream_query"},
     {"openapi", "openapi_access", "openapi_operations", "openapi_schemas"},
-    {"deadlines", "balance", "budget", "pools", "connections", "aof", "embedded", "supervisor"},
+    {"deadlines", "balance", "budget", "turn_queue", "pools", "server_errors", "connections",
+     "aof", "embedded", "supervisor"},
     {"records", "boards", "timeline", "scripts", "images", "selection", "store", "processes",
      "refusals", "reconcile", "rights", "capacity", "figures"},
     {"workers", "tokens", "attempts", "denials", "notes", "sessions", "access", "shown", "renames",
@@ -51,7 +52,9 @@ OF_OTHERS: dict[str, set[str]] = {
     "plain": {"werkzeug"},  # how it reads cookies, so that both lanes do it alike
     "log_format": {"gunicorn"},  # its logger, which ours replaces
     "deadlines": {"gevent"},
+    "turn_queue": {"redis", "gevent"},
     "pools": {"redis", "gevent"},
+    "server_errors": {"redis"},
     "connections": {"redis", "gevent"},
     "scripts": {"redis"},
     "rights": {"redis"},

@@ -259,3 +259,11 @@ def test_only_files_of_the_pages_are_served(browser: FlaskClient, path: str) -> 
     response = browser.get(f"/static/0/{path}")
     assert response.status_code == 404
     assert response.content_type == "application/problem+json"
+
+
+def test_every_operation_may_be_told_to_wait() -> None:
+    for path, methods in document()["paths"].items():
+        for method, found in methods.items():
+            refused = found["responses"]["429"]
+            assert refused["x-codes"] == ["rate_limited"], (path, method)
+            assert "Retry-After" in refused["headers"], (path, method)

@@ -18,10 +18,10 @@ from occupancy.budget import Slots
 from occupancy.connections import OpsClient, make_pool
 from occupancy.errors import PoolTimeout, SettingError, StoreUnavailable
 from occupancy.model import PUT, TRANSITIONS, Person
-from occupancy.pools import TurnQueue
 from occupancy.scripts import Script
 from occupancy.services import Services
 from occupancy.settings import Settings
+from occupancy.turn_queue import TurnQueue
 from tests.servers import RealServer, free_port
 from tests.waiting import wait_until
 

@@ -11,8 +11,8 @@ import pytest
 
 from occupancy import turns
 from occupancy.errors import RateLimited
-from occupancy.pools import READS_PART, TurnQueue, give_way
 from occupancy.slices import sliced
+from occupancy.turn_queue import READS_PART, TurnQueue, set_priority
 from occupancy.turns import Share, Turns
 from tests.waiting import wait_until
 
@@ -216,7 +216,7 @@ def line_up(
     queue: TurnQueue, served: list[str], name: str, *, is_read: bool, keep: Callable[[], None]
 ) -> Any:
     def work() -> None:
-        give_way(is_read)
+        set_priority(is_read=is_read)
         place = queue.get(timeout=5)
         served.append(name)
         keep()
@@ -279,7 +279,7 @@ def test_chaos_in_both_lines_loses_no_place() -> None:
         gevent.sleep(dice.choice([0, 0.0003]))
 
     def work() -> None:
-        give_way(dice.random() < 0.5)
+        set_priority(is_read=dice.random() < 0.5)
         place = queue.get(timeout=5)
         served.append("x")
         try:

@@ -119,8 +119,8 @@ static inline void watch(int epoll, int fd, void *what)
         die("epoll_ctl");
 }
 
-/* Puts another Idempotency-Key in place of the one in a request, if it has one: else what is sent
- * again would be answered from the record of the first time. */
+/* Replaces the Idempotency-Key of a request, if it has one: a request that is sent again would else
+ * be answered from the record of the first. */
 static inline void renew_key(char *request, size_t size)
 {
     static const char HEAD[] = "Idempotency-Key: ";

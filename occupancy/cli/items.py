@@ -230,7 +230,7 @@ def _add_reconcile(items: Commands) -> None:
 
 
 def chosen_encoding(data: bytes, encoding: str) -> str:
-    """The encoding to read a file in; says so where it is a guess."""
+    """The encoding to read a file in; prints a note where it is a guess."""
     if encoding != AUTO:
         return encoding
     found = encoding_of(data)

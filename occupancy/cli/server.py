@@ -67,12 +67,12 @@ def group() -> Commands:
             fail(f"{counted(len(errors), 'error')}: {', '.join(errors)}.")
 
     @redis.command("repair")
-    @click.option("--yes", "is_agreed", is_flag=True, help="Cut them off; else only say what.")
+    @click.option("--yes", "is_agreed", is_flag=True, help="Cut them off, not only say so.")
     def repair(is_agreed: bool) -> None:
         """Cut off the zero bytes that a power failure left at the end of the embedded data.
 
         For an embedded server that does not start. The operations of the last second before the
-        failure may be lost already; nothing else is cut off.
+        failure may be lost already; this loses nothing more.
         """
         settings = Settings.from_environ(os.environ)
         if not settings.is_embedded:

@@ -8,9 +8,10 @@
 -- ARGV  1 the address   2 free failures, of the pair   3 free failures, of the worker
 --       4 longest wait in ms   5 attempts of an address at once   6 ms for one more
 --       7 ms until failures are forgotten   8 seconds that an address is known for
--- Returns  {milliseconds to wait} if it may not; else {0, and for each of the first two keys the
---          attempt's number and when its failures would have been forgotten without it (ms),
---          or -1, -1 where it was not counted there}, for forgive.lua
+-- Returns  {milliseconds to wait} if it may not;
+--       or {0, number, forgotten_ms, number, forgotten_ms} for forgive.lua: for each of the first
+--          two keys the attempt's number, and when its failures would have expired without it (ms);
+--          -1, -1 where it was not counted
 -- Publishes nothing.
 
 local time = redis.call('TIME')

@@ -1,13 +1,13 @@
 -- forgive: an attempt was right: takes back what attempt.lua has counted, and knows the address.
 --
--- Only that attempt is taken back. Failures from before stay: they may be those of somebody else
--- at the same address, who would guess on after each time that the worker signs in.
+-- Earlier failures stay: they may be those of a guesser at the same address, who could else go on
+-- after each sign-in of the worker.
 --
 -- KEYS  1 failures of the worker from this address   2 failures of the worker from everywhere
 --       3 the address's rate   4 addresses from which the worker has signed in
 -- ARGV  1 the address   2 ms that one attempt costs   3 addresses to keep
 --       4 seconds that an address is known for
---       5 and 6, 7 and 8 what attempt.lua has returned of the first two keys
+--       5, 6 and 7, 8 number and forgotten_ms of the first two keys, from attempt.lua
 -- Returns  0
 -- Publishes nothing.
 
@@ -18,8 +18,8 @@ local function take_back(key, number, forgotten_ms)
   if redis.call('HINCRBY', key, 'failures', -1) <= 0 then
     redis.call('DEL', key)
   elseif redis.call('HGET', key, 'number') == number then
-    -- Nobody has tried since, so the wait is the one that this attempt began; it could only be
-    -- made because the one before was over. And the others are forgotten as without it.
+    -- Nobody has tried since, so this attempt began the present wait: the one before was over, or
+    -- it could not have been made. The other failures expire as if it had not been.
     redis.call('HSET', key, 'until_ms', '0')
     redis.call('PEXPIREAT', key, forgotten_ms)
   end

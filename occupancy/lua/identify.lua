@@ -66,7 +66,7 @@ end
 if token_digest and now_s - last_use_s(token_digest, 0) >= tonumber(ARGV[4]) then
   note_use(token_digest)
 end
--- So is a session that was opened with one: which of them may go, sign_in.lua has to know.
+-- The same for a session that was opened with a token: sign_in.lua ends the one unused for longest.
 if session and token_digest and now_s - last_use_s(digest, session.created_s) >= tonumber(ARGV[4]) then
   note_use(digest)
 end

@@ -5,15 +5,14 @@
 -- rename, which shows a holder's new name. For each tag it makes all checks first and only then
 -- writes, so that a refusal leaves no trace.
 --
--- A script has no rollback, so nothing after the first write can fail, that of another tag
--- included. What could, and why it does not:
+-- A script has no rollback, so nothing after the first write may fail, for any tag. What could, and
+-- why it does not:
 -- * no memory, a replica, no disk: the server refuses the first write of a script for these and
 --   none after it ("already made a modification"); the first write here is one that needs memory;
 -- * a key of another type: each is read before the first write (check_keys);
 -- * rights: a process operates only after rights.lua has tried every command, and tries again
 --   every few seconds; they are the same for all keys under the prefix;
--- * rights to publish: guarded, because the event is in the log, from which the feeds read what
---   they have not heard; the answer says how many publications were refused, to be counted.
+-- * rights to publish: see publishing.lua; the feeds read from the log what they have not heard.
 --
 -- KEYS  1 board   2 view   3 by_tag   4 by_state   5 by_holder   6 log   7 samples   8 log marks
 --       9 idempotency record (any key of the board where the request has no fingerprint)
@@ -27,8 +26,8 @@
 --       refused: publications that the server has refused
 --       status: ok, replayed, board_not_found, idempotency_key_reused
 --       code (per tag): ok, added, or the code of the refusal; changed: 1 or 0; view: the item as
---       JSON as it is after the operation, '' where there is none; of: "then", or "now" where
---       the first answer's item is not kept any more and view is the present one
+--       JSON as it is after the operation, '' where there is none; of: "then", or "now" if the
+--       first answer's version is no longer kept and view is the present one
 -- Publishes  "previous cursor seq event" on the board's live channel, once for each change; previous
 --       is the cursor of the event before it, 0-0 before the first
 
@@ -113,19 +112,19 @@ end
 -- An answer given before ------------------------------------------------------------------------
 
 -- A record is `"fingerprint cursor code,changed,version code,changed,version …"`, some 42 bytes for
--- one tag. The item of the answer is looked up by its version in its history, where each version is
--- once. To processes of before, whose records were objects, a JSON string is the record of another
--- request: they refuse the key and carry nothing out twice.
-local SHORT = 16 -- of the fingerprint's digits: one worker's accident in 2^64
+-- one tag. The item of the answer is looked up in its history, which has each version once. Older
+-- processes, whose records are objects, take a JSON string for the record of another request: they
+-- refuse the key and carry nothing out twice.
+local SHORT = 16 -- hex digits of the fingerprint: 64 bits, enough for one worker's keys on a board
 
 local function version_of(view)
   return string.match(view, ',"epoch":%d+,"version":(%d+),')
 end
 
--- The view of the version, and "then"; the newest there is, and "now", where it is not kept.
+-- The view of a version, and "then"; if it is not kept, the newest there is, and "now".
 local function recall(position, version, at_cursor)
   if version == '0' then
-    return '', 'then' -- there was no item
+    return '', 'then' -- the answer had no item
   end
   local view = redis.call('HGET', VIEW, ARGV[position + 1])
   if view and version_of(view) == version then
@@ -135,8 +134,8 @@ local function recall(position, version, at_cursor)
   local function item_in(entry) -- a quotation mark inside a string has a backslash before it
     return string.match(entry[2][2], ',"item":(.*)}$')
   end
-  -- The same event has its entry in the history within moments of the one in the log. What is
-  -- looked through besides: changes of the next second, and those after the clock was set back.
+  -- An event's entry in the history is moments younger than the one in the log. The range may also
+  -- have changes of the next second, and those after the clock was set back.
   local until_ms = int(tonumber(string.match(at_cursor, '^%d+')) + 1000)
   for _, entry in ipairs(redis.call('XREVRANGE', history, until_ms, '-', 'COUNT', 50)) do
     local item = item_in(entry)
@@ -170,7 +169,7 @@ local function replayed(record)
   for code, changed, version in string.gmatch(outcomes, '([%l_]+),([01]),(%d+)') do
     local view, of = recall((#reply + 1) / 4, version, at_cursor)
     if view == '' and version ~= '0' then
-      code, changed = 'item_not_found', '0' -- nothing of the item is left
+      code, changed = 'item_not_found', '0' -- the item and its history are gone
     end
     reply[#reply + 1], reply[#reply + 2], reply[#reply + 3], reply[#reply + 4] =
       code, changed, view, of
@@ -185,8 +184,8 @@ if request.fingerprint then
   end
 end
 
--- A key of another type makes its read fail: here, while nothing is written yet. The board, and
--- the record, were read above.
+-- A key of another type makes its read fail: here, before the first write. Board and record were
+-- read above.
 local function check_keys()
   redis.call('HLEN', VIEW)
   for _, key in ipairs({ BY_TAG, BY_STATE, BY_HOLDER }) do
@@ -357,18 +356,9 @@ local function sample()
     unpack(found))
 end
 
--- What was refused is counted, and nothing else is missing: the event is in the log.
-local refused = 0
-local function publish(channel, message)
-  local answer = redis.pcall('PUBLISH', channel, message)
-  if type(answer) == 'table' and answer.err then
-    refused = refused + 1
-  end
-end
-
--- Bounds the log in bytes. Each time that another block of it is full its last cursor becomes a
--- mark; when there are more blocks than the bound has room for, the log is cut at the oldest mark.
--- So an operation costs one more command, and the bound is kept to a block and a stream's node.
+-- Bounds the log in bytes. Each time that another block is full, its last cursor becomes a mark;
+-- with more blocks than the bound has room for, the log is cut at the oldest mark. An operation costs
+-- one more command for it, and the log exceeds the bound by a block and a stream's node at most.
 local ENTRY_BYTES = 64 -- what an entry takes beside its event
 local MOST_BLOCK_BYTES = 2 * 1024 * 1024 -- cut at once: some thousand entries, whole nodes
 

@@ -9,15 +9,6 @@
 redis.call('HLEN', KEYS[2])
 redis.call('ZCARD', KEYS[3])
 redis.call('GET', KEYS[4])
--- What is refused is counted: the guards find by the number of changes that they missed one.
-local refused = 0
-local function publish(channel, message)
-  local answer = redis.pcall('PUBLISH', channel, message)
-  if type(answer) == 'table' and answer.err then
-    refused = refused + 1
-  end
-end
-
 if redis.call('HDEL', KEYS[1], ARGV[1]) == 0 then
   return { 0, 0 }
 end

@@ -1,17 +1,17 @@
--- rights: which of the commands and channels that the scripts need this user may not have.
+-- rights: which of the commands and channels that the scripts need are denied to this user.
 --
--- Each write is tried on a key of another type, or of no effect otherwise: it is refused as that,
--- or for want of rights, and changes nothing.
+-- Each write is tried on a key of another type, or where it has no effect: it fails by that, or for
+-- lack of rights, and changes nothing.
 --
 -- KEYS  1 a key that stays, and is a string   2 a key that is never there
 -- ARGV  the channels to publish on
 -- Returns  what is denied: commands, and channels with a "&" before them
--- Publishes  "?" on each of the channels that it may, which nobody takes for an event
+-- Publishes  "?" on each allowed channel, which nobody takes for an event
 
 local function is_denied(...)
   local answer = redis.pcall(...)
   local text = type(answer) == 'table' and tostring(answer.err) or ''
-  -- Redis 7.0; Valkey and later versions of Redis.
+  -- By Redis 7.0; by Valkey and later versions of Redis (see server_errors.py).
   return (string.find(text, 'The user executing the script', 1, true)
     or string.find(text, 'ACL failure in script', 1, true)) and true or false
 end
@@ -28,7 +28,7 @@ try('del', 'DEL', NONE)
 try('set', 'SET', STRING, '', 'NX')
 try('get', 'GET', STRING)
 if #denied > 0 or redis.call('GET', STRING) == false then
-  return denied -- the others would write, where the first key is not there
+  return denied -- without the first key the others would write
 end
 for _, command in ipairs({
   { 'HSET', 'a', '0' }, { 'HDEL', 'a' }, { 'HINCRBY', 'a', '1' }, { 'HGET', 'a' },

@@ -1,4 +1,4 @@
--- settle: takes a mark away if it is still the one that the caller has dealt with.
+-- settle: removes a mark if it is still the one that the caller has dealt with.
 --
 -- KEYS  1 hash of marks
 -- ARGV  1 whose   2 the mark

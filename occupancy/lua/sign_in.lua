@@ -1,20 +1,20 @@
 -- sign_in: opens a session, in place of the one that the browser had.
 --
--- Nobody has more sessions than are allowed: the one that was not used for longest makes room. Those
--- opened with a token count for themselves: whoever has a wallboard's link ends no session of its
--- worker. And they are opened slowly, so that whoever has the link cannot open so many that the
--- wall's own, whose use is noted once a minute, is the one that was not used for longest.
+-- The sessions of a worker are bounded: the least recently used one makes room. Those opened with a
+-- token have a bound of their own, so a wallboard's link ends no session of its worker. They are
+-- also opened slowly: nobody with the link can open so many that the wall's own session, whose use
+-- is noted once a minute, is the least recently used.
 --
 -- KEYS  1 sessions   2 uses   3 session ends   4 workers   5 changes
 --       6 session ends of the worker, or of the token that opens this one
---       7 how fast that token opens sessions, 8 from this address: even again when (ms);
---         left out where it is no token
+--       7, 8 that token's rate, in all and from this address: even again when (ms); left out where
+--         it is no token
 -- ARGV  1 SHA-256 of the new session's secret   2 the session as JSON, without its times
 --       3 seconds that it lasts at most   4 the worker as the caller has read it
 --       5 SHA-256 of the session that it replaces, or ''   6 the access channel
 --       7 sessions that a worker, or a token, may have
 --       8 ms for one more session of a token, 9 from one address   10, 11 how many of each at once
--- Returns  {refused publications, the session as JSON, workers of whom a session was ended …}
+-- Returns  {refused publications, the session as JSON, ids of workers whose session was ended …}
 --       or {0, milliseconds to wait} where a token opens sessions too fast
 --       or {0, nil} where the worker has changed since it was read
 -- Publishes  "changes worker" on the access channel where a session was ended
@@ -51,15 +51,6 @@ end
 session.created_s, session.ends_s = now_s, now_s + tonumber(ARGV[3])
 local session_json = cjson.encode(session)
 
--- What is refused is counted: the guards find by the number of changes that they missed one.
-local refused = 0
-local function publish(channel, message)
-  local answer = redis.pcall('PUBLISH', channel, message)
-  if type(answer) == 'table' and answer.err then
-    refused = refused + 1
-  end
-end
-
 local function forget(digest)
   redis.call('HDEL', KEYS[1], digest)
   redis.call('HDEL', KEYS[2], digest)
@@ -73,7 +64,7 @@ local function least_recently_used()
   local digests, found, since_s = redis.call('ZRANGE', KEYS[6], 0, -1), nil, nil
   local used = redis.call('HMGET', KEYS[2], unpack(digests))
   for i, digest in ipairs(digests) do
-    local used_s = tonumber(used[i] or '0') -- of before this was noted for all: within the minute
+    local used_s = tonumber(used[i] or '0') -- none: by an older version; its next use notes it
     if not since_s or used_s < since_s then
       found, since_s = digest, used_s
     end

@@ -2,7 +2,7 @@
 --
 -- KEYS  1 workers   2 changes   3 renamed
 -- ARGV  1 id   2 what the worker was   3 what it shall be   4 the access channel
---       5 "1" if the name is another: what shows it must follow (renames.py)
+--       5 "1" if the name changes: held items must follow (renames.py)
 -- Returns  {refused publications, 1 if it was replaced, 0 if somebody else was faster}
 -- Publishes  "changes id" on the access channel
 
@@ -17,6 +17,5 @@ redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
 if ARGV[5] == '1' then
   redis.call('HSET', KEYS[3], ARGV[1], time[1] .. ' ' .. time[2])
 end
--- What is refused is counted: the guards find by the number of changes that they missed one.
-local answer = redis.pcall('PUBLISH', ARGV[4], redis.call('INCR', KEYS[2]) .. ' ' .. ARGV[1])
-return { type(answer) == 'table' and answer.err and 1 or 0, 1 }
+publish(ARGV[4], redis.call('INCR', KEYS[2]) .. ' ' .. ARGV[1])
+return { refused, 1 }

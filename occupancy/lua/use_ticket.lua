@@ -1,8 +1,8 @@
--- use_ticket: lets the first who shows a ticket in, and later only the same one again.
+-- use_ticket: binds a ticket to the address and board of its first use, and checks them later.
 --
--- KEYS  1 the ticket: "means digest", and once it is used " address board" behind that
--- ARGV  1 "address board" of who shows it   2 seconds that it is good for from now on
--- Returns  the ticket, or nil where it is not good (any more, for this one)
+-- KEYS  1 the ticket: "means digest", once it is used with " address board" after that
+-- ARGV  1 "address board" of this use   2 seconds that it is good for from now on
+-- Returns  the ticket; nil if it has expired or is bound to others
 -- Publishes nothing.
 
 local ticket = redis.call('GET', KEYS[1])

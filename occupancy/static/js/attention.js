@@ -1,4 +1,4 @@
-// Attention: whether somebody reads, scrolls or touches the list, so that it must not move by itself.
+// Attention: whether somebody uses the list now, so that it must not move by itself.
 
 const IDLE_MS = 20000;
 
@@ -9,7 +9,7 @@ export class Attention {
     this.lastMs = -Infinity;
     this.isDown = false;
     const note = () => this.note();
-    // Not 'focusin': a row that is drawn anew gets its focus back, and nobody has done anything.
+    // Not 'focusin': a redrawn row gets its focus back without anybody's doing.
     for (const kind of ['pointerdown', 'pointermove', 'wheel', 'keydown', 'keyup']) {
       list.addEventListener(kind, note, {passive: true});
     }
@@ -29,7 +29,7 @@ export class Attention {
     this.timer = setTimeout(() => (this.isHeld ? this.note() : this.onIdle()), IDLE_MS + 10);
   }
 
-  /** Who used it has turned to something else. */
+  /** Let the list move: its user has turned to something else. */
   release() {
     clearTimeout(this.timer);
     this.lastMs = -Infinity;

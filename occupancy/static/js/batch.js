@@ -8,7 +8,10 @@ import {unsettle} from './taps.js';
 const MOST = 50;
 
 export class Batch {
-  /** `offered(item)` says what may be done; `onChange(tags)` what to draw anew, `onDone(text, tag)` what came of it. */
+  /**
+   * `offered(item)` lists the operations on an item; `onChange(tags)` redraws items, `onFull()` is called
+   * beyond MOST, and `onDone(text, tag, kind)` tells the result, as Notices.say does.
+   */
   constructor(board, {model, actions, offered, onChange, onFull, onDone}) {
     Object.assign(this, {board, model, actions, offered, onChange, onFull, onDone});
     this.tags = new Set();
@@ -29,13 +32,13 @@ export class Batch {
     this.draw();
   }
 
-  /** `isOwn`: who looks at the bar has just changed it; else its buttons move under their finger. */
+  /** `isOwn`: the user has just changed the batch; else the buttons move under their finger. */
   draw({isOwn = false} = {}) {
     for (const tag of this.tags) if (!this.model.items.has(tag)) this.tags.delete(tag);
     const bar = byId('batch');
     const possible = [...new Set([...this.tags].flatMap((tag) => this.offered(this.model.items.get(tag))))];
     const drawn = `${this.tags.size} ${possible}`;
-    if (bar.dataset.drawn === drawn) return; // a touch of a button must find it again
+    if (bar.dataset.drawn === drawn) return; // else a touch would end on another button than it began on
     bar.dataset.drawn = drawn;
     bar.hidden = this.tags.size === 0;
     document.body.classList.toggle('choosing', !bar.hidden);

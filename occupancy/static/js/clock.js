@@ -1,14 +1,13 @@
 // The clock: the server's time, told by a clock that nobody sets.
 //
-// The clocks of tablets are wrong, and are put right while a page is open. So nothing here asks
-// what time it is on the device: durations come from performance.now(), and the server's time is
-// that plus an offset which every answer and every event tells anew. An answer's Date, exact to
-// the second, bounds the offset from both sides, an event's moment from below; bounds that differ
-// are narrowed, bounds that contradict each other give way to the newest, because then the
-// server's clock was set, or this device slept (performance.now() may stand still meanwhile).
+// Tablets' clocks are wrong, and get corrected while a page is open. So nothing here depends on the
+// device's time: durations come from performance.now(), and the server's time is that plus an offset.
+// An answer's Date, exact to the second, bounds the offset from both sides, an event's moment from
+// below. Bounds that overlap are narrowed. Where they contradict each other the newest count, because
+// the server's clock was set, or this device slept (performance.now() may stand still meanwhile).
 
-const DRIFT = 1e-4; // by how much two clocks may run apart
-const DATE_MS = 1000; // what a Date leaves open
+const DRIFT = 1e-4; // ms per ms by which two clocks may run apart
+const DATE_MS = 1000; // the resolution of a Date
 
 export class Clock {
   constructor(now = () => performance.now(), guess = () => Date.now()) {
@@ -16,7 +15,7 @@ export class Clock {
     this.low = null; // bounds of the offset, at the moment atMs
     this.high = null;
     this.atMs = 0;
-    this.guessed = guess() - now(); // until somebody tells
+    this.guessed = guess() - now(); // until the first answer
   }
 
   /** The moment on the server's clock, in ms. */
@@ -24,7 +23,7 @@ export class Clock {
     return this.now() + (this.low === null ? this.guessed : (this.low + this.high) / 2);
   }
 
-  /** Learns from an answer that was asked for at `askedMs` and has come now. */
+  /** Learns from an answer that has just come, to a request of the moment `askedMs`. */
   learnAnswer(dateMs, askedMs) {
     this.#narrow(dateMs - this.now(), dateMs + DATE_MS - askedMs);
   }
@@ -32,7 +31,7 @@ export class Clock {
   /** Learns that the server's clock has passed a moment. */
   learnPast(atMs) {
     const low = atMs - this.now();
-    if (this.low === null) return; // it may be long past: no answer has come yet to compare it with
+    if (this.low === null) return; // it may be long past: only an answer tells how long
     this.#narrow(low, low > this.high ? low + DATE_MS : Infinity);
   }
 

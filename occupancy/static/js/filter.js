@@ -1,4 +1,4 @@
-// The filter of a board: kept in the page's address, so that it survives a reload and can be sent.
+// A board's filter, kept in the page's address: it survives a reload and can be shared.
 
 export const NONE = {state: '', step: '', mine: false, text: ''};
 

@@ -1,4 +1,4 @@
-// My work: what who is signed in holds, always in sight, with what ends it.
+// My work: the items that the signed-in worker holds, always in sight, with buttons to end the work.
 
 import {serverNow} from './clock.js';
 import {fill, h, setText} from './dom.js';
@@ -6,13 +6,13 @@ import {duration, t} from './i18n.js';
 import {unsettle} from './taps.js';
 
 const ENDS = ['pause', 'complete'];
-const TAIL = 7; // tags of one board differ at the end: what is left out is in the middle
+const TAIL = 7; // characters; tags of a board differ at the end, so they are shortened in the middle
 
 export class MyWork {
-  /** `place` is the list's element; `onAct(operation, tag)` and `onShow(tag)` are what a touch does. */
+  /** `place` is the list's element; a touch calls `onAct(operation, tag)` or `onShow(tag)`. */
   constructor(place, {actions, canAct, onAct, onShow}) {
     Object.assign(this, {place, actions, canAct, onAct, onShow});
-    this.entries = new Map(); // by tag, so that a touch and the focus survive what happens to others
+    this.entries = new Map(); // by tag, so that touch and focus survive changes of other entries
   }
 
   /** Shows these items, in this order. */

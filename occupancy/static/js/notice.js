@@ -1,12 +1,12 @@
-// Notices: the one place that is always in sight, and spoken: what has happened to which item, by
-// whom, and a way to it.
+// Notices: what has happened to which item, by whom, and a way to it. They are always in sight, and
+// screen readers speak them.
 
 import {byId, fill, h} from './dom.js';
 import {t} from './i18n.js';
 import {unsettle} from './taps.js';
 
 const MOST = 3;
-const LASTS_MS = {done: 10000, refused: 30000}; // what others did to one's own items stays until it is closed
+const LASTS_MS = {done: 10000, refused: 30000}; // a notice of the kind 'mine' stays until it is closed
 
 export class Notices {
   /** `onShow(tag)` leads to an item. */
@@ -20,8 +20,8 @@ export class Notices {
   }
 
   /**
-   * Says something. `kind`: 'done' (what was asked for stands), 'refused', or 'mine' (somebody else
-   * did something to one's own items). A later notice about the same item takes the place of an earlier.
+   * Says something. `kind`: 'done' (an operation has succeeded), 'refused', or 'mine' (somebody else
+   * did something to one's own items). A notice replaces an earlier one about the same item.
    */
   say(text, {kind = 'done', tag = null} = {}) {
     for (const note of this.notes) {
@@ -38,11 +38,11 @@ export class Notices {
         onclick: () => this.#close(note)}, '✕'));
     this.notes.add(note);
     this.place.append(note);
-    unsettle(note); // it comes under a finger that is on its way to a row
+    unsettle(note); // a finger may be on its way to a row that it covers
     if (LASTS_MS[kind]) note.timer = setTimeout(() => this.#close(note), LASTS_MS[kind]);
   }
 
-  /** A gap in what was heard may have changed what is in one's hands; nobody knows by whom. */
+  /** Tells how one's items changed during a gap in the events; by whom is not known. */
   tellMissed(before, now) {
     const tell = (items, others, key) => {
       for (const {tag} of items) {
@@ -68,8 +68,8 @@ export class Notices {
 }
 
 /**
- * What an event says to `worker`, whose item it is about: its text, or null where it is nothing to
- * them. `before` is the item as it was.
+ * The text of an event for `worker`, if somebody else has given them the item or taken it away; else
+ * null. `before` is the item before the event.
  */
 export function toldBy({type, actor, item}, before, worker) {
   if (!worker || actor.id === worker) return null;

@@ -1,14 +1,14 @@
 // Order: which items the list has, and where each stands, while the board changes. Pure.
 //
-// Rows keep their places while somebody uses the list, whatever happens to their items: one that
-// has another state now, one that the filter would not show any more, one that was removed. New
-// ones wait. What waits is counted, and comes with the next regrouping.
+// While somebody uses the list, rows keep their places whatever happens to their items: another
+// state, out of the filter, removed. New items wait. The waiting changes are counted, and take effect
+// with the next regrouping.
 
 export class Order {
   constructor() {
     this.items = []; // as they stand
     this.places = new Map(); // tag → its rank when it was placed
-    this.changes = 0; // items that stand elsewhere, or not at all, after a regrouping
+    this.changes = 0; // items that a regrouping would move, add or drop
   }
 
   /** Puts every item where it belongs. */

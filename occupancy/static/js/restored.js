@@ -1,6 +1,6 @@
-// A page that the browser keeps when one leaves it, and shows again by its back button. It is as
-// it was, with names and data, while its session may have ended: so it leaves without them in
-// sight, and shows them only after the server has said who is signed in now.
+// Restored pages: the browser keeps a page that is left, and its back button shows it as it was, with
+// names and data, although its session may have ended. So a page hides them when it is left, and shows
+// them only after the server has said who is signed in now.
 
 /** `check()` is awaited before the page is shown again. */
 export function onRestored(check) {
@@ -18,7 +18,7 @@ export function onRestored(check) {
 
 function conceal() {
   document.body.classList.add('concealed');
-  // Nobody is asked any more, and nobody finds what somebody else has half typed.
+  // The next user must find neither an open dialog nor a half-typed secret.
   for (const dialog of document.querySelectorAll('dialog[open]')) dialog.close();
   for (const secret of document.querySelectorAll('input[type="password"]')) secret.value = '';
 }

@@ -1,8 +1,8 @@
 // Scanning: what a page does with a label that was scanned, and what it says about it.
 //
-// A label of this board selects its item and operates nothing. One of another board or server
-// never stands for an item here that happens to have the same tag. While a dialog asks something,
-// a scan changes nothing: it is said inside the dialog.
+// A label of this board selects its item and operates nothing. A label of another board or server
+// never selects an item here that happens to have the same tag. While a dialog is open, a scan changes
+// nothing, and the dialog says so.
 
 import {explain} from './actions.js';
 import * as api from './api.js';
@@ -14,9 +14,9 @@ const SHOWN_MS = 15000;
 const MOST_SHOWN = 80;
 
 /**
- * What keys.js needs. `board` is null where a page shows none. `find(tag)` answers the tag of an
- * item that the page knows, `select(tag)` shows it and answers what to say besides; pages without them
- * look on the server. `hindrance()` answers why nothing can be found now, or ''.
+ * The hooks that keys.js needs. `board` is null for a page without one. `find(tag)` returns the tag of
+ * an item that the page knows; `select(tag)` shows it and returns what else to say. Pages without these
+ * two ask the server. `hindrance()` returns why nothing can be found now, or ''.
  */
 export function scanning({board = null, find = null, select = null, hindrance = () => ''} = {}) {
   const hosts = [location.host, document.body.dataset.home].filter(Boolean);
@@ -28,7 +28,7 @@ export function scanning({board = null, find = null, select = null, hindrance = 
     const {tag} = label;
     const place = placeOfLabel(label, {hosts, board});
     const dialog = document.querySelector('dialog[open]');
-    // What was scanned may be a badge or a PIN: only a label's tag is shown.
+    // A badge or a PIN may have been scanned: only a label's tag is shown.
     if (dialog?.id === 'session-dialog') say(t('scan.sign_in_first'));
     else if (place === 'server') say(t('scan.other_server', {tag, host: label.host}));
     else if (place === 'board') say(t('scan.other_board', {tag, board: label.board}), addressOf(label.board, tag));
@@ -69,14 +69,14 @@ function addressOf(board, tag) {
 }
 
 function whatIsNoLabel({kind, text}) {
-  // Addresses may let somebody in: they are not shown.
+  // An address may be a sign-in link, so it is not shown.
   return kind === 'address' ? t('scan.address') : t('scan.no_label', {text: text.slice(0, MOST_SHOWN)});
 }
 
 const notice = h('p', {class: 'notice scanned', role: 'alert', hidden: true});
 let hiding;
 
-/** Says something where it is seen now: inside the dialog that is open, or among the notices. */
+/** Says something in sight: inside the open dialog, or among the notices. */
 function say(text, address = null) {
   clearTimeout(hiding);
   notice.hidden = text === '';

@@ -10,33 +10,33 @@
 //     other letter ever operates, so none does while more keys may be coming.
 //  3. Outside of text fields any other burst is a scan. Its Enter or Tab does nothing else.
 //  4. In a text field it is a scan if it reads as an item's address or has an AIM prefix; if it is
-//     the tag of an item of this board; or if only a machine types so fast. What it has put into
-//     the field is taken out again.
-//  5. In a form (a reason, a worker, a PIN) text of which nobody knows what it is stays where it
-//     is, but an Enter that ends it does not send the form: `onHeld` says so. Digits in a PIN field
-//     that a person can have typed are a PIN.
-//  6. For 700 ms after a scan Enter, Tab and lone keys do nothing: a suffix may come late or twice,
-//     and a radio link stumbles.
+//     the tag of an item of this board; or if only a machine types so fast. Its text is removed from
+//     the field.
+//  5. In a form (a reason, a worker, a PIN) ambiguous text stays where it is, but an Enter that ends
+//     it does not send the form: `onHeld` says so. Digits in a PIN field that a person can have typed
+//     are a PIN.
+//  6. For 700 ms after a scan Enter, Tab and lone keys do nothing: over a radio link a suffix may come
+//     late or twice.
 //
-// Not told apart: a tag of one character without a suffix and that key pressed by hand. The page
-// decides, and where there is such an item it is a scan.
+// A tag of one character without a suffix looks like that key pressed by hand. It counts as a scan if
+// the board has such an item.
 
 export const QUIET_MS = 200;
 const MACHINE_MS = 35; // nobody types four keys in a row so fast
 const SCANNER_MS = 160; // no scanner is slower
 const LEAST_KEYS = 4; // fewer may come so fast by chance
 const AFTER_MS = 700;
-const LATE_MS = 50;
+const LATE_MS = 50; // a timer that fires so late: the page was busy
 
-/** No tag, address or prefix begins with these: as shortcuts they need not wait for silence. */
+/** No tag, address or prefix begins with these, so as shortcuts they need not wait for silence. */
 export const BEGIN_NO_SCAN = new Set(['/', ' ']);
 
 const MODIFIERS = new Set(['Shift', 'CapsLock', 'AltGraph', 'Control', 'Alt', 'Meta', 'NumLock']);
 
 export class Scanner {
   /**
-   * `read(burst)` answers a label (label.js) of {text, physical}; `onScan(label)` gets what was
-   * scanned, `onHeld()` is told of rule 5, and `onLone(event)` gets a key of rule 2.
+   * `read(burst)` returns the label (label.js) of {text, physical}; `onScan(label)` gets a scan,
+   * `onHeld()` is called by rule 5, and `onLone(event, label)` by rule 2.
    */
   constructor({read, onScan, onHeld = () => {}, onLone = () => {}}, {
     now = () => performance.now(),
@@ -49,7 +49,7 @@ export class Scanner {
     this.isSwallowing = false; // the Enter or Tab that is held down ended a scan
   }
 
-  /** Takes a keydown; answers whether the page must do nothing else with it. */
+  /** Takes a keydown; returns whether the page must do nothing else with it. */
   press(event) {
     const atMs = event.timeStamp;
     if (this.burst && atMs - this.lastMs >= QUIET_MS) this.#end();
@@ -139,7 +139,7 @@ export class Scanner {
     }
   }
 
-  /** Acts on a burst by the rules 3 to 5; answers whether its suffix is used up. */
+  /** Acts on a burst by rules 3 to 5; returns whether its suffix is used up. */
   #decide(burst, hasSuffix) {
     const label = this.hooks.read(burst);
     const verdict = burst.isHeldDown ? 'person' : judge(burst, {
@@ -157,7 +157,7 @@ export class Scanner {
   }
 }
 
-/** What a burst is: 'scan', 'person', or 'held', of which nobody knows. */
+/** What a burst is: 'scan', 'person', or 'held' if it is ambiguous. */
 export function judge({keys, text, maxGapMs}, {label, hasSuffix, place}) {
   const isLong = keys.length >= LEAST_KEYS;
   const isMachine = isLong && maxGapMs < MACHINE_MS;
@@ -178,7 +178,7 @@ class Burst {
   constructor() {
     this.keys = [];
     this.text = ''; // by this device's keyboard layout
-    this.physical = ''; // as a scanner means it that is set to a US keyboard; null: not known
+    this.physical = ''; // by the layout of a US keyboard, as scanners are set; null: not known
     this.maxGapMs = 0;
     this.hasModifier = false;
     this.isHeldDown = false;
@@ -215,7 +215,7 @@ class Burst {
 
 const TEXT_TYPES = new Set(['text', 'search', 'password', 'email', 'url', 'tel']);
 
-/** Where a key goes: 'secret', 'form' or 'search' are text fields, all the rest is 'page'. */
+/** Where a key goes: into a text field ('secret', 'form' or 'search'), or to the 'page'. */
 export function placeOf(target) {
   const isText = target?.tagName === 'TEXTAREA' || (target?.tagName === 'INPUT' && TEXT_TYPES.has(target.type));
   if (!isText) return 'page';

@@ -1,4 +1,4 @@
-// Shown: what it means that a list shows these items, or none: said, and never a count that is not known.
+// Shown: why a list has the items that it shows, or none. A count that is not known is never shown.
 
 import {number, t, tn} from './i18n.js';
 
@@ -29,7 +29,7 @@ function whatOf({mine, state, step, text}) {
   return parts.filter(Boolean).join(' · ');
 }
 
-/** A count for a button: nothing as long as it is not known. */
+/** A count for a button; empty until it is known. */
 export function countOf(isKnown, value) {
   return isKnown ? number(value) : '';
 }

@@ -3,7 +3,7 @@
 import * as api from './api.js';
 import {elapsed, readClock} from './clock.js';
 
-/** Answers {items, cursor, seq, etag}, or null where nothing has changed since `etag`. */
+/** Returns {items, cursor, seq, etag}, or null if nothing has changed since `etag`. */
 export async function loadSnapshot(board, etag) {
   const headers = etag ? {'If-None-Match': etag} : {};
   const askedMs = elapsed();

@@ -1,13 +1,13 @@
-// Taps: each has one effect, and only on what stood there when it was aimed.
+// Taps: each has one effect, and only on what was there when the finger aimed.
 //
-// The second half of a double tap must hit nothing, whatever has come to stand under the finger:
-// a button of the next row, a dialog, a bar. And what has moved, appeared or changed takes no tap
-// for a moment, because the finger was on its way to something else.
+// The second half of a double tap must hit nothing, whatever is under the finger by then: a button of
+// the next row, a dialog, a bar. And what has moved, appeared or changed takes no tap for a moment,
+// because the finger was on its way to something else.
 
 export const SETTLE_MS = 500;
 const NEAR_PX = 40;
 
-/** Lets an element, and what is in it, take no tap for a moment. */
+/** Makes an element, with what is in it, ignore taps for a moment. */
 export function unsettle(element) {
   element.isSettling = true;
   clearTimeout(element.settling);
