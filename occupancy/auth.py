@@ -122,12 +122,23 @@ def session_secret(asked: Asked, settings: Settings) -> str | None:
 # Every request
 
 
+_PROBES = (
+    "/livez", "/readyz", "/metrics", "/api/redis-health", "/api/redis-connection-stats",
+)  # fmt: skip
+_PROBING = Share("|probes", is_known=True)  # no worker's id; all of them together are as one worker
+
+
 def take_turn(asked: Asked, services: Services) -> Share | None:
     """Wait for a turn if this is none of a known worker's operations. Raises RateLimited.
 
     Returns whose turns it takes, for what goes on in slices; None where it takes none. What does
-    not read is not counted with the reads of an address: a sign-in does not wait behind them.
+    not read is not counted with the reads of an address: a sign-in does not wait behind them. Nor
+    do probes, whoever asks: a process that is flooded is alive, and must not be restarted for it.
     """
+    if asked.path in _PROBES:
+        services.turns.wait(_PROBING)
+        give_way(False)  # what /readyz asks is whether operations get a connection
+        return _PROBING
     is_read = asked.method in _SAFE_METHODS
     caller = None
     with contextlib.suppress(Unauthenticated):  # which is said when it has its turn
