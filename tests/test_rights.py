@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import secrets
@@ -158,6 +159,29 @@ def test_a_right_taken_away_since_it_was_tried_stops_an_operation_before_it_has_
         client.execute_command("ACL", "SETUSER", "app", "+@all")
     taken = store.operate("main", TRANSITIONS["take"], ["A", "B"], actor=ANA, given=given)
     assert [each.changed for each in taken.outcomes] == [True, True]
+
+
+@pytest.mark.parametrize("command", ["hdel", "hset", "incr"])
+def test_access_is_changed_and_counted_or_neither(
+    services_with: Callable[..., Services], strict_server: RealServer, command: str
+) -> None:
+    """What is changed and not counted would leave streams open, of those who may not watch."""
+    services = services_with("&*")
+    services.workers.add("ana", name="Ana", role=Role.WORKER)
+    secret, token = services.tokens.create("ana")
+    before = services.access.changes()
+    with strict_server.client() as client:
+        client.execute_command("ACL", "SETUSER", "app", f"-{command}")
+    for change in (
+        lambda: services.tokens.revoke(token.id),
+        lambda: services.workers.edit("ana", disabled=True),
+    ):
+        with contextlib.suppress(StoreUnavailable):
+            change()
+    is_revoked = token.id not in {each.token.id for each in services.tokens.all()}
+    is_disabled = services.workers.get("ana").disabled
+    assert services.access.changes() - before >= is_revoked + is_disabled
+    assert (is_revoked, is_disabled) == (command == "hset", command == "hdel")
 
 
 def test_every_command_of_the_scripts_is_tried() -> None:
