@@ -27,7 +27,9 @@ Nothing is held during a turn, so nothing can be lost with who is killed in it: 
 moment to begin. What begins takes its further steps as others do; how many take them at once is
 bounded by how fast they begin.
 
-Concurrency. All changes of state here happen without a switch point; ``wait`` is one itself.
+Concurrency. All changes of state here happen without a switch point; ``wait`` is one itself. The
+turns are those of one event loop, that of the first who comes: who comes in another thread, as
+under ``flask run``, has a loop of their own, and no turns to wait for.
 """
 
 from __future__ import annotations
@@ -71,6 +73,7 @@ class Turns:
             True: collections.OrderedDict(), False: collections.OrderedDict(),
         }  # fmt: skip
         self._is_knowns_turn = True
+        self._hub: Any = None  # of whose loop the turns are
         self._watchers: tuple[Any, Any] | None = None  # while a turn may not be over
         self._began_s = 0.0  # the last turn, monotonic
         self._is_strangers = False  # that turn
@@ -93,7 +96,11 @@ class Turns:
 
     def _may_begin(self, share: Share) -> bool:
         """Whether it is this one's turn at once: nobody else has begun since the loop was idle."""
-        now_s = time.monotonic()
+        now_s, hub = time.monotonic(), gevent.get_hub()
+        if self._hub is None:
+            self._hub = hub
+        elif self._hub is not hub:
+            return True
         if self._watchers is not None:
             return False
         self._watch()
