@@ -168,7 +168,7 @@ def test_access_is_changed_and_counted_or_neither(
     """What is changed and not counted would leave streams open, of those who may not watch."""
     services = services_with("&*")
     services.workers.add("ana", name="Ana", role=Role.WORKER)
-    secret, token = services.tokens.create("ana")
+    _, token = services.tokens.create("ana")
     before = services.access.changes()
     with strict_server.client() as client:
         client.execute_command("ACL", "SETUSER", "app", f"-{command}")
