@@ -122,13 +122,24 @@ def session_secret(asked: Asked, settings: Settings) -> str | None:
 # Every request
 
 
+_PROBES = (
+    "/livez", "/readyz", "/metrics", "/api/redis-health", "/api/redis-connection-stats",
+)  # fmt: skip
+_PROBING = Share("|probes", is_known=True)  # no worker's id; all of them together are as one worker
+
+
 def take_turn(asked: Asked, services: Services) -> Share | None:
     """Wait for a turn, unless a known worker operates. Raises RateLimited.
 
     Returns the share that it counts for, by which long work waits for further turns; None for an
     operation. Writes of unknown senders have a share apart from the reads of their address, so a
-    sign-in does not wait behind those.
+    sign-in does not wait behind those. Neither do probes, whoever asks: a flooded process is alive,
+    and must not be restarted for it.
     """
+    if asked.path in _PROBES:
+        services.turns.wait(_PROBING)
+        set_priority(is_read=False)  # /readyz asks whether operations get a connection
+        return _PROBING
     is_read = asked.method in _SAFE_METHODS
     caller = None
     with contextlib.suppress(Unauthenticated):  # answered when its turn has come

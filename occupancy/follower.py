@@ -232,30 +232,34 @@ class Follower(abc.ABC):
 
     def _read_log(self) -> None:
         """Deliver what the log has, under the lock. Raises PoolTimeout or StoreUnavailable."""
-        while True:
-            self._is_behind = False
-            if not self.cursor:
-                return  # whoever opens it reads the position then
-            try:
-                replay = self._store.replay(self.board, self.cursor, _CATCH_UP_ENTRIES)
-            except BoardNotFound:  # the server was emptied under us: one reset says so
-                replay = Replay(self.cursor == "0-0", "0-0", 0, [])
-            except BaseException:
-                self._is_behind = True  # another greenlet may rely on this read
-                raise
-            expected = range(self.seq + 1, self.seq + 1 + len(replay.entries))
-            is_contiguous = all(
-                entry.seq == seq for entry, seq in zip(replay.entries, expected, strict=True)
-            )
-            is_at_end = bool(replay.entries) or replay.head_seq == self.seq
-            if not (replay.is_known and is_contiguous and is_at_end):
-                self._lose(replay)
-                return
-            for entry in replay.entries:
-                self._deliver(entry)
-                self._keep_room()
-            if len(replay.entries) < _CATCH_UP_ENTRIES:
-                return
+        try:
+            while self._read_page():
+                pass
+        except BaseException:  # also a kill while it waits for room
+            self._is_behind = True  # another greenlet may rely on this read
+            raise
+
+    def _read_page(self) -> bool:
+        """Deliver the next entries; whether there may be more."""
+        self._is_behind = False
+        if not self.cursor:
+            return False  # whoever opens it reads the position then
+        try:
+            replay = self._store.replay(self.board, self.cursor, _CATCH_UP_ENTRIES)
+        except BoardNotFound:  # the server was emptied under us: one reset says so
+            replay = Replay(self.cursor == "0-0", "0-0", 0, [])
+        expected = range(self.seq + 1, self.seq + 1 + len(replay.entries))
+        is_contiguous = all(
+            entry.seq == seq for entry, seq in zip(replay.entries, expected, strict=True)
+        )
+        is_at_end = bool(replay.entries) or replay.head_seq == self.seq
+        if not (replay.is_known and is_contiguous and is_at_end):
+            self._lose(replay)
+            return False
+        for entry in replay.entries:
+            self._deliver(entry)
+            self._keep_room()
+        return len(replay.entries) == _CATCH_UP_ENTRIES
 
 
 def _after(cursor: str, other: str) -> bool:

@@ -28,7 +28,9 @@ A turn is only the moment to begin. Nothing is held during it, so nothing is los
 killed in it. What has begun takes its further steps as others do; how many do so at once is bounded
 by how fast they begin.
 
-Concurrency. All changes of state here happen without a switch point; ``wait`` is one itself.
+Concurrency. All changes of state here happen without a switch point; ``wait`` is one itself. The
+turns are those of one event loop, that of the first who comes: who comes in another thread, as
+under ``flask run``, has a loop of their own, and no turns to wait for.
 """
 
 from __future__ import annotations
@@ -72,6 +74,7 @@ class Turns:
             True: collections.OrderedDict(), False: collections.OrderedDict(),
         }  # fmt: skip
         self._is_knowns_turn = True
+        self._hub: Any = None  # of the loop that the turns belong to
         self._watchers: tuple[Any, Any] | None = None  # idle and timer, while a turn may last
         self._began_s = 0.0  # the last turn, monotonic
         self._is_strangers = False  # whether that turn was a stranger's
@@ -97,7 +100,11 @@ class Turns:
 
     def _may_begin(self, share: Share) -> bool:
         """Begin at once, if nobody else has begun since the loop was idle; whether it did."""
-        now_s = time.monotonic()
+        now_s, hub = time.monotonic(), gevent.get_hub()
+        if self._hub is None:
+            self._hub = hub
+        elif self._hub is not hub:
+            return True
         if self._watchers is not None:
             return False
         self._watch()

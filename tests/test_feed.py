@@ -410,6 +410,26 @@ def test_a_reading_that_fails_for_a_stream_is_made_again_for_the_feed() -> None:
     assert (feed.cursor, feed.seq) == (log.head, 3)
 
 
+def test_a_reading_that_ends_between_two_entries_is_made_again_for_the_feed() -> None:
+    """As with a stream whose client goes away while it waits for room."""
+    log = Log(1)
+    feed = new_feed(log)
+    feed.open()
+    live = Stream(feed, log).until_live()
+    while not feed._is_full:
+        publish(feed, log, size=TURN_BYTES // 2)
+    for _ in range(5):
+        log.append(size=TURN_BYTES)
+    joining = gevent.spawn(feed.catch_up)
+    feed.catch_up_soon()  # comes after that one, and relies on its reading
+    while feed.seq == log.seq - 5:
+        gevent.sleep(0)
+    joining.kill()
+    settle(feed)
+    assert (feed.cursor, feed.seq) == (log.head, log.seq)
+    live.end()
+
+
 def test_while_reads_fail_now_and_then_streams_get_exactly_the_log() -> None:
     for seed in range(100):
         dice = random.Random(seed)

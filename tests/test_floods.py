@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -90,6 +91,24 @@ def test_under_a_flood_operations_go_on_and_it_is_answered_in_turn(
     assert len(statuses) >= CONNECTIONS  # reads have had their turns too
     assert set(statuses) == {status}
     assert "Traceback" not in running.log
+
+
+@pytest.mark.parametrize(
+    "probe", ["/livez", "/readyz", "/metrics", "/api/redis-health", "/api/redis-connection-stats"]
+)
+def test_probes_do_not_stand_behind_a_flood_from_the_same_address(
+    running: Deployment, probe: str
+) -> None:
+    """Whatever restarts a process that does not answer must not do so because of a flood."""
+    stood_behind = []
+    with flood(running, "GET /nothing") as statuses, Wire(running.port) as wire:
+        while len(statuses) < CONNECTIONS:
+            time.sleep(0.01)
+        for _ in range(11):
+            before = len(statuses)
+            assert wire.ask(request(f"GET {probe}")).status == 200
+            stood_behind.append(len(statuses) - before)
+    assert sorted(stood_behind)[5] < CONNECTIONS / 2, stood_behind
 
 
 def test_documents_and_files_are_sent_compressed_and_are_not_made_anew(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from occupancy import scripts
 from occupancy.doctor import CHECKS, ask
 from occupancy.errors import StoreUnavailable
 from occupancy.model import PUT, REMOVE, TRANSITIONS, Person, Role
@@ -130,6 +133,67 @@ def test_without_a_command_that_it_needs_an_operation_does_nothing(
     assert f"+{command}" in str(refused.value)
     with strict_server.client() as client:
         assert client.keys("occ:{main}*") == []
+
+
+# What an operation may write with, beside the first write, of which the server says itself.
+WRITES = ["del", "expire", "hdel", "hincrby", "hset", "lpop", "rpush", "set", "xadd", "xtrim"]
+
+
+@pytest.mark.parametrize("command", [*WRITES, "persist", "zadd", "zrem"])
+def test_a_right_taken_away_since_it_was_tried_stops_an_operation_before_it_has_done_anything(
+    services_with: Callable[..., Services], strict_server: RealServer, command: str
+) -> None:
+    store = services_with("&*").store
+    store.operate("main", PUT, ["A", "B"], actor=ANA, items=[{}, {}])
+    assert store.rights.denied == []
+    with strict_server.client() as client:
+        client.execute_command("ACL", "SETUSER", "app", f"-{command}")
+        before = {each: client.dump(each) for each in client.keys("occ:{main}*")}
+        given = Preconditions(idempotency_key="k", fingerprint=secrets.token_hex(16))
+        for row in (TRANSITIONS["take"], REMOVE):
+            with pytest.raises(StoreUnavailable, match="rights"):
+                store.operate("main", row, ["A", "B"], actor=ANA, given=given)
+        with pytest.raises(StoreUnavailable, match="rights"):
+            list(store.put_many("main", [("C", {}), ("D", {})], actor=ANA))
+        assert {each: client.dump(each) for each in client.keys("occ:{main}*")} == before
+        client.execute_command("ACL", "SETUSER", "app", "+@all")
+    taken = store.operate("main", TRANSITIONS["take"], ["A", "B"], actor=ANA, given=given)
+    assert [each.changed for each in taken.outcomes] == [True, True]
+
+
+@pytest.mark.parametrize("command", ["hdel", "hset", "incr"])
+def test_access_is_changed_and_counted_or_neither(
+    services_with: Callable[..., Services], strict_server: RealServer, command: str
+) -> None:
+    """What is changed and not counted would leave streams open, of those who may not watch."""
+    services = services_with("&*")
+    services.workers.add("ana", name="Ana", role=Role.WORKER)
+    _, token = services.tokens.create("ana")
+    before = services.access.changes()
+    with strict_server.client() as client:
+        client.execute_command("ACL", "SETUSER", "app", f"-{command}")
+    for change in (
+        lambda: services.tokens.revoke(token.id),
+        lambda: services.workers.edit("ana", disabled=True),
+    ):
+        with contextlib.suppress(StoreUnavailable):
+            change()
+    is_revoked = token.id not in {each.token.id for each in services.tokens.all()}
+    is_disabled = services.workers.get("ana").disabled
+    assert services.access.changes() - before >= is_revoked + is_disabled
+    assert (is_revoked, is_disabled) == (command == "hset", command == "hdel")
+
+
+def test_every_command_of_the_scripts_is_tried() -> None:
+    directory = Path(scripts.__file__).parent / "lua"
+    used = {
+        command
+        for each in directory.glob("*.lua")
+        for command in re.findall(r"redis\.p?call\('([A-Z]+)'", each.read_text())
+    }
+    used |= {"ZADD", "ZREM"}  # by a condition, in audit.lua
+    tried = set(re.findall(r"'([A-Z]+)'", (directory / "rights.lua").read_text()))
+    assert used - tried == set()
 
 
 def test_the_check_names_what_is_missing(services_with: Callable[..., Services]) -> None:

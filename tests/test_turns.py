@@ -8,6 +8,7 @@ from typing import Any
 
 import gevent
 import pytest
+from gevent.threadpool import ThreadPool
 
 from occupancy import turns
 from occupancy.errors import RateLimited
@@ -46,6 +47,13 @@ def test_who_comes_alone_waits_for_nothing() -> None:
     gevent.spawn(switched.append, 1)
     made.wait(HERE)
     assert switched == []
+
+
+def test_threads_have_no_turns_that_a_loop_which_has_ended_would_give() -> None:
+    """`flask run` serves each request in a thread of its own, with a loop of its own."""
+    made = Turns()
+    for _ in range(3):
+        ThreadPool(1).spawn(made.wait, HERE).get(timeout=5)
 
 
 def test_one_begins_each_time_that_the_loop_has_come_around(begun: list[str]) -> None:

@@ -10,8 +10,10 @@
 -- * no memory, a replica, no disk: the server refuses the first write of a script for these and
 --   none after it ("already made a modification"); the first write here is one that needs memory;
 -- * a key of another type: each is read before the first write (check_keys);
--- * rights: a process operates only after rights.lua has tried every command, and tries again
---   every few seconds; they are the same for all keys under the prefix;
+-- * rights: the server is asked for each command that writes (check_rights), because a right may be
+--   taken away at any moment; they are the same for all keys under the prefix. A command that reads
+--   is denied at its first call, before the first write. A server older than 7.0 cannot be asked:
+--   there rights.lua, which tries every command now and then, must do;
 -- * rights to publish: see publishing.lua; the feeds read from the log what they have not heard.
 --
 -- KEYS  1 board   2 view   3 by_tag   4 by_state   5 by_holder   6 log   7 samples   8 log marks
@@ -201,6 +203,28 @@ local function check_keys()
   end
 end
 check_keys()
+
+local function check_rights()
+  if not redis.acl_check_cmd then
+    return nil
+  end
+  for _, command in ipairs({
+    { 'HSET', BOARD, 'a', '0' }, { 'HINCRBY', BOARD, 'a', '1' }, { 'HDEL', BOARD, 'a' },
+    { 'ZADD', BOARD, '0', 'a' }, { 'ZREM', BOARD, 'a' },
+    { 'XADD', BOARD, '*', 'a', '0' }, { 'XTRIM', BOARD, 'MAXLEN', '1' },
+    { 'RPUSH', BOARD, 'a' }, { 'LPOP', BOARD }, { 'SET', BOARD, '', 'EX', '1' }, { 'DEL', BOARD },
+    { 'EXPIRE', BOARD, '1' }, { 'PERSIST', BOARD },
+  }) do
+    if not redis.acl_check_cmd(unpack(command)) then
+      return command[1]
+    end
+  end
+  return nil
+end
+local denied = check_rights()
+if denied then -- in the words of the server
+  return redis.error_reply('ERR ACL failure in script: no permissions to run ' .. denied)
+end
 
 -- Items -----------------------------------------------------------------------------------------
 

@@ -9,10 +9,12 @@
 redis.call('HLEN', KEYS[2])
 redis.call('ZCARD', KEYS[3])
 redis.call('GET', KEYS[4])
-if redis.call('HDEL', KEYS[1], ARGV[1]) == 0 then
+if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0 then
   return { 0, 0 }
 end
+local number = redis.call('INCR', KEYS[4]) -- first: where it is denied, nothing is revoked uncounted
+redis.call('HDEL', KEYS[1], ARGV[1])
 redis.call('HDEL', KEYS[2], ARGV[1])
 redis.call('ZREM', KEYS[3], ARGV[1])
-publish(ARGV[3], redis.call('INCR', KEYS[4]) .. ' ' .. ARGV[2])
+publish(ARGV[3], number .. ' ' .. ARGV[2])
 return { refused, 1 }

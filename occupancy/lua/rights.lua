@@ -44,6 +44,8 @@ end
 try('expire', 'EXPIRE', NONE, '1')
 try('pexpire', 'PEXPIRE', NONE, '1')
 try('expireat', 'EXPIREAT', NONE, '1')
+try('pexpireat', 'PEXPIREAT', NONE, '1')
+try('pttl', 'PTTL', NONE)
 try('persist', 'PERSIST', NONE)
 try('exists', 'EXISTS', NONE)
 try('time', 'TIME')

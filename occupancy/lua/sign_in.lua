@@ -83,8 +83,8 @@ end
 redis.call('ZREMRANGEBYSCORE', KEYS[6], '-inf', now_s)
 local replaced = ARGV[5] ~= '' and redis.call('HGET', KEYS[1], ARGV[5])
 if replaced then
+  announce(cjson.decode(replaced).worker) -- first: where it is denied, none is ended uncounted
   forget(ARGV[5])
-  announce(cjson.decode(replaced).worker)
 end
 if redis.call('ZCARD', KEYS[6]) >= tonumber(ARGV[7]) then
   for _, digest in ipairs(redis.call('ZRANGE', KEYS[6], 0, -1)) do
@@ -94,8 +94,8 @@ if redis.call('ZCARD', KEYS[6]) >= tonumber(ARGV[7]) then
   end
 end
 if redis.call('ZCARD', KEYS[6]) >= tonumber(ARGV[7]) then
-  forget(least_recently_used())
   announce(session.worker)
+  forget(least_recently_used())
 end
 redis.call('HSET', KEYS[1], ARGV[1], session_json)
 redis.call('HSET', KEYS[2], ARGV[1], now_s)

@@ -13,9 +13,10 @@ if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then
   return { 0, 0 }
 end
 local time = redis.call('TIME')
+local number = redis.call('INCR', KEYS[2]) -- first: where it is denied, nothing is changed uncounted
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
 if ARGV[5] == '1' then
   redis.call('HSET', KEYS[3], ARGV[1], time[1] .. ' ' .. time[2])
 end
-publish(ARGV[4], redis.call('INCR', KEYS[2]) .. ' ' .. ARGV[1])
+publish(ARGV[4], number .. ' ' .. ARGV[1])
 return { refused, 1 }
