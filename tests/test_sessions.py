@@ -14,6 +14,7 @@ import gevent
 import pytest
 from flask.testing import FlaskClient
 from werkzeug.security import check_password_hash
+from werkzeug.test import TestResponse
 
 from occupancy import access as access_module
 from occupancy import create_app
@@ -585,6 +586,33 @@ def test_a_ticket_opens_a_stream_and_nothing_else(shop: Shop) -> None:
     shop.services.tokens.revoke(token.id)
     for each in (one, late):
         assert status(f"/api/boards/main/events?ticket={each}") == 401
+
+
+def test_tickets_are_given_out_no_faster_than_streams_and_take_little_room(
+    valkey_services: Services,
+) -> None:
+    valkey_services.settings = dataclasses.replace(valkey_services.settings, streams_per_caller=1)
+    shop = Shop(Services(
+        valkey_services.settings, valkey_services.ops_pool, valkey_services.pubsub_pool
+    ))  # fmt: skip
+    secret, _ = shop.services.tokens.create("93")
+    other, _ = shop.services.tokens.create("94")
+    anybody = shop.browser()
+    given: list[str] = []
+
+    def ask(token: str = secret) -> TestResponse:
+        return anybody.post("/api/tickets", headers={"Authorization": f"Bearer {token}"})
+
+    while (answer := ask()).status_code == 201 and len(given) < 100:
+        given.append(fields(answer)["ticket"])
+    assert 20 <= len(given) < 40
+    assert problem(answer) == (429, "rate_limited")
+    assert ask(other).status_code == 201
+    long = anybody.get(f"/api/boards/{'x' * 3000}/events?ticket={given[0]}")
+    assert problem(long) == (400, "invalid_request")
+    keys, client = shop.services.store.keys, shop.services.store.client
+    assert client.strlen(keys.ticket(digest_of(given[0]))) < 200
+    assert anybody.head(f"/api/boards/main/events?ticket={given[0]}").status_code == 200
 
 
 def test_a_ticket_goes_with_the_session_that_it_was_made_in(shop: Shop) -> None:
