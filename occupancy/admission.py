@@ -19,11 +19,9 @@ from typing import NamedTuple
 
 from .callers import Caller
 from .errors import RateLimited
+from .rates import Rates
 
-_REFILL_S = 10.0
-_ROUNDING_S = 1e-6  # of a sum of intervals; the last one at once must not fail for it
 _LEAST_AT_ONCE = 20
-_MOST_REMEMBERED = 10_000
 _FEW = 4  # streams of a credential or address that may use the places beyond the bound
 _LEAST_KEPT = 10
 
@@ -40,24 +38,6 @@ class Place(NamedTuple):
         return cls(caller.worker.id, caller.credential.digest, address)
 
 
-class _Rates:
-    """The generic cell rate algorithm (ITU-T I.371): one moment per name says all."""
-
-    def __init__(self, burst: int) -> None:
-        self._interval_s = _REFILL_S / burst
-        self._due_s: dict[str, float] = {}
-
-    def wait_s(self, name: str, now_s: float) -> float:
-        """How long until ``name`` may do one more; 0 if now."""
-        wait_s = self._due_s.get(name, 0.0) - now_s + self._interval_s - _REFILL_S
-        return wait_s if wait_s > _ROUNDING_S else 0.0
-
-    def count(self, name: str, now_s: float) -> None:
-        if len(self._due_s) >= _MOST_REMEMBERED:
-            self._due_s = {each: due_s for each, due_s in self._due_s.items() if due_s > now_s}
-        self._due_s[name] = max(self._due_s.get(name, 0.0), now_s) + self._interval_s
-
-
 class Admission:
     """Of one worker process."""
 
@@ -67,8 +47,8 @@ class Admission:
         self._open: collections.Counter[str | tuple[str, str]] = collections.Counter()
         self._kept = max(per_caller // 10, _LEAST_KEPT)  # places beyond the bound
         self._total = 0
-        self._callers = _Rates(max(per_caller, _LEAST_AT_ONCE))
-        self._addresses = _Rates(max(per_process, _LEAST_AT_ONCE))
+        self._callers = Rates(max(per_caller, _LEAST_AT_ONCE))
+        self._addresses = Rates(max(per_process, _LEAST_AT_ONCE))
 
     def limit_process(self, streams: int) -> None:
         """The process can serve no more than ``streams``, whatever the settings say."""

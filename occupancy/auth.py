@@ -20,6 +20,7 @@ from .browser import check_origin
 from .callers import Caller, Credential, digest_of
 from .errors import CsrfFailed, Forbidden, Unauthenticated
 from .model import Role
+from .payloads import check_name
 from .plain import Asked
 from .services import Services
 from .settings import Settings
@@ -169,10 +170,11 @@ def init_app(app: Flask, services: Services) -> None:
         if rule is not None and rule.role is None:
             return
         if rule is not None and rule.takes_ticket and used_ticket() is not None:
+            # A name, before it is stored with the ticket: an address may have thousands of bytes.
+            shown_at = check_name("board", (request.view_args or {}).get("board", ""))
             credential = services.tickets.use(
-                request.args["ticket"], address=caller_address(),
-                board=(request.view_args or {}).get("board", ""),
-            )  # fmt: skip
+                request.args["ticket"], address=caller_address(), board=shown_at
+            )
         else:
             credential = credential_of(request, services.settings)
         g.caller = services.access.identify(credential, is_use=rule is None or rule.is_use)

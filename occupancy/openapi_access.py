@@ -104,7 +104,7 @@ def paths() -> dict[str, Any]:
         "/api/tickets": {
             "post": operation(
                 "access", "createTicket", "A ticket for one event stream.", Role.OBSERVER, ticket,
-                _WRITES,
+                (*_WRITES, errors.RateLimited),
                 description="For an `EventSource` that has no cookie, because it can send no "
                 "header: `…/events?ticket=…`, within the minute. The stream that it opened may "
                 "reconnect with it up to ten minutes after its end, from the same address to the "

@@ -39,7 +39,7 @@ MAX_ATTRIBUTES_BYTES = 16 * 1024  # an event with its item must stay well below 
 
 MAX_TOKEN_DAYS = 36_500
 
-_SHOWN = ("title", "name", "reason", "attributes")  # what others read
+_SHOWN = ("title", "name", "reason", "attributes", "steps")  # what others read
 
 Epoch = Annotated[int, msgspec.Meta(ge=0, le=MAX_EXACT)]
 Secret = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]  # a token
@@ -174,7 +174,7 @@ def check_shown(name: str, value: Any) -> None:
                 f"{name} has the character U+{ord(found):04X}, which shows a text in another order "
                 "than it is written. Leave it out."
             )
-    names = {"attributes": value or {}, "reason": ()}.get(name, [value])
+    names = {"attributes": value or {}, "steps": value or (), "reason": ()}.get(name, [value])
     if not all(is_visible(each) for each in names if each is not None):
         what = "the name of an attribute" if name == "attributes" else name
         raise InvalidRequest(f"{what} has nothing that can be seen. Write something, or omit it.")

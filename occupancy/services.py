@@ -68,7 +68,7 @@ class Services:
             client, keys, self.workers, self.pin_desk, denials=self.denials, on_changed=forget,
             idle_s=settings.session_idle_s, max_s=settings.session_max_s,
         )  # fmt: skip
-        self.tickets = Tickets(client, keys)
+        self.tickets = Tickets(client, keys, per_caller=settings.streams_per_caller)
         self.guard = Guard(self.access)
         self.turns = Turns()
         self.admission = Admission(

@@ -33,6 +33,8 @@ _CHANGED = "The worker has just been changed. Sign in again."
 # that makes room.
 _TOKEN_INTERVAL_MS, _TOKEN_AT_ONCE = 5_000, 300
 _TOKEN_ADDRESS_INTERVAL_MS, _TOKEN_ADDRESS_AT_ONCE = 10_000, 100
+# No such session that was used within a day is ended to make room for another: the night of a wall.
+_TOKEN_KEPT_S = 86400
 _TOKEN_SESSION_S = 400 * 86400  # what browsers keep a cookie for at most (RFC 6265bis)
 
 
@@ -211,7 +213,7 @@ class Sessions:
                 self._max_s if token is None else _TOKEN_SESSION_S, stored.encoded,
                 digest_of(instead_of) if instead_of else "", keys.access_channel, MAX_SESSIONS,
                 _TOKEN_INTERVAL_MS, _TOKEN_ADDRESS_INTERVAL_MS,
-                _TOKEN_AT_ONCE, _TOKEN_ADDRESS_AT_ONCE,
+                _TOKEN_AT_ONCE, _TOKEN_ADDRESS_AT_ONCE, _TOKEN_KEPT_S,
             ],
         )  # fmt: skip
         if opened is None:
@@ -219,7 +221,10 @@ class Sessions:
         if isinstance(opened, int):
             wait_s = -(-opened // 1000)
             raise RateLimited(
-                "Too many sign-ins with this token or link at once. Try again in a moment.",
+                "This link or token has too many sessions, and all of them are in use. Ask an "
+                "administrator for another one."
+                if ended
+                else "Too many sign-ins with this token or link at once. Try again in a moment.",
                 retry_after=wait_s,
             )
         for each in ended:

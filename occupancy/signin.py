@@ -38,30 +38,48 @@ def sign_in() -> Response:
     check_origin(request, services.settings.trusted_origins)  # else a foreign page could sign us in
     read_query()
     body = read_body(SignInBody)
+    is_of_before = _is_signed_in_of_before()
     try:
         secret, session = _open(services, body)
     except (Unauthenticated, RateLimited) as error:
         services.metrics.sign_ins.labels(error.code).inc()
         raise
     services.metrics.sign_ins.labels("ok").inc()
-    return _signed_in(secret, session)
+    return _signed_in(secret, session, is_of_before=is_of_before)
 
 
-def _signed_in(secret: str, session: Session) -> Response:
+def _is_signed_in_of_before() -> bool:
+    """Whether the browser is signed in here by a cookie that has the old name.
+
+    Another deployment on this host may still have it, and nobody is to be signed out there.
+    """
+    services = _services()
+    name, old_name = cookie_names(request, services.settings)
+    secret = request.cookies.get(old_name)
+    if not secret or name in request.cookies:
+        return False
+    try:
+        services.access.identify(Credential("session", digest_of(secret)), is_use=False)
+    except Unauthenticated:
+        return False
+    return True
+
+
+def _signed_in(secret: str, session: Session, *, is_of_before: bool) -> Response:
     signed_in = _services().access.identify(Credential("session", digest_of(secret)))
     response = json_answer(_described(signed_in))
-    _set_cookie(response, secret, max_age_s=session.ends_s - session.created_s)
+    max_age_s = session.ends_s - session.created_s
+    _set_cookie(response, secret, max_age_s=max_age_s, is_of_before=is_of_before)
     return response
 
 
-def _set_cookie(response: Response, secret: str, *, max_age_s: int) -> None:
+def _set_cookie(response: Response, secret: str, *, max_age_s: int, is_of_before: bool) -> None:
     name, old_name = cookie_names(request, _services().settings)
     response.set_cookie(
         name, secret, max_age=max_age_s, path="/",
         httponly=True, samesite="Lax", secure=request.is_secure,
     )  # fmt: skip
-    # The old one may be another deployment's; it is ours where it was what let in.
-    if old_name in request.cookies and name not in request.cookies:
+    if is_of_before:
         response.delete_cookie(
             old_name, path="/", httponly=True, samesite="Lax", secure=request.is_secure
         )
@@ -97,9 +115,10 @@ def sign_out() -> Response:
     read_query()
     if caller().means != "session":
         raise InvalidRequest("A token is not signed out; an administrator can revoke it.")
+    is_of_before = _is_signed_in_of_before()
     _services().sessions.end(caller(), address=caller_address())
     response = Response(status=204)
-    _set_cookie(response, "", max_age_s=0)
+    _set_cookie(response, "", max_age_s=0, is_of_before=is_of_before)
     return response
 
 
@@ -109,11 +128,12 @@ def change_pin() -> Response:
     """One's own PIN. The answer is that of a sign-in, with a cookie and a CSRF token anew."""
     read_query()
     body = read_body(PinBody)
+    is_of_before = _is_signed_in_of_before()
     secret, session = _services().sessions.with_new_pin(
         caller(), body.pin, body.new_pin,
         address=caller_address(), instead_of=session_secret(request, _services().settings),
     )  # fmt: skip
-    return _signed_in(secret, session)
+    return _signed_in(secret, session, is_of_before=is_of_before)
 
 
 @bp.post("/tickets")

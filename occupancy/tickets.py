@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import collections
 import logging
+import time
 
 import gevent
 
 from .callers import Caller, Credential, digest_of, new_secret
 from .connections import OpsClient
-from .errors import PoolTimeout, StoreUnavailable, Unauthenticated
+from .errors import PoolTimeout, RateLimited, StoreUnavailable, Unauthenticated
 from .keys import Keys
+from .rates import Rates
 from .scripts import Script
 
 log = logging.getLogger(__name__)
@@ -26,6 +28,7 @@ TICKET_TTL_S = 60  # until the first use
 COMEBACK_S = 600  # after the end of its stream
 _RENEWED_S = 60
 _AT_ONCE = 1000  # tickets in a round trip
+_LEAST_AT_ONCE = 20  # as of streams
 
 
 class Tickets:
@@ -34,7 +37,8 @@ class Tickets:
     Methods raise PoolTimeout or StoreUnavailable, but for ``hold`` and ``let_go``.
     """
 
-    def __init__(self, client: OpsClient, keys: Keys) -> None:
+    def __init__(self, client: OpsClient, keys: Keys, *, per_caller: int) -> None:
+        self._rates = Rates(max(per_caller, _LEAST_AT_ONCE))
         self._client = client
         self._keys = keys
         self._use = Script(client, "use_ticket")
@@ -42,7 +46,15 @@ class Tickets:
         self._greenlet: gevent.Greenlet | None = None
 
     def create(self, caller: Caller) -> str:
-        """The secret of a ticket: opens one event stream as ``caller``, within the minute."""
+        """The secret of a ticket: opens one event stream as ``caller``, within the minute.
+
+        Raises RateLimited.
+        """
+        now_s = time.monotonic()
+        wait_s = self._rates.wait_s(caller.worker.id, now_s)
+        if wait_s > 0:
+            raise RateLimited("Too many tickets at once.", retry_after=int(wait_s) + 1)
+        self._rates.count(caller.worker.id, now_s)
         secret = new_secret()
         credential = caller.credential
         self._client.set(

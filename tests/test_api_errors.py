@@ -16,6 +16,7 @@ import pytest
 from occupancy import create_app
 from occupancy.errors import InvalidRequest
 from occupancy.model import Role, Worker
+from occupancy.payloads import BoardBody, decode
 from occupancy.services import Services
 from tests.api_client import Api, assert_problem, fields
 from tests.conftest import add_people
@@ -177,6 +178,13 @@ def test_a_title_a_name_or_a_needed_reason_of_nothing_visible_is_refused(
         api.services.workers.add("new", name=text, role=Role.WORKER)
     with pytest.raises(InvalidRequest, match="name has nothing that can be seen"):
         api.services.workers.edit("holder", name=text)
+
+
+@pytest.mark.parametrize("text", ["\u3164", "\u115f", "\uffa0 \u3164"])
+def test_a_step_of_nothing_visible_is_refused(api: Api, text: str) -> None:
+    """They are letters for the pattern of steps."""
+    with pytest.raises(InvalidRequest, match="steps has nothing that can be seen"):
+        decode(json.dumps({"board": "b", "steps": ["A", text]}).encode(), BoardBody)
 
 
 @pytest.mark.parametrize("text", BIDI)

@@ -20,7 +20,7 @@ PACKAGE = ROOT / "occupancy"
 # Each layer may import what stands above it; inside a layer there is no cycle.
 LAYERS: list[set[str]] = [
     {"errors", "model", "settings", "keys", "sse", "metrics", "log_format", "trail", "visible",
-     "page_tokens", "search", "slices"},
+     "page_tokens", "search", "slices", "rates"},
     {"payloads", "exact", "plain", "entity_tags", "replies", "problem_codes", "csv_table",
      "csv_cells", "csv_encoding", "pins", "pin_queue", "callers", "assets", "languages",
      "stream_query"},

@@ -25,6 +25,7 @@ from werkzeug.test import TestResponse
 
 from occupancy import admission as admission_module
 from occupancy import create_app
+from occupancy import rates as rates_module
 from occupancy.admission import Admission, Place
 from occupancy.callers import Credential, digest_of
 from occupancy.errors import RateLimited
@@ -435,7 +436,7 @@ def test_who_is_refused_pays_nothing(clock: Clock) -> None:
 def test_what_is_remembered_of_rates_is_bounded(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(admission_module, "_MOST_REMEMBERED", 100)
+    monkeypatch.setattr(rates_module, "_MOST_REMEMBERED", 100)
     admission = Admission(per_caller=1000, per_process=1000)
     for number in range(1000):
         clock.now_s += 0.1

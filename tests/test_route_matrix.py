@@ -96,6 +96,7 @@ class Site:
         self.app = create_app(services)
         self.app.testing = False
         self._reached: list[str] = []
+        self._addresses = itertools.cycle(range(1, 200))
         for endpoint, view in self.app.view_functions.items():
             self.app.view_functions[endpoint] = self._watched(endpoint, view)
         for role in Role:
@@ -148,6 +149,8 @@ class Site:
 
     def signed_in(self, secret: str) -> tuple[FlaskClient, dict[str, str]]:
         browser = self.app.test_client()
+        # A token opens no more than a hundred sessions at once from one address.
+        browser.environ_base["REMOTE_ADDR"] = f"10.0.0.{next(self._addresses)}"
         answer: Any = browser.post("/api/session", json={"token": secret}).json
         return browser, {"X-CSRF-Token": answer["csrf_token"]}
 

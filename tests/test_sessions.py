@@ -14,6 +14,7 @@ import gevent
 import pytest
 from flask.testing import FlaskClient
 from werkzeug.security import check_password_hash
+from werkzeug.test import TestResponse
 
 from occupancy import access as access_module
 from occupancy import create_app
@@ -103,6 +104,24 @@ def test_a_cookie_of_before_still_lets_in_and_goes_with_the_sign_out(shop: Shop)
     foreign.set_cookie("occupancy", "of-another-deployment")
     assert shop.sign_in(foreign).status_code == 200
     assert shop.who(foreign) == "93"
+    kept = foreign.get_cookie("occupancy")
+    assert kept is not None  # else whoever is signed in there would be signed out
+    assert kept.value == "of-another-deployment"
+    csrf = {"X-CSRF-Token": fields(foreign.get("/api/session"))["csrf_token"]}
+    assert foreign.delete("/api/session", headers=csrf).status_code == 204
+    assert foreign.get_cookie("occupancy") is not None
+
+
+def test_a_cookie_of_before_goes_with_the_next_sign_in(shop: Shop) -> None:
+    browser, _ = shop.signed_in()
+    cookie = browser.get_cookie(shop.services.settings.cookie_name)
+    assert cookie is not None
+    old = shop.browser()
+    old.set_cookie("occupancy", cookie.value)
+    assert shop.sign_in(old, "94").status_code == 200
+    assert old.get_cookie("occupancy") is None
+    assert shop.who(old) == "94"
+    assert shop.who(browser) is None
 
 
 def test_the_secrets_are_stored_nowhere(shop: Shop) -> None:
@@ -397,12 +416,36 @@ def test_whoever_has_a_walls_link_cannot_put_the_wall_out(
     for each in walls:
         assert each.post("/api/session", json={"token": secret}).status_code == 200
     for each in walls:
-        shop.rewrite(each, created_s=shop.now_s() - 3000, used_s=shop.now_s() - 2000)
+        shop.rewrite(each, created_s=shop.now_s() - 300_000, used_s=shop.now_s() - 200_000)
     assert walls[0].head("/api/boards/main/events").status_code == 200
     assert shop.browser().post("/api/session", json={"token": secret}).status_code == 200
     shop.services.access.forget()
     assert shop.who(walls[0]) == "93"
     assert sorted(shop.who(each) or "" for each in walls) == ["", "93", "93"]
+
+
+def test_whoever_has_a_walls_link_cannot_put_the_wall_out_by_patience(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They keep as many sessions as there may be in use, more often than the wall's is noted."""
+    monkeypatch.setattr(sessions_module, "MAX_SESSIONS", 3)
+    secret, _ = shop.services.tokens.create("93", role=Role.OBSERVER)
+    wall, *others = [shop.browser() for _ in range(3)]
+    for each in (wall, *others):
+        assert each.post("/api/session", json={"token": secret}).status_code == 200
+    shop.rewrite(wall, used_s=shop.now_s() - 12 * 3600)  # it was off for the night
+    refused = shop.browser().post("/api/session", json={"token": secret})
+    assert problem(refused) == (429, "rate_limited")
+    assert 11 * 3600 < int(refused.headers["Retry-After"]) <= 12 * 3600
+    # Nothing has come of it, and who only changes places needs none.
+    assert [shop.who(each) for each in (wall, *others)] == ["93"] * 3
+    assert others[0].post("/api/session", json={"token": secret}).status_code == 200
+    assert shop.who(wall) == "93"
+    # A session that was signed out, or has ended, is in nobody's way.
+    csrf = {"X-CSRF-Token": fields(others[0].get("/api/session"))["csrf_token"]}
+    assert others[0].delete("/api/session", headers=csrf).status_code == 204
+    assert shop.browser().post("/api/session", json={"token": secret}).status_code == 200
+    assert shop.who(wall) == "93"
 
 
 def test_a_token_opens_sessions_slowly_from_one_address_and_from_all(
@@ -447,6 +490,7 @@ def test_who_has_a_wallboards_token_ends_no_session_of_its_worker(
     for _ in range(4):
         wall = shop.browser()
         assert wall.post("/api/session", json={"token": secret}).status_code == 200
+        shop.rewrite(wall, used_s=shop.now_s() - 2 * 86400)
     assert [shop.who(each) for each in (tablet, wall)] == ["93", "93"]
     keys, client = shop.services.store.keys, shop.services.store.client
     assert client.hlen(keys.sessions) == 3
@@ -542,6 +586,33 @@ def test_a_ticket_opens_a_stream_and_nothing_else(shop: Shop) -> None:
     shop.services.tokens.revoke(token.id)
     for each in (one, late):
         assert status(f"/api/boards/main/events?ticket={each}") == 401
+
+
+def test_tickets_are_given_out_no_faster_than_streams_and_take_little_room(
+    valkey_services: Services,
+) -> None:
+    valkey_services.settings = dataclasses.replace(valkey_services.settings, streams_per_caller=1)
+    shop = Shop(Services(
+        valkey_services.settings, valkey_services.ops_pool, valkey_services.pubsub_pool
+    ))  # fmt: skip
+    secret, _ = shop.services.tokens.create("93")
+    other, _ = shop.services.tokens.create("94")
+    anybody = shop.browser()
+    given: list[str] = []
+
+    def ask(token: str = secret) -> TestResponse:
+        return anybody.post("/api/tickets", headers={"Authorization": f"Bearer {token}"})
+
+    while (answer := ask()).status_code == 201 and len(given) < 100:
+        given.append(fields(answer)["ticket"])
+    assert 20 <= len(given) < 40
+    assert problem(answer) == (429, "rate_limited")
+    assert ask(other).status_code == 201
+    long = anybody.get(f"/api/boards/{'x' * 3000}/events?ticket={given[0]}")
+    assert problem(long) == (400, "invalid_request")
+    keys, client = shop.services.store.keys, shop.services.store.client
+    assert client.strlen(keys.ticket(digest_of(given[0]))) < 200
+    assert anybody.head(f"/api/boards/main/events?ticket={given[0]}").status_code == 200
 
 
 def test_a_ticket_goes_with_the_session_that_it_was_made_in(shop: Shop) -> None:

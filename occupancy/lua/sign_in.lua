@@ -1,9 +1,10 @@
 -- sign_in: opens a session, in place of the one that the browser had.
 --
 -- The sessions of a worker are bounded: the least recently used one makes room. Those opened with a
--- token have a bound of their own, so a wallboard's link ends no session of its worker. They are
--- also opened slowly: nobody with the link can open so many that the wall's own session, whose use
--- is noted once a minute, is the least recently used.
+-- token have a bound of their own, so a wallboard's link ends no session of its worker. None of
+-- these is ended that was used lately: else somebody with the link could open as many as there may
+-- be, keep each of them in use, and so end the wall's own. The new one is refused instead. They are
+-- also opened slowly, so this takes an hour and not seconds.
 --
 -- KEYS  1 sessions   2 uses   3 session ends   4 workers   5 changes
 --       6 session ends of the worker, or of the token that opens this one
@@ -14,8 +15,10 @@
 --       5 SHA-256 of the session that it replaces, or ''   6 the access channel
 --       7 sessions that a worker, or a token, may have
 --       8 ms for one more session of a token, 9 from one address   10, 11 how many of each at once
+--       12 seconds since its last use in which a session of a token is not ended to make room
 -- Returns  {refused publications, the session as JSON, ids of workers whose session was ended …}
 --       or {0, milliseconds to wait} where a token opens sessions too fast
+--       or {0, milliseconds to wait, 'full'} where a token has too many, all of them in use
 --       or {0, nil} where the worker has changed since it was read
 -- Publishes  "changes worker" on the access channel where a session was ended
 
@@ -45,6 +48,28 @@ end
 if wait_ms > 0 then
   return { 0, math.ceil(wait_ms) }
 end
+-- Who makes room, where there is none. What has ended, or ends with this sign-in, takes none.
+local leaving = nil
+local digests = redis.call('ZRANGEBYSCORE', KEYS[6], '(' .. now_s, '+inf')
+if #digests >= tonumber(ARGV[7]) then
+  local stored = redis.call('HMGET', KEYS[1], unpack(digests))
+  local used = redis.call('HMGET', KEYS[2], unpack(digests))
+  local count, since_s = 0, nil
+  for i, digest in ipairs(digests) do
+    if stored[i] and digest ~= ARGV[5] then
+      local used_s = tonumber(used[i] or '0') -- of before this was noted for all
+      count = count + 1
+      if not since_s or used_s < since_s then
+        leaving, since_s = digest, used_s
+      end
+    end
+  end
+  if count < tonumber(ARGV[7]) then
+    leaving = nil
+  elseif session.token and since_s + tonumber(ARGV[12]) > now_s then
+    return { 0, (since_s + tonumber(ARGV[12]) - now_s) * 1000, 'full' }
+  end
+end
 for i, due in pairs(due_ms) do
   redis.call('SET', KEYS[i], string.format('%.0f', due), 'PX', math.ceil(due - now_ms))
 end
@@ -59,18 +84,6 @@ local function forget(digest)
 end
 
 local reply = { 0, session_json }
-
-local function least_recently_used()
-  local digests, found, since_s = redis.call('ZRANGE', KEYS[6], 0, -1), nil, nil
-  local used = redis.call('HMGET', KEYS[2], unpack(digests))
-  for i, digest in ipairs(digests) do
-    local used_s = tonumber(used[i] or '0') -- none: by an older version; its next use notes it
-    if not since_s or used_s < since_s then
-      found, since_s = digest, used_s
-    end
-  end
-  return found
-end
 
 local function announce(worker)
   reply[#reply + 1] = worker
@@ -93,9 +106,9 @@ if redis.call('ZCARD', KEYS[6]) >= tonumber(ARGV[7]) then
     end
   end
 end
-if redis.call('ZCARD', KEYS[6]) >= tonumber(ARGV[7]) then
+if leaving then
   announce(session.worker)
-  forget(least_recently_used())
+  forget(leaving)
 end
 redis.call('HSET', KEYS[1], ARGV[1], session_json)
 redis.call('HSET', KEYS[2], ARGV[1], now_s)
