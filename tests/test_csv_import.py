@@ -229,7 +229,10 @@ def test_a_title_of_nothing_visible_or_in_another_order_rejects_its_row(text: st
     assert why.startswith("title has ")
 
 
-@pytest.mark.parametrize("number", ["9007199254740993", "0.1234567890123456789", "1e22"])
+@pytest.mark.parametrize(
+    "number",
+    ["9007199254740993", "0.1234567890123456789", "1e22", "1e-999999999999999999999"],
+)
 def test_a_json_number_that_would_be_rounded_rejects_its_row(number: str) -> None:
     ((_, why),) = rejected(f"tag,n:json,o:json\nT-1,{number},1.5\n")
     assert "Send it as text" in why
