@@ -211,9 +211,9 @@ def _room(facts: Facts) -> Check:
     """Whether the logs, and the records of one worker who runs wild, fit into the memory."""
     used, limit, needs = facts.info.get("used_memory"), facts.info.get("maxmemory"), facts.needs
     finding = (
-        f"logs of {facts.boards} board{'s' * (facts.boards != 1)} up to {needs.logs / 1e6:,.0f} MB, "
-        f"histories of items up to {needs.histories / 1e6:,.0f} MB, Idempotency-Keys up to {needs.records / 1e6:,.0f} MB a "
-        "day for each worker at their limit"
+        f"logs of {facts.boards} board{'s' * (facts.boards != 1)} up to "
+        f"{needs.logs / 1e6:,.0f} MB, histories of items up to {needs.histories / 1e6:,.0f} MB, "
+        f"Idempotency-Keys up to {needs.records / 1e6:,.0f} MB a day for each worker at their limit"
     )
     if used is None or limit is None:
         return Check("room", "unknown", finding)
