@@ -68,7 +68,7 @@ class Boards:
                 for state in STATES:
                     pipeline.zlexcount(keys.by_state, f"[{state}|", f"({state}}}")
 
-        replies = iter(self._client.ask(fill, transaction=True))
+        replies = iter(self._client.read_at_once(fill))
         boards = []
         for name in names:
             fields, counts = next(replies), {state: next(replies) for state in STATES}

@@ -180,7 +180,25 @@ class OpsClient(redis.Redis):
 
         Returns their replies; raises the first error among them.
         """
-        with unavailable_as_error(), self.pipeline(transaction=transaction) as pipeline:
+        with unavailable_as_error():
+            return self._ask(fill, transaction=transaction)
+
+    def read_at_once(self, fill: Callable[[Any], object]) -> list[Any]:
+        """Like ``ask``, for reads that belong together: nothing is changed between them.
+
+        A full server refuses whatever stands in a transaction, reads too. Then they are sent
+        without one, because reading goes on: as long as it is full no operation takes effect
+        either. Should it get room just then, an operation may fall between two of the reads; so
+        ``fill`` reads a board's position first, and what follows is told by the events after it.
+        """
+        with unavailable_as_error():
+            try:
+                return self._ask(fill, transaction=True)
+            except redis.exceptions.OutOfMemoryError:
+                return self._ask(fill, transaction=False)
+
+    def _ask(self, fill: Callable[[Any], object], *, transaction: bool) -> list[Any]:
+        with self.pipeline(transaction=transaction) as pipeline:
             fill(pipeline)
             # raise_on_error would put the command, with what a caller sent, before the code.
             replies: list[Any] = pipeline.execute(raise_on_error=False)

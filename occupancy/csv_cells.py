@@ -17,6 +17,11 @@ from .errors import InvalidRequest
 _FORMULA = re.compile("'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 # As Excel and LibreOffice write it. 25E10 and 5E-12 may be tags, so they do not match.
 _SHORTENED = re.compile(r"[+-]?[0-9](?:[.,][0-9]+E[+-]|E\+)[0-9]{2,3}", re.IGNORECASE)
+# Digits as a spreadsheet shows a number: 123,456,789 and 12345678.00.
+_FORMATTED = re.compile(
+    r"[0-9]{1,3}([.,' \u00a0\u2009\u202f\u2019])[0-9]{3}(?:\1[0-9]{3})*(?:[.,][0-9]+)?"
+    r"|[0-9]+[.,]0+|'[0-9]+"
+)
 _TOO_NARROW = re.compile("#{3,}")
 
 
@@ -44,3 +49,17 @@ def check_as_typed(column: str, cell: str) -> None:
         raise InvalidRequest(
             f"{column} is ####, because the column is too narrow: widen it and save the file again."
         )
+
+
+def pin_as_typed(cell: str) -> str:
+    """The PIN in ``cell``. Raises InvalidRequest for one that is not what somebody has typed.
+
+    What a spreadsheet makes of digits would be taken for a phrase, and nobody could sign in.
+    """
+    check_as_typed("pin", cell.strip())
+    if _FORMATTED.fullmatch(cell.strip()):
+        raise InvalidRequest(
+            "pin is a number with marks that the spreadsheet has put in: format the column as text "
+            "and enter the PIN again."
+        )
+    return cell.strip() if cell.strip().isdecimal() else cell

@@ -9,7 +9,10 @@ from .errors import InvalidRequest
 
 AUTO = "auto"
 UTF_8, WINDOWS = "utf-8", "cp1252"
-ENCODINGS = (AUTO, UTF_8, WINDOWS, "latin-1", "utf-16")
+# The last two are never guessed: Excel's "CSV (MS-DOS)" and "CSV (Macintosh)".
+ENCODINGS = (AUTO, UTF_8, WINDOWS, "latin-1", "utf-16", "cp850", "mac-roman")
+
+_WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # .xlsx, .ods and .numbers; .xls
 
 _UTF_8_CHARACTER = re.compile(
     rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}"
@@ -34,6 +37,10 @@ def encoding_of(data: bytes) -> str:
 
 def decoded(data: bytes, encoding: str) -> str:
     """The text without byte-order marks and padding. Raises InvalidRequest, with the line."""
+    if data.startswith(_WORKBOOKS):
+        raise InvalidRequest(
+            "The file is the spreadsheet itself, not CSV: open it, and save or export it as CSV."
+        )
     if encoding == AUTO:
         encoding = encoding_of(data)
     try:

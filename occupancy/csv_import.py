@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from .csv_cells import check_as_typed, unguarded
+from .csv_cells import check_as_typed, pin_as_typed, unguarded
 from .csv_encoding import AUTO
 from .csv_table import JSON_SUFFIX, Rejected, Row, Table
 from .errors import InvalidRequest, OccupancyError
@@ -233,7 +233,7 @@ def role_of(text: str) -> Role:
 
 
 def _pin_hash(pin: str, worker_id: str, old: Worker | None) -> str | None:
-    check_as_typed("pin", pin)
+    pin = pin_as_typed(pin)
     if pin.isdecimal() and len(pin) < 4:
         raise InvalidRequest(
             "pin has fewer than 4 digits. If it began with 0, the spreadsheet has left that out: "

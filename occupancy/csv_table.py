@@ -25,6 +25,10 @@ from .payloads import check_text
 if TYPE_CHECKING:
     import _csv  # the only place where the type of csv.reader() has a name
 
+# Cells are bounded by what an item may have. The module's own bound would end a row in the midst of
+# a cell with line breaks, and take the rest of that cell for rows.
+csv.field_size_limit(2**31 - 1)
+
 JSON_SUFFIX = ":json"  # a column name that ends so stands for itself, spaces included
 _DELIMITERS = (",", ";", "\t")
 # Tells Excel the delimiter. Others write the line back with quotation marks or delimiters.
@@ -63,7 +67,7 @@ class Table:
         sep_line = _SEP_LINE.match(self._text)
         self._lines_before = 0
         if sep_line is not None:
-            self._text, self._lines_before = self._text[sep_line.end() :], 1
+            self._text, self._lines_before = self._text[sep_line.end() :].lstrip("\ufeff"), 1
         self._skips_space = False
         self._known = {*needed, *optional}
         self._key = needed[0]
@@ -115,6 +119,8 @@ class Table:
         for position, (column, cell) in enumerate(zip(self.columns, cells, strict=False)):
             if cell.strip() and not column:
                 return Rejected(line, name, f"column {position + 1} has no name in the header")
+        if [self._plain(cell.lstrip("\ufeff")) for cell in padded] == self.columns:
+            return Rejected(line, name, "it is the header again: are these two files in one?")
         found.pop("", None)
         return Row(line, found)
 

@@ -5,14 +5,18 @@ It only looks. What a managed server does not let us see is 'unknown', and no re
 
 from __future__ import annotations
 
+import re
 import statistics
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import msgspec
+import redis
 
 from .capacity import WorstCase, worst_case
+from .connections import OpsClient
+from .errors import StoreUnavailable
 from .processes import CLIENT_NAMES
 from .rights import acl_rules, denied_subscriptions
 from .server_errors import unavailable_as_error
@@ -25,6 +29,7 @@ _PINGS = 50
 _SLOW_MS = 5.0
 _CLOCK_S = 2.0
 _NEARLY_FULL = 0.9
+_DENIED_COMMAND = re.compile(r"'([\w|-]+)' command")
 
 
 class Check(msgspec.Struct, frozen=True):
@@ -47,8 +52,8 @@ class Facts(msgspec.Struct, frozen=True):
     info: Mapping[str, Any]
     config: Mapping[str, str] | None
     clients: list[str] | None
-    ping_ms: float
-    clock_s: float
+    ping_ms: float | None
+    clock_s: float | None
     budget: int
     denied: list[str]
     needs: WorstCase
@@ -62,31 +67,39 @@ def examine(services: Services) -> list[Check]:
 
 
 def ask(services: Services) -> Facts:
-    """Ask the server for its facts. Raises PoolTimeout and StoreUnavailable."""
+    """Ask the server for its facts. Raises PoolTimeout and StoreUnavailable.
+
+    What the user may not even ask for is among what is denied, instead of the end of it all.
+    """
     client = services.store.client
+    denied: set[str] = set()
+
+    def allowed(look: Callable[[], Any]) -> Any:
+        """What ``look`` returns; None where the user may not ask, which is noted."""
+        try:
+            return look()
+        except StoreUnavailable as error:
+            if not isinstance(error.__cause__, redis.exceptions.NoPermissionError):
+                raise
+            named = _DENIED_COMMAND.search(str(error.__cause__))
+            denied.add(named[1].lower() if named else "@all")
+            return None
+
     info, config, clients = client.ask_what_it_tells(
         lambda pipeline: (pipeline.info(), pipeline.config_get("save"), pipeline.client_list())
     )
-    pings = []
-    for _ in range(_PINGS):
-        started = time.perf_counter()
-        client.ping()
-        pings.append(time.perf_counter() - started)
-    before = time.time()
-    seconds, microseconds = client.time()
-    here = (before + time.time()) / 2
-    boards = services.store.boards.all()
-    denied = services.store.rights.look()
+    boards = allowed(services.store.boards.all) or []
+    denied.update(allowed(services.store.rights.look) or ())
     with unavailable_as_error():
-        denied = sorted({*denied, *denied_subscriptions(services.pubsub_pool, services.store.keys)})
+        denied.update(denied_subscriptions(services.pubsub_pool, services.store.keys))
     return Facts(
         info=info or {},
         config=config,
         clients=None if clients is None else [each.get("name", "") for each in clients],
-        ping_ms=statistics.median(pings) * 1000,
-        clock_s=seconds + microseconds / 1e6 - here,
+        ping_ms=allowed(lambda: _ping_ms(client)),
+        clock_s=allowed(lambda: _clock_s(client)),
         budget=services.budget.limit,
-        denied=denied,
+        denied=sorted(denied),
         needs=worst_case(
             services.settings,
             boards=len(boards),
@@ -94,6 +107,23 @@ def ask(services: Services) -> Facts:
         ),
         boards=len(boards),
     )
+
+
+def _ping_ms(client: OpsClient) -> float:
+    """The median round trip."""
+    pings = []
+    for _ in range(_PINGS):
+        started = time.perf_counter()
+        client.ping()
+        pings.append(time.perf_counter() - started)
+    return statistics.median(pings) * 1000
+
+
+def _clock_s(client: OpsClient) -> float:
+    """How far the server's clock is ahead of ours."""
+    before = time.time()
+    seconds, microseconds = client.time()
+    return float(seconds + microseconds / 1e6 - (before + time.time()) / 2)
 
 
 def _server(facts: Facts) -> Check:
@@ -170,6 +200,9 @@ def _memory(facts: Facts) -> Check:
     if used is None or limit is None:
         return Check("memory", "unknown", "not told")
     finding = f"{used / 1e6:.1f} MB used, {f'of {limit / 1e6:.1f} MB' if limit else 'no limit'}"
+    if limit and used >= limit:
+        advice = "Raise maxmemory: nothing can be changed until then."
+        return Check("memory", "error", finding, advice)
     if limit and used > _NEARLY_FULL * limit:
         return Check("memory", "warning", finding, "Raise maxmemory: full means no operations.")
     return Check("memory", "ok", finding)
@@ -179,9 +212,9 @@ def _room(facts: Facts) -> Check:
     """Whether the logs fit into the memory, with the records of one worker at the limit."""
     used, limit, needs = facts.info.get("used_memory"), facts.info.get("maxmemory"), facts.needs
     finding = (
-        f"logs of {facts.boards} boards up to {needs.logs / 1e6:,.0f} MB, histories of items up to "
-        f"{needs.histories / 1e6:,.0f} MB, Idempotency-Keys up to {needs.records / 1e6:,.0f} MB a "
-        "day for each worker at their limit"
+        f"logs of {facts.boards} board{'s' * (facts.boards != 1)} up to "
+        f"{needs.logs / 1e6:,.0f} MB, histories of items up to {needs.histories / 1e6:,.0f} MB, "
+        f"Idempotency-Keys up to {needs.records / 1e6:,.0f} MB a day for each worker at their limit"
     )
     if used is None or limit is None:
         return Check("room", "unknown", finding)
@@ -223,6 +256,8 @@ def _connections(facts: Facts) -> Check:
 
 
 def _round_trip(facts: Facts) -> Check:
+    if facts.ping_ms is None:
+        return Check("round trip", "unknown", "not told")
     finding = f"{facts.ping_ms:.2f} ms (median of {_PINGS})"
     if facts.ping_ms > _SLOW_MS:
         advice = "Run the server nearer to the application; every operation takes one round trip."
@@ -231,6 +266,8 @@ def _round_trip(facts: Facts) -> Check:
 
 
 def _clock(facts: Facts) -> Check:
+    if facts.clock_s is None:
+        return Check("clock", "unknown", "not told")
     ahead = "ahead of" if facts.clock_s > 0 else "behind"
     finding = f"{abs(facts.clock_s):.3f} s {ahead} this machine's"
     if abs(facts.clock_s) > _CLOCK_S:

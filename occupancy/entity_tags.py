@@ -15,7 +15,8 @@ from .errors import InvalidRequest
 
 ANY = "*"
 _TAG = re.compile(r'(?:W/)?"([^"]*)"')
-_LIST = re.compile(r'\s*(?:W/)?"[^"]*"\s*(?:,\s*(?:W/)?"[^"]*"\s*)*')
+# Elements of a list may be empty (5.6.1): joined headers leave such.
+_LIST = re.compile(r'[\s,]*(?:W/)?"[^"]*"\s*(?:,\s*(?:(?:W/)?"[^"]*"\s*)?)*')
 _CODING = re.compile(r"(?:(?:--?|;)(?:x-)?(?:gzip|br|deflate|zstd|compress))+\Z")
 
 

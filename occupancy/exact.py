@@ -7,7 +7,7 @@ A serial number like that is really a text, so it is refused with that advice.
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Decimal, DecimalException
 from typing import Any
 
 import msgspec
@@ -39,8 +39,15 @@ def check_exact(attributes: dict[str, Any], body: bytes) -> None:
         return
     texts = msgspec.json.decode(body, type=_Texts).attributes
     for name in fractions:
-        if Decimal(bytes(texts[name]).decode()) != Decimal(repr(attributes[name])):
+        if not _is_kept(bytes(texts[name]).decode(), attributes[name]):
             raise InvalidRequest(
                 f"attributes: the number in '{name}' has more digits than can be kept. "
                 "Send it as text."
             )
+
+
+def _is_kept(text: str, value: float) -> bool:
+    try:
+        return Decimal(text) == Decimal(repr(value))
+    except DecimalException:  # an exponent beyond what even Decimal has
+        return False

@@ -127,14 +127,13 @@ class Reconciler:
 
     def _check_log(self, board: str) -> list[Problem]:
         keys = self._store.keys.board(board)
-        position, first, last, length = self._store.client.ask(
+        position, first, last, length = self._store.client.read_at_once(
             lambda pipeline: (
                 pipeline.hmget(keys.board, "seq", "cursor"),
                 pipeline.xrange(keys.log, count=1),
                 pipeline.xrevrange(keys.log, count=1),
                 pipeline.xlen(keys.log),
-            ),
-            transaction=True,
+            )
         )
         if not last:
             if position[0] in (None, b"0"):

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-_SPACE = re.compile(r"[\s\ufeff]+")  # JavaScript's \s has U+FEFF too
+_SPACE = re.compile(r"(?:[^\S\x1c-\x1f\x85]|\ufeff)+")  # as JavaScript's \s
 
 
 class _WithoutMarks(dict[int, int | None]):

@@ -231,7 +231,7 @@ class Services:
         print(  # noqa: T201 - for who stands at the terminal
             "occupancy: nobody can sign in yet. Sign in as administrator, once, within the hour:\n"
             f"    {self.settings.public_url}/sign-in#{secret}\n"
-            "or add a worker: flask workers add ID --name NAME --role admin --pin",
+            "or add a worker: .venv/bin/flask workers add ID --name NAME --role admin --pin",
             file=sys.stderr, flush=True,
         )  # fmt: skip
 

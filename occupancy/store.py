@@ -345,12 +345,11 @@ class Store:
         below every character of a tag: so they sort as the tags do.
         """
         keys = self.keys.board(board)
-        (cursor, seq), items = self.client.ask(
+        (cursor, seq), items = self.client.read_at_once(
             lambda pipeline: (
                 pipeline.hmget(keys.board, "cursor", "seq"),
                 pipeline.hvals(keys.view),
-            ),
-            transaction=True,
+            )
         )
         if cursor is None or not self.is_large(len(items), limit):
             return None

@@ -136,6 +136,8 @@ def test_only_a_header_is_a_file_without_rows() -> None:
         (b'"tag" x;"title"\n', "header cannot be read"),
         (b"sep=;\r\ntag,title\r\nT-1,One", "no column 'tag'; the columns are: tag,title"),
         (b";;\n ; ;\n", "no column 'tag'"),
+        (b"PK\x03\x04\x14\0\x06\0\x08\0\0\0!\0", "spreadsheet itself.*save or export it as CSV"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 100, "spreadsheet itself"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_refused_as_a_whole(data: bytes, why: str) -> None:
@@ -143,7 +145,7 @@ def test_a_file_that_cannot_be_read_is_refused_as_a_whole(data: bytes, why: str)
         read_items(data)
 
 
-@pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "utf-16"])
+@pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "utf-16", "cp850", "mac-roman"])
 def test_another_encoding_is_read_where_it_is_named(encoding: str) -> None:
     rows = read_items("tag,title\nT-1,Café\n".encode(encoding), encoding=encoding)
     assert rows == [ItemRow(2, "T-1", ItemBody(title="Café"))]
@@ -181,6 +183,25 @@ def test_what_spreadsheets_leave_in_a_file_is_taken_as_it_is_meant(
         ("B-2", ItemBody(attributes={})),
         ("B-3", ItemBody(title="x", attributes={})),
     ]
+
+
+def test_what_stands_in_a_huge_cell_is_no_row() -> None:
+    cell = "x" * 140_000 + "\nB-2,from inside\n" + "x" * 140_000 + "\nB-3,too"
+    found = read_items(f'tag,title\nB-1,"{cell}"\nB-4,Four\n'.encode())
+    assert [type(row) for row in found] == [Rejected, ItemRow]
+    assert (found[0].line, isinstance(found[1], ItemRow) and found[1].tag) == (2, "B-4")
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_a_header_in_the_midst_is_no_item(mark: str) -> None:
+    text = f"Tag,title,area\nB-1,One,x\n{mark}Tag,title,area\nB-2,Two,y\n"
+    found = read_items(text.encode())
+    assert [isinstance(row, ItemRow) and row.tag for row in found] == ["B-1", False, "B-2"]
+    assert rejected(text) == [(3, "it is the header again: are these two files in one?")]
+
+
+def test_a_mark_after_the_line_that_names_the_separator_is_no_part_of_the_header() -> None:
+    assert list(bodies("sep=;\r\n\ufefftag;title\r\nB-1;One\r\n")) == ["B-1"]
 
 
 def test_lines_are_counted_with_the_first_one_that_names_the_separator() -> None:
@@ -229,7 +250,10 @@ def test_a_title_of_nothing_visible_or_in_another_order_rejects_its_row(text: st
     assert why.startswith("title has ")
 
 
-@pytest.mark.parametrize("number", ["9007199254740993", "0.1234567890123456789", "1e22"])
+@pytest.mark.parametrize(
+    "number",
+    ["9007199254740993", "0.1234567890123456789", "1e22", "1e-999999999999999999999"],
+)
 def test_a_json_number_that_would_be_rounded_rejects_its_row(number: str) -> None:
     ((_, why),) = rejected(f"tag,n:json,o:json\nT-1,{number},1.5\n")
     assert "Send it as text" in why
@@ -519,15 +543,24 @@ def test_a_pin_is_stored_as_a_hash_and_an_empty_one_keeps_it(services: Services)
     assert services.workers.get("93").pin_hash == pin_hash
 
 
-@pytest.mark.parametrize("pin", ["1.23457E+11", "1,23457E+11", "1E+11"])
+@pytest.mark.parametrize("pin", [
+    "1.23457E+11", "1,23457E+11", "1E+11", " 1.23E+11 ", "123.456.789", "123,456,789",
+    "1'234'567.00", "123\u00a0456\u00a0789", "27015839.00", "27015839,0", "'27015839",
+])  # fmt: skip
 def test_a_pin_that_a_spreadsheet_has_shortened_is_refused_and_not_repeated(
     services: Services, pin: str
 ) -> None:
     report = load_workers(services, f"id;name;role;pin\n93;Marta;worker;{pin}\n")
+    assert "pin is a number" in report.rejected[0].why
     ((why),) = [each.why for each in report.rejected]
     assert "format the column as text" in why
     assert pin not in why
     assert not services.workers.is_any()
+
+
+def test_blanks_around_the_digits_of_a_pin_are_no_part_of_it(services: Services) -> None:
+    load_workers(services, "id;name;role;pin\n93;Marta;worker; 27015839\u00a0\n")
+    assert is_pin("27015839", services.workers.get("93").pin_hash)
 
 
 def test_a_pin_without_its_leading_zeros_says_what_has_happened(services: Services) -> None:

@@ -91,6 +91,11 @@ def test_nearly_full_memory_is_a_warning() -> None:
     assert judged("memory", info={"maxmemory": 2_000_000}).level == "ok"
 
 
+def test_full_memory_is_an_error() -> None:
+    check = judged("memory", info={"maxmemory": 1_000_000})
+    assert (check.level, "nothing can be changed" in check.advice) == ("error", True)
+
+
 def test_maxclients_must_leave_room_for_the_budget_and_others() -> None:
     others = ["other"] * 30
     assert judged("connections", clients=others, info={"maxclients": 80}).level == "ok"
@@ -178,3 +183,38 @@ def test_a_server_that_is_away_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(StoreUnavailable):
         examine(services)
     services.close()
+
+
+@pytest.mark.parametrize("kind", BINARIES)
+def test_a_full_server_is_examined_to_the_end(kind: str, tmp_path: Path) -> None:
+    server = RealServer(require_binary(kind), tmp_path / "server")
+    server.start()
+    settings = Settings(redis_url=server.url, state_dir=str(tmp_path / "state"))
+    services = Services.for_command_line(settings)
+    try:
+        with server.client() as client:
+            client.config_set("maxmemory", "1")
+        found = {check.name: check for check in examine(services)}
+    finally:
+        services.close()
+        server.stop()
+    assert found["memory"].level == "error"
+    assert found["round trip"].level == "ok"
+
+
+def test_a_user_who_may_not_even_ask_is_told_which_rights_are_missing(
+    own_server: RealServer, tmp_path: Path
+) -> None:
+    with own_server.client() as admin:
+        admin.execute_command(
+            "ACL", "SETUSER", "poor", "on", ">pw", "~*", "&*", "+@read", "+@write", "+@connection"
+        )
+    url = own_server.url.replace("redis://", "redis://poor:pw@")
+    services = Services.for_command_line(Settings(redis_url=url, state_dir=str(tmp_path / "state")))
+    try:
+        found = {check.name: check for check in examine(services)}
+    finally:
+        services.close()
+    assert found["rights"].level == "error"
+    assert {"+evalsha", "+multi", "+time"} <= set(found["rights"].finding.split())
+    assert found["clock"].level == "unknown"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ from occupancy.model import PUT, TRANSITIONS, Person, Role
 from occupancy.services import Services
 from occupancy.settings import Settings
 from occupancy.store import Store
+from tests.conftest import require_binary
 from tests.deployment import Deployment
-from tests.servers import RealServer
+from tests.servers import BINARIES, RealServer
 from tests.waiting import wait_until
 
 ANA = Person("ana", "Ana")
@@ -100,21 +102,34 @@ def test_the_worst_case_is_computed_from_the_settings() -> None:
     assert found.records == 20 * 86_400 * 256
 
 
+@pytest.fixture(params=BINARIES)
+def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RealServer]:
+    running = RealServer(require_binary(request.param), tmp_path / "server")
+    running.start()
+    yield running
+    running.stop()
+
+
 def test_a_full_server_refuses_changes_with_that_reason_and_goes_on_reading(
-    tmp_path: Path, own_server: RealServer
+    tmp_path: Path, server: RealServer
 ) -> None:
-    deployment = Deployment(tmp_path / "state", own_server.url, WEB_CONCURRENCY="1").start()
+    deployment = Deployment(tmp_path / "state", server.url, WEB_CONCURRENCY="1").start()
     path = "/api/boards/main/items"
     try:
         deployment.sign_in("ana", Role.ADMIN)
         assert deployment.request("PUT", f"{path}/A", json={}).status_code == 201
-        with own_server.client() as client:
+        many: list[tuple[str, dict[str, str]]] = [(f"B-{number}", {}) for number in range(600)]
+        assert len(list(deployment.services().store.put_many("main", many, actor=ANA))) == 600
+        with server.client() as client:
             client.config_set("maxmemory", "1")
         refused = deployment.request("POST", f"{path}/A/take", headers={"Idempotency-Key": "k"})
         assert (refused.status_code, refused.json()["code"]) == (503, "store_unavailable")
         assert "memory is full" in refused.json()["detail"]
         assert int(refused.headers["Retry-After"]) >= 1
         assert deployment.request("GET", f"{path}/A").json()["item"]["state"] == "available"
+        for readable in ("", "/main", "/main/items", "/main/timeline", "/main/items/A/history"):
+            answer = deployment.request("GET", f"/api/boards{readable}")
+            assert answer.status_code == 200, answer.text
 
         def reasons() -> Any:
             return deployment.request("GET", "/readyz").json().get("reasons", {})
@@ -122,7 +137,7 @@ def test_a_full_server_refuses_changes_with_that_reason_and_goes_on_reading(
         wait_until(
             lambda: "memory is full" in reasons().get("operations", ""), what="readiness to say so"
         )
-        with own_server.client() as client:
+        with server.client() as client:
             client.config_set("maxmemory", "0")
         taken = deployment.request("POST", f"{path}/A/take", headers={"Idempotency-Key": "k"})
         assert taken.json()["changed"] is True

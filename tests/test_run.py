@@ -68,6 +68,10 @@ def test_the_address_that_it_prints_can_be_opened(
         addresses = set(re.findall(r"http://[^/\s]+", said.read_text().partition("[20")[0]))
         assert addresses == {shown.replace("PORT", str(port))}
         wait_until(lambda: _answers(addresses), timeout_s=20, what=said.read_text())
+        # A server of one's own has no sample, so nothing is said that holds for it only.
+        assert "tokens create 93" not in said.read_text()
+        assert "boards/taller" not in said.read_text()
+        assert "flask demo load" in said.read_text()
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=20)

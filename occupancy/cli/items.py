@@ -237,7 +237,7 @@ def chosen_encoding(data: bytes, encoding: str) -> str:
     if found == WINDOWS:
         click.echo(
             "The file is not UTF-8: it is read as Windows-1252. If letters come out wrong, name "
-            "another --encoding.",
+            "another --encoding (cp850 for MS-DOS, mac-roman for an old Mac).",
             err=True,
         )
     return found
