@@ -2,17 +2,28 @@
 
 import {serverNow} from './clock.js';
 import {fill, h, setText} from './dom.js';
-import {duration, t} from './i18n.js';
+import {duration, number, t} from './i18n.js';
 import {unsettle} from './taps.js';
 
 const ENDS = ['pause', 'complete'];
 const TAIL = 7; // tags of one board differ at the end: what is left out is in the middle
 
 export class MyWork {
-  /** `place` is the list's element; `onAct(operation, tag)` and `onShow(tag)` are what a touch does. */
-  constructor(place, {actions, canAct, onAct, onShow}) {
-    Object.assign(this, {place, actions, canAct, onAct, onShow});
+  /**
+   * `place` is the list's element; `count` says how many there are, and `more` is a button that
+   * says so too and opens them all, where one line has no room for them. `onAct(operation, tag)` and
+   * `onShow(tag)` are what a touch does.
+   */
+  constructor(place, {count, more, actions, canAct, onAct, onShow}) {
+    Object.assign(this, {place, count, more, actions, canAct, onAct, onShow});
     this.entries = new Map(); // by tag, so that a touch and the focus survive what happens to others
+    this.isOpen = false;
+    more.addEventListener('click', () => this.#open(!this.isOpen));
+    document.addEventListener('click', ({target}) => {
+      if (!target.closest('.my-work, .foot, dialog')) this.#open(false);
+    });
+    document.addEventListener('keydown', ({key}) => { if (key === 'Escape') this.#open(false); });
+    new ResizeObserver(() => this.#fit()).observe(place.parentElement);
   }
 
   /** Shows these items, in this order. */
@@ -40,6 +51,29 @@ export class MyWork {
       this.#drawEntry(item, entry);
     });
     this.tick();
+    this.#fit();
+  }
+
+  #open(isOpen) {
+    this.isOpen = isOpen;
+    this.#fit();
+  }
+
+  /** Shows the first line only, and how many there are in all, or all of them. */
+  #fit() {
+    const entries = [...this.place.children];
+    this.place.classList.remove('open'); // what counts is how many fit into one line
+    const lineOf = (entry) => entry.offsetTop;
+    const isMore = entries.length > 0 && lineOf(entries.at(-1)) > lineOf(entries[0]);
+    if (!isMore) this.isOpen = false;
+    for (const entry of entries) entry.classList.toggle('beyond', !this.isOpen && lineOf(entry) > lineOf(entries[0]));
+    this.place.classList.toggle('open', this.isOpen);
+    if (!this.isOpen) this.place.scrollTop = 0;
+    this.more.hidden = !isMore;
+    this.more.setAttribute('aria-expanded', String(this.isOpen));
+    this.more.setAttribute('aria-label', t(this.isOpen ? 'mine.less' : 'mine.all', {count: number(entries.length)}));
+    setText(this.more, `${number(entries.length)} ${this.isOpen ? '▴' : '▾'}`);
+    setText(this.count, !isMore && entries.length > 1 ? number(entries.length) : '');
   }
 
   /** Moves the clocks on. */
@@ -58,7 +92,10 @@ export class MyWork {
     const isSending = this.actions.sending.has(item.tag);
     fill(
       entry,
-      h('button', {type: 'button', class: 'mine-tag', 'data-name': 'show', onclick: () => this.onShow(item.tag)},
+      h('button', {type: 'button', class: 'mine-tag', 'data-name': 'show', onclick: () => {
+        this.#open(false);
+        this.onShow(item.tag);
+      }},
         tagPlace(item.tag),
         h('span', {}, item.step !== 'work' && h('span', {class: 'mine-step'}, item.step), ' ',
           h('time', {datetime: item.since}))),

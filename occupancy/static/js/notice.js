@@ -1,12 +1,14 @@
 // Notices: the one place that is always in sight, and spoken: what has happened to which item, by
-// whom, and a way to it.
+// whom, and a way to it; and what a scan was. While a dialog is open, a scan is answered inside it.
 
-import {byId, fill, h} from './dom.js';
+import {byId, h} from './dom.js';
 import {t} from './i18n.js';
 import {unsettle} from './taps.js';
 
 const MOST = 3;
-const LASTS_MS = {done: 10000, refused: 30000}; // what others did to one's own items stays until it is closed
+const PASSING = ['done', 'scanned']; // of these the last one only
+// What others did to one's own items stays until it is closed.
+const LASTS_MS = {done: 10000, scanned: 15000, refused: 30000};
 
 export class Notices {
   /** `onShow(tag)` leads to an item. */
@@ -20,24 +22,27 @@ export class Notices {
   }
 
   /**
-   * Says something. `kind`: 'done' (what was asked for stands), 'refused', or 'mine' (somebody else
-   * did something to one's own items). A later notice about the same item takes the place of an earlier.
+   * Says something. `kind`: 'done' (what was asked for stands), 'refused', 'mine' (somebody else
+   * did something to one's own items), or 'scanned'. A later notice about the same item takes the
+   * place of an earlier. `address` is one to go to.
    */
-  say(text, {kind = 'done', tag = null} = {}) {
+  say(text, {kind = 'done', tag = null, address = null} = {}) {
     for (const note of this.notes) {
-      if ((tag !== null && note.dataset.tag === tag) || (kind === 'done' && note.dataset.kind === 'done')) {
-        this.#close(note);
-      }
+      const isPassing = PASSING.includes(kind) && PASSING.includes(note.dataset.kind);
+      if (isPassing || (tag !== null && note.dataset.tag === tag)) this.#close(note);
     }
     if (this.notes.size >= MOST) this.#close([...this.notes][0]);
-    const note = h('div', {class: `note ${kind}`, 'data-kind': kind, 'data-tag': tag},
+    const dialog = kind === 'scanned' ? document.querySelector('dialog[open]') : null;
+    const note = h('div', {class: `note ${kind}`, 'data-kind': kind, 'data-tag': tag, role: dialog && 'alert'},
       h('p', {}, text),
+      address !== null && h('a', {class: 'go', href: address}, t('scan.go')),
       tag !== null && this.onShow && h('button', {type: 'button', class: 'show',
         'aria-label': t('notice.show_tag', {tag}), onclick: () => this.onShow(tag)}, t('notice.show')),
       h('button', {type: 'button', class: 'close', 'aria-label': t('notice.close'),
         onclick: () => this.#close(note)}, '✕'));
     this.notes.add(note);
-    this.place.append(note);
+    if (dialog) dialog.prepend(note);
+    else this.place.append(note);
     unsettle(note); // it comes under a finger that is on its way to a row
     if (LASTS_MS[kind]) note.timer = setTimeout(() => this.#close(note), LASTS_MS[kind]);
   }
@@ -55,9 +60,7 @@ export class Notices {
 
   /** Closes all of them: somebody else is here now. */
   clear() {
-    for (const note of this.notes) clearTimeout(note.timer);
-    this.notes.clear();
-    fill(this.place);
+    for (const note of this.notes) this.#close(note);
   }
 
   #close(note) {
