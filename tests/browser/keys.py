@@ -39,7 +39,7 @@ def scan_strokes(page: Page, strokes: list[Stroke], speed_ms: float, suffix: str
     """
     events: list[dict[str, Any]] = []
     for key, code, is_shifted in strokes:
-        event = {"key": key, "code": code, "modifiers": 8 if is_shifted else 0}
+        event: dict[str, Any] = {"key": key, "code": code, "modifiers": 8 if is_shifted else 0}
         events += [{"type": "keyDown", "text": key, **event}, {"type": "keyUp", **event}]
     if suffix:
         event = {"key": suffix, **_SUFFIXES[suffix]}

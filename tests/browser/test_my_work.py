@@ -18,6 +18,11 @@ PHONE: dict[str, Any] = {
     "is_mobile": True,
 }
 TAGS = [f"T-{number:02}" for number in range(40)]
+IS_WHOLE = """time => {
+  const {right} = time.parentElement.getBoundingClientRect();
+  time.textContent = '38 h 12 min';
+  return time.getBoundingClientRect().right <= right;
+}"""
 
 
 def expect_notice(page: Page, text: str) -> None:
@@ -63,6 +68,7 @@ def test_on_a_phone_everything_i_hold_can_be_opened_and_ended(
     expect(more).to_have_text("7 ▾")
     expect(entries.first.locator(".complete")).to_be_in_viewport(ratio=1)
     expect(entries.nth(1)).not_to_be_visible()
+    assert page.locator("#my-work time").first.evaluate(IS_WHOLE)
     before = card(page, "T-00").bounding_box()
     expect_still(page)
     more.tap()

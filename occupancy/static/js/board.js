@@ -109,6 +109,7 @@ async function denied(code) {
   clear();
   isDenied = code !== 401;
   if (isDenied) {
+    byId('my-work-bar').hidden = true;
     setText(byId('banner'), code === 404 ? t('board.none', {board}) : t('refusal.forbidden'));
     byId('banner').hidden = false;
   } else {
@@ -271,7 +272,7 @@ async function act(operation, tag) {
     notices.say(`${tag}: ${explain(problem)}`, {kind: 'refused', tag});
     return;
   }
-  if (fields === null) return;
+  if (fields === null || actions.sending.has(tag)) return;
   const isDone = await actions.run(operation, tag, fields);
   attention.note();
   if (isDone) notices.say(t(`done.${operation}`, {tag}), {tag});
@@ -299,6 +300,7 @@ function find(tag) {
     showFiltered();
   }
   attention.note();
+  myWork.close();
   setActive(tag, true);
 }
 

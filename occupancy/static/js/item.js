@@ -48,7 +48,7 @@ const card = new Card({
       notices.say(`${tag}: ${explain(problem)}`, {kind: 'refused', tag});
       return;
     }
-    if (fields === null) return;
+    if (fields === null || actions.sending.has(tag)) return;
     const isDone = await actions.run(operation, tag, fields);
     if (isDone) notices.say(t(`done.${operation}`, {tag}), {tag});
     else notices.say(`${tag}: ${actions.said(tag)}`, {kind: 'refused', tag});

@@ -18,11 +18,11 @@ export class MyWork {
     Object.assign(this, {place, count, more, actions, canAct, onAct, onShow});
     this.entries = new Map(); // by tag, so that a touch and the focus survive what happens to others
     this.isOpen = false;
-    more.addEventListener('click', () => this.#open(!this.isOpen));
+    more.addEventListener('click', () => (this.isOpen ? this.close() : this.#open()));
     document.addEventListener('click', ({target}) => {
-      if (!target.closest('.my-work, .foot, dialog')) this.#open(false);
+      if (!target.closest('.my-work, .foot, dialog')) this.close();
     });
-    document.addEventListener('keydown', ({key}) => { if (key === 'Escape') this.#open(false); });
+    document.addEventListener('keydown', ({key}) => { if (key === 'Escape') this.close(); });
     new ResizeObserver(() => this.#fit()).observe(place.parentElement);
   }
 
@@ -54,8 +54,14 @@ export class MyWork {
     this.#fit();
   }
 
-  #open(isOpen) {
-    this.isOpen = isOpen;
+  /** Shows one line only: what is behind the others is looked for. */
+  close() {
+    this.isOpen = false;
+    this.#fit();
+  }
+
+  #open() {
+    this.isOpen = true;
     this.#fit();
   }
 
@@ -92,13 +98,10 @@ export class MyWork {
     const isSending = this.actions.sending.has(item.tag);
     fill(
       entry,
-      h('button', {type: 'button', class: 'mine-tag', 'data-name': 'show', onclick: () => {
-        this.#open(false);
-        this.onShow(item.tag);
-      }},
+      h('button', {type: 'button', class: 'mine-tag', 'data-name': 'show', onclick: () => this.onShow(item.tag)},
         tagPlace(item.tag),
-        h('span', {}, item.step !== 'work' && h('span', {class: 'mine-step'}, item.step), ' ',
-          h('time', {datetime: item.since}))),
+        h('span', {class: 'mine-since'}, h('time', {datetime: item.since}), ' ',
+          item.step !== 'work' && h('span', {class: 'mine-step'}, item.step))),
       ...(isSending ? [h('span', {class: 'sending', role: 'status'}, t('board.sending'))]
         : ENDS.map((operation) => h('button', {
           type: 'button', class: `act ${operation}`, 'data-name': operation,

@@ -21,6 +21,7 @@ export async function start(run, listenToKeys = () => listen({}, scanning())) {
   languages.addEventListener('change', () => switchTo(languages.value));
   session.onChange((found) => {
     runs += 1;
+    if (byId('ask-dialog').open) byId('ask-dialog').close('no'); // it asked somebody else
     run(found);
   });
   onRestored(async () => {
