@@ -7,28 +7,10 @@ import re
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import OpenBoard
+from tests.browser.keys import scan
 from tests.browser.site import Site, card, expect_live, expect_state, wait_for
 
 MANY = 5_000
-
-
-def scan(page: Page, text: str) -> None:
-    """What a barcode scanner types: all at once, then Enter, wherever the focus is."""
-    page.evaluate(
-        """text => {
-          const events = [...text, 'Enter'].map(
-            (key) => new KeyboardEvent('keydown', {key, bubbles: true, cancelable: true}));
-          for (const event of events) {
-            const {key} = event;
-            const field = document.activeElement;
-            if (!field.dispatchEvent(event)) continue;
-            if (key.length > 1 || !('value' in field)) continue;
-            field.value += key;
-            field.dispatchEvent(new InputEvent('input', {bubbles: true}));
-          }
-        }""",
-        text,
-    )
 
 
 def active(page: Page) -> Locator:
@@ -173,7 +155,7 @@ def test_a_scan_selects_the_item_wherever_the_focus_is(site: Site, open_board: O
 def test_a_scan_of_what_is_not_on_the_board_says_so(site: Site, open_board: OpenBoard) -> None:
     page = open_board(site.board("T-1"))
     scan(page, "T-999")
-    expect(page.locator(".scanned")).to_have_text("Scanned T-999: it is not on this board.")
+    expect(page.locator(".scanned p")).to_have_text("Scanned T-999: it is not on this board.")
 
 
 def test_keys_typed_by_hand_are_no_scan(site: Site, open_board: OpenBoard) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, Route, expect
 
+from occupancy.model import TRANSITIONS, Person
 from tests.browser.conftest import OpenBoard, Visit
 from tests.browser.site import Site, button, card, expect_live, expect_state, expect_still, touch
 from tests.browser.test_operations import hold
@@ -17,6 +18,11 @@ PHONE: dict[str, Any] = {
     "is_mobile": True,
 }
 TAGS = [f"T-{number:02}" for number in range(40)]
+IS_WHOLE = """time => {
+  const {right} = time.parentElement.getBoundingClientRect();
+  time.textContent = '38 h 12 min';
+  return time.getBoundingClientRect().right <= right;
+}"""
 
 
 def expect_notice(page: Page, text: str) -> None:
@@ -47,6 +53,70 @@ def test_what_i_hold_is_in_sight_whatever_the_filter_and_can_be_ended_there(
     expect_still(page)
     page.locator("#notices .show").tap()  # the filter hides it: it is taken off
     expect(card(page, "T-20")).to_be_in_viewport()
+
+
+def test_on_a_phone_everything_i_hold_can_be_opened_and_ended(
+    site: Site, open_board: OpenBoard
+) -> None:
+    board = site.board(*TAGS)
+    held = TAGS[:7]
+    for tag in held:
+        site.do("take", board, tag, who="holder")
+    page = open_board(board, **PHONE)
+    entries, more = page.locator("#my-work li"), page.locator("#my-more")
+    expect(entries).to_have_count(7)
+    expect(more).to_have_text("7 ▾")
+    expect(entries.first.locator(".complete")).to_be_in_viewport(ratio=1)
+    expect(entries.nth(1)).not_to_be_visible()
+    assert page.locator("#my-work time").first.evaluate(IS_WHOLE)
+    before = card(page, "T-00").bounding_box()
+    expect_still(page)
+    more.tap()
+    for entry in entries.all():
+        for operation in ("pause", "complete"):
+            expect(entry.locator(f".{operation}")).to_be_in_viewport(ratio=1)
+    assert card(page, "T-00").bounding_box() == before  # it opens over the list
+    last = page.locator('#my-work [data-key="T-00"]')
+    expect_still(page)
+    last.locator(".complete").tap()
+    expect(entries).to_have_count(6)
+    expect(last).to_have_count(0)
+    assert site.types(board, "T-00") == ["taken", "completed"]
+    page.keyboard.press("Escape")
+    expect(entries.nth(1)).not_to_be_visible()
+    for tag in held[1:5]:
+        site.do("pause", board, tag, who="holder")
+    expect(more).to_have_text("2 ▾")
+    site.do("pause", board, held[5], who="holder")
+    expect(more).to_be_hidden()
+
+
+@pytest.mark.parametrize("step", ["ARM", "ENSAMBLAJE FINAL DE ESTRUCTURA"])
+def test_a_card_on_a_phone_has_room_for_a_long_name_and_the_duration(
+    site: Site, open_board: OpenBoard, step: str
+) -> None:
+    name = "María Gutiérrez de la Concepción"
+    board = site.board("T-1", steps=(step, "SOLD"))
+    answer = site.services.store.operate(
+        board, TRANSITIONS["take"], ["T-1"], actor=Person("long-name", name)
+    )
+    assert answer.outcomes[0].is_done
+    page = open_board(board, **PHONE)
+    expect_state(page, "T-1", "occupied", name)
+    clipped = page.evaluate(
+        """() => {
+          const how = document.querySelector('.row .how');
+          const room = how.getBoundingClientRect();
+          const acts = document.querySelector('.row .acts').getBoundingClientRect();
+          return [...how.children].filter((each) => {
+            if (each.scrollWidth > each.clientWidth + 1) return true;
+            const {top, bottom, left, right} = each.getBoundingClientRect();
+            return top < room.top - 1 || bottom > Math.min(room.bottom, acts.top) + 1
+              || left < room.left - 1 || right > room.right + 1;
+          }).map((each) => each.textContent);
+        }"""
+    )
+    assert clipped == []
 
 
 def test_mine_means_all_of_mine(site: Site, open_board: OpenBoard) -> None:

@@ -9,7 +9,15 @@ from playwright.sync_api import Page, expect
 
 from occupancy.model import REMOVE, Person
 from tests.browser.conftest import OpenBoard
-from tests.browser.site import Site, button, card, expect_state, expect_still, wait_for
+from tests.browser.site import (
+    Site,
+    button,
+    card,
+    expect_live,
+    expect_state,
+    expect_still,
+    wait_for,
+)
 
 PHONE: dict[str, Any] = {
     "viewport": {"width": 390, "height": 844},
@@ -182,7 +190,67 @@ def test_what_appears_above_a_scrolled_list_does_not_move_it(
     board = site.board(*TAGS)
     page = open_board(board, **PHONE)
     scroll_to(page, "T-30")
-    before = top_of(page, "T-30")
+    before, scrolled = top_of(page, "T-30"), page.evaluate("() => scrollY")
     page.context.set_offline(True)
-    expect(page.locator("#banner")).not_to_be_empty()
+    expect_live(page, "offline")
+    expect(page.locator("#banner")).to_be_visible()
+    height = page.locator("#banner").evaluate("banner => banner.offsetHeight")
+    assert height > 20
+    wait_for(
+        page, "least => scrollY >= least", scrolled + height - 1,
+        what="the page to be scrolled by what has appeared",
+    )  # fmt: skip
     assert abs(top_of(page, "T-30") - before) < 1
+    page.context.set_offline(False)
+    expect_live(page)
+    expect(page.locator("#banner")).to_be_hidden()
+    wait_for(page, "most => scrollY <= most", scrolled + 1, what="the page to be scrolled back")
+    assert abs(top_of(page, "T-30") - before) < 1
+
+
+@pytest.mark.parametrize(("width", "height"), [(390, 844), (844, 390), (1024, 768)])
+def test_a_menu_at_the_bottom_is_in_sight_as_a_whole(
+    site: Site, open_board: OpenBoard, width: int, height: int
+) -> None:
+    board = site.board(*TAGS)
+    device = {**PHONE, "viewport": {"width": width, "height": height}}
+    page = open_board(board, "supervisor", **device)
+    card(page, "T-00").locator(".choose").tap()  # the bar is there
+    expect(page.locator("#batch")).to_be_visible()
+    for tag in ("T-30", "T-59"):
+        # The row stands right above the bar.
+        page.evaluate(
+            """index => {
+              const items = document.getElementById('items');
+              const row = items.offsetHeight / items.querySelector('.row').ariaSetSize;
+              const foot = document.getElementById('foot').offsetHeight;
+              const {top} = items.getBoundingClientRect();
+              scrollBy(0, top + (index + 1) * row + foot - innerHeight);
+            }""",
+            TAGS.index(tag),
+        )
+        more = card(page, tag).locator("summary")
+        expect(more).to_be_in_viewport(ratio=1)
+        expect_still(page)
+        page.wait_for_timeout(600)  # else it would be the second half of a double tap
+        more.tap()
+        expect(card(page, tag).locator("details[open]")).to_have_count(1)
+        wait_for(
+            page,
+            """() => {
+              const {top, bottom} = document.querySelector('[open] .menu').getBoundingClientRect();
+              const edge = (selector) => document.querySelector(selector).getBoundingClientRect();
+              return top >= edge('#my-work-bar').bottom && bottom <= edge('#foot').top;
+            }""",
+            what="all of the menu to be in sight",
+        )
+
+
+def test_what_i_hold_stays_in_sight_on_a_phone_on_its_side(
+    site: Site, open_board: OpenBoard
+) -> None:
+    board = site.board(*TAGS)
+    site.do("take", board, "T-00", who="holder")
+    page = open_board(board, **{**PHONE, "viewport": {"width": 844, "height": 390}})
+    page.evaluate("() => scrollTo(0, 2000)")
+    expect(page.locator("#my-work .complete")).to_be_in_viewport(ratio=1)

@@ -133,6 +133,33 @@ test('when the page was busy, keys count by when they were pressed', () => {
   assert.deepEqual(heard, ['scan t-1']);
 });
 
+test('keys that come late go on with the scan that silence seemed to end', () => {
+  for (const suffix of [[], ['Enter']]) {
+    const scanner = newScanner();
+    const field = newField('search', 'pump ');
+    const keys = [...ADDRESS, ...suffix];
+    const beganMs = nowMs;
+    keys.forEach((key, index) => {
+      if (index === 9) pass(900); // the radio, or a device with too much to do
+      press(scanner, key, {target: field, timeStamp: beganMs + 60 * index});
+    });
+    pass(2000);
+    assert.equal(heard.at(-1), 'scan MK-1335-t', String(suffix));
+    assert.equal(field.value, 'pump ');
+    assert.ok(!heard.includes('Enter'));
+    heard = [];
+  }
+});
+
+test('a letter that came late waits longer: the next key may come late too', () => {
+  const scanner = newScanner();
+  press(scanner, 't', {timeStamp: nowMs - 300});
+  pass(350);
+  press(scanner, '1', {timeStamp: nowMs - 590});
+  pass(2000);
+  assert.deepEqual(heard, ['scan t1']);
+});
+
 test('after a scan nothing that comes late acts', () => {
   const scanner = newScanner();
   type(scanner, 'T-100', 60);

@@ -1,5 +1,6 @@
 // The batch: items chosen together, and the bar of what can be done with all of them.
 
+import {explain} from './actions.js';
 import {ask} from './dialogs.js';
 import {byId, fill, h} from './dom.js';
 import {number, t, tn} from './i18n.js';
@@ -55,7 +56,13 @@ export class Batch {
 
   async #act(operation) {
     const tags = [...this.tags];
-    const fields = await ask(operation, {board: this.board, count: tags.length});
+    let fields;
+    try {
+      fields = await ask(operation, {board: this.board, count: tags.length});
+    } catch (problem) {
+      this.onDone(explain(problem), null, 'refused');
+      return;
+    }
     if (fields === null) return;
     const {done, of} = await this.actions.runMany(operation, tags, fields);
     // What was refused stays chosen, with the reason next to it.

@@ -1,6 +1,6 @@
 // The board: who works on what, right now, and one touch to take, pause or complete.
 
-import {Actions} from './actions.js';
+import {Actions, explain} from './actions.js';
 import * as api from './api.js';
 import {Attention} from './attention.js';
 import {Batch} from './batch.js';
@@ -9,7 +9,7 @@ import {serverNow} from './clock.js';
 import {announce, byId, fill, h, setText} from './dom.js';
 import {ask} from './dialogs.js';
 import {NONE, readFilter, writeFilter} from './filter.js';
-import {moment, number, t, tn} from './i18n.js';
+import {moment, t, tn} from './i18n.js';
 import {listen} from './keys.js';
 import {List} from './list.js';
 import {Live} from './live.js';
@@ -17,7 +17,7 @@ import {Model, STATES, offered, rankOf} from './model.js';
 import {MyWork} from './my_work.js';
 import {Notices, toldBy} from './notice.js';
 import {Order} from './order.js';
-import {start} from './page.js';
+import {start, startAgain} from './page.js';
 import {scanning} from './scan.js';
 import * as session from './session.js';
 import {loadSnapshot} from './snapshot.js';
@@ -46,7 +46,8 @@ const order = new Order();
 const attention = new Attention(byId('items'), () => show());
 const notices = new Notices({onShow: find});
 const actions = new Actions(board, model, (tag) => { list.refresh(tag); show(); });
-const myWork = new MyWork(byId('my-work'), {actions, canAct, onAct: act, onShow: find});
+const myWork = new MyWork(byId('my-work'), {
+  count: byId('my-count'), more: byId('my-more'), actions, canAct, onAct: act, onShow: find});
 const batch = new Batch(board, {model, actions, offered: offeredToMe,
   onChange: (tags) => { for (const tag of tags) list.refresh(tag); },
   onFull: () => notices.say(t('batch.most'), {kind: 'refused'}),
@@ -104,19 +105,28 @@ function showStatus(next) {
 }
 
 async function denied(code) {
+  stop();
+  clear();
   isDenied = code !== 401;
-  if (code === 404) {
-    setText(byId('banner'), t('board.none', {board}));
+  if (isDenied) {
+    byId('my-work-bar').hidden = true;
+    setText(byId('banner'), code === 404 ? t('board.none', {board}) : t('refusal.forbidden'));
     byId('banner').hidden = false;
-  } else if (code === 401) {
-    stop();
-    await session.load().catch(() => {});
-    if (session.current() === null) session.openDialog();
   } else {
-    setText(byId('banner'), t('refusal.forbidden'));
-    byId('banner').hidden = false;
+    await startAgain(run);
   }
-  show();
+}
+
+/** Shows nothing of the board: nobody may see it, or not yet. */
+function clear() {
+  batch.clear();
+  snapshotEtag = null;
+  lastHeard = null;
+  isLoaded = false;
+  isDenied = false;
+  model.load([]);
+  showStatus('connecting');
+  setText(byId('live'), ''); // nothing is followed
 }
 
 function stop() {
@@ -124,27 +134,21 @@ function stop() {
   live = null;
 }
 
-start(async (who) => {
+async function run(who) {
   stop();
-  batch.clear();
   notices.clear();
-  snapshotEtag = null;
-  isLoaded = false;
-  isDenied = false;
+  clear();
   isSignedOut = !who;
-  show();
   byId('mine').hidden = !session.may('worker');
   byId('my-work-bar').hidden = !session.may('worker');
-  if (!who) {
-    model.load([]);
-    showStatus('connecting');
-    setText(byId('live'), ''); // nobody is signed in: nothing is followed
-    return;
-  }
+  if (!who) return;
+  showStatus('connecting');
   live = new Live(board, {reload, apply, onStatus: showStatus, onDenied: denied});
   loadBoard().catch(() => {});
   await live.start();
-}, listenToKeys);
+}
+
+start(run, listenToKeys);
 
 async function loadBoard() {
   const found = await api.get(`/api/boards/${board}`);
@@ -201,7 +205,6 @@ function show() {
 function showMine(held) {
   myWork.draw(held);
   byId('no-work').hidden = !isLoaded || held.length > 0;
-  setText(byId('my-count'), held.length > 1 ? number(held.length) : '');
 }
 
 function showChanges() {
@@ -262,8 +265,14 @@ async function act(operation, tag) {
   }
   const item = model.items.get(tag);
   if (!item || actions.sending.has(tag) || !offeredToMe(item).includes(operation)) return;
-  const fields = await ask(operation, {item, board});
-  if (fields === null) return;
+  let fields;
+  try {
+    fields = await ask(operation, {item, board});
+  } catch (problem) {
+    notices.say(`${tag}: ${explain(problem)}`, {kind: 'refused', tag});
+    return;
+  }
+  if (fields === null || actions.sending.has(tag)) return;
   const isDone = await actions.run(operation, tag, fields);
   attention.note();
   if (isDone) notices.say(t(`done.${operation}`, {tag}), {tag});
@@ -291,6 +300,7 @@ function find(tag) {
     showFiltered();
   }
   attention.note();
+  myWork.close();
   setActive(tag, true);
 }
 
@@ -303,8 +313,7 @@ function move(by) {
 
 function select(tag) {
   find(tag);
-  announce(t('scan.found', {tag}));
-  return ''; // it is in sight, and has the focus
+  return t('scan.found', {tag});
 }
 
 function hindrance() {
@@ -328,7 +337,7 @@ function listenToKeys() {
     t: onActive('take'),
     p: onActive('pause'),
     c: onActive('complete'),
-  }, scanning({board, find: (tag) => model.find(tag), select, hindrance}));
+  }, scanning({board, find: (tag) => model.find(tag), select, hindrance, notices}));
 }
 
 setInterval(() => {

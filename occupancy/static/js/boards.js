@@ -4,13 +4,16 @@ import * as api from './api.js';
 import {byId, fill, h, setText} from './dom.js';
 import {number, t, tn} from './i18n.js';
 import {STATES} from './model.js';
-import {start} from './page.js';
+import {start, startAgain} from './page.js';
 
 const REFRESH_MS = 10000;
 let timer;
+let turn = 0; // an answer may come when somebody else is signed in, or nobody
 
 async function show() {
+  const mine = turn;
   const {boards} = await api.get('/api/boards');
+  if (mine !== turn) return;
   setText(byId('said'), boards.length === 0 ? t('boards.none') : '');
   fill(byId('boards'), ...boards.map((each) => {
     const all = STATES.reduce((sum, state) => sum + each.counts[state], 0);
@@ -24,14 +27,34 @@ async function show() {
   }));
 }
 
-start((found) => {
+async function look() {
+  try {
+    await show();
+  } catch (problem) {
+    if (problem.status === 401) {
+      clear();
+      await startAgain(run);
+    } else {
+      setText(byId('said'), t(byId('boards').children.length > 0 ? 'boards.old' : 'shown.unreachable'));
+    }
+  }
+}
+
+function clear() {
+  turn += 1;
   clearInterval(timer);
+  fill(byId('boards'));
+}
+
+function run(found) {
+  clear();
   if (!found) {
-    fill(byId('boards'));
     setText(byId('said'), t('boards.signed_out'));
     return;
   }
   setText(byId('said'), t('shown.loading'));
-  show().catch(() => setText(byId('said'), t('shown.unreachable')));
-  timer = setInterval(() => { if (!document.hidden) show().catch(() => {}); }, REFRESH_MS);
-});
+  look();
+  timer = setInterval(() => { if (!document.hidden) look(); }, REFRESH_MS);
+}
+
+start(run);

@@ -1,7 +1,7 @@
 // A card: one item as a row of the list. Drawn anew as a whole; it keeps nothing of its own.
 
 import {serverNow} from './clock.js';
-import {fill, h, setText} from './dom.js';
+import {byId, fill, h, setText, sight} from './dom.js';
 import {duration, t} from './i18n.js';
 import {unsettle} from './taps.js';
 
@@ -12,6 +12,9 @@ export class Card {
   /** See board.js for the hooks: what may be done, and what a touch does. */
   constructor(hooks) {
     this.hooks = hooks;
+    new ResizeObserver(() => { // what comes at the bottom covers no menu
+      for (const menu of document.querySelectorAll('details.more[open]')) placeMenu(menu);
+    }).observe(byId('foot'));
   }
 
   draw(item, row) {
@@ -42,15 +45,16 @@ export class Card {
       h('div', {class: 'how'},
         h('span', {class: 'state'},
           h('span', {class: `mark ${item.state}`, 'aria-hidden': 'true'}), t(`state.${item.state}`)),
+        TIMED.has(item.state) && h('time', {datetime: item.since}),
         item.step !== 'work' && h('span', {class: 'step'}, item.step),
         item.holder && h('strong', {class: 'holder'}, item.holder.name),
-        TIMED.has(item.state) && h('time', {datetime: item.since}),
         item.reason && h('span', {class: 'reason'}, item.reason)),
       refusal ? h('p', {class: 'refusal'}, refusal) : null,
       h('div', {class: 'acts'},
         ...(sending ? [h('span', {class: 'sending', role: 'status'}, t('board.sending'))]
           : MAIN.filter((operation) => operations.includes(operation)).map(button)),
-        more.length > 0 && !sending && h('details', {class: 'more', 'data-name': 'more'},
+        more.length > 0 && !sending && h('details', {class: 'more', 'data-name': 'more',
+          ontoggle: ({target}) => placeMenu(target)},
           h('summary', {'aria-label': t('board.more', {tag: item.tag})}, '⋯'),
           h('div', {class: 'menu'}, ...more.map(button)))),
     );
@@ -67,6 +71,18 @@ export class Card {
     const time = row.querySelector('time');
     if (time) setText(time, duration((serverNow() - Date.parse(time.dateTime)) / 1000));
   }
+}
+
+/** Puts a menu that is open where all of it is in sight: upwards, or else the page is scrolled. */
+function placeMenu(details) {
+  if (!details.open) return;
+  const menu = details.querySelector('.menu');
+  details.classList.remove('up');
+  const {low, high} = sight();
+  const hidden = menu.getBoundingClientRect().bottom - high;
+  if (hidden <= 0) return;
+  if (details.getBoundingClientRect().top - low > menu.offsetHeight) details.classList.add('up');
+  else scrollBy(0, hidden);
 }
 
 /** Where other buttons stand now, the second half of a double tap must not hit one of them. */

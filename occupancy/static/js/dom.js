@@ -33,6 +33,12 @@ export function byId(id) {
   return found;
 }
 
+/** What is in sight of the page between what stays at the top and at the bottom: {low, high}, in px. */
+export function sight() {
+  const bottoms = [...document.querySelectorAll('.top, .my-work')].map((each) => each.getBoundingClientRect().bottom);
+  return {low: Math.max(0, ...bottoms), high: byId('foot').getBoundingClientRect().top};
+}
+
 /** Sets the text of an element, only if it differs: a live region speaks each time it is set. */
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;

@@ -1,6 +1,6 @@
 // One item: what it is now, what can be done, and what has happened to it.
 
-import {Actions} from './actions.js';
+import {Actions, explain} from './actions.js';
 import * as api from './api.js';
 import {Card} from './card.js';
 import {serverNow} from './clock.js';
@@ -11,7 +11,7 @@ import {listen} from './keys.js';
 import {Live} from './live.js';
 import {Model, offered} from './model.js';
 import {Notices, toldBy} from './notice.js';
-import {start} from './page.js';
+import {start, startAgain} from './page.js';
 import {scanning} from './scan.js';
 import * as session from './session.js';
 import {guardTaps} from './taps.js';
@@ -26,6 +26,9 @@ let live = null;
 let status = 'connecting';
 let events = []; // newest first
 let next = null;
+let isLoaded = false; // whether what is shown is what a server has said
+let isDenied = false;
+let lastHeard = null; // when the page was last known to be up to date
 
 const notices = new Notices();
 const actions = new Actions(board, model, draw);
@@ -37,8 +40,15 @@ const card = new Card({
   offered: (item) => offered(item, session.current()?.worker.id, session.may('supervisor')),
   async onAct(operation) {
     const item = model.items.get(tag);
-    const fields = item ? await ask(operation, {item, board}) : null;
-    if (fields === null) return;
+    if (!item || actions.sending.has(tag)) return;
+    let fields;
+    try {
+      fields = await ask(operation, {item, board});
+    } catch (problem) {
+      notices.say(`${tag}: ${explain(problem)}`, {kind: 'refused', tag});
+      return;
+    }
+    if (fields === null || actions.sending.has(tag)) return;
     const isDone = await actions.run(operation, tag, fields);
     if (isDone) notices.say(t(`done.${operation}`, {tag}), {tag});
     else notices.say(`${tag}: ${actions.said(tag)}`, {kind: 'refused', tag});
@@ -70,9 +80,11 @@ async function reload(signal) {
   signal.throwIfAborted();
   events = page?.history ?? [];
   next = page?.next ?? null;
+  isLoaded = true;
+  lastHeard = serverNow();
   model.load(item ? [item.item] : []);
   showHistory();
-  showAbsence();
+  showSituation();
   return {cursor, seq}; // also of an item that is not there: it may be added
 }
 
@@ -85,19 +97,35 @@ async function orNull(asked) {
   }
 }
 
-/** Says that the item is not there, and who removed it, where the history tells. */
-function showAbsence() {
-  const last = events[0];
-  say(model.items.has(tag) ? '' : last?.type === 'item.removed' ? t('item.gone', {tag, actor: last.actor.name})
-    : t('item.none', {tag}));
+/** Says what there is to know, and why where there is nothing: each is another thing. */
+function showSituation() {
+  const situation = isDenied ? 'denied' : !session.current() ? 'signed_out'
+    : isLoaded ? 'loaded' : status === 'offline' ? 'unreachable' : 'loading';
+  setText(byId('shown'), {signed_out: t('item.signed_out'), unreachable: t('shown.unreachable'),
+    loading: t('shown.loading')}[situation] ?? '');
+  byId('shown').hidden = byId('shown').textContent === '';
+  byId('about').hidden = events.length === 0;
+  if (situation === 'denied') return; // the banner says why
+  const [last] = events;
+  const isOld = ['degraded', 'offline'].includes(status);
+  if (situation !== 'loaded') warn('');
+  else if (model.items.has(tag)) warn(isOld ? t('live.old', {since: moment(lastHeard)}) : '');
+  else if (last?.type === 'item.removed') warn(t('item.gone', {tag, actor: last.actor.name}));
+  else warn(t('item.none', {tag}));
 }
 
-function say(text) {
+function warn(text) {
   setText(byId('banner'), text);
   byId('banner').hidden = text === '';
 }
 
+/** Shows nothing of the item: nobody may see it, or not yet. */
 function clear() {
+  isLoaded = false;
+  isDenied = false;
+  status = 'connecting';
+  setText(byId('live'), ''); // nothing is followed
+  delete byId('live').dataset.status;
   events = [];
   next = null;
   model.load([]);
@@ -106,7 +134,7 @@ function clear() {
   setText(byId('worked'), '');
   byId('part').hidden = true;
   byId('older').hidden = true;
-  notices.clear();
+  showSituation();
 }
 
 function showHistory() {
@@ -165,7 +193,15 @@ function tick() {
 }
 
 byId('older').addEventListener('click', async () => {
-  const page = await api.get(`${path}/items/${tag}/history?page=${encodeURIComponent(next)}`);
+  const asked = next;
+  let page;
+  try {
+    page = await api.get(`${path}/items/${tag}/history?page=${encodeURIComponent(asked)}`);
+  } catch (problem) {
+    notices.say(explain(problem), {kind: 'refused'});
+    return;
+  }
+  if (next !== asked) return; // touched twice, or it was loaded anew
   events.push(...page.history);
   ({next} = page);
   showHistory();
@@ -175,21 +211,17 @@ model.onChange(draw);
 function stop() {
   live?.stop();
   live = null;
-  status = 'connecting';
 }
 
-start(async (who) => {
+async function run(who) {
   stop();
-  if (!who) {
-    clear();
-    say('');
-    setText(byId('live'), ''); // nobody is signed in: nothing is followed
-    delete byId('live').dataset.status;
-    return;
-  }
+  notices.clear();
+  clear();
+  if (!who) return;
   live = new Live(board, {
     reload,
     apply(event) {
+      lastHeard = serverNow();
       if (event.item.tag !== tag) return;
       const before = model.items.get(tag);
       model.apply(event);
@@ -197,27 +229,30 @@ start(async (who) => {
       if (told) notices.say(told, {kind: 'mine', tag});
       if (!events.some((each) => each.seq === event.seq)) events.unshift(event);
       showHistory();
-      showAbsence();
+      showSituation();
     },
     onStatus(now) {
       status = now;
       byId('live').dataset.status = now;
       setText(byId('live'), t(`live.${now}`));
+      showSituation();
       draw();
     },
     async onDenied(code) {
       stop();
       clear();
-      setText(byId('live'), '');
-      delete byId('live').dataset.status;
-      if (code !== 401) say(code === 404 ? t('board.none', {board}) : t('refusal.forbidden'));
-      else {
-        await session.load().catch(() => {});
-        if (session.current() === null) session.openDialog();
-      }
+      isDenied = code !== 401;
+      showSituation();
+      if (isDenied) warn(code === 404 ? t('board.none', {board}) : t('refusal.forbidden'));
+      else await startAgain(run);
     },
   });
   await live.start();
-}, () => listen({}, scanning({board, hindrance: () => (session.current() ? '' : t('scan.sign_in_first'))})));
+}
+
+start(run, () => listen({}, scanning({
+  board, notices, hindrance: () => (session.current() ? '' : t('scan.sign_in_first')),
+})));
 setInterval(tick, 1000);
-guardTaps('.items, #ask-dialog');
+guardTaps('.items, .foot, #ask-dialog');
+showSituation();

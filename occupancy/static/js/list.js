@@ -4,6 +4,7 @@
 // and not a search. Rows are kept by key and moved, so that a touch, the focus and a screen
 // reader's place survive a change of the list.
 
+import {sight} from './dom.js';
 import {unsettle} from './taps.js';
 
 const SPARE_ROWS = 6;
@@ -83,9 +84,9 @@ export class List {
     const index = this.indexOf(key);
     if (index < 0) return null;
     const top = this.container.getBoundingClientRect().top + index * this.rowHeight;
-    const heightOf = (selector) => document.querySelector(selector)?.offsetHeight ?? 0;
-    const low = heightOf('.stuck') + 16;
-    const high = innerHeight - heightOf('.foot') - this.rowHeight - 16;
+    const edges = sight();
+    const low = edges.low + 16;
+    const high = edges.high - this.rowHeight - 16;
     if (top < low) scrollBy(0, top - low);
     else if (top > high) scrollBy(0, top - high);
     this.draw();

@@ -2,17 +2,28 @@
 
 import {serverNow} from './clock.js';
 import {fill, h, setText} from './dom.js';
-import {duration, t} from './i18n.js';
+import {duration, number, t} from './i18n.js';
 import {unsettle} from './taps.js';
 
 const ENDS = ['pause', 'complete'];
 const TAIL = 7; // characters; tags of a board differ at the end, so they are shortened in the middle
 
 export class MyWork {
-  /** `place` is the list's element; a touch calls `onAct(operation, tag)` or `onShow(tag)`. */
-  constructor(place, {actions, canAct, onAct, onShow}) {
-    Object.assign(this, {place, actions, canAct, onAct, onShow});
+  /**
+   * `place` is the list's element; `count` says how many items there are; `more` is a button that
+   * says so too and opens them all, where one line has no room. A touch calls
+   * `onAct(operation, tag)` or `onShow(tag)`.
+   */
+  constructor(place, {count, more, actions, canAct, onAct, onShow}) {
+    Object.assign(this, {place, count, more, actions, canAct, onAct, onShow});
     this.entries = new Map(); // by tag, so that touch and focus survive changes of other entries
+    this.isOpen = false;
+    more.addEventListener('click', () => (this.isOpen ? this.close() : this.#open()));
+    document.addEventListener('click', ({target}) => {
+      if (!target.closest('.my-work, .foot, dialog')) this.close();
+    });
+    document.addEventListener('keydown', ({key}) => { if (key === 'Escape') this.close(); });
+    new ResizeObserver(() => this.#fit()).observe(place.parentElement);
   }
 
   /** Shows these items, in this order. */
@@ -40,6 +51,35 @@ export class MyWork {
       this.#drawEntry(item, entry);
     });
     this.tick();
+    this.#fit();
+  }
+
+  /** Shows one line only: what is behind the others is looked for. */
+  close() {
+    this.isOpen = false;
+    this.#fit();
+  }
+
+  #open() {
+    this.isOpen = true;
+    this.#fit();
+  }
+
+  /** Shows the first line only, and how many there are in all, or all of them. */
+  #fit() {
+    const entries = [...this.place.children];
+    this.place.classList.remove('open'); // what counts is how many fit into one line
+    const lineOf = (entry) => entry.offsetTop;
+    const isMore = entries.length > 0 && lineOf(entries.at(-1)) > lineOf(entries[0]);
+    if (!isMore) this.isOpen = false;
+    for (const entry of entries) entry.classList.toggle('beyond', !this.isOpen && lineOf(entry) > lineOf(entries[0]));
+    this.place.classList.toggle('open', this.isOpen);
+    if (!this.isOpen) this.place.scrollTop = 0;
+    this.more.hidden = !isMore;
+    this.more.setAttribute('aria-expanded', String(this.isOpen));
+    this.more.setAttribute('aria-label', t(this.isOpen ? 'mine.less' : 'mine.all', {count: number(entries.length)}));
+    setText(this.more, `${number(entries.length)} ${this.isOpen ? '▴' : '▾'}`);
+    setText(this.count, !isMore && entries.length > 1 ? number(entries.length) : '');
   }
 
   /** Moves the clocks on. */
@@ -60,8 +100,8 @@ export class MyWork {
       entry,
       h('button', {type: 'button', class: 'mine-tag', 'data-name': 'show', onclick: () => this.onShow(item.tag)},
         tagPlace(item.tag),
-        h('span', {}, item.step !== 'work' && h('span', {class: 'mine-step'}, item.step), ' ',
-          h('time', {datetime: item.since}))),
+        h('span', {class: 'mine-since'}, h('time', {datetime: item.since}), ' ',
+          item.step !== 'work' && h('span', {class: 'mine-step'}, item.step))),
       ...(isSending ? [h('span', {class: 'sending', role: 'status'}, t('board.sending'))]
         : ENDS.map((operation) => h('button', {
           type: 'button', class: `act ${operation}`, 'data-name': operation,

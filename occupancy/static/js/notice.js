@@ -1,12 +1,14 @@
-// Notices: what has happened to which item, by whom, and a way to it. They are always in sight, and
-// screen readers speak them.
+// Notices: what has happened to which item, by whom, and a way to it; and what a scan was. They are
+// always in sight, and screen readers speak them. An open dialog shows the answer to a scan itself.
 
-import {byId, fill, h} from './dom.js';
+import {byId, h} from './dom.js';
 import {t} from './i18n.js';
 import {unsettle} from './taps.js';
 
 const MOST = 3;
-const LASTS_MS = {done: 10000, refused: 30000}; // a notice of the kind 'mine' stays until it is closed
+const PASSING = ['done', 'scanned']; // only the last one of these stays
+// A notice of the kind 'mine' stays until it is closed.
+const LASTS_MS = {done: 10000, scanned: 15000, refused: 30000};
 
 export class Notices {
   /** `onShow(tag)` leads to an item. */
@@ -20,24 +22,27 @@ export class Notices {
   }
 
   /**
-   * Says something. `kind`: 'done' (an operation has succeeded), 'refused', or 'mine' (somebody else
-   * did something to one's own items). A notice replaces an earlier one about the same item.
+   * Says something. `kind`: 'done' (an operation has succeeded), 'refused', 'mine' (somebody else
+   * did something to one's own items), or 'scanned'. A notice replaces an earlier one about the same
+   * item. `address` is a page to go to.
    */
-  say(text, {kind = 'done', tag = null} = {}) {
+  say(text, {kind = 'done', tag = null, address = null} = {}) {
     for (const note of this.notes) {
-      if ((tag !== null && note.dataset.tag === tag) || (kind === 'done' && note.dataset.kind === 'done')) {
-        this.#close(note);
-      }
+      const isPassing = PASSING.includes(kind) && PASSING.includes(note.dataset.kind);
+      if (isPassing || (tag !== null && note.dataset.tag === tag)) this.#close(note);
     }
     if (this.notes.size >= MOST) this.#close([...this.notes][0]);
-    const note = h('div', {class: `note ${kind}`, 'data-kind': kind, 'data-tag': tag},
+    const dialog = kind === 'scanned' ? document.querySelector('dialog[open]') : null;
+    const note = h('div', {class: `note ${kind}`, 'data-kind': kind, 'data-tag': tag, role: dialog && 'alert'},
       h('p', {}, text),
+      address !== null && h('a', {class: 'go', href: address}, t('scan.go')),
       tag !== null && this.onShow && h('button', {type: 'button', class: 'show',
         'aria-label': t('notice.show_tag', {tag}), onclick: () => this.onShow(tag)}, t('notice.show')),
       h('button', {type: 'button', class: 'close', 'aria-label': t('notice.close'),
         onclick: () => this.#close(note)}, '✕'));
     this.notes.add(note);
-    this.place.append(note);
+    if (dialog) dialog.prepend(note);
+    else this.place.append(note);
     unsettle(note); // a finger may be on its way to a row that it covers
     if (LASTS_MS[kind]) note.timer = setTimeout(() => this.#close(note), LASTS_MS[kind]);
   }
@@ -55,9 +60,7 @@ export class Notices {
 
   /** Closes all of them: somebody else is here now. */
   clear() {
-    for (const note of this.notes) clearTimeout(note.timer);
-    this.notes.clear();
-    fill(this.place);
+    for (const note of this.notes) this.#close(note);
   }
 
   #close(note) {

@@ -8,6 +8,8 @@ import {scanning} from './scan.js';
 import * as session from './session.js';
 import {sleep} from './api.js';
 
+let runs = 0; // how often somebody else was signed in, or nobody
+
 /**
  * Starts a page: `run(session)` is called with who is signed in, now and again after each change;
  * with null where nobody is, after the dialog was offered. `listenToKeys()` is for pages with
@@ -17,13 +19,32 @@ export async function start(run, listenToKeys = () => listen({}, scanning())) {
   listenToKeys();
   const languages = byId('languages');
   languages.addEventListener('change', () => switchTo(languages.value));
-  session.onChange((found) => run(found));
+  session.onChange((found) => {
+    runs += 1;
+    if (byId('ask-dialog').open) byId('ask-dialog').close('no'); // it asked somebody else
+    run(found);
+  });
   onRestored(async () => {
     if (!await known()) session.openDialog();
   });
   if (!await known()) {
     await run(null);
     session.openDialog();
+  }
+}
+
+/**
+ * After the server has refused us: asks who is signed in, and runs the page again, also where it is
+ * who it was. A server that goes on refusing is asked once a second at most.
+ */
+export async function startAgain(run) {
+  const before = runs;
+  await sleep(1000);
+  const found = await known();
+  if (found === null) {
+    if (!byId('session-dialog').open) session.openDialog(); // somebody may be typing already
+  } else if (runs === before) {
+    await run(found);
   }
 }
 

@@ -6,20 +6,23 @@
 
 import {explain} from './actions.js';
 import * as api from './api.js';
-import {byId, fill, h} from './dom.js';
 import {t} from './i18n.js';
 import {placeOfLabel, readLabel} from './label.js';
+import {Notices} from './notice.js';
 
-const SHOWN_MS = 15000;
 const MOST_SHOWN = 80;
 
 /**
  * The hooks that keys.js needs. `board` is null for a page without one. `find(tag)` returns the tag of
  * an item that the page knows; `select(tag)` shows it and returns what else to say. Pages without these
- * two ask the server. `hindrance()` returns why nothing can be found now, or ''.
+ * two ask the server. `hindrance()` returns why nothing can be found now, or ''. `notices` are the
+ * page's.
  */
-export function scanning({board = null, find = null, select = null, hindrance = () => ''} = {}) {
+export function scanning({
+  board = null, find = null, select = null, hindrance = () => '', notices = new Notices(),
+} = {}) {
   const hosts = [location.host, document.body.dataset.home].filter(Boolean);
+  const say = (text, address = null) => notices.say(text, {kind: 'scanned', address});
   let turn = 0;
 
   async function onScan(label) {
@@ -36,7 +39,8 @@ export function scanning({board = null, find = null, select = null, hindrance = 
     else if (dialog) say(t('scan.answer_first', {tag}));
     else if (board === null) say(t('scan.no_board', {tag}));
     else if (hindrance()) say(hindrance());
-    else if (find) say(label.isKnown ? select(tag) : t('scan.unknown', {tag}));
+    else if (find && !label.isKnown) say(t('scan.unknown', {tag}));
+    else if (find) notices.say(select(tag));
     else {
       const said = await visit(tag);
       if (mine === turn) say(said);
@@ -71,18 +75,4 @@ function addressOf(board, tag) {
 function whatIsNoLabel({kind, text}) {
   // An address may be a sign-in link, so it is not shown.
   return kind === 'address' ? t('scan.address') : t('scan.no_label', {text: text.slice(0, MOST_SHOWN)});
-}
-
-const notice = h('p', {class: 'notice scanned', role: 'alert', hidden: true});
-let hiding;
-
-/** Says something in sight: inside the open dialog, or among the notices. */
-function say(text, address = null) {
-  clearTimeout(hiding);
-  notice.hidden = text === '';
-  if (notice.hidden) return;
-  const place = document.querySelector('dialog[open]') ?? byId('notices');
-  if (notice.parentElement !== place) place.prepend(notice);
-  fill(notice, text, address && ' ', address && h('a', {href: address}, t('scan.go')));
-  hiding = setTimeout(() => { notice.hidden = true; }, SHOWN_MS);
 }

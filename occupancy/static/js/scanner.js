@@ -5,7 +5,8 @@
 // or nothing. The rules, by the moment when a key was pressed and not when the page had time for it:
 //
 //  1. Keys with less than 200 ms between them are one burst; modifiers and releases count as keys.
-//     It ends with Enter or Tab, or with 200 ms of silence, or breaks at any other key.
+//     It ends with Enter or Tab, or with 200 ms of silence, or breaks at any other key. A key that
+//     was pressed in time and comes late, because the device was busy, goes on with its burst.
 //  2. A key that is a burst alone, with silence before and after it, is a person's: `onLone`. No
 //     other letter ever operates, so none does while more keys may be coming.
 //  3. Outside of text fields any other burst is a scan. Its Enter or Tab does nothing else.
@@ -27,6 +28,7 @@ const SCANNER_MS = 160; // no scanner is slower
 const LEAST_KEYS = 4; // fewer may come so fast by chance
 const AFTER_MS = 700;
 const LATE_MS = 50; // a timer that fires so late: the page was busy
+const MOST_LATE_MS = 1000;
 
 /** No tag, address or prefix begins with these, so as shortcuts they need not wait for silence. */
 export const BEGIN_NO_SCAN = new Set(['/', ' ']);
@@ -44,6 +46,7 @@ export class Scanner {
     this.hooks = {read, onScan, onHeld, onLone};
     this.now = now;
     this.burst = null;
+    this.ended = null; // the last burst, as long as silence only has ended it
     this.lastMs = -Infinity; // the last key of any burst
     this.scanMs = -Infinity; // the last key of the last scan
     this.isSwallowing = false; // the Enter or Tab that is held down ended a scan
@@ -52,7 +55,10 @@ export class Scanner {
   /** Takes a keydown; returns whether the page must do nothing else with it. */
   press(event) {
     const atMs = event.timeStamp;
+    const isInTime = atMs >= this.lastMs && atMs - this.lastMs < QUIET_MS;
     if (this.burst && atMs - this.lastMs >= QUIET_MS) this.#end();
+    if (isInTime) this.burst ??= this.ended;
+    this.ended = null;
     if (MODIFIERS.has(event.key)) {
       this.#go(atMs, event);
       this.burst.hasModifier = true;
@@ -100,12 +106,14 @@ export class Scanner {
 
   #wait() {
     clearTimeout(this.timer);
-    const dueMs = this.now() + QUIET_MS;
+    // Where this key came late the next may too.
+    const quietMs = QUIET_MS + Math.min(Math.max(this.now() - this.lastMs, 0), MOST_LATE_MS);
+    const dueMs = this.now() + quietMs;
     this.timer = setTimeout(() => {
       // The page was busy: keys that were pressed meanwhile may still be on their way to us.
       if (this.now() - dueMs > LATE_MS) this.#wait();
       else this.#end();
-    }, QUIET_MS);
+    }, quietMs);
   }
 
   #suffix(event, atMs) {
@@ -130,6 +138,7 @@ export class Scanner {
   #end() {
     const {burst} = this;
     this.#drop();
+    this.ended = burst;
     if (burst.keys.length === 0 || burst.isHeldDown) return;
     if (burst.keys.length > 1 || placeOf(burst.event.target) !== 'page') {
       this.#decide(burst, false);

@@ -1,0 +1,207 @@
+"""What a page shows where there is nothing to show: each reason has words of its own."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from occupancy.model import REMOVE, Person
+from tests.browser.conftest import OpenBoard, Visit
+from tests.browser.keys import scan
+from tests.browser.site import (
+    Site,
+    expect_live,
+    expect_state,
+    expect_still,
+    sign_in_by_hand,
+    touch,
+)
+from tests.browser.test_operations import hold
+from tests.browser.test_truth import own_visit
+
+REFUSED = {"status": 401, "json": {"status": 401, "code": "unauthenticated", "detail": ""}}
+
+
+def expect_told(page: Page, shown: str, banner: str = "") -> None:
+    expect(page.locator("#shown")).to_have_text(shown)
+    expect(page.locator("#banner")).to_have_text(banner)
+    expect(page.locator("#about")).to_be_hidden()
+    expect(page.locator(".row")).to_be_hidden()
+
+
+def test_the_item_page_tells_loading_signed_out_unreachable_and_not_found_apart(
+    site: Site, visit: Visit
+) -> None:
+    board = site.board("T-1")
+    page = visit("/boards")
+    held = hold(page, f"**/api/boards/{board}/items/T-1")
+    page.goto(f"/boards/{board}/items/T-1")
+    expect_told(page, "Loading …")
+    held[0].continue_()
+    expect_state(page, "T-1", "available")
+    expect(page.locator("#shown")).to_be_hidden()
+    expect(page.locator("#about")).to_be_visible()
+
+    page.goto(f"/boards/{board}/items/T-9")
+    expect_told(page, "", "There is no item T-9.")
+
+    page.goto("/boards/nowhere/items/T-1")
+    expect_told(page, "", "There is no board nowhere.")
+
+    page = visit("/boards")
+    page.route("**/items?limit=1", lambda route: route.abort())
+    page.goto(f"/boards/{board}/items/T-1")
+    expect_told(page, "Not loaded yet: the server cannot be reached. It goes on by itself.")
+    page.unroute("**/items?limit=1")
+    expect_state(page, "T-1", "available")
+
+    page = visit(f"/boards/{board}/items/T-1", None)
+    expect_told(page, "Nobody is signed in. Sign in to see the item.")
+
+
+def test_an_item_page_says_of_when_it_is_and_what_of_the_history_could_not_be_had(
+    site: Site, visit: Visit
+) -> None:
+    board = site.board("T-1")
+    for _ in range(60):
+        site.do("take", board, "T-1")
+        site.do("pause", board, "T-1")
+    page = visit(f"/boards/{board}/items/T-1")
+    expect_live(page)
+    page.context.set_offline(True)
+    expect_live(page, "offline")
+    expect(page.locator("#banner")).to_contain_text("What you see is from")
+    page.locator("#older").click()
+    expect(page.locator("#notices .refused")).to_contain_text("the server cannot be reached")
+    expect(page.locator("#history li")).to_have_count(100)
+    page.context.set_offline(False)
+    expect_live(page)
+    expect(page.locator("#banner")).to_be_hidden()
+    page.locator("#older").dblclick()
+    expect(page.locator("#history li")).to_have_count(121)
+
+
+@pytest.mark.parametrize("path", ["/boards/{board}", "/boards/{board}/items/T-1", "/boards"])
+def test_a_page_that_was_refused_once_goes_on_for_who_is_signed_in_still(
+    site: Site, visit: Visit, path: str
+) -> None:
+    board = site.board("T-1", title="Refused once")
+    page = visit("/sign-in")
+    tries = 0
+
+    def refuse_once(route: Route) -> None:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            route.fulfill(**REFUSED)  # type: ignore[arg-type]
+        else:
+            route.continue_()
+
+    page.route(re.compile(r"/api/boards(/[^/]+/items(\?limit=1)?)?$"), refuse_once)
+    page.goto(path.replace("{board}", board))
+    expect(page.locator("#main")).to_contain_text("T-1" if "{board}" in path else "Refused once")
+    if "{board}" in path:
+        expect_live(page)
+    expect(page.locator("dialog[open]")).to_have_count(0)
+
+
+def test_a_board_that_nobody_may_see_any_more_shows_nothing_of_it(site: Site, visit: Visit) -> None:
+    board = site.board("T-1")
+    page = own_visit(site, visit, f"/boards/{board}")
+    expect_live(page)
+    expect_state(page, "T-1", "available")
+    page.route("**/session", lambda route: route.abort())  # nor does it know who is here
+    page.context.clear_cookies()
+    page.reload()
+    expect(page.locator("#live")).to_have_text("")
+    expect(page.locator(".row")).to_have_count(0)
+    page.unroute("**/session")
+    expect(page.locator("#session-dialog")).to_be_visible()
+    sign_in_by_hand(page, "colleague")
+    expect_live(page)
+    expect_state(page, "T-1", "available")
+
+
+def test_a_wall_goes_dark_when_somebody_signs_out_in_another_tab(site: Site, visit: Visit) -> None:
+    board = site.board("T-1", "T-2")
+    site.do("take", board, "T-1")
+    page = own_visit(site, visit, f"/boards/{board}/wall")
+    expect(page.locator("#holders")).to_contain_text("Colleague")
+    remover = Person("supervisor", "Supervisor")
+    assert site.services.store.operate(board, REMOVE, ["T-2"], actor=remover).outcomes[0].is_done
+    expect(page.locator("#counts .available strong")).to_have_text("0")
+    other = page.context.new_page()
+    other.goto("/boards")
+    other.locator("#who button").click()
+    other.get_by_role("button", name="Sign out Holder").click()
+    expect(page.locator("#told-title")).to_have_text("This screen is not signed in.")
+    expect(page.locator("#wall")).to_be_hidden()
+    expect(page.locator("#live")).to_have_text("")
+    expect(page.locator("#holders")).not_to_contain_text("Colleague")
+
+
+def test_what_was_scanned_stands_above_the_bar_and_in_place_of_what_was_scanned_before(
+    site: Site, open_board: OpenBoard
+) -> None:
+    board = site.board("T-1", "T-2")
+    page = open_board(board, viewport={"width": 390, "height": 844})
+    page.locator('.row[data-key="T-1"] .choose').check()
+    scan(page, "T-8")
+    scan(page, "T-9")
+    note = page.locator(".note.scanned")
+    expect(note).to_have_count(1)
+    expect(note).to_contain_text("Scanned T-9: it is not on this board.")
+    expect(note).to_be_in_viewport(ratio=1)
+    expect(page.locator("#batch .take")).to_be_in_viewport(ratio=1)
+    page.locator("#batch .take").click(trial=True)  # nothing is in front of it
+    scan(page, "T-2")
+    expect(page.locator("#notices .note")).to_have_count(1)
+    expect(page.locator("#notices .note")).to_contain_text("T-2 is selected.")
+    expect_still(page)
+    page.locator("#notices .close").click()
+    expect(page.locator("#notices .note")).to_have_count(0)
+
+
+def test_a_scan_closes_what_covers_its_item(site: Site, open_board: OpenBoard) -> None:
+    tags = [f"T-{number}" for number in range(9)]
+    board = site.board(*tags)
+    for tag in tags:
+        site.do("take", board, tag, who="holder")
+    page = open_board(board, viewport={"width": 390, "height": 844})
+    expect_still(page)
+    page.locator("#my-more").click()
+    expect(page.locator("#my-work .complete").last).to_be_visible()
+    scan(page, "T-1")
+    expect(page.locator("#my-work .complete").last).not_to_be_visible()
+    page.locator(".row.active .complete").click(trial=True)
+
+
+def test_a_question_to_somebody_is_not_answered_by_the_next(site: Site, visit: Visit) -> None:
+    board = site.board("T-1")
+    site.do("take", board, "T-1", who="holder")
+    page = own_visit(site, visit, f"/boards/{board}")
+    expect_live(page)
+    touch(page, "T-1", "pause")
+    expect(page.locator("#ask-dialog")).to_be_visible()
+    other = page.context.new_page()
+    other.goto("/boards")
+    other.locator("#who button").click()
+    sign_in_by_hand(other, "supervisor")
+    expect(page.locator("#who strong")).to_have_text("Supervisor")
+    expect(page.locator("#ask-dialog")).to_be_hidden()
+    assert site.types(board, "T-1") == ["taken"]
+
+
+def test_steps_that_cannot_be_asked_for_are_said(site: Site, open_board: OpenBoard) -> None:
+    board = site.board("T-1", steps=("ARM", "SOLD"))
+    for _ in range(2):
+        site.do("take", board, "T-1", who="holder")
+        site.do("complete", board, "T-1", who="holder")
+    page = open_board(board, "supervisor")
+    expect_state(page, "T-1", "completed")
+    page.route(f"**/api/boards/{board}", lambda route: route.abort())
+    touch(page, "T-1", "reopen")
+    expect(page.locator("#notices .refused")).to_contain_text("the server cannot be reached")
+    assert site.types(board, "T-1")[-1] == "completed"
