@@ -10,7 +10,16 @@ from playwright.sync_api import Page, expect
 from occupancy.model import Role
 from tests.browser.axe import violations
 from tests.browser.conftest import OpenBoard, Visit
-from tests.browser.site import Site, button, card, expect_live, expect_state, touch
+from tests.browser.keys import scan
+from tests.browser.site import (
+    Site,
+    button,
+    card,
+    expect_live,
+    expect_state,
+    expect_still,
+    touch,
+)
 
 PAYLOAD = '"><img src=x onerror="window.hacked=1"><script>window.hacked=1</script>{holder}'
 
@@ -53,6 +62,25 @@ def test_the_board_is_accessible_with_menus_batch_and_notices(
     expect(button(page, "T-1", "release")).to_be_visible()
     page.context.set_offline(True)
     expect_live(page, "offline")
+    assert violations(page) == []
+
+
+def test_my_work_and_what_was_scanned_are_accessible(site: Site, open_board: OpenBoard) -> None:
+    tags = [f"MK-1335-{number}" for number in range(7)]
+    board = site.board(*tags)
+    for tag in tags:
+        site.do("take", board, tag, who="holder")
+    page = open_board(board, viewport={"width": 390, "height": 844})
+    assert violations(page) == []
+    expect_still(page)
+    page.locator("#my-more").click()
+    expect(page.locator("#my-work .pause").last).to_be_visible()
+    scan(page, "nowhere")
+    expect(page.locator(".note.scanned")).to_have_count(1)
+    assert violations(page) == []
+    page.locator("#my-work .pause").last.click()
+    scan(page, tags[0])
+    expect(page.locator("dialog .note.scanned")).to_have_count(1)
     assert violations(page) == []
 
 

@@ -77,8 +77,8 @@ export class MyWork {
     if (!this.isOpen) this.place.scrollTop = 0;
     this.more.hidden = !isMore;
     this.more.setAttribute('aria-expanded', String(this.isOpen));
-    this.more.setAttribute('aria-label', t(this.isOpen ? 'mine.less' : 'mine.all', {count: number(entries.length)}));
-    setText(this.more, `${number(entries.length)} ${this.isOpen ? '▴' : '▾'}`);
+    this.more.setAttribute('aria-label', t('mine.all', {count: number(entries.length)}));
+    setText(this.more, number(entries.length));
     setText(this.count, !isMore && entries.length > 1 ? number(entries.length) : '');
   }
 

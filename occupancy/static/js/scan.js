@@ -39,8 +39,7 @@ export function scanning({
     else if (dialog) say(t('scan.answer_first', {tag}));
     else if (board === null) say(t('scan.no_board', {tag}));
     else if (hindrance()) say(hindrance());
-    else if (find && !label.isKnown) say(t('scan.unknown', {tag}));
-    else if (find) notices.say(select(tag));
+    else if (find) say(label.isKnown ? select(tag) : t('scan.unknown', {tag}));
     else {
       const said = await visit(tag);
       if (mine === turn) say(said);
