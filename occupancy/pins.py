@@ -87,7 +87,8 @@ def is_pin(pin: str, pin_hash: str | None) -> bool:
     """Whether ``pin`` is the one that was hashed; takes as long where there is none.
 
     Older hashes are of what the keyboard sent, in any form, because PINs were not prepared. So a
-    wrong phrase with an accent costs more than one hash, and wrong digits cost one.
+    wrong phrase with an accent costs two hashes, and one with another kind of space too three,
+    whether there is such a worker or not. Wrong digits cost one.
     """
     known_hash = pin_hash or _nobodys_hash()
     forms = dict.fromkeys((_prepared(pin), pin, unicodedata.normalize("NFD", pin)))
