@@ -94,7 +94,7 @@ def is_pin(pin: str, pin_hash: str | None) -> bool:
     """Whether ``pin`` is the one that was hashed; takes as long where there is none.
 
     Hashes of before PINs were prepared are of what the keyboard of that day sent, in whichever
-    form. So a wrong phrase with an accent costs two hashes, one with another kind of space too three,
+    form. So a wrong phrase with an accent costs two hashes, with another kind of space three,
     whether there is such a worker or not; digits cost one as ever.
     """
     known_hash = pin_hash or _nobodys_hash()
