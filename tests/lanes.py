@@ -49,7 +49,10 @@ class Lanes:
     """A deployment with one worker process, who may use it, and items to operate on."""
 
     def __init__(self, state_dir: Path, redis_url: str, *arguments: str, **environ: str) -> None:
-        environ = {"WEB_CONCURRENCY": "1", "OCCUPANCY_PREFIX": random_name("t"), **environ}
+        environ = {
+            "WEB_CONCURRENCY": "1", "OCCUPANCY_PREFIX": random_name("t"),
+            "OCCUPANCY_OPERATIONS_PER_S": "1000", **environ,
+        }  # fmt: skip
         self.deployment = Deployment(state_dir, redis_url, *arguments, **environ).start()
         self.services = self.deployment.services()
         self.store = self.services.store

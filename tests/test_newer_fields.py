@@ -18,7 +18,7 @@ from tests.tablets import HASH, PIN, Shop, fields, problem
 
 NEWER = {"of_a_newer_version": {"a": [1, "é"]}}
 KINDS = {
-    "workers", "tokens", "sessions", "board", "item", "view", "idem", "process", "notes",
+    "workers", "tokens", "sessions", "board", "item", "view", "process", "notes",
 }  # fmt: skip
 
 

@@ -67,7 +67,7 @@ if token_digest and now_s - last_use_s(token_digest, 0) >= tonumber(ARGV[4]) the
   note_use(token_digest)
 end
 -- The same for a session that was opened with a token: sign_in.lua ends the one unused for longest.
-if session and token_digest and now_s - last_use_s(digest, session.created_s) >= tonumber(ARGV[4]) then
+if session and token_digest and now_s - last_use_s(digest, session.created_s or 0) >= tonumber(ARGV[4]) then
   note_use(digest)
 end
 if used_s and ARGV[3] ~= '' and now_s - used_s >= tonumber(ARGV[3]) then

@@ -46,7 +46,7 @@ function parse(text) {
     }
   }
   if (TAG.test(text)) return {kind: 'tag', tag: text};
-  return {kind: /^[a-z]+:\/\//i.test(text) ? 'address' : 'other'};
+  return {kind: /^[a-z]+:[/]{2}/i.test(text) ? 'address' : 'other'};
 }
 
 function withoutPrefix(given) {
