@@ -95,6 +95,12 @@ def test_without_the_live_connection_streams_say_so_and_get_every_event_from_the
     board: str,
     trouble: Callable[[redis.Redis], contextlib.AbstractContextManager[None]],
 ) -> None:
+    # Each process has its connections: one without them could open no stream meanwhile.
+    stats = "/api/redis-connection-stats"
+    wait_until(
+        lambda: len(deployment.request("GET", stats).json().get("workers", ())) == 2,
+        what="both processes to report",
+    )
     before = deployment.stream(board)
     before.wait_for("ready")
     change(shop, board, 1)
@@ -116,7 +122,10 @@ def test_without_the_live_connection_streams_say_so_and_get_every_event_from_the
                 )
     for stream in [before, *meanwhile]:
         stream.wait_for("recovered", timeout_s=20)
-    wait_until(lambda: deployment.status_of("/readyz") == 200, what="readiness")
+    wait_until(
+        lambda: all(deployment.status_of("/readyz") == 200 for _ in range(12)),
+        what="readiness of both processes",
+    )
     after = deployment.stream(board)
     after.wait_for("ready")
     change(shop, board, 0, tag="T-9")
