@@ -10,6 +10,7 @@ There are no retries: a command whose answer was lost may have run, and EVAL mus
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -317,3 +318,14 @@ def _is_kept_back(reply: Any) -> bool:
         isinstance(reply, redis.ResponseError)
         and str(reply).lower().startswith(("unknown command", "unknown subcommand"))
     )
+
+
+_DENIED_COMMAND = re.compile(r"'([\w|-]+)' command")
+
+
+def denied_command(error: StoreUnavailable) -> str | None:
+    """The command that our user may not run, if that is the reason for ``error``."""
+    if not isinstance(error.__cause__, redis.exceptions.NoPermissionError):
+        return None
+    named = _DENIED_COMMAND.search(str(error.__cause__))
+    return named[1].lower() if named else "@all"

@@ -28,7 +28,9 @@ def group() -> Commands:
         "--steps", metavar="A,B,…", help="The steps that an item goes through, in this order."
     )
     @click.option(
-        "--max-holds", type=click.IntRange(1, 1_000_000), help="Items that a worker may hold at once."
+        "--max-holds",
+        type=click.IntRange(1, 1_000_000),
+        help="Items that a worker may hold at once.",
     )
     @json_option
     def create(
