@@ -5,21 +5,19 @@ It only looks. What a managed server does not let us see is 'unknown', and no re
 
 from __future__ import annotations
 
-import re
 import statistics
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import msgspec
-import redis
 
 from .capacity import WorstCase, worst_case
 from .connections import OpsClient
 from .errors import StoreUnavailable
 from .processes import CLIENT_NAMES
 from .rights import acl_rules, denied_subscriptions
-from .server_errors import unavailable_as_error
+from .server_errors import denied_command, unavailable_as_error
 from .services import Services
 
 Level = Literal["ok", "warning", "error", "unknown"]
@@ -29,7 +27,6 @@ _PINGS = 50
 _SLOW_MS = 5.0
 _CLOCK_S = 2.0
 _NEARLY_FULL = 0.9
-_DENIED_COMMAND = re.compile(r"'([\w|-]+)' command")
 
 
 class Check(msgspec.Struct, frozen=True):
@@ -79,10 +76,9 @@ def ask(services: Services) -> Facts:
         try:
             return look()
         except StoreUnavailable as error:
-            if not isinstance(error.__cause__, redis.exceptions.NoPermissionError):
+            if (command := denied_command(error)) is None:
                 raise
-            named = _DENIED_COMMAND.search(str(error.__cause__))
-            denied.add(named[1].lower() if named else "@all")
+            denied.add(command)
             return None
 
     info, config, clients = client.ask_what_it_tells(

@@ -6,6 +6,7 @@ redis-py's other errors are mistakes of ours and stay as they are.
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -105,3 +106,14 @@ def is_withheld(reply: Any) -> bool:
         isinstance(reply, redis.ResponseError)
         and str(reply).lower().startswith(("unknown command", "unknown subcommand"))
     )
+
+
+_DENIED_COMMAND = re.compile(r"'([\w|-]+)' command")
+
+
+def denied_command(error: StoreUnavailable) -> str | None:
+    """The command that our user may not run, if that is the reason for ``error``."""
+    if not isinstance(error.__cause__, redis.exceptions.NoPermissionError):
+        return None
+    named = _DENIED_COMMAND.search(str(error.__cause__))
+    return named[1].lower() if named else "@all"

@@ -74,7 +74,6 @@ OF_OTHERS: dict[str, set[str]] = {
     "strangers": {"gevent"},
     "turns": {"gevent"},
     "services": {"gevent"},
-    "doctor": {"redis"},  # it tells a refused right from a server that cannot be reached
     "browser": {"flask", "werkzeug"},
     "auth": {"flask"},
     "messages": {"flask"},
