@@ -144,7 +144,7 @@ def test_the_secret_is_neither_stored_nor_in_the_trail(
 def test_a_server_that_comes_up_later_is_waited_for(start: Start, own_server: RealServer) -> None:
     own_server.stop()
     deployment = start("/livez", REDIS_URL=own_server.url)
-    wait_until(lambda: "cannot be reached" in deployment.log, what="the failure")
+    wait_until(lambda: "live delivery does not work" in deployment.log, what="the failure")
     assert not LINK.search(deployment.log)
     own_server.start()
     the_link(deployment)

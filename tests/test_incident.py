@@ -44,7 +44,10 @@ def server(tmp_path: Path) -> Iterator[RealServer]:
 
 @pytest.fixture
 def deployment(tmp_path: Path, server: RealServer) -> Iterator[Deployment]:
-    running = Deployment(tmp_path / "state", server.url, OCCUPANCY_REDIS_BUDGET=str(BUDGET))
+    running = Deployment(
+        tmp_path / "state", server.url, OCCUPANCY_REDIS_BUDGET=str(BUDGET),
+        OCCUPANCY_OPERATIONS_PER_S="1000",  # one token stands for fifty workers here
+    )  # fmt: skip
     running.start()
     running.sign_in("worker", Role.WORKER)
     yield running
