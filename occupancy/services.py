@@ -252,6 +252,8 @@ class Services:
         self.metrics.streams.set(self.hub.open_streams)
         try:
             self.processes.report(self.name, self.figures())
+            # At once: a failure in what follows, on one board perhaps, must not put it off.
+            self._move_live_delivery()
             for note in self.notes.take():
                 trail.record(**note)
             self.store.rights.refresh()
@@ -260,7 +262,6 @@ class Services:
             self.write_failure = error.detail  # PING may still be answered, and reads served
             raise
         self.write_failure = None
-        self._move_live_delivery()
 
     def _move_live_delivery(self) -> None:
         """Connect the live connection anew if operations have moved to another server.
