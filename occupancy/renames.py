@@ -97,7 +97,7 @@ def _each(all_of_them: Iterable[_T], do: Callable[[_T], None]) -> None:
             do(each)
         except OccupancyError:
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - raised below
             failure = failure or error
     if failure is not None:
         raise failure
