@@ -32,6 +32,7 @@ from .processes import Processes, Told, process_name
 from .reconcile import reconcile_at_start
 from .renames import Renames
 from .repeats import Repeats
+from .seen import SeenAddresses
 from .sessions import Sessions
 from .settings import Settings
 from .store import Store
@@ -71,6 +72,7 @@ class Services:
         self.tickets = Tickets(client, keys, per_caller=settings.streams_per_caller)
         self.guard = Guard(self.access)
         self.turns = Turns()
+        self.seen = SeenAddresses()
         self.admission = Admission(
             per_caller=settings.streams_per_caller, per_process=settings.streams_per_process
         )
