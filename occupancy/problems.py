@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import redis
 from flask import Flask, Response, current_app, g, request
 from gunicorn.http.errors import ParseException  # raised while the body is read, not before
 from werkzeug.exceptions import HTTPException
@@ -14,6 +13,7 @@ from .log_format import without_texts
 from .messages import as_response
 from .plain import Asked
 from .replies import problem_reply
+from .server_errors import server_text
 from .services import Services
 
 _DENIALS = (errors.Unauthenticated, errors.Forbidden, errors.CsrfFailed, errors.RateLimited)
@@ -105,10 +105,9 @@ def crash(error: Exception, services: Services, asked: Asked) -> OccupancyError:
     Not with its text, in which may be what a client has sent: a PIN, a token. A server's may not.
     """
     kind = f"500 ({type(error).__name__})"
-    text = f": {error}" if isinstance(error, redis.RedisError) else ""
     services.repeats.error(
-        kind, "%s %s failed. Traceback: %s%s",
-        asked.method, asked.path, without_texts(error), text,
+        kind, "%s %s failed. Traceback: %s; %s",
+        asked.method, asked.path, without_texts(error), server_text(error),
     )  # fmt: skip
     return OccupancyError("Something went wrong here; it has been logged.")
 

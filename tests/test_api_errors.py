@@ -431,7 +431,7 @@ def test_failures_of_ours_are_some_lines_without_their_texts_and_a_count(
     told = [each.getMessage() for each in caplog.records if each.levelno >= logging.WARNING]
     assert len(told) == repeats.MOST + 1
     assert told[0].startswith("GET /api/boards/main/items/T-1 failed. Traceback: ")
-    assert told[0].endswith("fail > ValueError")
+    assert told[0].endswith("fail > ValueError; ")
     assert told[-1] == f"500 (ValueError): {repeats.MOST} more within 60 s"
     assert "secret" not in caplog.text
 
