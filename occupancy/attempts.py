@@ -72,8 +72,14 @@ class Attempts:
         )
 
     def is_known(self, worker_id: str, address: str) -> bool:
-        """Whether the worker has signed in from that address before."""
-        return self._client.zscore(self._keys.attempts(worker_id, address)[3], address) is not None
+        """Whether the worker has signed in from that address within the last month."""
+        (seconds, _), seen_s = self._client.ask(
+            lambda pipeline: (
+                pipeline.time(),
+                pipeline.zscore(self._keys.attempts(worker_id, address)[3], address),
+            )
+        )
+        return seen_s is not None and seconds - seen_s < _KNOWN_S
 
 
 @functools.lru_cache(maxsize=4096)  # with each request, and parsing takes 10 µs

@@ -145,14 +145,18 @@ def take_turn(asked: Asked, services: Services) -> Share | None:
     caller = None
     with contextlib.suppress(Unauthenticated):  # answered when its turn has come
         caller = services.access.known_lately(credential_of(asked, services.settings))
-    if caller is not None and caller.may(Role.WORKER) and not is_read:
-        set_priority(is_read=False)
-        return None
+    address = limited_address(asked.remote_addr)
     if caller is not None:
-        share = Share(caller.worker.id, is_known=True)
+        services.seen.add(address)
+        if caller.may(Role.WORKER) and not is_read:
+            set_priority(is_read=False)
+            return None
+        share, is_neighbour = Share(caller.worker.id, is_known=True), False
     else:
-        share = Share((limited_address(asked.remote_addr), is_read), is_known=False)
-    services.turns.wait(share)
+        is_sign_in = asked.path == "/api/session" and asked.method == "POST"
+        is_neighbour = address in services.seen
+        share = Share((address, is_read), is_known=is_sign_in and is_neighbour)
+    services.turns.wait(share, is_neighbour=is_neighbour)
     set_priority(is_read=is_read)
     return share
 

@@ -179,7 +179,7 @@ class Express:
             note(error, self._services, request, caller)
             return problem_reply(error)
         except Exception as error:  # noqa: BLE001 - it is logged, and answered
-            return problem_reply(crash(request, error))
+            return problem_reply(crash(error, self._services, request))
 
     def _not_modified(self, request: PlainRequest, board: str, known: str) -> Reply | None:
         """That the board is as the client has it; None where it is not, or who asks may not see it.

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import logging
 import re
 import socket
 import time
@@ -33,6 +32,7 @@ from .deadlines import DeadlineSocket, Serve
 from .errors import OccupancyError, PoolTimeout, StoreUnavailable
 from .fanout import TURN_BYTES
 from .feed import Feed
+from .log_format import without_texts
 from .open_stream import OpenStream, watched
 from .plain import READ_BYTES, PlainRequest, answer_head
 from .problems import note, trouble
@@ -40,8 +40,6 @@ from .services import Services
 from .strangers import Stranger, Strangers
 from .stream_query import cursor_of
 from .subscriber import Subscriber, farewell
-
-log = logging.getLogger(__name__)
 
 _EVENTS = re.compile(r"/api/boards/([A-Za-z0-9][A-Za-z0-9_-]{0,31})/events\Z")
 _GZIP = re.compile(r"(?i)(?:^|,)\s*gzip\s*(?:$|,|;\s*q=(?!0(?:\.0*)?\s*(?:$|,)))")
@@ -84,10 +82,15 @@ class ExpressStreams:
             request = self._read(data, address)
             serve_it = functools.partial(serve, taken, data, address)
             is_kept = request is not None and self._keep(request, taken, serve_it)
-        except Exception:
-            log.exception("a connection was not greeted")  # and a greenlet reads the same again
+        except Exception as error:  # noqa: BLE001 - it is logged
+            self._failed("a connection was not greeted", error)  # a greenlet reads it again
             return data
         return None if is_kept else data
+
+    def _failed(self, what: str, error: Exception) -> None:
+        """Log a mistake of ours. Each of a flood of connections may run into it."""
+        kind = f"{what} ({type(error).__name__})"
+        self._services.repeats.error(kind, "%s. Traceback: %s", what, without_texts(error))
 
     def begin(self) -> None:
         """Begin the streams that were greeted; no switch point lies between the two."""
@@ -96,8 +99,8 @@ class ExpressStreams:
             with opened:
                 try:
                     self._go_live(opened, missed, taken)
-                except Exception:
-                    log.exception("a stream was not begun")
+                except Exception as error:  # noqa: BLE001 - it is logged
+                    self._failed("a stream was not begun", error)
                     taken.close()
 
     def _keep(
@@ -145,8 +148,8 @@ class ExpressStreams:
         for each in left:
             try:
                 each.serve()  # after the begin: others may run in it
-            except Exception:
-                log.exception("a connection got no greenlet")
+            except Exception as mistake:  # noqa: BLE001 - it is logged
+                self._failed("a connection got no greenlet", mistake)
                 each.taken.close()
 
     def leave(self) -> None:
@@ -160,8 +163,8 @@ class ExpressStreams:
     def _is_kept(self, stranger: Stranger) -> bool:
         try:
             return self._keep(stranger.request, stranger.taken)  # anew: its board has gone on
-        except Exception:
-            log.exception("a stranger was not greeted")  # and a greenlet asks once more
+        except Exception as error:  # noqa: BLE001 - it is logged
+            self._failed("a stranger was not greeted", error)  # and a greenlet asks once more
             return False
 
     def _tell(self, taken: socket.socket, frames: bytes) -> None:

@@ -61,6 +61,7 @@ class Follower(abc.ABC):
         self._kept_bytes = 0
         self._is_behind = False
         self._catching_up: gevent.Greenlet | None = None
+        self._failure: type[Exception] | None = None  # of the last time that it caught up
         self._looked_at_seq = -1
         self._is_heard = False  # whether the reader heard publications at the last look
 
@@ -193,10 +194,14 @@ class Follower(abc.ABC):
                         self._read_log()
                     self._take_in_kept()
             self._on_current()
-        except (PoolTimeout, StoreUnavailable) as error:
-            log.warning("missed events of %s not read yet: %s", self.board, error)
-        except Exception:
-            log.exception("missed events of %s not read yet", self.board)
+            self._failure = None
+        except Exception as error:  # the next entry or probe tries again
+            # One line: entries may come by the hundred a second while the log cannot be read.
+            is_new, self._failure = self._failure is not type(error), type(error)
+            if is_new and isinstance(error, PoolTimeout | StoreUnavailable):
+                log.warning("missed events of %s not read yet: %s", self.board, error)
+            elif is_new:
+                log.exception("missed events of %s not read yet", self.board)
         finally:
             # Only after a failure is there any; else nobody has run since the loop found none.
             self._drop_kept()

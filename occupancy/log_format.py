@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import re
 import sys
+import traceback
 from types import TracebackType
 from typing import Any, TextIO
 
@@ -146,3 +147,10 @@ def log_failure(
     """Instead of gevent's ``Hub.print_exception``, which writes a traceback as it is."""
     failure = (kind, error or kind(), trace)
     logging.getLogger("gevent").error("%r failed", context, exc_info=failure)
+
+
+def without_texts(error: BaseException) -> str:
+    """Where ``error`` was raised, and its kind; not its text, which may be a client's."""
+    frames = traceback.extract_tb(error.__traceback__)
+    places = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames[-10:]]
+    return " > ".join([*places, type(error).__name__])

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 import ssl
-import traceback
 from typing import Any
 
 from gunicorn.http import errors as unread
@@ -18,6 +17,7 @@ from gunicorn.http import errors as unread
 from . import browser
 from .denials import MALFORMED
 from .errors import Forbidden, InvalidRequest, OccupancyError
+from .log_format import without_texts
 from .plain import answer_head
 from .replies import problem_reply
 
@@ -78,7 +78,7 @@ def answer(worker: Any, connection: Any, address: Any, error: BaseException) -> 
         address=address[0] if address else None,
     )
     if is_told and not is_clients:
-        log.error("a request failed outside the application: %s", _without_texts(error))
+        log.error("a request failed outside the application: %s", without_texts(error))
     said = _said(error) if is_clients else OccupancyError("Something went wrong here.")
     try:
         connection.sendall(whole(said))
@@ -100,10 +100,3 @@ def _said(error: BaseException) -> OccupancyError:
             made, detail = _ANSWERS[kind]
             return made(detail)
     return InvalidRequest("The request is malformed.")
-
-
-def _without_texts(error: BaseException) -> str:
-    """Where ``error`` was raised, and its kind; not its text, which may be the client's."""
-    frames = traceback.extract_tb(error.__traceback__)
-    places = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames[-6:]]
-    return " > ".join([*places, type(error).__name__])

@@ -90,18 +90,21 @@ class Prober:
 
 
 def repeat(what: str, do: Callable[[], None], wake: Event | None = None) -> None:
-    """Call ``do`` every PROBE_S, and whenever ``wake`` is set, for ever; log when it fails."""
-    is_failing = False
+    """Call ``do`` every PROBE_S, and whenever ``wake`` is set, for ever.
+
+    The first of like failures in a row is logged.
+    """
+    failure = None
     while True:
         try:
             do()
-            is_failing = False
-        except (PoolTimeout, StoreUnavailable) as error:
-            if not is_failing:
+            failure = None
+        except Exception as error:  # and the next one is made all the same
+            is_new, failure = failure is not type(error), type(error)
+            if is_new and isinstance(error, PoolTimeout | StoreUnavailable):
                 log.warning("%s failed: %s", what, error.__cause__ or error)
-            is_failing = True
-        except Exception:
-            log.exception("%s failed", what)  # and the next one is made all the same
+            elif is_new:
+                log.exception("%s failed", what)
         if wake is None:
             gevent.sleep(PROBE_S)
         else:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 from flask import Flask, Response, current_app, g, request
 from gunicorn.http.errors import ParseException  # raised while the body is read, not before
 from werkzeug.exceptions import HTTPException
@@ -11,12 +9,12 @@ from werkzeug.exceptions import HTTPException
 from . import errors, sse
 from .callers import Caller
 from .errors import OccupancyError
+from .log_format import without_texts
 from .messages import as_response
 from .plain import Asked
 from .replies import problem_reply
+from .server_errors import server_text
 from .services import Services
-
-log = logging.getLogger(__name__)
 
 _DENIALS = (errors.Unauthenticated, errors.Forbidden, errors.CsrfFailed, errors.RateLimited)
 
@@ -101,14 +99,21 @@ def _on_broken_body(_error: ParseException) -> Response:
     return respond(errors.InvalidRequest("The body's chunks are malformed."))
 
 
-def crash(asked: Asked, error: Exception) -> OccupancyError:
-    """What is said of a mistake of ours, which is logged."""
-    log.exception("%s %s failed", asked.method, asked.path, exc_info=error)
+def crash(error: Exception, services: Services, asked: Asked) -> OccupancyError:
+    """What is said of a mistake of ours, which is logged.
+
+    Not with its text, in which may be what a client has sent: a PIN, a token. A server's may not.
+    """
+    kind = f"500 ({type(error).__name__})"
+    services.repeats.error(
+        kind, "%s %s failed. Traceback: %s; %s",
+        asked.method, asked.path, without_texts(error), server_text(error),
+    )  # fmt: skip
     return OccupancyError("Something went wrong here; it has been logged.")
 
 
 def _on_crash(error: Exception) -> Response:
-    return respond(crash(request, error))
+    return respond(crash(error, current_app.extensions["occupancy"], request))
 
 
 def init_app(app: Flask) -> None:

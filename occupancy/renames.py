@@ -17,7 +17,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 from .connections import OpsClient
 from .errors import BoardNotFound, OccupancyError, WorkerNotFound
@@ -28,6 +29,7 @@ from .store import Store
 from .workers import Workers
 
 log = logging.getLogger(__name__)
+_T = TypeVar("_T")
 
 SETTLED_S = 20.0  # longer than a caller is remembered and an operation waits, together
 
@@ -43,30 +45,59 @@ class Renames:
         self._settle = Script(client, "settle")
 
     def follow(self, worker: Worker) -> None:
-        """Show the new name of ``worker``. Never raises: ``settle`` does what fails here."""
+        """Show the new name of ``worker``. Never raises: the rename stands, and ``settle`` does
+        what fails here.
+        """
         try:
             self._show(worker.person)
         except OccupancyError as error:
             log.warning("the new name of %s is shown later: %s", worker.id, error.detail)
+        except Exception:
+            log.exception("the new name of %s is not shown everywhere", worker.id)
 
     def settle(self) -> None:
-        """Make the second pass for those renamed SETTLED_S ago; one round trip if there is none."""
+        """Make the second pass for those renamed SETTLED_S ago; one round trip if there is none.
+
+        An unexpected failure, such as a board that cannot be read, is raised after the others'.
+        """
         marks: dict[bytes, bytes] = self._client.hgetall(self._keys.renamed)  # type: ignore[assignment] # not the asynchronous client
         if not marks:
             return
         now: Any = self._client.time()
-        for worker_id, mark in marks.items():
-            if now[0] - int(mark.split()[0]) >= SETTLED_S:
-                with contextlib.suppress(WorkerNotFound):  # deleted by hand
-                    self._show(self._workers.get(worker_id.decode()).person)
-                self._settle.run([self._keys.renamed], [worker_id, mark])
+        due = [each for each in marks.items() if now[0] - int(each[1].split()[0]) >= SETTLED_S]
+        _each(due, self._settle_one)
+
+    def _settle_one(self, marked: tuple[bytes, bytes]) -> None:
+        worker_id, mark = marked
+        with contextlib.suppress(WorkerNotFound):  # deleted by hand
+            self._show(self._workers.get(worker_id.decode()).person)
+        self._settle.run([self._keys.renamed], [worker_id, mark])
 
     def _show(self, person: Person) -> None:
-        for board in self._store.boards.all():
-            tags = self._store.held_by(board.board, person.id)
-            for first in range(0, len(tags), MAX_BATCH_TAGS):
-                with contextlib.suppress(BoardNotFound):  # it was there a moment ago
-                    self._store.operate(
-                        board.board, RENAME, tags[first : first + MAX_BATCH_TAGS],
-                        actor=SERVICE, means="service", to=person,
-                    )  # fmt: skip
+        _each(self._store.boards.all(), lambda board: self._show_on(board.board, person))
+
+    def _show_on(self, board: str, person: Person) -> None:
+        tags = self._store.held_by(board, person.id)
+        for first in range(0, len(tags), MAX_BATCH_TAGS):
+            with contextlib.suppress(BoardNotFound):  # it was there a moment ago
+                self._store.operate(
+                    board, RENAME, tags[first : first + MAX_BATCH_TAGS],
+                    actor=SERVICE, means="service", to=person,
+                )  # fmt: skip
+
+
+def _each(all_of_them: Iterable[_T], do: Callable[[_T], None]) -> None:
+    """Call ``do`` for each. One that fails keeps none of the others from it; then it raises.
+
+    Where the store cannot serve, it raises at once: the others would fail as well.
+    """
+    failure = None
+    for each in all_of_them:
+        try:
+            do(each)
+        except OccupancyError:
+            raise
+        except Exception as error:  # noqa: BLE001 - raised below
+            failure = failure or error
+    if failure is not None:
+        raise failure

@@ -26,11 +26,19 @@ class Repeats:
 
     def warn(self, kind: str, message: str, *args: object) -> None:
         """Log ``message``, unless too many of its ``kind`` were logged within the minute."""
-        self._seen[kind] += 1
-        if self._seen[kind] <= MOST:
+        if self._is_told(kind):
             log.warning(message, *args)
+
+    def error(self, kind: str, message: str, *args: object) -> None:
+        """The same, of a mistake of ours."""
+        if self._is_told(kind):
+            log.error(message, *args)
+
+    def _is_told(self, kind: str) -> bool:
+        self._seen[kind] += 1
         if self._minute is None:
             self._minute = gevent.spawn_later(MINUTE_S, self.flush)
+        return self._seen[kind] <= MOST
 
     def flush(self) -> None:
         """Log how many more there were, and begin to count anew."""

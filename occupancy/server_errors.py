@@ -100,6 +100,11 @@ def tells_of_wrong_server(error: redis.RedisError) -> bool:
     return text.startswith("NOREPLICAS")
 
 
+def server_text(error: BaseException) -> str:
+    """What the server says in ``error``; '' for any other error, whose text may be a client's."""
+    return str(error) if isinstance(error, redis.RedisError) else ""
+
+
 def is_withheld(reply: Any) -> bool:
     """Whether ``reply`` refuses a command that the user lacks or the server does not have."""
     return isinstance(reply, redis.exceptions.NoPermissionError) or (

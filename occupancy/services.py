@@ -32,6 +32,7 @@ from .processes import Processes, Told, process_name
 from .reconcile import reconcile_at_start
 from .renames import Renames
 from .repeats import Repeats
+from .seen import SeenAddresses
 from .sessions import Sessions
 from .settings import Settings
 from .store import Store
@@ -71,6 +72,7 @@ class Services:
         self.tickets = Tickets(client, keys, per_caller=settings.streams_per_caller)
         self.guard = Guard(self.access)
         self.turns = Turns()
+        self.seen = SeenAddresses()
         self.admission = Admission(
             per_caller=settings.streams_per_caller, per_process=settings.streams_per_process
         )
@@ -252,6 +254,8 @@ class Services:
         self.metrics.streams.set(self.hub.open_streams)
         try:
             self.processes.report(self.name, self.figures())
+            # At once: a failure in what follows, on one board perhaps, must not put it off.
+            self._move_live_delivery()
             for note in self.notes.take():
                 trail.record(**note)
             self.store.rights.refresh()
@@ -260,7 +264,6 @@ class Services:
             self.write_failure = error.detail  # PING may still be answered, and reads served
             raise
         self.write_failure = None
-        self._move_live_delivery()
 
     def _move_live_delivery(self) -> None:
         """Connect the live connection anew if operations have moved to another server.

@@ -15,7 +15,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 from .errors import SettingError
 
@@ -265,11 +265,17 @@ class Settings:
         """The name of the session cookie, one for each place where sessions are stored.
 
         Cookies ignore ports, so two deployments on one host would overwrite each other's. Processes
-        that share their sessions share the name, whatever their ports, also after a new password.
+        that share their sessions share the name, whatever their ports, also after a new password,
+        and however the same host, port and database are written.
         """
         parts = urlsplit(self.server_url)
-        path = "/0" if parts.path in ("", "/") and parts.scheme != "unix" else parts.path
-        where = f"{parts.netloc.rpartition('@')[2]}{path}?{parts.query} {self.prefix}"
+        database = "".join(parse_qs(parts.query).get("db", [])[:1])
+        if parts.scheme == "unix":
+            where = f"{parts.path} {database or 0}"
+        else:
+            host = f"{(parts.hostname or 'localhost').lower()}:{parts.port or 6379}"
+            where = f"{host} {database or parts.path.strip('/') or 0}"
+        where += f" {self.prefix}"
         return f"occupancy-{hashlib.sha256(where.encode()).hexdigest()[:8]}"
 
     @property

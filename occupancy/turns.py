@@ -22,7 +22,8 @@ Whose turn it is:
 
 A request gets 429, with a time to come back, after LONGEST_S; or at once where MOST_OF_ONE of its
 share wait, or, from a stranger, where MOST wait. That is a flood, as so many are served in some
-seconds.
+seconds. Strangers at an address where somebody is known (seen.py) are not refused for MOST, and
+their sign-ins have turns as known senders: a flood from elsewhere must not keep them out.
 
 A turn is only the moment to begin. Nothing is held during it, so nothing is lost when a greenlet is
 killed in it. What has begun takes its further steps as others do; how many do so at once is bounded
@@ -81,12 +82,16 @@ class Turns:
         self._rested_s = 0.0  # when strangers may have their next turn, monotonic
         self.waiting = 0
 
-    def wait(self, share: Share) -> None:
-        """Wait for a turn. Raises RateLimited."""
+    def wait(self, share: Share, *, is_neighbour: bool = False) -> None:
+        """Wait for a turn. Raises RateLimited.
+
+        ``is_neighbour``: a stranger at an address where somebody is known.
+        """
         if self._may_begin(share):
             return
         line = self._lines[share.is_known].get(share.name, ())
-        if len(line) >= MOST_OF_ONE or (self.waiting >= MOST and not share.is_known):
+        is_kept = share.is_known or is_neighbour
+        if len(line) >= MOST_OF_ONE or (self.waiting >= MOST and not is_kept):
             raise _too_many()
         self._wait(share, is_next=False)
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import random
 from typing import Any
 
 import msgspec
 import pytest
 
-from occupancy import create_app
+from occupancy import create_app, repeats
 from occupancy.errors import InvalidRequest
 from occupancy.model import Role, Worker
 from occupancy.payloads import BoardBody, decode
@@ -411,6 +412,28 @@ def test_a_failure_of_ours_is_a_problem_without_a_stack_trace(
     response = api.get("/main/items/T-1")
     found = assert_problem(response, 500, "internal_error")
     assert "secret" not in json.dumps(found)
+
+
+def test_failures_of_ours_are_some_lines_without_their_texts_and_a_count(
+    api: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever has found a request that fails must fill no disk, and reads what others have sent."""
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise ValueError("secret detail")
+
+    monkeypatch.setattr(api.services.store, "item", fail)
+    monkeypatch.setattr(api.services.store, "operate", fail)
+    for _ in range(repeats.MOST):
+        assert api.get("/main/items/T-1").status_code == 500
+        assert api.do("take", "T-1", "holder").status_code == 500
+    api.services.repeats.flush()
+    told = [each.getMessage() for each in caplog.records if each.levelno >= logging.WARNING]
+    assert len(told) == repeats.MOST + 1
+    assert told[0].startswith("GET /api/boards/main/items/T-1 failed. Traceback: ")
+    assert told[0].endswith("fail > ValueError; ")
+    assert told[-1] == f"500 (ValueError): {repeats.MOST} more within 60 s"
+    assert "secret" not in caplog.text
 
 
 # Whatever else may come

@@ -228,6 +228,16 @@ def test_the_addresses_that_are_known_are_bounded(
     assert desk.client.zcard(desk.services.store.keys.attempts("93", "")[3]) == 3
 
 
+def test_an_address_is_known_for_a_month_after_the_last_sign_in_there(desk: Desk) -> None:
+    desk.right()
+    assert desk.attempts.is_known("93", HOME)
+    assert not desk.attempts.is_known("93", AWAY)
+    assert not desk.attempts.is_known("94", HOME)
+    month_ago_s = desk.client.time()[0] - 30 * 86400
+    desk.client.zadd(desk.services.store.keys.attempts("93", "")[3], {HOME: month_ago_s})
+    assert not desk.attempts.is_known("93", HOME)
+
+
 @pytest.mark.parametrize(
     ("address", "counted"),
     [

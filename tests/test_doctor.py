@@ -96,6 +96,14 @@ def test_full_memory_is_an_error() -> None:
     assert (check.level, "nothing can be changed" in check.advice) == ("error", True)
 
 
+def test_logs_and_idempotency_keys_at_their_bounds_must_fit_into_memory() -> None:
+    assert judged("room", info={"maxmemory": 500_000_000}).level == "ok"
+    assert judged("room", info={"maxmemory": 0}).level == "ok"  # no bound
+    check = judged("room", info={"maxmemory": 499_999_999})
+    assert check.level == "warning"
+    assert "500 MB or more" in check.advice
+
+
 def test_maxclients_must_leave_room_for_the_budget_and_others() -> None:
     others = ["other"] * 30
     assert judged("connections", clients=others, info={"maxclients": 80}).level == "ok"

@@ -273,6 +273,25 @@ def test_a_failure_leaves_the_position_where_it_was_and_the_next_entry_fills_the
     assert stream.end().seqs() == [2, 3, 4]
 
 
+def test_a_log_that_cannot_be_read_is_told_once_whatever_is_published(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    log = Log(1)
+    feed = new_feed(log)
+    stream = Stream(feed, log).until_live()
+    for failure in (StoreUnavailable("down"), RuntimeError("a mistake")):
+        log.append()
+        for _ in range(20):
+            log.failure = failure
+            publish(feed, log)
+            settle(feed)
+        log.failure = None
+        publish(feed, log)
+        settle(feed)
+    assert len(caplog.messages) == 2
+    assert stream.end().seqs() == list(range(2, log.seq + 1))
+
+
 def test_an_entry_before_the_feed_was_opened_does_no_harm() -> None:
     log = Log(3)
     feed = new_feed(log)

@@ -30,7 +30,7 @@ LAYERS: list[set[str]] = [
     {"records", "boards", "timeline", "scripts", "images", "selection", "store", "processes",
      "refusals", "reconcile", "rights", "capacity", "figures"},
     {"workers", "tokens", "attempts", "denials", "notes", "sessions", "access", "shown", "renames",
-     "repeats", "tickets"},
+     "repeats", "seen", "tickets"},
     {"outlet", "fanout", "recent", "batches", "follower", "feed", "subscriber", "live_reader",
      "prober", "hub", "guard", "admission", "strangers", "turns"},
     {"services"},

@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import gevent
 import pytest
 import redis
 
@@ -136,6 +137,41 @@ def test_without_the_live_connection_streams_say_so_and_get_every_event_from_the
         assert stream.seqs() == list(range(1 if stream is before else 3, 13))
         assert stream.of_kind("reset") == []
         assert len(stream.of_kind("degraded")) == len(stream.of_kind("recovered")) == 1
+
+
+@contextlib.contextmanager
+def no_publications(client: redis.Redis, services: Services) -> Iterator[None]:
+    """The user may hear of events and publish none; canaries and the rest go on."""
+    live = services.store.keys.live_channel
+    client.execute_command(
+        "ACL", "SETUSER", "default", "resetchannels", "&occ:canary:*", "&occ:access:*",
+        f"(+@all ~* &{live}* -publish)",
+    )  # fmt: skip
+    try:
+        yield
+    finally:
+        client.execute_command("ACL", "SETUSER", "default", "clearselectors", "allchannels")
+
+
+def test_events_whose_publication_alone_is_refused_all_come_while_others_are_made(
+    deployment: Deployment, shop: Services, impaired_server: RealServer, board: str
+) -> None:
+    stream = deployment.stream(board)
+    stream.wait_for("ready")
+    change(shop, board, 1)
+    wait_until(functools.partial(stream.has, 2), what="the events")
+    with impaired_server.client() as client, no_publications(client, shop):
+        with pytest.raises(redis.exceptions.NoPermissionError):
+            client.publish(shop.store.keys.board(board).channel, "")
+        wait_until(lambda: deployment.status_of("/readyz") == 503, what="not ready")
+        last = 2
+        for number in range(40):
+            change(shop, board, 0, tag=f"U-{number}")
+            last += 1
+            gevent.sleep(0.1)
+        wait_until(lambda: stream.seqs()[-1:] == [last], timeout_s=20, what="the events")
+    assert stream.seqs() == list(range(1, last + 1))
+    assert stream.of_kind("reset") == []
 
 
 @pytest.fixture

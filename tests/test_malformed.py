@@ -161,12 +161,12 @@ def test_a_flood_of_broken_requests_is_some_lines_and_a_count(
 
 
 def test_what_fails_outside_the_application_is_told_without_its_text() -> None:
-    from occupancy import malformed
+    from occupancy import log_format
 
     try:
         raise ValueError(SECRET)
     except ValueError as error:
-        told = malformed._without_texts(error)
+        told = log_format.without_texts(error)
     assert SECRET not in told
     assert "test_malformed.py" in told
     assert told.endswith("ValueError")

@@ -7,6 +7,7 @@ from typing import Any
 
 import gevent
 import pytest
+import redis
 from flask.testing import FlaskClient
 
 from occupancy import renames as renames_module
@@ -165,3 +166,43 @@ def test_a_rename_over_http_follows(
     assert response.status_code == 200
     found = client.get("/api/boards/main/items?q=rosa", headers=people["watcher"])
     assert [each["tag"] for each in json.loads(found.data)["items"]] == ["A"]
+
+
+def test_a_board_that_cannot_be_read_keeps_a_rename_from_no_other(
+    shop: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.store.boards.create("a-broken")  # before the others
+    held = shop.store.keys.board("a-broken").by_holder
+    shop.store.client.set(held, "of another type")
+    shop.workers.edit("ana", name="Anne")  # it took effect, so it does not fail
+    assert name(shop, "main", "A") == name(shop, "north", "B") == "Anne"
+    assert set(marks(shop)) == {b"ana"}
+
+    monkeypatch.setattr(renames_module, "SETTLED_S", 0)
+    old = shop.workers.get("ben").person
+    shop.workers.edit("ben", name="Benno")
+    shop.store.operate("main", TRANSITIONS["pause"], ["C"], actor=old)
+    shop.store.operate("main", TRANSITIONS["take"], ["C"], actor=old)
+    assert name(shop, "main", "C") == "Ben"
+    with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
+        shop.renames.settle()
+    assert name(shop, "main", "C") == "Benno"
+    assert set(marks(shop)) == {b"ana", b"ben"}  # the broken board is tried again
+    shop.store.client.delete(held)
+    shop.renames.settle()
+    assert marks(shop) == {}
+
+
+def test_live_delivery_follows_operations_to_another_server_whatever_else_fails(
+    shop: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise redis.ResponseError("WRONGTYPE")
+
+    monkeypatch.setattr(shop.renames, "settle", fail)
+    hung_up: list[bool] = []
+    monkeypatch.setattr(shop.pubsub_pool, "hang_up", lambda: hung_up.append(True))
+    shop.ops_pool.hang_up()  # as after a READONLY
+    with pytest.raises(redis.ResponseError):
+        shop._report()
+    assert hung_up == [True]

@@ -250,6 +250,17 @@ def test_a_wrong_pin_at_the_switch_leaves_who_was_signed_in(shop: Shop) -> None:
     assert shop.who(tablet) == "93"
 
 
+def test_a_session_that_cannot_be_read_is_replaced_like_any_other(shop: Shop) -> None:
+    browser, _ = shop.signed_in("93")
+    client: Any = shop.services.store.client
+    sessions = shop.services.store.keys.sessions
+    (digest,) = client.hkeys(sessions)
+    client.hset(sessions, digest, "not json")
+    assert shop.sign_in(browser, "94").status_code == 200
+    assert shop.who(browser) == "94"
+    assert not client.hexists(sessions, digest)
+
+
 def test_two_sessions_on_one_tablet_do_not_disturb_each_other(shop: Shop) -> None:
     one, one_csrf = shop.signed_in("93")
     other, other_csrf = shop.signed_in("94")

@@ -275,3 +275,28 @@ def test_a_port_that_is_given_opens_all_addresses_unless_the_host_is_given_too(
 ) -> None:
     settings = Settings.from_environ(environ)
     assert (settings.host, settings.port) == (host, port)
+
+
+# The session's cookie
+
+
+def name_at(url: str, prefix: str = "occ") -> str:
+    return Settings(redis_url=url, prefix=prefix).cookie_name
+
+
+def test_a_deployments_cookie_has_one_name_however_its_machines_write_the_address() -> None:
+    written = (
+        "redis://cache", "redis://Cache:6379/", "redis://:a-password@cache:6379/0",
+        "rediss://other@cache/0?ssl_cert_reqs=none", "redis://cache/3?db=0",
+    )  # fmt: skip
+    assert len({name_at(url) for url in written}) == 1
+    assert name_at("unix:///run/r.sock") == name_at("unix:///run/r.sock?db=0&password=p")
+
+
+def test_cookies_of_different_deployments_have_different_names() -> None:
+    others = (
+        "redis://cache", "redis://cache/1", "redis://cache?db=2", "redis://cache:6380",
+        "redis://cache2", "unix:///run/r.sock", "unix:///run/r.sock?db=1", "unix:///run/s.sock",
+    )  # fmt: skip
+    names = {name_at(url) for url in others} | {name_at("redis://cache", "other")}
+    assert len(names) == len(others) + 1

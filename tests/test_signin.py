@@ -12,11 +12,12 @@ import gevent
 import pytest
 from flask.testing import FlaskClient
 
-from occupancy import create_app
+from occupancy import create_app, turns
 from occupancy.attempts import ADDRESS_ATTEMPTS, FREE_OF_PAIR, FREE_OF_WORKER, LONGEST_WAIT_S
 from occupancy.callers import LINK_PREFIX, TOKEN_PREFIX
 from occupancy.services import Services
 from occupancy.settings import Settings
+from occupancy.turns import Share
 from tests.tablets import PIN, Shop, fields, problem, trail_of
 
 HOME, AWAY, FAR = "10.0.0.1", "203.0.113.9", "198.51.100.7"
@@ -94,6 +95,27 @@ def test_signing_in_as_oneself_between_the_guesses_does_not_help(shop: Shop) -> 
         assert shop.sign_in(shop.browser(AWAY), mallory).status_code == 200
         answered += statuses(shop, shop.browser(AWAY), 1, victim)
     assert answered == [401] * FREE_OF_PAIR + [429] * 3
+
+
+def test_a_flood_of_strangers_keeps_nobody_out_where_others_of_the_plant_are_known(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wall = shop.browser(HOME)
+    assert shop.sign_in(wall, "93", PIN).status_code == 200
+    assert wall.get("/api/boards").status_code == 200
+    assert wall.get("/api/boards").status_code == 200  # known by now
+    stood: list[Share] = []
+    monkeypatch.setattr(turns, "MOST", 0)  # so many wait as may
+    monkeypatch.setattr(shop.services.turns, "_may_begin", lambda share: share.is_known)
+    monkeypatch.setattr(shop.services.turns, "_wait", lambda share, is_next: stood.append(share))
+
+    def answers(address: str) -> list[int]:
+        browser = shop.browser(address)
+        return [browser.get("/sign-in").status_code, shop.sign_in(browser, "93", PIN).status_code]
+
+    assert answers(FAR) == [429, 429]
+    assert answers(HOME) == [200, 200]
+    assert len(stood) == 1  # the page's read, in line with the strangers; the sign-in was not
 
 
 def test_unknown_workers_are_refused_and_made_to_wait_in_the_same_words(

@@ -70,6 +70,9 @@ if #digests >= tonumber(ARGV[7]) then
     return { 0, (since_s + tonumber(ARGV[12]) - now_s) * 1000, 'full' }
   end
 end
+local replaced = ARGV[5] ~= '' and redis.call('HGET', KEYS[1], ARGV[5])
+-- One that cannot be read lets nobody in, so nobody needs to hear that it ends.
+local is_read, replaced_session = pcall(cjson.decode, replaced or 'null')
 for i, due in pairs(due_ms) do
   redis.call('SET', KEYS[i], string.format('%.0f', due), 'PX', math.ceil(due - now_ms))
 end
@@ -94,9 +97,10 @@ for _, digest in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now_s, 'LIM
   forget(digest) -- ended by themselves, anybody's
 end
 redis.call('ZREMRANGEBYSCORE', KEYS[6], '-inf', now_s)
-local replaced = ARGV[5] ~= '' and redis.call('HGET', KEYS[1], ARGV[5])
 if replaced then
-  announce(cjson.decode(replaced).worker) -- first: where it is denied, none is ended uncounted
+  if is_read then
+    announce(replaced_session.worker) -- first: where it is denied, none is ended uncounted
+  end
   forget(ARGV[5])
 end
 if redis.call('ZCARD', KEYS[6]) >= tonumber(ARGV[7]) then
