@@ -91,18 +91,20 @@ def test_on_a_phone_everything_i_hold_can_be_opened_and_ended(
     expect(more).to_be_hidden()
 
 
+@pytest.mark.parametrize("who", ["somebody-else", "holder"])
 @pytest.mark.parametrize("step", ["ARM", "ENSAMBLAJE FINAL DE ESTRUCTURA"])
 def test_a_card_on_a_phone_has_room_for_a_long_name_and_the_duration(
-    site: Site, open_board: OpenBoard, step: str
+    site: Site, open_board: OpenBoard, step: str, who: str
 ) -> None:
     name = "María Gutiérrez de la Concepción"
     board = site.board("T-1", steps=(step, "SOLD"))
     answer = site.services.store.operate(
-        board, TRANSITIONS["take"], ["T-1"], actor=Person("long-name", name)
+        board, TRANSITIONS["take"], ["T-1"], actor=Person(who, name)
     )
     assert answer.outcomes[0].is_done
     page = open_board(board, **PHONE)
     expect_state(page, "T-1", "occupied", name)
+    expect(button(page, "T-1", "complete")).to_have_count(1 if who == "holder" else 0)
     clipped = page.evaluate(
         """() => {
           const how = document.querySelector('.row .how');
@@ -117,6 +119,43 @@ def test_a_card_on_a_phone_has_room_for_a_long_name_and_the_duration(
         }"""
     )
     assert clipped == []
+
+
+@pytest.mark.parametrize("width", [390, 1024])
+def test_the_end_of_a_long_tag_is_never_cut(site: Site, open_board: OpenBoard, width: int) -> None:
+    tags = [f"MK-{'0' * 55}-{number:03}" for number in range(3)]
+    page = open_board(site.board(*tags), **{**PHONE, "viewport": {"width": width, "height": 844}})
+    for tag in tags:
+        link = card(page, tag).locator(".tag")
+        expect(link).to_have_text(tag)
+        assert link.evaluate(
+            """link => {
+              const range = document.createRange();
+              const end = link.querySelector('.tail')?.firstChild ?? link.firstChild;
+              range.setStart(end, end.data.length - 3);
+              range.setEnd(end, end.data.length);
+              return range.getBoundingClientRect().right <= link.getBoundingClientRect().right + 1;
+            }"""
+        )
+
+
+def test_an_item_page_on_a_phone_shows_all_of_its_item(site: Site, visit: Visit) -> None:
+    board = site.board("T-1", steps=("ENSAMBLAJE FINAL DE ESTRUCTURA", "SOLD"))
+    site.put(board, {"T-1": "x" * 200}, **{"name_" * 12: "value " * 80})
+    site.do("block", board, "T-1", who="supervisor", reason="Drawing under review. " * 10)
+    page = visit(f"/boards/{board}/items/T-1", "supervisor", **PHONE)
+    expect_state(page, "T-1", "blocked")
+    cut = page.evaluate(
+        """() => [...document.querySelectorAll('.row .how, .row .how > *, .row .title, dd, dt')]
+          .filter((each) => {
+            const {left, right, bottom} = each.getBoundingClientRect();
+            const acts = document.querySelector('.row .acts').getBoundingClientRect();
+            const isInRow = each.closest('.row') !== null;
+            return left < 0 || right > innerWidth || each.scrollWidth > each.clientWidth + 1
+              || each.scrollHeight > each.clientHeight + 1 || (isInRow && bottom > acts.top + 1);
+          }).map((each) => each.className || each.tagName)"""
+    )
+    assert cut == []
 
 
 def test_mine_means_all_of_mine(site: Site, open_board: OpenBoard) -> None:

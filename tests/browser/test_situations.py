@@ -17,11 +17,14 @@ from tests.browser.site import (
     expect_still,
     sign_in_by_hand,
     touch,
+    wait_for,
 )
 from tests.browser.test_operations import hold
-from tests.browser.test_truth import own_visit
+from tests.browser.test_truth import LEAVE, RETURN, own_visit
 
 REFUSED = {"status": 401, "json": {"status": 401, "code": "unauthenticated", "detail": ""}}
+AWAY = {"status": 503, "json": {"status": 503, "code": "store_unavailable", "detail": ""}}
+UNKNOWN = "The server does not say who is signed in. The page goes on by itself when it does."
 
 
 def expect_told(page: Page, shown: str, banner: str = "") -> None:
@@ -59,6 +62,55 @@ def test_the_item_page_tells_loading_signed_out_unreachable_and_not_found_apart(
 
     page = visit(f"/boards/{board}/items/T-1", None)
     expect_told(page, "Nobody is signed in. Sign in to see the item.")
+
+
+@pytest.mark.parametrize(
+    ("path", "ready"),
+    [
+        ("/boards/{board}", "T-1"),
+        ("/boards/{board}/items/T-1", "T-1"),
+        ("/boards", "Asked for"),
+        ("/status", "Everything works"),
+    ],
+)
+def test_a_page_says_that_it_is_not_known_who_is_signed_in_until_the_server_tells(
+    site: Site, visit: Visit, path: str, ready: str
+) -> None:
+    board = site.board("T-1", title="Asked for")
+    page = visit("/sign-in", "supervisor")
+    page.route("**/api/session", lambda route: route.fulfill(**AWAY))  # type: ignore[arg-type]
+    page.goto(path.replace("{board}", board))
+    expect(page.locator("#unknown")).to_have_text(UNKNOWN)
+    expect(page.locator("#main")).not_to_contain_text("Nobody is signed in")
+    expect(page.locator("#items .row:visible, dialog[open]")).to_have_count(0)
+    page.unroute("**/api/session")
+    expect(page.locator("#main")).to_contain_text(ready)
+    expect(page.locator("#unknown")).to_be_hidden()
+
+
+@pytest.mark.parametrize("path", ["/boards/{board}", "/boards/{board}/wall"])
+def test_a_page_that_comes_back_while_the_server_is_away_shows_no_name_and_says_why(
+    site: Site, visit: Visit, path: str
+) -> None:
+    board = site.board("T-1")
+    site.do("take", board, "T-1")
+    page = visit(path.replace("{board}", board))
+    expect(page.locator("#main")).to_contain_text("Colleague")
+    page.evaluate(LEAVE)
+    page.route("**/api/session", lambda route: route.fulfill(**AWAY))  # type: ignore[arg-type]
+    page.evaluate(RETURN)
+    expect(page.locator("#passing, #unknown").filter(visible=True)).to_have_text(
+        "offline" if path.endswith("/wall") else UNKNOWN
+    )
+    wait_for(page, "() => !document.body.innerText.includes('Colleague')", what="no names")
+    page.unroute("**/api/session")
+    expect(page.locator("#main")).to_contain_text("Colleague")
+    expect(page.locator("#main")).to_be_visible()
+
+
+def test_who_is_signed_out_is_told_whom_the_status_page_is_for(visit: Visit) -> None:
+    page = visit("/status", None)
+    expect(page.locator("#denied")).to_be_visible()
 
 
 def test_an_item_page_says_of_when_it_is_and_what_of_the_history_could_not_be_had(

@@ -184,6 +184,23 @@ def test_a_double_tap_in_my_work_ends_one_item(
     assert sorted(ended, key=len) == [["taken"], ["taken"], ["taken", f"{where}d"]]
 
 
+@pytest.mark.parametrize(
+    ("what", "effect"), [(".choose", ".choose:checked"), ("summary", "details[open]")]
+)
+def test_the_second_half_of_a_double_tap_takes_nothing_back(
+    site: Site, open_board: OpenBoard, what: str, effect: str
+) -> None:
+    """These stand where they stood, so nothing but the double tap itself tells."""
+    board = site.board(*TAGS)
+    page = open_board(board, "supervisor", **PHONE)
+    expect_still(page)
+    box = card(page, "T-01").locator(what).bounding_box()
+    assert box is not None
+    double_tap(page, box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, 200)
+    expect(page.locator(effect)).to_have_count(1)
+    assert not any(site.types(board, tag) for tag in TAGS)
+
+
 def test_what_appears_above_a_scrolled_list_does_not_move_it(
     site: Site, open_board: OpenBoard
 ) -> None:

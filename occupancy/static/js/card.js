@@ -3,6 +3,7 @@
 import {serverNow} from './clock.js';
 import {byId, fill, h, setText, sight} from './dom.js';
 import {duration, t} from './i18n.js';
+import {partsOf} from './tag.js';
 import {unsettle} from './taps.js';
 
 const MAIN = ['take', 'complete', 'pause'];
@@ -40,7 +41,8 @@ export class Card {
         h('input', {type: 'checkbox', class: 'choose', 'data-name': 'choose', checked: isChosen(item.tag),
           'aria-label': t('batch.choose', {tag: item.tag}), onchange: () => onChoose(item.tag)})),
       h('div', {class: 'what'},
-        h('a', {class: 'tag', 'data-name': 'tag', href: `/boards/${board}/items/${item.tag}`}, item.tag),
+        h('a', {class: 'tag', 'data-name': 'tag', href: `/boards/${board}/items/${item.tag}`},
+          ...partsOf(item.tag)),
         h('span', {class: 'title'}, item.title)),
       h('div', {class: 'how'},
         h('span', {class: 'state'},

@@ -28,6 +28,7 @@ let events = []; // newest first
 let next = null;
 let isLoaded = false; // whether what is shown is what a server has said
 let isDenied = false;
+let isSignedOut = false; // not so as long as the server has not said who is here
 let lastHeard = null; // when the page was last known to be up to date
 
 const notices = new Notices();
@@ -99,7 +100,7 @@ async function orNull(asked) {
 
 /** Says what there is to know, and why where there is nothing: each is another thing. */
 function showSituation() {
-  const situation = isDenied ? 'denied' : !session.current() ? 'signed_out'
+  const situation = isDenied ? 'denied' : isSignedOut ? 'signed_out'
     : isLoaded ? 'loaded' : status === 'offline' ? 'unreachable' : 'loading';
   setText(byId('shown'), {signed_out: t('item.signed_out'), unreachable: t('shown.unreachable'),
     loading: t('shown.loading')}[situation] ?? '');
@@ -216,6 +217,7 @@ function stop() {
 async function run(who) {
   stop();
   notices.clear();
+  isSignedOut = !who;
   clear();
   if (!who) return;
   live = new Live(board, {
@@ -255,4 +257,5 @@ start(run, () => listen({}, scanning({
 })));
 setInterval(tick, 1000);
 guardTaps('.items, .foot, #ask-dialog');
+draw();
 showSituation();

@@ -3,10 +3,10 @@
 import {serverNow} from './clock.js';
 import {fill, h, setText} from './dom.js';
 import {duration, number, t} from './i18n.js';
+import {partsOf} from './tag.js';
 import {unsettle} from './taps.js';
 
 const ENDS = ['pause', 'complete'];
-const TAIL = 7; // characters; tags of a board differ at the end, so they are shortened in the middle
 
 export class MyWork {
   /**
@@ -99,7 +99,7 @@ export class MyWork {
     fill(
       entry,
       h('button', {type: 'button', class: 'mine-tag', 'data-name': 'show', onclick: () => this.onShow(item.tag)},
-        tagPlace(item.tag),
+        h('strong', {}, ...partsOf(item.tag)),
         h('span', {class: 'mine-since'}, h('time', {datetime: item.since}), ' ',
           item.step !== 'work' && h('span', {class: 'mine-step'}, item.step))),
       ...(isSending ? [h('span', {class: 'sending', role: 'status'}, t('board.sending'))]
@@ -112,8 +112,4 @@ export class MyWork {
     );
     if (focused) entry.querySelector(`[data-name="${focused}"]`)?.focus({preventScroll: true});
   }
-}
-
-function tagPlace(tag) {
-  return h('strong', {}, h('span', {class: 'head'}, tag.slice(0, -TAIL)), h('span', {class: 'tail'}, tag.slice(-TAIL)));
 }

@@ -1,6 +1,6 @@
 // What every page does first: the language switch, who is signed in, and what goes wrong, said.
 
-import {byId} from './dom.js';
+import {byId, setText} from './dom.js';
 import {switchTo, t} from './i18n.js';
 import {listen} from './keys.js';
 import {onRestored} from './restored.js';
@@ -48,13 +48,16 @@ export async function startAgain(run) {
   }
 }
 
-/** Who is signed in, or null; asks until the server answers. */
+/** Who is signed in, or null; asks until the server answers, and says so where that takes long. */
 async function known() {
   for (let waitMs = 1000; ; waitMs = Math.min(waitMs * 2, 30000)) {
     try {
-      return await session.load();
+      const found = await session.load();
+      byId('unknown').hidden = true;
+      return found;
     } catch {
-      byId('announcer').textContent = t('live.offline');
+      setText(byId('unknown'), t('session.unknown'));
+      byId('unknown').hidden = false;
       await sleep(waitMs * (0.5 + Math.random()));
     }
   }

@@ -116,7 +116,8 @@ export class Plot {
     }
     for (const {at, text} of ticks.slice(0, MOST_X_TICKS)) {
       grid += `M${x(at)} ${round(low)}v${round(0.3 * em)}`;
-      texts.push(['middle', x(at), height - 0.25 * em, text]);
+      const half = 0.3 * em * text.length; // as wide as digits are, or a little more
+      texts.push(['middle', Math.min(x(at), right + 0.6 * em - half), height - 0.25 * em, text]);
     }
     this.series.forEach(({kind}, index) => {
       const points = stacked[index];

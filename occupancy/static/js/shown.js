@@ -16,7 +16,8 @@ export function situationOf({isSignedIn, isDenied, isLoaded, status, known, coun
 
 /** A situation as a sentence; `filter` as in Model.select. */
 export function describe(situation, {count, filter}) {
-  if (situation === 'items') return tn('board.items', count);
+  // On a phone the filter's button may be out of sight.
+  if (situation === 'items') return [tn('board.items', count), whatOf(filter)].filter(Boolean).join(' · ');
   if (situation === 'denied') return ''; // the banner says why
   if (situation === 'no_match') return t('shown.no_match', {what: whatOf(filter)});
   return t(`shown.${situation}`);

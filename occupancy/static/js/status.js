@@ -315,7 +315,7 @@ document.addEventListener('visibilitychange', () => {
 
 await start((found) => {
   isRunning = found !== null && session.may('supervisor');
-  byId('denied').hidden = found === null || isRunning;
+  byId('denied').hidden = isRunning;
   byId('status').hidden = !isRunning;
   if (isRunning) {
     watch = new Watch();

@@ -358,7 +358,10 @@ if ('BroadcastChannel' in globalThis) {
 
 const version = followVersion(versionIn(import.meta.url));
 stayAwake();
-onRestored(start);
+onRestored(() => {
+  stop(); // the server may be away, and cannot say whether the session has ended
+  return start();
+});
 setInterval(everySecond, 1000);
 setInterval(turnPages, PAGE_S * 1000);
 setInterval(draw, 60 * 1000);
