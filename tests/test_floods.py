@@ -111,7 +111,7 @@ def test_probes_do_not_stand_behind_a_flood_from_the_same_address(
     assert sorted(stood_behind)[5] < CONNECTIONS / 2, stood_behind
 
 
-def test_documents_and_files_are_sent_compressed_and_are_not_made_anew(
+def test_documents_are_sent_compressed_and_not_again(
     running: Deployment,
 ) -> None:
     for path in ("/docs", "/api/openapi.json"):

@@ -13,7 +13,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from openapi_spec_validator import validate
 
-from occupancy import create_app, payloads
+from occupancy import create_app, pages, payloads
 from occupancy.errors import OccupancyError
 from occupancy.model import TRANSITIONS
 from occupancy.openapi import document
@@ -163,6 +163,17 @@ def test_the_document_is_open_to_everybody(browser: FlaskClient) -> None:
     assert response.status_code == 200
     assert response.content_type == "application/json"
     assert response.json == document()
+
+
+@pytest.mark.parametrize("path", ["/api/openapi.json", "/docs"])
+def test_the_document_and_its_page_are_made_once(
+    browser: FlaskClient, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    first = browser.get(path)
+    monkeypatch.delattr(pages, "document")
+    monkeypatch.delattr(pages, "render_template")
+    again = browser.get(path, headers={"Accept-Encoding": "identity"})
+    assert (again.status_code, again.text) == (200, first.text)
 
 
 @pytest.mark.parametrize("path", ["/api/openapi.json", "/docs"])
