@@ -40,7 +40,8 @@ def test_the_item_page_tells_loading_signed_out_unreachable_and_not_found_apart(
     board = site.board("T-1")
     page = visit("/boards")
     held = hold(page, f"**/api/boards/{board}/items/T-1")
-    page.goto(f"/boards/{board}/items/T-1")
+    with page.expect_request(f"**/api/boards/{board}/items/T-1"):
+        page.goto(f"/boards/{board}/items/T-1")
     expect_told(page, "Loading …")
     held[0].continue_()
     expect_state(page, "T-1", "available")
