@@ -79,7 +79,7 @@ def test_a_page_says_that_it_is_not_known_who_is_signed_in_until_the_server_tell
 ) -> None:
     board = site.board("T-1", title="Asked for")
     page = visit("/sign-in", "supervisor")
-    page.route("**/api/session", lambda route: route.fulfill(**AWAY))  # type: ignore[arg-type]
+    page.route("**/api/session", lambda route: route.fulfill(**AWAY))
     page.goto(path.replace("{board}", board))
     expect(page.locator("#unknown")).to_have_text(UNKNOWN)
     expect(page.locator("#main")).not_to_contain_text("Nobody is signed in")
@@ -98,7 +98,7 @@ def test_a_page_that_comes_back_while_the_server_is_away_shows_no_name_and_says_
     page = visit(path.replace("{board}", board))
     expect(page.locator("#main")).to_contain_text("Colleague")
     page.evaluate(LEAVE)
-    page.route("**/api/session", lambda route: route.fulfill(**AWAY))  # type: ignore[arg-type]
+    page.route("**/api/session", lambda route: route.fulfill(**AWAY))
     page.evaluate(RETURN)
     expect(page.locator("#passing, #unknown").filter(visible=True)).to_have_text(
         "offline" if path.endswith("/wall") else UNKNOWN
