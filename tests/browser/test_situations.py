@@ -85,7 +85,7 @@ def test_a_page_says_that_it_is_not_known_who_is_signed_in_until_the_server_tell
     expect(page.locator("#main")).not_to_contain_text("Nobody is signed in")
     expect(page.locator("#items .row:visible, dialog[open]")).to_have_count(0)
     page.unroute("**/api/session")
-    expect(page.locator("#main")).to_contain_text(ready)
+    expect(page.locator("#main")).to_contain_text(ready, timeout=20_000)  # it asks ever more rarely
     expect(page.locator("#unknown")).to_be_hidden()
 
 
@@ -105,7 +105,7 @@ def test_a_page_that_comes_back_while_the_server_is_away_shows_no_name_and_says_
     )
     wait_for(page, "() => !document.body.innerText.includes('Colleague')", what="no names")
     page.unroute("**/api/session")
-    expect(page.locator("#main")).to_contain_text("Colleague")
+    expect(page.locator("#main")).to_contain_text("Colleague", timeout=20_000)
     expect(page.locator("#main")).to_be_visible()
 
 
