@@ -78,7 +78,7 @@ def test_a_page_says_that_it_is_not_known_who_is_signed_in_until_the_server_tell
     site: Site, visit: Visit, path: str, ready: str
 ) -> None:
     board = site.board("T-1", title="Asked for")
-    page = visit("/sign-in", "supervisor")
+    page = visit("/docs", "supervisor")
     page.route("**/api/session", lambda route: route.fulfill(**AWAY))
     page.goto(path.replace("{board}", board))
     expect(page.locator("#unknown")).to_have_text(UNKNOWN)
@@ -141,7 +141,7 @@ def test_a_page_that_was_refused_once_goes_on_for_who_is_signed_in_still(
     site: Site, visit: Visit, path: str
 ) -> None:
     board = site.board("T-1", title="Refused once")
-    page = visit("/sign-in")
+    page = visit("/docs")  # not /sign-in, which leads on by itself
     tries = 0
 
     def refuse_once(route: Route) -> None:
