@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import Any
 
-from playwright.sync_api import Page
+from playwright.sync_api import Error, Page
 
 Stroke = tuple[str, str, bool]  # what the page's layout writes, the key's place, with Shift or not
 
@@ -48,7 +48,12 @@ def scan_strokes(page: Page, strokes: list[Stroke], speed_ms: float, suffix: str
     for number, event in enumerate(events):
         event["timestamp"] = last_s + number * speed_ms / 2000
     _send(page, events)
-    page.evaluate("ms => new Promise((done) => { setTimeout(done, ms); })", _SILENCE_MS)
+    try:
+        page.evaluate("ms => new Promise((done) => { setTimeout(done, ms); })", _SILENCE_MS)
+    except Error as error:
+        if "Execution context was destroyed" not in error.message:
+            raise
+        # The scan has led to another page, where no key has been pressed yet.
 
 
 def _send(page: Page, events: list[dict[str, Any]]) -> None:

@@ -40,7 +40,8 @@ def test_the_item_page_tells_loading_signed_out_unreachable_and_not_found_apart(
     board = site.board("T-1")
     page = visit("/boards")
     held = hold(page, f"**/api/boards/{board}/items/T-1")
-    page.goto(f"/boards/{board}/items/T-1")
+    with page.expect_request(f"**/api/boards/{board}/items/T-1"):
+        page.goto(f"/boards/{board}/items/T-1")
     expect_told(page, "Loading …")
     held[0].continue_()
     expect_state(page, "T-1", "available")
@@ -77,14 +78,14 @@ def test_a_page_says_that_it_is_not_known_who_is_signed_in_until_the_server_tell
     site: Site, visit: Visit, path: str, ready: str
 ) -> None:
     board = site.board("T-1", title="Asked for")
-    page = visit("/sign-in", "supervisor")
-    page.route("**/api/session", lambda route: route.fulfill(**AWAY))  # type: ignore[arg-type]
+    page = visit("/docs", "supervisor")
+    page.route("**/api/session", lambda route: route.fulfill(**AWAY))
     page.goto(path.replace("{board}", board))
     expect(page.locator("#unknown")).to_have_text(UNKNOWN)
     expect(page.locator("#main")).not_to_contain_text("Nobody is signed in")
     expect(page.locator("#items .row:visible, dialog[open]")).to_have_count(0)
     page.unroute("**/api/session")
-    expect(page.locator("#main")).to_contain_text(ready)
+    expect(page.locator("#main")).to_contain_text(ready, timeout=20_000)  # it asks ever more rarely
     expect(page.locator("#unknown")).to_be_hidden()
 
 
@@ -97,14 +98,14 @@ def test_a_page_that_comes_back_while_the_server_is_away_shows_no_name_and_says_
     page = visit(path.replace("{board}", board))
     expect(page.locator("#main")).to_contain_text("Colleague")
     page.evaluate(LEAVE)
-    page.route("**/api/session", lambda route: route.fulfill(**AWAY))  # type: ignore[arg-type]
+    page.route("**/api/session", lambda route: route.fulfill(**AWAY))
     page.evaluate(RETURN)
     expect(page.locator("#passing, #unknown").filter(visible=True)).to_have_text(
         "offline" if path.endswith("/wall") else UNKNOWN
     )
     wait_for(page, "() => !document.body.innerText.includes('Colleague')", what="no names")
     page.unroute("**/api/session")
-    expect(page.locator("#main")).to_contain_text("Colleague")
+    expect(page.locator("#main")).to_contain_text("Colleague", timeout=20_000)
     expect(page.locator("#main")).to_be_visible()
 
 
@@ -140,7 +141,7 @@ def test_a_page_that_was_refused_once_goes_on_for_who_is_signed_in_still(
     site: Site, visit: Visit, path: str
 ) -> None:
     board = site.board("T-1", title="Refused once")
-    page = visit("/sign-in")
+    page = visit("/docs")  # not /sign-in, which leads on by itself
     tries = 0
 
     def refuse_once(route: Route) -> None:
