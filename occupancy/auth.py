@@ -129,22 +129,26 @@ _PROBES = (
 _PROBING = Share("|probes", is_known=True)  # no worker's id; all of them together are as one worker
 
 
-def take_turn(asked: Asked, services: Services) -> Share | None:
+def take_turn(
+    asked: Asked, services: Services, credential: Credential | None = None
+) -> Share | None:
     """Wait for a turn, unless a known worker operates. Raises RateLimited.
 
-    Returns the share that it counts for, by which long work waits for further turns; None for an
-    operation. Writes of unknown senders have a share apart from the reads of their address, so a
-    sign-in does not wait behind those. Neither do probes, whoever asks: a flooded process is alive,
-    and must not be restarted for it.
+    ``credential`` is what the sender shows, where it has been read already. Returns the share that
+    the request counts for, by which long work waits for further turns; None for an operation.
+    Writes of unknown senders have a share apart from the reads of their address, so a sign-in does
+    not wait behind those. Neither do probes, whoever asks: a flooded process is alive, and must not
+    be restarted for it.
     """
     if asked.path in _PROBES:
         services.turns.wait(_PROBING)
         set_priority(is_read=False)  # /readyz asks whether operations get a connection
         return _PROBING
     is_read = asked.method in _SAFE_METHODS
-    caller = None
-    with contextlib.suppress(Unauthenticated):  # answered when its turn has come
-        caller = services.access.known_lately(credential_of(asked, services.settings))
+    if credential is None:
+        with contextlib.suppress(Unauthenticated):  # answered when its turn has come
+            credential = credential_of(asked, services.settings)
+    caller = services.access.known_lately(credential) if credential is not None else None
     address = limited_address(asked.remote_addr)
     if caller is not None:
         services.seen.add(address)

@@ -28,7 +28,13 @@ from . import api, browser, operations
 from .auth import check_role, check_rule, credential_of, rule_of, take_turn
 from .callers import Caller
 from .deadlines import DeadlineServer, DeadlineSocket
-from .errors import OccupancyError, PoolTimeout, RateLimited, StoreUnavailable
+from .errors import (
+    OccupancyError,
+    PoolTimeout,
+    RateLimited,
+    StoreUnavailable,
+    Unauthenticated,
+)
 from .express_streams import ExpressStreams
 from .fanout import A_MOMENT_S
 from .model import TRANSITIONS
@@ -196,8 +202,13 @@ class Express:
             return None
 
     def _identify(self, asked: PlainRequest) -> Caller:
-        take_turn(asked, self._services)
-        return self._services.access.identify(credential_of(asked, self._services.settings))
+        try:
+            credential = credential_of(asked, self._services.settings)
+        except Unauthenticated:
+            take_turn(asked, self._services)
+            raise
+        take_turn(asked, self._services, credential)
+        return self._services.access.identify(credential)
 
     def _check(self, asked: PlainRequest, view: Any, caller: Caller, board: str) -> None:
         check_rule(asked, rule_of(view), caller, board, self._services.settings.trusted_origins)

@@ -182,7 +182,9 @@ class ExpressStreams:
             try:
                 credential = credential_of(request, self._services.settings)
                 if self._services.access.known_lately(credential) is None:
-                    take_turn(request, self._services)  # it may be invented, and costs a look
+                    take_turn(
+                        request, self._services, credential
+                    )  # it may be invented, and costs a look
                 caller = self._services.access.identify(credential, is_use=False)
                 if self._services.hub.followed(board) is None:
                     self._services.store.head(board)  # before anything is counted: it may be 404

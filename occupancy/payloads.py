@@ -141,9 +141,12 @@ def decode(data: bytes, kind: type[Body]) -> Body:
     except RecursionError as error:
         raise InvalidRequest("The body is not allowed: it is nested too deeply.") from error
     for name in body.__struct_fields__:
-        check_text(name, getattr(body, name))
+        value = getattr(body, name)
+        if value is None:
+            continue  # not given, as most fields of most operations
+        check_text(name, value)
         if name in _SHOWN:
-            check_shown(name, getattr(body, name))
+            check_shown(name, value)
     if isinstance(body, ItemBody) and body.attributes is not None:
         check_exact(body.attributes, data)
         size = len(_encode(body.attributes).encode())

@@ -135,11 +135,16 @@ def test_without_a_command_that_it_needs_an_operation_does_nothing(
         assert client.keys("occ:{main}*") == []
 
 
-# What an operation may write with, beside the first write, of which the server says itself.
-WRITES = ["del", "expire", "hdel", "hincrby", "hset", "lpop", "rpush", "set", "xadd", "xtrim"]
+TAKE = TRANSITIONS["take"]
+# What each operation writes with, and is asked for before the first write.
+NEEDED_BY = {
+    **dict.fromkeys(["hset", "hincrby", "zadd", "zrem", "xadd", "set"], (TAKE, REMOVE, PUT)),
+    **dict.fromkeys(["del", "hdel", "expire"], (REMOVE,)),
+    "persist": (PUT,),
+}
 
 
-@pytest.mark.parametrize("command", [*WRITES, "persist", "zadd", "zrem"])
+@pytest.mark.parametrize("command", NEEDED_BY)
 def test_a_right_taken_away_since_it_was_tried_stops_an_operation_before_it_has_done_anything(
     services_with: Callable[..., Services], strict_server: RealServer, command: str
 ) -> None:
@@ -150,15 +155,34 @@ def test_a_right_taken_away_since_it_was_tried_stops_an_operation_before_it_has_
         client.execute_command("ACL", "SETUSER", "app", f"-{command}")
         before = {each: client.dump(each) for each in client.keys("occ:{main}*")}
         given = Preconditions(idempotency_key="k", fingerprint=secrets.token_hex(16))
-        for row in (TRANSITIONS["take"], REMOVE):
+        for row in NEEDED_BY[command]:
             with pytest.raises(StoreUnavailable, match="rights"):
-                store.operate("main", row, ["A", "B"], actor=ANA, given=given)
-        with pytest.raises(StoreUnavailable, match="rights"):
-            list(store.put_many("main", [("C", {}), ("D", {})], actor=ANA))
+                if row is PUT:
+                    list(store.put_many("main", [("C", {}), ("D", {})], actor=ANA))
+                else:
+                    store.operate("main", row, ["A", "B"], actor=ANA, given=given)
         assert {each: client.dump(each) for each in client.keys("occ:{main}*")} == before
         client.execute_command("ACL", "SETUSER", "app", "+@all")
-    taken = store.operate("main", TRANSITIONS["take"], ["A", "B"], actor=ANA, given=given)
+    taken = store.operate("main", TAKE, ["A", "B"], actor=ANA, given=given)
     assert [each.changed for each in taken.outcomes] == [True, True]
+
+
+@pytest.mark.parametrize("command", ["rpush", "lpop", "xtrim"])
+def test_a_log_that_may_not_be_cut_any_more_grows_and_is_cut_later(
+    services_with: Callable[..., Services], strict_server: RealServer, command: str
+) -> None:
+    store = services_with("&*").store
+    store.operate("main", PUT, ["A"], actor=ANA, items=[{}])
+    marks = store.keys.board("main").log_marks
+    with strict_server.client() as client:
+        client.execute_command("ACL", "SETUSER", "app", f"-{command}")
+        client.hset(store.keys.board("main").board, "log_filled_bytes", 2**30)  # a full block
+        assert store.operate("main", TAKE, ["A"], actor=ANA).outcomes[0].changed
+        assert client.llen(marks) == 0
+        client.execute_command("ACL", "SETUSER", "app", "+@all")
+        assert store.operate("main", TRANSITIONS["pause"], ["A"], actor=ANA).outcomes[0].changed
+        assert client.llen(marks) == 1
+    assert [each.seq for each in store.replay("main", "0-0", 10).entries] == [1, 2, 3]
 
 
 @pytest.mark.parametrize("command", ["hdel", "hset", "incr"])

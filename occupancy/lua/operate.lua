@@ -10,8 +10,8 @@
 -- * no memory, a replica, no disk: the server refuses the first write of a script for these and
 --   none after it ("already made a modification"); the first write here is one that needs memory;
 -- * a key of another type: each is read before the first write (check_keys);
--- * rights: the server is asked for each command that writes (check_rights), because a right may be
---   taken away at any moment; they are the same for all keys under the prefix. A command that reads
+-- * rights: the server is asked for each command that this operation writes with (denied_command),
+--   because a right may be taken away at any moment; they are the same for all keys under the prefix. A command that reads
 --   is denied at its first call, before the first write. A server older than 7.0 cannot be asked:
 --   there rights.lua, which tries every command now and then, must do;
 -- * rights to publish: see publishing.lua; the feeds read from the log what they have not heard.
@@ -187,41 +187,41 @@ if request.fingerprint then
 end
 
 -- A key of another type makes its read fail: here, before the first write. Board and record were
--- read above.
+-- read above; samples, and the item of a single tag, are read before anything is written.
 local function check_keys()
   redis.call('HLEN', VIEW)
   for _, key in ipairs({ BY_TAG, BY_STATE, BY_HOLDER }) do
     redis.call('ZCARD', key)
   end
   redis.call('XLEN', LOG)
-  redis.call('XLEN', SAMPLES)
   redis.call('LLEN', MARKS)
   for position = 1, #ARGV - 1 do
     local pair = FIRST_PAIR - 2 + 2 * position
-    redis.call('HLEN', KEYS[pair])
+    if #ARGV > 2 then
+      redis.call('HLEN', KEYS[pair])
+    end
     redis.call('XLEN', KEYS[pair + 1])
   end
 end
 check_keys()
 
-local function check_rights()
-  if not redis.acl_check_cmd then
-    return nil
-  end
-  for _, command in ipairs({
-    { 'HSET', BOARD, 'a', '0' }, { 'HINCRBY', BOARD, 'a', '1' }, { 'HDEL', BOARD, 'a' },
-    { 'ZADD', BOARD, '0', 'a' }, { 'ZREM', BOARD, 'a' },
-    { 'XADD', BOARD, '*', 'a', '0' }, { 'XTRIM', BOARD, 'MAXLEN', '1' },
-    { 'RPUSH', BOARD, 'a' }, { 'LPOP', BOARD }, { 'SET', BOARD, '', 'EX', '1' }, { 'DEL', BOARD },
-    { 'EXPIRE', BOARD, '1' }, { 'PERSIST', BOARD },
-  }) do
-    if not redis.acl_check_cmd(unpack(command)) then
-      return command[1]
-    end
-  end
-  return nil
+-- The first command that the user may not use, or nil. Without tables: each operation asks.
+local may = redis.acl_check_cmd or function() return true end
+local function denied_command()
+  return not may('HSET', BOARD, 'a', '0') and 'HSET'
+    or not may('HINCRBY', BOARD, 'a', '1') and 'HINCRBY'
+    or not may('ZADD', BOARD, '0', 'a') and 'ZADD'
+    or not may('ZREM', BOARD, 'a') and 'ZREM'
+    or not may('XADD', BOARD, '*', 'a', '0') and 'XADD'
+    or not may('SET', BOARD, '', 'EX', '1') and 'SET'
+    or row.operation == 'put' and not may('PERSIST', BOARD) and 'PERSIST'
+    or row.target == 'removed' and (
+      not may('DEL', BOARD) and 'DEL'
+      or not may('HDEL', BOARD, 'a') and 'HDEL'
+      or not may('EXPIRE', BOARD, '1') and 'EXPIRE')
+    or nil
 end
-local denied = check_rights()
+local denied = denied_command()
 if denied then -- in the words of the server
   return redis.error_reply('ERR ACL failure in script: no permissions to run ' .. denied)
 end
@@ -391,6 +391,9 @@ local function bound_log(event)
   local filled_bytes = redis.call('HINCRBY', BOARD, 'log_filled_bytes', #event + ENTRY_BYTES)
   if filled_bytes < block_bytes then
     return
+  end
+  if not (may('RPUSH', MARKS, 'a') and may('LPOP', MARKS) and may('XTRIM', LOG, 'MAXLEN', '1')) then
+    return -- the bytes stay counted, and the next event tries again
   end
   redis.call('HSET', BOARD, 'log_filled_bytes', int(filled_bytes % block_bytes))
   local marks = redis.call('RPUSH', MARKS, cursor)
