@@ -1,13 +1,12 @@
 // The board: who works on what, right now, and one touch to take, pause or complete.
 
-import {Actions, explain} from './actions.js';
+import {Actions} from './actions.js';
 import * as api from './api.js';
 import {Attention} from './attention.js';
 import {Batch} from './batch.js';
 import {Card} from './card.js';
 import {serverNow} from './clock.js';
 import {announce, byId, fill, h, setText} from './dom.js';
-import {ask} from './dialogs.js';
 import {NONE, readFilter, writeFilter} from './filter.js';
 import {moment, t, tn} from './i18n.js';
 import {listen} from './keys.js';
@@ -16,6 +15,7 @@ import {Live} from './live.js';
 import {Model, STATES, offered, rankOf} from './model.js';
 import {MyWork} from './my_work.js';
 import {Notices, toldBy} from './notice.js';
+import {operate} from './operate.js';
 import {Order} from './order.js';
 import {start, startAgain} from './page.js';
 import {scanning} from './scan.js';
@@ -265,18 +265,8 @@ async function act(operation, tag) {
   }
   const item = model.items.get(tag);
   if (!item || actions.sending.has(tag) || !offeredToMe(item).includes(operation)) return;
-  let fields;
-  try {
-    fields = await ask(operation, {item, board});
-  } catch (problem) {
-    notices.say(`${tag}: ${explain(problem)}`, {kind: 'refused', tag});
-    return;
-  }
-  if (fields === null || actions.sending.has(tag)) return;
-  const isDone = await actions.run(operation, tag, fields);
+  await operate(operation, item, {board, actions, notices});
   attention.note();
-  if (isDone) notices.say(t(`done.${operation}`, {tag}), {tag});
-  else notices.say(`${tag}: ${actions.said(tag)}`, {kind: 'refused', tag});
 }
 
 // The keyboard

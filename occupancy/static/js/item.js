@@ -4,13 +4,13 @@ import {Actions, explain} from './actions.js';
 import * as api from './api.js';
 import {Card} from './card.js';
 import {serverNow} from './clock.js';
-import {ask} from './dialogs.js';
 import {byId, fill, h, setText} from './dom.js';
 import {duration, moment, number, t} from './i18n.js';
 import {listen} from './keys.js';
 import {Live} from './live.js';
 import {Model, offered} from './model.js';
 import {Notices, toldBy} from './notice.js';
+import {operate} from './operate.js';
 import {start, startAgain} from './page.js';
 import {scanning} from './scan.js';
 import * as session from './session.js';
@@ -42,17 +42,7 @@ const card = new Card({
   async onAct(operation) {
     const item = model.items.get(tag);
     if (!item || actions.sending.has(tag)) return;
-    let fields;
-    try {
-      fields = await ask(operation, {item, board});
-    } catch (problem) {
-      notices.say(`${tag}: ${explain(problem)}`, {kind: 'refused', tag});
-      return;
-    }
-    if (fields === null || actions.sending.has(tag)) return;
-    const isDone = await actions.run(operation, tag, fields);
-    if (isDone) notices.say(t(`done.${operation}`, {tag}), {tag});
-    else notices.say(`${tag}: ${actions.said(tag)}`, {kind: 'refused', tag});
+    await operate(operation, item, {board, actions, notices});
   },
   onChoose() {},
 });
