@@ -7,7 +7,6 @@ import logging
 import os
 import socket
 import sys
-import time
 from typing import Any
 
 import gevent
@@ -42,8 +41,6 @@ from .turns import Turns
 from .workers import Workers
 
 log = logging.getLogger(__name__)
-
-_REFUSALS_LOGGED_S = 60.0  # between two lines about refused publications
 
 
 class Services:
@@ -90,7 +87,6 @@ class Services:
         self._url_file = settings.state_path / "url"
         self._run = f"{socket.gethostname()}-{os.getppid()}"
         self._has_invited = False
-        self._refusals_logged_s = -_REFUSALS_LOGGED_S
         self._live_generation = ops_pool.generation  # when live delivery was last moved
         self.write_failure: str | None = None  # of the last report; operations write as well
         self.hub = Hub(
@@ -238,15 +234,13 @@ class Services:
         )  # fmt: skip
 
     def _note_refused(self, count: int) -> None:
-        """Count publications that the server has refused, and log so once a minute."""
+        """Count publications that the server has refused, and log them."""
         self.metrics.live.refused.inc(count)
-        now_s = time.monotonic()
-        if now_s - self._refusals_logged_s >= _REFUSALS_LOGGED_S:
-            self._refusals_logged_s = now_s
-            log.error(
-                "the server refuses to publish, so events are late: our user lacks rights to "
-                "channels; `flask redis check` names them"
-            )
+        self.repeats.error(
+            "publication refused",
+            "the server refuses to publish, so events are late: our user lacks rights to channels; "
+            "`flask redis check` names them",
+        )
 
     def _report(self) -> None:
         self.metrics.copy_pool("ops", self.ops_pool.stats())
