@@ -71,7 +71,7 @@ class Access:
         return caller if time.monotonic() < until else None
 
     def known_lately(self, credential: Credential) -> Caller | None:
-        """Who showed ``credential`` here lately: for the turns, and never to let anybody in."""
+        """The caller last seen with ``credential``; for turns only, never to authorize."""
         _, caller, _ = self._remembered.get(credential, (0.0, None, False))
         return caller
 

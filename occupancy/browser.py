@@ -70,7 +70,7 @@ def init_app(app: Flask, settings: Settings) -> None:
         def check_host() -> None:
             if request.path not in _PROBES and not is_allowed_host(request, hosts):
                 raise InvalidRequest(
-                    f"This service does not answer as {host_of(request)[:200]!r}. Whoever runs it "
+                    f"This service does not answer as {host_of(request)[:200]!r}. An operator "
                     "can add the name to OCCUPANCY_ALLOWED_HOSTS."
                 )
 

@@ -53,8 +53,8 @@ PARAMETERS: dict[str, Any] = {
     ),
     "IfMatch": _parameter(
         "header", "If-Match", TEXT,
-        'Do it only if the item still has this version, quoted: `"12"`. Else 412. The forms that '
-        'compressing proxies make of it (`W/"12"`, `"12-gzip"`) name the same version.',
+        'Do it only if the item still has this version, quoted: `"12"`; otherwise 412. The forms '
+        'that compressing proxies make of it (`W/"12"`, `"12-gzip"`) name the same version.',
     ),
     "IfNoneMatch": _parameter(
         "header", "If-None-Match", TEXT, "The `ETag` you have: 304 if nothing has changed since. "

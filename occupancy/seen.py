@@ -1,8 +1,8 @@
-"""Seen addresses: where somebody who is known has asked since this process began.
+"""Seen addresses: those that known callers have used since this process began.
 
-Whoever signs in shows nothing yet, so they are a stranger. In a flood of strangers they get in all
-the same at an address where others of the plant are known: their walls and tablets ask all the
-time, from behind the same one.
+A sign-in carries no credential yet, so it counts as a stranger's request. During a flood of
+strangers it still gets a turn at an address that known callers use: a plant's walls and tablets
+send requests all the time from behind the same address.
 """
 
 from __future__ import annotations

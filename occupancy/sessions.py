@@ -29,11 +29,11 @@ FIRST_WORKER = Worker("admin", "Administrator", Role.ADMIN.label)
 MAX_SESSIONS = 1_000  # of one worker by PIN or link, and opened with one token
 _CHANGED = "The worker has just been changed. Sign in again."
 # How fast one token opens sessions: ms for each, and how many at once; in all, and by address.
-# At this pace a thousand take an hour, while a wall's use is noted each minute: it is never the one
-# that makes room.
+# At this pace a thousand take an hour.
 _TOKEN_INTERVAL_MS, _TOKEN_AT_ONCE = 5_000, 300
 _TOKEN_ADDRESS_INTERVAL_MS, _TOKEN_ADDRESS_AT_ONCE = 10_000, 100
-# No such session that was used within a day is ended to make room for another: the night of a wall.
+# A session of a token that was used within this time makes no room for another: a wall is dark at
+# night, and must not be put out by morning.
 _TOKEN_KEPT_S = 86400
 _TOKEN_SESSION_S = 400 * 86400  # what browsers keep a cookie for at most (RFC 6265bis)
 

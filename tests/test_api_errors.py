@@ -417,7 +417,7 @@ def test_a_failure_of_ours_is_a_problem_without_a_stack_trace(
 def test_failures_of_ours_are_some_lines_without_their_texts_and_a_count(
     api: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Whoever has found a request that fails must fill no disk, and reads what others have sent."""
+    """A client with a failing request must not fill the disk, nor log texts of others."""
 
     def fail(*_: Any, **__: Any) -> None:
         raise ValueError("secret detail")

@@ -332,7 +332,7 @@ def test_what_is_no_entry_changes_nothing(cursor: str) -> None:
             assert (feed.cursor, feed.seq, feed.number) == before
 
 
-# Who offers waits for nothing
+# Offering an entry never waits
 
 
 class Gate:
@@ -373,7 +373,7 @@ def test_who_offers_entries_waits_neither_for_the_log_nor_for_room() -> None:
 
 
 def test_what_comes_while_the_log_is_read_is_not_read_again() -> None:
-    """Else a board that never rests would be read from the log for ever."""
+    """Otherwise a board with constant changes would be read from the log for ever."""
     log = Log(1)
     feed = new_feed(log)
     stream = Stream(feed, log).until_live()

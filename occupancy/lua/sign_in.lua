@@ -48,7 +48,8 @@ end
 if wait_ms > 0 then
   return { 0, math.ceil(wait_ms) }
 end
--- Who makes room, where there is none. What has ended, or ends with this sign-in, takes none.
+-- The session that makes room, if the bound is reached. Sessions that have ended, or that this
+-- sign-in replaces, do not count.
 local leaving = nil
 local digests = redis.call('ZRANGEBYSCORE', KEYS[6], '(' .. now_s, '+inf')
 if #digests >= tonumber(ARGV[7]) then
