@@ -39,7 +39,7 @@ const rules = {
 export default [
   {ignores: ['.venv/', 'var/', 'node_modules/']},
   {
-    files: ['occupancy/static/js/**/*.js'],
+    files: ['occupancy/web/ui/static/js/**/*.js'],
     languageOptions: {ecmaVersion: 2023, sourceType: 'module', globals: globals.browser},
     linterOptions: {reportUnusedDisableDirectives: 'error'},
     rules,

@@ -10,12 +10,12 @@ import resource
 import shutil
 import sys
 
-from occupancy import log_format
-from occupancy.balance import SLOTS, Loads
-from occupancy.budget import plan
-from occupancy.embedded import Embedded
-from occupancy.errors import OccupancyError
-from occupancy.settings import Settings
+from occupancy.core.errors import OccupancyError
+from occupancy.core.settings import Settings
+from occupancy.observability import log_lines
+from occupancy.server.accept_balancing import SLOTS, Loads
+from occupancy.storage.budget import plan
+from occupancy.storage.embedded.owner import Embedded
 
 
 def _stop(detail):
@@ -35,14 +35,14 @@ _FILES_KEPT = 256  # for listeners, Redis, logs and metrics
 
 _host = f"[{settings.host}]" if ":" in settings.host else settings.host  # IPv6
 bind = f"{_host}:{settings.port}"
-workers = settings.workers
-worker_class = "occupancy.worker.Worker"  # gunicorn's gevent worker, see there
+workers = settings.processes
+worker_class = "occupancy.server.worker.Worker"  # gunicorn's gevent worker, see there
 worker_connections = max(64, min(20_000, _MAX_FILES - _FILES_KEPT))
 keepalive = 5
 timeout = 30
 graceful_timeout = 9  # streams are drained long before; a worker is gone within 10 s
 loglevel = settings.log_level
-logger_class = log_format.Logger
+logger_class = log_lines.Logger
 # No header of a request is believed here, whatever FORWARDED_ALLOW_IPS says and also on a Unix
 # socket, whose peers gunicorn trusts: OCCUPANCY_PROXIES says what the application believes.
 forwarded_allow_ips = ""
@@ -56,7 +56,7 @@ preload_app = False
 def on_starting(server):
     if server.cfg.preload_app:
         _stop("--preload is not supported: the workers patch first and import then.")
-    log_format.install(settings.log_level)
+    log_lines.install(settings.log_level)
     resource.setrlimit(resource.RLIMIT_NOFILE, (_MAX_FILES, _hard_limit))
     os.environ["WEB_CONCURRENCY"] = str(server.cfg.workers)  # -w on the command line counts too
     try:
@@ -73,7 +73,7 @@ def on_starting(server):
     server.log.info(
         "Redis budget %d: %d workers with %d connections for operations and %d for streams each, "
         "twice while a reload overlaps them, and %d for the command line",
-        budget.limit, budget.workers, budget.ops, budget.pubsub, budget.reserved,
+        budget.limit, budget.processes, budget.ops, budget.pubsub, budget.reserved,
     )  # fmt: skip
 
 
@@ -100,11 +100,11 @@ def post_fork(server, worker):
     from gevent import events
     from gunicorn.workers import ggevent
 
-    from occupancy.balance import BalancedServer
+    from occupancy.server.accept_balancing import BalancedListener
 
     # gunicorn has no setting for the class of its gevent worker's server.
-    BalancedServer.loads, BalancedServer.slot = Loads(server.loads), worker.age % SLOTS
-    ggevent.StreamServer = BalancedServer
+    BalancedListener.loads, BalancedListener.slot = Loads(server.loads), worker.age % SLOTS
+    ggevent.StreamServer = BalancedListener
     # Patching, gevent asks 25 times whether some package has a plugin for it, and reads the
     # metadata of all installed packages each time. There is none for this server.
     events.notify_and_call_entry_points = events.notify
@@ -113,31 +113,32 @@ def post_fork(server, worker):
 def post_worker_init(worker):
     import gevent
 
-    from occupancy import express, log_format, trail
-    from occupancy.balance import BalancedServer
-    from occupancy.outlet import Outlet
-    from occupancy.strangers import Strangers
+    from occupancy.live.socket_writer import SocketWriter
+    from occupancy.observability import audit_log, log_lines
+    from occupancy.server.accept_balancing import BalancedListener
+    from occupancy.server.fast import path
+    from occupancy.server.fast.auth_batcher import AuthBatcher
 
     def count_without_greenlet():
-        return Outlet.open_count + Strangers.waiting_count
+        return SocketWriter.open_count + AuthBatcher.waiting_count
 
     # Not in post_fork: strangers imports redis, and there nothing is patched yet.
-    BalancedServer.count_without_greenlet = staticmethod(count_without_greenlet)
-    log_format.install(settings.log_level)
-    trail.install()
-    gevent.get_hub().print_exception = log_format.log_failure
+    BalancedListener.count_without_greenlet = staticmethod(count_without_greenlet)
+    log_lines.install(settings.log_level)
+    audit_log.install()
+    gevent.get_hub().print_exception = log_lines.log_failure
     services = worker.app.wsgi().extensions["occupancy"]
     # The rest of the places is for requests, health checks among them.
-    services.admission.limit_process(worker.cfg.worker_connections * 7 // 8)
+    services.stream_limits.limit_process(worker.cfg.worker_connections * 7 // 8)
     services.start()
-    lane = express.Express(worker, services) if express.suits(worker) else None
+    lane = path.FastPath(worker, services) if path.suits(worker) else None
 
     def drain_when_stopped():
         # gunicorn waits for its greenlets to end and then kills the process; nothing tells a
         # stream to end. alive turns false at TERM, HUP and max_requests.
         while worker.alive:
             gevent.sleep(0.1)
-        BalancedServer.loads.write(BalancedServer.slot, None)
+        BalancedListener.loads.write(BalancedListener.slot, None)
         # No switch point between the two: who comes after has a greenlet, which is waited for.
         if lane is not None:
             lane.leave()

@@ -1,7 +1,7 @@
 """The WSGI entry: ``gunicorn wsgi:app``; ``flask`` finds it by its name."""
 
 from occupancy import create_app
-from occupancy.errors import SettingError
+from occupancy.core.errors import SettingError
 
 try:
     app = create_app()

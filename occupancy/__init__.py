@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from flask import Flask
 
-    from .services import Services
+    from occupancy.services import Services
 
 
 def create_app(services: Services | None = None) -> Flask:
@@ -25,25 +25,27 @@ def create_app(services: Services | None = None) -> Flask:
 
     from flask import Flask  # noqa: PLC0415 - see the module
 
-    from . import admin, api, auth, browser, cli, health, pages, problems, screens, signin, stream  # noqa: PLC0415 - see the module
-    from .payloads import MAX_BODY_BYTES  # noqa: PLC0415 - see the module
-    from .services import Services as Made  # noqa: PLC0415 - see the module
-    from .settings import Settings  # noqa: PLC0415 - see the module
+    from occupancy import cli  # noqa: PLC0415 - see the module
+    from occupancy.core.requests import MAX_BODY_BYTES  # noqa: PLC0415 - see the module
+    from occupancy.core.settings import Settings  # noqa: PLC0415 - see the module
+    from occupancy.services import Services as Made  # noqa: PLC0415 - see the module
+    from occupancy.web import auth, problems, security  # noqa: PLC0415 - see the module
+    from occupancy.web.routes import admin, boards, docs, health, pages, session, stream  # noqa: PLC0415 - see the module
 
     if services is None:
         services = Made.for_web(Settings.from_environ(os.environ))
-    app = Flask(__name__, static_folder=None)
+    app = Flask(__name__, static_folder=None, template_folder="web/ui/templates")
     # One more than allowed: Werkzeug cuts a chunked body there without a word, and the byte too
     # many shows that there was more.
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES + 1
     app.url_map.merge_slashes = False  # else //x redirects to whatever Host the request names
     app.url_map.strict_slashes = False
     app.extensions["occupancy"] = services
-    app.extensions["occupancy.screens"] = screens.Screens()
-    browser.init_app(app, services.settings)  # first: its hooks come before those of auth
+    app.extensions["occupancy.pages"] = pages.Pages()
+    security.init_app(app, services.settings)  # first: its hooks come before those of auth
     problems.init_app(app)
     auth.init_app(app, services)
-    for blueprint in (api.bp, stream.bp, signin.bp, admin.bp, health.bp, pages.bp, screens.bp):
+    for blueprint in (boards.bp, stream.bp, session.bp, admin.bp, health.bp, docs.bp, pages.bp):
         app.register_blueprint(blueprint)
     cli.init_app(app)
     return app

@@ -11,34 +11,34 @@ from typing import Any
 
 import gevent
 
-from . import trail
-from .access import Access
-from .admission import Admission
-from .budget import Budget, Slots, plan
-from .connections import OpsClient, database_of, make_pool
-from .denials import Denials
-from .errors import OccupancyError
-from .figures import Figures
-from .guard import Guard
-from .hub import Hub
-from .keys import Keys
-from .live_reader import PROBE_S, SILENCE_S
-from .metrics import Metrics
-from .notes import Notes
-from .pins import PinDesk
-from .pools import TurnPool
-from .processes import Processes, Told, process_name
-from .reconcile import reconcile_at_start
-from .renames import Renames
-from .repeats import Repeats
-from .seen import SeenAddresses
-from .sessions import Sessions
-from .settings import Settings
-from .store import Store
-from .tickets import Tickets
-from .tokens import Tokens
-from .turns import Turns
-from .workers import Workers
+from occupancy.access.authenticator import Authenticator
+from occupancy.access.known_addresses import KnownAddresses
+from occupancy.access.pins import PinHasher
+from occupancy.access.read_turns import ReadTurns
+from occupancy.access.sessions import Sessions
+from occupancy.access.tickets import Tickets
+from occupancy.access.tokens import Tokens
+from occupancy.access.workers import Workers
+from occupancy.boards.holder_names import HolderNames
+from occupancy.boards.reconcile import reconcile_at_start
+from occupancy.boards.store import Store
+from occupancy.core.errors import OccupancyError
+from occupancy.core.keys import Keys
+from occupancy.core.settings import Settings
+from occupancy.live.hub import Hub
+from occupancy.live.limits import StreamLimits
+from occupancy.live.reader import PROBE_S, SILENCE_S
+from occupancy.live.revocation import Revocation
+from occupancy.observability import audit_log
+from occupancy.observability.audit_limit import LimitedAudit
+from occupancy.observability.audit_outbox import AuditOutbox
+from occupancy.observability.metrics import Metrics
+from occupancy.observability.processes import Processes, Told, process_name
+from occupancy.observability.public_figures import PublicFigures
+from occupancy.observability.repeated_warnings import RepeatedWarnings
+from occupancy.storage.budget import Budget, Slots, plan
+from occupancy.storage.client import OpsClient, database_of, make_pool
+from occupancy.storage.pool import FairPool
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ log = logging.getLogger(__name__)
 class Services:
     """Store, access, hub and their pools, made from the settings. Nothing connects yet."""
 
-    def __init__(self, settings: Settings, ops_pool: TurnPool, pubsub_pool: TurnPool) -> None:
+    def __init__(self, settings: Settings, ops_pool: FairPool, pubsub_pool: FairPool) -> None:
         self.settings = settings
         self.budget: Budget = plan(settings)
         self.ops_pool = ops_pool
@@ -54,23 +54,23 @@ class Services:
         keys = Keys(settings.prefix, database_of(settings))
         client = OpsClient(connection_pool=ops_pool)
         self.metrics = Metrics()
-        self.access = Access(client, keys)
-        forget = self.access.forget
-        self.pin_desk = PinDesk()
+        self.authenticator = Authenticator(client, keys)
+        forget = self.authenticator.forget
+        self.pin_hasher = PinHasher()
         self.workers = Workers(client, keys, forget)
         self.tokens = Tokens(client, keys, self.workers, forget)
-        self.denials = Denials()
-        self.repeats = Repeats()
-        self.notes = Notes(client, keys)
+        self.audit = LimitedAudit()
+        self.repeated_warnings = RepeatedWarnings()
+        self.audit_outbox = AuditOutbox(client, keys)
         self.sessions = Sessions(
-            client, keys, self.workers, self.pin_desk, denials=self.denials, on_changed=forget,
+            client, keys, self.workers, self.pin_hasher, denials=self.audit, on_changed=forget,
             idle_s=settings.session_idle_s, max_s=settings.session_max_s,
         )  # fmt: skip
         self.tickets = Tickets(client, keys, per_caller=settings.streams_per_caller)
-        self.guard = Guard(self.access)
-        self.turns = Turns()
-        self.seen = SeenAddresses()
-        self.admission = Admission(
+        self.revocation = Revocation(self.authenticator)
+        self.read_turns = ReadTurns()
+        self.known_addresses = KnownAddresses()
+        self.stream_limits = StreamLimits(
             per_caller=settings.streams_per_caller, per_process=settings.streams_per_process
         )
         self.store = Store(
@@ -78,11 +78,11 @@ class Services:
             log_entries=settings.log_entries, log_bytes=settings.log_bytes,
             history_entries=settings.history_entries, history_bytes=settings.history_bytes,
         )  # fmt: skip
-        self.renames = Renames(client, keys, self.store, self.workers)
+        self.renames = HolderNames(client, keys, self.store, self.workers)
         self.workers.on_renamed = self.renames.follow
         client.on_refused_publications = self._note_refused
         self.processes = Processes(client, keys)
-        self.shared = Figures(client, self.processes, self.metrics)
+        self.public_figures = PublicFigures(client, self.processes, self.metrics)
         self.name = process_name()
         self._url_file = settings.state_path / "url"
         self._run = f"{socket.gethostname()}-{os.getppid()}"
@@ -91,7 +91,8 @@ class Services:
         self.write_failure: str | None = None  # of the last report; operations write as well
         self.hub = Hub(
             self.store, pubsub_pool, keys, self.metrics.live,
-            process=self.name, on_access_changed=self.guard.on_announcement, on_probe=self._report,
+            process=self.name, on_access_changed=self.revocation.on_announcement,
+            on_probe=self._report,
         )  # fmt: skip
 
     @classmethod
@@ -144,9 +145,9 @@ class Services:
         """
         self.ops_pool.drain()
         self.hub.drain()
-        self.guard.stop()
-        self.denials.flush()
-        self.repeats.flush()
+        self.revocation.stop()
+        self.audit.flush()
+        self.repeated_warnings.flush()
         try:
             self.processes.withdraw(self.name)
             if self._has_invited:
@@ -183,7 +184,7 @@ class Services:
         return {
             "budget": {
                 "limit": self.budget.limit,
-                "workers": self.budget.workers,
+                "workers": self.budget.processes,
                 "nodes": self.budget.nodes,
                 "reserved": self.budget.reserved,
             },
@@ -236,7 +237,7 @@ class Services:
     def _note_refused(self, count: int) -> None:
         """Count publications that the server has refused, and log them."""
         self.metrics.live.refused.inc(count)
-        self.repeats.error(
+        self.repeated_warnings.error(
             "publication refused",
             "the server refuses to publish, so events are late: our user lacks rights to channels; "
             "`flask redis check` names them",
@@ -250,9 +251,9 @@ class Services:
             self.processes.report(self.name, self.figures())
             # At once: a failure in what follows, on one board perhaps, must not put it off.
             self._move_live_delivery()
-            for note in self.notes.take():
-                trail.record(**note)
-            self.store.rights.refresh()
+            for note in self.audit_outbox.take():
+                audit_log.record(**note)
+            self.store.permissions.refresh()
             self.renames.settle()
         except OccupancyError as error:
             self.write_failure = error.detail  # PING may still be answered, and reads served

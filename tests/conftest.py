@@ -24,13 +24,13 @@ import pytest
 from flask.testing import FlaskClient
 
 from occupancy import create_app
-from occupancy.denials import Denials
-from occupancy.model import Role, Worker
-from occupancy.pools import TurnPool
+from occupancy.core.entities import Role, Worker
+from occupancy.core.settings import Settings
+from occupancy.observability.audit_limit import LimitedAudit
 from occupancy.services import Services
-from occupancy.settings import Settings
-from tests.servers import BINARIES, RealServer, binary_of
-from tests.waiting import wait_until
+from occupancy.storage.pool import FairPool
+from tests.support.servers import BINARIES, RealServer, binary_of
+from tests.support.waiting import wait_until
 
 BACKENDS = ["fakeredis", *BINARIES]
 BENCHMARK = pytest.StashKey[str]()  # what the short benchmark has printed
@@ -94,14 +94,14 @@ def module_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealServ
 @pytest.fixture(autouse=True)
 def _each_test_tells_of_its_own_refusals(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A process tells within a minute how many more it has refused: not in a later test's trail."""
-    made: list[Denials] = []
-    begin = Denials.__init__
+    made: list[LimitedAudit] = []
+    begin = LimitedAudit.__init__
 
-    def begin_and_note(self: Denials) -> None:
+    def begin_and_note(self: LimitedAudit) -> None:
         begin(self)
         made.append(self)
 
-    monkeypatch.setattr(Denials, "__init__", begin_and_note)
+    monkeypatch.setattr(LimitedAudit, "__init__", begin_and_note)
     yield
     for each in made:
         if each._minute is not None:
@@ -148,8 +148,8 @@ def services_on(
         settings = Settings(redis_url="redis://fake", prefix=prefix, state_dir=state_dir)
         fake = fakeredis.FakeServer()
 
-        def pool(size: int) -> TurnPool:
-            return TurnPool(
+        def pool(size: int) -> FairPool:
+            return FairPool(
                 size=size, wait_s=5.0, connection_class=fakeredis.FakeRedisConnection, server=fake
             )
 
@@ -163,7 +163,7 @@ def services_on(
         with contextlib.suppress(AssertionError):  # the test has taken the server away
             wait_until(lambda: made.hub.trouble is None, timeout_s=3, what="live delivery")
     made.hub.drain(timeout_s=1.0)
-    made.guard.stop()
+    made.revocation.stop()
     client = made.store.client
     keys = list(client.scan_iter(match=f"{prefix}:*", count=1000))
     for first in range(0, len(keys), 1000):

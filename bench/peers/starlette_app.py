@@ -111,13 +111,13 @@ hub = Hub()
 tokens = Tokens()
 
 
-async def caller(
+async def principal(
     credentials: Annotated[HTTPAuthorizationCredentials, Depends(HTTPBearer())],
 ) -> dict[str, Any]:
     return await tokens.worker_of(credentials.credentials)
 
 
-Caller = Annotated[dict[str, Any], Depends(caller)]
+Principal = Annotated[dict[str, Any], Depends(principal)]
 
 
 @asynccontextmanager
@@ -139,7 +139,7 @@ async def livez() -> dict[str, str]:
 
 
 @app.get("/api/boards/{board}/events")
-async def events(board: str, _: Caller) -> EventSourceResponse:
+async def events(board: str, _: Principal) -> EventSourceResponse:
     return EventSourceResponse(_frames(board), sep="\n")
 
 
@@ -155,7 +155,7 @@ async def _frames(board: str) -> AsyncIterator[bytes]:
 
 @app.post("/api/boards/{board}/items/{tag}/{operation}")
 async def operate_item(
-    board: str, tag: str, operation: Literal["take", "pause"], worker: Caller
+    board: str, tag: str, operation: Literal["take", "pause"], worker: Principal
 ) -> Response:
     now = datetime.now(UTC)
     code, changed, item, cursor = await operate(
@@ -174,7 +174,9 @@ async def operate_item(
 
 
 @app.get("/api/boards/{board}/items")
-async def items(board: str, _: Caller, accept_encoding: Annotated[str, Header()] = "") -> Response:
+async def items(
+    board: str, _: Principal, accept_encoding: Annotated[str, Header()] = ""
+) -> Response:
     async with store.pipeline(transaction=True) as pipeline:
         pipeline.hget(f"board:{board}", "seq")
         pipeline.hvals(f"view:{board}")

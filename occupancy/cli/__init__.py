@@ -37,7 +37,17 @@ class _Groups(AppGroup):
         if self._is_made:
             return
         self._is_made = True
-        from . import boards, demo, events, items, labels, operations, server, tokens, workers  # noqa: PLC0415 - see the module
+        from occupancy.cli.commands import (  # noqa: PLC0415 - see the module
+            boards,
+            demo,
+            events,
+            items,
+            labels,
+            operations,
+            redis,
+            tokens,
+            workers,
+        )
 
         items_group = items.group()
         operations.add_to(items_group)
@@ -48,7 +58,7 @@ class _Groups(AppGroup):
             workers.group(),
             tokens.group(),
             events.group(),
-            server.group(),
+            redis.group(),
             demo.group(),
         ):
             self.add_command(group)

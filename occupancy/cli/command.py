@@ -18,12 +18,12 @@ import msgspec
 from flask.cli import AppGroup
 from redis import RedisError
 
-from ..embedded import Embedded
-from ..errors import EmbeddedError, OccupancyError, SettingError
-from ..model import MAIN_BOARD, Person
-from ..payloads import Body, check_name, decode
-from ..services import Services
-from ..settings import Settings
+from occupancy.core.entities import MAIN_BOARD, Person
+from occupancy.core.errors import EmbeddedError, OccupancyError, SettingError
+from occupancy.core.requests import Body, check_name, decode
+from occupancy.core.settings import Settings
+from occupancy.services import Services
+from occupancy.storage.embedded.owner import Embedded
 
 COMMAND_LINE = Person("cli", "Command line")  # the actor where no worker is named
 

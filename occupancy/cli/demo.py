@@ -1,64 +1,159 @@
-"""``flask demo``: a sample to try things with."""
+"""The sample: a shop where pipe spools are assembled, welded and measured.
+
+Everything goes through real operations, so that items have a history. Loading it again changes
+nothing: only what is missing is added, and only items that nobody has touched get their story.
+"""
 
 from __future__ import annotations
 
-import click
+import functools
+from collections.abc import Callable
+
 import msgspec
 
-from ..demo import BOARD, WORKERS, give_pins, load, size
-from .command import Commands, connected, json_option
-from .output import counted, print_json, print_table, progress
+from occupancy.access.pins import hash_pin, random_pin
+from occupancy.access.workers import Workers
+from occupancy.boards.refusals import refusal
+from occupancy.boards.store import Store
+from occupancy.core.entities import Item, Person, Role
+from occupancy.core.errors import AlreadyExists
+from occupancy.core.requests import ItemBody
+from occupancy.core.transitions import TRANSITIONS
 
-_TOKEN_DAYS = 30
+BOARD = "taller"
+TITLE = "Taller de spools"
+STEPS = ("ARM", "SOLD", "METROLOGIA")
+
+# id, name, role
+WORKERS = (
+    ("93", "Marta Ruiz", Role.WORKER),
+    ("94", "Iván Soto", Role.WORKER),
+    ("95", "Lucía Vega", Role.WORKER),
+    ("12", "Carlos Medina", Role.SUPERVISOR),
+    ("7", "Ana Torres", Role.OBSERVER),
+    ("1", "Elena Prieto", Role.ADMIN),
+)
+_PEOPLE = {worker_id: Person(worker_id, name) for worker_id, name, _ in WORKERS}
+
+_AREAS = ("A1", "A2", "B1", "B2", "C1")
+_SYSTEMS = (("CW", "Agua de refrigeración"), ("FW", "Agua de alimentación"), ("ST", "Vapor"))
+_DIAMETERS = ('2"', '3"', '4"', '6"', '8"')
+_MATERIALS = ("A106 Gr. B", "A312 TP304L", "A335 P11")
+_ITEMS = 40
+
+# What happened to an item: operation, by whom, and the reason or the worker who gets it.
+_Story = tuple[tuple[str, str, str], ...]
+_DONE_ARM: _Story = (("take", "93", ""), ("complete", "93", ""))
+_DONE_SOLD: _Story = (*_DONE_ARM, ("take", "94", ""), ("complete", "94", ""))
+_STORIES: tuple[_Story, ...] = (
+    (("take", "93", ""),),
+    (),
+    (*_DONE_ARM, ("take", "94", "")),
+    (("take", "95", ""), ("pause", "95", "Falta material")),
+    (),
+    (*_DONE_SOLD, ("take", "95", ""), ("complete", "95", "")),
+    (("block", "12", "Plano en revisión"),),
+    _DONE_ARM,
+    (*_DONE_ARM, ("reassign", "12", "95")),
+    (*_DONE_SOLD, ("take", "95", "")),
+    (("take", "94", ""), ("release", "94", "")),
+    (*_DONE_ARM, ("take", "94", ""), ("force-release", "12", "Fin de turno")),
+    (*_DONE_SOLD, ("take", "95", ""), ("complete", "95", "")),
+)
 
 
-def group() -> Commands:
-    demo = Commands("demo", help="A sample to try things with.")
+class Loaded(msgspec.Struct, frozen=True):
+    """How much was added."""
 
-    @demo.command("load")
-    @click.option(
-        "--pins", "with_pins", is_flag=True,
-        help="Give the sample's workers random PINs and print them. Not where anybody can reach "
-        "the server who should not sign in.",
-    )  # fmt: skip
-    @click.option(
-        "--tokens", "with_tokens", is_flag=True,
-        help=f"Make and print a token for one worker of each role, good for {_TOKEN_DAYS} days.",
-    )  # fmt: skip
-    @json_option
-    def load_(with_pins: bool, with_tokens: bool, as_json: bool) -> None:
-        """Load a sample board with workers and items. Loading it again changes nothing."""
-        with connected() as services:
-            with progress(size(), "Loading") as advance:
-                loaded = load(services.store, services.workers, advance)
-            pins = give_pins(services.workers) if with_pins else {}
-            by_role = {role: worker for worker, _, role in reversed(WORKERS)}
-            tokens = {
-                worker: services.tokens.create(worker, days=_TOKEN_DAYS)[0]
-                for worker in by_role.values()
-                if with_tokens
-            }
-            if pins or tokens:
-                services.notes.leave("sample_loaded", pins=",".join(pins), tokens=",".join(tokens))
-        people = [
-            {
-                "id": worker, "name": name, "role": role.label,
-                **({"pin": pins[worker]} if worker in pins else {}),
-                **({"token": tokens[worker]} if worker in tokens else {}),
-            }
-            for worker, name, role in sorted(WORKERS, key=lambda each: each[2])
-            if worker in pins or worker in tokens
-        ]  # fmt: skip
-        if as_json:
-            print_json({"board": BOARD, "added": msgspec.to_builtins(loaded), "people": people})
-            return
-        click.echo(
-            f"The board {BOARD} is loaded: {counted(loaded.items, 'item')} and "
-            f"{counted(loaded.workers, 'worker')} added, {counted(loaded.operations, 'operation')}."
+    boards: int
+    workers: int
+    items: int
+    operations: int
+
+
+def load(store: Store, workers: Workers, on_progress: Callable[[int], None]) -> Loaded:
+    """Add what is missing of the sample; ``on_progress`` is told the items that are done.
+
+    Raises PoolTimeout and StoreUnavailable; loading again then goes on.
+    """
+    boards = _count(lambda: store.boards.create(BOARD, title=TITLE, steps=STEPS))
+    people = sum(_count(functools.partial(_add_worker, workers, *each)) for each in WORKERS)
+    snapshot = store.snapshot(BOARD)
+    present = [] if snapshot is None else snapshot.items
+    items = {item.tag: item for item in (msgspec.json.decode(e, type=Item) for e in present)}
+    missing = [(tag, body.as_json_texts()) for tag, body in _sample() if tag not in items]
+    added = list(store.put_many(BOARD, missing, actor=_PEOPLE["1"]))
+    # An item that was added before, and to which nothing has happened since, was left so by a
+    # loading that was cut short (or is one of those to which nothing happens).
+    fresh = {outcome.tag for outcome in added} | {t for t, i in items.items() if i.version == 1}
+    operations = 0
+    for number, (tag, _) in enumerate(_sample()):
+        if tag in fresh:
+            operations += _tell(store, tag, _STORIES[number % len(_STORIES)])
+        on_progress(1)
+    return Loaded(boards, people, len(added), operations)
+
+
+def give_pins(workers: Workers) -> dict[str, str]:
+    """Give random PINs to those of the sample who have none; returns them by worker id.
+
+    A worker of that id with another name is somebody of this shop, and none of the sample.
+    """
+    pins = {}
+    for worker_id, name, _ in WORKERS:
+        worker = workers.get(worker_id)
+        if worker.pin_hash is None and worker.name == name:
+            pins[worker_id] = random_pin()
+            workers.edit(worker_id, pin_hash=hash_pin(pins[worker_id]))
+    return pins
+
+
+def size() -> int:
+    """How many items the sample has."""
+    return _ITEMS
+
+
+def _sample() -> list[tuple[str, ItemBody]]:
+    sample = []
+    for number in range(_ITEMS):
+        system, fluid = _SYSTEMS[number // 5 % len(_SYSTEMS)]
+        line, spool = 25238 + number // 10, number % 10 + 11
+        attributes = {
+            "area": _AREAS[number * 3 % len(_AREAS)],
+            "diametro": _DIAMETERS[number * 7 % len(_DIAMETERS)],
+            "material": _MATERIALS[number // 4 % len(_MATERIALS)],
+            "plano": f"ISO-{line}-{number % 3 + 1}",
+            "servicio": fluid,
+        }
+        title = f"Spool {spool:03d}, línea {line}"
+        body = ItemBody(title=title, attributes=dict(attributes))
+        sample.append((f"MK-1335-{system}-{line}-{spool:03d}", body))
+    return sample
+
+
+def _tell(store: Store, tag: str, story: _Story) -> int:
+    for operation, worker, more in story:
+        row = TRANSITIONS[operation]
+        answer = store.operate(
+            BOARD,
+            row,
+            [tag],
+            actor=_PEOPLE[worker],
+            reason=more if more and row.reason != "none" and row.holder != "to" else None,
+            to=_PEOPLE[more] if row.holder == "to" else None,
         )
-        if people:
-            given = [("pin", pins), ("token", tokens)]
-            columns = ["id", "name", "role", *(name for name, made in given if made)]
-            print_table(columns, [[person.get(each, "") for each in columns] for person in people])
+        if not answer.outcomes[0].is_done:
+            raise refusal(BOARD, row, answer.outcomes[0])
+    return len(story)
 
-    return demo
+
+def _add_worker(workers: Workers, worker_id: str, name: str, role: Role) -> None:
+    workers.add(worker_id, name=name, role=role)
+
+
+def _count(add: Callable[[], object]) -> int:
+    try:
+        add()
+    except AlreadyExists:
+        return 0
+    return 1

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from playwright.sync_api import Page
 
 from tests.conftest import require
-from tests.deployment import ROOT
+from tests.support.deployment import ROOT
 
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 STANDARD = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]

@@ -15,8 +15,8 @@ from tests.browser.chromium import chromium as running_chromium
 from tests.browser.chromium import path_of_chromium
 from tests.browser.site import Site, expect_live, note_mistakes
 from tests.conftest import require
-from tests.deployment import Deployment
-from tests.servers import RealServer
+from tests.support.deployment import Deployment
+from tests.support.servers import RealServer
 
 
 class Visit(Protocol):

@@ -18,14 +18,14 @@ from typing import Literal
 
 from playwright.sync_api import Browser, Page, Route, expect
 
-from occupancy.demo import BOARD, load
-from occupancy.model import Role
-from occupancy.pins import hash_pin
+from occupancy.access.pins import hash_pin
+from occupancy.cli.demo import BOARD, load
+from occupancy.core.entities import Role
 from occupancy.services import Services
 from tests.browser.chromium import chromium, path_of_chromium
 from tests.browser.site import PIN, expect_live, expect_still
-from tests.deployment import Deployment
-from tests.servers import RealServer, binary_of
+from tests.support.deployment import Deployment
+from tests.support.servers import RealServer, binary_of
 
 TAG = "MK-1335-CW-25238-011"
 HELD = "MK-1335-CW-25238-013"

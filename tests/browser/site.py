@@ -9,11 +9,12 @@ from typing import Any
 
 from playwright.sync_api import BrowserContext, Locator, Page, TimeoutError, expect
 
-from occupancy.model import TRANSITIONS, Person, Role
-from occupancy.pins import hash_pin
+from occupancy.access.pins import hash_pin
+from occupancy.core.entities import Person, Role
+from occupancy.core.transitions import TRANSITIONS
 from occupancy.services import Services
-from tests.deployment import Deployment
-from tests.shop import log_of
+from tests.support.deployment import Deployment
+from tests.support.shop import log_of
 
 PIN = "2580"
 PEOPLE = {

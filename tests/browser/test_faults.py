@@ -16,9 +16,9 @@ from playwright.sync_api import Browser, Page, expect
 from tests.browser.conftest import OpenBoard, Visit
 from tests.browser.site import Site, button, card, expect_live, expect_state, touch
 from tests.browser.wire import Wire
-from tests.deployment import Deployment
-from tests.servers import RealServer
-from tests.waiting import wait_until
+from tests.support.deployment import Deployment
+from tests.support.servers import RealServer
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture(scope="module")

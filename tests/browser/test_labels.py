@@ -10,9 +10,9 @@ import zxingcpp
 from PIL import Image
 from playwright.sync_api import Browser
 
-from occupancy.labels import sheets
-from occupancy.model import Item
-from tests.test_labels import make_item
+from occupancy.cli.labels.sheet import sheets
+from occupancy.core.entities import Item
+from tests.cli.test_labels import make_item
 
 URL = "https://board.example/boards/taller"
 _PIXELS_PER_MM = 6

@@ -18,7 +18,7 @@ from tests.browser.site import (
     touch,
     wait_for,
 )
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 
 # Keeps every EventSource that a page opens in sight.
 SPY = """

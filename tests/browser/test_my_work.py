@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from occupancy.model import TRANSITIONS, Person
+from occupancy.core.entities import Person
+from occupancy.core.transitions import TRANSITIONS
 from tests.browser.conftest import OpenBoard, Visit
 from tests.browser.site import Site, button, card, expect_live, expect_state, expect_still, touch
 from tests.browser.test_operations import hold

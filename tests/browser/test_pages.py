@@ -7,7 +7,7 @@ import json
 import pytest
 from playwright.sync_api import Page, expect
 
-from occupancy.model import Role
+from occupancy.core.entities import Role
 from tests.browser.axe import violations
 from tests.browser.conftest import OpenBoard, Visit
 from tests.browser.keys import scan

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from playwright.sync_api import expect
 
-from occupancy.model import Role
+from occupancy.core.entities import Role
 from tests.browser.conftest import OpenBoard, Visit
 from tests.browser.site import (
     PIN,
@@ -18,9 +18,9 @@ from tests.browser.site import (
     sign_in_by_hand,
     touch,
 )
-from tests.deployment import Deployment
-from tests.servers import RealServer
-from tests.waiting import wait_until
+from tests.support.deployment import Deployment
+from tests.support.servers import RealServer
+from tests.support.waiting import wait_until
 
 
 def test_signing_in_switching_and_signing_out(site: Site, visit: Visit) -> None:

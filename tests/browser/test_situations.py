@@ -7,7 +7,8 @@ import re
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from occupancy.model import REMOVE, Person
+from occupancy.core.entities import Person
+from occupancy.core.transitions import REMOVE
 from tests.browser.conftest import OpenBoard, Visit
 from tests.browser.keys import scan
 from tests.browser.site import (

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from occupancy.model import REMOVE, Person
+from occupancy.core.entities import Person
+from occupancy.core.transitions import REMOVE
 from tests.browser.conftest import OpenBoard
 from tests.browser.site import (
     Site,

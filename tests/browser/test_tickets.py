@@ -12,9 +12,9 @@ import pytest
 from playwright.sync_api import Browser
 
 from tests.browser.site import Site, wait_for
-from tests.deployment import Deployment
-from tests.servers import RealServer
-from tests.waiting import wait_until
+from tests.support.deployment import Deployment
+from tests.support.servers import RealServer
+from tests.support.waiting import wait_until
 
 PAGE = """<script>
 async function follow(api, board, token) {

@@ -8,7 +8,8 @@ import re
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from occupancy.model import REMOVE, Person
+from occupancy.core.entities import Person
+from occupancy.core.transitions import REMOVE
 from tests.browser.chromium import HOST_NAME
 from tests.browser.conftest import Visit
 from tests.browser.site import (

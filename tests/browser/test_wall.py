@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from playwright.sync_api import Page, Route, expect
 
-from occupancy.model import Role
+from occupancy.core.entities import Role
 from tests.browser.axe import violations
 from tests.browser.conftest import Visit
 from tests.browser.site import Site, wait_for
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 
 SCREEN = {"width": 1920, "height": 1080}
 

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import {afterEach, beforeEach, test} from 'node:test';
 
-import * as api from '../../occupancy/static/js/api.js';
+import * as api from '../../occupancy/web/ui/static/js/api.js';
 import {install} from './fakes.js';
 
 let sent;

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
 
-import {Clock} from '../../occupancy/static/js/clock.js';
+import {Clock} from '../../occupancy/web/ui/static/js/clock.js';
 
 const SERVER_MS = Date.parse('2026-01-01T00:00:00Z');
 

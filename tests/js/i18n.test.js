@@ -11,7 +11,7 @@ const restore = install({
   navigator: {languages: ['es-MX', 'en-GB', 'en']},
   fetch: async () => Response.json(CATALOG),
 });
-const {duration, moment, number, t, tn} = await import('../../occupancy/static/js/i18n.js');
+const {duration, moment, number, t, tn} = await import('../../occupancy/web/ui/static/js/i18n.js');
 after(restore);
 
 test('a message has its values put in, and only those that are given', () => {

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
 
-import {placeOfLabel, readLabel} from '../../occupancy/static/js/label.js';
+import {placeOfLabel, readLabel} from '../../occupancy/web/ui/static/js/label.js';
 
 const ITEMS = ['MK-1335', 'A:B', 'x', 'T'.repeat(64)];
 const find = (tag) => ITEMS.find((each) => each === tag)

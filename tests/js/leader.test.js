@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import {afterEach, beforeEach, mock, test} from 'node:test';
 
-import {Leadership} from '../../occupancy/static/js/leader.js';
+import {Leadership} from '../../occupancy/web/ui/static/js/leader.js';
 import {FakeStorage, install, pass, settle} from './fakes.js';
 
 let restore;

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import {afterEach, beforeEach, mock, test} from 'node:test';
 
-import {Live} from '../../occupancy/static/js/live.js';
+import {Live} from '../../occupancy/web/ui/static/js/live.js';
 import {FakeLeadership, fakeChannels, fakeSources, install, pass, settle} from './fakes.js';
 
 let restore;

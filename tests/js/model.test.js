@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import {readFileSync} from 'node:fs';
 import {test} from 'node:test';
 
-import {Model, STATES, fold, offered} from '../../occupancy/static/js/model.js';
+import {Model, STATES, fold, offered} from '../../occupancy/web/ui/static/js/model.js';
 
 const item = (tag, fields = {}) => ({tag, title: `Part ${tag}`, state: 'available', step: 'work', holder: null,
   reason: null, version: 1, attributes: {}, ...fields});
@@ -105,7 +105,7 @@ test('each role is offered what the state allows', () => {
     [['take', 'reassign', 'block'], ['take', 'reassign', 'block'], ['unblock'], ['reopen']]);
 });
 
-const SEARCHES = JSON.parse(readFileSync(new URL('../search.json', import.meta.url), 'utf-8'));
+const SEARCHES = JSON.parse(readFileSync(new URL('../boards/search.json', import.meta.url), 'utf-8'));
 
 for (const {text, item: fields, found} of SEARCHES) {
   const does = found ? 'finds' : 'does not find';

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
 
-import {Order} from '../../occupancy/static/js/order.js';
+import {Order} from '../../occupancy/web/ui/static/js/order.js';
 
 const item = (tag, state = 'available') => ({tag, state, holder: null});
 const rankOf = ({state}) => ['occupied', 'available'].indexOf(state);

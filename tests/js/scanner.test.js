@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict';
 import {afterEach, beforeEach, mock, test} from 'node:test';
 
-import {readLabel} from '../../occupancy/static/js/label.js';
-import {QUIET_MS, Scanner} from '../../occupancy/static/js/scanner.js';
+import {readLabel} from '../../occupancy/web/ui/static/js/label.js';
+import {QUIET_MS, Scanner} from '../../occupancy/web/ui/static/js/scanner.js';
 
 const SPEEDS = [5, 12, 34, 36, 44, 59, 60, 80, 100, 125, 150]; // ms from key to key
 const SUFFIXES = [[], ['Enter'], ['Tab'], ['Enter', 'Enter'], ['Shift', 'Enter']];

@@ -9,7 +9,7 @@ const restore = install({
   document: {documentElement: {lang: 'en'}, querySelector: () => null},
   navigator: {languages: ['en']},
 });
-const {situationOf} = await import('../../occupancy/static/js/shown.js');
+const {situationOf} = await import('../../occupancy/web/ui/static/js/shown.js');
 after(restore);
 
 const KNOWN = {isSignedIn: true, isDenied: false, isLoaded: true, status: 'live', known: 60, count: 60};

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
 
-import {isSecondHalf} from '../../occupancy/static/js/taps.js';
+import {isSecondHalf} from '../../occupancy/web/ui/static/js/taps.js';
 
 const FIRST = {x: 100, y: 100, atMs: 1000};
 

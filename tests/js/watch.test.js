@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
 
-import {Watch, usedOf} from '../../occupancy/static/js/watch.js';
+import {Watch, usedOf} from '../../occupancy/web/ui/static/js/watch.js';
 
 const FRESH = {isFresh: true, ready: {status: 'ready'}, health: {status: 'healthy'}};
 

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
 
-import {workOf, workedNow} from '../../occupancy/static/js/work.js';
+import {workOf, workedNow} from '../../occupancy/web/ui/static/js/work.js';
 
 const ONE = {id: '1', name: 'One'};
 const TWO = {id: '2', name: 'Two'};

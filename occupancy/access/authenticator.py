@@ -1,0 +1,167 @@
+"""Access: who a credential belongs to, and what it allows.
+
+The answer is remembered in the process for two seconds, so that an operation stays one round
+trip. Every change of anybody's access is counted and announced on the access channel, and each
+process forgets that worker at once; the two seconds bound a lost announcement.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from occupancy.access.sessions import Session
+from occupancy.access.tokens import Token
+from occupancy.core.entities import Role, Worker
+from occupancy.core.errors import Unauthenticated
+from occupancy.core.keys import Keys
+from occupancy.core.principal import Credential, Principal
+from occupancy.storage.client import OpsClient
+from occupancy.storage.scripts import Script
+
+_REMEMBERED_S = 2.0
+_REMEMBERED = 10_000
+_CHANGES = 1_000  # workers whose last change is known one by one
+_SESSION_NOTED_S, _TOKEN_NOTED_S = 1, 60  # how exactly the last use is noted
+
+_WHY = {
+    "token": "The token is unknown, expired or revoked. Ask an administrator for a new one.",
+    "session": "You are not signed in any more. Sign in again.",
+}
+
+
+class Authenticator:
+    """Raises PoolTimeout or StoreUnavailable when Redis cannot serve."""
+
+    def __init__(self, client: OpsClient, keys: Keys) -> None:
+        self._client = client
+        self._keys = keys
+        self._identify = Script(client, "access/identify")
+        self._remembered: dict[Credential, tuple[float, Principal, bool]] = {}
+        self._of_worker: dict[str, set[Credential]] = {}  # those of _remembered
+        # Changes are numbered as this process hears of them: an answer that was under way when its
+        # worker changed is not remembered.
+        self._change = 0
+        self._all_changed = 0  # number of the last change that concerned everybody
+        self._changed: dict[str, int] = {}  # worker id → number of its last change since then
+
+    def identify(self, credential: Credential, *, is_use: bool = True) -> Principal:
+        """Who shows ``credential``. Raises Unauthenticated.
+
+        ``is_use`` is false for what a page does by itself, with nobody in front of it: that
+        does not keep a session from ending.
+        """
+        until, remembered, was_use = self._remembered.get(credential, (0.0, None, False))
+        asked_at, change = time.monotonic(), self._change
+        if remembered is not None and asked_at < until and (was_use or not is_use):
+            return remembered
+        principal, ends_in_s = self._read(
+            credential, self._identify.run(*self._ask(credential, is_use))
+        )
+        self._remember(principal, ends_in_s, asked_at, change, is_use=is_use)
+        return principal
+
+    def remembered(self, credential: Credential) -> Principal | None:
+        """Who shows ``credential`` without being there, if that is known without asking Redis."""
+        until, principal, _ = self._remembered.get(credential, (0.0, None, False))
+        return principal if time.monotonic() < until else None
+
+    def known_lately(self, credential: Credential) -> Principal | None:
+        """The caller last seen with ``credential``; for turns only, never to authorize."""
+        _, principal, _ = self._remembered.get(credential, (0.0, None, False))
+        return principal
+
+    def identify_many(self, credentials: Sequence[Credential]) -> None:
+        """Remember who shows each of these, as ``identify`` does with ``is_use=False``.
+
+        Whoever is refused is left out. One round trip.
+        """
+        asked_at, change = time.monotonic(), self._change
+        replies = self._identify.run_many([self._ask(each, False) for each in credentials])
+        for credential, reply in zip(credentials, replies, strict=True):
+            with contextlib.suppress(Exception):  # who asks for that one is told what is wrong
+                principal, ends_in_s = self._read(credential, reply)
+                self._remember(principal, ends_in_s, asked_at, change, is_use=False)
+
+    def revalidate(self, credentials: Sequence[Credential]) -> list[tuple[Principal, float] | None]:
+        """For each: who it is and for how many seconds yet, or None where it is good no more.
+
+        One round trip; nothing is remembered, and no session lives longer for it.
+        """
+        replies = self._identify.run_many([self._ask(each, False) for each in credentials])
+        return [
+            self._read(credential, reply) if len(reply) > 1 else None
+            for credential, reply in zip(credentials, replies, strict=True)
+        ]
+
+    def forget(self, worker_id: str | None = None) -> None:
+        """Forget a worker whose access has changed; None: everybody, as it may be anyone."""
+        self._change += 1
+        if worker_id is None or (worker_id not in self._changed and len(self._changed) >= _CHANGES):
+            self._all_changed = self._change
+            self._changed.clear()
+            self._clear()
+            return
+        self._changed[worker_id] = self._change
+        for credential in self._of_worker.pop(worker_id, ()):
+            self._remembered.pop(credential, None)
+
+    def changes(self) -> int:
+        """How many changes of anybody's access there have been."""
+        counted = self._client.get(self._keys.changes)
+        return int(counted) if isinstance(counted, bytes) else 0
+
+    def _remember(
+        self, principal: Principal, ends_in_s: float, asked_at: float, change: int, *, is_use: bool
+    ) -> None:
+        if max(self._all_changed, self._changed.get(principal.worker.id, 0)) > change:
+            return  # the answer may have been on its way while the worker was disabled
+        if len(self._remembered) >= _REMEMBERED:
+            self._clear()
+        # From before the question, for the case that the announcement is lost.
+        until = asked_at + min(_REMEMBERED_S, ends_in_s)
+        self._remembered[principal.credential] = until, principal, is_use
+        # A stored credential never changes its worker.
+        self._of_worker.setdefault(principal.worker.id, set()).add(principal.credential)
+
+    def _clear(self) -> None:
+        self._remembered.clear()
+        self._of_worker.clear()
+
+    def _drop(self, credential: Credential) -> None:
+        _, principal, _ = self._remembered.pop(credential, (0.0, None, False))
+        if principal is not None:
+            others = self._of_worker[principal.worker.id]
+            others.discard(credential)
+            if not others:
+                del self._of_worker[principal.worker.id]
+
+    def _ask(self, credential: Credential, is_use: bool) -> tuple[list[str], list[Any]]:
+        keys = [self._keys.tokens, self._keys.sessions, self._keys.uses, self._keys.workers]
+        noted_s = _SESSION_NOTED_S if is_use else ""
+        return keys, [credential.auth_method, credential.digest, noted_s, _TOKEN_NOTED_S]
+
+    def _read(self, credential: Credential, reply: list[bytes]) -> tuple[Principal, float]:
+        if len(reply) == 1:
+            self._drop(credential)
+            raise Unauthenticated(_WHY[credential.auth_method])
+        worker = msgspec.json.decode(reply[0], type=Worker)
+        token = msgspec.json.decode(reply[1], type=Token) if reply[1] else None
+        session = msgspec.json.decode(reply[2], type=Session) if reply[2] else None
+        role = Role.of(worker.role)
+        if token is not None and token.role is not None:
+            role = min(role, Role.of(token.role))
+        principal = Principal(
+            worker=worker,
+            role=role,
+            credential=credential,
+            id=session.id if session is not None else token.id if token is not None else "",
+            board=token.board if token is not None else None,
+            csrf_token=session.csrf_token if session is not None else None,
+            idle_s=session.idle_s if session is not None else None,
+        )
+        return principal, float(reply[3]) if reply[3] else float("inf")

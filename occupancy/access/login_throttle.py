@@ -1,0 +1,78 @@
+"""Attempts: how often a PIN may be tried.
+
+A PIN has few possibilities, so guessing must be slow; and whoever guesses must not keep others
+out. Three counts, in one script (attempt.lua), each with a wait that grows to five minutes and no
+further:
+
+* a worker's failures from one address: three are free, then 2 s, 4 s, 8 s …
+* a worker's failures from everywhere: twenty are free. Addresses from which the worker has signed
+  in within the last month are exempt: nobody elsewhere can lock out the worker's own tablet.
+* an address's attempts for all workers: a hundred, and one more a minute.
+
+A right attempt takes back itself and nothing else: a guesser at the same address gains nothing from
+the worker's own sign-ins. Failures expire an hour after the last one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from occupancy.core.errors import RateLimited
+from occupancy.core.keys import Keys
+from occupancy.storage.client import OpsClient
+from occupancy.storage.scripts import Script
+
+FREE_OF_PAIR, FREE_OF_WORKER = 3, 20
+LONGEST_WAIT_S = 300
+ADDRESS_ATTEMPTS = 100  # a whole shift may sign in at once, from behind one address
+ADDRESS_INTERVAL_S = 60
+_FORGOTTEN_S = 3600
+_KNOWN_ADDRESSES = 20
+_KNOWN_S = 30 * 86400
+
+
+class LoginThrottle:
+    """Methods raise PoolTimeout or StoreUnavailable: without Redis no PIN is tried at all."""
+
+    def __init__(self, client: OpsClient, keys: Keys) -> None:
+        self._client = client
+        self._keys = keys
+        self._attempt = Script(client, "access/count_attempt")
+        self._forgive = Script(client, "access/clear_attempt")
+
+    def begin(self, worker_id: str, address: str) -> Sequence[int]:
+        """Count an attempt, before the PIN is checked. Returns what ``forgive`` needs to undo it.
+
+        Raises RateLimited, with the same text whether there is such a worker or not.
+        """
+        wait_ms, *counted = self._attempt.run(
+            self._keys.attempts(worker_id, address),
+            [
+                address, FREE_OF_PAIR, FREE_OF_WORKER, LONGEST_WAIT_S * 1000, ADDRESS_ATTEMPTS,
+                ADDRESS_INTERVAL_S * 1000, _FORGOTTEN_S * 1000, _KNOWN_S,
+            ],
+        )  # fmt: skip
+        if wait_ms:
+            wait_s = -(-wait_ms // 1000)
+            raise RateLimited(
+                f"Too many wrong PINs. Wait {wait_s} s and try again, or ask an administrator.",
+                retry_after=wait_s,
+            )
+        return tuple(counted)
+
+    def forgive(self, worker_id: str, address: str, counted: Sequence[int]) -> None:
+        """Take back a right attempt, as ``begin`` has ``counted`` it."""
+        self._forgive.run(
+            self._keys.attempts(worker_id, address),
+            [address, ADDRESS_INTERVAL_S * 1000, _KNOWN_ADDRESSES, _KNOWN_S, *counted],
+        )
+
+    def is_known(self, worker_id: str, address: str) -> bool:
+        """Whether the worker has signed in from that address within the last month."""
+        (seconds, _), seen_s = self._client.ask(
+            lambda pipeline: (
+                pipeline.time(),
+                pipeline.zscore(self._keys.attempts(worker_id, address)[3], address),
+            )
+        )
+        return seen_s is not None and seconds - seen_s < _KNOWN_S

@@ -1,0 +1,112 @@
+"""Tickets: how an EventSource without a cookie opens a stream.
+
+It can send no header, and a token in its URL would end up in the log of every proxy on the way. So
+a page asks for a ticket, which is good for a minute. An EventSource reconnects by itself with the
+same URL, so a ticket may be used again: its first use binds it to that address and board. It stays
+good while its stream is open and for ten minutes after, but never longer than the credential behind
+it, which is checked at each use.
+"""
+
+from __future__ import annotations
+
+import collections
+import logging
+import time
+
+import gevent
+
+from occupancy.core.errors import PoolTimeout, RateLimited, StoreUnavailable, Unauthenticated
+from occupancy.core.keys import Keys
+from occupancy.core.principal import Credential, Principal, digest_of, new_secret
+from occupancy.core.rate_limit import RateLimiter
+from occupancy.storage.client import OpsClient
+from occupancy.storage.scripts import Script
+
+log = logging.getLogger(__name__)
+
+TICKET_TTL_S = 60  # until the first use
+COMEBACK_S = 600  # after the end of its stream
+_RENEWED_S = 60
+_AT_ONCE = 1000  # tickets in a round trip
+_LEAST_AT_ONCE = 20  # as of streams
+
+
+class Tickets:
+    """The tickets, and those of one worker process's open streams.
+
+    Methods raise PoolTimeout or StoreUnavailable, but for ``hold`` and ``let_go``.
+    """
+
+    def __init__(self, client: OpsClient, keys: Keys, *, per_caller: int) -> None:
+        self._rates = RateLimiter(max(per_caller, _LEAST_AT_ONCE))
+        self._client = client
+        self._keys = keys
+        self._use = Script(client, "access/use_ticket")
+        self._open: collections.Counter[str] = collections.Counter()  # streams, by key
+        self._greenlet: gevent.Greenlet | None = None
+
+    def create(self, principal: Principal) -> str:
+        """The secret of a ticket: opens one event stream as ``caller``, within the minute.
+
+        Raises RateLimited.
+        """
+        now_s = time.monotonic()
+        wait_s = self._rates.wait_s(principal.worker.id, now_s)
+        if wait_s > 0:
+            raise RateLimited("Too many tickets at once.", retry_after=int(wait_s) + 1)
+        self._rates.count(principal.worker.id, now_s)
+        secret = new_secret()
+        credential = principal.credential
+        self._client.set(
+            self._key(secret), f"{credential.auth_method} {credential.digest}", ex=TICKET_TTL_S
+        )
+        return secret
+
+    def use(self, secret: str, *, address: str, board: str) -> Credential:
+        """The credential behind a ticket, which is bound to this address and board from now on.
+
+        Raises Unauthenticated.
+        """
+        found = self._use.run([self._key(secret)], [f"{address} {board}", COMEBACK_S])
+        if not isinstance(found, bytes):
+            raise Unauthenticated(
+                "The ticket is older than a minute, was used elsewhere, or its stream ended long "
+                "ago. Ask for a new one."
+            )
+        auth_method, digest = found.decode().split(" ")[:2]
+        return Credential("session" if auth_method == "session" else "token", digest)
+
+    def hold(self, secret: str) -> None:
+        """Keep a ticket good for its open stream, until ``let_go``."""
+        if self._greenlet is None:
+            self._greenlet = gevent.spawn(self._renew)
+        self._open[self._key(secret)] += 1
+
+    def let_go(self, secret: str) -> None:
+        """The ticket's stream has ended: it may come back for COMEBACK_S from the last renewal."""
+        key = self._key(secret)
+        self._open[key] -= 1
+        if not self._open[key]:
+            del self._open[key]
+
+    def _key(self, secret: str) -> str:
+        return self._keys.ticket(digest_of(secret))
+
+    def _renew(self) -> None:
+        """Renew the tickets of open streams, for ever.
+
+        If Redis is away for longer than they last, their pages have to ask for new ones.
+        """
+        while True:
+            gevent.sleep(_RENEWED_S)
+            keys = list(self._open)
+            for first in range(0, len(keys), _AT_ONCE):
+                try:
+                    self.renew(keys[first : first + _AT_ONCE])
+                except (PoolTimeout, StoreUnavailable) as error:
+                    log.info("tickets not renewed: %s", error.__cause__ or error)
+                    break
+
+    def renew(self, keys: list[str]) -> None:
+        """Make these tickets, given by their keys, good for another COMEBACK_S."""
+        self._client.ask(lambda pipeline: [pipeline.expire(key, COMEBACK_S) for key in keys])

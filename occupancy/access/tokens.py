@@ -1,0 +1,117 @@
+"""Tokens: how programs and wallboards are let in.
+
+A token's secret is shown once, when it is made; only its hash is stored. It acts as its worker,
+or as less: a token may be narrowed to a lower role and to one board.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from occupancy.access.workers import Workers
+from occupancy.core.entities import Role
+from occupancy.core.errors import InvalidRequest, NotFound
+from occupancy.core.keys import Keys
+from occupancy.core.principal import TOKEN_PREFIX, digest_of, new_secret
+from occupancy.core.requests import MAX_TOKEN_DAYS
+from occupancy.storage.client import OpsClient
+from occupancy.storage.scripts import PublishingScript
+
+
+class Token(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is stored of a token; ``id`` names it, and is no secret."""
+
+    id: str
+    worker: str
+    created_s: int
+    expires_s: int | None = None
+    role: str | None = None
+    board: str | None = None
+
+
+class Listed(msgspec.Struct, frozen=True):
+    """A token, and when it was last used (s since the epoch; to the minute), if ever."""
+
+    token: Token
+    used_s: int | None
+
+
+class Tokens:
+    """Methods raise PoolTimeout or StoreUnavailable when Redis cannot serve."""
+
+    def __init__(
+        self, client: OpsClient, keys: Keys, workers: Workers, on_changed: Callable[[str], None]
+    ) -> None:
+        self._client = client
+        self._keys = keys
+        self._workers = workers
+        self._on_changed = on_changed
+        self._revoke = PublishingScript(client, "access/revoke")
+
+    def create(
+        self,
+        worker_id: str,
+        *,
+        days: int | None = None,
+        role: Role | None = None,
+        board: str | None = None,
+    ) -> tuple[str, Token]:
+        """A new token for a worker: the secret, which is nowhere stored, and what is.
+
+        ``role`` and ``board`` narrow what it may do. Raises WorkerNotFound, and InvalidRequest
+        for days out of bounds or a role above the worker's.
+        """
+        if days is not None and not 1 <= days <= MAX_TOKEN_DAYS:
+            raise InvalidRequest(f"A token is good for 1 to {MAX_TOKEN_DAYS} days, or without end.")
+        worker = self._workers.get(worker_id)
+        if role is not None and not worker.may(role):
+            raise InvalidRequest(f"Worker {worker.id} is {worker.role}: less than {role.label}.")
+        secret = new_secret(TOKEN_PREFIX)
+        now_s = int(time.time())
+        token = Token(
+            id=secrets.token_hex(4),
+            worker=worker.id,
+            created_s=now_s,
+            expires_s=now_s + days * 86400 if days else None,
+            role=role.label if role is not None else None,
+            board=board,
+        )
+        self._client.hset(self._keys.tokens, digest_of(secret), msgspec.json.encode(token))
+        return secret, token
+
+    def all(self) -> list[Listed]:
+        """All tokens, oldest first."""
+        stored, uses = self._client.ask(
+            lambda pipeline: (
+                pipeline.hgetall(self._keys.tokens),
+                pipeline.hgetall(self._keys.uses),
+            )
+        )
+        listed = [
+            Listed(
+                msgspec.json.decode(token, type=Token),
+                int(uses[digest]) if digest in uses else None,
+            )
+            for digest, token in stored.items()
+        ]
+        return sorted(listed, key=lambda each: (each.token.created_s, each.token.id))
+
+    def revoke(self, token_id: str) -> Token:
+        """Let nobody in any more with a token. Raises NotFound."""
+        stored: Any = self._client.hgetall(self._keys.tokens)
+        for digest, encoded in stored.items():
+            token = msgspec.json.decode(encoded, type=Token)
+            if token.id == token_id:
+                self._revoke.run(
+                    [self._keys.tokens, self._keys.uses, self._keys.session_ends,
+                     self._keys.changes],
+                    [digest, token.worker, self._keys.access_channel],
+                )  # fmt: skip
+                self._on_changed(token.worker)
+                return token
+        raise NotFound(f"There is no token {token_id}; `flask tokens list` shows them.")

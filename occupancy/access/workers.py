@@ -1,0 +1,184 @@
+"""Workers: the people and programs that may act.
+
+A worker's *stamp* goes up with everything that must end the sessions opened before: a new PIN, a
+disabling, "signed out everywhere". A session remembers the stamp that it was opened with.
+
+During a rolling upgrade a newer process may store fields that this one does not know. So a worker
+is compared by the bytes that were read, never by encoding it again, and an edit keeps unknown
+fields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import msgspec
+
+from occupancy.core.entities import Person, Role, Worker, WorkerId, WorkerName, control_character
+from occupancy.core.errors import AlreadyExists, InvalidRequest, WorkerNotFound
+from occupancy.core.keys import Keys
+from occupancy.core.requests import check_shown
+from occupancy.storage.client import OpsClient
+from occupancy.storage.scripts import PublishingScript
+
+
+class _WorkerFields(msgspec.Struct):
+    id: WorkerId
+    name: WorkerName
+
+
+class StoredWorker(NamedTuple):
+    """A worker, and the bytes that it was read from or written as."""
+
+    worker: Worker
+    encoded: bytes
+
+
+class Workers:
+    """Methods raise PoolTimeout or StoreUnavailable when Redis cannot serve.
+
+    ``on_changed`` is called with a worker's id when their access has changed here; the other
+    processes hear of it on the access channel. ``on_renamed`` is called with a renamed worker.
+    """
+
+    on_renamed: Callable[[Worker], None] = staticmethod(lambda worker: None)
+
+    def __init__(self, client: OpsClient, keys: Keys, on_changed: Callable[[str], None]) -> None:
+        self._client = client
+        self._keys = keys
+        self._on_changed = on_changed
+        self._swap = PublishingScript(client, "access/replace_worker")
+
+    def add(
+        self,
+        worker_id: str,
+        *,
+        name: str,
+        role: Role,
+        pin_hash: str | None = None,
+        disabled: bool = False,
+    ) -> Worker:
+        """Add a worker. Raises AlreadyExists and InvalidRequest."""
+        check_shown("name", name)
+        worker = checked(Worker(worker_id, name, role.label, disabled=disabled, pin_hash=pin_hash))
+        if not self._client.hsetnx(self._keys.workers, worker.id, msgspec.json.encode(worker)):
+            raise AlreadyExists(f"There is a worker {worker.id} already.")
+        return worker
+
+    def edit(self, worker_id: str, **changes: Any) -> Worker:
+        """Change some of a worker's ``name``, ``role``, ``disabled`` and ``pin_hash``.
+
+        What is not named stays as it is at that moment, whoever else edits the worker. A new PIN
+        and a disabling end the worker's sessions. Returns the worker as it is now. Raises
+        WorkerNotFound and InvalidRequest.
+        """
+        check_shown("name", changes.get("name"))
+        while True:
+            old = self.stored(worker_id)
+            worker = checked(msgspec.structs.replace(old.worker, **changes))
+            if worker == old.worker:
+                return worker
+            if worker.pin_hash != old.worker.pin_hash or worker.disabled > old.worker.disabled:
+                worker = msgspec.structs.replace(worker, stamp=old.worker.stamp + 1)
+            if self._swapped(old, worker):
+                if worker.name != old.worker.name:
+                    self.on_renamed(worker)
+                return worker
+
+    def give_pin(self, old: StoredWorker, pin_hash: str) -> StoredWorker | None:
+        """Set a worker's PIN, which ends their sessions; None if they are no longer as in ``old``.
+
+        So whoever changes their own PIN does not overwrite one that an administrator has set
+        after the present one was looked at.
+        """
+        stamp = old.worker.stamp + 1
+        return self._swapped(
+            old, msgspec.structs.replace(old.worker, pin_hash=pin_hash, stamp=stamp)
+        )
+
+    def sign_out(self, worker_id: str) -> Worker:
+        """End all sessions of a worker, wherever they are. Raises WorkerNotFound."""
+        while True:
+            old = self.stored(worker_id)
+            worker = msgspec.structs.replace(old.worker, stamp=old.worker.stamp + 1)
+            if self._swapped(old, worker):
+                return worker
+
+    def _swapped(self, old: StoredWorker, worker: Worker) -> StoredWorker | None:
+        shall_be = _edited(old.encoded, worker)
+        is_renamed = worker.name != old.worker.name
+        (is_done,) = self._swap.run(
+            [self._keys.workers, self._keys.changes, self._keys.renamed],
+            [
+                worker.id,
+                old.encoded,
+                shall_be,
+                self._keys.access_channel,
+                "1" if is_renamed else "0",
+            ],
+        )
+        self._on_changed(worker.id)
+        return StoredWorker(worker, shall_be) if is_done else None
+
+    def get(self, worker_id: str) -> Worker:
+        """Raises WorkerNotFound."""
+        return self.stored(worker_id).worker
+
+    def stored(self, worker_id: str) -> StoredWorker:
+        """A worker, with the bytes that are stored. Raises WorkerNotFound."""
+        encoded = self._client.hget(self._keys.workers, worker_id)
+        if not isinstance(encoded, bytes):
+            raise WorkerNotFound(f"There is no worker {worker_id}.")
+        return StoredWorker(msgspec.json.decode(encoded, type=Worker), encoded)
+
+    def active(self, worker_id: str) -> Worker:
+        """A worker who may hold items: not disabled, no observer. Raises WorkerNotFound."""
+        worker = self.get(worker_id)
+        if worker.disabled or not worker.may(Role.WORKER):
+            why = "disabled" if worker.disabled else "an observer"
+            raise WorkerNotFound(f"Worker {worker_id} is {why} and cannot hold items.")
+        return worker
+
+    def receiver(self, worker_id: str | None) -> Person | None:
+        """Who an item may be given to; None where there is no such worker, for the script to say.
+
+        It says so only after it has looked for an earlier answer to the same request.
+        """
+        try:
+            return None if worker_id is None else self.active(worker_id).person
+        except WorkerNotFound:
+            return None
+
+    def all(self) -> list[Worker]:
+        """All workers, in the order of their ids."""
+        found = self._client.hvals(self._keys.workers)
+        return sorted(
+            (msgspec.json.decode(each, type=Worker) for each in found), key=lambda each: each.id
+        )
+
+    def is_any(self) -> bool:
+        """Whether there is any worker yet."""
+        return bool(self._client.hlen(self._keys.workers))
+
+
+def _edited(encoded: bytes, worker: Worker) -> bytes:
+    """``worker`` as JSON, with the fields of ``encoded`` that this version does not know."""
+    fields = msgspec.json.decode(encoded, type=dict[str, msgspec.Raw])
+    unknown = {name: raw for name, raw in fields.items() if name not in _KNOWN_FIELDS}
+    known = msgspec.json.decode(msgspec.json.encode(worker), type=dict[str, msgspec.Raw])
+    return msgspec.json.encode({**known, **unknown})
+
+
+_KNOWN_FIELDS = frozenset(Worker.__struct_encode_fields__)
+
+
+def checked(worker: Worker) -> Worker:
+    """``worker`` if its id and name are allowed. Raises InvalidRequest."""
+    try:
+        msgspec.convert({"id": worker.id, "name": worker.name}, _WorkerFields)
+    except msgspec.ValidationError as error:
+        raise InvalidRequest(f"The worker {worker.id!r} is not allowed: {error}.") from error
+    if control_character(worker.name) is not None:
+        raise InvalidRequest(f"The name of worker {worker.id} has a control character.")
+    return worker

@@ -1,0 +1,87 @@
+"""Boards: creating and listing them. What happens on a board is the store's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from occupancy.boards.records import Board, board_not_found
+from occupancy.core.entities import DEFAULT_STEP, MAIN_BOARD, STATES
+from occupancy.core.errors import AlreadyExists
+from occupancy.core.keys import Keys
+from occupancy.storage.client import OpsClient
+
+DEFAULT_STEPS = json.dumps([DEFAULT_STEP])
+
+
+class Boards:
+    """The boards of a deployment. Methods raise PoolTimeout or StoreUnavailable."""
+
+    def __init__(self, client: OpsClient, keys: Keys) -> None:
+        self._client = client
+        self._keys = keys
+
+    def all(self) -> list[Board]:
+        """Every board, in the order of their names (two round trips)."""
+        members: Any = self._client.smembers(self._keys.boards)
+        return self._read(sorted({name.decode() for name in members} | {MAIN_BOARD}))
+
+    def get(self, name: str) -> Board:
+        """One board. Raises BoardNotFound."""
+        found = self._read([name])
+        if not found:
+            raise board_not_found(name)
+        return found[0]
+
+    def create(
+        self, name: str, *, title: str | None = None, steps: Sequence[str] = (), max_holds: int = 0
+    ) -> Board:
+        """Create a board (several round trips). Raises AlreadyExists.
+
+        ``main`` may be created, to give it steps, as long as it has no items. Of two that create
+        the same board at once one wins whole: its fields are set together, and none twice. The
+        name is listed first, so that a board can be unlisted at no moment.
+        """
+        keys = self._keys.board(name)
+        if self._client.zcard(keys.by_tag):
+            raise AlreadyExists(f"The board {name} exists already.")
+        self._client.sadd(self._keys.boards, name)
+        fields = {
+            "steps": json.dumps(list(steps) or [DEFAULT_STEP], ensure_ascii=False),
+            "title": title or name,
+            "max_holds": max_holds,
+        }
+        is_new, *_ = self._client.ask(
+            lambda pipeline: [pipeline.hsetnx(keys.board, *field) for field in fields.items()],
+            transaction=True,
+        )
+        if not is_new:
+            raise AlreadyExists(f"The board {name} exists already.")
+        return self.get(name)
+
+    def _read(self, names: Sequence[str]) -> list[Board]:
+        def fill(pipeline: Any) -> None:
+            for name in names:
+                keys = self._keys.board(name)
+                pipeline.hgetall(keys.board)
+                for state in STATES:
+                    pipeline.zlexcount(keys.by_state, f"[{state}|", f"({state}}}")
+
+        replies = iter(self._client.read_at_once(fill))
+        boards = []
+        for name in names:
+            fields, counts = next(replies), {state: next(replies) for state in STATES}
+            if b"steps" in fields or name == MAIN_BOARD:
+                boards.append(
+                    Board(
+                        board=name,
+                        title=fields.get(b"title", name.encode()).decode(),
+                        steps=json.loads(fields.get(b"steps", DEFAULT_STEPS)),
+                        max_holds=int(fields.get(b"max_holds", 0)),
+                        cursor=fields.get(b"cursor", b"0-0").decode(),
+                        seq=int(fields.get(b"seq", 0)),
+                        counts=counts,
+                    )
+                )
+        return boards

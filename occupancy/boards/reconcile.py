@@ -1,0 +1,193 @@
+"""Reconciliation: do items, indexes and stream agree?
+
+They are written by one atomic script, so they do unless somebody edited the keys by hand, an
+older version had a bug, or a restore brought back half of them. The item's own hash is the
+truth; indexes and view can be mended from it. What happened cannot: a log or a history that
+disagrees is reported only.
+
+It works through the items some hundred at a time, each an atomic script, while everybody works
+on; so it sees each item as it is at one instant and reports no change that is under way.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import msgspec
+
+from occupancy.boards.store import Store
+from occupancy.core.errors import PoolTimeout, StoreUnavailable
+
+log = logging.getLogger(__name__)
+
+START_LIMIT_S = 10.0
+_CHUNK = 100
+_ELECTION_TTL_S = 60
+_RETRY_S = 2.0
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """``kind`` is by_tag, by_state, by_holder, view, history or log; ``tag`` is '' for the log."""
+
+    tag: str
+    kind: str
+    text: str
+
+
+class Report(msgspec.Struct):
+    """What was found; ``is_complete`` is false where the time was up before the end."""
+
+    board: str
+    items: int = 0
+    problems: list[Problem] = []
+    is_complete: bool = True
+
+
+_TEXTS = {
+    "by_tag": "missing in, or superfluous in, the index of items",
+    "by_state": "missing in, or superfluous in, the index by state",
+    "by_holder": "missing in, or superfluous in, the index by holder",
+    "view": "what the outside sees is not what the item is",
+    "history": "the newest event in its history is not its newest version",
+}
+
+
+class Reconciler:
+    """Checks a board, and mends what follows from the items."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def run(self, board: str, *, repair: bool, limit_s: float | None = None) -> Report:
+        """Check one board, for at most ``limit_s`` seconds; mend its indexes with ``repair``.
+
+        Raises BoardNotFound, PoolTimeout and StoreUnavailable.
+        """
+        self._store.head(board)
+        report = Report(board)
+        until = math.inf if limit_s is None else time.monotonic() + limit_s
+        keys, client = self._store.keys.board(board), self._store.client
+        report.problems += self._check_log(board)
+
+        report.items = self._audit(report, self._tags(board, until), repair, until)
+
+        # Every item has its entries now; there are more entries than items only if some belong
+        # to no item. (While others work the counts may differ by chance: then it is looked
+        # through for nothing.)
+        sizes = client.ask(
+            lambda pipeline: (
+                pipeline.zcard(keys.by_tag),
+                pipeline.zcard(keys.by_state),
+                pipeline.hlen(keys.view),
+            )
+        )
+        claims: Iterator[Any] = client.zscan_iter(keys.by_holder)
+        members = [(member for member, _ in claims)]
+        if any(size != report.items for size in sizes):
+            members.append(member for member, _ in client.zscan_iter(keys.by_tag))
+            states: Iterator[Any] = client.zscan_iter(keys.by_state)
+            members.append(member.rpartition(b"|")[2] for member, _ in states)
+            members.append(tag for tag, _ in client.hscan_iter(keys.view))
+        dangling = (member.decode() for member in itertools.chain(*members))
+        self._audit(report, dangling, repair, until)
+        report.is_complete = time.monotonic() <= until
+        return report
+
+    def _audit(self, report: Report, tags: Iterable[str], repair: bool, until: float) -> int:
+        """Audit the tags chunk by chunk; how many there were."""
+        count = 0
+        known = {(problem.tag, problem.kind) for problem in report.problems}
+        iterator = iter(tags)
+        while chunk := list(itertools.islice(iterator, _CHUNK)):
+            if time.monotonic() > until:
+                break
+            count += len(chunk)
+            for tag, kind in self._store.audit(report.board, chunk, mend=repair):
+                if (tag, kind) not in known:
+                    known.add((tag, kind))
+                    report.problems.append(Problem(tag, kind, _TEXTS[kind]))
+        return count
+
+    def _tags(self, board: str, until: float) -> Iterator[str]:
+        """The tags of all item keys; stops soon after ``until``.
+
+        Page by page, because a page of a large server's keys may hold none of this board.
+        """
+        prefix = self._store.keys.board(board).item("")
+        cursor = None
+        while cursor != 0 and time.monotonic() <= until:
+            scanned: Any = self._store.client.scan(cursor or 0, match=f"{prefix}*", count=1000)
+            cursor, found = scanned
+            yield from (key.decode().removeprefix(prefix) for key in found)
+
+    def _check_log(self, board: str) -> list[Problem]:
+        keys = self._store.keys.board(board)
+        position, first, last, length = self._store.client.read_at_once(
+            lambda pipeline: (
+                pipeline.hmget(keys.board, "seq", "cursor"),
+                pipeline.xrange(keys.log, count=1),
+                pipeline.xrevrange(keys.log, count=1),
+                pipeline.xlen(keys.log),
+            )
+        )
+        if not last:
+            if position[0] in (None, b"0"):
+                return []
+            return [Problem("", "log", f"the log is empty, but {position[0].decode()} was given")]
+        (_, first_fields), (last_cursor, last_fields) = first[0], last[0]
+        first_seq, last_seq = int(first_fields[b"seq"]), int(last_fields[b"seq"])
+        problems = []
+        if position != [b"%d" % last_seq, last_cursor]:
+            problems.append(Problem("", "log", "it ends elsewhere than the board's position"))
+        if length != last_seq - first_seq + 1:
+            problems.append(Problem("", "log", f"{length} entries from {first_seq} to {last_seq}"))
+        return problems
+
+
+def reconcile_at_start(store: Store, sleep: Callable[[float], object]) -> None:
+    """Check every board once, in one process of the deployment, and report in the log.
+
+    At most 10 s of checking; waits as long as it takes until Redis can be reached.
+    """
+    is_elected = False
+    while True:
+        try:
+            is_elected = is_elected or _elect(store)
+            if is_elected:
+                _check_all(store)
+        except (PoolTimeout, StoreUnavailable) as error:
+            log.info("reconciliation waits for the store: %s", error.__cause__ or error)
+            sleep(_RETRY_S)
+        else:
+            return
+
+
+def _elect(store: Store) -> bool:
+    """Whether this process is the one to do it; of all that start within a minute, one is."""
+    return bool(store.client.set(store.keys.reconciling, "1", nx=True, ex=_ELECTION_TTL_S))
+
+
+def _check_all(store: Store) -> None:
+    until = time.monotonic() + START_LIMIT_S
+    for board in store.boards.all():
+        left_s = until - time.monotonic()
+        if left_s <= 0:
+            log.warning("reconciliation: time was up before the board %s", board.board)
+            return
+        report = Reconciler(store).run(board.board, repair=False, limit_s=left_s)
+        for problem in report.problems[:20]:
+            log.warning("reconciliation of %s: %s %s", report.board, problem.tag, problem.text)
+        log.log(
+            logging.WARNING if report.problems else logging.INFO,
+            "reconciliation of %s: %d items checked%s, %d problems%s",
+            report.board,
+            report.items,
+            "" if report.is_complete else " (time was up)",
+            len(report.problems),
+            "; 'flask items reconcile --repair' mends indexes" if report.problems else "",
+        )

@@ -1,0 +1,96 @@
+"""Refusals: from the code that the script answers to an error that a worker understands."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from occupancy.boards.records import Outcome, item_not_found
+from occupancy.core.entities import Item
+from occupancy.core.errors import (
+    Blocked,
+    Held,
+    InvalidRequest,
+    LimitReached,
+    NotHolder,
+    OccupancyError,
+    StaleEpoch,
+    VersionMismatch,
+    WorkerNotFound,
+    WrongState,
+)
+from occupancy.core.transitions import Transition
+
+_KINDS: dict[str, type[OccupancyError]] = {
+    "unknown_step": InvalidRequest,
+    **{
+        kind.code: kind
+        for kind in (
+            Held, WrongState, Blocked, NotHolder, StaleEpoch, VersionMismatch, LimitReached,
+        )
+    },
+}  # fmt: skip
+
+
+def refusal(
+    board: str, row: Transition, outcome: Outcome, *, to: str | None = None
+) -> OccupancyError:
+    """The error for an outcome that is not done; its ``extra`` helps to act on it.
+
+    ``to`` is the worker whom the item was to be given to.
+    """
+    tag, code = outcome.tag, outcome.code
+    if code == "worker_not_found":
+        return WorkerNotFound(
+            f"{tag} cannot be given to {to}: there is no such worker, or it is disabled or an "
+            "observer."
+        )
+    if not outcome.item:
+        if code == "version_mismatch":
+            return VersionMismatch(f"There is no item {tag} that If-Match could match.", tag=tag)
+        return item_not_found(board, tag)
+    item = msgspec.json.decode(outcome.item, type=Item)
+    extra: dict[str, Any] = {
+        "holder": item.holder,
+        "since": item.since,
+        "version": item.version,
+        "item": msgspec.Raw(outcome.item),
+    }
+    if outcome.item_is_current:
+        extra["item_is_current"] = True
+        # Not in the words of the first answer, which may no longer be true of the item.
+        return _KINDS[code](
+            f"{tag} was refused when this Idempotency-Key was first used. That version of the item "
+            "is no longer kept; this is how it is now.",
+            **extra,
+        )
+    holder = item.holder.name if item.holder else "nobody"
+    since = f"{item.since[:10]} {item.since[11:19]} UTC"
+    sources = " or ".join(row.sources)
+    errors: dict[str, OccupancyError] = {
+        "held": Held(f"{tag} is held by {holder} since {since}.", **extra),
+        "wrong_state": WrongState(
+            f"{tag} is {item.state}; {row.operation} is possible only when it is {sources}.",
+            **extra,
+        ),
+        "blocked": Blocked(f"{tag} is blocked since {since}: {item.reason}.", **extra),
+        "not_holder": NotHolder(
+            f"{tag} is held by {holder} since {since}; only its holder can {row.operation} it.",
+            **extra,
+        ),
+        "stale_epoch": StaleEpoch(
+            f"{tag} has changed hands since; its epoch is {item.epoch} now. Load it again.",
+            **extra,
+        ),
+        "version_mismatch": VersionMismatch(
+            f"{tag} has changed since; its version is {item.version} now. Load it again.", **extra
+        ),
+        "limit_reached": LimitReached(
+            f"{tag} cannot be held as well: the board's limit of items at a time is reached. "
+            "Pause or complete one first.",
+            **extra,
+        ),
+        "unknown_step": InvalidRequest("step is not one of the board's steps.", **extra),
+    }
+    return errors[code]

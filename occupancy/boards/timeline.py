@@ -1,0 +1,121 @@
+"""The timeline: how many items of a board were in each state, over the last days.
+
+operate.lua keeps a sample before the first change of every five minutes: the counts as these five
+minutes began. It costs nothing in between, and the log need not reach back. Where five minutes
+have no sample nothing changed in them, so the counts are known exactly at each of their
+boundaries since the first sample.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from occupancy.boards.records import board_not_found
+from occupancy.core.entities import MAIN_BOARD, MAX_TIMELINE_HOURS, STATES
+from occupancy.core.keys import Keys
+from occupancy.storage.client import OpsClient
+
+SAMPLE_MS = 5 * 60 * 1000
+SAMPLES_KEPT = MAX_TIMELINE_HOURS * 3600 * 1000 // SAMPLE_MS
+
+
+class Sample(msgspec.Struct, frozen=True):
+    """A board at a moment; ``completions`` is how many steps were ever completed on it."""
+
+    at_ms: int
+    counts: dict[str, int]
+    completions: int
+
+
+class Timeline(msgspec.Struct, frozen=True):
+    """Samples by time, the last of which is now; ``cursor`` and ``seq`` are now's."""
+
+    cursor: str
+    seq: int
+    points: list[Sample]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The timeline as the outside sees it."""
+        return {
+            "cursor": self.cursor,
+            "seq": self.seq,
+            "interval_s": SAMPLE_MS // 1000,
+            "points": [
+                {"at": _rfc3339(each.at_ms), "counts": each.counts, "completions": each.completions}
+                for each in self.points
+            ],
+        }
+
+
+class Timelines:
+    """The timelines of a deployment's boards. Methods raise PoolTimeout or StoreUnavailable."""
+
+    def __init__(self, client: OpsClient, keys: Keys) -> None:
+        self._client = client
+        self._keys = keys
+
+    def get(self, board: str, *, hours: int) -> Timeline:
+        """The last ``hours`` of a board, up to MAX_TIMELINE_HOURS. Raises BoardNotFound.
+
+        It begins later where nothing older is known.
+        """
+        keys = self._keys.board(board)
+        began_ms = _floor(int(time.time() * 1000) - hours * 3600 * 1000)
+
+        def fill(pipeline: Any) -> None:
+            pipeline.time()
+            pipeline.hmget(keys.board, "steps", "cursor", "seq", "completions")
+            for state in STATES:
+                pipeline.zlexcount(keys.by_state, f"[{state}|", f"({state}}}")
+            pipeline.xrevrange(keys.samples, f"({began_ms}-0", "-", count=1)
+            pipeline.xrange(keys.samples, f"{began_ms}-0", "+")
+
+        replies = self._client.read_at_once(fill)
+        (seconds, microseconds), (steps, cursor, seq, completions), *counts = replies[:-2]
+        if steps is None and board != MAIN_BOARD:
+            raise board_not_found(board)
+        now = Sample(
+            seconds * 1000 + microseconds // 1000,
+            dict(zip(STATES, counts, strict=True)),
+            int(completions or 0),
+        )
+        samples = [_sample(*entry) for entry in (*replies[-2], *replies[-1])]
+        return Timeline(
+            (cursor or b"0-0").decode(), int(seq or 0), list(_points(samples, now, began_ms))
+        )
+
+
+def _points(samples: Iterable[Sample], now: Sample, began_ms: int) -> Iterator[Sample]:
+    """Samples, and now, joined so that straight lines between them are right.
+
+    ``samples`` may hold one from before ``began_ms``: from there on it is known what stood.
+    """
+    known_ms: int | None = None  # from here to the next sample nothing has changed
+    for sample in (*(each for each in samples if each.at_ms < now.at_ms), now):
+        if sample.at_ms >= began_ms:
+            if known_ms is not None and max(known_ms, began_ms) < sample.at_ms:
+                yield msgspec.structs.replace(sample, at_ms=max(known_ms, began_ms))
+            yield sample
+        known_ms = sample.at_ms + SAMPLE_MS
+
+
+def _sample(cursor: bytes, fields: dict[bytes, bytes]) -> Sample:
+    return Sample(
+        int(cursor.partition(b"-")[0]),
+        {state: int(fields[state.encode()]) for state in STATES},
+        int(fields[b"completions"]),
+    )
+
+
+def _floor(ms: int) -> int:
+    return ms - ms % SAMPLE_MS
+
+
+def _rfc3339(ms: int) -> str:
+    at = datetime.fromtimestamp(ms / 1000, UTC)
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")

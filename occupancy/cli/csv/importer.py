@@ -1,0 +1,260 @@
+"""Items and workers from CSV: every good row goes in, every other is reported with its line.
+
+A row is checked by the same rules as the body of a PUT. An attribute's column is its name, its
+cells are texts, and an empty cell means that the item does not have it. An apostrophe that guards a
+text against being taken for a formula (csv_cells.py) is no part of it. Whatever a plain column
+cannot say (a number, an empty text, an attribute that is itself called ``title``) stands in a
+column ``NAME:json``, whose cells are JSON; the export (csv_export.py) writes these where needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from occupancy.access.pins import hash_pin, is_pin
+from occupancy.access.workers import Workers
+from occupancy.boards.refusals import refusal
+from occupancy.boards.store import Store
+from occupancy.cli.csv.cells import check_as_typed, pin_as_typed, unguarded
+from occupancy.cli.csv.encoding import AUTO
+from occupancy.cli.csv.table import JSON_SUFFIX, Rejected, Row, Table
+from occupancy.core.entities import Person, Role, Worker
+from occupancy.core.errors import InvalidRequest, OccupancyError
+from occupancy.core.requests import ItemBody, check_name, decode
+from occupancy.core.transitions import PUT
+
+# Columns of a full export that are no attributes. The last one tells such a file: the export
+# never writes an attribute into a plain column of that name.
+STATE_COLUMNS = ("state", "step", "holder", "since", "reason", "epoch", "version", "worked_s")
+
+
+class Report(msgspec.Struct):
+    """What became of the rows."""
+
+    added: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    rejected: list[Rejected] = []
+
+    @property
+    def rows(self) -> int:
+        return self.added + self.updated + self.unchanged + len(self.rejected)
+
+
+class ItemRow(msgspec.Struct, frozen=True):
+    line: int
+    tag: str
+    body: ItemBody
+
+
+def read_items(data: bytes, *, encoding: str = AUTO) -> list[ItemRow | Rejected]:
+    """The rows of a file of items, in order. Raises InvalidRequest for the file as a whole."""
+    table = Table(data, needed=("tag",), optional=("title",), encoding=encoding)
+    if STATE_COLUMNS[-1] in table.columns:
+        raise InvalidRequest(
+            "This is a full export: its states would become attributes. "
+            "Export without --full to import it again."
+        )
+    lines: dict[str, int] = {}
+    return [
+        row if isinstance(row, Rejected) else _item_row(row, table.columns, lines)
+        for row in table.rows()
+    ]
+
+
+def import_items(
+    store: Store,
+    board: str,
+    rows: list[ItemRow | Rejected],
+    *,
+    actor: Person,
+    dry_run: bool = False,
+    on_progress: Callable[[int], None] = lambda _steps: None,
+) -> Report:
+    """Add or edit the items of ``rows``; with ``dry_run`` only say what would become of them.
+
+    ``on_progress`` is told how many rows are done. Raises BoardNotFound, and PoolTimeout or
+    StoreUnavailable with how far it came; what is in then stays, and importing again is safe.
+    """
+    report = Report(rejected=[row for row in rows if isinstance(row, Rejected)])
+    good = [row for row in rows if isinstance(row, ItemRow)]
+    store.head(board)
+    on_progress(len(report.rejected))
+    outcomes = store.put_many(
+        board,
+        ((row.tag, row.body.as_json_texts()) for row in good),
+        actor=actor,
+        dry_run=dry_run,
+    )
+    try:
+        for row, outcome in zip(good, outcomes, strict=True):
+            if not outcome.is_done:
+                why = refusal(board, PUT, outcome).detail
+                report.rejected.append(Rejected(row.line, row.tag, why))
+            elif outcome.code == "added":
+                report.added += 1
+            elif outcome.changed:
+                report.updated += 1
+            else:
+                report.unchanged += 1
+            on_progress(1)
+    except OccupancyError as error:
+        raise _with_position(error, report, len(rows)) from error.__cause__
+    report.rejected.sort(key=lambda each: each.line)
+    return report
+
+
+def read_workers(data: bytes, *, encoding: str = AUTO) -> list[Row | Rejected]:
+    """The rows of a file of workers, in order. Raises InvalidRequest for the file as a whole."""
+    table = Table(data, needed=("id", "name", "role"), optional=("pin",), encoding=encoding)
+    unknown = [name for name in table.columns if name not in ("id", "name", "role", "pin", "")]
+    if unknown:
+        raise InvalidRequest(f"A worker has no column {', '.join(unknown)[:200]}.")
+    return list(table.rows())
+
+
+def import_workers(
+    workers: Workers,
+    rows: list[Row | Rejected],
+    *,
+    on_progress: Callable[[int], None] = lambda _steps: None,
+) -> Report:
+    """Add or edit the workers of ``rows``.
+
+    An empty PIN, or none, keeps the one that the worker has; whether somebody is disabled stays
+    too. ``on_progress`` is told how many rows are done. Raises PoolTimeout or StoreUnavailable
+    with how far it came.
+    """
+    report = Report(rejected=[])
+    present = {worker.id: worker for worker in workers.all()}
+    lines: dict[str, int] = {}
+    try:
+        for row in rows:
+            _import_worker(workers, row, present, lines, report)
+            on_progress(1)
+    except OccupancyError as error:
+        raise _with_position(error, report, len(rows)) from error.__cause__
+    return report
+
+
+def _item_row(row: Row, columns: list[str], lines: dict[str, int]) -> ItemRow | Rejected:
+    tag = row.cells["tag"].strip()
+    try:
+        check_as_typed("tag", tag)
+        check_name("tag", tag)
+        _check_first(lines, tag, row.line)
+        attributes = _attributes(row)
+        given: dict[str, Any] = {}
+        if row.cells.get("title"):
+            given["title"] = unguarded(row.cells["title"])
+        if any(column not in ("tag", "title", "") for column in columns):
+            given["attributes"] = attributes
+        return ItemRow(row.line, tag, _decoded(given))
+    except InvalidRequest as error:
+        return Rejected(row.line, tag, error.detail.rstrip("."))
+
+
+def _attributes(row: Row) -> dict[str, Any]:
+    attributes: dict[str, Any] = {}
+    value: Any
+    for column, cell in row.cells.items():
+        if column in ("tag", "title") or not cell:
+            continue
+        name, value = column, unguarded(cell)
+        if column.endswith(JSON_SUFFIX):
+            name = column.removesuffix(JSON_SUFFIX)
+            try:
+                msgspec.json.decode(value)
+            except (msgspec.DecodeError, RecursionError) as error:
+                raise InvalidRequest(f"{column} is not JSON: {error}.") from error
+            value = msgspec.Raw(value.encode())  # unchanged: check_exact looks at its digits
+        if name in attributes:
+            raise InvalidRequest(f"{name} is there twice, as text and as JSON.")
+        attributes[name] = value
+    return attributes
+
+
+def _decoded(given: dict[str, Any]) -> ItemBody:
+    """The body of such a PUT. Raises InvalidRequest, with the name of the wrong attribute."""
+    try:
+        return decode(msgspec.json.encode(given), ItemBody)
+    except InvalidRequest as error:
+        for name, value in given.get("attributes", {}).items():
+            try:
+                decode(msgspec.json.encode({"attributes": {name: value}}), ItemBody)
+            except InvalidRequest as wrong:
+                raise InvalidRequest(f"column '{name[:80]}': {wrong.detail}") from error
+        raise
+
+
+def _add_or_edit(workers: Workers, row: Row, worker_id: str, old: Worker | None) -> bool:
+    name, role = row.cells["name"].strip(), role_of(row.cells["role"])
+    pin_hash = _pin_hash(row.cells.get("pin", ""), worker_id, old)
+    if old is None:
+        workers.add(worker_id, name=name, role=role, pin_hash=pin_hash)
+        return True
+    return workers.edit(worker_id, name=name, role=role.label, pin_hash=pin_hash) != old
+
+
+def _import_worker(
+    workers: Workers,
+    row: Row | Rejected,
+    present: dict[str, Worker],
+    lines: dict[str, int],
+    report: Report,
+) -> None:
+    if isinstance(row, Rejected):
+        report.rejected.append(row)
+        return
+    worker_id = row.cells["id"].strip()
+    old = present.get(worker_id)
+    try:
+        check_as_typed("id", worker_id)
+        check_name("worker", worker_id)
+        _check_first(lines, worker_id, row.line)
+        is_changed = _add_or_edit(workers, row, worker_id, old)
+    except InvalidRequest as error:
+        report.rejected.append(Rejected(row.line, worker_id, error.detail.rstrip(".")))
+        return
+    report.added += old is None
+    report.updated += old is not None and is_changed
+    report.unchanged += old is not None and not is_changed
+
+
+def role_of(text: str) -> Role:
+    """Raises InvalidRequest."""
+    try:
+        return Role.of(text.strip())
+    except KeyError as error:
+        roles = ", ".join(role.label for role in Role)
+        raise InvalidRequest(f"role {text[:80]!r} is none of {roles}.") from error
+
+
+def _pin_hash(pin: str, worker_id: str, old: Worker | None) -> str | None:
+    pin = pin_as_typed(pin)
+    if pin.isdecimal() and len(pin) < 4:
+        raise InvalidRequest(
+            "pin has fewer than 4 digits. If it began with 0, the spreadsheet has left that out: "
+            "format the column as text and enter the PIN again."
+        )
+    old_hash = old.pin_hash if old else None
+    if not pin or (old_hash is not None and is_pin(pin, old_hash)):
+        return old_hash
+    return hash_pin(pin, worker_id)
+
+
+def _check_first(lines: dict[str, int], name: str, line: int) -> None:
+    first = lines.setdefault(name, line)
+    if first != line:
+        raise InvalidRequest(f"line {first} has the same one already.")
+
+
+def _with_position(error: OccupancyError, report: Report, rows: int) -> OccupancyError:
+    done = report.added + report.updated + report.unchanged
+    return type(error)(
+        f"{error.detail} {done} of {rows} rows are done; it is safe to import again.",
+        **error.extra,
+    )

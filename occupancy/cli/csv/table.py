@@ -1,0 +1,159 @@
+"""CSV as it comes out of spreadsheets, read row by row, each with its line number.
+
+Programs leave a lot around the data: a first line ``sep=;``, rows of blanks, separators at the end
+of each line, or none where the last cells are empty. All of these are accepted.
+
+What concerns the whole file (its encoding, its header) is an InvalidRequest; what concerns one
+row is a :class:`Rejected` in its place, and the rows after it are read all the same.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from occupancy.cli.csv.cells import unguarded
+from occupancy.cli.csv.encoding import AUTO, decoded
+from occupancy.core.errors import InvalidRequest
+from occupancy.core.requests import check_text
+
+if TYPE_CHECKING:
+    import _csv  # the only place where the type of csv.reader() has a name
+
+# Cells are bounded by what an item may have. The module's own bound would end a row in the midst of
+# a cell with line breaks, and take the rest of that cell for rows.
+csv.field_size_limit(2**31 - 1)
+
+JSON_SUFFIX = ":json"  # a column name that ends so stands for itself, spaces included
+_DELIMITERS = (",", ";", "\t")
+# Tells Excel the delimiter. Others write the line back with quotation marks or delimiters.
+_SEP_LINE = re.compile(r'"?sep=([^"\w\r\n])"?[,;\t ]*(?:\r\n|\r|\n|\Z)', re.IGNORECASE)
+_SPACE_BEFORE_QUOTE = re.compile(r' +"[^"]*"')
+
+
+class Row(msgspec.Struct, frozen=True):
+    """The cells of one row by their columns' names; ``line`` is where it begins, from 1."""
+
+    line: int
+    cells: dict[str, str]
+
+
+class Rejected(msgspec.Struct, frozen=True):
+    """A row that does not go in; ``name`` is its tag or id, as far as it has one."""
+
+    line: int
+    name: str
+    why: str
+
+
+class Table:
+    """A CSV file with a header. Raises InvalidRequest for a file that is none.
+
+    ``needed`` are the columns that it must have: the delimiter (comma, semicolon or tab) is the
+    one with which the header has the first of them. Those names, and ``optional`` ones, are
+    recognised in upper and lower case; others lose the spaces around them.
+    """
+
+    def __init__(
+        self, data: bytes, *, needed: tuple[str, ...], optional: tuple[str, ...] = (),
+        encoding: str = AUTO,
+    ) -> None:  # fmt: skip
+        self._text = decoded(data, encoding)
+        sep_line = _SEP_LINE.match(self._text)
+        self._lines_before = 0
+        if sep_line is not None:
+            self._text, self._lines_before = self._text[sep_line.end() :].lstrip("\ufeff"), 1
+        self._skips_space = False
+        self._known = {*needed, *optional}
+        self._key = needed[0]
+        if not self._text.strip():
+            raise InvalidRequest("The file is empty; its first line must name the columns.")
+        delimiters = _DELIMITERS if sep_line is None else (sep_line[1],)
+        likely = max(delimiters, key=self._text[:1000].count)
+        self._delimiter = next(filter(self._has_key, delimiters), likely)
+        names = self._header(self._delimiter)
+        self._skips_space = any(map(_SPACE_BEFORE_QUOTE.fullmatch, names))
+        self.columns = [self._plain(name) for name in self._header(self._delimiter)]
+        for name in needed:
+            if name not in self.columns:
+                shown = ", ".join(self.columns)[:200].encode("unicode_escape").decode("ascii")
+                raise InvalidRequest(f"There is no column '{name}'; the columns are: {shown}.")
+        for position, name in enumerate(self.columns):
+            check_text(f"The name of column {position + 1}", name)
+            if name and name in self.columns[:position]:
+                raise InvalidRequest(f"There are two columns '{name}'.")
+
+    def rows(self) -> Iterator[Row | Rejected]:
+        """Every row that is not blank."""
+        reader = self._reader(self._delimiter)
+        _first(reader)
+        while True:
+            line = self._lines_before + reader.line_num + 1
+            try:
+                cells = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                why = f"{error}; is a quotation mark not closed, or not doubled?"
+                last = self._lines_before + reader.line_num
+                if last > line:
+                    why += f" (up to line {last})"
+                yield Rejected(line, "", why)
+                continue
+            if not _is_blank(cells):
+                yield self._row(line, cells)
+
+    def _row(self, line: int, cells: list[str]) -> Row | Rejected:
+        # Excel leaves out trailing cells that are empty in a whole block of rows.
+        padded = cells + [""] * (len(self.columns) - len(cells))
+        found = dict(zip(self.columns, padded, strict=False))
+        name = found[self._key]
+        if not _is_blank(cells[len(self.columns) :]):
+            why = f"it has {len(cells)} cells; the header has {len(self.columns)}"
+            return Rejected(line, name, why)
+        for position, (column, cell) in enumerate(zip(self.columns, cells, strict=False)):
+            if cell.strip() and not column:
+                return Rejected(line, name, f"column {position + 1} has no name in the header")
+        if [self._plain(cell.lstrip("\ufeff")) for cell in padded] == self.columns:
+            return Rejected(line, name, "it is the header again: are these two files in one?")
+        found.pop("", None)
+        return Row(line, found)
+
+    def _has_key(self, delimiter: str) -> bool:
+        try:
+            return self._key in map(self._plain, self._header(delimiter))
+        except InvalidRequest:  # with another delimiter, quotation marks may end within a cell
+            return False
+
+    def _header(self, delimiter: str) -> list[str]:
+        try:
+            return _first(self._reader(delimiter))
+        except csv.Error as error:
+            raise InvalidRequest(f"The header cannot be read: {error}.") from error
+
+    def _plain(self, name: str) -> str:
+        plain = name.strip()
+        if plain.lower() in self._known:
+            return plain.lower()
+        return unguarded(name if name.endswith(JSON_SUFFIX) else plain)
+
+    def _reader(self, delimiter: str) -> _csv.Reader:
+        # strict: else a quotation mark that is not closed silently swallows the rest of the file.
+        return csv.reader(
+            io.StringIO(self._text, newline=""), delimiter=delimiter, strict=True,
+            skipinitialspace=self._skips_space,
+        )  # fmt: skip
+
+
+def _first(reader: Iterator[list[str]]) -> list[str]:
+    """The header: the first line that is not blank."""
+    return next((cells for cells in reader if not _is_blank(cells)), [])
+
+
+def _is_blank(cells: list[str]) -> bool:
+    return not any(cell.strip() for cell in cells)

@@ -1,0 +1,278 @@
+"""The doctor: is this server fit for the work, and what should be changed?
+
+It only looks. What a managed server does not let us see is 'unknown', and no reason to fail.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import msgspec
+
+from occupancy.core.errors import StoreUnavailable
+from occupancy.observability.processes import CLIENT_NAMES
+from occupancy.services import Services
+from occupancy.storage.capacity import WorstCase, worst_case
+from occupancy.storage.client import OpsClient
+from occupancy.storage.permissions import acl_rules, denied_subscriptions
+from occupancy.storage.server_errors import denied_command, unavailable_as_error
+
+Level = Literal["ok", "warning", "error", "unknown"]
+
+_OLDEST = {"redis": (7, 0), "valkey": (7, 2)}
+_PINGS = 50
+_SLOW_MS = 5.0
+_CLOCK_S = 2.0
+_NEARLY_FULL = 0.9
+
+
+class Check(msgspec.Struct, frozen=True):
+    """One finding; ``advice`` says what to change, '' where nothing needs to be."""
+
+    name: str
+    level: Level
+    finding: str
+    advice: str = ""
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """What the server says of itself. If it withholds that, ``info`` is empty, the others None.
+
+    ``ping_ms`` is the median round trip; ``clock_s`` how far the server's clock is ahead of ours;
+    ``denied`` the commands and channels that our user may not use; ``needs`` the memory that the
+    data of so many ``boards`` may take.
+    """
+
+    info: Mapping[str, Any]
+    config: Mapping[str, str] | None
+    clients: list[str] | None
+    ping_ms: float | None
+    clock_s: float | None
+    budget: int
+    denied: list[str]
+    needs: WorstCase
+    boards: int
+
+
+def examine(services: Services) -> list[Check]:
+    """Ask the server and judge. Raises PoolTimeout and StoreUnavailable."""
+    facts = ask(services)
+    return [check(facts) for check in CHECKS]
+
+
+def ask(services: Services) -> Facts:
+    """Ask the server for its facts. Raises PoolTimeout and StoreUnavailable.
+
+    What the user may not even ask for is among what is denied, instead of the end of it all.
+    """
+    client = services.store.client
+    denied: set[str] = set()
+
+    def allowed(look: Callable[[], Any]) -> Any:
+        """What ``look`` returns; None where the user may not ask, which is noted."""
+        try:
+            return look()
+        except StoreUnavailable as error:
+            if (command := denied_command(error)) is None:
+                raise
+            denied.add(command)
+            return None
+
+    info, config, clients = client.ask_what_it_tells(
+        lambda pipeline: (pipeline.info(), pipeline.config_get("save"), pipeline.client_list())
+    )
+    boards = allowed(services.store.boards.all) or []
+    denied.update(allowed(services.store.permissions.look) or ())
+    with unavailable_as_error():
+        denied.update(denied_subscriptions(services.pubsub_pool, services.store.keys))
+    return Facts(
+        info=info or {},
+        config=config,
+        clients=None if clients is None else [each.get("name", "") for each in clients],
+        ping_ms=allowed(lambda: _ping_ms(client)),
+        clock_s=allowed(lambda: _clock_s(client)),
+        budget=services.budget.limit,
+        denied=sorted(denied),
+        needs=worst_case(
+            services.settings,
+            boards=len(boards),
+            items=sum(sum(board.counts.values()) for board in boards),
+        ),
+        boards=len(boards),
+    )
+
+
+def _ping_ms(client: OpsClient) -> float:
+    """The median round trip."""
+    pings = []
+    for _ in range(_PINGS):
+        started = time.perf_counter()
+        client.ping()
+        pings.append(time.perf_counter() - started)
+    return statistics.median(pings) * 1000
+
+
+def _clock_s(client: OpsClient) -> float:
+    """How far the server's clock is ahead of ours."""
+    before = time.time()
+    seconds, microseconds = client.time()
+    return float(seconds + microseconds / 1e6 - (before + time.time()) / 2)
+
+
+def _server(facts: Facts) -> Check:
+    kind = str(facts.info.get("server_name", "redis"))
+    version = str(facts.info.get(f"{kind}_version", facts.info.get("redis_version", "")))
+    if not facts.info:
+        needed = " or ".join(f"{name} {a}.{b}" for name, (a, b) in _OLDEST.items())
+        return Check("server", "unknown", "not told", f"Make sure that it is {needed} or newer.")
+    finding = f"{kind} {version}"
+    oldest = _OLDEST.get(kind)
+    parts = version.split(".")[:2]
+    if oldest is None or not all(part.isdigit() for part in parts) or len(parts) < 2:
+        return Check("server", "unknown", finding, "Tested with Redis and Valkey only.")
+    if (int(parts[0]), int(parts[1])) < oldest:
+        needed = " or ".join(f"{name} {a}.{b}" for name, (a, b) in _OLDEST.items())
+        return Check("server", "error", finding, f"Upgrade it to {needed} or newer.")
+    return Check("server", "ok", finding)
+
+
+def _role(facts: Facts) -> Check:
+    role = facts.info.get("role")
+    if facts.info.get("cluster_enabled"):
+        advice = "Use a server that is not a cluster: only one node would be asked."
+        return Check("role", "error", "node of a cluster", advice)
+    if role == "master":
+        return Check("role", "ok", "primary")
+    if role is None:
+        return Check("role", "unknown", "not told")
+    advice = "Let REDIS_URL name the primary: a replica takes no operations."
+    return Check("role", "error", "replica", advice)
+
+
+def _persistence(facts: Facts) -> Check:
+    if facts.info.get("aof_enabled"):
+        return Check("persistence", "ok", "append-only file")
+    if "aof_enabled" not in facts.info:
+        return Check("persistence", "unknown", "not told", "Make sure that it keeps its data.")
+    advice = "CONFIG SET appendonly yes, and in the server's configuration file."
+    if facts.config is None:
+        return Check("persistence", "unknown", "no append-only file; snapshots: not told", advice)
+    if facts.config.get("save"):
+        finding = "snapshots only: minutes of operations are lost in a crash"
+        return Check("persistence", "warning", finding, advice)
+    return Check("persistence", "warning", "none: a restart loses everything", advice)
+
+
+def _writing(facts: Facts) -> Check:
+    statuses = {
+        "snapshot": facts.info.get("rdb_last_bgsave_status"),
+        "append-only file": facts.info.get("aof_last_write_status"),
+        "rewrite of the append-only file": facts.info.get("aof_last_bgrewrite_status"),
+    }
+    failed = [what for what, status in statuses.items() if status not in ("ok", None)]
+    if set(statuses.values()) == {None}:
+        return Check("writing to disk", "unknown", "not told", "Look into the server's log.")
+    if not failed:
+        return Check("writing to disk", "ok", "the last writes succeeded")
+    advice = "See the server's log: full disk, missing rights? It may refuse operations until then."
+    return Check("writing to disk", "error", f"failed: {', '.join(failed)}", advice)
+
+
+def _eviction(facts: Facts) -> Check:
+    policy = facts.info.get("maxmemory_policy")
+    if policy is None:
+        return Check("eviction", "unknown", "not told", "maxmemory-policy must be noeviction.")
+    if policy == "noeviction":
+        return Check("eviction", "ok", "noeviction")
+    advice = "CONFIG SET maxmemory-policy noeviction: else items vanish when memory is short."
+    return Check("eviction", "error", str(policy), advice)
+
+
+def _memory(facts: Facts) -> Check:
+    used, limit = facts.info.get("used_memory"), facts.info.get("maxmemory")
+    if used is None or limit is None:
+        return Check("memory", "unknown", "not told")
+    finding = f"{used / 1e6:.1f} MB used, {f'of {limit / 1e6:.1f} MB' if limit else 'no limit'}"
+    if limit and used >= limit:
+        advice = "Raise maxmemory: nothing can be changed until then."
+        return Check("memory", "error", finding, advice)
+    if limit and used > _NEARLY_FULL * limit:
+        return Check("memory", "warning", finding, "Raise maxmemory: full means no operations.")
+    return Check("memory", "ok", finding)
+
+
+def _room(facts: Facts) -> Check:
+    """Whether the logs fit into the memory, with the records of one worker at the limit."""
+    used, limit, needs = facts.info.get("used_memory"), facts.info.get("maxmemory"), facts.needs
+    finding = (
+        f"logs of {facts.boards} board{'s' * (facts.boards != 1)} up to "
+        f"{needs.logs / 1e6:,.0f} MB, histories of items up to {needs.histories / 1e6:,.0f} MB, "
+        f"Idempotency-Keys up to {needs.records / 1e6:,.0f} MB a day for each worker at their limit"
+    )
+    if used is None or limit is None:
+        return Check("room", "unknown", finding)
+    if limit and needs.logs + needs.records > limit:
+        advice = (
+            f"Raise maxmemory to {(needs.logs + needs.records) / 1e6:,.0f} MB or more, or lower "
+            "OCCUPANCY_LOG_BYTES or OCCUPANCY_OPERATIONS_PER_S: full means no operations."
+        )
+        return Check("room", "warning", finding, advice)
+    return Check("room", "ok", finding)
+
+
+def _rights(facts: Facts) -> Check:
+    if not facts.denied:
+        return Check("rights", "ok", "all that is needed")
+    rules = acl_rules(facts.denied)
+    is_late = all(each[0] == "&" for each in facts.denied)
+    meaning = "events are late" if is_late else "no operations"
+    return Check(
+        "rights", "error", f"missing: {rules} ({meaning})",
+        "ACL SETUSER … with these, or with the rules that the README has.",
+    )  # fmt: skip
+
+
+def _connections(facts: Facts) -> Check:
+    most = int(facts.info.get("maxclients", 0))
+    if facts.clients is None or not most:
+        advice = f"Make sure that maxclients leaves room for {facts.budget}."
+        return Check("connections", "unknown", "not told", advice)
+    ours = {f"occupancy-{name}" for name in CLIENT_NAMES}
+    others = sum(name not in ours for name in facts.clients)
+    finding = f"budget {facts.budget} + {others} of others, of {most}"
+    if facts.budget + others > most:
+        advice = (
+            f"Raise maxclients to {facts.budget + others} or more, or lower OCCUPANCY_REDIS_BUDGET."
+        )
+        return Check("connections", "error", finding, advice)
+    return Check("connections", "ok", finding)
+
+
+def _round_trip(facts: Facts) -> Check:
+    if facts.ping_ms is None:
+        return Check("round trip", "unknown", "not told")
+    finding = f"{facts.ping_ms:.2f} ms (median of {_PINGS})"
+    if facts.ping_ms > _SLOW_MS:
+        advice = "Run the server nearer to the application; every operation takes one round trip."
+        return Check("round trip", "warning", finding, advice)
+    return Check("round trip", "ok", finding)
+
+
+def _clock(facts: Facts) -> Check:
+    if facts.clock_s is None:
+        return Check("clock", "unknown", "not told")
+    ahead = "ahead of" if facts.clock_s > 0 else "behind"
+    finding = f"{abs(facts.clock_s):.3f} s {ahead} this machine's"
+    if abs(facts.clock_s) > _CLOCK_S:
+        advice = "Set both clocks by NTP. No hold depends on it, but times that people see do."
+        return Check("clock", "warning", finding, advice)
+    return Check("clock", "ok", finding)
+
+
+CHECKS: tuple[Callable[[Facts], Check], ...] = (
+    _server, _role, _persistence, _writing, _eviction, _memory, _room, _rights, _connections,
+    _round_trip, _clock,
+)  # fmt: skip

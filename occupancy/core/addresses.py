@@ -1,0 +1,28 @@
+"""Client addresses, as limits count them."""
+
+from __future__ import annotations
+
+import functools
+import ipaddress
+import re
+
+_WITH_PORT = re.compile(r"\[([^]]+)\](?::[0-9]+)?|([0-9.]+):[0-9]+")
+
+
+@functools.lru_cache(maxsize=4096)  # with each request, and parsing takes 10 µs
+def limited_address(address: str | None) -> str:
+    """What counts as one address: an IPv4 address, the /64 of an IPv6 one (RFC 6177).
+
+    Whoever has one address of a /64 has all of them. A Unix socket has none: ``local``.
+    """
+    text = (address or "").partition("%")[0]
+    with_port = _WITH_PORT.fullmatch(text)  # as some gateways write X-Forwarded-For
+    try:
+        parsed = ipaddress.ip_address((with_port[1] or with_port[2]) if with_port else text)
+    except ValueError:
+        return "local"
+    if isinstance(parsed, ipaddress.IPv6Address):
+        if parsed.ipv4_mapped is not None:
+            return str(parsed.ipv4_mapped)
+        return str(ipaddress.ip_network((parsed, 64), strict=False))
+    return str(parsed)

@@ -1,0 +1,150 @@
+"""The model: roles, states, the transition table, and the shapes of items, events and workers.
+
+Pure: no Redis, no Flask. ``TRANSITIONS`` is the one place where the state machine stands; the
+atomic script gets the row as its argument, the routes, the command line, the OpenAPI document
+and the table in the docs are made from it.
+"""
+
+from __future__ import annotations
+
+import enum
+import unicodedata
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+
+class Role(enum.IntEnum):
+    """What a worker may do; each role may do all that the lower ones may."""
+
+    OBSERVER = 1
+    WORKER = 2
+    SUPERVISOR = 3
+    ADMIN = 4
+
+    @property
+    def label(self) -> str:
+        return self.name.lower()
+
+    @classmethod
+    def of(cls, label: str) -> Role:
+        """The role of that name. Raises KeyError."""
+        return cls[label.upper()]
+
+
+STATES = ("available", "occupied", "paused", "blocked", "completed")
+
+MAIN_BOARD = "main"  # exists from the start, without having been created
+DEFAULT_STEP = "work"  # the one step of a board without a list
+
+TAG_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}\Z"
+BOARD_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}\Z"
+WORKER_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}\Z"
+CURSOR_PATTERN = r"^[0-9]{1,19}-[0-9]{1,19}\Z"  # 20 digits may be more than 64 bits hold
+# Steps are quoted raw into JSON by the script, so nothing that JSON escapes may be in one.
+STEP_PATTERN = r"^[^\W_][\w .:/-]{0,31}\Z"
+
+MAX_TITLE_CHARS = 200
+MAX_NAME_CHARS = 100
+MAX_REASON_CHARS = 500
+MAX_ATTRIBUTES = 32
+MAX_ATTRIBUTE_CHARS = 500
+MAX_BATCH_TAGS = 50
+MAX_STEPS = 32
+MAX_TIMELINE_HOURS = 7 * 24
+MAX_SNAPSHOT_ITEMS = 10_000
+
+Tag = Annotated[str, msgspec.Meta(pattern=TAG_PATTERN)]
+BoardName = Annotated[str, msgspec.Meta(pattern=BOARD_PATTERN)]
+WorkerId = Annotated[str, msgspec.Meta(pattern=WORKER_PATTERN)]
+Step = Annotated[str, msgspec.Meta(pattern=STEP_PATTERN)]
+Title = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_TITLE_CHARS)]
+Reason = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_REASON_CHARS)]
+WorkerName = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME_CHARS)]
+AttributeName = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+AttributeText = Annotated[str, msgspec.Meta(max_length=MAX_ATTRIBUTE_CHARS)]
+Attributes = Annotated[
+    dict[AttributeName, AttributeText | bool | int | float | None],
+    msgspec.Meta(max_length=MAX_ATTRIBUTES),
+]
+
+AuthMethod = Literal["session", "token", "cli", "service"]
+
+
+class Person(msgspec.Struct, frozen=True):
+    """Who did it, or who holds it."""
+
+    id: str
+    name: str
+
+
+SERVICE = Person("occupancy", "occupancy")  # the actor of what the service does by itself
+
+
+class Item(msgspec.Struct, frozen=True):
+    tag: str
+    title: str
+    state: str
+    step: str
+    holder: Person | None
+    since: str
+    reason: str | None
+    epoch: int
+    version: int
+    worked_s: float
+    attributes: dict[str, Any]
+
+
+class Event(msgspec.Struct, frozen=True):
+    seq: int
+    type: str
+    board: str
+    at: str
+    actor: Person
+    item: Item
+    auth_method: AuthMethod | None = msgspec.field(default=None, name="means")
+    """How the actor was authenticated; None in old events."""
+
+
+class Worker(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A person or a program that may act; stored as JSON under its id."""
+
+    id: str
+    name: str
+    role: str
+    disabled: bool = False
+    pin_hash: str | None = None
+    stamp: int = 0  # sessions opened at a lower one have ended
+
+    @property
+    def person(self) -> Person:
+        return Person(self.id, self.name)
+
+    def may(self, role: Role) -> bool:
+        return Role.of(self.role) >= role
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One entry of a board's log."""
+
+    cursor: str
+    seq: int
+    event: bytes
+
+
+class Replay(msgspec.Struct, frozen=True):
+    """Entries after a cursor; ``is_known`` is false where the cursor is not in the log."""
+
+    is_known: bool
+    head_cursor: str
+    head_seq: int
+    entries: list[Entry]
+
+
+def control_character(text: str) -> str | None:
+    """The first control character or lone surrogate in ``text``, or None.
+
+    Such characters have no place in titles, names and reasons: they garble logs and terminals,
+    NUL ends strings elsewhere, and a lone surrogate cannot be written as UTF-8 at all.
+    """
+    return next((char for char in text if unicodedata.category(char) in ("Cc", "Cs")), None)

@@ -1,0 +1,62 @@
+"""Callers: who sends a request, by what means, and what they may do with it.
+
+A credential is what a caller shows: a token (programs, wallboards) or a session (browsers). Only
+its SHA-256 travels further than the request: the secrets have 256 random bits, so nothing would
+be gained by a slow hash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+
+import msgspec
+
+from occupancy.core.entities import AuthMethod, Person, Role, Worker
+
+TOKEN_PREFIX = "occ_"  # noqa: S105 - a prefix that secret scanners can recognise, not a secret
+LINK_PREFIX = "occlink_"  # of one-time sign-in links
+
+
+class Credential(msgspec.Struct, frozen=True):
+    """A token or a session, by the hash of its secret."""
+
+    auth_method: AuthMethod
+    digest: str
+
+
+class Principal(msgspec.Struct, frozen=True):
+    """Who sends a request. ``id`` names the credential and is no secret.
+
+    ``role`` is the worker's, or less where the token was narrowed; ``board`` is the only board
+    that the caller may see, or None. ``csrf_token`` is there for sessions only.
+    """
+
+    worker: Worker
+    role: Role
+    credential: Credential
+    id: str
+    board: str | None = None
+    csrf_token: str | None = None
+    idle_s: int | None = None
+
+    @property
+    def person(self) -> Person:
+        return self.worker.person
+
+    @property
+    def auth_method(self) -> AuthMethod:
+        return self.credential.auth_method
+
+    def may(self, role: Role) -> bool:
+        return self.role >= role
+
+
+def new_secret(prefix: str = "") -> str:
+    """A secret of 256 random bits."""
+    return prefix + secrets.token_urlsafe(32)
+
+
+def digest_of(secret: str) -> str:
+    """What is stored instead of ``secret``."""
+    return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()

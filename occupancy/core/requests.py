@@ -1,0 +1,245 @@
+"""Payloads: the JSON bodies that the API takes, checked as they are decoded.
+
+Unknown fields, wrong types and texts out of bounds are refused with the field's name by msgspec;
+what it cannot express (control characters, which fields an operation takes) is checked here.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+
+from occupancy.core.entities import (
+    BOARD_PATTERN,
+    MAX_BATCH_TAGS,
+    MAX_STEPS,
+    TAG_PATTERN,
+    WORKER_PATTERN,
+    Attributes,
+    BoardName,
+    Reason,
+    Step,
+    Tag,
+    Title,
+    WorkerId,
+    WorkerName,
+    control_character,
+)
+from occupancy.core.errors import InvalidRequest
+from occupancy.core.exact_numbers import MAX_EXACT, check_exact
+from occupancy.core.transitions import TRANSITIONS, Transition
+from occupancy.core.visible_text import bidi_control, is_visible
+
+MAX_BODY_BYTES = 64 * 1024
+MAX_ATTRIBUTES_BYTES = 16 * 1024  # an event with its item must stay well below a stream's buffer
+
+MAX_TOKEN_DAYS = 36_500
+
+_SHOWN = ("title", "name", "reason", "attributes", "steps")  # what others read
+
+Epoch = Annotated[int, msgspec.Meta(ge=0, le=MAX_EXACT)]
+Secret = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]  # a token
+Pin = Annotated[str, msgspec.Meta(min_length=1, max_length=800)]  # 200 characters, decomposed
+RoleName = Literal["observer", "worker", "supervisor", "admin"]
+
+
+class OperationBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """The body of an operation; which fields it takes follows from its row."""
+
+    epoch: Epoch | None = None
+    reason: Reason | None = None
+    to: WorkerId | None = None
+    step: Step | None = None
+
+
+class BatchBody(OperationBody, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+    """The body of a batch: the operation, its tags, and its own fields for all of them."""
+
+    operation: str
+    tags: Annotated[list[Tag], msgspec.Meta(min_length=1, max_length=MAX_BATCH_TAGS)]
+
+
+class ItemBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """The body of PUT: what is not given stays as it is."""
+
+    title: Title | None = None
+    attributes: Attributes | None = None
+
+    def as_json_texts(self) -> dict[str, str]:
+        """The given fields as JSON text, attributes in the order of their names."""
+        texts = {}
+        if self.title is not None:
+            texts["title"] = _encode(self.title)
+        if self.attributes is not None:
+            texts["attributes"] = _encode(self.attributes)
+        return texts
+
+
+class SignInBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """The body of a sign-in: worker and PIN, or what stands in a link."""
+
+    worker: WorkerId | None = None
+    pin: Pin | None = None
+    token: Secret | None = None
+
+
+class PinBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """The body of one's own new PIN; ``pin`` is the present one, where there is one."""
+
+    new_pin: Pin
+    pin: Pin | None = None
+
+
+class WorkerBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """The body of PUT on a worker: what is not given stays as it is."""
+
+    name: WorkerName | None = None
+    role: RoleName | None = None
+    disabled: bool | None = None
+    pin: Pin | None = None
+
+
+class TokenBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """The body that makes a token."""
+
+    worker: WorkerId
+    days: Annotated[int, msgspec.Meta(ge=1, le=MAX_TOKEN_DAYS)] | None = None
+    role: RoleName | None = None
+    board: BoardName | None = None
+
+
+class BoardBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """The body that makes a board."""
+
+    board: BoardName
+    title: Title | None = None
+    steps: Annotated[list[Step], msgspec.Meta(min_length=1, max_length=MAX_STEPS)] | None = None
+    max_holds: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] | None = None
+
+
+Body = TypeVar("Body", bound=msgspec.Struct)
+
+
+def decode(data: bytes, kind: type[Body]) -> Body:
+    """Decode and check a body; an empty one is ``{}``. Raises InvalidRequest.
+
+    Ignores a byte-order mark, which some programs put before UTF-8 (RFC 8259, 8.1).
+    """
+    data = data.removeprefix(codecs.BOM_UTF8)
+    try:
+        body = msgspec.json.decode(data or b"{}", type=kind)
+    except msgspec.ValidationError as error:
+        raise InvalidRequest(_plain(str(error))) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            raise InvalidRequest("The body is UTF-16. Send it as UTF-8.") from error
+        raise InvalidRequest(f"The body is not JSON: {error}.") from error
+    except RecursionError as error:
+        raise InvalidRequest("The body is not allowed: it is nested too deeply.") from error
+    for name in body.__struct_fields__:
+        value = getattr(body, name)
+        if value is None:
+            continue  # not given, as most fields of most operations
+        check_text(name, value)
+        if name in _SHOWN:
+            check_shown(name, value)
+    if isinstance(body, ItemBody) and body.attributes is not None:
+        check_exact(body.attributes, data)
+        size = len(_encode(body.attributes).encode())
+        if size > MAX_ATTRIBUTES_BYTES:
+            raise InvalidRequest(
+                f"attributes has {size} bytes; at most {MAX_ATTRIBUTES_BYTES} are allowed."
+            )
+    return body
+
+
+def check_text(name: str, value: Any) -> None:
+    """Raises InvalidRequest if a text in ``value`` has a control character."""
+    for text in _texts(value):
+        found = control_character(text)
+        if found is not None:
+            raise InvalidRequest(f"{name} has the character U+{ord(found):04X}, not allowed here.")
+
+
+def check_shown(name: str, value: Any) -> None:
+    """Raises InvalidRequest if a text in ``value`` is invisible, or has a directional override.
+
+    An optional reason, and an attribute's text, may be blank.
+    """
+    for text in _texts(value):
+        found = bidi_control(text)
+        if found is not None:
+            raise InvalidRequest(
+                f"{name} has the character U+{ord(found):04X}, which shows a text in another order "
+                "than it is written. Leave it out."
+            )
+    names = {"attributes": value or {}, "steps": value or (), "reason": ()}.get(name, [value])
+    if not all(is_visible(each) for each in names if each is not None):
+        what = "the name of an attribute" if name == "attributes" else name
+        raise InvalidRequest(f"{what} has nothing that can be seen. Write something, or omit it.")
+
+
+def _texts(value: Any) -> list[str]:
+    found = [*value, *value.values()] if isinstance(value, dict) else [value]
+    return [each for each in found if isinstance(each, str)]
+
+
+def check_fields(row: Transition, body: OperationBody) -> None:
+    """Raises InvalidRequest if ``body`` has a field that ``row`` does not take, or lacks one."""
+    allowed = {
+        "reason": row.reason != "none",
+        "to": row.holder == "to",
+        "step": row.operation == "reopen",
+    }
+    for name, is_allowed in allowed.items():
+        if getattr(body, name) is not None and not is_allowed:
+            raise InvalidRequest(f"{row.operation} takes no {name}.")
+    if row.reason == "required" and not is_visible(body.reason or ""):
+        raise InvalidRequest(f"{row.operation} needs a reason.")
+    if row.holder == "to" and body.to is None:
+        raise InvalidRequest(f"{row.operation} needs to: the id of the worker who gets the item.")
+
+
+def operation_row(name: str) -> Transition:
+    """The row of an operation. Raises InvalidRequest."""
+    row = TRANSITIONS.get(name)
+    if row is None:
+        raise InvalidRequest(f"operation is not one of {', '.join(TRANSITIONS)}.")
+    return row
+
+
+_NAMES = {
+    "board": (BOARD_PATTERN, "1 to 32 letters, digits, - or _, beginning with a letter or digit"),
+    "tag": (TAG_PATTERN, "1 to 64 letters, digits, . _ : or -, beginning with a letter or digit"),
+    "worker": (WORKER_PATTERN, "1 to 64 letters, digits, . _ @ or -, beginning with one of them"),
+}
+_PATTERNS = {kind: re.compile(pattern) for kind, (pattern, _) in _NAMES.items()}
+
+
+def check_name(kind: str, text: str) -> str:
+    """``text`` if it is a well-formed board, tag or worker id. Raises InvalidRequest."""
+    if not _PATTERNS[kind].match(text):
+        shown = text[:80].encode("unicode_escape").decode("ascii")
+        raise InvalidRequest(f"{kind} '{shown}' is not allowed: {_NAMES[kind][1]}.")
+    return text
+
+
+def _encode(value: Any) -> str:
+    return msgspec.json.encode(value, order="sorted").decode()
+
+
+def _plain(message: str) -> str:
+    """ "Expected `str`, got `int` - at `$.reason`" as "reason: Expected str, got int."."""
+    what, _, where = message.partition(" - at ")
+    path = where.rpartition("in ")[2]  # "key in `$.attributes`" where a name is wrong
+    field = path.strip("`").removeprefix("$").lstrip(".").removesuffix("[...]")
+    # Nobody on a shop floor reads regular expressions; the forms stand in the documentation.
+    what, is_pattern, _ = what.replace("`", "").partition(" matching regex ")
+    if is_pattern:
+        what = f"{what} of another form"
+    if field.startswith("attributes") and what.endswith("out of range"):
+        what = f"{what}. Send it as text"
+    return f"{field}: {what}." if field else f"The body is not allowed: {what}."

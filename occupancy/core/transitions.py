@@ -1,0 +1,153 @@
+"""The transition table: the state machine, once."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from occupancy.core.entities import STATES, Role
+
+ReasonRule = Literal["none", "optional", "required"]
+NextHolder = Literal["caller", "to", "nobody", "keep"]
+
+
+class Transition(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of the state machine.
+
+    ``target`` is a state, or how to find it: ``advance`` (available at the next step, completed
+    after the last), ``restore`` (what it was before), ``edited`` (as it is), ``removed``.
+    """
+
+    operation: str
+    event: str
+    role: Role
+    sources: tuple[str, ...]
+    target: str
+    holder: NextHolder
+    holder_only: bool = False
+    reason: ReasonRule = "none"
+    summary: str
+
+
+TRANSITIONS: dict[str, Transition] = {
+    row.operation: row
+    for row in (
+        Transition(
+            operation="take",
+            event="item.taken",
+            role=Role.WORKER,
+            sources=("available", "paused"),
+            target="occupied",
+            holder="caller",
+            summary="Occupy an item: from now on nobody else can.",
+        ),
+        Transition(
+            operation="pause",
+            event="item.paused",
+            role=Role.WORKER,
+            sources=("occupied",),
+            target="paused",
+            holder="nobody",
+            holder_only=True,
+            reason="optional",
+            summary="Stop for now and free the item: anyone may take it on.",
+        ),
+        Transition(
+            operation="complete",
+            event="item.completed",
+            role=Role.WORKER,
+            sources=("occupied",),
+            target="advance",
+            holder="nobody",
+            holder_only=True,
+            summary="Finish the present step: available at the next one, completed after the last.",
+        ),
+        Transition(
+            operation="release",
+            event="item.released",
+            role=Role.WORKER,
+            sources=("occupied",),
+            target="restore",
+            holder="nobody",
+            holder_only=True,
+            summary="Undo a mistaken take: the item is what it was before, and no time is counted.",
+        ),
+        Transition(
+            operation="force-release",
+            event="item.force_released",
+            role=Role.SUPERVISOR,
+            sources=("occupied",),
+            target="paused",
+            holder="nobody",
+            reason="required",
+            summary="Take an item out of somebody's hands.",
+        ),
+        Transition(
+            operation="reassign",
+            event="item.reassigned",
+            role=Role.SUPERVISOR,
+            sources=("occupied", "available", "paused"),
+            target="occupied",
+            holder="to",
+            reason="optional",
+            summary="Give an item to a worker, with no moment in which it is free.",
+        ),
+        Transition(
+            operation="block",
+            event="item.blocked",
+            role=Role.SUPERVISOR,
+            sources=("available", "paused", "occupied"),
+            target="blocked",
+            holder="nobody",
+            reason="required",
+            summary="Let nobody work on an item until it is unblocked.",
+        ),
+        Transition(
+            operation="unblock",
+            event="item.unblocked",
+            role=Role.SUPERVISOR,
+            sources=("blocked",),
+            target="restore",
+            holder="nobody",
+            summary="Back to what it was before the block, without a holder.",
+        ),
+        Transition(
+            operation="reopen",
+            event="item.reopened",
+            role=Role.SUPERVISOR,
+            sources=("completed",),
+            target="available",
+            holder="nobody",
+            summary="Make a completed item available again, at the last step or at `step`.",
+        ),
+    )
+}
+
+PUT = Transition(
+    operation="put",
+    event="item.updated",  # item.added where there was none
+    role=Role.SUPERVISOR,
+    sources=STATES,
+    target="edited",
+    holder="keep",
+    summary="Add an item, or edit its title and attributes.",
+)
+RENAME = Transition(  # by the service itself, see renames.py
+    operation="rename",
+    event="item.updated",
+    role=Role.ADMIN,
+    sources=STATES,
+    target="edited",
+    holder="keep",
+    summary="Show the new name of an item's holder.",
+)
+REMOVE = Transition(
+    operation="remove",
+    event="item.removed",
+    role=Role.SUPERVISOR,
+    sources=("available", "paused", "blocked", "completed"),
+    target="removed",
+    holder="nobody",
+    summary="Remove an item that nobody holds.",
+)

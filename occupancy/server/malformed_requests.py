@@ -1,0 +1,102 @@
+"""Malformed requests: the answer, and the line of the trail, where gunicorn cannot read one.
+
+A malformed request may hold anything: a PIN where a header was expected, a token with a line break
+in it, a ticket. So neither the answer nor the log repeats a byte of it. Both name the kind of
+error, which is all that its sender needs to find it. The trail has some of a kind and address a
+minute, and then a count (denials.py): nobody can fill a disk with them.
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from typing import Any
+
+from gunicorn.http import errors as unread
+
+from occupancy.core.errors import Forbidden, InvalidRequest, OccupancyError
+from occupancy.observability.audit_limit import MALFORMED
+from occupancy.observability.log_lines import without_texts
+from occupancy.server.fast.request import answer_head
+from occupancy.web import security
+from occupancy.web.replies import problem_reply
+
+log = logging.getLogger(__name__)
+
+
+class _LineTooLong(InvalidRequest):
+    status, title = 414, "Address too long"
+
+
+class _HeadersTooLarge(InvalidRequest):
+    status, title = 431, "Headers too large"
+
+
+class _UnknownCoding(InvalidRequest):
+    status, title = 501, "Unknown transfer coding"
+
+
+class _UnknownExpectation(InvalidRequest):
+    status, title = 417, "Unknown expectation"
+
+
+# The code stays invalid_request: the statuses are what RFC 9110 and 6585 have for such heads.
+_ANSWERS: dict[type[Exception], tuple[type[OccupancyError], str]] = {
+    unread.LimitRequestLine: (_LineTooLong, "The request line is too long."),
+    unread.LimitRequestHeaders: (_HeadersTooLarge, "The headers are too many or too large."),
+    unread.UnsupportedTransferCoding: (
+        _UnknownCoding, "Send the body as it is, or with Transfer-Encoding: chunked.",
+    ),
+    unread.ExpectationFailed: (_UnknownExpectation, "Only Expect: 100-continue is known."),
+    unread.InvalidRequestLine: (InvalidRequest, "The request line is malformed."),
+    unread.InvalidRequestMethod: (InvalidRequest, "The method is malformed."),
+    unread.InvalidHTTPVersion: (InvalidRequest, "Use HTTP/1.1."),
+    unread.InvalidHeader: (InvalidRequest, "A header is malformed."),
+    unread.InvalidHeaderName: (InvalidRequest, "The name of a header is malformed."),
+    unread.ObsoleteFolding: (InvalidRequest, "A header goes on in the next line."),
+    unread.InvalidChunkSize: (InvalidRequest, "The body's chunks are malformed."),
+    unread.InvalidChunkExtension: (InvalidRequest, "The body's chunks are malformed."),
+    unread.ChunkMissingTerminator: (InvalidRequest, "The body's chunks are malformed."),
+    unread.ForbiddenProxyRequest: (Forbidden, "This proxy is not known."),
+}  # fmt: skip
+# gunicorn derives these, about the application's own headers, from errors of requests.
+_OURS = (unread.InvalidResponseHeader, unread.InvalidResponseHeaderName)
+
+
+def answer(worker: Any, connection: Any, address: Any, error: BaseException) -> None:
+    """Answer a request that is malformed or has failed, and record it.
+
+    The arguments are those of gunicorn's ``handle_error``: its worker, the client's socket and
+    address, and the exception.
+    """
+    is_clients = isinstance(error, unread.ParseException | ssl.SSLError)
+    is_clients = is_clients and not isinstance(error, _OURS)
+    denials = worker.wsgi.extensions["occupancy"].audit
+    is_told = denials.record(
+        MALFORMED if is_clients else "failed",
+        code=type(error).__name__,
+        address=address[0] if address else None,
+    )
+    if is_told and not is_clients:
+        log.error("a request failed outside the application: %s", without_texts(error))
+    said = _said(error) if is_clients else OccupancyError("Something went wrong here.")
+    try:
+        connection.sendall(whole(said))
+    except OSError:
+        log.debug("a client went away")
+
+
+def whole(error: OccupancyError) -> bytes:
+    """The bytes of an answer with ``error``; it closes the connection."""
+    reply = problem_reply(error)
+    length = {"Content-Length": str(len(reply.body))}
+    headers = {**reply.headers, **security.OTHER, **length}
+    return answer_head(reply.status, headers, connection="close") + reply.body
+
+
+def _said(error: BaseException) -> OccupancyError:
+    for kind in type(error).__mro__:
+        if kind in _ANSWERS:
+            made, detail = _ANSWERS[kind]
+            return made(detail)
+    return InvalidRequest("The request is malformed.")

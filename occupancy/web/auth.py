@@ -1,0 +1,242 @@
+"""Auth: who is asking, and whether the route is for them.
+
+Each route declares the least role that may use it; one hook checks it before every request, and
+a route that declares nothing is refused. A caller shows a token (``Authorization: Bearer``), the
+cookie of a session, or, for a stream, a ticket; docs/access.md has the whole table.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hmac
+from collections.abc import Callable, Collection
+from typing import Any, TypeVar
+
+import msgspec
+from flask import Flask, current_app, g, request
+
+from occupancy.access.read_turns import Share
+from occupancy.core.addresses import limited_address
+from occupancy.core.entities import Role
+from occupancy.core.errors import CsrfFailed, Forbidden, Unauthenticated
+from occupancy.core.principal import Credential, Principal, digest_of
+from occupancy.core.requests import check_name
+from occupancy.core.settings import Settings
+from occupancy.server.fast.request import HttpRequest
+from occupancy.services import Services
+from occupancy.storage.fair_queue import set_priority
+from occupancy.web.security import check_origin
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+_SAFE_METHODS = ("GET", "HEAD")
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """Who may use a route.
+
+    ``role`` is the least role; None: everybody, known or not. A caller that is limited to a board
+    may use the routes of that board, and those that are of no board and say ``any_board``.
+    """
+
+    role: Role | None
+    any_board: bool = False
+    is_use: bool = True  # False: a page calls it by itself, and no session lives longer for it
+    takes_ticket: bool = False
+
+
+def requires(
+    role: Role, *, any_board: bool = False, is_use: bool = True, takes_ticket: bool = False
+) -> Callable[[View], View]:
+    """Declares that a view is for callers of ``role`` and above; see :class:`Rule`."""
+    return _declares(Rule(role, any_board, is_use, takes_ticket))
+
+
+def public(view: View) -> View:
+    """Declares that a view is for everybody, known or not."""
+    return _declares(Rule(None))(view)
+
+
+def _declares(rule: Rule) -> Callable[[View], View]:
+    def declare(view: View) -> View:
+        view.rule = rule  # type: ignore[attr-defined] # functions take attributes
+        return view
+
+    return declare
+
+
+def principal() -> Principal:
+    """Who has sent the present request."""
+    known: Principal = g.principal
+    return known
+
+
+def let_others() -> None:
+    """Wait for another turn in the middle of the present request, which is a long one."""
+    share: Share | None = g.share
+    if share is not None:
+        current_app.extensions["occupancy"].read_turns.go_on(share)
+
+
+def caller_address() -> str:
+    """Where the present request comes from, as the limits count it."""
+    return limited_address(request.remote_addr)
+
+
+def used_ticket() -> str | None:
+    """The ticket of the present request, for a route that takes tickets.
+
+    An Authorization header takes precedence: then the ticket is not used.
+    """
+    return None if "Authorization" in request.headers else request.args.get("ticket")
+
+
+def check_role(principal: Principal, role: Role) -> None:
+    """Raises Forbidden unless the caller has ``role``, where it depends on more than the route."""
+    if not principal.may(role):
+        raise Forbidden(f"This needs the role {role.label}; you have {principal.role.label}.")
+
+
+# Sessions' cookies
+
+
+_OLD_COOKIE = "occupancy"  # of every deployment, before each had a name of its own
+
+
+def cookie_names(asked: HttpRequest, settings: Settings) -> tuple[str, str]:
+    """The name of the session cookie, and its earlier name, which still counts.
+
+    A browser that has both has signed in since, which ended the session of the older one.
+    ``__Host-`` makes browsers hold it to this host and to HTTPS (RFC 6265bis, 4.1.3).
+    """
+    prefix = "__Host-" if asked.is_secure else ""
+    return prefix + settings.cookie_name, prefix + _OLD_COOKIE
+
+
+def session_secret(asked: HttpRequest, settings: Settings) -> str | None:
+    """The secret in the browser's session cookie, or None."""
+    name, old_name = cookie_names(asked, settings)
+    cookies = asked.cookies
+    return cookies.get(name) or cookies.get(old_name) or None
+
+
+# Every request
+
+
+_PROBES = (
+    "/livez", "/readyz", "/metrics", "/api/redis-health", "/api/redis-connection-stats",
+)  # fmt: skip
+_PROBING = Share("|probes", is_known=True)  # no worker's id; all of them together are as one worker
+
+
+def take_turn(
+    asked: HttpRequest, services: Services, credential: Credential | None = None
+) -> Share | None:
+    """Wait for a turn, unless a known worker operates. Raises RateLimited.
+
+    ``credential`` is what the sender shows, where it has been read already. Returns the share that
+    the request counts for, by which long work waits for further turns; None for an operation.
+    Writes of unknown senders have a share apart from the reads of their address, so a sign-in does
+    not wait behind those. Neither do probes, whoever asks: a flooded process is alive, and must not
+    be restarted for it.
+    """
+    if asked.path in _PROBES:
+        services.read_turns.wait(_PROBING)
+        set_priority(is_read=False)  # /readyz asks whether operations get a connection
+        return _PROBING
+    is_read = asked.method in _SAFE_METHODS
+    if credential is None:
+        with contextlib.suppress(Unauthenticated):  # answered when its turn has come
+            credential = credential_of(asked, services.settings)
+    principal = services.authenticator.known_lately(credential) if credential is not None else None
+    address = limited_address(asked.remote_addr)
+    if principal is not None:
+        services.known_addresses.add(address)
+        if principal.may(Role.WORKER) and not is_read:
+            set_priority(is_read=False)
+            return None
+        share, is_neighbour = Share(principal.worker.id, is_known=True), False
+    else:
+        is_sign_in = asked.path == "/api/session" and asked.method == "POST"
+        is_neighbour = address in services.known_addresses
+        share = Share((address, is_read), is_known=is_sign_in and is_neighbour)
+    services.read_turns.wait(share, is_neighbour=is_neighbour)
+    set_priority(is_read=is_read)
+    return share
+
+
+def init_app(app: Flask, services: Services) -> None:
+    @app.before_request
+    def check() -> None:
+        g.share = take_turn(request, services)
+        if request.endpoint is None:
+            return  # no such route: the 404 or 405 follows
+        if request.method == "OPTIONS" and request.url_rule.provide_automatic_options:  # type: ignore[union-attr] # Flask sets it
+            return  # no view is reached: Flask says which methods there are
+        view = current_app.view_functions[request.endpoint]
+        rule = rule_of(view) if hasattr(view, "rule") else None
+        if rule is not None and rule.role is None:
+            return
+        if rule is not None and rule.takes_ticket and used_ticket() is not None:
+            # A name, before it is stored with the ticket: an address may have thousands of bytes.
+            shown_at = check_name("board", (request.view_args or {}).get("board", ""))
+            credential = services.tickets.use(
+                request.args["ticket"], address=caller_address(), board=shown_at
+            )
+        else:
+            credential = credential_of(request, services.settings)
+        g.principal = services.authenticator.identify(
+            credential, is_use=rule is None or rule.is_use
+        )
+        if rule is None:
+            raise Forbidden("This address is not open to anybody.")
+        board = (request.view_args or {}).get("board")
+        check_rule(request, rule, principal(), board, services.settings.trusted_origins)
+
+
+def rule_of(view: Callable[..., Any]) -> Rule:
+    """What ``view`` declares."""
+    rule: Rule = view.rule  # type: ignore[attr-defined] # as above
+    return rule
+
+
+def credential_of(asked: HttpRequest, settings: Settings) -> Credential:
+    """What the sender shows, but for tickets. Raises Unauthenticated."""
+    header = asked.headers.get("Authorization")
+    if header is not None:
+        scheme, _, token = header.partition(" ")
+        if scheme.lower() != "bearer" or not token.strip():
+            raise Unauthenticated("Send your token as 'Authorization: Bearer <token>'.")
+        return Credential("token", digest_of(token.strip()))
+    secret = session_secret(asked, settings)
+    if secret is None:
+        raise Unauthenticated(
+            "You are not signed in. Sign in, or send a token as 'Authorization: Bearer <token>'."
+        )
+    return Credential("session", digest_of(secret))
+
+
+def check_rule(
+    asked: HttpRequest,
+    rule: Rule,
+    principal: Principal,
+    board: str | None,
+    trusted_origins: Collection[str],
+) -> None:
+    """Raises Forbidden or CsrfFailed unless ``rule`` lets ``caller`` do what is asked."""
+    if rule.role is not None:
+        check_role(principal, rule.role)
+    if principal.board is not None and not rule.any_board and board != principal.board:
+        raise Forbidden(f"You may only see the board {principal.board}.")
+    if principal.auth_method == "session" and asked.method not in _SAFE_METHODS:
+        _check_csrf(asked, principal, trusted_origins)
+
+
+def _check_csrf(asked: HttpRequest, principal: Principal, trusted_origins: Collection[str]) -> None:
+    # A foreign page can make the browser send the cookie; it cannot read the token, which only
+    # our own pages are told.
+    check_origin(asked, trusted_origins)
+    sent = asked.headers.get("X-CSRF-Token") or ""
+    expected = principal.csrf_token or ""
+    if not hmac.compare_digest(sent.encode(), expected.encode()):
+        raise CsrfFailed("Send the session's CSRF token (GET /api/session) as X-CSRF-Token.")

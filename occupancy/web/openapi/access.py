@@ -1,0 +1,163 @@
+"""The part of the OpenAPI document about who gets in: sessions, tickets, workers, tokens."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from occupancy.core import errors
+from occupancy.core.entities import WORKER_PATTERN, Role
+from occupancy.web.openapi.operations import KNOWN, STORE, WITH_BODY, answer, operation
+from occupancy.web.openapi.schemas import BOOLEAN, INTEGER, TEXT, array, nullable, obj, pattern, ref
+
+SECURITY_SCHEMES: dict[str, Any] = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A token from `flask tokens create WORKER`.",
+    },
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "occupancy",
+        "description": "The cookie of a session, with `X-CSRF-Token` on every POST, PUT and "
+        "DELETE. Its name ends with a hash that tells this deployment from others on the same "
+        "host, and begins with `__Host-` under HTTPS: take it from the answer to a sign-in.",
+    },
+}
+
+_WRITES = (*KNOWN, errors.CsrfFailed, *STORE)
+_WRITES_BODY = (*_WRITES, *WITH_BODY)
+_GONE = {"204": {"description": "Done."}}
+_MOMENT = nullable({"type": "string", "format": "date-time"})
+_WORKER_ID = {
+    "in": "path", "name": "worker_id", "required": True, "description": "The worker.",
+    "schema": pattern(WORKER_PATTERN),
+}  # fmt: skip
+_TOKEN_ID = {
+    "in": "path", "name": "token_id", "required": True, "description": "The token's id.",
+    "schema": TEXT,
+}  # fmt: skip
+
+
+def schemas() -> dict[str, Any]:
+    """What these routes answer."""
+    return {
+        "Session": {
+            **obj(
+                worker=obj(id=TEXT, name=TEXT, role=TEXT),
+                means={"enum": ["session", "token"]},
+                board=nullable(TEXT),
+                csrf_token=nullable(TEXT),
+                idle_s=nullable(INTEGER),
+            ),
+            "description": "Who you are. `role` and `board` are what your token was narrowed to; "
+            "`idle_s` is how long your session lasts without use.",
+        },
+        "Worker": {
+            **obj(id=TEXT, name=TEXT, role=TEXT, disabled=BOOLEAN, has_pin=BOOLEAN),
+            "description": "A person or a program that may act.",
+        },
+        "Token": {
+            **obj(
+                id=TEXT, worker=TEXT, role=nullable(TEXT), board=nullable(TEXT), created=_MOMENT,
+                expires=_MOMENT, expired=BOOLEAN, last_used=_MOMENT,
+            ),
+            "description": "What is known of a token; never its secret.",
+        },
+    }  # fmt: skip
+
+
+def paths() -> dict[str, Any]:
+    """Sessions, tickets, workers and tokens."""
+    session = answer(ref("schemas", "Session"))
+    worker = answer(obj(worker=ref("schemas", "Worker")))
+    added = answer(obj(worker=ref("schemas", "Worker")), status=201, text="Added.")
+    ticket = answer(obj(ticket=TEXT, expires_in_s=INTEGER), status=201, text="The ticket.")
+    secret = {"allOf": [ref("schemas", "Token"), obj(token=TEXT)]}
+    return {
+        "/api/session": {
+            "post": operation(
+                "access", "signIn", "Sign in at a browser.", None, session,
+                (errors.InvalidRequest, errors.Unauthenticated, errors.CsrfFailed,
+                 *WITH_BODY, *STORE),
+                body=ref("schemas", "SignInBody"), must_have_body=True,
+                description="With `worker` and `pin`, or with `token`: a token, or what stands in "
+                "a one-time link. Sets the session's cookie, in place of the one that was there.",
+            ),
+            "get": operation(
+                "access", "whoAmI", "Who am I?", Role.OBSERVER, session, (*KNOWN, *STORE)
+            ),
+            "delete": operation(
+                "access", "signOut", "Sign out.", Role.OBSERVER, _GONE, _WRITES
+            ),
+        },
+        "/api/session/pin": {
+            "put": operation(
+                "access", "changePin", "Change your own PIN.", Role.OBSERVER, session,
+                _WRITES_BODY,
+                body=ref("schemas", "PinBody"), must_have_body=True,
+                description="For who has signed in with a PIN or a one-time link. `pin` is the "
+                "present one (`403` where it is wrong, counted as at a sign-in); who has none yet "
+                "leaves it out. Answers as a sign-in does; your other sessions end.",
+            )
+        },
+        "/api/tickets": {
+            "post": operation(
+                "access", "createTicket", "A ticket for one event stream.", Role.OBSERVER, ticket,
+                (*_WRITES, errors.RateLimited),
+                description="For an `EventSource` that has no cookie, because it can send no "
+                "header: `…/events?ticket=…`, within the minute. The stream that it opened may "
+                "reconnect with it up to ten minutes after its end, from the same address to the "
+                "same board.",
+            )
+        },
+        "/api/workers": {
+            "get": operation(
+                "access", "listWorkers", "Every worker.", Role.ADMIN,
+                answer(obj(workers=array(ref("schemas", "Worker")))), (*KNOWN, *STORE),
+            )
+        },
+        "/api/workers/{worker_id}": {
+            "put": operation(
+                "access", "putWorker", "Add a worker, or edit one.", Role.ADMIN,
+                {**worker, **added},
+                (*_WRITES_BODY, errors.AlreadyExists),
+                parameters=[_WORKER_ID], body=ref("schemas", "WorkerBody"),
+                description="What is not given stays as it is; a new worker needs `name` and "
+                "`role`. A new `pin` and `disabled` end the worker's sessions.",
+            )
+        },
+        "/api/workers/{worker_id}/sessions": {
+            "delete": operation(
+                "access", "signOutEverywhere", "End every session of a worker.", Role.ADMIN,
+                _GONE, (*_WRITES, errors.WorkerNotFound), parameters=[_WORKER_ID],
+            )
+        },
+        "/api/workers/{worker_id}/links": {
+            "post": operation(
+                "access", "createLink", "A link that signs a worker in, once.", Role.ADMIN,
+                answer(obj(path=TEXT, expires_in_s=INTEGER), status=201, text="The link's path."),
+                (*_WRITES, errors.WorkerNotFound), parameters=[_WORKER_ID],
+                description="For a forgotten PIN, or who has to wait after wrong ones. Good within "
+                "the hour, and until something ends the worker's sessions.",
+            )
+        },
+        "/api/tokens": {
+            "get": operation(
+                "access", "listTokens", "Every token.", Role.ADMIN,
+                answer(obj(tokens=array(ref("schemas", "Token")))), (*KNOWN, *STORE),
+            ),
+            "post": operation(
+                "access", "createToken", "Make a token.", Role.ADMIN,
+                answer(secret, status=201, text="The token; it is shown this once."),
+                (*_WRITES_BODY, errors.WorkerNotFound, errors.BoardNotFound),
+                body=ref("schemas", "TokenBody"), must_have_body=True,
+            ),
+        },
+        "/api/tokens/{token_id}": {
+            "delete": operation(
+                "access", "revokeToken", "Let nobody in any more with a token.", Role.ADMIN,
+                _GONE, (*_WRITES, errors.NotFound), parameters=[_TOKEN_ID],
+            )
+        },
+    }  # fmt: skip

@@ -1,0 +1,350 @@
+"""The OpenAPI 3.1 document, made from the transition table, the Structs and the kinds of errors.
+
+``document()`` is the whole; a test holds it to the routes in both directions. The page at /docs is
+drawn from it, so nothing is told in two places.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from occupancy.core import errors
+from occupancy.core.entities import STATES, Role
+from occupancy.core.transitions import REMOVE, TRANSITIONS, Transition
+from occupancy.web.openapi import access
+from occupancy.web.openapi.operations import (
+    HEADERS,
+    KNOWN,
+    PARAMETERS,
+    STORE,
+    WITH_BODY,
+    answer,
+    cached,
+    operation,
+    row_errors,
+    write_errors,
+)
+from occupancy.web.openapi.schemas import (
+    BOOLEAN,
+    CURSOR,
+    INTEGER,
+    NEXT,
+    NUMBER,
+    STREAM_EVENTS,
+    TEXT,
+    TIME,
+    array,
+    done,
+    nullable,
+    obj,
+    operation_body,
+    ref,
+    schemas,
+)
+
+API_VERSION = "1"
+
+_ITEM = "/api/boards/{board}/items/{tag}"
+
+_INTRODUCTION = """\
+Who is working on what, right now — and may I have it?
+
+A board is a set of items; one worker at a time may occupy an item. A hold is durable: nobody \
+loses one because a clock ran out or a process died. Every request that is not open to everybody \
+needs `Authorization: Bearer <token>` or the cookie of a session, and then `X-CSRF-Token` on every \
+POST, PUT and DELETE. Errors are `application/problem+json` (RFC 9457) \
+with a `code` for programs and a `detail` for people. An operation answered 503 may be sent again \
+with its `Idempotency-Key` and takes effect at most once.\
+"""
+
+
+@functools.cache
+def document() -> dict[str, Any]:
+    """The document. Do not change it: every caller gets the same one."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "occupancy",
+            "version": API_VERSION,
+            "description": _INTRODUCTION,
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "servers": [{"url": "/"}],
+        "security": [{"bearer": []}, {"session": []}],
+        "tags": [
+            {"name": "boards", "description": "What there is."},
+            {"name": "items", "description": "Items and their history."},
+            {"name": "operations", "description": "What workers do with items."},
+            {"name": "events", "description": "What happens, as it happens."},
+            {"name": "access", "description": "Who gets in, and what they may do."},
+            {"name": "health", "description": "For load balancers and monitoring."},
+            {"name": "pages", "description": "This description."},
+        ],
+        "paths": {
+            **_board_paths(),
+            **_item_paths(),
+            **_operation_paths(),
+            **_event_paths(),
+            **access.paths(),
+            **_health_paths(),
+            **_page_paths(),
+        },
+        "components": {
+            "schemas": {**schemas(), **access.schemas()},
+            "parameters": PARAMETERS,
+            "headers": HEADERS,
+            "securitySchemes": access.SECURITY_SCHEMES,
+        },
+    }
+
+
+# Paths
+
+
+def _board_paths() -> dict[str, Any]:
+    details = obj(settings=obj(max_holds=nullable(INTEGER)), cursor=CURSOR, seq=INTEGER)
+    one = {"allOf": [ref("schemas", "Board"), details]}
+    point = obj(
+        at=TIME,
+        counts=obj(**dict.fromkeys(STATES, INTEGER)),
+        completions={**INTEGER, "description": "Steps completed on this board so far."},
+    )
+    timeline = obj(cursor=CURSOR, seq=INTEGER, interval_s=INTEGER, points=array(point))
+    return {
+        "/api/boards": {
+            "get": operation(
+                "boards", "listBoards", "Every board that you may see.", Role.OBSERVER,
+                answer(obj(boards=array(ref("schemas", "Board")))), (*KNOWN, *STORE),
+            ),
+            "post": operation(
+                "boards", "createBoard", "Create a board.", Role.ADMIN,
+                answer(one, status=201, text="The board."),
+                (*KNOWN, errors.CsrfFailed, errors.AlreadyExists, *WITH_BODY, *STORE),
+                body=ref("schemas", "BoardBody"), must_have_body=True,
+            ),
+        },
+        "/api/boards/{board}": {
+            "get": operation(
+                "boards", "getBoard", "One board, with its settings.", Role.OBSERVER,
+                answer(one), (*KNOWN, errors.BoardNotFound, *STORE), parameters=["Board"],
+            )
+        },
+        "/api/boards/{board}/timeline": {
+            "get": operation(
+                "boards", "getTimeline",
+                "How many items were in each state over the last hours.", Role.OBSERVER,
+                answer(timeline), (*KNOWN, errors.BoardNotFound, *STORE),
+                parameters=["Board", "Hours"],
+                description="Known exactly at the `points` and, between two of them, at the "
+                "moments `interval_s` apart on the straight line that joins them. The last is "
+                "now's, with its `cursor` and `seq`. It begins later where nothing older is known.",
+            )
+        },
+    }  # fmt: skip
+
+
+def _item_paths() -> dict[str, Any]:
+    reads = (*KNOWN, errors.BoardNotFound, *STORE)
+    page = obj(cursor=CURSOR, seq=INTEGER, items=array(ref("schemas", "Item")), next=NEXT)
+    history = obj(history=array(ref("schemas", "Event")), next=NEXT)
+    changed = ref("schemas", "Changed")
+    return {
+        "/api/boards/{board}/items": {
+            "get": operation(
+                "items", "listItems",
+                "A consistent snapshot of the items, and the cursor to follow it from.",
+                Role.OBSERVER, cached(answer(page, "ETag")), reads,
+                parameters=[
+                    "Board", "State", "Holder", "Q", "Limit", "Page", "IfNoneMatch",
+                ],
+            )
+        },
+        _ITEM: {
+            "get": operation(
+                "items", "getItem", "One item.", Role.OBSERVER,
+                cached(answer(obj(item=ref("schemas", "Item")), "ETag")),
+                (*reads, errors.ItemNotFound), parameters=["Board", "Tag", "IfNoneMatch"],
+            ),
+            "put": operation(
+                "items", "putItem", "Add an item, or edit its title and attributes.",
+                Role.SUPERVISOR,
+                {
+                    **answer(changed, "ETag", "IdempotencyReplayed", text="Edited, or as it was."),
+                    **answer(changed, "ETag", "IdempotencyReplayed", status=201, text="Added."),
+                },
+                write_errors(), body=ref("schemas", "ItemBody"),
+                parameters=["Board", "Tag", "IdempotencyKey", "IfMatch"],
+            ),
+            "delete": operation(
+                "items", "removeItem", REMOVE.summary, Role.SUPERVISOR,
+                answer(changed, "ETag", "IdempotencyReplayed", text="Removed; the item it was."),
+                row_errors(REMOVE), body=operation_body(REMOVE),
+                parameters=["Board", "Tag", "IdempotencyKey", "IfMatch"],
+            ),
+        },
+        f"{_ITEM}/history": {
+            "get": operation(
+                "items", "getHistory", "What happened to an item, newest first.", Role.OBSERVER,
+                answer(history), (*reads, errors.ItemNotFound),
+                parameters=["Board", "Tag", "HistoryLimit", "Page"],
+            )
+        },
+    }  # fmt: skip
+
+
+def _operation_paths() -> dict[str, Any]:
+    result = {
+        "oneOf": [
+            done(tag=TEXT, status={"const": 200}, changed=BOOLEAN, item=ref("schemas", "Item")),
+            {"allOf": [ref("schemas", "Problem"), obj(tag=TEXT)]},
+        ]
+    }
+    batch = operation(
+        "operations", "batch", "One operation on up to 50 items.", Role.WORKER,
+        answer(
+            obj(results=array(result), cursor=CURSOR), "IdempotencyReplayed",
+            text="What became of each tag, in their order; each on its own.",
+        ),
+        (*KNOWN, errors.CsrfFailed, errors.BoardNotFound, errors.WorkerNotFound, *WITH_BODY,
+         errors.IdempotencyKeyReused, *STORE),
+        body=ref("schemas", "BatchBody"), must_have_body=True,
+        parameters=["Board", "IdempotencyKey"],
+        description="The role is the operation's. A body that is not well-formed is refused as a "
+        "whole; otherwise the answer is 200, whatever became of the tags.",
+    )  # fmt: skip
+    paths = {f"{_ITEM}/{row.operation}": {"post": _row(row)} for row in TRANSITIONS.values()}
+    return {**paths, "/api/boards/{board}/batch": {"post": batch}}
+
+
+def _row(row: Transition) -> dict[str, Any]:
+    body = operation_body(row)
+    who = "Only the item's holder." if row.holder_only else ""
+    made = operation(
+        "operations", row.operation, row.summary, row.role,
+        answer(ref("schemas", "Changed"), "ETag", "IdempotencyReplayed"),
+        row_errors(row), body=body, must_have_body=bool(body["required"]),
+        parameters=["Board", "Tag", "IdempotencyKey", "IfMatch"], description=who,
+    )  # fmt: skip
+    return {**made, "x-from": list(row.sources), "x-to": row.target, "x-event": row.event}
+
+
+def _event_paths() -> dict[str, Any]:
+    kinds = (*KNOWN, errors.BoardNotFound)
+    parameters = ["Board", "LastEventId", "After", "Ticket"]
+    told = "\n".join(f"- `{each['event']}`: {each['description']}" for each in STREAM_EVENTS)
+    stream = {
+        "description": f"Server-sent events, until one side ends them:\n\n{told}",
+        "content": {"text/event-stream": {"schema": TEXT}},
+        "x-events": list(STREAM_EVENTS),
+    }
+    summary = "The board's events, for `EventSource`."
+    text = (
+        "Without a cursor the stream begins now. A comment comes as heartbeat every 15 s. Passing "
+        "trouble is told in the stream and never by a status, which would stop an EventSource for "
+        "good. `retry:` differs from stream to stream, so that reconnects spread out."
+    )
+    return {
+        "/api/boards/{board}/events": {
+            "get": operation(
+                "events", "followEvents", summary, Role.OBSERVER, {"200": stream}, kinds,
+                parameters=parameters, description=text,
+            ),
+            "head": operation(
+                "events", "probeEvents", "The head of the stream; holds nothing.", Role.OBSERVER,
+                {"200": {"description": "The stream can be had."}}, kinds, parameters=parameters,
+            ),
+        }
+    }  # fmt: skip
+
+
+def _health_paths() -> dict[str, Any]:
+    status = obj(status=TEXT)
+    health = obj(status={"enum": ["healthy", "unhealthy"]}, latency_ms=nullable(NUMBER))
+    figures = ("uptime_s", "used_memory_bytes", "maxmemory_bytes", "connected_clients")
+    health["properties"] |= {
+        **dict.fromkeys(("server", "version", "role"), nullable(TEXT)),
+        **dict.fromkeys(figures, nullable(INTEGER)),
+        "detail": TEXT,
+    }
+    health["description"] = "What the server withholds is null. May be a second old."
+    counts = ("maxclients", "connected", "ops", "pubsub", "cli", "other")
+    not_ready = obj(status=TEXT, reasons={"type": "object", "additionalProperties": TEXT})
+    pool = obj(max=INTEGER, in_use=INTEGER)
+    stats = obj(
+        budget=obj(limit=INTEGER, workers=INTEGER, nodes=INTEGER, reserved=INTEGER),
+        server={
+            **obj(**dict.fromkeys(counts, nullable(INTEGER))),
+            "description": "Connections, as the server counts them; null where it withholds it.",
+        },
+        workers=array(obj(pid=INTEGER, ops=pool, pubsub=pool, streams={"type": "object"})),
+    )
+    text = {"200": {"description": "Prometheus text.", "content": {"text/plain": {"schema": TEXT}}}}
+
+    def get(name: str, summary: str, ok: Any, kinds: Any = ()) -> dict[str, Any]:
+        return {"get": operation("health", name, summary, None, ok, kinds)}
+
+    return {
+        "/livez": get("livez", "The process serves. Never touches Redis.", answer(status)),
+        "/readyz": get(
+            "readyz", "Operations and live delivery both work.",
+            {**answer(status), **answer(not_ready, status=503, text="Not ready, and why.")},
+        ),
+        "/api/redis-health": get(
+            "redisHealth", "Whether Redis answers, how fast, and what it is.",
+            {**answer(health), **answer(health, status=503, text="Redis does not answer.")},
+        ),
+        "/api/redis-connection-stats": get(
+            "redisConnectionStats", "The budget and every worker process's pools.",
+            answer(stats), STORE,
+        ),
+        "/metrics": get("metrics", "Prometheus metrics over all worker processes.", text),
+    }  # fmt: skip
+
+
+def _page_paths() -> dict[str, Any]:
+    html = {"200": {"description": "HTML.", "content": {"text/html": {"schema": TEXT}}}}
+    file = {"200": {"description": "The file.", "content": {"text/css": {"schema": TEXT}}}}
+    here = {"302": {"description": "To /boards."}}
+    named = [
+        {"in": "path", "name": each, "required": True, "schema": TEXT}
+        for each in ("version", "name")
+    ]
+    refused = (errors.InvalidRequest,)
+
+    def page(name: str, summary: str, *parameters: str) -> dict[str, Any]:
+        kinds = refused if parameters else ()
+        return {
+            "get": operation(
+                "pages",
+                name,
+                summary,
+                None,
+                cached(html),
+                kinds,
+                parameters=[*parameters, "IfNoneMatch"],
+            )
+        }
+
+    return {
+        "/": {"get": operation("pages", "start", "Leads to /boards.", None, here)},
+        "/sign-in": page("signInPage", "Sign in, by PIN or by a link."),
+        "/boards": page("boardsPage", "All boards."),
+        "/boards/{board}": page("boardPage", "A board.", "Board"),
+        "/boards/{board}/items/{tag}": page("itemPage", "An item's page.", "Board", "Tag"),
+        "/boards/{board}/wall": page("wallPage", "A board for the wall.", "Board"),
+        "/status": page("statusPage", "How the service is."),
+        "/docs": page("docs", "This page."),
+        "/api/openapi.json": {
+            "get": operation(
+                "pages", "openapi", "This document.", None,
+                cached(answer({"type": "object"}, "ETag")), parameters=["IfNoneMatch"],
+            )
+        },
+        "/static/{version}/{name}": {
+            "get": operation(
+                "pages", "static", "A file of the pages.", None, file, (errors.NotFound,),
+                parameters=named,
+            )
+        },
+    }  # fmt: skip

@@ -1,0 +1,222 @@
+"""Operations of the OpenAPI document: one shape for all, with their parameters and refusals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from occupancy.core import errors
+from occupancy.core.entities import (
+    BOARD_PATTERN,
+    MAX_SNAPSHOT_ITEMS,
+    MAX_TIMELINE_HOURS,
+    STATES,
+    TAG_PATTERN,
+    WORKER_PATTERN,
+    Role,
+)
+from occupancy.core.errors import OccupancyError
+from occupancy.core.problem_codes import MEANINGS
+from occupancy.core.transitions import Transition
+from occupancy.web.openapi.schemas import CURSOR, INTEGER, TEXT, pattern, ref
+
+JSON = "application/json"
+PROBLEM = "application/problem+json"
+
+STORE = (errors.PoolTimeout, errors.StoreUnavailable)
+KNOWN = (errors.InvalidRequest, errors.Unauthenticated, errors.Forbidden)
+WITH_BODY = (errors.TooLarge, errors.UnsupportedMediaType)
+
+
+# Parameters and headers
+
+
+def _parameter(
+    place: str, name: str, schema: dict[str, Any], text: str, *, required: bool = False
+) -> dict[str, Any]:
+    return {
+        "in": place,
+        "name": name,
+        "required": required,
+        "description": text,
+        "schema": schema,
+    }
+
+
+PARAMETERS: dict[str, Any] = {
+    "Board": _parameter("path", "board", pattern(BOARD_PATTERN), "The board.", required=True),
+    "Tag": _parameter("path", "tag", pattern(TAG_PATTERN), "The item's tag.", required=True),
+    "IdempotencyKey": _parameter(
+        "header", "Idempotency-Key", pattern(r"^[!-~]{1,255}\Z"),
+        "Makes it safe to send the request again: for 24 hours the same key with the same request "
+        "gets the first answer, marked `Idempotency-Replayed: true`. With another request: 422.",
+    ),
+    "IfMatch": _parameter(
+        "header", "If-Match", TEXT,
+        'Do it only if the item still has this version, quoted: `"12"`; otherwise 412. The forms '
+        'that compressing proxies make of it (`W/"12"`, `"12-gzip"`) name the same version.',
+    ),
+    "IfNoneMatch": _parameter(
+        "header", "If-None-Match", TEXT, "The `ETag` you have: 304 if nothing has changed since. "
+        "With `*`: 304 if it exists.",
+    ),
+    "LastEventId": _parameter(
+        "header", "Last-Event-ID", CURSOR,
+        "Go on after this event. EventSource sends it by itself when it comes back.",
+    ),
+    "After": _parameter(
+        "query", "after", CURSOR,
+        "The same, for the first connection. `Last-Event-ID` and `lastEventId` in the query take "
+        "precedence over it. Unknown parameters are ignored.",
+    ),
+    "Ticket": _parameter(
+        "query", "ticket", TEXT,
+        "A ticket, in place of a token or a cookie. Its first use binds it to that address and "
+        "board.",
+    ),
+    "State": _parameter("query", "state", {**TEXT, "enum": list(STATES)}, "Only this state."),
+    "Holder": _parameter("query", "holder", pattern(WORKER_PATTERN), "Only what they hold."),
+    "Q": _parameter(
+        "query", "q", TEXT,
+        "Words to look for in tag, title and holder; a match has all of them. Case and accents do "
+        "not matter. Each page searches `limit` items, so it may hold fewer matches than `limit`; "
+        "`next` leads on.",
+    ),
+    "Limit": _parameter(
+        "query", "limit",
+        {**INTEGER, "minimum": 1, "maximum": MAX_SNAPSHOT_ITEMS, "default": MAX_SNAPSHOT_ITEMS},
+        "Items on a page.",
+    ),
+    "HistoryLimit": _parameter(
+        "query", "limit", {**INTEGER, "minimum": 1, "maximum": 1000, "default": 100},
+        "Events on a page.",
+    ),
+    "Hours": _parameter(
+        "query", "hours", {**INTEGER, "minimum": 1, "maximum": MAX_TIMELINE_HOURS, "default": 24},
+        "How far back.",
+    ),
+    "Page": _parameter("query", "page", TEXT, "The `next` of the page before."),
+}  # fmt: skip
+
+HEADERS: dict[str, Any] = {
+    "ETag": {"schema": TEXT, "description": "Send it back in `If-None-Match` or `If-Match`."},
+    "IdempotencyReplayed": {
+        "schema": {"const": "true"},
+        "description": "Present where this repeats the answer to an earlier, equal request. Its "
+        "item is as it was then; if that version is no longer kept, it is as it is now, and "
+        "`item_is_current` is true.",
+    },
+    "RetryAfter": {"schema": INTEGER, "description": "Seconds to wait before the next try."},
+}
+
+
+# Problem responses
+
+
+def problem_responses(which: Iterable[type[OccupancyError]]) -> dict[str, Any]:
+    """A response for each status of ``which``, with the codes that it may carry."""
+    by_status: dict[int, list[type[OccupancyError]]] = {}
+    for kind in sorted(set(which), key=lambda kind: (kind.status, kind.code)):
+        by_status.setdefault(kind.status, []).append(kind)
+    return {str(status): _problem(found) for status, found in by_status.items()}
+
+
+def _problem(found: Sequence[type[OccupancyError]]) -> dict[str, Any]:
+    codes = [kind.code for kind in found]
+    response: dict[str, Any] = {
+        "description": "\n\n".join(f"`{code}`: {MEANINGS[code]}" for code in codes),
+        "content": {PROBLEM: {"schema": ref("schemas", "Problem")}},
+        "x-codes": codes,
+    }
+    if found[0].status in (429, 503):
+        response["headers"] = {"Retry-After": ref("headers", "RetryAfter")}
+    return response
+
+
+# Operations and responses
+
+
+def operation(  # noqa: PLR0917 - the first six read as the line of a table
+    tag: str,
+    name: str,
+    summary: str,
+    role: Role | None,
+    ok: dict[str, Any],
+    kinds: Iterable[type[OccupancyError]] = (),
+    *,
+    parameters: Sequence[str | dict[str, Any]] = (),
+    body: dict[str, Any] | None = None,
+    must_have_body: bool = False,
+    description: str = "",
+) -> dict[str, Any]:
+    """An operation of a path; ``role`` is the least that may use it, None where it is public.
+
+    Any request may wait in turn (turns.py), so each may be refused as one too many.
+    """
+    least = f"Least role: `{role.label}`." if role else "Open to everybody."
+    made: dict[str, Any] = {
+        "tags": [tag],
+        "operationId": name,
+        "summary": summary,
+        "description": f"{description}\n\n{least}".strip(),
+        "x-role": role.label if role else None,
+    }
+    if role is None:
+        made["security"] = []
+    if parameters:
+        made["parameters"] = [
+            ref("parameters", each) if isinstance(each, str) else each for each in parameters
+        ]
+    if body is not None:
+        made["requestBody"] = {"required": must_have_body, "content": {JSON: {"schema": body}}}
+    other = {"description": "Any other error.", "content": _PROBLEM_CONTENT}
+    made["responses"] = {**ok, **problem_responses([*kinds, errors.RateLimited]), "default": other}
+    return made
+
+
+_PROBLEM_CONTENT = {PROBLEM: {"schema": ref("schemas", "Problem")}}
+
+
+def answer(
+    schema: dict[str, Any], *headers: str, status: int = 200, text: str = "OK"
+) -> dict[str, Any]:
+    """The response with a JSON body, under its status; ``headers`` name components."""
+    names = {"IdempotencyReplayed": "Idempotency-Replayed"}
+    response: dict[str, Any] = {"description": text, "content": {JSON: {"schema": schema}}}
+    if headers:
+        response["headers"] = {names.get(each, each): ref("headers", each) for each in headers}
+    return {str(status): response}
+
+
+def cached(responses: dict[str, Any]) -> dict[str, Any]:
+    """``responses`` of a route that answers If-None-Match."""
+    return {**responses, "304": {"description": "Nothing has changed since your `ETag`."}}
+
+
+def write_errors() -> tuple[type[OccupancyError], ...]:
+    """What every write may be refused with."""
+    return (
+        *KNOWN, errors.CsrfFailed, errors.BoardNotFound, errors.VersionMismatch, *WITH_BODY,
+        errors.IdempotencyKeyReused, *STORE,
+    )  # fmt: skip
+
+
+def row_errors(row: Transition) -> list[type[OccupancyError]]:
+    """What a row of the table may be refused with."""
+    found = [*write_errors(), errors.ItemNotFound, errors.StaleEpoch]
+    other_states = set(STATES) - set(row.sources)
+    if row.operation in ("take", "remove"):
+        other_states.remove("occupied")
+        found.append(errors.Held)
+    if "blocked" in other_states:
+        other_states.remove("blocked")
+        found.append(errors.Blocked)
+    if other_states:
+        found.append(errors.WrongState)
+    if row.target == "occupied":
+        found.append(errors.LimitReached)
+    if row.holder_only:
+        found.append(errors.NotHolder)
+    if row.holder == "to":
+        found.append(errors.WorkerNotFound)
+    return found

@@ -1,0 +1,239 @@
+"""Schemas of the OpenAPI document: bodies, answers, and what a stream sends.
+
+Those of what goes in and out come from the Structs that decode it (payloads.py, model.py), so
+that the document cannot promise other bounds than those that are checked.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import msgspec
+
+from occupancy.core.entities import BOARD_PATTERN, CURSOR_PATTERN, STATES, TAG_PATTERN, Event, Item
+from occupancy.core.problem_codes import kinds
+from occupancy.core.requests import (
+    BatchBody,
+    BoardBody,
+    ItemBody,
+    OperationBody,
+    PinBody,
+    SignInBody,
+    TokenBody,
+    WorkerBody,
+)
+from occupancy.core.transitions import PUT, REMOVE, TRANSITIONS, Transition
+
+EVENT_TYPES = ["item.added", PUT.event, REMOVE.event, *(row.event for row in TRANSITIONS.values())]
+
+
+def ref(kind: str, name: str) -> dict[str, Any]:
+    """A reference to a component."""
+    return {"$ref": f"#/components/{kind}/{name}"}
+
+
+def obj(**properties: Any) -> dict[str, Any]:
+    """The schema of an object that has all of these properties."""
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+def done(**properties: Any) -> dict[str, Any]:
+    """The schema of the answer to an operation that is done, now or before."""
+    schema = obj(**properties)
+    schema["properties"]["item_is_current"] = ITEM_IS_CURRENT
+    return schema
+
+
+def array(items: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"type": "array", "items": items, **more}
+
+
+def nullable(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+TEXT: dict[str, Any] = {"type": "string"}
+INTEGER: dict[str, Any] = {"type": "integer"}
+NUMBER: dict[str, Any] = {"type": "number"}
+BOOLEAN: dict[str, Any] = {"type": "boolean"}
+TIME = {"type": "string", "format": "date-time"}
+ITEM_IS_CURRENT = {
+    "const": True,
+    "description": "Present where this repeats an earlier answer whose version of the item is no "
+    "longer kept: `item` is as it is now.",
+}
+
+
+def pattern(text: str) -> dict[str, Any]:
+    """The schema of a text that matches a pattern of model.py."""
+    return {"type": "string", "pattern": _portable(text)}
+
+
+def _portable(text: str) -> str:
+    # JSON Schema's patterns are ECMAScript's, where $ is the very end, as \Z is in Python.
+    return text.replace(r"\Z", "$")
+
+
+CURSOR = pattern(CURSOR_PATTERN)
+NEXT = nullable({**TEXT, "description": "Send it as `page` to get the next page."})
+
+
+# Schemas
+
+
+def schemas() -> dict[str, Any]:
+    """Every named schema."""
+    _, found = msgspec.json.schema_components(
+        [Item, Event, BatchBody, ItemBody, PinBody, SignInBody, WorkerBody, TokenBody, BoardBody],
+        ref_template="#/components/schemas/{name}",
+    )
+    made: dict[str, Any] = _made_portable(copy.deepcopy(found))
+    _describe_item(made)
+    made["Event"]["description"] = "One change of an item; `item` is the item after it."
+    made["Event"]["properties"]["type"]["enum"] = EVENT_TYPES
+    made["Event"]["properties"]["at"] = TIME
+    made["BatchBody"]["properties"]["operation"]["enum"] = list(TRANSITIONS)
+    del made["BatchBody"]["properties"]["epoch"]  # it concerns one item, so a batch refuses it
+    made["BatchBody"]["description"] = (
+        "One operation for up to 50 items. `reason`, `to` and `step` as the operation takes them."
+    )
+    made["ItemBody"]["description"] = "What is not given stays as it is."
+    made["Changed"] = {
+        **done(changed=BOOLEAN, item=ref("schemas", "Item"), cursor=CURSOR),
+        "description": "What an operation answers. `changed` is false where its effect stood "
+        "already; `cursor` is the position of the board's events after it.",
+    }
+    made["Board"] = {
+        **obj(
+            board=pattern(BOARD_PATTERN),
+            title=TEXT,
+            steps=array(TEXT),
+            counts=obj(**dict.fromkeys(STATES, INTEGER)),
+        ),
+        "description": "A board, with the number of its items in each state.",
+    }
+    made["Position"] = {
+        **obj(cursor=CURSOR, seq=INTEGER),
+        "description": "A place in a board's events.",
+    }
+    made["Problem"] = _problem_schema()
+    return made
+
+
+def _describe_item(made: dict[str, Any]) -> None:
+    properties = made["Item"]["properties"]
+    made["Item"]["description"] = "The thing that one worker at a time may occupy."
+    properties["tag"] = pattern(TAG_PATTERN)
+    properties["state"]["enum"] = list(STATES)
+    properties["since"] = dict(TIME)  # a description of its own is added below
+    for name, text in {
+        "since": "When the present state began.",
+        "epoch": "Fencing token: +1 whenever the holder changes, to somebody or to nobody.",
+        "version": "+1 with every change; the `ETag` of the item.",
+        "worked_s": "Seconds occupied so far at the present step, without the running hold.",
+        "step": "The step at which the item stands.",
+        "attributes": "Names with a text, a number, true, false or null. A number that a double "
+        "would round (beyond 2^53 - 1, or with too many digits) is refused: send it as text.",
+    }.items():
+        properties[name]["description"] = text
+
+
+def _problem_schema() -> dict[str, Any]:
+    schema = obj(
+        type={"type": "string", "format": "uri-reference", "description": "`/docs#<code>`"},
+        title=TEXT,
+        status=INTEGER,
+        detail={**TEXT, "description": "Plain words: what is wrong and what to do."},
+        code={"type": "string", "enum": [kind.code for kind in kinds()]},
+    )
+    schema["description"] = "An error, after RFC 9457; with what helps to act on it."
+    schema["properties"] |= {
+        "holder": nullable(ref("schemas", "Person")),
+        "since": TIME,
+        "version": INTEGER,
+        "item": ref("schemas", "Item"),
+        "item_is_current": ITEM_IS_CURRENT,
+        "tag": TEXT,
+        "retry_after": {**INTEGER, "description": "Seconds."},
+    }
+    return schema
+
+
+def operation_body(row: Transition) -> dict[str, Any]:
+    """The schema of an operation's body: the fields that its row takes, and no others."""
+    _, found = msgspec.json.schema_components([OperationBody], ref_template="{name}")
+    schema: dict[str, Any] = _made_portable(copy.deepcopy(found["OperationBody"]))
+    required = []
+    if row.reason == "required":
+        required.append("reason")
+    if row.holder == "to":
+        required.append("to")
+    taken = {"epoch", *required}
+    if row.reason != "none":
+        taken.add("reason")
+    if row.operation == "reopen":
+        taken.add("step")
+    properties = {name: each for name, each in schema["properties"].items() if name in taken}
+    for name in required:
+        properties[name] = properties[name]["anyOf"][0]
+    del schema["title"], schema["description"]
+    return {**schema, "properties": properties, "required": required}
+
+
+def _made_portable(value: Any) -> Any:
+    if isinstance(value, dict):
+        for name, each in value.items():
+            value[name] = (
+                _portable(each)
+                if name == "pattern" and isinstance(each, str)
+                else _made_portable(each)
+            )
+    elif isinstance(value, list):
+        value[:] = [_made_portable(each) for each in value]
+    return value
+
+
+# What a stream sends
+
+STREAM_EVENTS: tuple[dict[str, Any], ...] = (
+    {
+        "event": "item",
+        "has_id": True,
+        "data": ref("schemas", "Event"),
+        "description": "An item has changed: " + ", ".join(f"`{name}`" for name in EVENT_TYPES)
+        + ". Every event after the cursor comes in order, once.",
+    },
+    {
+        "event": "ready",
+        "has_id": True,
+        "data": ref("schemas", "Position"),
+        "description": "The stream is live from this position on.",
+    },
+    {
+        "event": "reset",
+        "has_id": True,
+        "data": obj(cursor=CURSOR, seq=INTEGER, snapshot=TEXT, reason=TEXT),
+        "description": "The cursor is not in the log (any more), or this connection is too slow "
+        "for the events: load `snapshot`, and go on from its cursor.",
+    },
+    {
+        "event": "degraded",
+        "has_id": False,
+        "data": obj(detail=TEXT),
+        "description": "Live delivery is impaired: events come some seconds late, or not before "
+        "the store can be reached again. A stream that opens meanwhile gets it after `ready`.",
+    },
+    {
+        "event": "recovered",
+        "has_id": False,
+        "data": {"type": "object"},
+        "description": "Live delivery works again, and missed events have been sent.",
+    },
+    {
+        "event": "bye",
+        "has_id": False,
+        "data": {"type": "object"},
+        "description": "The server goes away; come back after the `retry:` before it.",
+    },
+)  # fmt: skip

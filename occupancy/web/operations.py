@@ -1,0 +1,162 @@
+"""Operations: from what was asked to what is replied, whoever has read the request.
+
+The routes of the API come here, and so does the express lane. Items come from the store as JSON
+and are put into the answer as they are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from occupancy.boards.records import Answer, Outcome, Preconditions, Rate
+from occupancy.boards.refusals import refusal
+from occupancy.boards.store import Store
+from occupancy.core.addresses import limited_address
+from occupancy.core.errors import InvalidRequest
+from occupancy.core.principal import Principal
+from occupancy.core.requests import OperationBody, check_fields
+from occupancy.core.transitions import Transition
+from occupancy.server.fast.request import HttpRequest
+from occupancy.services import Services
+from occupancy.web.entity_tags import ANY, allowed_versions, known_tags
+from occupancy.web.replies import Reply, json_reply, not_modified, problem_reply
+
+_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}\Z")
+_VERSION = re.compile(rb'"version":([0-9]+)')
+
+
+def operate(
+    services: Services,
+    asked: HttpRequest,
+    principal: Principal,
+    *,
+    board: str,
+    tag: str,
+    row: Transition,
+    body: OperationBody,
+) -> Reply:
+    """Carry out ``row`` on one item. Board and tag are well-formed, and the caller has the role."""
+    check_fields(row, body)
+    answer = carry_out(services, asked, principal, board=board, row=row, tags=[tag], body=body)
+    return reply_one(board, row, answer, to=body.to)
+
+
+def carry_out(
+    services: Services,
+    asked: HttpRequest,
+    principal: Principal,
+    *,
+    board: str,
+    row: Transition,
+    tags: Sequence[str],
+    body: msgspec.Struct,
+    items: Sequence[dict[str, str]] | None = None,
+) -> Answer:
+    """Check the rest of the request, carry it out, and count what became of it."""
+    fields = body if isinstance(body, OperationBody) else OperationBody()
+    settings = services.settings
+    answer = services.store.operate(
+        board,
+        row,
+        tags,
+        actor=principal.person,
+        auth_method=principal.auth_method,
+        reason=fields.reason,
+        to=services.workers.receiver(fields.to),
+        step=fields.step,
+        items=items,
+        given=_preconditions(asked, [board, row.operation, tags, body], fields.epoch),
+        rates=(
+            Rate(f"caller:{principal.worker.id}", settings.operations_per_s),
+            Rate(f"address:{limited_address(asked.remote_addr)}",
+                 settings.address_operations_per_s),
+        ),
+    )  # fmt: skip
+    for outcome in answer.outcomes:
+        services.metrics.operation(row.operation, _result(answer, outcome)).inc()
+    return answer
+
+
+def reply_one(
+    board: str, row: Transition, answer: Answer, status: int = 200, to: str | None = None
+) -> Reply:
+    """The reply for an operation on one item; ``to`` is whom it was to be given to."""
+    outcome = answer.outcomes[0]
+    if outcome.is_done:
+        body = b'{"changed":%b,"item":%b,%b"cursor":"%b"}' % (
+            b"true" if outcome.changed else b"false",
+            outcome.item,
+            b'"item_is_current":true,' if outcome.item_is_current else b"",
+            answer.cursor.encode(),
+        )
+        reply = json_reply(body, status=status, etag=etag_of(outcome.item))
+    else:
+        reply = problem_reply(refusal(board, row, outcome, to=to))
+    return mark_replayed(reply, answer)
+
+
+def question_of(board: str, query: Mapping[str, str]) -> str:
+    """What is asked of a board, as its ETags have it: the body follows from this and the cursor."""
+    return hashlib.sha256(repr((board, sorted(query.items()))).encode()).hexdigest()[:16]
+
+
+def known_cursor(store: Store, board: str, if_none_match: str | None, question: str) -> str:
+    """The cursor of the answer to the same question that the client has; '' where it has none.
+
+    With ``*`` that is the board's present cursor. Raises BoardNotFound.
+    """
+    for tag in known_tags(if_none_match):
+        if tag == ANY:
+            return store.head(board).head_cursor
+        cursor, _, asked = tag.partition(".")
+        if asked == question:
+            return cursor
+    return ""
+
+
+def not_modified_since(store: Store, board: str, if_none_match: str) -> Reply | None:
+    """The reply to who has the whole board as it still is; None where it is another by now."""
+    question = question_of(board, {})
+    cursor = known_cursor(store, board, if_none_match, question)
+    if not cursor or store.head(board).head_cursor != cursor:
+        return None
+    return not_modified(f'"{cursor}.{question}"')
+
+
+def mark_replayed(reply: Reply, answer: Answer) -> Reply:
+    if answer.is_replayed:
+        reply.headers["Idempotency-Replayed"] = "true"
+    return reply
+
+
+def etag_of(item: bytes) -> str:
+    # A quote inside a JSON string is escaped, and attributes come last: the first match is it.
+    found = _VERSION.search(item)
+    return f'"{found[1].decode()}"' if found else '""'
+
+
+def _result(answer: Answer, outcome: Outcome) -> str:
+    if answer.is_replayed:
+        return "replayed"
+    if outcome.is_done and not outcome.changed:
+        return "unchanged"
+    return outcome.code
+
+
+def _preconditions(asked: HttpRequest, what: list[Any], epoch: int | None) -> Preconditions:
+    """What the caller relies on; ``what`` is asked is what an Idempotency-Key stands for."""
+    key = asked.headers.get("Idempotency-Key")
+    if key is not None and not _IDEMPOTENCY_KEY.match(key):
+        raise InvalidRequest("Idempotency-Key is not 1 to 255 visible ASCII characters.")
+    versions = allowed_versions(asked.headers.get("If-Match"))
+    if key is None:
+        return Preconditions(epoch=epoch, versions=versions)
+    fingerprint = hashlib.sha256(msgspec.json.encode([*what, versions])).hexdigest()[:32]
+    return Preconditions(
+        epoch=epoch, versions=versions, idempotency_key=key, fingerprint=fingerprint
+    )

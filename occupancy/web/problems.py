@@ -1,0 +1,124 @@
+"""Problems: every error as RFC 9457 ``application/problem+json``, made in this one place."""
+
+from __future__ import annotations
+
+from flask import Flask, Response, current_app, g, request
+from gunicorn.http.errors import ParseException  # raised while the body is read, not before
+from werkzeug.exceptions import HTTPException
+
+from occupancy.core import errors
+from occupancy.core.errors import OccupancyError
+from occupancy.core.principal import Principal
+from occupancy.live import sse
+from occupancy.observability.log_lines import without_texts
+from occupancy.server.fast.request import HttpRequest
+from occupancy.services import Services
+from occupancy.storage.server_errors import server_text
+from occupancy.web.io import as_response
+from occupancy.web.replies import problem_reply
+
+_DENIALS = (errors.Unauthenticated, errors.Forbidden, errors.CsrfFailed, errors.RateLimited)
+
+
+def respond(error: OccupancyError) -> Response:
+    """The response for ``error``.
+
+    On a stream's route, passing trouble is told in the stream: any status but 200 would stop the
+    browser's EventSource for good.
+    """
+    services: Services = current_app.extensions["occupancy"]
+    # A failed sign-in has a line of its own in the trail, which says more.
+    is_told = request.endpoint == "signin.sign_in" and not isinstance(error, errors.CsrfFailed)
+    note(error, services, request, g.get("caller"), is_told=is_told)
+    if request.endpoint == "stream.events" and _is_passing(error):
+        return Response(trouble(error), content_type=sse.CONTENT_TYPE, headers=sse.HEADERS)
+    return as_response(problem_reply(error))
+
+
+def trouble(error: OccupancyError) -> bytes:
+    """A whole stream, for trouble that passes: come back later."""
+    wait_ms = max(2000, 1000 * error.extra.get("retry_after", 0))
+    degraded = sse.control_frame("degraded", {"detail": error.detail})
+    return sse.retry_frame(wait_ms, wait_ms + 2000) + degraded
+
+
+def note(
+    error: OccupancyError,
+    services: Services,
+    asked: HttpRequest,
+    principal: Principal | None,
+    *,
+    is_told: bool = False,
+) -> None:
+    """Log what an operator must know of, and record a denial, unless the trail tells it already."""
+    if error.status == 503:
+        cause = error.__cause__ or error
+        kind = f"503 {error.code} ({type(cause).__name__})"
+        services.repeated_warnings.warn(kind, "%s %s: %s", asked.method, asked.path, cause)
+    elif isinstance(error, _DENIALS):
+        services.metrics.denials.labels(error.code).inc()
+        if is_told:
+            return
+        services.audit.record(
+            "denied",
+            code=error.code,
+            address=asked.remote_addr,
+            worker=principal.worker.id if principal is not None else None,
+            method=asked.method,
+            path=asked.path,
+            means=principal.auth_method if principal is not None else None,
+            credential=principal.id if principal is not None else None,
+        )
+
+
+def _is_passing(error: OccupancyError) -> bool:
+    if error.status == 503:
+        return True
+    # A program that did not ask for an event stream gets the status.
+    return error.status == 429 and "text/event-stream" in request.headers.get("Accept", "")
+
+
+_FROM_HTTP: dict[int, tuple[type[OccupancyError], str]] = {
+    400: (errors.InvalidRequest, "The request is not well-formed."),
+    404: (errors.NotFound, "There is nothing at this address."),
+    405: (errors.MethodNotAllowed, "This address does not take that method."),
+    413: (errors.TooLarge, "The body is larger than 64 KiB."),
+    415: (errors.UnsupportedMediaType, "Send the body as application/json."),
+}
+
+
+def _on_http(error: HTTPException) -> Response:
+    kind, detail = _FROM_HTTP.get(error.code or 500, (OccupancyError, "Something went wrong."))
+    response = respond(kind(detail))
+    if error.code == 405:
+        allowed = getattr(error, "valid_methods", None) or []
+        response.headers["Allow"] = ", ".join(sorted(allowed))
+    return response
+
+
+def _on_broken_body(_error: ParseException) -> Response:
+    return respond(errors.InvalidRequest("The body's chunks are malformed."))
+
+
+def crash(error: Exception, services: Services, asked: HttpRequest) -> OccupancyError:
+    """What is said of a mistake of ours, which is logged.
+
+    Not with its text, in which may be what a client has sent: a PIN, a token. A server's may not.
+    """
+    kind = f"500 ({type(error).__name__})"
+    services.repeated_warnings.error(
+        kind, "%s %s failed. Traceback: %s; %s",
+        asked.method, asked.path, without_texts(error), server_text(error),
+    )  # fmt: skip
+    return OccupancyError("Something went wrong here; it has been logged.")
+
+
+def _on_crash(error: Exception) -> Response:
+    return respond(crash(error, current_app.extensions["occupancy"], request))
+
+
+def init_app(app: Flask) -> None:
+    app.register_error_handler(OccupancyError, respond)
+    app.register_error_handler(HTTPException, _on_http)
+    app.register_error_handler(ParseException, _on_broken_body)
+    app.register_error_handler(Exception, _on_crash)

@@ -1,0 +1,139 @@
+"""Administration: boards, workers and tokens over HTTP; the command line does the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, current_app
+
+from occupancy.access.presentation import shown_token, shown_worker
+from occupancy.access.sessions import LINK_TTL_S
+from occupancy.core.entities import Role
+from occupancy.core.errors import InvalidRequest, WorkerNotFound
+from occupancy.core.requests import BoardBody, TokenBody, WorkerBody, check_name
+from occupancy.observability import audit_log
+from occupancy.services import Services
+from occupancy.web.auth import principal, requires
+from occupancy.web.io import json_answer, read_body, read_query
+
+bp = Blueprint("admin", __name__, url_prefix="/api")
+
+
+def _services() -> Services:
+    services: Services = current_app.extensions["occupancy"]
+    return services
+
+
+def _record(event: str, **fields: Any) -> None:
+    audit_log.record(event, by=principal().worker.id, means=principal().auth_method, **fields)
+
+
+@bp.post("/boards")
+@requires(Role.ADMIN)
+def create_board() -> Response:
+    read_query()
+    body = read_body(BoardBody)
+    board = _services().store.boards.create(
+        body.board, title=body.title, steps=body.steps or (), max_holds=body.max_holds or 0
+    )
+    _record("board_added", board=board.board)
+    return json_answer(board.as_dict(), 201)
+
+
+@bp.get("/workers")
+@requires(Role.ADMIN)
+def workers() -> Response:
+    read_query()
+    return json_answer({"workers": [shown_worker(each) for each in _services().workers.all()]})
+
+
+@bp.put("/workers/<worker_id>")
+@requires(Role.ADMIN)
+def put_worker(worker_id: str) -> Response:
+    """Add a worker, or edit one: what is not given stays as it is."""
+    read_query()
+    check_name("worker", worker_id)
+    body = read_body(WorkerBody)
+    services = _services()
+    changes: dict[str, Any] = {
+        name: getattr(body, name)
+        for name in ("name", "role", "disabled")
+        if getattr(body, name) is not None
+    }
+    if body.pin is not None:
+        changes["pin_hash"] = services.pin_hasher.hash(body.pin, worker_id)
+    try:
+        worker, status = services.workers.edit(worker_id, **changes), 200
+    except WorkerNotFound:
+        if body.name is None or body.role is None:
+            raise InvalidRequest("A new worker needs name and role.") from None
+        worker = services.workers.add(
+            worker_id, name=body.name, role=Role.of(body.role), pin_hash=changes.get("pin_hash"),
+            disabled=bool(body.disabled),
+        )  # fmt: skip
+        status = 201
+    changed = sorted(name for name in changes if name != "pin_hash") + ["pin"] * (
+        body.pin is not None
+    )
+    _record(
+        "worker_added" if status == 201 else "worker_edited",
+        worker=worker.id,
+        role=worker.role,
+        fields=",".join(changed),
+        disabled=worker.disabled,
+    )
+    return json_answer({"worker": shown_worker(worker)}, status)
+
+
+@bp.delete("/workers/<worker_id>/sessions")
+@requires(Role.ADMIN)
+def sign_out_everywhere(worker_id: str) -> Response:
+    """A tablet was lost: whoever is signed in as the worker, anywhere, is so no more."""
+    read_query()
+    worker = _services().workers.sign_out(check_name("worker", worker_id))
+    _record("signed_out_everywhere", worker=worker.id)
+    return Response(status=204)
+
+
+@bp.post("/workers/<worker_id>/links")
+@requires(Role.ADMIN)
+def create_link(worker_id: str) -> Response:
+    """For a forgotten PIN, or who has to wait after wrong ones. A path: the page that asks knows
+    better than we do by which address browsers reach us."""
+    read_query()
+    secret = _services().sessions.create_link(check_name("worker", worker_id))
+    _record("link_added", worker=worker_id)
+    return json_answer({"path": f"/sign-in#{secret}", "expires_in_s": LINK_TTL_S}, 201)
+
+
+@bp.get("/tokens")
+@requires(Role.ADMIN)
+def tokens() -> Response:
+    read_query()
+    listed = _services().tokens.all()
+    return json_answer({"tokens": [shown_token(each.token, each.used_s) for each in listed]})
+
+
+@bp.post("/tokens")
+@requires(Role.ADMIN)
+def create_token() -> Response:
+    """The answer shows the token; it is nowhere stored and never shown again."""
+    read_query()
+    body = read_body(TokenBody)
+    if body.board is not None:
+        _services().store.boards.get(body.board)
+    secret, token = _services().tokens.create(
+        body.worker, days=body.days, board=body.board,
+        role=Role.of(body.role) if body.role is not None else None,
+    )  # fmt: skip
+    _record("token_added", worker=token.worker, token=token.id, role=token.role, board=token.board)
+    return json_answer({"token": secret, **shown_token(token)}, 201)
+
+
+@bp.delete("/tokens/<token_id>")
+@requires(Role.ADMIN)
+def revoke_token(token_id: str) -> Response:
+    read_query()
+    token = _services().tokens.revoke(token_id)
+    _record("token_revoked", worker=token.worker, token=token.id)
+    return Response(status=204)

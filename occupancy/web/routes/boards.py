@@ -1,0 +1,221 @@
+"""The HTTP API: boards, items and operations. Thin: check, ask the store, put the JSON together.
+
+Items come from the store as JSON and are put into the answer as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from flask import Blueprint, Response, current_app, request
+
+from occupancy.boards.records import Answer
+from occupancy.boards.refusals import refusal
+from occupancy.boards.snapshot_cache import SnapshotResponse
+from occupancy.boards.store import Store
+from occupancy.core.entities import MAX_SNAPSHOT_ITEMS, MAX_TIMELINE_HOURS, STATES, Role
+from occupancy.core.errors import InvalidRequest, NotFound
+from occupancy.core.requests import (
+    BatchBody,
+    ItemBody,
+    OperationBody,
+    check_fields,
+    check_name,
+    operation_row,
+)
+from occupancy.core.transitions import PUT, REMOVE, TRANSITIONS, Transition
+from occupancy.services import Services
+from occupancy.web import operations
+from occupancy.web.auth import check_role, let_others, principal, requires
+from occupancy.web.entity_tags import ANY, known_tags
+from occupancy.web.io import (
+    as_response,
+    json_answer,
+    large_answer,
+    raw_answer,
+    read_body,
+    read_limit,
+    read_query,
+)
+from occupancy.web.replies import json_reply, not_modified, problem
+
+bp = Blueprint("api", __name__, url_prefix="/api/boards")
+
+_DEFAULT_HOURS = 24
+_DEFAULT_HISTORY = 100
+_MAX_HISTORY = 1000
+
+
+def _services() -> Services:
+    services: Services = current_app.extensions["occupancy"]
+    return services
+
+
+def _store() -> Store:
+    return _services().store
+
+
+# Boards
+
+
+@bp.get("")
+@requires(Role.OBSERVER, any_board=True)
+def boards() -> Response:
+    read_query()
+    listed = [
+        {"board": b.board, "title": b.title, "steps": b.steps, "counts": b.counts}
+        for b in _store().boards.all()
+        if principal().board in (None, b.board)
+    ]
+    return json_answer({"boards": listed})
+
+
+@bp.get("/<board>")
+@requires(Role.OBSERVER)
+def board_(board: str) -> Response:
+    read_query()
+    return json_answer(_store().boards.get(check_name("board", board)).as_dict())
+
+
+@bp.get("/<board>/timeline")
+@requires(Role.OBSERVER, is_use=False)
+def timeline(board: str) -> Response:
+    """How many items were in each state. A wall asks for it by itself, so it is no use."""
+    hours = read_limit(read_query("hours"), _DEFAULT_HOURS, MAX_TIMELINE_HOURS, "hours")
+    return json_answer(_store().timelines.get(check_name("board", board), hours=hours).as_dict())
+
+
+# Items
+
+
+@bp.get("/<board>/items")
+@requires(Role.OBSERVER)
+def items(board: str) -> Response:
+    check_name("board", board)
+    query = read_query("state", "holder", "q", "limit", "page")
+    state, holder = query.get("state"), query.get("holder")
+    if state is not None and state not in STATES:
+        raise InvalidRequest(f"state is not one of {', '.join(STATES)}.")
+    if holder is not None:
+        check_name("worker", holder)
+    limit = read_limit(query, MAX_SNAPSHOT_ITEMS, MAX_SNAPSHOT_ITEMS)
+    question = operations.question_of(board, query)
+    known = request.headers.get("If-None-Match")
+    known_cursor = operations.known_cursor(_store(), board, known, question)
+    if query:
+        snapshot = _store().snapshot(
+            board,
+            state=state,
+            holder=holder,
+            text=query.get("q"),
+            limit=limit,
+            page=query.get("page"),
+            known_cursor=known_cursor,
+            pause=let_others,
+        )
+        listing = SnapshotResponse(snapshot) if snapshot is not None else None
+    else:
+        listing = _store().snapshot_cache.find(board, known_cursor)
+    if listing is None:
+        return as_response(not_modified(f'"{known_cursor}.{question}"'))
+    return large_answer(listing, f'"{listing.cursor}.{question}"', let_others)
+
+
+@bp.get("/<board>/items/<tag>")
+@requires(Role.OBSERVER)
+def item(board: str, tag: str) -> Response:
+    read_query()
+    found = _store().item(check_name("board", board), check_name("tag", tag))
+    etag = operations.etag_of(found)
+    if {ANY, etag.strip('"')} & set(known_tags(request.headers.get("If-None-Match"))):
+        return as_response(not_modified(etag))
+    return raw_answer(b'{"item":%b}' % found, etag=etag)
+
+
+@bp.get("/<board>/items/<tag>/history")
+@requires(Role.OBSERVER)
+def history(board: str, tag: str) -> Response:
+    query = read_query("limit", "page")
+    events, following = _store().history(
+        check_name("board", board),
+        check_name("tag", tag),
+        limit=read_limit(query, _DEFAULT_HISTORY, _MAX_HISTORY),
+        page=query.get("page"),
+    )
+    following_json = msgspec.json.encode(following)
+    return raw_answer(b'{"history":[%b],"next":%b}' % (b",".join(events), following_json))
+
+
+@bp.put("/<board>/items/<tag>")
+@requires(Role.SUPERVISOR)
+def put(board: str, tag: str) -> Response:
+    body = read_body(ItemBody)
+    answer = _carry_out(board, PUT, [tag], body, items=[body.as_json_texts()])
+    status = 201 if answer.outcomes[0].code == "added" else 200
+    return as_response(operations.reply_one(board, PUT, answer, status))
+
+
+@bp.delete("/<board>/items/<tag>")
+@requires(Role.SUPERVISOR)
+def remove(board: str, tag: str) -> Response:
+    body = read_body(OperationBody)
+    check_fields(REMOVE, body)
+    return as_response(operations.reply_one(board, REMOVE, _carry_out(board, REMOVE, [tag], body)))
+
+
+# Operations
+
+
+@bp.post("/<board>/items/<tag>/<operation>")
+@requires(Role.WORKER)
+def operate(board: str, tag: str, operation: str) -> Response:
+    row = TRANSITIONS.get(operation)
+    if row is None:
+        raise NotFound(f"There is no such operation; there are {', '.join(TRANSITIONS)}.")
+    check_role(principal(), row.role)
+    board, tag = check_name("board", board), check_name("tag", tag)
+    body = read_body(OperationBody)
+    return as_response(
+        operations.operate(
+            _services(), request, principal(), board=board, tag=tag, row=row, body=body
+        )
+    )
+
+
+@bp.post("/<board>/batch")
+@requires(Role.WORKER)
+def batch(board: str) -> Response:
+    body = read_body(BatchBody)
+    row = operation_row(body.operation)
+    check_role(principal(), row.role)
+    check_fields(row, body)
+    if body.epoch is not None or "If-Match" in request.headers:
+        raise InvalidRequest("A batch takes neither epoch nor If-Match: they concern one item.")
+    answer = _carry_out(board, row, body.tags, body)
+    results: list[dict[str, Any]] = []
+    for outcome in answer.outcomes:
+        if outcome.is_done:
+            found = {"changed": outcome.changed, "item": msgspec.Raw(outcome.item)}
+            if outcome.item_is_current:
+                found["item_is_current"] = True
+            results.append({"tag": outcome.tag, "status": 200, **found})
+        else:
+            error = refusal(board, row, outcome, to=body.to)
+            results.append({"tag": outcome.tag, **problem(error)})
+    body_json = msgspec.json.encode({"results": results, "cursor": answer.cursor})
+    return as_response(operations.mark_replayed(json_reply(body_json), answer))
+
+
+def _carry_out(
+    board: str,
+    row: Transition,
+    tags: Sequence[str],
+    body: OperationBody | ItemBody,
+    items: Sequence[dict[str, str]] | None = None,
+) -> Answer:
+    board, tags = check_name("board", board), [check_name("tag", tag) for tag in tags]
+    return operations.carry_out(
+        _services(), request, principal(), board=board, row=row, tags=tags, body=body, items=items
+    )

@@ -1,0 +1,166 @@
+"""The pages that explain the API: the OpenAPI document and a page to read it.
+
+The page is drawn from the document, the transition table and the problem codes. It has no script
+and loads nothing but its stylesheet from here.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from typing import Any
+
+import msgspec
+from flask import Blueprint, Response, current_app, render_template, request
+from markupsafe import Markup, escape
+from werkzeug.wrappers import Response as WerkzeugResponse
+
+from occupancy.core.problem_codes import MEANINGS, kinds
+from occupancy.core.transitions import PUT, REMOVE, TRANSITIONS, Transition
+from occupancy.web.auth import public
+from occupancy.web.openapi.document import document
+from occupancy.web.openapi.schemas import STREAM_EVENTS
+from occupancy.web.ui.assets import Asset
+
+bp = Blueprint("pages", __name__)
+
+_TARGETS = {
+    "advance": "available at the next step, completed after the last",
+    "restore": "what it was before",
+    "edited": "as it is",
+    "removed": "removed",
+}
+_HOLDERS = {"caller": "the caller", "to": "`to`", "nobody": "nobody", "keep": "as it is"}
+
+
+@bp.get("/api/openapi.json")
+@public
+def openapi() -> WerkzeugResponse:
+    return _answer(_document())
+
+
+@bp.get("/docs")
+@public
+def docs() -> WerkzeugResponse:
+    """The document as a page. ``/docs#<code>`` is where the type of a problem leads."""
+    return _answer(_page())
+
+
+def _answer(asset: Asset) -> WerkzeugResponse:
+    is_gzipped = request.accept_encodings["gzip"] > 0
+    response = Response(asset.gzipped if is_gzipped else asset.plain)
+    response.headers["Content-Type"] = asset.content_type
+    if is_gzipped:
+        response.headers["Content-Encoding"] = "gzip"
+    response.headers["Cache-Control"] = "no-cache"
+    response.vary.add("Accept-Encoding")
+    response.set_etag(asset.digest, weak=is_gzipped)  # RFC 9110, 8.8.1
+    return response.make_conditional(request)
+
+
+@functools.cache
+def _document() -> Asset:
+    return Asset.of("application/json", msgspec.json.encode(document()))
+
+
+@functools.cache
+def _page() -> Asset:
+    whole = document()
+    groups = [
+        {**tag, "routes": [each for each in _routes(whole) if tag["name"] in each["tags"]]}
+        for tag in whole["tags"]
+    ]
+    text = render_template(
+        "docs.html",
+        info=whole["info"],
+        groups=groups,
+        schemas=whole["components"]["schemas"],
+        transitions=[*TRANSITIONS.values(), PUT, REMOVE],
+        kinds=kinds(),
+        meanings=MEANINGS,
+        events=STREAM_EVENTS,
+        asset=current_app.extensions["occupancy.pages"].assets.address,
+    )
+    return Asset.of("text/html; charset=utf-8", text.encode())
+
+
+def _routes(whole: dict[str, Any]) -> list[dict[str, Any]]:
+    """Every operation of the document, with the components that it refers to in place."""
+    found = whole["components"]["parameters"]
+
+    def parameter(each: dict[str, Any]) -> dict[str, Any]:
+        named: dict[str, Any] = found[each["$ref"].rpartition("/")[2]] if "$ref" in each else each
+        return named
+
+    return [
+        {
+            **operation,
+            "path": path,
+            "method": method.upper(),
+            "parameters": [parameter(each) for each in operation.get("parameters", ())],
+        }
+        for path, methods in whole["paths"].items()
+        for method, operation in methods.items()
+    ]
+
+
+# What the template writes
+
+
+@bp.app_template_filter("prose")
+def prose(text: str) -> Markup:
+    """Text of the document as HTML: `code`, paragraphs, nothing else."""
+    coded = re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text)))
+    return Markup(coded.replace("\n\n", "<br>"))  # noqa: S704 - escaped the line before
+
+
+@bp.app_template_filter("target")
+def target(row: Transition) -> str:
+    """Where a row of the table leads."""
+    return _TARGETS.get(row.target, row.target)
+
+
+@bp.app_template_filter("holder_after")
+def holder_after(row: Transition) -> str:
+    """Who holds the item after a row of the table."""
+    return _HOLDERS[row.holder]
+
+
+@bp.app_template_filter("kind")
+def kind(schema: dict[str, Any]) -> str:
+    """A schema in a few words: ``string``, ``array of Item``, ``integer or null``."""
+    for key, word in (("anyOf", " or "), ("oneOf", " or "), ("allOf", " and ")):
+        if key in schema:
+            return word.join(kind(each) for each in schema[key])
+    words = str(schema.get("type", "anything"))
+    if "$ref" in schema:
+        words = schema["$ref"].rpartition("/")[2]
+    elif "const" in schema:
+        words = str(schema["const"])
+    elif "enum" in schema:
+        words = " | ".join(schema["enum"])
+    elif words == "array":
+        words = f"array of {kind(schema['items'])}"
+    elif words == "object" and schema.get("properties"):
+        words = "{" + ", ".join(schema["properties"]) + "}"
+    return words
+
+
+@bp.app_template_filter("bounds")
+def bounds(schema: dict[str, Any]) -> str:
+    """What a schema allows: lengths, ranges, pattern; '' where it says nothing."""
+    named = next((each for each in schema.get("anyOf", ()) if each.get("type") != "null"), schema)
+    parts = []
+    for low, high, unit in (
+        ("minimum", "maximum", ""),
+        ("minLength", "maxLength", " characters"),
+        ("minItems", "maxItems", " entries"),
+        ("minProperties", "maxProperties", " names"),
+    ):
+        if high in named:
+            parts.append(f"{named.get(low, 0)} to {named[high]}{unit}")
+    if "pattern" in named:
+        parts.append(f"`{named['pattern']}`")
+    if schema.get("default") is not None:
+        parts.append(f"default {schema['default']}")
+    return "; ".join(parts)

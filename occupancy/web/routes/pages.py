@@ -1,0 +1,119 @@
+"""Screens: the pages that workers use. Each is a shell; its scripts ask the API for the rest.
+
+A shell holds no data, so it is open to everybody, and what somebody may see is decided in one
+place, by the API. The page's own needs (board, tag) stand in data attributes: there is no script
+inside a page.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from flask import Blueprint, Response, current_app, redirect, render_template, request
+from werkzeug.wrappers import Response as WerkzeugResponse
+
+from occupancy.core.errors import NotFound
+from occupancy.core.requests import check_name
+from occupancy.services import Services
+from occupancy.web.auth import public
+from occupancy.web.ui.assets import Assets
+from occupancy.web.ui.languages import COOKIE, LANGUAGES, Catalogs, choose
+
+bp = Blueprint("screens", __name__)
+
+
+class Pages:
+    """What the shells are made of; one for each application."""
+
+    def __init__(self) -> None:
+        self.assets = Assets()
+        self.catalogs = Catalogs(self.assets)
+
+
+def _screens() -> Pages:
+    screens: Pages = current_app.extensions["occupancy.pages"]
+    return screens
+
+
+def page(template: str, **data: Any) -> WerkzeugResponse:
+    """A page in the browser's language, with an ETag."""
+    screens = _screens()
+    services: Services = current_app.extensions["occupancy"]
+    language = choose(request.cookies.get(COOKIE), request.headers.get("Accept-Language", ""))
+    messages = screens.catalogs.of(language)
+    text = render_template(
+        template, asset=screens.assets.address, t=messages.__getitem__, language=language,
+        languages=LANGUAGES, home=urlsplit(services.settings.public_url).netloc, **data,
+    )  # fmt: skip
+    response = Response(text, content_type="text/html; charset=utf-8")
+    response.headers["Cache-Control"] = "no-cache"
+    response.vary.update(("Accept-Language", "Cookie"))
+    response.add_etag()
+    return response.make_conditional(request)
+
+
+@bp.get("/")
+@public
+def start() -> WerkzeugResponse:
+    return redirect("/boards")
+
+
+@bp.get("/sign-in")
+@public
+def sign_in() -> WerkzeugResponse:
+    """Where people sign in, and where links lead that let somebody in."""
+    return page("sign_in.html")
+
+
+@bp.get("/boards")
+@public
+def boards() -> WerkzeugResponse:
+    return page("boards.html")
+
+
+@bp.get("/boards/<board>")
+@public
+def board(board: str) -> WerkzeugResponse:
+    return page("board.html", board=check_name("board", board))
+
+
+@bp.get("/boards/<board>/items/<tag>")
+@public
+def item(board: str, tag: str) -> WerkzeugResponse:
+    """An item with its history; what the QR code on the item leads to."""
+    return page("item.html", board=check_name("board", board), tag=check_name("tag", tag))
+
+
+@bp.get("/boards/<board>/wall")
+@public
+def wall(board: str) -> WerkzeugResponse:
+    return page("wall.html", board=check_name("board", board))
+
+
+@bp.get("/status")
+@public
+def status() -> WerkzeugResponse:
+    return page("status.html")
+
+
+@bp.get("/static/<version>/<path:name>")
+@public
+def static(version: str, name: str) -> WerkzeugResponse:
+    """A file of the pages. Flask's own static route would declare no role, and be refused."""
+    assets = _screens().assets
+    asset = assets.get(name)
+    if asset is None:
+        raise NotFound("There is nothing at this address.")
+    is_gzipped = request.accept_encodings["gzip"] > 0
+    response = Response(asset.gzipped if is_gzipped else asset.plain)
+    response.headers["Content-Type"] = asset.content_type
+    if is_gzipped:
+        response.headers["Content-Encoding"] = "gzip"
+    response.vary.add("Accept-Encoding")
+    # While a reload goes on, a page of one version may ask a process of another for its files.
+    is_current = version == assets.version
+    response.headers["Cache-Control"] = (
+        "public, max-age=31536000, immutable" if is_current else "no-store"
+    )
+    return response

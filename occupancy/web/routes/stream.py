@@ -1,0 +1,70 @@
+"""The event stream's route: from the request to the frames of a subscriber.
+
+The greenlet that gunicorn gives the request writes what the stream has missed. Then an outlet
+takes the socket and writes what is live, and the greenlet ends; where there is no plain socket of
+ours to take (TLS in gunicorn, another server, a test client), the greenlet goes on writing itself.
+"""
+
+from __future__ import annotations
+
+import errno
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from flask import Blueprint, Response, current_app, request
+
+from occupancy.core.entities import Role
+from occupancy.core.requests import check_name
+from occupancy.live import sse
+from occupancy.live.limits import Place
+from occupancy.live.subscriber import farewell
+from occupancy.server.bounded_sockets import BoundedSocket
+from occupancy.services import Services
+from occupancy.web.auth import caller_address, principal, requires, used_ticket
+from occupancy.web.open_stream import OpenStream, watched
+from occupancy.web.stream_query import cursor_of
+
+bp = Blueprint("stream", __name__, url_prefix="/api/boards")
+
+
+@bp.get("/<board>/events")
+@requires(Role.OBSERVER, is_use=False, takes_ticket=True)
+def events(board: str) -> Response:
+    check_name("board", board)
+    services: Services = current_app.extensions["occupancy"]
+    hub = services.hub
+    cursor = cursor_of(request.headers.get("Last-Event-ID"), request.args.items(multi=True))
+    place = Place.of(principal(), caller_address())
+    if hub.is_draining:
+        frames: Iterator[bytes] = iter([farewell()])
+    else:
+        if hub.followed(board) is None:
+            services.store.head(board)  # a board that does not exist is 404, for good
+        if request.method != "HEAD":
+            services.stream_limits.check(place)
+        opened = functools.partial(OpenStream, services, principal(), board, place, used_ticket())
+        frames = _frames(opened, cursor, request.environ)
+    # Nothing is held yet: for HEAD the generator is made and never started.
+    return Response(frames, content_type=sse.CONTENT_TYPE, headers=sse.HEADERS)
+
+
+def _frames(
+    open_stream: Callable[[], OpenStream], cursor: str | None, environ: dict[str, Any]
+) -> Iterator[bytes]:
+    connection = environ.get("gunicorn.socket")
+    with open_stream() as opened:
+        subscriber = opened.subscriber
+        with watched(connection, subscriber):
+            yield sse.retry_frame()  # the response's head goes out with it, before any waiting
+            if not isinstance(connection, BoundedSocket):
+                yield from subscriber.frames(cursor)
+                return
+            yield from subscriber.join(cursor)
+        if subscriber.is_live:
+            # gunicorn's rule for a response without a length (RFC 9112, 6.1).
+            is_chunked = environ["SERVER_PROTOCOL"] != "HTTP/1.0"
+            opened.go_on_without_greenlet(connection.take(), is_chunked=is_chunked)
+            # gunicorn takes it for a client that has gone: it writes nothing more, looks for no
+            # further request, and closes what is no connection any more.
+            raise ConnectionResetError(errno.ECONNRESET, "the stream goes on without a greenlet")

@@ -1,0 +1,49 @@
+"""Languages: the pages' texts from message catalogs, in the language that the browser asks for.
+
+A catalog is static/i18n/<language>.json; the pages' scripts read the same file. English is the
+one that has every message; a test holds the others to it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import msgspec
+
+from occupancy.web.ui.assets import Assets
+
+LANGUAGES = ("en", "es")
+COOKIE = "lang"
+
+
+class Catalogs:
+    """The messages of every language, by key."""
+
+    def __init__(self, assets: Assets) -> None:
+        self._messages: dict[str, dict[str, str]] = {
+            language: msgspec.json.decode(assets.text(f"i18n/{language}.json"), type=dict[str, str])
+            for language in LANGUAGES
+        }
+
+    def of(self, language: str) -> Mapping[str, str]:
+        """The catalog of one of LANGUAGES."""
+        return self._messages[language]
+
+
+def choose(chosen: str | None, accept_language: str) -> str:
+    """The language to answer in: the one that was chosen, else what the browser likes best.
+
+    ``accept_language`` is the header (RFC 9110, 12.5.4). English where nothing fits.
+    """
+    if chosen in LANGUAGES:
+        return chosen
+    best, best_quality = LANGUAGES[0], 0.0
+    for part in accept_language.split(","):
+        name, *parameters = (each.strip() for each in part.split(";"))
+        found = re.fullmatch(r"q=([01](?:\.[0-9]{0,3})?)", "".join(parameters[:1]))
+        quality = float(found[1]) if found else 1.0
+        language = name.partition("-")[0].lower()
+        if language in LANGUAGES and quality > best_quality:
+            best, best_quality = language, quality
+    return best

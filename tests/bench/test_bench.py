@@ -1,0 +1,107 @@
+"""The benchmark's short form: it works, and the product fails nothing. No timing is asserted."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench import report
+from bench.lineup import missing
+from bench.works import WORKS
+from tests.conftest import BENCHMARK, require, require_binary
+from tests.support.deployment import ROOT
+
+
+@pytest.fixture(scope="module")
+def short_run(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[dict[str, Any], str, Path]:
+    """The raw results of a short run, what it printed, and where the results are."""
+    require_binary("valkey")
+    require(shutil.which("cc"), "a C compiler")
+    path = tmp_path_factory.mktemp("bench") / "result.json"
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "--short", "--json", str(path)],
+        cwd=ROOT, capture_output=True, text=True, timeout=400, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr + done.stdout
+    request.config.stash[BENCHMARK] = done.stdout
+    return json.loads(path.read_text()), done.stdout, path
+
+
+def test_every_work_measures_everybody(short_run: tuple[dict[str, Any], str, Path]) -> None:
+    result, printed, _ = short_run
+
+    for work in WORKS:
+        (rows,) = result["works"][work.name]
+        failed = {name: row["failed"] for name, row in rows.items() if "failed" in row}
+        assert not failed
+        for column in work.columns:
+            assert any(column.key in row for row in rows.values()), (work.name, column.head)
+        assert f"{work.name}: {work.title}" in printed
+
+
+def test_every_target_can_be_judged(short_run: tuple[dict[str, Any], str, Path]) -> None:
+    result, printed, _ = short_run
+
+    verdicts = report.verdicts(result)
+
+    assert {each.work for each in verdicts} == {work.name for work in WORKS}
+    if not missing():
+        # Where an event comes before its operation's answer, there is no time to compare.
+        unknown = {each.work for each in verdicts if each.value is None}
+        assert unknown <= {"lone"}
+    assert all(each.target.what in printed for each in verdicts)
+
+
+def test_every_event_is_delivered(short_run: tuple[dict[str, Any], str, Path]) -> None:
+    result, _, _ = short_run
+
+    for name in ("fan-out", "busy", "many"):
+        row = result["works"][name][0]["product"]
+        assert row["delivered"] == row["expected"] == row["events"] * row["streams"] > 0
+        assert (row["out_of_order"], row["troubles"]) == (0, 0)
+    crowd = result["works"]["crowd"][0]["product"]
+    assert 0 < crowd["store_connections"] <= crowd["store_budget"]
+    assert crowd["store_samples"] > 0
+
+
+def test_pictures_and_markdown_are_made(
+    short_run: tuple[dict[str, Any], str, Path], tmp_path: Path
+) -> None:
+    result, _, path = short_run
+
+    command = [sys.executable, "-m", "bench.plots", str(path), str(tmp_path)]
+    subprocess.run(command, cwd=ROOT, check=True, timeout=60)
+
+    assert {each.name for each in tmp_path.iterdir()} == {
+        f"performance-{work.name}.svg" for work in WORKS
+    }
+    assert all(f"## {work.name}\n" in report.markdown(result) for work in WORKS)
+
+
+def test_what_the_product_loses_is_noticed() -> None:
+    fan_out, half_load = WORKS[0], next(work for work in WORKS if work.may_reset)
+    torn = {"expected": 10, "delivered": 9, "out_of_order": 1, "troubles": 1, "trouble": "reset"}
+
+    assert list(fan_out.losses([{"product": torn}]))
+    assert list(half_load.losses([{"product": {**torn, "troubles": 0}}]))
+    assert not list(half_load.losses([{"product": torn}]))
+    assert not list(fan_out.losses([{"nchan": torn}]))
+    assert list(fan_out.losses([{"product, 16": {"failures": 1}}]))
+    assert list(fan_out.losses([{"product": {"failed": "does not start"}}]))
+    assert list(half_load.losses([{"product": {"store_connections": 21, "store_budget": 20}}]))
+
+
+def test_the_page_says_what_was_measured() -> None:
+    path = ROOT / "docs" / "performance.json"  # of the last full run
+    page = (ROOT / "docs" / "performance.md").read_text()
+
+    if path.exists():
+        assert page == report.put_into(page, report.markdown(json.loads(path.read_text())))

@@ -1,0 +1,155 @@
+"""Reconciliation: what disagrees is found, and indexes are mended from the items."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from occupancy.boards.reconcile import Reconciler, reconcile_at_start
+from occupancy.boards.records import Board
+from occupancy.core.errors import BoardNotFound, StoreUnavailable
+from occupancy.core.transitions import PUT, TRANSITIONS
+from occupancy.services import Services
+from tests.support.shop import SUPERVISOR, change, log_of
+
+
+@pytest.fixture
+def board(services: Services) -> str:
+    """A board with a held, a paused and an available item."""
+    change(services, "main", 1, tag="HELD")
+    change(services, "main", 2, tag="FREE")
+    change(services, "main", 1, tag="PAUSED")
+    services.store.operate("main", TRANSITIONS["pause"], ["PAUSED"], actor=SUPERVISOR)
+    return "main"
+
+
+def problems(services: Services, board: str, *, repair: bool = False) -> set[tuple[str, str]]:
+    report = Reconciler(services.store).run(board, repair=repair)
+    assert report.is_complete
+    return {(problem.tag, problem.kind) for problem in report.problems}
+
+
+def test_a_sound_board_has_no_problems(services: Services, board: str) -> None:
+    report = Reconciler(services.store).run(board, repair=False)
+    assert (report.items, report.problems, report.is_complete) == (3, [], True)
+
+
+@pytest.mark.parametrize(
+    "wrong",  # the index, what it has lost, what it has too much, what is to be found
+    [
+        ("by_tag", "HELD", None, ("HELD", "by_tag")),
+        ("by_tag", None, "GHOST", ("GHOST", "by_tag")),
+        ("by_state", "occupied|HELD", None, ("HELD", "by_state")),
+        ("by_state", None, "paused|HELD", ("HELD", "by_state")),
+        ("by_state", None, "blocked|GHOST", ("GHOST", "by_state")),
+        ("by_holder", "sup|HELD", None, ("HELD", "by_holder")),
+        ("by_holder", None, "93|HELD", ("HELD", "by_holder")),
+        ("by_holder", None, "93|FREE", ("FREE", "by_holder")),
+        ("by_holder", None, "93|GHOST", ("GHOST", "by_holder")),
+    ],
+)
+def test_a_wrong_index_is_found_and_mended(
+    services: Services, board: str, wrong: tuple[str, str | None, str | None, tuple[str, str]]
+) -> None:
+    index, lost, added, found = wrong
+    key = getattr(services.store.keys.board(board), index)
+    if lost is not None:
+        assert services.store.client.zrem(key, lost)
+    if added is not None:
+        services.store.client.zadd(key, {added: 0})
+    before = log_of(services, board)
+    assert problems(services, board) == {found}
+    assert problems(services, board) == {found}  # looking has changed nothing
+    assert problems(services, board, repair=True) == {found}
+    assert problems(services, board) == set()
+    assert log_of(services, board) == before
+
+
+def test_a_stale_view_is_found_and_rendered_again(services: Services, board: str) -> None:
+    view = services.store.keys.board(board).view
+    right = services.store.item(board, "HELD")
+    services.store.client.hset(view, "HELD", right.replace(b'"version":2', b'"version":1'))
+    services.store.client.hdel(view, "FREE")
+    services.store.client.hset(view, "GHOST", "{}")
+    expected = {("HELD", "view"), ("FREE", "view"), ("GHOST", "view")}
+    assert problems(services, board, repair=True) == expected
+    assert problems(services, board) == set()
+    assert services.store.item(board, "HELD") == right
+
+
+def test_a_history_that_disagrees_is_reported_and_left_alone(
+    services: Services, board: str
+) -> None:
+    services.store.client.delete(services.store.keys.board(board).history("FREE"))
+    assert problems(services, board, repair=True) == {("FREE", "history")}
+    assert problems(services, board) == {("FREE", "history")}
+
+
+def test_a_log_with_a_hole_is_reported(services: Services, board: str) -> None:
+    log = services.store.keys.board(board).log
+    entries: Any = services.store.client.xrange(log)
+    services.store.client.xdel(log, entries[2][0])
+    assert problems(services, board) == {("", "log")}
+
+
+def test_a_log_that_lost_its_end_is_reported(services: Services, board: str) -> None:
+    log = services.store.keys.board(board).log
+    entries: Any = services.store.client.xrange(log)
+    services.store.client.xdel(log, entries[-1][0])
+    assert problems(services, board) == {("", "log")}
+
+
+def test_it_stops_when_its_time_is_up_and_says_so(services: Services, board: str) -> None:
+    report = Reconciler(services.store).run(board, repair=False, limit_s=-1)
+    assert not report.is_complete
+
+
+def test_more_items_than_one_chunk_are_all_checked(services: Services) -> None:
+    rows = [(f"T-{number}", {"title": '"x"'}) for number in range(350)]
+    assert all(each.changed for each in services.store.put_many("main", rows, actor=SUPERVISOR))
+    services.store.client.zrem(services.store.keys.board("main").by_tag, "T-3", "T-333")
+    assert problems(services, "main", repair=True) == {("T-3", "by_tag"), ("T-333", "by_tag")}
+    assert problems(services, "main") == set()
+
+
+def test_an_unknown_board_is_an_error(services: Services) -> None:
+    with pytest.raises(BoardNotFound):
+        Reconciler(services.store).run("nowhere", repair=False)
+
+
+def test_the_elected_process_tries_again_when_the_store_fails_after_its_election(
+    services: Services,
+    board: str,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    all_boards = services.store.boards.all
+    failures = [StoreUnavailable("gone for a moment")]
+
+    def fail_once() -> list[Board]:
+        if failures:
+            raise failures.pop()
+        return all_boards()
+
+    monkeypatch.setattr(services.store.boards, "all", fail_once)
+    with caplog.at_level("INFO", logger="occupancy"):
+        reconcile_at_start(services.store, sleep=lambda _seconds: None)
+    assert any("3 items checked" in record.message for record in caplog.records)
+
+
+def never(_seconds: float) -> None:
+    pytest.fail("the store can be reached: there is nothing to wait for")
+
+
+def test_at_the_start_one_process_reports_and_the_others_leave_it_to_it(
+    services: Services, board: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    services.store.operate(board, PUT, ["NEW"], actor=SUPERVISOR, items=[{}])
+    services.store.client.zrem(services.store.keys.board(board).by_tag, "NEW")
+    with caplog.at_level("INFO", logger="occupancy"):
+        reconcile_at_start(services.store, sleep=never)
+        reconcile_at_start(services.store, sleep=never)
+    summaries = [record for record in caplog.records if "items checked" in record.message]
+    assert [record.levelname for record in summaries] == ["WARNING"]
+    assert "4 items checked, 1 problems" in summaries[0].message

@@ -1,0 +1,724 @@
+"""The guard at each of its switch points: what happens while it asks, and what it makes of it.
+
+The store is scripted: it counts and answers as Redis would at the moment of the question, and
+holds the answer back until the test lets it go. So each test says exactly what came in between.
+"""
+
+from __future__ import annotations
+
+import collections
+import logging
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, cast
+
+import gevent
+import pytest
+from gevent.event import Event
+
+from occupancy.access.authenticator import Authenticator
+from occupancy.core.entities import Role, Worker
+from occupancy.core.errors import StoreUnavailable
+from occupancy.core.principal import Credential, Principal, digest_of
+from occupancy.live import revocation as guard_module
+from occupancy.live.revocation import Revocation
+from occupancy.live.subscriber import Subscriber
+from occupancy.services import Services
+from tests.support.shop import change
+from tests.support.waiting import wait_until
+
+
+class Gate:
+    """Where a question waits for its answer: open, unless the test has shut it."""
+
+    def __init__(self) -> None:
+        self.waiting = 0
+        self._open = Event()
+        self._open.set()
+
+    def shut(self) -> None:
+        self._open.clear()
+
+    def open(self) -> None:
+        self._open.set()
+
+    def __call__(self) -> None:
+        self.waiting += 1
+        self._open.wait()
+        self.waiting -= 1
+
+
+class ScriptedAccess(Authenticator):
+    """Answers from what the test says; each answer is decided first and then held at a gate."""
+
+    def __init__(self) -> None:
+        self.counted = 0
+        self.ends_in_s: dict[Credential, float] = {}  # of the good ones
+        self.asked: list[list[Credential]] = []
+        self.forgotten = 0
+        self.is_asked = False  # a question is under way
+        self.failure: Exception | None = None
+        self.unreadable: set[Credential] = set()
+        self.counting, self.looking = Gate(), Gate()
+        self.switch: Callable[[], None] = lambda: None
+
+    def changes(self) -> int:
+        counted = self.counted
+        self._hold(self.counting)
+        return counted
+
+    def revalidate(self, credentials: Sequence[Credential]) -> list[tuple[Principal, float] | None]:
+        self.asked.append(list(credentials))
+        answers = [
+            (caller_of(each), self.ends_in_s[each]) if each in self.ends_in_s else None
+            for each in credentials
+        ]
+        self._hold(self.looking)
+        if self.unreadable & set(credentials):
+            raise ValueError("not a worker")
+        return answers
+
+    def forget(self, worker_id: str | None = None) -> None:
+        self.forgotten += 1
+
+    def _hold(self, gate: Gate) -> None:
+        self.is_asked = True
+        gate()
+        self.switch()
+        self.is_asked = False
+        if self.failure is not None:
+            raise self.failure
+
+
+class Stream(Subscriber):
+    """An open stream that ends when it is told to, unless its connection takes nothing."""
+
+    def __init__(self, *, is_stuck: bool = False) -> None:
+        super().__init__(cast(Any, None), cast(Any, None))
+        self.is_closed = False
+        self._is_stuck = is_stuck
+        self._end = Event()
+
+    def close(self) -> None:
+        super().close()
+        self.is_closed = True
+        if not self._is_stuck:
+            self._end.set()
+
+    def abandon(self) -> None:
+        super().abandon()
+        self._end.set()
+
+    def leave(self) -> None:
+        """The client goes away."""
+        self._end.set()
+
+    def run(self, guard: Revocation, principal: Principal) -> None:
+        guard.watch(principal, self)
+        try:
+            self._end.wait()
+        finally:
+            guard.unwatch(principal, self)
+
+
+class House:
+    """A guard, the streams that it watches, and those who change somebody's access."""
+
+    def __init__(self) -> None:
+        self.access = ScriptedAccess()
+        self.guard = Revocation(self.access)
+        self._greenlets: list[gevent.Greenlet] = []
+
+    def open(self, worker: str, credential: str = "", *, is_stuck: bool = False) -> Stream:
+        """A stream of a worker whose credential is good when it is opened."""
+        principal = caller_of(credential_of(worker, credential))
+        self.access.ends_in_s.setdefault(principal.credential, float("inf"))
+        stream = Stream(is_stuck=is_stuck)
+        self._greenlets.append(gevent.spawn(stream.run, self.guard, principal))
+        gevent.sleep(0)
+        return stream
+
+    def revoke(self, worker: str, credential: str = "", *, is_lost: bool = False) -> bytes:
+        """End a credential; announce it, unless that is lost. Returns the announcement."""
+        self.access.ends_in_s.pop(credential_of(worker, credential), None)
+        self.access.counted += 1
+        announcement = f"{self.access.counted} {worker}".encode()
+        if not is_lost:
+            self.guard.on_announcement(announcement)
+        return announcement
+
+    def settle(self) -> None:
+        """Wait until the guard has looked at all there is and waits for the next turn."""
+        guard = self.guard
+        wait_until(
+            lambda: (
+                not self.access.is_asked
+                and guard._changes == self.access.counted
+                and not guard._changed
+                and not guard._wake.is_set()
+                and all(each.look_at > time.monotonic() for each in guard._watched.values())
+            ),
+            what="the guard to be done",
+        )
+
+    @property
+    def asked(self) -> int:
+        """How many credentials were looked at."""
+        return sum(map(len, self.access.asked))
+
+    def close(self) -> None:
+        self.guard.stop()
+        gevent.killall(self._greenlets)
+
+
+def credential_of(worker: str, name: str = "") -> Credential:
+    return Credential("session", f"{worker}:{name}")
+
+
+def caller_of(credential: Credential) -> Principal:
+    worker = Worker(credential.digest.partition(":")[0], "Name", "worker")
+    return Principal(worker=worker, role=Role.WORKER, credential=credential, id="id")
+
+
+def is_closed(*streams: Stream) -> Callable[[], bool]:
+    return lambda: all(each.is_closed for each in streams)
+
+
+@pytest.fixture
+def house(monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
+    """With short turns; whoever is told goodbye is hung up on soon."""
+    monkeypatch.setattr(guard_module, "TURN_S", 0.02)
+    monkeypatch.setattr(guard_module, "_RETRY_S", 0.01)
+    monkeypatch.setattr(guard_module, "_GOODBYE_S", 0.05)
+    made = House()
+    yield made
+    made.close()
+
+
+# Whose streams end
+
+
+def test_the_streams_of_a_revoked_credential_end_and_no_others(house: House) -> None:
+    concerned = [house.open("93"), house.open("93")]
+    others = [house.open("93", "another session"), house.open("94")]
+    house.settle()
+    house.revoke("93")
+    wait_until(is_closed(*concerned), what="the streams' end")
+    house.settle()
+    assert not any(each.is_closed for each in others)
+
+
+def test_only_the_credentials_of_the_worker_concerned_are_looked_at(house: House) -> None:
+    streams = [house.open(str(number)) for number in range(10)]
+    house.settle()
+    house.access.asked.clear()
+    house.revoke("3")
+    wait_until(is_closed(streams[3]), what="the stream's end")
+    house.settle()
+    assert house.access.asked == [[credential_of("3")]]
+
+
+def test_a_lost_announcement_is_noticed_by_the_count(house: House) -> None:
+    stream, other = house.open("93"), house.open("94")
+    house.settle()
+    house.revoke("93", is_lost=True)
+    wait_until(is_closed(stream), what="the stream's end")
+    house.settle()
+    assert not other.is_closed
+
+
+def test_a_lost_announcement_is_noticed_by_the_number_of_the_next(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guard_module, "TURN_S", 60)  # the next turn is the announcement's
+    house.guard.on_announcement(None)
+    stream, other = house.open("93"), house.open("94")
+    house.guard.on_announcement(None)
+    house.settle()
+    house.revoke("93", is_lost=True)
+    house.revoke("95")
+    wait_until(is_closed(stream), what="the stream's end")
+    assert not other.is_closed
+
+
+@pytest.mark.parametrize(
+    "payload", [None, b"", b"7", b"x 93", b" 93", b"1.5 93", b"99 \xff", b"-1 93", b"\xff 93"]
+)
+def test_after_an_announcement_that_says_nothing_all_are_looked_at(
+    house: House, payload: bytes | None
+) -> None:
+    streams = [house.open("93"), house.open("94")]
+    house.settle()
+    house.access.asked.clear()
+    house.guard.on_announcement(payload)
+    wait_until(lambda: house.asked >= len(streams), what="all to be looked at")
+    house.settle()
+    assert house.access.forgotten
+    assert not any(each.is_closed for each in streams)
+
+
+def test_a_count_that_goes_back_is_noticed(house: House) -> None:
+    house.access.counted = 5
+    stream, other = house.open("93"), house.open("94")
+    house.settle()
+    del house.access.ends_in_s[credential_of("93")]
+    house.access.counted = 0  # the server was emptied, or restored from a backup
+    wait_until(is_closed(stream), what="the stream's end")
+    house.settle()
+    assert not other.is_closed
+
+
+def test_a_count_that_has_gone_back_and_come_up_again_is_noticed_after_the_reconnect(
+    house: House,
+) -> None:
+    house.access.counted = 5
+    stream = house.open("93")
+    house.settle()
+    del house.access.ends_in_s[credential_of("93")]
+    house.guard.on_announcement(None)  # a server that has lost its last second was restarted
+    wait_until(is_closed(stream), what="the stream's end")
+
+
+def test_who_ends_without_any_announcement_is_noticed_within_the_minute(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guard_module, "_LOOK_S", 0.1)
+    stream, other = house.open("93"), house.open("94")
+    house.settle()
+    del house.access.ends_in_s[credential_of("93")]  # a clock was set, a backup restored
+    wait_until(is_closed(stream), what="the stream's end")
+    assert not other.is_closed
+
+
+def test_a_credential_that_ends_by_itself_is_looked_at_when_it_ends(house: House) -> None:
+    ending = credential_of("93")
+    house.access.ends_in_s[ending] = 0.05
+    stream, other = house.open("93"), house.open("94")
+    wait_until(lambda: house.access.asked and house.access.asked[-1] == [ending], what="a look")
+    assert not stream.is_closed  # it was used meanwhile, and is good again
+    del house.access.ends_in_s[ending]
+    wait_until(is_closed(stream), what="the stream's end")
+    assert not other.is_closed
+
+
+def test_a_token_that_is_for_another_board_now_may_not_watch_this_one(house: House) -> None:
+    stream = house.open("93")
+    house.settle()
+    watched = house.guard._watched[credential_of("93")]
+    watched.principal = Principal(
+        worker=watched.principal.worker, role=Role.WORKER, credential=watched.principal.credential,
+        id="id", board="north",
+    )  # fmt: skip
+    house.guard.on_announcement(None)
+    wait_until(is_closed(stream), what="the stream's end")
+
+
+# While the count is being read
+
+
+def test_an_announcement_while_the_count_is_read_is_not_lost(house: House) -> None:
+    stream, other = house.open("93"), house.open("94")
+    house.settle()
+    house.access.counting.shut()
+    wait_until(lambda: house.access.counting.waiting, what="the question")
+    house.revoke("93")  # after the server has counted
+    house.access.counting.open()
+    wait_until(is_closed(stream), what="the stream's end")
+    house.settle()
+    assert not other.is_closed
+
+
+def test_a_change_that_is_counted_before_its_announcement_arrives_is_noticed(house: House) -> None:
+    stream, other = house.open("93"), house.open("94")
+    house.settle()
+    house.access.counting.shut()
+    wait_until(lambda: house.access.counting.waiting, what="the question")
+    house.access.counting.open()
+    late = house.revoke("93", is_lost=True)
+    wait_until(is_closed(stream), what="the stream's end")
+    house.guard.on_announcement(late)
+    house.settle()
+    assert not other.is_closed
+
+
+def test_a_stream_that_joins_while_the_count_is_read_is_looked_at(house: House) -> None:
+    house.open("94")
+    house.settle()
+    house.access.counting.shut()
+    wait_until(lambda: house.access.counting.waiting, what="the question")
+    stream = house.open("93")  # whose check was before
+    del house.access.ends_in_s[credential_of("93")]
+    house.access.counting.open()
+    wait_until(is_closed(stream), what="the stream's end")
+
+
+# While credentials are being looked at
+
+
+def look_under_way(house: House) -> None:
+    """Have all looked at; the answers are decided and held back."""
+    house.access.looking.shut()
+    house.guard.on_announcement(None)
+    wait_until(lambda: house.access.looking.waiting, what="the question")
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_a_revocation_after_the_answer_was_decided_is_noticed(house: House, is_lost: bool) -> None:
+    stream, other = house.open("93"), house.open("94")
+    house.settle()
+    look_under_way(house)
+    house.revoke("93", is_lost=is_lost)
+    house.access.looking.open()
+    wait_until(is_closed(stream), what="the stream's end")
+    house.settle()
+    assert not other.is_closed
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_a_stream_that_joins_while_its_old_answer_is_under_way_is_looked_at_again(
+    house: House, is_lost: bool
+) -> None:
+    first = house.open("93")
+    house.settle()
+    look_under_way(house)
+    house.revoke("93", is_lost=is_lost)
+    joined = house.open("93")
+    del house.access.ends_in_s[credential_of("93")]
+    house.access.looking.open()
+    wait_until(is_closed(first, joined), what="the streams' end")
+
+
+def test_a_stream_that_joins_while_the_others_of_its_credential_are_told_to_go_goes_too(
+    house: House,
+) -> None:
+    first = house.open("93", is_stuck=True)
+    house.settle()
+    house.revoke("93")
+    wait_until(is_closed(first), what="the stream's end")
+    joined = house.open("93")  # whose check was before the revocation
+    del house.access.ends_in_s[credential_of("93")]
+    wait_until(is_closed(joined), what="the stream's end")
+
+
+def test_streams_that_leave_and_come_back_meanwhile_are_watched_still(house: House) -> None:
+    stream, other = house.open("93"), house.open("94")
+    house.settle()
+    look_under_way(house)
+    stream.leave()
+    wait_until(lambda: credential_of("93") not in house.guard._watched, what="it to be gone")
+    again = house.open("93")
+    house.access.looking.open()
+    house.settle()
+    assert not again.is_closed
+    house.revoke("93")
+    wait_until(is_closed(again), what="the stream's end")
+    assert not other.is_closed
+
+
+def test_a_count_that_moves_twice_while_all_are_looked_at_is_noticed(house: House) -> None:
+    streams = [house.open("93"), house.open("94")]
+    house.settle()
+    look_under_way(house)
+    house.revoke("93", is_lost=True)
+    house.revoke("94")
+    house.access.looking.open()
+    wait_until(is_closed(*streams), what="the streams' end")
+
+
+# Trouble
+
+
+@pytest.mark.parametrize("where", ["counting", "looking"])
+def test_what_could_not_be_looked_at_is_due_again(house: House, where: str) -> None:
+    stream, other = house.open("93"), house.open("94")
+    house.settle()
+    gate: Gate = getattr(house.access, where)
+    gate.shut()
+    house.revoke("93")
+    wait_until(lambda: gate.waiting, what="the question")
+    house.access.failure = StoreUnavailable("The store cannot be reached.")
+    gate.open()
+    wait_until(lambda: gate.waiting == 0, what="the failure")
+    assert not stream.is_closed
+    house.access.failure = None
+    wait_until(is_closed(stream), what="the stream's end")
+    house.settle()
+    assert not other.is_closed
+
+
+def test_an_outage_is_logged_once(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    house.open("93")
+    house.settle()
+    calls = house.access.counting
+    house.access.failure = StoreUnavailable("The store cannot be reached.")
+    seen = collections.Counter[str]()
+    house.access.switch = lambda: seen.update(["asked"])
+    wait_until(lambda: seen["asked"] > 5, what="some attempts")
+    house.access.failure = None
+    house.settle()
+    assert calls.waiting == 0
+    assert [each.levelname for each in caplog.records] == ["WARNING"]
+
+
+def test_a_failure_of_the_guard_itself_does_not_end_it(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    stream = house.open("93")
+    house.settle()
+    house.access.failure = RuntimeError("a mistake of ours")
+    house.revoke("93")
+    wait_until(lambda: caplog.records, what="the failure")
+    house.access.failure = None
+    wait_until(is_closed(stream), what="the stream's end")
+
+
+def test_a_credential_that_cannot_be_read_lets_nobody_in_and_shields_no_others(
+    house: House,
+) -> None:
+    streams = [house.open(str(number)) for number in range(5)]
+    house.settle()
+    house.access.unreadable = {credential_of("3")}
+    house.revoke("4", is_lost=True)
+    wait_until(is_closed(streams[3], streams[4]), what="the streams' end")
+    house.access.unreadable = set()
+    house.settle()
+    assert [each.is_closed for each in streams] == [False, False, False, True, True]
+
+
+# The goodbye
+
+
+def test_who_does_not_take_the_goodbye_is_hung_up_on(house: House) -> None:
+    stuck, polite = house.open("93", is_stuck=True), house.open("93")
+    house.settle()
+    house.revoke("93")
+    wait_until(lambda: stuck.is_gone, what="the stuck stream to be hung up on")
+    assert not polite.is_gone
+    house.settle()
+    assert not house.guard._leaving
+
+
+def test_streams_are_ended_once_and_the_trail_says_how_many(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    streams = [house.open("93", is_stuck=True) for _ in range(3)]
+    house.settle()
+    with caplog.at_level(logging.INFO, logger="occupancy.observability.audit_log"):
+        house.revoke("93")
+        wait_until(is_closed(*streams), what="the streams' end")
+        house.guard.on_announcement(None)
+        wait_until(lambda: not house.guard._watched, what="the streams to be hung up on")
+    lines = [
+        each.getMessage()
+        for each in caplog.records
+        if each.name == "occupancy.observability.audit_log"
+    ]
+    assert len(lines) == 1
+    assert '"streams": 3' in lines[0]
+    assert "93:" not in lines[0]  # the credential's hash is nobody's business
+
+
+def test_a_closed_stream_gets_nothing_any_more(valkey_services: Services) -> None:
+    """A slow reader of a long log: neither the rest of the log nor what happens meanwhile."""
+    change(valkey_services, "main", 450)
+    connected(valkey_services)
+    subscriber = valkey_services.hub.subscribe("main")
+    frames = subscriber.frames("0-0")
+    read = [next(frames)]
+    subscriber.close()
+    change(valkey_services, "main", 5, tag="T-2")
+    read += list(frames)
+    valkey_services.hub.unsubscribe(subscriber)
+    body = b"".join(read)
+    assert body.count(b"event: item\n") == 100  # what it had read from the log already
+    assert body.endswith(b"event: bye\ndata: {}\n\n")
+    assert b"event: ready" not in body
+
+
+def test_a_live_stream_that_is_closed_gets_what_came_before_and_a_goodbye(
+    valkey_services: Services,
+) -> None:
+    connected(valkey_services)
+    subscriber = valkey_services.hub.subscribe("main")
+    frames = subscriber.frames(None)
+    assert b"event: ready\n" in next(frames)
+    change(valkey_services, "main", 0)
+    wait_until(lambda: subscriber._pieces, what="the event")
+    subscriber.close()
+    change(valkey_services, "main", 5, tag="T-2")
+    wait_until(lambda: valkey_services.hub._feeds["main"].seq == 7, what="the events")
+    body = b"".join(frames)
+    valkey_services.hub.unsubscribe(subscriber)
+    assert body.count(b"event: item\n") == 1
+    assert body.endswith(b"event: bye\ndata: {}\n\n")
+
+
+def connected(services: Services) -> None:
+    """Wait for the hub, which would else be stopped in the middle of connecting."""
+    services.hub.start()
+    wait_until(lambda: services.hub.trouble is None, what="live delivery")
+
+
+# Its own life
+
+
+def test_nothing_is_left_of_streams_that_have_ended(house: House) -> None:
+    streams = [house.open(str(number % 20)) for number in range(100)]
+    house.settle()
+    for number in range(0, 20, 2):
+        house.revoke(str(number))
+    wait_until(is_closed(*streams[0::2]), what="the streams' end")
+    gevent.killall(house._greenlets)  # the others are killed, as at the end of a worker process
+    assert not house.guard._watched
+    assert not house.guard._leaving
+
+
+def test_a_thousand_changes_at_once_cost_no_thousand_looks(house: House) -> None:
+    streams = [house.open(str(number)) for number in range(200)]
+    house.settle()
+    house.access.asked.clear()
+    for number in range(1000):
+        house.revoke(str(number))
+    wait_until(is_closed(*streams), what="the streams' end")
+    assert len(house.access.asked) <= 4  # two round trips, and two more if one was under way
+
+
+def test_looking_at_ten_thousand_sessions_takes_a_round_trip_for_a_hundred(
+    valkey_services: Services,
+) -> None:
+    services = valkey_services
+    services.workers.add("93", name="Worker 93", role=Role.WORKER)
+    secret, _ = services.tokens.create("93")
+    principal = services.authenticator.identify(Credential("token", digest_of(secret)))
+    client = services.store.client
+    client.hset(  # sessions of the token's, all good
+        services.store.keys.sessions,
+        mapping={
+            f"digest-{number}": (
+                f'{{"id":"s{number}","worker":"93","csrf_token":"x","ends_s":9999999999,'
+                f'"token":"{principal.credential.digest}"}}'
+            )
+            for number in range(10_000)
+        },
+    )
+    guard = services.revocation
+    before = services.ops_pool.stats()["acquired"]
+    with_streams = []
+    for number in range(10_000):
+        credential = Credential("session", f"digest-{number}")
+        watching = (
+            Principal(
+                worker=principal.worker, role=principal.role, credential=credential, id="s"
+            ), Stream()
+        )  # fmt: skip
+        guard.watch(*watching)
+        with_streams.append(watching)
+    wait_until(
+        lambda: all(each.look_at > time.monotonic() for each in guard._watched.values()),
+        timeout_s=30,
+        what="all to be looked at",
+    )
+    trips = services.ops_pool.stats()["acquired"] - before
+    assert 100 <= trips <= 100 + 20  # and one for the count in each turn
+    services.workers.sign_out("93")
+    guard.on_announcement(None)
+    wait_until(lambda: len(guard._leaving) == 10_000, timeout_s=30, what="all to be told to go")
+    for watching in with_streams:
+        guard.unwatch(*watching)
+    assert not guard._watched
+    guard.stop()
+
+
+class Turmoil:
+    """What happens to a house at random: streams, revocations, late announcements, outages."""
+
+    def __init__(self, house: House, seed: int) -> None:
+        self.streams: list[tuple[str, Stream]] = []
+        self._house = house
+        self._chance = random.Random(seed)
+        self._late: collections.deque[bytes] = collections.deque()  # in order, as a connection's
+        house.access.switch = self._pause
+
+    def happen(self, times: int) -> None:
+        kinds = [self._open] * 3 + [self._revoke] * 2 + [self._leave, self._allow, self._toggle]
+        for _ in range(times):
+            self._chance.choice(kinds)()
+            while self._late and self._chance.random() < 0.5:
+                self._house.guard.on_announcement(self._late.popleft())
+            if self._chance.random() < 0.1:
+                self._house.guard.on_announcement(None)
+            self._pause()
+        self._house.access.failure = None
+
+    def _pause(self) -> None:
+        gevent.sleep(self._chance.choice([0, 0, 0.001]))
+
+    def _worker(self) -> str:
+        return str(self._chance.randrange(6))
+
+    def _open(self) -> None:
+        """A stream whose check was before a revocation may open after it, too."""
+        worker, good = self._worker(), self._house.access.ends_in_s
+        was_good = credential_of(worker) in good or self._chance.random() < 0.2
+        stream = self._house.open(worker, is_stuck=self._chance.random() < 0.1)
+        self.streams.append((worker, stream))
+        if not was_good:
+            good.pop(credential_of(worker), None)
+
+    def _leave(self) -> None:
+        if self.streams:
+            self.streams.pop(self._chance.randrange(len(self.streams)))[1].leave()
+
+    def _revoke(self) -> None:
+        announcement = self._house.revoke(self._worker(), is_lost=True)
+        if self._chance.random() < 0.6:
+            self._late.append(announcement)
+
+    def _allow(self) -> None:
+        worker, access = self._worker(), self._house.access
+        access.counted += 1
+        access.ends_in_s[credential_of(worker)] = float("inf")
+        self._late.append(f"{access.counted} {worker}".encode())
+
+    def _toggle(self) -> None:
+        access = self._house.access
+        access.failure = None if access.failure else StoreUnavailable("away")
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_whatever_happens_no_stream_of_a_revoked_credential_survives(
+    house: House, seed: int
+) -> None:
+    turmoil = Turmoil(house, seed)
+    turmoil.happen(120)
+    house.settle()
+    good, watched = house.access.ends_in_s, house.guard._watched
+    for worker, stream in turmoil.streams:
+        assert stream.is_closed or credential_of(worker) in good
+        assert stream.is_closed or stream in watched[credential_of(worker)].streams
+    wait_until(lambda: not house.guard._leaving, what="the stuck ones to be hung up on")
+    for _, stream in turmoil.streams:
+        stream.leave()
+    wait_until(lambda: not watched, what="all to be gone")
+
+
+# Requests
+
+
+def test_an_answer_that_was_under_way_at_a_change_is_not_remembered(
+    valkey_services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services = valkey_services
+    services.workers.add("93", name="Worker 93", role=Role.WORKER)
+    credential = Credential("token", digest_of(services.tokens.create("93")[0]))
+    run = services.authenticator._identify.run
+
+    def overtaken(*arguments: Any) -> Any:
+        reply = run(*arguments)
+        services.authenticator.forget()
+        return reply
+
+    monkeypatch.setattr(services.authenticator._identify, "run", overtaken)
+    services.authenticator.identify(credential)
+    assert not services.authenticator._remembered

@@ -1,0 +1,169 @@
+"""Streams that the express lane begins, from the event loop or a connection's greenlet."""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import gevent
+import pytest
+from gevent.event import Event
+
+from occupancy.core.entities import Replay
+from occupancy.core.errors import StoreUnavailable
+from occupancy.live.broadcaster import TURN_BYTES
+from occupancy.server.bounded_sockets import STREAM_SEND_BUFFER_BYTES
+from occupancy.server.fast.streams import FastStreams
+from occupancy.services import Services
+from tests.support.stream_caller import Principal, one_caller, reads_plain
+from tests.support.waiting import wait_until
+
+
+@pytest.fixture
+def principal(valkey_services: Services) -> Iterator[Principal]:
+    yield from one_caller(valkey_services)
+
+
+def test_a_stream_begins_and_ends_and_gives_all_back(principal: Principal) -> None:
+    assert principal.follow("hall")
+    wait_until(lambda: b"event: ready" in principal.received)
+    assert principal.counted == (1, 1)
+    principal.put(1)
+    wait_until(lambda: b"event: item" in principal.received)
+    principal.subscriber.close()
+    wait_until(lambda: principal.received.endswith(b"0\r\n\r\n"))
+    wait_until(lambda: principal.services.hub.open_streams == 0)
+    assert principal.counted == (0, 1)
+
+
+def test_its_connection_buffers_as_much_as_a_stream_may(principal: Principal) -> None:
+    principal.served.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * STREAM_SEND_BUFFER_BYTES)
+    assert principal.follow("hall")
+    outlet = principal.subscriber._outlet
+    assert outlet is not None
+    # The kernel takes twice the number, for what it needs itself (socket(7)).
+    buffered = outlet._socket.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+    assert buffered == 2 * STREAM_SEND_BUFFER_BYTES
+
+
+def test_what_is_closed_while_it_waits_is_told_no_more_than_bye(
+    principal: Principal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    principal.put(1)
+    is_asking, may_answer = Event(), Event()
+    replay = principal.store.replay
+
+    def wait(board: str, cursor: str, count: int) -> Replay:
+        if principal.services.hub.open_streams:  # it opens its feed, and has a place already
+            is_asking.set()
+            may_answer.wait(10)
+        return replay(board, cursor, count)
+
+    monkeypatch.setattr(principal.store, "replay", wait)
+    following = gevent.spawn(principal.follow, "hall")
+    assert is_asking.wait(10)
+    principal.subscriber.close()
+    may_answer.set()
+    assert following.get(timeout=10)
+    wait_until(lambda: b"event: bye" in principal.received)
+    assert b"event: ready" not in principal.received
+    assert principal.counted == (0, 1)
+
+
+def test_a_board_that_does_not_exist_is_left_to_flask_and_counts_for_nothing(
+    principal: Principal,
+) -> None:
+    for _ in range(3):
+        assert not principal.follow("nowhere")
+    assert principal.counted == (0, 0)
+    assert principal.services.hub.open_streams == 0
+    assert principal.services.hub.followed("nowhere") is None
+
+
+def test_a_store_that_fails_is_told_and_all_is_given_back(
+    principal: Principal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replay = principal.store.replay
+
+    def fail(board: str, cursor: str, count: int) -> Replay:
+        if principal.services.hub.open_streams:  # it opens its feed, and has a place already
+            raise StoreUnavailable("made to fail")
+        return replay(board, cursor, count)
+
+    monkeypatch.setattr(principal.store, "replay", fail)
+    assert principal.follow("hall")
+    wait_until(lambda: b"event: degraded" in principal.received)
+    assert principal.counted[0] == 0
+    assert principal.services.hub.open_streams == 0
+
+
+def test_a_stream_that_has_missed_much_gets_all_of_it_in_order(principal: Principal) -> None:
+    assert principal.follow("hall")  # so that its events are in memory
+    other = principal.another()
+    principal.put(200)
+    feed = principal.services.hub.followed("hall")
+    assert feed is not None
+    wait_until(lambda: feed.seq == 200)
+    missed = feed.since("0-0")
+    assert missed is not None
+    assert sum(map(len, missed)) > TURN_BYTES
+    assert other.follow("hall", "?after=0-0")
+    wait_until(lambda: b"event: ready" in other.received)
+    principal.put(1)
+    wait_until(lambda: b'"seq":201' in other.received)
+    seqs = [int(each) for each in re.findall(rb'data: \{"seq":(\d+)', other.received)]
+    assert seqs == [*range(1, 202)]
+    other.close()
+
+
+def test_streams_accepted_together_begin_when_all_of_them_were_greeted(
+    principal: Principal,
+) -> None:
+    assert principal.follow("hall")  # its caller is remembered now, and its board followed
+    streams = FastStreams(principal.services, {}, reads_plain)
+    together = [principal.another() for _ in range(3)]
+    assert [each.greet(streams) for each in together] == [None] * 3
+    assert not any(each.has_something for each in together)
+    assert principal.counted[0] == 4  # their places are theirs already
+    streams.begin()
+    principal.put(1)
+    wait_until(lambda: all(b'"seq":1' in each.received for each in together))
+    assert [each.received.count(b"event: ready") for each in together] == [1] * 3
+    for each in together:
+        each.close()
+
+
+def test_a_stream_that_cannot_begin_gives_its_place_back_and_the_others_begin(
+    principal: Principal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert principal.follow("hall")
+    streams = FastStreams(principal.services, {}, reads_plain)
+    first, second = principal.another(), principal.another()
+    assert first.greet(streams) is second.greet(streams) is None
+    go_live = streams._go_live
+
+    def fail_once(*args: Any) -> None:
+        monkeypatch.setattr(streams, "_go_live", go_live)
+        raise RuntimeError("made to fail")
+
+    monkeypatch.setattr(streams, "_go_live", fail_once)
+    streams.begin()
+    wait_until(lambda: first.is_over and b"event: ready" in second.received)
+    assert first.received == b""
+    assert principal.counted[0] == 2
+    streams.begin()  # of a turn in which nobody was greeted
+    assert principal.counted[0] == 2
+    first.close()
+    second.close()
+
+
+def test_what_is_no_request_for_a_stream_is_left_to_a_greenlet(principal: Principal) -> None:
+    assert principal.follow("hall")
+    other = principal.another()
+    read = other.greet(FastStreams(principal.services, {}, reads_plain), path="/livez")
+    assert read is not None
+    assert read.startswith(b"GET /livez")
+    assert principal.counted[0] == 1
+    other.close()

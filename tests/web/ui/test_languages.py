@@ -1,0 +1,142 @@
+"""Languages: every text in each of them, none too many, and which one a browser is answered in."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from occupancy.core.entities import STATES, Role
+from occupancy.core.problem_codes import MEANINGS
+from occupancy.core.transitions import PUT, REMOVE, TRANSITIONS
+from occupancy.web.ui.languages import LANGUAGES, choose
+from tests.support.deployment import ROOT
+
+PACKAGE = ROOT / "occupancy" / "web" / "ui"
+SCRIPTS = sorted((PACKAGE / "static" / "js").glob("*.js"))
+TEMPLATES = sorted((PACKAGE / "templates").glob("*.html"))
+
+OPERATIONS = set(TRANSITIONS)
+EVENTS = {row.event for row in (*TRANSITIONS.values(), PUT, REMOVE)} | {"item.added"}
+# Refusals that no touch of a button meets, for what the pages send is well-formed.
+_OF_PROGRAMS = {
+    "already_exists", "board_not_found", "idempotency_key_reused", "invalid_request",
+    "method_not_allowed", "not_found", "stale_epoch", "too_large", "unsupported_media_type",
+    "version_mismatch",
+}  # fmt: skip
+# Keys whose end is computed: t(`state.${…}`). What it may be is taken from the code's own tables.
+COMPUTED: dict[str, set[str]] = {
+    "ask.reason_": {"optional", "required"},
+    "done.": OPERATIONS,
+    "event.": EVENTS,
+    "history.": EVENTS,
+    "live.": {"connecting", "live", "degraded", "offline"},
+    "operation.": OPERATIONS,
+    "refusal.": (set(MEANINGS) - _OF_PROGRAMS)
+    | {"unreachable", "item_not_found", "blocked_plain", "not_holder_plain"},
+    "role.": {role.label for role in Role},
+    "shown.": {"signed_out", "loading", "unreachable", "empty"},
+    "state.": {*STATES, "all", "removed"},
+}
+
+
+def catalog(language: str) -> dict[str, str]:
+    """A catalog, whose keys must be different ones."""
+    text = (PACKAGE / "static" / "i18n" / f"{language}.json").read_text()
+    pairs: list[tuple[str, str]] = json.loads(text, object_pairs_hook=list)
+    assert len(pairs) == len(dict(pairs)), "a key stands twice"
+    return dict(pairs)
+
+
+ENGLISH = catalog("en")
+NAMESPACES = {key.partition(".")[0] for key in ENGLISH}
+
+
+def placeholders(message: str) -> set[str]:
+    return set(re.findall(r"\{(\w+)\}", message))
+
+
+def keys_in(path: Path) -> Iterator[str]:
+    """The keys that a script or a template names as they are."""
+    for key in re.findall(r"""['"]([a-z]+(?:\.[a-z_-]+)+)['"]""", path.read_text()):
+        if key.partition(".")[0] in NAMESPACES and key not in EVENTS:
+            yield key
+
+
+def prefixes_in(path: Path) -> set[str]:
+    """What stands before the computed end of a key."""
+    return set(re.findall(r"\bt\(`([^`$]+)\$\{", path.read_text()))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_language_has_the_same_messages_with_the_same_places_for_values(
+    language: str,
+) -> None:
+    messages = catalog(language)
+    assert messages.keys() == ENGLISH.keys()
+    for key, message in messages.items():
+        assert message.strip(), key
+        assert placeholders(message) == placeholders(ENGLISH[key]), key
+
+
+@pytest.mark.parametrize("path", [*SCRIPTS, *TEMPLATES], ids=lambda path: path.name)
+def test_every_message_that_a_page_asks_for_is_there(path: Path) -> None:
+    for key in keys_in(path):
+        assert key in ENGLISH or {f"{key}.one", f"{key}.other"} <= ENGLISH.keys(), key
+    assert prefixes_in(path) <= COMPUTED.keys(), "a computed key that this test does not know"
+
+
+@pytest.mark.parametrize("prefix", COMPUTED)
+def test_every_computed_message_is_there(prefix: str) -> None:
+    assert {f"{prefix}{end}" for end in COMPUTED[prefix]} <= ENGLISH.keys()
+
+
+def test_every_refusal_that_can_be_met_is_said_in_the_pages_language() -> None:
+    script = (PACKAGE / "static" / "js" / "actions.js").read_text()
+    said = re.search(r"const SAID = new Set\(\[(.*?)\]\)", script, re.DOTALL)
+    assert said is not None
+    plain = {"blocked_plain", "not_holder_plain"}
+    assert set(re.findall(r"'(\w+)'", said[1])) == COMPUTED["refusal."] - plain
+
+
+def test_no_message_is_one_too_many() -> None:
+    used = {key for path in (*SCRIPTS, *TEMPLATES) for key in keys_in(path)}
+    used |= {f"{key}.{form}" for key in used for form in ("one", "other")}
+    used |= {f"{prefix}{end}" for prefix, ends in COMPUTED.items() for end in ends}
+    assert ENGLISH.keys() - used == set()
+
+
+def test_spanish_says_the_three_words_of_the_shop_floor() -> None:
+    spanish = catalog("es")
+    words = [spanish[f"operation.{operation}"] for operation in ("take", "pause", "complete")]
+    assert words == ["TOMAR", "PAUSAR", "COMPLETAR"]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "accepted", "answered"),
+    [
+        (None, "", "en"),
+        (None, "es", "es"),
+        (None, "es-MX,es;q=0.9,en;q=0.8", "es"),
+        (None, "ES-mx", "es"),
+        (None, "en;q=0.3, es;q=0.8", "es"),
+        (None, "de-DE,de;q=0.9,en;q=0.4,es;q=0.3", "en"),
+        (None, "de,fr", "en"),
+        (None, "es;q=0, en;q=0.1", "en"),
+        (None, "es;q=0", "en"),
+        (None, "*", "en"),
+        (None, "es;q=broken", "es"),
+        (None, ";;,,q=;es", "en"),
+        ("es", "en", "es"),
+        ("en", "es", "en"),
+        ("klingon", "es", "es"),
+        ("", "es", "es"),
+    ],
+)
+def test_the_language_is_the_chosen_one_or_what_the_browser_likes_best(
+    chosen: str | None, accepted: str, answered: str
+) -> None:
+    assert choose(chosen, accepted) == answered
