@@ -299,12 +299,12 @@ def test_the_table_has_every_route_and_no_other(site: Site) -> None:
 
 
 @pytest.mark.parametrize("role", ROLES)
-@pytest.mark.parametrize("means", ["token", "session", "wall"])
+@pytest.mark.parametrize("auth_method", ["token", "session", "wall"])
 def test_a_role_is_let_in_where_the_table_says(site: Site, role: str, auth_method: str) -> None:
     site.walk(site.by(auth_method, role), role, CASES)
 
 
-@pytest.mark.parametrize("means", ["token", "wall"])
+@pytest.mark.parametrize("auth_method", ["token", "wall"])
 @pytest.mark.parametrize(("role", "least"), list(itertools.combinations(reversed(ROLES), 2)))
 def test_a_narrowed_token_may_do_what_its_role_may_and_no_more(
     site: Site, role: str, least: str, auth_method: str
@@ -312,7 +312,7 @@ def test_a_narrowed_token_may_do_what_its_role_may_and_no_more(
     site.walk(site.by(auth_method, role, role=Role.of(least)), least)
 
 
-@pytest.mark.parametrize("means", ["token", "session", "wall"])
+@pytest.mark.parametrize("auth_method", ["token", "session", "wall"])
 def test_whoever_gets_a_lower_role_has_it_with_all_that_was_given_out_before(
     site: Site, auth_method: str
 ) -> None:
@@ -401,7 +401,7 @@ def test_a_ticket_opens_a_stream_and_nothing_else(site: Site) -> None:
 # One board
 
 
-@pytest.mark.parametrize("means", ["token", "wall"])
+@pytest.mark.parametrize("auth_method", ["token", "wall"])
 def test_a_token_of_another_board_is_let_in_nowhere_but_where_the_table_says(
     site: Site, auth_method: str
 ) -> None:
