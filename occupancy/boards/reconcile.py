@@ -1,9 +1,8 @@
-"""Reconciliation: do items, indexes and stream agree?
+"""Reconciliation: checks whether items, indexes and log agree, and mends indexes.
 
-They are written by one atomic script, so they do unless somebody edited the keys by hand, an
-older version had a bug, or a restore brought back half of them. The item's own hash is the
-truth; indexes and view can be mended from it. What happened cannot: a log or a history that
-disagrees is reported only.
+One atomic script writes them, so they agree unless somebody edited the keys by hand, an older
+version had a bug, or a restore brought back half of them. The item's own hash is the truth; indexes
+and view can be mended from it. A log or a history cannot: one that disagrees is only reported.
 
 It works through the items a hundred at a time, each hundred in an atomic script, while operations
 go on; so it sees each item at one instant and reports no change that is under way.

@@ -22,16 +22,23 @@ from occupancy.core.slices import Pause, sliced
 _SPACE = re.compile(r"(?:[^\S\x1c-\x1f\x85]|\ufeff)+")  # as JavaScript's \s
 
 
-class _Fields(msgspec.Struct):
-    """The fields of an item that are searched."""
+class _Texts(msgspec.Struct):
+    """The fields of an item that texts are searched in."""
 
     tag: str
     title: str
+    holder: Person | None
+
+
+class _Filtered(msgspec.Struct):
+    """The fields of an item that filters need."""
+
     state: str
     holder: Person | None
 
 
-_fields_of = msgspec.json.Decoder(_Fields).decode
+_texts_of = msgspec.json.Decoder(_Texts).decode
+_filtered_of = msgspec.json.Decoder(_Filtered).decode
 
 
 class _WithoutMarks(dict[int, int | None]):
@@ -71,32 +78,35 @@ class Search:
         # those. A backslash begins an escape, which may hide a part of a word.
         if b"\\" not in item and not self._are_in(fold(item.decode())):
             return False
-        fields = _fields_of(item)
-        holder = fields.holder or Person("", "")
-        return self._are_in(fold(" ".join((fields.tag, fields.title, holder.name, holder.id))))
+        texts = _texts_of(item)
+        holder = texts.holder or Person("", "")
+        return self._are_in(fold(" ".join((texts.tag, texts.title, holder.name, holder.id))))
 
     def _are_in(self, text: str) -> bool:
         return all(word in text for word in self._words)
 
 
 def filter_by(state: str | None, holder: str | None) -> Callable[[bytes], bool] | None:
-    """A test whether an item, in JSON, has that state and holder; None: all have."""
+    """A test whether an item, in JSON, has that state and holder; None: all have.
+
+    Neither has a character that JSON escapes: an item without the quoted text needs no decoding.
+    """
     if holder is not None:
         if state not in (None, "occupied"):  # a held item is occupied
             return lambda item: False
-        id_ = holder.encode()  # no character of it is escaped, so most items need no decoding
+        quoted = b'"%b"' % holder.encode()
 
         def is_held(item: bytes) -> bool:
-            if id_ not in item:
+            if quoted not in item:
                 return False
-            found = _fields_of(item).holder
+            found = _filtered_of(item).holder
             return found is not None and found.id == holder
 
         return is_held
     if state is None:
         return None
-    name = state.encode()
-    return lambda item: name in item and _fields_of(item).state == state
+    quoted = b'"%b"' % state.encode()
+    return lambda item: quoted in item and _filtered_of(item).state == state
 
 
 def select(

@@ -17,7 +17,7 @@ NextHolder = Literal["caller", "to", "nobody", "keep"]
 
 
 class Transition(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of the state machine.
+    """One transition: a row of the state machine.
 
     ``target`` is a state, or how to find it: ``advance`` (available at the next step, completed
     after the last), ``restore`` (what it was before), ``edited`` and ``renamed`` (as it is, with

@@ -154,6 +154,18 @@ def test_a_record_of_a_version_that_kept_whole_replies_is_still_answered(store: 
         do(store, "take", "A", preconditions=key(fingerprint="f" * 32))
 
 
+def test_an_item_is_found_in_a_history_that_an_older_version_has_written(store: Store) -> None:
+    first = do(store, "take", "A", preconditions=key())
+    do(store, "pause", "A")
+    history = store.keys.board("main").history("A")
+    entries: Any = store.client.xrange(history)
+    store.client.delete(history)
+    for cursor, entry in entries:
+        assert int(entry.pop(b"version")) == json.loads(entry[b"event"])["item"]["version"]
+        store.client.xadd(history, entry, id=cursor)
+    assert do(store, "take", "A", preconditions=key()).outcomes == first.outcomes
+
+
 def test_to_a_version_of_before_a_record_is_that_of_another_request(store: Store) -> None:
     """It then refuses the key, and carries nothing out a second time."""
     do(store, "take", "A", "B", preconditions=key())
