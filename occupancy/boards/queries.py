@@ -6,6 +6,7 @@ Methods raise PoolTimeout or StoreUnavailable when Redis cannot serve.
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from occupancy.boards.log import Log
@@ -68,17 +69,15 @@ class Queries:
         )
         high = f"({prefix[:-1]}}}" if prefix else "+"
 
-        def read(large: int) -> tuple[bool, Snapshot | None]:
-            return self._page(
-                board, index, low, high,
-                limit=limit, skip=len(prefix), known_cursor=known_cursor, large=large,
-            )  # fmt: skip
-
-        is_large, snapshot = read(0 if prefix or page else _LARGE_ITEMS)
+        read = functools.partial(
+            self.look, board, known_cursor,
+            index=index, low=low, high=high, limit=limit, skip=len(prefix),
+        )  # fmt: skip
+        is_large, snapshot = read(may_be_large=not prefix and not page)
         if is_large:
             snapshot = self.whole(board, limit)
             if snapshot is None:  # shrunk, or grown beyond the limit, since it was counted
-                _, snapshot = read(0)
+                _, snapshot = read(may_be_large=False)
         if snapshot is None:
             return None
         if holder is not None and state not in (None, "occupied"):
@@ -89,34 +88,31 @@ class Queries:
             return snapshot.having([each for each in sliced(items, pause) if finds(each[1])])
         return snapshot
 
-    def look(self, board: str, known_cursor: str = "") -> tuple[bool, Snapshot | None]:
-        """Whether the whole board is a large one, which is not read here; else its snapshot.
-
-        The snapshot is None if the board has not changed since ``known_cursor``. Raises
-        BoardNotFound.
-        """
-        return self._page(
-            board, self._keys.board(board).by_tag, "-", "+",
-            limit=MAX_SNAPSHOT_ITEMS, skip=0, known_cursor=known_cursor, large=_LARGE_ITEMS,
-        )  # fmt: skip
-
-    def _page(
+    def look(
         self,
         board: str,
-        index: str,
-        low: str,
-        high: str,
+        known_cursor: str = "",
         *,
-        limit: int,
-        skip: int,
-        known_cursor: str,
-        large: int,
+        index: str | None = None,
+        low: str = "-",
+        high: str = "+",
+        limit: int = MAX_SNAPSHOT_ITEMS,
+        skip: int = 0,
+        may_be_large: bool = True,
     ) -> tuple[bool, Snapshot | None]:
-        """See :meth:`look`, and snapshot.lua for what is passed."""
+        """Whether the board is a large one, which is not read here; else its first page.
+
+        The rest says which page of which index; see snapshot.lua. The snapshot is None if the board
+        has not changed since ``known_cursor``. Raises BoardNotFound.
+        """
         keys = self._keys.board(board)
+        large, is_implicit = (
+            _LARGE_ITEMS if may_be_large else 0,
+            "1" if board == MAIN_BOARD else "0",
+        )
         reply = self._snapshot.run(
-            [keys.board, index, keys.view],
-            ["1" if board == MAIN_BOARD else "0", low, high, limit, skip, known_cursor, large],
+            [keys.board, index or keys.by_tag, keys.view],
+            [is_implicit, low, high, limit, skip, known_cursor, large],
         )
         if reply[0] == b"board_not_found":
             raise board_not_found(board)

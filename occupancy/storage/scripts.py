@@ -20,20 +20,12 @@ from occupancy.storage.client import OpsClient
 
 _DIRECTORY = Path(__file__).parent / "lua"
 
+_OPERATE = (
+    "request", "rates", "board", "replayed", "preflight",
+    "item", "refusals", "effects", "record", "operate",
+)  # fmt: skip
 PIECES = {
-    "board/operate": (
-        "board/operate/request",
-        "board/operate/rates",
-        "board/operate/board",
-        "board/history_version",
-        "board/operate/replayed",
-        "board/operate/preflight",
-        "board/operate/item",
-        "board/operate/refusals",
-        "board/operate/effects",
-        "board/operate/record",
-        "board/operate/operate",
-    ),
+    "board/operate": ("board/history_version", *(f"board/operate/{each}" for each in _OPERATE)),
     "board/audit": ("board/history_version", "board/audit"),
 }
 

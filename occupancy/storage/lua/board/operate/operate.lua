@@ -126,11 +126,9 @@ local results, outcomes = {}, {}
 for position = 1, #ARGV - 1 do
   local code, changed, version, view = operate(position, ARGV[position + 1])
   outcomes[position] = code .. ',' .. changed .. ',' .. (version == '' and '0' or version)
-  results[#results + 1] = code
-  results[#results + 1] = int(changed)
-  results[#results + 1] = version
-  results[#results + 1] = view
-  results[#results + 1] = 'item'
+  for _, each in ipairs({ code, int(changed), version, view, 'item' }) do
+    results[#results + 1] = each
+  end
 end
 if request.fingerprint and not request.dry_run then
   redis.call('SET', RECORD, '"' .. string.sub(request.fingerprint, 1, SHORT) .. ' ' .. cursor

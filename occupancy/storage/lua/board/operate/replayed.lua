@@ -43,8 +43,8 @@ end
 
 local function replayed(record)
   local reply = { 0, 'replayed' }
-  local function add(...)
-    for _, each in ipairs({ ... }) do
+  local function add(outcome)
+    for _, each in ipairs(outcome) do
       reply[#reply + 1] = each
     end
   end
@@ -56,7 +56,7 @@ local function replayed(record)
     reply[3] = first.reply[2]
     for index = 3, #first.reply, 3 do
       local code, changed, view = unpack(first.reply, index, index + 2)
-      add(code, changed, view ~= '' and int(cjson.decode(view).version) or '', view, 'item')
+      add({ code, changed, view ~= '' and int(cjson.decode(view).version) or '', view, 'item' })
     end
     return reply
   end
@@ -70,7 +70,7 @@ local function replayed(record)
     if text == '' and version ~= '0' then
       code, changed = 'item_not_found', '0' -- the item and its history are gone
     end
-    add(code, changed, found, text, kind)
+    add({ code, changed, found, text, kind })
   end
   return reply
 end

@@ -1,7 +1,7 @@
 -- operate/request: opens the script that decides and records one operation on items of a board.
 --
--- The pieces follow in the order that scripts.py declares, as one script with one set of locals. For
--- each tag it makes all checks first and only then writes, so that a refusal leaves no trace.
+-- scripts.py joins the pieces, in its order, to one script with one set of locals. For each tag the
+-- script makes all checks first and only then writes, so that a refusal leaves no trace.
 --
 -- A script has no rollback, so nothing after the first write may fail, for any tag. What could, and
 -- why it does not:
