@@ -1,7 +1,7 @@
 """The product as one of the peers: the real deployment with a Valkey of its own.
 
 Its data is set up through its own store. An event whose content is the benchmark's choice is
-published as operate.lua would: the log, the cursor and the publication in one script.
+published as operate/record.lua would: the log, the cursor and the publication in one script.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from occupancy.core.transitions import PUT
 from occupancy.services import Services
 
 _WORKER = Person("bench", "Bench")
-# See record_event in occupancy/lua/operate.lua.
+# See record_event in occupancy/storage/lua/board/operate/record.lua.
 _PUBLISH = """
 local previous = redis.call('HGET', KEYS[1], 'cursor') or '0-0'
 local seq = redis.call('HINCRBY', KEYS[1], 'seq', 1)
@@ -136,7 +136,7 @@ class Product:
             rows = (
                 (tag, {"title": f'"Spool {tag}"', "attributes": '{"area":"B2"}'}) for tag in tags
             )
-            for outcome in services.store.put_many(BOARD, rows, actor=_WORKER):
+            for outcome in services.store.commands.put_many(BOARD, rows, actor=_WORKER):
                 if outcome.code != "added":
                     raise RuntimeError(f"{PUT.operation} of {outcome.tag}: {outcome.code}")
             services.workers.add(_WORKER.id, name=_WORKER.name, role=Role.WORKER)

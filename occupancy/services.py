@@ -19,6 +19,7 @@ from occupancy.access.sessions import Sessions
 from occupancy.access.tickets import Tickets
 from occupancy.access.tokens import Tokens
 from occupancy.access.workers import Workers
+from occupancy.boards.commands import Bounds
 from occupancy.boards.holder_names import HolderNames
 from occupancy.boards.reconcile import reconcile_at_start
 from occupancy.boards.store import Store
@@ -73,12 +74,12 @@ class Services:
         self.stream_limits = StreamLimits(
             per_caller=settings.streams_per_caller, per_process=settings.streams_per_process
         )
-        self.store = Store(
-            client, keys,
+        bounds = Bounds(
             log_entries=settings.log_entries, log_bytes=settings.log_bytes,
             history_entries=settings.history_entries, history_bytes=settings.history_bytes,
         )  # fmt: skip
-        self.renames = HolderNames(client, keys, self.store, self.workers)
+        self.store = Store(client, keys, bounds)
+        self.renames = HolderNames(self.store, self.workers.get)
         self.workers.on_renamed = self.renames.follow
         client.on_refused_publications = self._note_refused
         self.processes = Processes(client, keys)
@@ -90,7 +91,7 @@ class Services:
         self._live_generation = ops_pool.generation  # when live delivery was last moved
         self.write_failure: str | None = None  # of the last report; operations write as well
         self.hub = Hub(
-            self.store, pubsub_pool, keys, self.metrics.live,
+            self.store.log, pubsub_pool, keys, self.metrics.live,
             process=self.name, on_access_changed=self.revocation.on_announcement,
             on_probe=self._report,
         )  # fmt: skip

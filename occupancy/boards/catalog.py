@@ -1,4 +1,4 @@
-"""Boards: creating and listing them. What happens on a board is the store's."""
+"""The catalog of boards: creates and lists them, with settings and counts."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ class Boards:
     ) -> Board:
         """Create a board (several round trips). Raises AlreadyExists.
 
-        ``main`` may be created, to give it steps, as long as it has no items. Of two that create
-        the same board at once one wins whole: its fields are set together, and none twice. The
-        name is listed first, so that a board can be unlisted at no moment.
+        ``main`` may be created, to give it steps, as long as it has no items. If two callers create
+        the same board at once, one of them wins as a whole: its fields are set together, and none
+        twice. The name is listed first, so that there is never a board that is not listed.
         """
         keys = self._keys.board(name)
         if self._client.zcard(keys.by_tag):

@@ -1,12 +1,11 @@
-"""Reconciliation: do items, indexes and stream agree?
+"""Reconciliation: checks whether items, indexes and log agree, and mends indexes.
 
-They are written by one atomic script, so they do unless somebody edited the keys by hand, an
-older version had a bug, or a restore brought back half of them. The item's own hash is the
-truth; indexes and view can be mended from it. What happened cannot: a log or a history that
-disagrees is reported only.
+One atomic script writes them, so they agree unless somebody edited the keys by hand, an older
+version had a bug, or a restore brought back half of them. The item's own hash is the truth; indexes
+and view can be mended from it. A log or a history cannot: one that disagrees is only reported.
 
-It works through the items some hundred at a time, each an atomic script, while everybody works
-on; so it sees each item as it is at one instant and reports no change that is under way.
+It works through the items a hundred at a time, each hundred in an atomic script, while operations
+go on; so it sees each item at one instant and reports no change that is under way.
 """
 
 from __future__ import annotations
@@ -15,13 +14,15 @@ import itertools
 import logging
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
 
 from occupancy.boards.store import Store
+from occupancy.core.entities import STATES
 from occupancy.core.errors import PoolTimeout, StoreUnavailable
+from occupancy.storage.scripts import Script
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ class Problem(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct):
-    """What was found; ``is_complete`` is false where the time was up before the end."""
+    """The result; ``is_complete`` is false if the time was up before the end."""
 
     board: str
     items: int = 0
@@ -62,19 +63,20 @@ class Reconciler:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._audit = Script(store.client, "board/audit")
 
     def run(self, board: str, *, repair: bool, limit_s: float | None = None) -> Report:
         """Check one board, for at most ``limit_s`` seconds; mend its indexes with ``repair``.
 
         Raises BoardNotFound, PoolTimeout and StoreUnavailable.
         """
-        self._store.head(board)
+        self._store.log.head(board)
         report = Report(board)
         until = math.inf if limit_s is None else time.monotonic() + limit_s
         keys, client = self._store.keys.board(board), self._store.client
         report.problems += self._check_log(board)
 
-        report.items = self._audit(report, self._tags(board, until), repair, until)
+        report.items = self._check_items(report, self._tags(board, until), repair, until)
 
         # Every item has its entries now; there are more entries than items only if some belong
         # to no item. (While others work the counts may differ by chance: then it is looked
@@ -94,12 +96,12 @@ class Reconciler:
             members.append(member.rpartition(b"|")[2] for member, _ in states)
             members.append(tag for tag, _ in client.hscan_iter(keys.view))
         dangling = (member.decode() for member in itertools.chain(*members))
-        self._audit(report, dangling, repair, until)
+        self._check_items(report, dangling, repair, until)
         report.is_complete = time.monotonic() <= until
         return report
 
-    def _audit(self, report: Report, tags: Iterable[str], repair: bool, until: float) -> int:
-        """Audit the tags chunk by chunk; how many there were."""
+    def _check_items(self, report: Report, tags: Iterable[str], repair: bool, until: float) -> int:
+        """Audit the tags chunk by chunk; returns how many there were."""
         count = 0
         known = {(problem.tag, problem.kind) for problem in report.problems}
         iterator = iter(tags)
@@ -107,11 +109,25 @@ class Reconciler:
             if time.monotonic() > until:
                 break
             count += len(chunk)
-            for tag, kind in self._store.audit(report.board, chunk, mend=repair):
+            for tag, kind in self.audit(report.board, chunk, mend=repair):
                 if (tag, kind) not in known:
                     known.add((tag, kind))
                     report.problems.append(Problem(tag, kind, _TEXTS[kind]))
         return count
+
+    def audit(self, board: str, tags: Sequence[str], *, mend: bool) -> list[tuple[str, str]]:
+        """Pairs of tag and kind of problem; see audit.lua. Mending may take a second round trip."""
+        keys = self._store.keys.board(board)
+        script_keys = [keys.board, keys.view, keys.by_tag, keys.by_state, keys.by_holder]
+        for tag in (claim.rpartition("|")[2] for claim in tags):
+            script_keys += (keys.item(tag), keys.history(tag))
+        arguments = ["1" if mend else "0", ",".join(STATES), *tags]
+        reply = [each.decode() for each in self._audit.run(script_keys, arguments)]
+        found = list(zip(reply[0::2], reply[1::2], strict=True))
+        stale = sorted({tag for tag, problem in found if problem == "view"})
+        if mend and stale:
+            self._store.commands.render_again(board, stale)
+        return found
 
     def _tags(self, board: str, until: float) -> Iterator[str]:
         """The tags of all item keys; stops soon after ``until``.
@@ -168,7 +184,7 @@ def reconcile_at_start(store: Store, sleep: Callable[[float], object]) -> None:
 
 
 def _elect(store: Store) -> bool:
-    """Whether this process is the one to do it; of all that start within a minute, one is."""
+    """Whether this process is the one to do it: one of all that start within a minute."""
     return bool(store.client.set(store.keys.reconciling, "1", nx=True, ex=_ELECTION_TTL_S))
 
 

@@ -1,20 +1,25 @@
-"""Records: what the store takes and gives back.
+"""Records: what commands and queries take and return, and the tokens of pages.
 
-Items and events stay the JSON bytes that the scripts have rendered.
+Items and events stay the JSON that the script has rendered.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
+import re
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
-from occupancy.core.errors import BoardNotFound, ItemNotFound
+from occupancy.core.errors import BoardNotFound, InvalidRequest, ItemNotFound
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What became of one tag: ``code`` is ``ok``, ``added`` or the refusal's; ``item`` its JSON.
+    """The result for one tag: ``code`` is ``ok``, ``added`` or that of the refusal.
 
+    ``item`` is its JSON and ``version`` its version; empty and 0 where there is no item.
     ``item_is_current``: this repeats an answer whose version of the item is no longer kept, so
     ``item`` is as it is now.
     """
@@ -23,16 +28,17 @@ class Outcome(msgspec.Struct, frozen=True):
     code: str
     changed: bool
     item: bytes
+    version: int = 0
     item_is_current: bool = False
 
     @property
     def is_done(self) -> bool:
-        """Whether the effect stands, be it from now or from before."""
+        """Whether the effect stands, from now or from before."""
         return self.code in ("ok", "added")
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What became of an operation. ``cursor`` is the board's log position after it."""
+    """The outcomes of a command. ``cursor`` is the board's log position after it."""
 
     cursor: str
     outcomes: list[Outcome]
@@ -40,7 +46,7 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Preconditions(msgspec.Struct, frozen=True):
-    """What the caller relies on, and the key that makes sending it again safe."""
+    """What the caller relies on, and the key that makes it safe to send a command again."""
 
     epoch: int | None = None
     versions: list[str] | None = None
@@ -49,17 +55,25 @@ class Preconditions(msgspec.Struct, frozen=True):
 
 
 class Rate(msgspec.Struct, frozen=True):
-    """How many operations ``who`` (a caller or an address) may do per second, on a board."""
+    """How many operations per second ``who`` (a caller or an address) may do on a board."""
 
     who: str
     per_s: int
 
 
 class Snapshot(msgspec.Struct, frozen=True):
+    """Items and their tags, in the order of tags, at one instant; ``next`` is a page token."""
+
     cursor: str
     seq: int
+    tags: list[bytes]
     items: list[bytes]
     next: str | None
+
+    def having(self, found: Sequence[tuple[bytes, bytes]]) -> Snapshot:
+        """The same with only these tags and items."""
+        tags, items = [tag for tag, _ in found], [item for _, item in found]
+        return Snapshot(self.cursor, self.seq, tags, items, self.next)
 
 
 class Board(msgspec.Struct, frozen=True):
@@ -72,7 +86,7 @@ class Board(msgspec.Struct, frozen=True):
     counts: dict[str, int]
 
     def as_dict(self) -> dict[str, Any]:
-        """The board as the outside sees it."""
+        """The board as the API shows it."""
         return {
             "board": self.board,
             "title": self.title,
@@ -90,3 +104,31 @@ def board_not_found(board: str) -> BoardNotFound:
 
 def item_not_found(board: str, tag: str) -> ItemNotFound:
     return ItemNotFound(f"There is no item {tag} on the board {board}.", tag=tag)
+
+
+class _Versioned(msgspec.Struct):
+    version: int
+
+
+def version_of(item: bytes) -> int:
+    """The version of an item, from its JSON."""
+    return msgspec.json.decode(item, type=_Versioned).version
+
+
+def page_token(last: bytes) -> str:
+    """The token of the page that follows one whose last member is ``last``."""
+    return base64.urlsafe_b64encode(last).decode().rstrip("=")
+
+
+def page_start(token: str, pattern: str) -> str:
+    """The last member of the previous page, from its ``token``.
+
+    Raises InvalidRequest for a token whose member does not match ``pattern``.
+    """
+    try:
+        start = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)).decode("ascii")
+    except (binascii.Error, ValueError):
+        start = ""
+    if not re.match(pattern, start):
+        raise InvalidRequest("page is not a token that this service gave out.")
+    return start

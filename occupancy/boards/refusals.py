@@ -1,4 +1,4 @@
-"""Refusals: from the code that the script answers to an error that a worker understands."""
+"""Refusals: from the code that the script returns to an error that a worker understands."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ _KINDS: dict[str, type[OccupancyError]] = {
 
 
 def refusal(
-    board: str, row: Transition, outcome: Outcome, *, to: str | None = None
+    board: str, transition: Transition, outcome: Outcome, *, to: str | None = None
 ) -> OccupancyError:
     """The error for an outcome that is not done; its ``extra`` helps to act on it.
 
-    ``to`` is the worker whom the item was to be given to.
+    ``to`` is the id of the worker who was to get the item.
     """
     tag, code = outcome.tag, outcome.code
     if code == "worker_not_found":
@@ -59,7 +59,7 @@ def refusal(
     }
     if outcome.item_is_current:
         extra["item_is_current"] = True
-        # Not in the words of the first answer, which may no longer be true of the item.
+        # Not the words of the first answer, which may no longer be true of the item.
         return _KINDS[code](
             f"{tag} was refused when this Idempotency-Key was first used. That version of the item "
             "is no longer kept; this is how it is now.",
@@ -67,16 +67,17 @@ def refusal(
         )
     holder = item.holder.name if item.holder else "nobody"
     since = f"{item.since[:10]} {item.since[11:19]} UTC"
-    sources = " or ".join(row.sources)
+    sources = " or ".join(transition.sources)
     errors: dict[str, OccupancyError] = {
         "held": Held(f"{tag} is held by {holder} since {since}.", **extra),
         "wrong_state": WrongState(
-            f"{tag} is {item.state}; {row.operation} is possible only when it is {sources}.",
+            f"{tag} is {item.state}; {transition.operation} is possible only when it is {sources}.",
             **extra,
         ),
         "blocked": Blocked(f"{tag} is blocked since {since}: {item.reason}.", **extra),
         "not_holder": NotHolder(
-            f"{tag} is held by {holder} since {since}; only its holder can {row.operation} it.",
+            f"{tag} is held by {holder} since {since}; "
+            f"only its holder can {transition.operation} it.",
             **extra,
         ),
         "stale_epoch": StaleEpoch(

@@ -1,19 +1,44 @@
-"""Search: which items a text finds.
+"""Search: which items of a board a text, a state or a holder selects.
 
-Each word must occur in tag, title or holder (the page also searches reason and attributes). Case
-and accents do not matter: `senal` finds `Señal`. Texts are folded as in the pages' own search
-(static/js/model.js); the same table tests both (tests/search.json).
+Each word of a text must occur in tag, title or holder (the page also searches reason and
+attributes). Case and accents do not matter: `senal` finds `Señal`. Texts are folded as in the
+pages' own search (static/js/model.js); the same table tests both (tests/search.json).
 """
 
 from __future__ import annotations
 
+import bisect
+import itertools
 import re
 import unicodedata
-from typing import Any
+from collections.abc import Callable
 
 import msgspec
 
+from occupancy.boards.records import Snapshot, page_token
+from occupancy.core.entities import Person
+from occupancy.core.slices import Pause, sliced
+
 _SPACE = re.compile(r"(?:[^\S\x1c-\x1f\x85]|\ufeff)+")  # as JavaScript's \s
+
+
+class _Texts(msgspec.Struct):
+    """The fields of an item that texts are searched in."""
+
+    tag: str
+    title: str
+    holder: Person | None
+
+
+class _Filtered(msgspec.Struct):
+    """The fields of an item that filters need."""
+
+    state: str
+    holder: Person | None
+
+
+_texts_of = msgspec.json.Decoder(_Texts).decode
+_filtered_of = msgspec.json.Decoder(_Filtered).decode
 
 
 class _WithoutMarks(dict[int, int | None]):
@@ -46,19 +71,68 @@ class Search:
         self._words = [word for word in _SPACE.split(fold(text)) if word]
 
     def finds(self, item: bytes) -> bool:
-        """Whether ``item``, the store's JSON, has every word."""
+        """Whether ``item``, in JSON, has every word."""
         if not self._words:
             return True
         # Most items lack a word in all of their JSON, names of fields included: no need to decode
         # those. A backslash begins an escape, which may hide a part of a word.
         if b"\\" not in item and not self._are_in(fold(item.decode())):
             return False
-        return self._are_in(fold(_read_of(msgspec.json.decode(item))))
+        texts = _texts_of(item)
+        holder = texts.holder or Person("", "")
+        return self._are_in(fold(" ".join((texts.tag, texts.title, holder.name, holder.id))))
 
     def _are_in(self, text: str) -> bool:
         return all(word in text for word in self._words)
 
 
-def _read_of(item: dict[str, Any]) -> str:
-    holder = item["holder"] or {"name": "", "id": ""}
-    return " ".join((item["tag"], item["title"], holder["name"], holder["id"]))
+def filter_by(state: str | None, holder: str | None) -> Callable[[bytes], bool] | None:
+    """A test whether an item, in JSON, has that state and holder; None: all have.
+
+    Neither has a character that JSON escapes: an item without the quoted text needs no decoding.
+    """
+    if holder is not None:
+        if state not in (None, "occupied"):  # a held item is occupied
+            return lambda item: False
+        quoted = b'"%b"' % holder.encode()
+
+        def is_held(item: bytes) -> bool:
+            if quoted not in item:
+                return False
+            found = _filtered_of(item).holder
+            return found is not None and found.id == holder
+
+        return is_held
+    if state is None:
+        return None
+    quoted = b'"%b"' % state.encode()
+    return lambda item: quoted in item and _filtered_of(item).state == state
+
+
+def select(
+    snapshot: Snapshot,
+    is_selected: Callable[[bytes], bool] | None,
+    text: str | None,
+    *,
+    start: str,
+    limit: int,
+    pause: Pause,
+) -> Snapshot:
+    """What ``Queries.snapshot`` answers, from a whole board: up to ``limit`` items after ``start``.
+
+    ``text`` is searched in that page only. ``pause`` lets others run, once in each SLICE_S.
+    """
+    first = bisect.bisect_right(snapshot.tags, start.encode())
+    rest = itertools.islice(zip(snapshot.tags, snapshot.items, strict=True), first, None)
+    page: list[tuple[bytes, bytes]] = []
+    following = None
+    for each in sliced(rest, pause):
+        if is_selected is None or is_selected(each[1]):
+            if len(page) == limit:
+                following = page_token(page[-1][0])
+                break
+            page.append(each)
+    if text:
+        finds = Search(text).finds
+        page = [each for each in sliced(page, pause) if finds(each[1])]
+    return msgspec.structs.replace(snapshot.having(page), next=following)

@@ -1,52 +1,50 @@
-"""Images: large boards as this process remembers them, brought up to date from their logs.
+"""The snapshot cache: large boards as this process remembers them, updated from their logs.
 
 Reading ten thousand items, sorting, joining and compressing them costs 10 ms, and when a plant's
-browsers all reload, each of them asks for it. The log says cheaply what has happened since the
-last one asked: each event carries its whole item. So the board as it was at a cursor, and the
-entries after that cursor up to the log's head, are the board as it is at the head; both are read
-in one script, at one instant. Every request asks the log, so each sees its own writes.
+browsers all reload, each of them asks for it. The log says cheaply what has happened since: each
+event carries its whole item. So the board as it was at a cursor, and the entries after that cursor
+up to the log's head, are the board as it is at the head; both are read in one script, at one
+instant. Every request reads the log, so each sees its own writes.
 
-Concurrency. Only the calls of the store, and waiting for a look, are switch points. So:
+Concurrency. Only reads from the server, and waiting for one, are switch points. So:
 
-* A listing is never changed. A newer one takes its place, in one assignment, after everything
-  that it is made of has been read: nobody can see it half-made, whatever is under way.
-* A look into the log has a greenlet of its own and serves all who came before it began, because
-  only that is sure to see what was written before they came. Of an image there is one look under
-  way and one that waits for its end, at most: of a thousand that ask at once, one reads and one
-  compresses; nobody overtakes; and whoever is killed while they wait hinders nobody.
-* That an image is dropped (unused, or for want of room) while a look is under way is of no
-  consequence: the look puts it back. If two images of a board come to be so, each is right by
-  itself, and which of them is kept does not matter: what is remembered is only where a look
-  begins, and never taken for the present.
+* A response is never changed. A newer one takes its place, in one assignment, after everything
+  that it is made of has been read: nobody can see it half-made.
+* A read of the log has a greenlet of its own and serves all that came before it began, because
+  only that is sure to see what was written before they came. For each board there is at most one
+  read under way and one that waits for its end: of a thousand requests at once, one reads and one
+  compresses; nobody overtakes; and a request that is killed while it waits hinders nobody.
+* A board may be dropped (unused, or for want of room) while a read is under way: the read puts it
+  back. If a board comes to be there twice, each is right by itself, and it does not matter which
+  is kept: what is remembered is only where a read begins, and never taken for the present.
 
-What the log cannot tell makes the board be read as a whole: a cursor that it does not know, more
-entries than are worth following, a hole in ``seq``, an event that does not fit the image. And a
-repair (reconcile.py) mends items without an event: an image is not followed for ever.
+Where the log does not tell, the board is read as a whole: a cursor that it does not know, more
+entries than are worth following, a hole in ``seq``, an event that does not fit. And a repair
+(reconcile.py) mends items without an event: no board is followed for ever.
 """
 
 from __future__ import annotations
 
 import bisect
-import re
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gevent
 import msgspec
 from gevent.lock import BoundedSemaphore
 from isal import isal_zlib
 
-from occupancy.boards.records import Snapshot
-from occupancy.core.entities import Replay
+from occupancy.boards.log import Log
+from occupancy.boards.queries import Queries
+from occupancy.boards.records import Snapshot, page_start
+from occupancy.boards.search import filter_by, select
+from occupancy.core.entities import MAX_SNAPSHOT_ITEMS, TAG_PATTERN, Replay
 from occupancy.core.errors import OccupancyError
 from occupancy.core.slices import Pause, no_pause, sliced
 
-if TYPE_CHECKING:
-    from occupancy.boards.store import Store
-
 _MOST_ENTRIES = 300  # followed at a time: that many cost a fifth of what ten thousand items do
-_MOST_BYTES = 64 * 1024 * 1024  # of all images, each counted as if it had been sent in plain too
-_ITEM_BYTES = 48  # what CPython and the list add to an item
+_MOST_BYTES = 64 * 1024 * 1024  # of all boards, each counted as if its text were kept as well
+_ITEM_BYTES = 150  # what CPython and the two lists add to an item and its tag
 _UNUSED_S = 60.0
 _SWEEP_S = 15.0
 _FOLLOWED_S = 180.0
@@ -55,21 +53,26 @@ _COMPRESSED_BYTES = 1400  # what fits into a packet gains nothing
 _COMPRESSED_ITEMS = 200  # at a time: takes less than SLICE_S
 _GZIP = 16 + 15  # zlib's way to ask for gzip's header and the largest window
 
-# As operate.lua renders it. In a JSON text a quotation mark that is preceded by no backslash
-# begins or ends a string, so no name, title or attribute can pass for what surrounds it.
-_STRING = rb'"[^"\\]*(?:\\.[^"\\]*)*"'
-_EVENT = re.compile(
-    rb'\{"seq":[0-9]+,"type":"([^"\\]+)","board":"[^"\\]*","at":"[^"\\]*"'
-    rb',"actor":\{(?:[^"{}]*' + _STRING + rb')*\},"means":"[^"\\]*"'
-    rb',"item":((\{"tag":"[^"\\]+").*\})\}',
-    re.DOTALL,
-)
+
+class _Event(msgspec.Struct):
+    """What an event says of the board; the item stays the text that it is."""
+
+    type: str
+    item: msgspec.Raw
+
+
+class _Tagged(msgspec.Struct):
+    tag: str
+
+
+_event_of = msgspec.json.Decoder(_Event).decode
+_tagged_of = msgspec.json.Decoder(_Tagged).decode
 
 
 class SnapshotResponse:
-    """The answer of a snapshot: its JSON and the same compressed, each made once, when asked for.
+    """A snapshot as JSON and as the same compressed, each made once, when it is asked for.
 
-    ``size`` is what the items' texts have together, where somebody keeps count of it.
+    ``size`` is the sum of the items' lengths in bytes, where it is counted.
     """
 
     def __init__(self, snapshot: Snapshot, size: int = 0) -> None:
@@ -92,7 +95,7 @@ class SnapshotResponse:
     def packed(self, pause: Pause = no_pause) -> bytes | None:
         """The JSON text as gzip; None where it is too short for that.
 
-        ``pause`` lets others run. Callers that come meanwhile wait; if the one that compresses is
+        ``pause`` lets others run. Other callers wait meanwhile; if the one that compresses is
         killed, the next begins anew.
         """
         if self._packed is None:
@@ -126,27 +129,29 @@ class SnapshotResponse:
             return None
         if not entries:
             return self
-        items, seq, size = self.snapshot.items.copy(), self.snapshot.seq, self.size
+        snapshot, size = self.snapshot, self.size
+        tags, items, seq = snapshot.tags.copy(), snapshot.items.copy(), snapshot.seq
         for entry in entries:
             seq += 1
-            event = _EVENT.fullmatch(entry.event)
-            if entry.seq != seq or event is None:
+            try:
+                event = _event_of(entry.event)
+                tag = _tagged_of(event.item).tag.encode()
+            except msgspec.MsgspecError:
                 return None
-            kind, item, beginning = event.groups()
-            # The items sort as their beginnings do, see Store.whole; and before what begins so
-            # there is only what is less than the beginning.
-            position = bisect.bisect_left(items, beginning)
-            is_there = position < len(items) and items[position].startswith(beginning)
-            if is_there == (kind == b"item.added"):
+            position = bisect.bisect_left(tags, tag)
+            is_there = position < len(tags) and tags[position] == tag
+            if entry.seq != seq or is_there == (event.type == "item.added"):
                 return None
             if is_there:
                 size -= len(items[position])
-            if kind == b"item.removed":
-                del items[position]
+            if event.type == "item.removed":
+                del tags[position], items[position]
                 continue
+            item = bytes(event.item)
+            tags[position : position + is_there] = [tag]
             items[position : position + is_there] = [item]
             size += len(item)
-        return SnapshotResponse(Snapshot(end.cursor, seq, items, None), size)
+        return SnapshotResponse(Snapshot(end.cursor, seq, tags, items, None), size)
 
     def _joined(self) -> bytes:
         return b",".join(self._parts())  # copies the text, which may be megabytes, once
@@ -170,110 +175,133 @@ class _CachedBoard:
     def __init__(self) -> None:
         self.lock = BoundedSemaphore(1)  # held by the look that is under way
         self.next_look: Any = None  # a greenlet, which has not begun to read
-        self.listing: SnapshotResponse | None = None
+        self.response: SnapshotResponse | None = None
         self.read_s = 0.0  # when the whole board was read; the rest is from the log
         self.used_s = 0.0
 
     @property
     def size(self) -> int:
-        if self.listing is None:
+        if self.response is None:
             return 0
-        return 2 * self.listing.size + _ITEM_BYTES * len(self.listing.snapshot.items)
+        return 2 * self.response.size + _ITEM_BYTES * len(self.response.snapshot.items)
 
 
 class SnapshotCache:
-    """The images of one process. Methods raise what the store does."""
+    """One per process. Methods raise what queries do."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._images: dict[str, _CachedBoard] = {}  # the one used last comes last
+    def __init__(self, queries: Queries, log: Log) -> None:
+        self._queries = queries
+        self._log = log
+        self._boards: dict[str, _CachedBoard] = {}  # the one used last comes last
         self._sweeper: gevent.Greenlet | None = None
 
     @property
     def size(self) -> int:
-        """The bytes that all images take, at most."""
-        return sum(image.size for image in self._images.values())
+        """The bytes that all boards take, at most."""
+        return sum(each.size for each in self._boards.values())
 
-    def has(self, board: str) -> bool:
-        """Whether there is an image of the board, so that ``find`` reads only the log."""
-        return board in self._images
+    def select(
+        self,
+        board: str,
+        *,
+        state: str | None = None,
+        holder: str | None = None,
+        text: str | None = None,
+        limit: int = MAX_SNAPSHOT_ITEMS,
+        page: str | None = None,
+        known_cursor: str = "",
+        pause: Pause,
+    ) -> Snapshot | None:
+        """The same as ``Queries.snapshot``, from memory if the board is a large one."""
+        start = page_start(page, TAG_PATTERN) if page else ""
+        if board in self._boards or self._queries.is_large(self._queries.count(board)):
+            response = self.find(board, known_cursor)
+            if response is None:
+                return None
+            if response.snapshot.next is None:
+                return select(
+                    response.snapshot, filter_by(state, holder), text,
+                    start=start, limit=limit, pause=pause,
+                )  # fmt: skip
+        return self._queries.snapshot(
+            board, state=state, holder=holder, text=text, limit=limit, page=page,
+            known_cursor=known_cursor, pause=pause,
+        )  # fmt: skip
 
     def find(self, board: str, known_cursor: str = "") -> SnapshotResponse | None:
-        """The whole board as it was at some instant since the call, or its first page.
+        """The whole board at some instant after the call, or its first page.
 
         Returns None if it has not changed since ``known_cursor``. Raises BoardNotFound. One round
         trip, but two for a large board that must be read, and a third where it is none any more.
         """
-        image = self._images.get(board)
-        if image is None:
-            is_large, snapshot = self._store.look(board, known_cursor)
+        cached = self._boards.get(board)
+        if cached is None:
+            is_large, snapshot = self._queries.look(board, known_cursor)
             if not is_large:
                 return SnapshotResponse(snapshot) if snapshot is not None else None
-            image = self._images.setdefault(
-                board, _CachedBoard()
-            )  # others may have come to know it too
-            self._keep(board, image)
-        listing = self._current(board, image)
-        if listing is None:
-            snapshot = self._store.snapshot(board, known_cursor=known_cursor)
+            cached = self._boards.setdefault(board, _CachedBoard())  # another may have put it
+            self._keep(board, cached)
+        response = self._current(board, cached)
+        if response is None:
+            snapshot = self._queries.snapshot(board, known_cursor=known_cursor)
             return SnapshotResponse(snapshot) if snapshot is not None else None
-        return listing if listing.cursor != known_cursor else None
+        return response if response.cursor != known_cursor else None
 
-    def _current(self, board: str, image: _CachedBoard) -> SnapshotResponse | None:
-        """What a look finds that begins after the call; None where the board is no large one.
+    def _current(self, board: str, cached: _CachedBoard) -> SnapshotResponse | None:
+        """The result of a look that begins after the call; None where the board is no large one.
 
-        A failure is shared too: else those who wait would, one after the other, wait for a server
+        A failure is shared too: else those that wait would, one after the other, wait for a server
         that does not answer.
         """
-        if image.next_look is None:
-            image.next_look = gevent.spawn(self._look, board, image)
-        found: SnapshotResponse | OccupancyError | None = image.next_look.get()
+        if cached.next_look is None:
+            cached.next_look = gevent.spawn(self._look, board, cached)
+        found: SnapshotResponse | OccupancyError | None = cached.next_look.get()
         if isinstance(found, OccupancyError):
             raise type(found)(found.detail, **found.extra) from found.__cause__
         return found
 
-    def _look(self, board: str, image: _CachedBoard) -> SnapshotResponse | OccupancyError | None:
-        with image.lock:
-            image.next_look = None  # who comes from now on may have written what this one misses
+    def _look(self, board: str, cached: _CachedBoard) -> SnapshotResponse | OccupancyError | None:
+        with cached.lock:
+            cached.next_look = None  # later callers may have written what this one misses
             try:
-                image.listing = self._brought_up(board, image)
-            except OccupancyError as error:  # the listing is none the worse for it
+                cached.response = self._updated(board, cached)
+            except OccupancyError as error:  # the response that is kept stays right
                 return error.with_traceback(None)
-            if image.listing is not None:
-                self._keep(board, image)
-            elif self._images.get(board) is image:
-                del self._images[board]
-            return image.listing
+            if cached.response is not None:
+                self._keep(board, cached)
+            elif self._boards.get(board) is cached:
+                del self._boards[board]
+            return cached.response
 
-    def _brought_up(self, board: str, image: _CachedBoard) -> SnapshotResponse | None:
-        """The listing as it is now: from the log if possible. None: the board is no large one."""
+    def _updated(self, board: str, cached: _CachedBoard) -> SnapshotResponse | None:
+        """The response as it is now: from the log if possible. None: the board is no large one."""
         now_s = time.monotonic()
-        listing = image.listing
-        if listing is not None and now_s - image.read_s < _FOLLOWED_S:
-            listing = listing.after(self._store.replay(board, listing.cursor, _MOST_ENTRIES))
-            if listing is not None:
-                return listing if self._store.is_large(len(listing.snapshot.items)) else None
-        snapshot = self._store.whole(board)
+        response = cached.response
+        if response is not None and now_s - cached.read_s < _FOLLOWED_S:
+            response = response.after(self._log.replay(board, response.cursor, _MOST_ENTRIES))
+            if response is not None:
+                return response if self._queries.is_large(len(response.snapshot.items)) else None
+        snapshot = self._queries.whole(board)
         if snapshot is None:
             return None
-        image.read_s = now_s
+        cached.read_s = now_s
         return SnapshotResponse(snapshot, sum(map(len, snapshot.items)))
 
-    def _keep(self, board: str, image: _CachedBoard) -> None:
-        """Keep it as the one used last; those that were not for longest make room."""
-        image.used_s = time.monotonic()
-        self._images.pop(board, None)
-        self._images[board] = image
+    def _keep(self, board: str, cached: _CachedBoard) -> None:
+        """Keep it as the one used last; drop those used longest ago to make room."""
+        cached.used_s = time.monotonic()
+        self._boards.pop(board, None)
+        self._boards[board] = cached
         size = self.size
         while size > _MOST_BYTES:
-            size -= self._images.pop(next(iter(self._images))).size
+            size -= self._boards.pop(next(iter(self._boards))).size
         if not self._sweeper:
             self._sweeper = gevent.spawn(self._sweep)
 
     def _sweep(self) -> None:
-        """Drop what is not used, until nothing is left."""
-        while self._images:
+        """Drop boards that are not used, until none is left."""
+        while self._boards:
             gevent.sleep(_SWEEP_S)
             until_s = time.monotonic() - _UNUSED_S
-            for board in [name for name, each in self._images.items() if each.used_s <= until_s]:
-                del self._images[board]
+            for board in [name for name, each in self._boards.items() if each.used_s <= until_s]:
+                del self._boards[board]

@@ -1,9 +1,9 @@
 """The timeline: how many items of a board were in each state, over the last days.
 
-operate.lua keeps a sample before the first change of every five minutes: the counts as these five
-minutes began. It costs nothing in between, and the log need not reach back. Where five minutes
-have no sample nothing changed in them, so the counts are known exactly at each of their
-boundaries since the first sample.
+operate/record.lua keeps a sample before the first change of every five minutes: the counts as these
+five minutes began. It costs nothing in between, and the log need not reach back. Five minutes
+without a sample had no change, so the counts are known exactly at each boundary since the first
+sample.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SAMPLES_KEPT = MAX_TIMELINE_HOURS * 3600 * 1000 // SAMPLE_MS
 
 
 class Sample(msgspec.Struct, frozen=True):
-    """A board at a moment; ``completions`` is how many steps were ever completed on it."""
+    """A board at a moment; ``completions`` counts the steps ever completed on it."""
 
     at_ms: int
     counts: dict[str, int]
@@ -33,14 +33,14 @@ class Sample(msgspec.Struct, frozen=True):
 
 
 class Timeline(msgspec.Struct, frozen=True):
-    """Samples by time, the last of which is now; ``cursor`` and ``seq`` are now's."""
+    """Samples by time, the last of which is now, at ``cursor`` and ``seq``."""
 
     cursor: str
     seq: int
     points: list[Sample]
 
     def as_dict(self) -> dict[str, Any]:
-        """The timeline as the outside sees it."""
+        """The timeline as the API shows it."""
         return {
             "cursor": self.cursor,
             "seq": self.seq,
@@ -93,7 +93,7 @@ class Timelines:
 def _points(samples: Iterable[Sample], now: Sample, began_ms: int) -> Iterator[Sample]:
     """Samples, and now, joined so that straight lines between them are right.
 
-    ``samples`` may hold one from before ``began_ms``: from there on it is known what stood.
+    ``samples`` may hold one from before ``began_ms``: from there on the counts are known.
     """
     known_ms: int | None = None  # from here to the next sample nothing has changed
     for sample in (*(each for each in samples if each.at_ms < now.at_ms), now):

@@ -13,6 +13,7 @@ import msgspec
 
 from occupancy.access.pins import hash_pin, random_pin
 from occupancy.access.workers import Workers
+from occupancy.boards.commands import Command
 from occupancy.boards.refusals import refusal
 from occupancy.boards.store import Store
 from occupancy.core.entities import Item, Person, Role
@@ -78,11 +79,11 @@ def load(store: Store, workers: Workers, on_progress: Callable[[int], None]) -> 
     """
     boards = _count(lambda: store.boards.create(BOARD, title=TITLE, steps=STEPS))
     people = sum(_count(functools.partial(_add_worker, workers, *each)) for each in WORKERS)
-    snapshot = store.snapshot(BOARD)
+    snapshot = store.queries.snapshot(BOARD)
     present = [] if snapshot is None else snapshot.items
     items = {item.tag: item for item in (msgspec.json.decode(e, type=Item) for e in present)}
     missing = [(tag, body.as_json_texts()) for tag, body in _sample() if tag not in items]
-    added = list(store.put_many(BOARD, missing, actor=_PEOPLE["1"]))
+    added = list(store.commands.put_many(BOARD, missing, actor=_PEOPLE["1"]))
     # An item that was added before, and to which nothing has happened since, was left so by a
     # loading that was cut short (or is one of those to which nothing happens).
     fresh = {outcome.tag for outcome in added} | {t for t, i in items.items() if i.version == 1}
@@ -134,13 +135,15 @@ def _sample() -> list[tuple[str, ItemBody]]:
 def _tell(store: Store, tag: str, story: _Story) -> int:
     for operation, worker, more in story:
         row = TRANSITIONS[operation]
-        answer = store.operate(
-            BOARD,
-            row,
-            [tag],
-            actor=_PEOPLE[worker],
-            reason=more if more and row.reason != "none" and row.holder != "to" else None,
-            to=_PEOPLE[more] if row.holder == "to" else None,
+        answer = store.commands.execute(
+            Command(
+                BOARD,
+                row,
+                [tag],
+                actor=_PEOPLE[worker],
+                reason=more if more and row.reason != "none" and row.holder != "to" else None,
+                to=_PEOPLE[more] if row.holder == "to" else None,
+            )
         )
         if not answer.outcomes[0].is_done:
             raise refusal(BOARD, row, answer.outcomes[0])

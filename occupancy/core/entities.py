@@ -1,8 +1,6 @@
-"""The model: roles, states, the transition table, and the shapes of items, events and workers.
+"""The entities: roles, states, limits, and the shapes of items, events, workers and log entries.
 
-Pure: no Redis, no Flask. ``TRANSITIONS`` is the one place where the state machine stands; the
-atomic script gets the row as its argument, the routes, the command line, the OpenAPI document
-and the table in the docs are made from it.
+Pure: no Redis, no Flask. The transitions between states are in transitions.py.
 """
 
 from __future__ import annotations
@@ -72,13 +70,13 @@ AuthMethod = Literal["session", "token", "cli", "service"]
 
 
 class Person(msgspec.Struct, frozen=True):
-    """Who did it, or who holds it."""
+    """The actor of an event, or the holder of an item."""
 
     id: str
     name: str
 
 
-SERVICE = Person("occupancy", "occupancy")  # the actor of what the service does by itself
+SERVICE = Person("occupancy", "occupancy")  # the actor of changes that the service makes by itself
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -133,7 +131,7 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class Replay(msgspec.Struct, frozen=True):
-    """Entries after a cursor; ``is_known`` is false where the cursor is not in the log."""
+    """Entries after a cursor; ``is_known`` is false if the cursor is not in the log."""
 
     is_known: bool
     head_cursor: str
@@ -144,7 +142,7 @@ class Replay(msgspec.Struct, frozen=True):
 def control_character(text: str) -> str | None:
     """The first control character or lone surrogate in ``text``, or None.
 
-    Such characters have no place in titles, names and reasons: they garble logs and terminals,
-    NUL ends strings elsewhere, and a lone surrogate cannot be written as UTF-8 at all.
+    Such characters are refused in titles, names and reasons: they garble logs and terminals, NUL
+    ends strings elsewhere, and a lone surrogate cannot be written as UTF-8 at all.
     """
     return next((char for char in text if unicodedata.category(char) in ("Cc", "Cs")), None)

@@ -18,7 +18,7 @@
     occ:{access}:notes              list    what the command line changed, for the trail (JSON)
     occ:{access}:renamed            hash    id → when (s, µs) a worker got a name that the items
                                             they hold may not show yet
-    occ:{access}:rights             string  what rights.lua tries commands on
+    occ:{access}:rights             string  check_permissions.lua tries commands on it
     occ:{access}:failures:ID|ADDR   hash    wrong PINs of a worker at an address: failures,
                                             until_ms, number of the last attempt
     occ:{access}:failures:ID        hash    the same from everywhere
@@ -145,7 +145,7 @@ class Keys:
         return f"{self._access}:ticket:{digest}"
 
     def attempts(self, worker: str, address: str) -> list[str]:
-        """The four keys of attempt.lua and forgive.lua."""
+        """The four keys of count_attempt.lua and clear_attempt.lua."""
         return [
             f"{self._access}:failures:{worker}|{address}",
             f"{self._access}:failures:{worker}",

@@ -1,4 +1,8 @@
-"""The transition table: the state machine, once."""
+"""The transition table: the state machine, in one place.
+
+The script that carries out operations gets the transition as its argument; routes, command line,
+OpenAPI document and documentation are made from the same table.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +17,15 @@ NextHolder = Literal["caller", "to", "nobody", "keep"]
 
 
 class Transition(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of the state machine.
+    """One transition: a row of the state machine.
 
     ``target`` is a state, or how to find it: ``advance`` (available at the next step, completed
-    after the last), ``restore`` (what it was before), ``edited`` (as it is), ``removed``.
+    after the last), ``restore`` (what it was before), ``edited`` and ``renamed`` (as it is, with
+    another title and attributes, or another name of its holder), ``removed``.
+
+    The flags: ``holder_only``, only the holder may do it; ``needs_free``, an occupied item is
+    refused as held; ``creates``, it adds the item where there is none; ``counts_time``, the time
+    of the hold that it ends is added to the item's; ``counts_completion``, to the board's count.
     """
 
     operation: str
@@ -26,13 +35,17 @@ class Transition(msgspec.Struct, frozen=True, kw_only=True):
     target: str
     holder: NextHolder
     holder_only: bool = False
+    needs_free: bool = False
+    creates: bool = False
+    counts_time: bool = False
+    counts_completion: bool = False
     reason: ReasonRule = "none"
     summary: str
 
 
 TRANSITIONS: dict[str, Transition] = {
-    row.operation: row
-    for row in (
+    each.operation: each
+    for each in (
         Transition(
             operation="take",
             event="item.taken",
@@ -40,6 +53,7 @@ TRANSITIONS: dict[str, Transition] = {
             sources=("available", "paused"),
             target="occupied",
             holder="caller",
+            needs_free=True,
             summary="Occupy an item: from now on nobody else can.",
         ),
         Transition(
@@ -49,6 +63,7 @@ TRANSITIONS: dict[str, Transition] = {
             sources=("occupied",),
             target="paused",
             holder="nobody",
+            counts_time=True,
             holder_only=True,
             reason="optional",
             summary="Stop for now and free the item: anyone may take it on.",
@@ -60,6 +75,8 @@ TRANSITIONS: dict[str, Transition] = {
             sources=("occupied",),
             target="advance",
             holder="nobody",
+            counts_time=True,
+            counts_completion=True,
             holder_only=True,
             summary="Finish the present step: available at the next one, completed after the last.",
         ),
@@ -80,6 +97,7 @@ TRANSITIONS: dict[str, Transition] = {
             sources=("occupied",),
             target="paused",
             holder="nobody",
+            counts_time=True,
             reason="required",
             summary="Take an item out of somebody's hands.",
         ),
@@ -100,6 +118,7 @@ TRANSITIONS: dict[str, Transition] = {
             sources=("available", "paused", "occupied"),
             target="blocked",
             holder="nobody",
+            counts_time=True,
             reason="required",
             summary="Let nobody work on an item until it is unblocked.",
         ),
@@ -131,14 +150,15 @@ PUT = Transition(
     sources=STATES,
     target="edited",
     holder="keep",
+    creates=True,
     summary="Add an item, or edit its title and attributes.",
 )
-RENAME = Transition(  # by the service itself, see renames.py
+RENAME = Transition(  # by the service itself, see holder_names.py
     operation="rename",
     event="item.updated",
     role=Role.ADMIN,
     sources=STATES,
-    target="edited",
+    target="renamed",
     holder="keep",
     summary="Show the new name of an item's holder.",
 )
@@ -149,5 +169,6 @@ REMOVE = Transition(
     sources=("available", "paused", "blocked", "completed"),
     target="removed",
     holder="nobody",
+    needs_free=True,
     summary="Remove an item that nobody holds.",
 )

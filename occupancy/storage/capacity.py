@@ -28,7 +28,9 @@ class WorstCase(msgspec.Struct, frozen=True):
 
 def worst_case(settings: Settings, *, boards: int, items: int) -> WorstCase:
     """The most memory that so many boards and items can take."""
-    block_bytes = min(settings.log_bytes // 32, 2 * 1024 * 1024)  # see bound_log in operate.lua
+    block_bytes = min(
+        settings.log_bytes // 32, 2 * 1024 * 1024
+    )  # see bound_log in operate/record.lua
     return WorstCase(
         logs=boards * (settings.log_bytes + block_bytes + _NODE_BYTES),
         histories=items * (settings.history_bytes + _NODE_BYTES),

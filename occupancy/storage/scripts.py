@@ -1,4 +1,7 @@
-"""The scripts: each a file in lua/, loaded by name, run by its SHA-1.
+"""The scripts: files in lua/, loaded by name and run by their SHA-1.
+
+A script is one file, or the pieces that PIECES lists, joined in that order: a piece may use the
+locals of those before it, and each file's header says which.
 
 A server that does not know a script (restarted, SCRIPT FLUSH, failed over) answers NOSCRIPT
 before it has run anything, so sending it again, with its source this time, is safe.
@@ -17,18 +20,28 @@ from occupancy.storage.client import OpsClient
 
 _DIRECTORY = Path(__file__).parent / "lua"
 
+_OPERATE = (
+    "request", "rates", "board", "replayed", "preflight",
+    "item", "refusals", "effects", "record", "operate",
+)  # fmt: skip
+PIECES = {
+    "board/operate": ("board/history_version", *(f"board/operate/{each}" for each in _OPERATE)),
+    "board/audit": ("board/history_version", "board/audit"),
+}
+
 
 class Script:
     """One script of lua/, bound to a client."""
 
-    _before: tuple[str, ...] = ()  # what stands before its own source
+    _first: tuple[str, ...] = ()  # pieces before its own
 
     def __init__(self, client: OpsClient, name: str) -> None:
         self._client = client
         self.source = b"".join(
-            (_DIRECTORY / f"{each}.lua").read_bytes() for each in (*self._before, name)
+            (_DIRECTORY / f"{piece}.lua").read_bytes()
+            for piece in (*self._first, *PIECES.get(name, (name,)))
         )
-        self.sha1 = hashlib.sha1(self.source).hexdigest()  # noqa: S324 - Redis names scripts so
+        self.sha1 = hashlib.sha1(self.source).hexdigest()  # noqa: S324 - Redis names scripts like this
 
     def run(self, keys: Sequence[str], args: Sequence[Any]) -> Any:
         """Run it; one round trip. Raises PoolTimeout and StoreUnavailable."""
@@ -55,13 +68,13 @@ class Script:
 
 
 class PublishingScript(Script):
-    """A script that publishes, with ``publishing.lua`` before it.
+    """A script that publishes; ``publishing.lua`` is its first piece.
 
-    Its reply begins with how many publications the server has refused. That number goes to the
-    client; :meth:`run` and :meth:`run_many` return the rest of the reply, as a list.
+    Its reply begins with the number of publications that the server has refused. That number goes
+    to the client; :meth:`run` and :meth:`run_many` return the rest of the reply, as a list.
     """
 
-    _before = ("publishing",)
+    _first = ("publishing",)
 
     def run(self, keys: Sequence[str], args: Sequence[Any]) -> Any:
         return self._counted(super().run(keys, args))

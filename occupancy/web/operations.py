@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from occupancy.boards.commands import Command
 from occupancy.boards.records import Answer, Outcome, Preconditions, Rate
 from occupancy.boards.refusals import refusal
 from occupancy.boards.store import Store
@@ -27,7 +28,6 @@ from occupancy.web.entity_tags import ANY, allowed_versions, known_tags
 from occupancy.web.replies import Reply, json_reply, not_modified, problem_reply
 
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}\Z")
-_VERSION = re.compile(rb'"version":([0-9]+)')
 
 
 def operate(
@@ -60,7 +60,7 @@ def carry_out(
     """Check the rest of the request, carry it out, and count what became of it."""
     fields = body if isinstance(body, OperationBody) else OperationBody()
     settings = services.settings
-    answer = services.store.operate(
+    command = Command(
         board,
         row,
         tags,
@@ -70,13 +70,14 @@ def carry_out(
         to=services.workers.receiver(fields.to),
         step=fields.step,
         items=items,
-        given=_preconditions(asked, [board, row.operation, tags, body], fields.epoch),
+        preconditions=_preconditions(asked, [board, row.operation, tags, body], fields.epoch),
         rates=(
             Rate(f"caller:{principal.worker.id}", settings.operations_per_s),
             Rate(f"address:{limited_address(asked.remote_addr)}",
                  settings.address_operations_per_s),
         ),
     )  # fmt: skip
+    answer = services.store.commands.execute(command)
     for outcome in answer.outcomes:
         services.metrics.operation(row.operation, _result(answer, outcome)).inc()
     return answer
@@ -94,7 +95,7 @@ def reply_one(
             b'"item_is_current":true,' if outcome.item_is_current else b"",
             answer.cursor.encode(),
         )
-        reply = json_reply(body, status=status, etag=etag_of(outcome.item))
+        reply = json_reply(body, status=status, etag=etag_of(outcome.version))
     else:
         reply = problem_reply(refusal(board, row, outcome, to=to))
     return mark_replayed(reply, answer)
@@ -112,7 +113,7 @@ def known_cursor(store: Store, board: str, if_none_match: str | None, question: 
     """
     for tag in known_tags(if_none_match):
         if tag == ANY:
-            return store.head(board).head_cursor
+            return store.log.head(board).head_cursor
         cursor, _, asked = tag.partition(".")
         if asked == question:
             return cursor
@@ -123,7 +124,7 @@ def not_modified_since(store: Store, board: str, if_none_match: str) -> Reply | 
     """The reply to who has the whole board as it still is; None where it is another by now."""
     question = question_of(board, {})
     cursor = known_cursor(store, board, if_none_match, question)
-    if not cursor or store.head(board).head_cursor != cursor:
+    if not cursor or store.log.head(board).head_cursor != cursor:
         return None
     return not_modified(f'"{cursor}.{question}"')
 
@@ -134,10 +135,9 @@ def mark_replayed(reply: Reply, answer: Answer) -> Reply:
     return reply
 
 
-def etag_of(item: bytes) -> str:
-    # A quote inside a JSON string is escaped, and attributes come last: the first match is it.
-    found = _VERSION.search(item)
-    return f'"{found[1].decode()}"' if found else '""'
+def etag_of(version: int) -> str:
+    """The ETag of an item's version; an empty one where there is no item."""
+    return f'"{version or ""}"'
 
 
 def _result(answer: Answer, outcome: Outcome) -> str:

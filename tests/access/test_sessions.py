@@ -24,6 +24,7 @@ from occupancy.access import sessions as sessions_module
 from occupancy.access import tickets as tickets_module
 from occupancy.access.login_throttle import FREE_OF_PAIR
 from occupancy.access.tickets import COMEBACK_S
+from occupancy.boards.commands import Command
 from occupancy.core.entities import Role
 from occupancy.core.errors import Unauthenticated
 from occupancy.core.principal import Credential, digest_of
@@ -163,7 +164,9 @@ def test_every_event_says_by_which_means_its_actor_was_let_in(shop: Shop) -> Non
     from occupancy.cli.command import COMMAND_LINE
     from occupancy.core.transitions import TRANSITIONS
 
-    services.store.operate("main", TRANSITIONS["block"], ["T-1"], actor=COMMAND_LINE, reason='"x"')
+    services.store.commands.execute(
+        Command("main", TRANSITIONS["block"], ["T-1"], actor=COMMAND_LINE, reason='"x"')
+    )
     history = fields(anybody.get("/api/boards/main/items/T-1/history", headers=token))["history"]
     assert [(each["actor"]["id"], each["means"]) for each in history] == [
         ("cli", "cli"), ("93", "session"), ("1", "token"),

@@ -11,7 +11,8 @@ import redis
 from flask.testing import FlaskClient
 
 from occupancy.boards import holder_names as renames_module
-from occupancy.boards.store import _LARGE_ITEMS
+from occupancy.boards.commands import Command
+from occupancy.boards.queries import _LARGE_ITEMS
 from occupancy.core.entities import Role
 from occupancy.core.errors import StoreUnavailable
 from occupancy.core.transitions import PUT, TRANSITIONS
@@ -26,13 +27,13 @@ def shop(services: Services) -> Services:
     services.store.boards.create("north")
     for board, tag, who in (("main", "A", "ana"), ("north", "B", "ana"), ("main", "C", "ben")):
         actor = services.workers.get(who).person
-        services.store.operate(board, PUT, [tag], actor=actor, items=[{}])
-        services.store.operate(board, TRANSITIONS["take"], [tag], actor=actor)
+        services.store.commands.execute(Command(board, PUT, [tag], actor=actor, items=[{}]))
+        services.store.commands.execute(Command(board, TRANSITIONS["take"], [tag], actor=actor))
     return services
 
 
 def item(services: Services, board: str, tag: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(services.store.item(board, tag))
+    found: dict[str, Any] = json.loads(services.store.queries.item(board, tag))
     return found
 
 
@@ -46,18 +47,18 @@ def marks(services: Services) -> Any:
 
 def test_a_renamed_worker_is_shown_and_found_by_the_new_name_at_once(shop: Services) -> None:
     before = item(shop, "main", "A")
-    head = shop.store.head("main")
+    head = shop.store.log.head("main")
     shop.workers.edit("ana", name="Ana María")
     assert name(shop, "main", "A") == name(shop, "north", "B") == "Ana María"
     after = item(shop, "main", "A")
     assert after == {
         **before, "holder": {"id": "ana", "name": "Ana María"}, "version": before["version"] + 1,
     }  # fmt: skip
-    found = shop.store.snapshot("main", text="maría")
+    found = shop.store.queries.snapshot("main", text="maría")
     assert found is not None
     assert [json.loads(each)["tag"] for each in found.items] == ["A"]
     # Who watches hears of it, and of nothing else.
-    (entry,) = shop.store.replay("main", head.head_cursor, 10).entries
+    (entry,) = shop.store.log.replay("main", head.head_cursor, 10).entries
     event = json.loads(entry.event)
     assert (event["type"], event["item"]) == ("item.updated", after)
     assert (event["actor"]["id"], event["means"]) == ("occupancy", "service")
@@ -68,7 +69,7 @@ def test_a_kept_board_follows_a_rename(shop: Services) -> None:
     rows: list[tuple[str, dict[str, str]]] = [
         (f"T-{number:04}", {}) for number in range(_LARGE_ITEMS)
     ]
-    list(shop.store.put_many("main", rows, actor=shop.workers.get("ben").person))
+    list(shop.store.commands.put_many("main", rows, actor=shop.workers.get("ben").person))
     kept = shop.store.snapshot_cache.find("main")
     assert kept is not None
     assert b'"name":"Ana"' in kept.plain()
@@ -80,18 +81,22 @@ def test_a_kept_board_follows_a_rename(shop: Services) -> None:
 
 
 def test_an_edit_that_leaves_the_name_changes_no_item(shop: Services) -> None:
-    head = shop.store.head("main").head_cursor
+    head = shop.store.log.head("main").head_cursor
     shop.workers.edit("ana", role="supervisor")
-    assert shop.store.head("main").head_cursor == head
+    assert shop.store.log.head("main").head_cursor == head
     assert marks(shop) == {}
 
 
 def test_the_hold_goes_on_after_a_rename(shop: Services) -> None:
     shop.workers.edit("ana", name="Anne")
     person = shop.workers.get("ana").person
-    (repeat,) = shop.store.operate("main", TRANSITIONS["take"], ["A"], actor=person).outcomes
+    (repeat,) = shop.store.commands.execute(
+        Command("main", TRANSITIONS["take"], ["A"], actor=person)
+    ).outcomes
     assert (repeat.code, repeat.changed) == ("ok", False)
-    (paused,) = shop.store.operate("main", TRANSITIONS["pause"], ["A"], actor=person).outcomes
+    (paused,) = shop.store.commands.execute(
+        Command("main", TRANSITIONS["pause"], ["A"], actor=person)
+    ).outcomes
     assert (paused.code, paused.changed) == ("ok", True)
 
 
@@ -102,7 +107,7 @@ def test_a_rename_that_broke_off_is_finished_by_the_next_probe(
         raise StoreUnavailable("away", retry_after=1)
 
     with monkeypatch.context() as patch:
-        patch.setattr(shop.store, "operate", fail)
+        patch.setattr(shop.store.commands, "execute", fail)
         shop.workers.edit("ana", name="Anne")  # the name has changed, and that stands
     assert name(shop, "main", "A") == "Ana"
     shop.renames.settle()
@@ -118,8 +123,8 @@ def test_an_operation_under_way_with_the_old_name_is_mended(
 ) -> None:
     old = shop.workers.get("ana").person
     shop.workers.edit("ana", name="Anne")
-    shop.store.operate("main", PUT, ["LATE"], actor=old, items=[{}])
-    shop.store.operate("main", TRANSITIONS["take"], ["LATE"], actor=old)
+    shop.store.commands.execute(Command("main", PUT, ["LATE"], actor=old, items=[{}]))
+    shop.store.commands.execute(Command("main", TRANSITIONS["take"], ["LATE"], actor=old))
     assert name(shop, "main", "LATE") == "Ana"
     monkeypatch.setattr(renames_module, "SETTLED_S", 0)
     shop.renames.settle()
@@ -149,18 +154,18 @@ def test_two_renames_end_with_the_last_name_and_no_mark_of_the_second_is_lost(
 def test_every_process_at_once_makes_one_event(
     shop: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    head = shop.store.head("main").head_seq
+    head = shop.store.log.head("main").head_seq
     monkeypatch.setattr(renames_module, "SETTLED_S", 0)
     shop.workers.edit("ana", name="Anne")
     gevent.joinall([gevent.spawn(shop.renames.settle) for _ in range(5)], raise_error=True)
-    assert shop.store.head("main").head_seq == head + 1
+    assert shop.store.log.head("main").head_seq == head + 1
 
 
 def test_a_rename_over_http_follows(
     client: FlaskClient, services: Services, people: dict[str, dict[str, str]]
 ) -> None:
-    services.store.operate(
-        "main", PUT, ["A"], actor=services.workers.get("admin").person, items=[{}]
+    services.store.commands.execute(
+        Command("main", PUT, ["A"], actor=services.workers.get("admin").person, items=[{}])
     )
     assert client.post("/api/boards/main/items/A/take", headers=people["holder"]).status_code == 200
     response = client.put("/api/workers/holder", json={"name": "Rosa"}, headers=people["admin"])
@@ -182,8 +187,8 @@ def test_a_board_that_cannot_be_read_keeps_a_rename_from_no_other(
     monkeypatch.setattr(renames_module, "SETTLED_S", 0)
     old = shop.workers.get("ben").person
     shop.workers.edit("ben", name="Benno")
-    shop.store.operate("main", TRANSITIONS["pause"], ["C"], actor=old)
-    shop.store.operate("main", TRANSITIONS["take"], ["C"], actor=old)
+    shop.store.commands.execute(Command("main", TRANSITIONS["pause"], ["C"], actor=old))
+    shop.store.commands.execute(Command("main", TRANSITIONS["take"], ["C"], actor=old))
     assert name(shop, "main", "C") == "Ben"
     with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
         shop.renames.settle()

@@ -14,6 +14,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from occupancy.boards.commands import Command
 from occupancy.boards.records import Answer, Preconditions
 from occupancy.boards.store import Store
 from occupancy.core.entities import Person
@@ -32,7 +33,7 @@ OLD_ITEM = b'{"tag":"A","title":"old","epoch":1,"version":2,"worked_s":0.000}'
 
 def do(store: Store, operation: str, *tags: str, actor: Person = ANA, **options: Any) -> Answer:
     row = {"put": PUT, "remove": REMOVE}.get(operation) or TRANSITIONS[operation]
-    return store.operate("main", row, tags, actor=actor, **options)
+    return store.commands.execute(Command("main", row, tags, actor=actor, **options))
 
 
 def key(name: str = "k", fingerprint: str = FINGERPRINT) -> Preconditions:
@@ -55,59 +56,59 @@ def store(services: Services) -> Store:
 
 
 def test_the_item_of_a_repeated_answer_is_the_one_of_then(store: Store) -> None:
-    first = do(store, "take", "A", given=key())
+    first = do(store, "take", "A", preconditions=key())
     for _ in range(5):
         do(store, "pause", "A")
         do(store, "take", "A")
-    again = do(store, "take", "A", given=key())
+    again = do(store, "take", "A", preconditions=key())
     assert (again.is_replayed, again.outcomes, again.cursor) == (True, first.outcomes, first.cursor)
 
 
 def test_refusals_and_repeats_come_again_as_they_were(store: Store) -> None:
     do(store, "take", "A")
-    held = do(store, "take", "A", actor=BEN, given=key("held"))
-    repeat = do(store, "take", "A", given=key("repeat"))
-    missing = do(store, "take", "NONE", given=key("missing"))
+    held = do(store, "take", "A", actor=BEN, preconditions=key("held"))
+    repeat = do(store, "take", "A", preconditions=key("repeat"))
+    missing = do(store, "take", "NONE", preconditions=key("missing"))
     assert [each.outcomes[0].code for each in (held, repeat, missing)] == [
         "held", "ok", "item_not_found",
     ]  # fmt: skip
     do(store, "complete", "A")
     do(store, "put", "NONE", items=[{}])
-    assert do(store, "take", "A", actor=BEN, given=key("held")).outcomes == held.outcomes
-    assert do(store, "take", "A", given=key("repeat")).outcomes == repeat.outcomes
-    assert do(store, "take", "NONE", given=key("missing")).outcomes == missing.outcomes
+    assert do(store, "take", "A", actor=BEN, preconditions=key("held")).outcomes == held.outcomes
+    assert do(store, "take", "A", preconditions=key("repeat")).outcomes == repeat.outcomes
+    assert do(store, "take", "NONE", preconditions=key("missing")).outcomes == missing.outcomes
 
 
 def test_a_batch_comes_again_tag_by_tag(store: Store) -> None:
     do(store, "take", "B", actor=BEN)
     tags = ["A", "B", "NONE", "A"]
-    first = do(store, "take", *tags, given=key())
+    first = do(store, "take", *tags, preconditions=key())
     do(store, "pause", "A")
     do(store, "pause", "B", actor=BEN)
-    again = do(store, "take", *tags, given=key())
+    again = do(store, "take", *tags, preconditions=key())
     assert again.outcomes == first.outcomes
     assert [each.code for each in again.outcomes] == ["ok", "held", "item_not_found", "ok"]
     assert [each.changed for each in again.outcomes] == [True, False, False, False]
 
 
 def test_a_removed_item_comes_again_as_it_was(store: Store) -> None:
-    first = do(store, "remove", "A", given=key())
-    assert do(store, "remove", "A", given=key()).outcomes == first.outcomes
+    first = do(store, "remove", "A", preconditions=key())
+    assert do(store, "remove", "A", preconditions=key()).outcomes == first.outcomes
     do(store, "put", "A", items=[{"title": '"another"'}])
-    assert do(store, "remove", "A", given=key()).outcomes == first.outcomes
+    assert do(store, "remove", "A", preconditions=key()).outcomes == first.outcomes
 
 
 def test_what_is_not_kept_any_more_is_the_present_item_marked_so(store: Store) -> None:
-    first = do(store, "take", "A", given=key())
+    first = do(store, "take", "A", preconditions=key())
     do(store, "pause", "A")
     store.client.delete(store.keys.board("main").history("A"))
-    (again,) = do(store, "take", "A", given=key()).outcomes
+    (again,) = do(store, "take", "A", preconditions=key()).outcomes
     assert (again.code, again.changed, again.item_is_current) == ("ok", True, True)
-    assert again.item == store.item("main", "A") != first.outcomes[0].item
+    assert again.item == store.queries.item("main", "A") != first.outcomes[0].item
     store.client.delete(store.keys.board("main").history("A"))
     do(store, "remove", "A")
     store.client.delete(store.keys.board("main").history("A"))
-    (gone,) = do(store, "take", "A", given=key()).outcomes
+    (gone,) = do(store, "take", "A", preconditions=key()).outcomes
     assert (gone.code, gone.item) == ("item_not_found", b"")
 
 
@@ -145,17 +146,29 @@ def test_a_record_of_a_version_that_kept_whole_replies_is_still_answered(store: 
     reply = ["ok", "1763838000123-0", "ok", "1", OLD_ITEM.decode()]
     old = msgspec.json.encode({"fingerprint": FINGERPRINT, "reply": reply})
     store.client.set(record_key(store), old)
-    answer = do(store, "take", "A", given=key())
+    answer = do(store, "take", "A", preconditions=key())
     (outcome,) = answer.outcomes
     assert (answer.is_replayed, answer.cursor) == (True, "1763838000123-0")
     assert (outcome.code, outcome.changed, outcome.item) == ("ok", True, OLD_ITEM)
     with pytest.raises(IdempotencyKeyReused):
-        do(store, "take", "A", given=key(fingerprint="f" * 32))
+        do(store, "take", "A", preconditions=key(fingerprint="f" * 32))
+
+
+def test_an_item_is_found_in_a_history_that_an_older_version_has_written(store: Store) -> None:
+    first = do(store, "take", "A", preconditions=key())
+    do(store, "pause", "A")
+    history = store.keys.board("main").history("A")
+    entries: Any = store.client.xrange(history)
+    store.client.delete(history)
+    for cursor, entry in entries:
+        assert int(entry.pop(b"version")) == json.loads(entry[b"event"])["item"]["version"]
+        store.client.xadd(history, entry, id=cursor)
+    assert do(store, "take", "A", preconditions=key()).outcomes == first.outcomes
 
 
 def test_to_a_version_of_before_a_record_is_that_of_another_request(store: Store) -> None:
     """It then refuses the key, and carries nothing out a second time."""
-    do(store, "take", "A", "B", given=key())
+    do(store, "take", "A", "B", preconditions=key())
     reads_as_before = """
     local first = cjson.decode(redis.call('GET', KEYS[1]))
     return first.fingerprint ~= ARGV[1] and 'idempotency_key_reused' or 'replayed'
@@ -166,9 +179,9 @@ def test_to_a_version_of_before_a_record_is_that_of_another_request(store: Store
 
 
 def test_another_request_is_told_by_its_fingerprint(store: Store) -> None:
-    do(store, "take", "A", given=key())
+    do(store, "take", "A", preconditions=key())
     with pytest.raises(IdempotencyKeyReused):
-        do(store, "take", "A", given=key(fingerprint="f" * 32))
+        do(store, "take", "A", preconditions=key(fingerprint="f" * 32))
 
 
 # Their size
@@ -183,9 +196,9 @@ def test_a_record_takes_no_more_than_the_readme_says(
         store = services.store
         do(store, "put", "A", items=[{"attributes": attributes}])
         names = [secrets.token_hex(16) for _ in range(3)]
-        do(store, "take", "A", given=key(names[0]))
-        do(store, "take", "A", given=key(names[1]))
-        do(store, "take", "A", actor=BEN, given=key(names[2]))
+        do(store, "take", "A", preconditions=key(names[0]))
+        do(store, "take", "A", preconditions=key(names[1]))
+        do(store, "take", "A", actor=BEN, preconditions=key(names[2]))
         keys = store.keys.board("main")
         owners = (ANA, ANA, BEN)
         for name, owner in zip(names, owners, strict=True):
@@ -193,6 +206,6 @@ def test_a_record_takes_no_more_than_the_readme_says(
             used: Any = store.client.memory_usage(keys.idempotency(owner.id, name))
             assert used <= RECORD_BYTES - 64
         tags = [f"T-{number}" for number in range(50)]
-        do(store, "take", *tags, given=key(names[0] + "b"))
+        do(store, "take", *tags, preconditions=key(names[0] + "b"))
         used = store.client.memory_usage(keys.idempotency(ANA.id, names[0] + "b"))
         assert used <= 50 * RECORD_BYTES / 4

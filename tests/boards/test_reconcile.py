@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from occupancy.boards.commands import Command
 from occupancy.boards.reconcile import Reconciler, reconcile_at_start
 from occupancy.boards.records import Board
 from occupancy.core.errors import BoardNotFound, StoreUnavailable
@@ -20,7 +21,9 @@ def board(services: Services) -> str:
     change(services, "main", 1, tag="HELD")
     change(services, "main", 2, tag="FREE")
     change(services, "main", 1, tag="PAUSED")
-    services.store.operate("main", TRANSITIONS["pause"], ["PAUSED"], actor=SUPERVISOR)
+    services.store.commands.execute(
+        Command("main", TRANSITIONS["pause"], ["PAUSED"], actor=SUPERVISOR)
+    )
     return "main"
 
 
@@ -68,14 +71,14 @@ def test_a_wrong_index_is_found_and_mended(
 
 def test_a_stale_view_is_found_and_rendered_again(services: Services, board: str) -> None:
     view = services.store.keys.board(board).view
-    right = services.store.item(board, "HELD")
+    right = services.store.queries.item(board, "HELD")
     services.store.client.hset(view, "HELD", right.replace(b'"version":2', b'"version":1'))
     services.store.client.hdel(view, "FREE")
     services.store.client.hset(view, "GHOST", "{}")
     expected = {("HELD", "view"), ("FREE", "view"), ("GHOST", "view")}
     assert problems(services, board, repair=True) == expected
     assert problems(services, board) == set()
-    assert services.store.item(board, "HELD") == right
+    assert services.store.queries.item(board, "HELD") == right
 
 
 def test_a_history_that_disagrees_is_reported_and_left_alone(
@@ -107,7 +110,9 @@ def test_it_stops_when_its_time_is_up_and_says_so(services: Services, board: str
 
 def test_more_items_than_one_chunk_are_all_checked(services: Services) -> None:
     rows = [(f"T-{number}", {"title": '"x"'}) for number in range(350)]
-    assert all(each.changed for each in services.store.put_many("main", rows, actor=SUPERVISOR))
+    assert all(
+        each.changed for each in services.store.commands.put_many("main", rows, actor=SUPERVISOR)
+    )
     services.store.client.zrem(services.store.keys.board("main").by_tag, "T-3", "T-333")
     assert problems(services, "main", repair=True) == {("T-3", "by_tag"), ("T-333", "by_tag")}
     assert problems(services, "main") == set()
@@ -145,7 +150,7 @@ def never(_seconds: float) -> None:
 def test_at_the_start_one_process_reports_and_the_others_leave_it_to_it(
     services: Services, board: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    services.store.operate(board, PUT, ["NEW"], actor=SUPERVISOR, items=[{}])
+    services.store.commands.execute(Command(board, PUT, ["NEW"], actor=SUPERVISOR, items=[{}]))
     services.store.client.zrem(services.store.keys.board(board).by_tag, "NEW")
     with caplog.at_level("INFO", logger="occupancy"):
         reconcile_at_start(services.store, sleep=never)

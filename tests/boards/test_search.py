@@ -10,6 +10,7 @@ from typing import Any, Literal
 import msgspec
 import pytest
 
+from occupancy.boards.commands import Command
 from occupancy.boards.search import Search
 from occupancy.core.entities import Person
 from occupancy.core.transitions import PUT, TRANSITIONS
@@ -41,12 +42,12 @@ def test_the_store_finds_a_title_and_a_holder_in_whichever_form_they_are_stored(
     store, boss = services.store, Person("boss", "Boss")
     title = unicodedata.normalize("NFD", "Señal / Ångström")
     items = [texts(title=title, attributes={"zona": "Almacén"}), {}]
-    store.operate("main", PUT, ["T-1", "T-2"], actor=boss, items=items)
+    store.commands.execute(Command("main", PUT, ["T-1", "T-2"], actor=boss, items=items))
     holder = Person("93", unicodedata.normalize("NFC", "Íñigo Peña"))
-    store.operate("main", TRANSITIONS["take"], ["T-2"], actor=holder)
+    store.commands.execute(Command("main", TRANSITIONS["take"], ["T-2"], actor=holder))
 
     def tags(text: str) -> list[str]:
-        snapshot = store.snapshot("main", text=unicodedata.normalize(form, text))
+        snapshot = store.queries.snapshot("main", text=unicodedata.normalize(form, text))
         assert snapshot is not None
         return [msgspec.json.decode(each)["tag"] for each in snapshot.items]
 

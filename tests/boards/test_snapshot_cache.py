@@ -12,8 +12,10 @@ import gevent
 import pytest
 from isal import isal_zlib
 
-from occupancy.boards import snapshot_cache as images_module
-from occupancy.boards import store as store_module
+from occupancy.boards import queries as queries_module
+from occupancy.boards import snapshot_cache as cache_module
+from occupancy.boards.commands import Command
+from occupancy.boards.reconcile import Reconciler
 from occupancy.boards.snapshot_cache import SnapshotCache, SnapshotResponse
 from occupancy.boards.store import Store
 from occupancy.core.entities import MAX_SNAPSHOT_ITEMS, Person
@@ -39,7 +41,7 @@ FEW = 3
 @pytest.fixture(autouse=True)
 def large_boards(monkeypatch: pytest.MonkeyPatch) -> None:
     """Boards are large from a few items on."""
-    monkeypatch.setattr(store_module, "_LARGE_ITEMS", FEW)
+    monkeypatch.setattr(queries_module, "_LARGE_ITEMS", FEW)
 
 
 @pytest.fixture
@@ -49,16 +51,16 @@ def store(services: Services) -> Store:
 
 def put(store: Store, *tags: str, board: str = "main", **texts: str) -> str:
     items = [texts] * len(tags)
-    return store.operate(board, PUT, tags, actor=ANA, items=items).cursor
+    return store.commands.execute(Command(board, PUT, tags, actor=ANA, items=items)).cursor
 
 
 def do(store: Store, operation: str, *tags: str, board: str = "main", **options: Any) -> str:
     row = REMOVE if operation == "remove" else TRANSITIONS[operation]
-    return store.operate(board, row, tags, **{"actor": ANA, **options}).cursor
+    return store.commands.execute(Command(board, row, tags, **{"actor": ANA, **options})).cursor
 
 
 def fresh(store: Store, board: str = "main") -> bytes:
-    snapshot = store.snapshot(board)
+    snapshot = store.queries.snapshot(board)
     assert snapshot is not None
     return SnapshotResponse(snapshot).plain()
 
@@ -91,7 +93,7 @@ def change_at_random(store: Store, chance: random.Random) -> None:
         title = json.dumps(chance.choice(TITLES), ensure_ascii=chance.random() < 0.5)
         attributes = json.dumps({"item": chance.choice(TITLES)})
         items = [{"title": title, "attributes": attributes}] * len(tags)
-        store.operate("main", PUT, tags, actor=actor, items=items)
+        store.commands.execute(Command("main", PUT, tags, actor=actor, items=items))
     else:
         do(store, kind, *tags, actor=actor, reason='why, "item"', to=BEN)
 
@@ -103,12 +105,12 @@ def change_at_random(store: Store, chance: random.Random) -> None:
 def test_an_image_is_the_board_after_whatever_has_happened(
     store: Store, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
-    monkeypatch.setattr(images_module, "_MOST_ENTRIES", 12)
+    monkeypatch.setattr(cache_module, "_MOST_ENTRIES", 12)
     chance = random.Random(seed)
     for tag in TAGS[::2]:
         put(store, tag)
     assert found(store) == fresh(store)
-    readings = counted(monkeypatch, store, "whole")
+    readings = counted(monkeypatch, store.queries, "whole")
     looks = 150
     for _ in range(looks):
         for _ in range(chance.choice([0, 1, 1, 2, 8])):
@@ -127,7 +129,7 @@ def test_a_board_that_is_followed_is_not_read_again(
 ) -> None:
     put(store, "A", "B", "C")
     found(store)
-    readings = counted(monkeypatch, store, "whole")
+    readings = counted(monkeypatch, store.queries, "whole")
     put(store, "Aa", title='"x\\"},{"', attributes='{"tag":"B"}')
     do(store, "take", "Aa", actor=BEN)
     do(store, "remove", "B")
@@ -156,7 +158,7 @@ def test_a_board_may_become_small_or_empty_and_large_again(store: Store) -> None
         found(store)
         do(store, "remove", tag)
         assert found(store) == fresh(store)
-        assert not store.snapshot_cache._images
+        assert not store.snapshot_cache._boards
     for number in range(FEW + 1):
         put(store, f"N-{number}")
         assert found(store) == fresh(store)
@@ -168,7 +170,7 @@ def test_a_board_that_grows_beyond_the_limit_has_pages(valkey_services: Services
     rows: list[tuple[str, dict[str, str]]] = [
         (f"T-{number:05}", {}) for number in range(MAX_SNAPSHOT_ITEMS)
     ]
-    list(store.put_many("main", rows, actor=ANA))
+    list(store.commands.put_many("main", rows, actor=ANA))
     assert found(store) == fresh(store)
     assert store.snapshot_cache.size > 0
     put(store, "A")
@@ -206,7 +208,7 @@ def _cut_all(store: Store) -> None:
 
 
 def _exceed(store: Store) -> None:
-    for number in range(images_module._MOST_ENTRIES + 1):
+    for number in range(cache_module._MOST_ENTRIES + 1):
         do(store, "release" if number % 2 else "take", "A")
 
 
@@ -229,7 +231,7 @@ def _edit_by_hand(store: Store) -> None:
 
 def _remove_what_nobody_saw(store: Store) -> None:
     store.client.hdel(store.keys.board("main").view, "B")
-    store.snapshot_cache._images.clear()
+    store.snapshot_cache._boards.clear()
     found(store)
     do(store, "remove", "B")
 
@@ -270,7 +272,7 @@ def _empty_and_fill(store: Store) -> None:
 def test_where_the_log_does_not_tell_the_board_is_read_anew(
     store: Store, monkeypatch: pytest.MonkeyPatch, happen: Callable[[Store], None]
 ) -> None:
-    monkeypatch.setattr(images_module, "_MOST_ENTRIES", 20)
+    monkeypatch.setattr(cache_module, "_MOST_ENTRIES", 20)
     put(store, "A", "B", "C")
     found(store)
     happen(store)
@@ -301,12 +303,12 @@ def test_what_was_repaired_shows_after_a_while(
 ) -> None:
     put(store, "A", "B", "C")
     good, view = fresh(store), store.keys.board("main").view
-    text = store.item("main", "B")
+    text = store.queries.item("main", "B")
     store.client.hset(view, "B", text.replace(b'"available"', b'"occupied"'))
     assert found(store) != good
-    assert store.audit("main", ["A", "B", "C"], mend=True) == [("B", "view")]
+    assert Reconciler(store).audit("main", ["A", "B", "C"], mend=True) == [("B", "view")]
     assert found(store) != good  # no event says so
-    monkeypatch.setattr(images_module, "_FOLLOWED_S", 0.0)
+    monkeypatch.setattr(cache_module, "_FOLLOWED_S", 0.0)
     assert found(store) == good
 
 
@@ -350,7 +352,7 @@ def test_no_listing_is_a_mix_of_two_moments(valkey_services: Services) -> None:
     boards: dict[int, tuple[str, list[bytes]]] = {}
     items: dict[str, bytes] = {}
     wanted = {listing.snapshot.seq for listing in seen}
-    for entry in store.replay("main", "0-0", 10_000).entries:
+    for entry in store.log.replay("main", "0-0", 10_000).entries:
         event = json.loads(entry.event)
         tag = event["item"]["tag"]
         items[tag] = entry.event[entry.event.index(b',"item":{"tag":"' + tag.encode()) + 8 : -1]
@@ -376,8 +378,8 @@ def test_of_a_hundred_at_once_one_looks_and_compresses(
 ) -> None:
     store = valkey_services.store
     put(store, *TAGS)
-    readings = counted(monkeypatch, store, "whole")
-    looks = counted(monkeypatch, store, "replay")
+    readings = counted(monkeypatch, store.queries, "whole")
+    looks = counted(monkeypatch, store.log, "replay")
     compressed = counted(monkeypatch, isal_zlib, "compressobj")
 
     def answer() -> bytes | None:
@@ -400,7 +402,7 @@ def test_a_look_that_was_under_way_is_not_believed(
     store = valkey_services.store
     put(store, *TAGS)
     found(store)
-    real = store.replay
+    real = store.log.replay
     answered, go_on = gevent.event.Event(), gevent.event.Event()
 
     def slow(*args: Any) -> Any:
@@ -409,7 +411,7 @@ def test_a_look_that_was_under_way_is_not_believed(
         go_on.wait()
         return replay
 
-    monkeypatch.setattr(store, "replay", slow)
+    monkeypatch.setattr(store.log, "replay", slow)
     early = gevent.spawn(store.snapshot_cache.find, "main")
     answered.wait()
     cursor = do(store, "take", TAGS[0])
@@ -439,13 +441,13 @@ def test_a_failure_is_that_of_all_who_wait_and_is_forgotten(
         return caught.value
 
     with monkeypatch.context() as patch:
-        patch.setattr(store, "replay", fail)
+        patch.setattr(store.log, "replay", fail)
         errors = at_once(20, fails)
         assert len(calls) == 1
         assert len({id(error) for error in errors}) == 20  # tracebacks of their own
         assert {error.extra["retry_after"] for error in errors} == {2}
         assert {str(error.__cause__) for error in errors} == {"cause"}
-    readings = counted(monkeypatch, store, "whole")
+    readings = counted(monkeypatch, store.queries, "whole")
     do(store, "take", "A")
     assert b"occupied" in found(store)
     assert readings == []  # what was known is known still
@@ -456,13 +458,13 @@ def test_who_is_killed_while_they_look_hinders_nobody(
 ) -> None:
     put(store, "A", "B", "C")
     found(store)
-    real, go_on = store.replay, gevent.event.Event()
+    real, go_on = store.log.replay, gevent.event.Event()
 
     def slow(*args: Any) -> Any:
         go_on.wait()
         return real(*args)
 
-    monkeypatch.setattr(store, "replay", slow)
+    monkeypatch.setattr(store.log, "replay", slow)
     waiting = [gevent.spawn(store.snapshot_cache.find, "main") for _ in range(3)]
     gevent.sleep(0.01)
     do(store, "take", "A")
@@ -483,19 +485,19 @@ def test_an_image_that_is_dropped_while_somebody_looks_is_put_back(
 ) -> None:
     put(store, "A", "B", "C")
     found(store)
-    real = store.replay
+    real = store.log.replay
 
     def dropped(*args: Any) -> Any:
-        store.snapshot_cache._images.clear()
+        store.snapshot_cache._boards.clear()
         replay = real(*args)
         assert found(store) == fresh(store)  # another image of the same board
         return replay
 
     with monkeypatch.context() as patch:
-        patch.setattr(store, "replay", dropped)
+        patch.setattr(store.log, "replay", dropped)
         do(store, "take", "A")
         assert found(store) == fresh(store)
-    assert list(store.snapshot_cache._images) == ["main"]
+    assert list(store.snapshot_cache._boards) == ["main"]
     do(store, "take", "B")
     assert found(store) == fresh(store)
 
@@ -514,18 +516,18 @@ def test_images_take_no_more_than_their_share(
     one = store.snapshot_cache.size
     text = fresh(store, "b0")
     assert one > 2 * (len(text) - 100)  # as if both the items and the text were kept
-    monkeypatch.setattr(images_module, "_MOST_BYTES", one * 5 // 2)
+    monkeypatch.setattr(cache_module, "_MOST_BYTES", one * 5 // 2)
     for board in boards:
         assert found(store, board) == fresh(store, board)
         assert store.snapshot_cache.size <= one * 5 // 2
-    assert list(store.snapshot_cache._images) == ["b2", "b3"]
+    assert list(store.snapshot_cache._boards) == ["b2", "b3"]
     found(store, "b2")
     found(store, "b0")
-    assert list(store.snapshot_cache._images) == [
+    assert list(store.snapshot_cache._boards) == [
         "b2",
         "b0",
     ]  # the one that was not used for longest went
-    monkeypatch.setattr(images_module, "_MOST_BYTES", one // 2)
+    monkeypatch.setattr(cache_module, "_MOST_BYTES", one // 2)
     for _ in range(2):
         assert found(store, "b1") == fresh(store, "b1")
         assert store.snapshot_cache.size == 0
@@ -544,9 +546,9 @@ def test_the_size_is_counted_along(store: Store) -> None:
 def test_an_image_that_nobody_uses_is_dropped(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(images_module, "_SWEEP_S", 0.01)
-    monkeypatch.setattr(images_module, "_UNUSED_S", 0.1)
-    images = SnapshotCache(store)
+    monkeypatch.setattr(cache_module, "_SWEEP_S", 0.01)
+    monkeypatch.setattr(cache_module, "_UNUSED_S", 0.1)
+    images = SnapshotCache(store.queries, store.log)
     put(store, "A", "B", "C")
     for _ in range(2):
         images.find("main")
@@ -562,7 +564,7 @@ def test_an_image_that_nobody_uses_is_dropped(
 def test_a_listing_says_where_it_goes_on(store: Store) -> None:
     put(store, "A", "B")
     for limit in (1, 2):
-        snapshot = store.snapshot("main", limit=limit)
+        snapshot = store.queries.snapshot("main", limit=limit)
         assert snapshot is not None
         said = json.loads(SnapshotResponse(snapshot).plain())
         assert said["items"] == [json.loads(each) for each in snapshot.items]
@@ -581,9 +583,9 @@ def test_a_large_board_is_searched_as_it_is_kept_with_what_the_server_would_have
     do(store, "take", *TAGS[::3])
     tricky = '{"a":"\\"state\\":\\"paused\\"","b":"\\"holder\\":{\\"id\\":\\"93\\""}'
     tag = TAGS[5]
-    store.operate("main", PUT, [tag], actor=ANA, items=[{"attributes": tricky}])
+    store.commands.execute(Command("main", PUT, [tag], actor=ANA, items=[{"attributes": tricky}]))
     store.snapshot_cache.find("main")
-    walks = counted(monkeypatch, store._snapshot, "run")
+    walks = counted(monkeypatch, store.queries._snapshot, "run")
     paused: list[int] = []
     for filters in (
         {"text": TAGS[1]}, {"text": TAGS[1][:3].lower()}, {"text": "nowhere"}, {"text": '"'},
@@ -594,9 +596,9 @@ def test_a_large_board_is_searched_as_it_is_kept_with_what_the_server_would_have
         page: str | None = None
         while True:
             asked: dict[str, Any] = {**filters, "page": page}
-            expected = store.snapshot("main", **asked)
+            expected = store.queries.snapshot("main", **asked)
             walks.clear()
-            found = store.snapshot("main", **asked, pause=lambda: paused.append(1))
+            found = store.snapshot_cache.select("main", **asked, pause=lambda: paused.append(1))
             assert found == expected
             assert found is not None
             assert walks == []
@@ -604,10 +606,13 @@ def test_a_large_board_is_searched_as_it_is_kept_with_what_the_server_would_have
             if page is None:
                 break
         assert (
-            store.snapshot("main", **filters, known_cursor=found.cursor, pause=lambda: None) is None
+            store.snapshot_cache.select(
+                "main", **filters, known_cursor=found.cursor, pause=lambda: None
+            )
+            is None
         )
     with pytest.raises(InvalidRequest):
-        store.snapshot("main", page="!", pause=lambda: None)
+        store.snapshot_cache.select("main", page="!", pause=lambda: None)
 
 
 def test_a_compressed_answer_lets_others_run_and_is_whole(store: Store) -> None:

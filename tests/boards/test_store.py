@@ -15,7 +15,8 @@ from typing import Any
 import gevent
 import pytest
 
-from occupancy.boards import store as store_module
+from occupancy.boards import queries as queries_module
+from occupancy.boards.commands import Bounds, Command
 from occupancy.boards.records import Answer, Outcome, Preconditions
 from occupancy.boards.store import Store
 from occupancy.core.entities import STATES, Person
@@ -45,16 +46,16 @@ def real_services(
 
 
 def add(store: Store, *tags: str, board: str = "main", **texts: str) -> Answer:
-    return store.operate(board, PUT, tags, actor=ANA, items=[texts] * len(tags))
+    return store.commands.execute(Command(board, PUT, tags, actor=ANA, items=[texts] * len(tags)))
 
 
 def do(store: Store, operation: str, *tags: str, board: str = "main", **options: Any) -> Answer:
     row = REMOVE if operation == "remove" else TRANSITIONS[operation]
-    return store.operate(board, row, tags, **{"actor": ANA, **options})
+    return store.commands.execute(Command(board, row, tags, **{"actor": ANA, **options}))
 
 
 def item_of(store: Store, tag: str, board: str = "main") -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(store.item(board, tag))
+    found: dict[str, Any] = json.loads(store.queries.item(board, tag))
     return found
 
 
@@ -62,7 +63,7 @@ def bounded(services: Services, **bounds: int) -> Store:
     """The store with other bounds on what it keeps."""
     large = {"log_entries": 100_000, "history_entries": 1_000}
     large |= {"log_bytes": 64 * 1024**2, "history_bytes": 1024**2}
-    return Store(services.store.client, services.store.keys, **{**large, **bounds})
+    return Store(services.store.client, services.store.keys, Bounds(**{**large, **bounds}))
 
 
 def everything(services: Services) -> dict[bytes, Any]:
@@ -82,7 +83,7 @@ def everything(services: Services) -> dict[bytes, Any]:
 
 
 def seqs_of(store: Store, board: str = "main") -> list[int]:
-    return [entry.seq for entry in store.replay(board, "0-0", 10_000).entries]
+    return [entry.seq for entry in store.log.replay(board, "0-0", 10_000).entries]
 
 
 # The state machine as promised, written from its table and not from the script
@@ -210,48 +211,48 @@ def check_item(board: ModelBoard, tag: str, view: dict[str, Any]) -> None:
 
 def check_board(store: Store, board: ModelBoard) -> None:
     """All that can be read of a board agrees with the model."""
-    snapshot = store.snapshot(board.name)
+    snapshot = store.queries.snapshot(board.name)
     assert snapshot is not None
     views = [json.loads(each) for each in snapshot.items]
     assert [view["tag"] for view in views] == sorted(board.items)
     for view in views:
         check_item(board, view["tag"], view)
-        assert json.loads(store.item(board.name, view["tag"])) == view
+        assert json.loads(store.queries.item(board.name, view["tag"])) == view
     figures = store.boards.get(board.name)
     assert snapshot.seq == figures.seq == len(board.log)
     assert snapshot.cursor == figures.cursor
     for state in STATES:
         wanted = sorted(tag for tag, item in board.items.items() if item.state == state)
-        by_state = store.snapshot(board.name, state=state)
+        by_state = store.queries.snapshot(board.name, state=state)
         assert by_state is not None
         assert [json.loads(each)["tag"] for each in by_state.items] == wanted
         assert figures.counts[state] == len(wanted)
     for worker in WORKERS:
         held = sorted(tag for tag, item in board.items.items() if item.holder == worker.id)
-        by_holder = store.snapshot(board.name, holder=worker.id)
+        by_holder = store.queries.snapshot(board.name, holder=worker.id)
         assert by_holder is not None
         assert [json.loads(each)["tag"] for each in by_holder.items] == held
-    replay = store.replay(board.name, "0-0", 10_000)
+    replay = store.log.replay(board.name, "0-0", 10_000)
     events = [json.loads(entry.event) for entry in replay.entries]
     assert [entry.seq for entry in replay.entries] == list(range(1, len(board.log) + 1))
     assert [event["seq"] for event in events] == [entry.seq for entry in replay.entries]
     assert [(e["type"], e["item"]["tag"], e["actor"]["id"]) for e in events] == board.log
     for tag in {*board.items, *board.gone}:
-        history, following = store.history(board.name, tag, limit=1000)
+        history, following = store.queries.history(board.name, tag, limit=1000)
         own = [entry.event for entry in replay.entries if f'"tag":"{tag}"'.encode() in entry.event]
         assert history == own[::-1]
         assert following is None
         if tag in board.items:
             assert events[[e["item"]["tag"] for e in events].index(tag)]["type"] == "item.added"
-            assert json.loads(history[0])["item"] == json.loads(store.item(board.name, tag))
+            assert json.loads(history[0])["item"] == json.loads(store.queries.item(board.name, tag))
 
 
 def put(store: Store, board: ModelBoard, tag: str, actor: Person, title: str) -> None:
     is_new = tag not in board.items
     item = board.items.setdefault(tag, ModelItem())
     is_change = is_new or item.title != title
-    answer = store.operate(
-        board.name, PUT, [tag], actor=actor, items=[{"title": json.dumps(title)}]
+    answer = store.commands.execute(
+        Command(board.name, PUT, [tag], actor=actor, items=[{"title": json.dumps(title)}])
     )
     (outcome,) = answer.outcomes
     assert (outcome.code, outcome.changed) == ("added" if is_new else "ok", is_change)
@@ -292,7 +293,9 @@ def options_for(dice: random.Random, board: ModelBoard, operation: str) -> dict[
     elif operation in ("block", "force-release"):
         options["reason"] = 'a "reason"'
     if dice.random() < 0.2:
-        options["given"] = Preconditions(idempotency_key=str(dice.random()), fingerprint="same")
+        options["preconditions"] = Preconditions(
+            idempotency_key=str(dice.random()), fingerprint="same"
+        )
     return options
 
 
@@ -329,10 +332,10 @@ def test_random_operations_do_what_the_table_promises(services: Services, seed: 
         for outcome in answer.outcomes:
             if outcome.code != "item_not_found":
                 check_item(board, outcome.tag, json.loads(outcome.item))
-        if "given" in options:
+        if "preconditions" in options:
             again = do(store, operation, *tags, board=board.name, actor=actor, **options)
             assert again == Answer(answer.cursor, answer.outcomes, is_replayed=True)
-        assert store.head(board.name).head_seq == len(board.log)
+        assert store.log.head(board.name).head_seq == len(board.log)
         if turn % 90 == 89:
             for each in boards:
                 check_board(store, each)
@@ -370,7 +373,9 @@ def test_a_repeat_changes_nothing_and_makes_no_event(
     assert first.outcomes[0].changed
     kept = everything(services)
     second = do(store, operation, "A", **options)
-    assert second.outcomes == [Outcome("A", "ok", False, first.outcomes[0].item)]
+    (outcome,) = first.outcomes
+    assert outcome.version == json.loads(outcome.item)["version"]
+    assert second.outcomes == [Outcome("A", "ok", False, outcome.item, outcome.version)]
     assert second.cursor == first.cursor
     assert everything(services) == kept
 
@@ -408,10 +413,11 @@ def test_refusals_leave_no_trace(services: Services) -> None:
     answers = [
         do(store, "take", "A"), do(store, "pause", "A"), do(store, "complete", "A"),
         do(store, "remove", "A"), do(store, "take", "B"), do(store, "reopen", "C"),
-        do(store, "take", "C", given=Preconditions(epoch=9)),
-        do(store, "take", "C", given=Preconditions(versions=["9"])), do(store, "take", "NONE"),
-        store.operate("main", PUT, ["NEW"], actor=ANA, items=[{}],
-                      given=Preconditions(versions=["1"])),
+        do(store, "take", "C", preconditions=Preconditions(epoch=9)),
+        do(store, "take", "C", preconditions=Preconditions(versions=["9"])),
+        do(store, "take", "NONE"),
+        store.commands.execute(Command("main", PUT, ["NEW"], actor=ANA, items=[{}],
+                                       preconditions=Preconditions(versions=["1"]))),
     ]  # fmt: skip
     assert [each.outcomes[0].code for each in answers] == [
         "held", "not_holder", "not_holder", "held", "blocked", "wrong_state", "stale_epoch",
@@ -425,12 +431,12 @@ def test_an_unknown_board_is_refused_everywhere(services: Services) -> None:
     store = services.store
     for call in (
         lambda: do(store, "take", "A", board="none"),
-        lambda: store.snapshot("none"),
-        lambda: store.item("none", "A"),
-        lambda: store.history("none", "A", limit=1),
-        lambda: store.replay("none", "0-0", 1),
+        lambda: store.queries.snapshot("none"),
+        lambda: store.queries.item("none", "A"),
+        lambda: store.queries.history("none", "A", limit=1),
+        lambda: store.log.replay("none", "0-0", 1),
         lambda: store.boards.get("none"),
-        lambda: list(store.put_many("none", [("A", {})], actor=ANA)),
+        lambda: list(store.commands.put_many("none", [("A", {})], actor=ANA)),
     ):
         with pytest.raises(BoardNotFound):
             call()
@@ -440,7 +446,7 @@ def test_an_unknown_board_is_refused_everywhere(services: Services) -> None:
 def test_an_epoch_or_version_that_is_right_lets_the_operation_through(services: Services) -> None:
     add(services.store, "A")
     given = Preconditions(epoch=0, versions=["7", "1"])
-    assert do(services.store, "take", "A", given=given).outcomes[0].changed
+    assert do(services.store, "take", "A", preconditions=given).outcomes[0].changed
 
 
 def test_a_cap_on_holds_counts_across_a_batch(services: Services) -> None:
@@ -462,7 +468,7 @@ def test_workers_whose_ids_begin_alike_have_holds_of_their_own(services: Service
     for tag, worker in (("A", "9"), ("B", "93"), ("C", "9-3")):
         do(store, "take", tag, actor=Person(worker, worker))
     for tag, worker in (("A", "9"), ("B", "93"), ("C", "9-3")):
-        found = store.snapshot("main", holder=worker)
+        found = store.queries.snapshot("main", holder=worker)
         assert found is not None
         assert [json.loads(each)["tag"] for each in found.items] == [tag]
 
@@ -552,8 +558,8 @@ def test_texts_come_back_as_they_went_in(services: Services, text: str) -> None:
     view = item_of(store, "A")
     assert (view["title"], view["reason"], view["attributes"]) == (text, text, attributes)
     given = Preconditions(idempotency_key=text, fingerprint=text)
-    first = do(store, "take", "A", actor=person, given=given)
-    again = do(store, "take", "A", actor=person, given=given)
+    first = do(store, "take", "A", actor=person, preconditions=given)
+    again = do(store, "take", "A", actor=person, preconditions=given)
     assert again.outcomes == first.outcomes
     assert json.loads(first.outcomes[0].item)["holder"]["name"] == person.name
 
@@ -566,7 +572,7 @@ def test_a_dry_run_says_what_would_happen_and_writes_nothing(services: Services)
     add(store, "A", title='"one"')
     kept = everything(services)
     rows = [("A", {"title": '"one"'}), ("A", {"title": '"two"'}), ("B", {})]
-    outcomes = list(store.put_many("main", rows, actor=ANA, dry_run=True))
+    outcomes = list(store.commands.put_many("main", rows, actor=ANA, dry_run=True))
     assert [(each.code, each.changed) for each in outcomes] == [
         ("ok", False), ("ok", True), ("added", True),
     ]  # fmt: skip
@@ -577,11 +583,13 @@ def test_a_dry_run_says_what_would_happen_and_writes_nothing(services: Services)
 def test_many_items_are_added_in_order_over_several_round_trips(services: Services) -> None:
     store = services.store
     rows = [(f"T-{number:04}", {"title": f'"{number}"'}) for number in range(250)]
-    assert {each.code for each in store.put_many("main", iter(rows), actor=ANA)} == {"added"}
-    assert {each.changed for each in store.put_many("main", rows, actor=ANA)} == {False}
+    assert {each.code for each in store.commands.put_many("main", iter(rows), actor=ANA)} == {
+        "added"
+    }
+    assert {each.changed for each in store.commands.put_many("main", rows, actor=ANA)} == {False}
     assert seqs_of(store) == list(range(1, 251))
     assert store.boards.get("main").counts["available"] == 250
-    assert list(store.put_many("main", [], actor=ANA)) == []
+    assert list(store.commands.put_many("main", [], actor=ANA)) == []
 
 
 # Snapshots
@@ -604,7 +612,7 @@ def test_pages_of_any_size_give_every_item_once_and_in_order(services: Services)
             found: list[str] = []
             page = None
             while True:
-                snapshot = store.snapshot("main", limit=limit, page=page, **filters)
+                snapshot = store.queries.snapshot("main", limit=limit, page=page, **filters)
                 assert snapshot is not None
                 assert len(snapshot.items) <= limit
                 found += [json.loads(each)["tag"] for each in snapshot.items]
@@ -621,7 +629,7 @@ def test_the_text_is_found_in_tag_title_and_holder_whatever_its_case(services: S
     do(store, "take", "B")
 
     def found(text: str) -> list[str]:
-        snapshot = store.snapshot("main", text=text)
+        snapshot = store.queries.snapshot("main", text=text)
         assert snapshot is not None
         return [json.loads(each)["tag"] for each in snapshot.items]
 
@@ -638,7 +646,7 @@ LARGE = 3
 @pytest.fixture
 def large_boards(monkeypatch: pytest.MonkeyPatch) -> None:
     """Boards are large from a few items on."""
-    monkeypatch.setattr(store_module, "_LARGE_ITEMS", LARGE)
+    monkeypatch.setattr(queries_module, "_LARGE_ITEMS", LARGE)
 
 
 @pytest.mark.usefixtures("large_boards")
@@ -647,21 +655,21 @@ def test_a_large_board_has_the_same_snapshot_as_a_small_one(services: Services, 
     store = services.store
     tags = ["b", "A", "a-1", "B"][:count]
     cursor = add(store, *tags).cursor
-    snapshot = store.snapshot("main")
+    snapshot = store.queries.snapshot("main")
     assert snapshot is not None
     assert [json.loads(each)["tag"] for each in snapshot.items] == sorted(tags)
     assert (snapshot.cursor, snapshot.seq, snapshot.next) == (cursor, count, None)
-    assert store.snapshot("main", known_cursor=cursor) is None
+    assert store.queries.snapshot("main", known_cursor=cursor) is None
 
 
 @pytest.mark.usefixtures("large_boards")
 def test_a_large_board_beyond_the_limit_has_pages(services: Services) -> None:
     store = services.store
     add(store, "A", "B", "C", "D")
-    first = store.snapshot("main", limit=3)
+    first = store.queries.snapshot("main", limit=3)
     assert first is not None
     assert (len(first.items), first.next is None) == (3, False)
-    rest = store.snapshot("main", limit=3, page=first.next)
+    rest = store.queries.snapshot("main", limit=3, page=first.next)
     assert rest is not None
     assert (len(rest.items), rest.next) == (1, None)
 
@@ -674,7 +682,7 @@ def test_a_large_board_that_changes_after_it_was_counted(
     store = services.store
     store.boards.create("line")
     add(store, "A", "B", "C", board="line")
-    keys, whole = store.keys.board("line"), store.whole
+    keys, whole = store.keys.board("line"), store.queries.whole
 
     def changed(*args: Any) -> Any:
         if meanwhile == "emptied":
@@ -683,25 +691,25 @@ def test_a_large_board_that_changes_after_it_was_counted(
             add(store, "D", board="line")
         return whole(*args)
 
-    monkeypatch.setattr(store, "whole", changed)
+    monkeypatch.setattr(store.queries, "whole", changed)
     if meanwhile == "emptied":
         with pytest.raises(BoardNotFound):
-            store.snapshot("line", limit=3)
+            store.queries.snapshot("line", limit=3)
     else:
-        snapshot = store.snapshot("line", limit=3)
+        snapshot = store.queries.snapshot("line", limit=3)
         assert snapshot is not None
         assert (len(snapshot.items), snapshot.next is None) == (3, False)
 
 
 def test_a_snapshot_is_not_sent_again_while_nothing_has_changed(services: Services) -> None:
     store = services.store
-    empty = store.snapshot("main")
+    empty = store.queries.snapshot("main")
     assert empty is not None
     assert (empty.cursor, empty.seq, empty.items, empty.next) == ("0-0", 0, [], None)
-    assert store.snapshot("main", known_cursor="0-0") is None
+    assert store.queries.snapshot("main", known_cursor="0-0") is None
     cursor = add(store, "A").cursor
-    assert store.snapshot("main", known_cursor="0-0") is not None
-    assert store.snapshot("main", known_cursor=cursor) is None
+    assert store.queries.snapshot("main", known_cursor="0-0") is not None
+    assert store.queries.snapshot("main", known_cursor=cursor) is None
 
 
 @pytest.mark.parametrize("page", ["", "%", "not-base64!", "AA", "e30", "w7w", "LWE", "YQphYg"])
@@ -709,9 +717,9 @@ def test_a_page_token_that_is_none_is_refused(services: Services, page: str) -> 
     add(services.store, "A")
     if page:
         with pytest.raises(InvalidRequest):
-            services.store.snapshot("main", page=page)
+            services.store.queries.snapshot("main", page=page)
         with pytest.raises(InvalidRequest):
-            services.store.history("main", "A", limit=1, page=page)
+            services.store.queries.history("main", "A", limit=1, page=page)
 
 
 @pytest.mark.parametrize("text", ["0-0", "18446744073709551616-0", "99999999999999999999-0"])
@@ -721,7 +729,7 @@ def test_a_made_up_page_token_of_a_history_is_refused_or_empty(
     add(services.store, "A")
     token = base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
     try:
-        events, following = services.store.history("main", "A", limit=1, page=token)
+        events, following = services.store.queries.history("main", "A", limit=1, page=token)
     except InvalidRequest:
         return
     assert following is None
@@ -732,7 +740,7 @@ def test_a_made_up_page_token_of_a_history_is_refused_or_empty(
 def test_a_snapshot_and_the_log_from_its_cursor_make_the_present(
     real_services: Services, monkeypatch: pytest.MonkeyPatch, large: int
 ) -> None:
-    monkeypatch.setattr(store_module, "_LARGE_ITEMS", large)
+    monkeypatch.setattr(queries_module, "_LARGE_ITEMS", large)
     store = real_services.store
     tags = [f"T-{number}" for number in range(20)]
     add(store, *tags)
@@ -752,7 +760,7 @@ def test_a_snapshot_and_the_log_from_its_cursor_make_the_present(
 
     def look() -> None:
         while not is_over:
-            snapshots.append(store.snapshot("main"))
+            snapshots.append(store.queries.snapshot("main"))
             gevent.sleep(0)
 
     writers = [gevent.spawn(change, seed) for seed in range(4)]
@@ -760,14 +768,14 @@ def test_a_snapshot_and_the_log_from_its_cursor_make_the_present(
     gevent.joinall(writers, raise_error=True)
     is_over = True
     reader.get(timeout=10)
-    last = store.snapshot("main")
+    last = store.queries.snapshot("main")
     assert last is not None
     present = {json.loads(each)["tag"]: json.loads(each) for each in last.items}
     assert len(snapshots) > 5
     for snapshot in snapshots[:: max(1, len(snapshots) // 20)]:
         assert snapshot is not None
         items = {json.loads(each)["tag"]: json.loads(each) for each in snapshot.items}
-        replay = store.replay("main", snapshot.cursor, 10_000)
+        replay = store.log.replay("main", snapshot.cursor, 10_000)
         assert replay.is_known
         for number, entry in enumerate(replay.entries, snapshot.seq + 1):
             event = json.loads(entry.event)
@@ -783,17 +791,17 @@ def test_a_snapshot_and_the_log_from_its_cursor_make_the_present(
 
 def test_the_log_is_read_in_pieces_from_any_cursor(services: Services) -> None:
     store = services.store
-    assert store.replay("main", "0-0", 10).is_known  # an empty board: nothing was missed
+    assert store.log.replay("main", "0-0", 10).is_known  # an empty board: nothing was missed
     add(store, *[f"T-{number}" for number in range(25)])
     found, cursor = [], "0-0"
-    while entries := store.replay("main", cursor, 10).entries:
+    while entries := store.log.replay("main", cursor, 10).entries:
         assert len(entries) <= 10
         found += [entry.seq for entry in entries]
         cursor = entries[-1].cursor
     assert found == list(range(1, 26))
-    head = store.head("main")
+    head = store.log.head("main")
     assert (head.head_cursor, head.head_seq, head.entries) == (cursor, 25, [])
-    assert store.replay("main", cursor, 10).is_known
+    assert store.log.replay("main", cursor, 10).is_known
 
 
 @pytest.mark.parametrize(
@@ -805,7 +813,7 @@ def test_the_log_is_read_in_pieces_from_any_cursor(services: Services) -> None:
 )  # fmt: skip
 def test_a_cursor_that_is_not_in_the_log_is_unknown(services: Services, cursor: str) -> None:
     add(services.store, "A")
-    replay = services.store.replay("main", cursor, 10)
+    replay = services.store.log.replay("main", cursor, 10)
     assert not replay.is_known
     assert replay.entries == []
     assert replay.head_seq == 1
@@ -816,26 +824,26 @@ def test_a_cursor_of_another_board_is_unknown(services: Services) -> None:
     cursor = add(services.store, "A").cursor
     add(services.store, "A", board="other")
     add(services.store, "B", board="other")
-    if cursor not in [e.cursor for e in services.store.replay("other", "0-0", 10).entries]:
-        assert not services.store.replay("other", cursor, 10).is_known
+    if cursor not in [e.cursor for e in services.store.log.replay("other", "0-0", 10).entries]:
+        assert not services.store.log.replay("other", cursor, 10).is_known
 
 
 def test_the_log_and_the_history_are_kept_to_about_their_settings(services: Services) -> None:
     store = bounded(services, log_entries=100, history_entries=50)
     add(store, "A")
-    first = store.head("main").head_cursor
+    first = store.log.head("main").head_cursor
     rows = [("A", {"title": f'"{number}"'}) for number in range(400)]
-    list(store.put_many("main", rows, actor=ANA))
+    list(store.commands.put_many("main", rows, actor=ANA))
     keys = store.keys.board("main")
     client: Any = store.client
     assert 100 <= client.xlen(keys.log) <= 300  # whole nodes of 100 are dropped
     assert 50 <= client.xlen(keys.history("A")) <= 250
-    assert not store.replay("main", "0-0", 10).is_known
-    assert not store.replay("main", first, 10).is_known
-    head = store.head("main")
+    assert not store.log.replay("main", "0-0", 10).is_known
+    assert not store.log.replay("main", first, 10).is_known
+    head = store.log.head("main")
     assert head.head_seq == 401
     kept = client.xrange(keys.log, count=1)[0][0].decode()
-    replay = store.replay("main", kept, 10_000)
+    replay = store.log.replay("main", kept, 10_000)
     assert replay.is_known
     assert [each.seq for each in replay.entries] == list(range(402 - len(replay.entries), 402))
 
@@ -850,7 +858,7 @@ def test_the_history_is_paged_newest_first_and_outlives_the_item(services: Servi
     found: list[int] = []
     page = None
     while True:
-        events, page = store.history("main", "A", limit=4, page=page)
+        events, page = store.queries.history("main", "A", limit=4, page=page)
         found += [json.loads(each)["seq"] for each in events]
         if page is None:
             break
@@ -861,9 +869,9 @@ def test_the_history_is_paged_newest_first_and_outlives_the_item(services: Servi
     add(store, "A")
     assert client.ttl(history) == -1
     with pytest.raises(ItemNotFound):
-        store.history("main", "NEVER", limit=1)
+        store.queries.history("main", "NEVER", limit=1)
     with pytest.raises(ItemNotFound):
-        store.item("main", "NEVER")
+        store.queries.item("main", "NEVER")
 
 
 # Idempotency
@@ -873,7 +881,7 @@ def test_the_same_key_sent_twenty_times_at_once_changes_once(services: Services)
     store = services.store
     add(store, "A")
     given = Preconditions(idempotency_key="key", fingerprint="take A")
-    senders = [gevent.spawn(do, store, "take", "A", given=given) for _ in range(20)]
+    senders = [gevent.spawn(do, store, "take", "A", preconditions=given) for _ in range(20)]
     gevent.joinall(senders, raise_error=True)
     answers = [each.value for each in senders]
     assert sum(not each.is_replayed for each in answers) == 1
@@ -886,9 +894,9 @@ def test_the_first_answer_stands_whatever_has_happened_since(services: Services)
     store = services.store
     add(store, "A")
     given = Preconditions(idempotency_key="key", fingerprint="f")
-    first = do(store, "take", "A", given=given)
+    first = do(store, "take", "A", preconditions=given)
     do(store, "release", "A")
-    again = do(store, "take", "A", given=given)
+    again = do(store, "take", "A", preconditions=given)
     assert again.is_replayed
     assert again.outcomes == first.outcomes
     assert item_of(store, "A")["state"] == "available"
@@ -899,18 +907,18 @@ def test_a_refusal_is_kept_too(services: Services) -> None:
     add(store, "A")
     do(store, "take", "A", actor=BEN)
     given = Preconditions(idempotency_key="key", fingerprint="f")
-    assert do(store, "take", "A", given=given).outcomes[0].code == "held"
+    assert do(store, "take", "A", preconditions=given).outcomes[0].code == "held"
     do(store, "release", "A", actor=BEN)
-    assert do(store, "take", "A", given=given).outcomes[0].code == "held"
+    assert do(store, "take", "A", preconditions=given).outcomes[0].code == "held"
 
 
 def test_a_key_used_for_another_request_is_refused(services: Services) -> None:
     store = services.store
     add(store, "A", "B")
-    do(store, "take", "A", given=Preconditions(idempotency_key="key", fingerprint="f"))
+    do(store, "take", "A", preconditions=Preconditions(idempotency_key="key", fingerprint="f"))
     kept = everything(services)
     with pytest.raises(IdempotencyKeyReused):
-        do(store, "take", "B", given=Preconditions(idempotency_key="key", fingerprint="g"))
+        do(store, "take", "B", preconditions=Preconditions(idempotency_key="key", fingerprint="g"))
     assert everything(services) == kept
 
 
@@ -918,8 +926,8 @@ def test_keys_of_different_workers_have_nothing_to_do_with_each_other(services: 
     store = services.store
     add(store, "A")
     given = Preconditions(idempotency_key="key", fingerprint="f")
-    do(store, "take", "A", given=given)
-    assert do(store, "take", "A", actor=BEN, given=given).outcomes[0].code == "held"
+    do(store, "take", "A", preconditions=given)
+    assert do(store, "take", "A", actor=BEN, preconditions=given).outcomes[0].code == "held"
     record: Any = store.client.ttl(store.keys.board("main").idempotency(ANA.id, "key"))
     assert 23 * 3600 < record <= 24 * 3600
 
@@ -978,7 +986,7 @@ def test_an_item_is_never_in_two_hands_whatever_happens_at_once(real_services: S
 
 
 def test_the_dates_that_the_script_writes_are_right(valkey_services: Services) -> None:
-    source = (LUA / "operate.lua").read_text()
+    source = (LUA / "operate" / "request.lua").read_text()
     found = re.search(r"^local function iso\(ms\).*?^end$", source, re.DOTALL | re.MULTILINE)
     assert found is not None
     script = found.group() + (
@@ -1004,7 +1012,7 @@ def test_the_dates_that_the_script_writes_are_right(valkey_services: Services) -
 
 def test_the_date_of_an_event_is_that_of_its_entry(real_services: Services) -> None:
     cursor = add(real_services.store, "A").cursor
-    entry = real_services.store.replay("main", "0-0", 1).entries[0]
+    entry = real_services.store.log.replay("main", "0-0", 1).entries[0]
     event = json.loads(entry.event)
     written = datetime.fromtimestamp(int(cursor.partition("-")[0]) / 1000, tz=UTC)
     assert abs(datetime.fromisoformat(event["at"]) - written) < timedelta(seconds=1)

@@ -10,6 +10,7 @@ from typing import Any
 from playwright.sync_api import BrowserContext, Locator, Page, TimeoutError, expect
 
 from occupancy.access.pins import hash_pin
+from occupancy.boards.commands import Command
 from occupancy.core.entities import Person, Role
 from occupancy.core.transitions import TRANSITIONS
 from occupancy.services import Services
@@ -55,7 +56,7 @@ class Site:
             (tag, {"title": json.dumps(title), "attributes": json.dumps(attributes)})
             for tag, title in titles.items()
         )
-        for outcome in self.services.store.put_many(board, rows, actor=_SETUP):
+        for outcome in self.services.store.commands.put_many(board, rows, actor=_SETUP):
             assert outcome.is_done, outcome
 
     def do(
@@ -69,10 +70,10 @@ class Site:
         to: str | None = None,
     ) -> None:
         """An operation by somebody who uses no browser."""
-        answer = self.services.store.operate(
+        answer = self.services.store.commands.execute(Command(
             board, TRANSITIONS[operation], [tag], actor=Person(who, who.title()), reason=reason,
             to=None if to is None else Person(to, to.title()),
-        )  # fmt: skip
+        ))  # fmt: skip
         assert answer.outcomes[0].is_done, answer
 
     def types(self, board: str, tag: str) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, Route, expect
 
+from occupancy.boards.commands import Command
 from occupancy.core.entities import Person
 from occupancy.core.transitions import TRANSITIONS
 from tests.browser.conftest import OpenBoard, Visit
@@ -99,8 +100,8 @@ def test_a_card_on_a_phone_has_room_for_a_long_name_and_the_duration(
 ) -> None:
     name = "María Gutiérrez de la Concepción"
     board = site.board("T-1", steps=(step, "SOLD"))
-    answer = site.services.store.operate(
-        board, TRANSITIONS["take"], ["T-1"], actor=Person(who, name)
+    answer = site.services.store.commands.execute(
+        Command(board, TRANSITIONS["take"], ["T-1"], actor=Person(who, name))
     )
     assert answer.outcomes[0].is_done
     page = open_board(board, **PHONE)

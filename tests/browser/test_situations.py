@@ -7,6 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Page, Route, expect
 
+from occupancy.boards.commands import Command
 from occupancy.core.entities import Person
 from occupancy.core.transitions import REMOVE
 from tests.browser.conftest import OpenBoard, Visit
@@ -184,7 +185,11 @@ def test_a_wall_goes_dark_when_somebody_signs_out_in_another_tab(site: Site, vis
     page = own_visit(site, visit, f"/boards/{board}/wall")
     expect(page.locator("#holders")).to_contain_text("Colleague")
     remover = Person("supervisor", "Supervisor")
-    assert site.services.store.operate(board, REMOVE, ["T-2"], actor=remover).outcomes[0].is_done
+    assert (
+        site.services.store.commands.execute(Command(board, REMOVE, ["T-2"], actor=remover))
+        .outcomes[0]
+        .is_done
+    )
     expect(page.locator("#counts .available strong")).to_have_text("0")
     other = page.context.new_page()
     other.goto("/boards")

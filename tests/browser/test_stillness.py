@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from occupancy.boards.commands import Command
 from occupancy.core.entities import Person
 from occupancy.core.transitions import REMOVE
 from tests.browser.conftest import OpenBoard
@@ -55,7 +56,11 @@ def middle_of(page: Page, tag: str, operation: str) -> tuple[float, float]:
 
 def remove(site: Site, board: str, tag: str) -> None:
     supervisor = Person("supervisor", "Supervisor")
-    assert site.services.store.operate(board, REMOVE, [tag], actor=supervisor).outcomes[0].is_done
+    assert (
+        site.services.store.commands.execute(Command(board, REMOVE, [tag], actor=supervisor))
+        .outcomes[0]
+        .is_done
+    )
 
 
 def top_of(page: Page, tag: str) -> float:

@@ -8,6 +8,7 @@ import re
 import pytest
 from playwright.sync_api import Page, Route, expect
 
+from occupancy.boards.commands import Command
 from occupancy.core.entities import Person
 from occupancy.core.transitions import REMOVE
 from tests.browser.chromium import HOST_NAME
@@ -115,7 +116,9 @@ def test_an_item_that_is_removed_elsewhere_is_said_to_be_and_comes_back(
 
 def remove(site: Site, board: str, tag: str) -> None:
 
-    answer = site.services.store.operate(board, REMOVE, [tag], actor=Person("admin", "Admin"))
+    answer = site.services.store.commands.execute(
+        Command(board, REMOVE, [tag], actor=Person("admin", "Admin"))
+    )
     assert answer.outcomes[0].is_done, answer
 
 

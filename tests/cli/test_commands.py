@@ -20,6 +20,7 @@ from click.testing import Result
 
 from occupancy import create_app
 from occupancy.access.pins import is_pin
+from occupancy.boards.commands import Command
 from occupancy.core.entities import Person, Role
 from occupancy.core.errors import Unauthenticated
 from occupancy.core.principal import Credential, digest_of
@@ -58,8 +59,10 @@ def shop(valkey_services: Services) -> Services:
     valkey_services.workers.add("93", name="Marta", role=Role.WORKER)
     valkey_services.workers.add("94", name="Iván", role=Role.WORKER)
     attributes = {"title": '"One"', "attributes": '{"area":"B2"}'}
-    valkey_services.store.operate("main", PUT, ["T-1"], actor=ADMIN, items=[attributes])
-    valkey_services.store.operate("main", PUT, ["T-2"], actor=ADMIN, items=[{}])
+    valkey_services.store.commands.execute(
+        Command("main", PUT, ["T-1"], actor=ADMIN, items=[attributes])
+    )
+    valkey_services.store.commands.execute(Command("main", PUT, ["T-2"], actor=ADMIN, items=[{}]))
     return valkey_services
 
 
@@ -376,7 +379,9 @@ def test_an_export_for_excel_has_its_mark_and_separator_and_imports_unchanged(
     run: Run, shop: Services, tmp_path: Path, name: str, separator: str
 ) -> None:
     title = json.dumps("=HYPERLINK(0) ñ", ensure_ascii=False)
-    shop.store.operate("main", PUT, ["T-1"], actor=Person("a", "A"), items=[{"title": title}])
+    shop.store.commands.execute(
+        Command("main", PUT, ["T-1"], actor=Person("a", "A"), items=[{"title": title}])
+    )
     file = tmp_path / "items.csv"
     arguments = ["--excel", *(["--separator", name] if name != "comma" else [])]
     assert run("items", "export", str(file), *arguments).exit_code == 0
@@ -758,7 +763,9 @@ def test_tail_prints_each_event_and_ends_at_ctrl_c(
 ) -> None:
     tail = start("events", "tail", "--after", "0-0")
     wait_until(lambda: len(tail.lines) == 2, timeout_s=30, what="the events from before")
-    shop.store.operate("main", TRANSITIONS["take"], ["T-1"], actor=Person("93", "Marta"))
+    shop.store.commands.execute(
+        Command("main", TRANSITIONS["take"], ["T-1"], actor=Person("93", "Marta"))
+    )
     wait_until(lambda: len(tail.lines) == 3, what="the new event")
     for part in ("item.taken", "T-1", "Marta (93)", "occupied at work"):
         assert part in tail.lines[2]
@@ -769,9 +776,11 @@ def test_tail_prints_each_event_and_ends_at_ctrl_c(
 def test_tail_begins_after_a_cursor_and_prints_json(
     start: Callable[..., Process], shop: Services
 ) -> None:
-    cursor = shop.store.head("main").head_cursor
+    cursor = shop.store.log.head("main").head_cursor
     tail = start("events", "tail", "--json", "--after", cursor)
-    shop.store.operate("main", TRANSITIONS["take"], ["T-1"], actor=Person("93", "Marta"))
+    shop.store.commands.execute(
+        Command("main", TRANSITIONS["take"], ["T-1"], actor=Person("93", "Marta"))
+    )
     wait_until(lambda: len(tail.lines) == 1, timeout_s=30, what="the event")
     event = json.loads(tail.lines[0])
     assert (event["seq"], event["type"]) == (3, "item.taken")

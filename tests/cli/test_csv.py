@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from occupancy.access.pins import is_pin
+from occupancy.boards.commands import Command
 from occupancy.cli.csv.cells import guarded, unguarded
 from occupancy.cli.csv.encoding import decoded, encoding_of
 from occupancy.cli.csv.exporter import export_items, for_excel
@@ -52,7 +53,7 @@ def load(services: Services, text: str, *, dry_run: bool = False) -> Report:
 
 
 def items(services: Services, board: str = "main") -> list[Item]:
-    snapshot = services.store.snapshot(board)
+    snapshot = services.store.queries.snapshot(board)
     assert snapshot is not None
     return [msgspec.json.decode(each, type=Item) for each in snapshot.items]
 
@@ -325,7 +326,7 @@ def test_items_are_added_updated_or_left_alone(services: Services) -> None:
     report = load(services, "tag,title\nT-1,One\nT-2,Zwei\nT-3,Three\nT 4,x\n")
     assert counts(report) == (1, 1, 1, 1)
     assert [item.title for item in items(services)] == ["One", "Zwei", "Three"]
-    assert services.store.head("main").head_seq == 4
+    assert services.store.log.head("main").head_seq == 4
 
 
 def test_a_dry_run_counts_the_same_and_changes_nothing(services: Services) -> None:
@@ -333,12 +334,12 @@ def test_a_dry_run_counts_the_same_and_changes_nothing(services: Services) -> No
     text = "tag,title\nT-1,One\nT-2,Zwei\nT-3,Three\nT 4,x\n"
     assert counts(load(services, text, dry_run=True)) == (1, 1, 1, 1)
     assert [item.title for item in items(services)] == ["One", "Two"]
-    assert services.store.head("main").head_seq == 2
+    assert services.store.log.head("main").head_seq == 2
 
 
 def test_what_the_file_has_no_column_for_stays(services: Services) -> None:
     load(services, "tag,title,area\nT-1,One,B2\n")
-    services.store.operate("main", TRANSITIONS["take"], ["T-1"], actor=ADMIN)
+    services.store.commands.execute(Command("main", TRANSITIONS["take"], ["T-1"], actor=ADMIN))
     load(services, "tag,title\nT-1,Uno\n")
     (item,) = items(services)
     assert (item.title, item.attributes, item.state) == ("Uno", {"area": "B2"}, "occupied")
@@ -432,7 +433,9 @@ def put(services: Services, tag: str, **fields: object) -> None:
     texts = {name: json.dumps(value) for name, value in fields.items()}
     body = msgspec.json.decode(json.dumps(fields), type=ItemBody)
     assert set(texts) == set(body.as_json_texts())
-    services.store.operate("main", PUT, [tag], actor=ADMIN, items=[body.as_json_texts()])
+    services.store.commands.execute(
+        Command("main", PUT, [tag], actor=ADMIN, items=[body.as_json_texts()])
+    )
 
 
 def test_importing_an_export_changes_nothing(services: Services) -> None:
@@ -463,7 +466,9 @@ def test_no_cell_that_anybody_has_written_is_a_formula(services: Services, is_fu
     for number, text in enumerate(FORMULAS):
         put(services, f"T-{number}", title=text, attributes={"note": text, text: text, "n": -1})
         block = TRANSITIONS["block"]
-        services.store.operate("main", block, [f"T-{number}"], actor=ADMIN, reason=text)
+        services.store.commands.execute(
+            Command("main", block, [f"T-{number}"], actor=ADMIN, reason=text)
+        )
     before = items(services)
     exported = export_items(before, is_full=is_full)
     table = list(csv.reader(io.StringIO(exported)))
@@ -497,7 +502,7 @@ def test_texts_are_plain_columns_and_other_values_json(services: Services) -> No
 
 def test_a_full_export_has_state_and_holder_and_is_not_imported(services: Services) -> None:
     put(services, "T-1", title="One", attributes=NASTY)
-    services.store.operate("main", TRANSITIONS["take"], ["T-1"], actor=ADMIN)
+    services.store.commands.execute(Command("main", TRANSITIONS["take"], ["T-1"], actor=ADMIN))
     text = export_items(items(services), is_full=True)
     (row,) = csv.DictReader(io.StringIO(text))
     assert (row["state"], row["step"], row["holder"]) == ("occupied", "work", "admin")

@@ -18,6 +18,7 @@ import pytest
 import redis
 import requests
 
+from occupancy.boards.commands import Command
 from occupancy.core.entities import Role
 from occupancy.core.transitions import PUT
 from occupancy.services import Services
@@ -337,7 +338,7 @@ def test_a_reload_of_the_server_is_waited_for(
 def test_put_survives_a_restart_of_the_server(
     deployment: Deployment, shop: Services, server: RealServer, board: str
 ) -> None:
-    shop.store.operate(board, PUT, ["T-1"], actor=SUPERVISOR, items=[{}])
+    shop.store.commands.execute(Command(board, PUT, ["T-1"], actor=SUPERVISOR, items=[{}]))
     server.stop()
     server.start()
     wait_until(lambda: deployment.status_of("/readyz") == 200, what="readiness")

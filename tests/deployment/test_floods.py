@@ -27,7 +27,7 @@ def running(tmp_path: Path, own_server: RealServer) -> Iterator[Deployment]:
     ).start()  # fmt: skip
     made.sign_in("boss", Role.ADMIN)
     rows = ((f"S-{number:05d}", {"title": f'"T {number}"'}) for number in range(ITEMS))
-    for outcome in made.services().store.put_many("main", rows, actor=Person("x", "X")):
+    for outcome in made.services().store.commands.put_many("main", rows, actor=Person("x", "X")):
         assert outcome.is_done
     yield made
     made.stop()

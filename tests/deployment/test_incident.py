@@ -18,6 +18,7 @@ import gevent
 import pytest
 import requests
 
+from occupancy.boards.commands import Command
 from occupancy.core.entities import Role
 from occupancy.core.transitions import PUT
 from tests.conftest import require_binary
@@ -128,7 +129,9 @@ class Floor:
 def test_the_incident(deployment: Deployment, server: RealServer) -> None:
     shop = deployment.services()
     for number in range(WORKERS):
-        shop.store.operate("main", PUT, [f"T-{number}"], actor=SUPERVISOR, items=[{}])
+        shop.store.commands.execute(
+            Command("main", PUT, [f"T-{number}"], actor=SUPERVISOR, items=[{}])
+        )
     streams = [deployment.stream(keeps_items=False) for _ in range(STREAMS)]
     for stream in streams:
         stream.wait_for("ready")

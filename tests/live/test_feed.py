@@ -18,6 +18,7 @@ import pytest
 from gevent.event import Event
 from prometheus_client import CollectorRegistry
 
+from occupancy.boards.commands import Command
 from occupancy.boards.store import Store
 from occupancy.core.entities import Entry, Person, Replay
 from occupancy.core.errors import BoardNotFound, StoreUnavailable
@@ -999,7 +1000,7 @@ def shop(valkey_services: Services) -> Iterator[Services]:
 
 def add(shop: Services, *tags: str) -> None:
     actor = Person("93", "Worker 93")
-    shop.store.operate("main", PUT, tags, actor=actor, items=[{}] * len(tags))
+    shop.store.commands.execute(Command("main", PUT, tags, actor=actor, items=[{}] * len(tags)))
 
 
 def real_stream(shop: Services, cursor: str | None) -> Stream:

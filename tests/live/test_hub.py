@@ -125,7 +125,7 @@ def test_a_board_whose_log_is_slow_delays_neither_other_boards_nor_canaries_nor_
     streams = [Watching(services, slow), Watching(services, quick)]
     changes: list[bytes | None] = []
     monkeypatch.setattr(services.hub, "_access_changed", changes.append)
-    with held(monkeypatch, services.store, "replay", slow) as is_held:
+    with held(monkeypatch, services.store.log, "replay", slow) as is_held:
         lose(services, slow, "A")
         change(services, slow, 0, tag="B")
         assert is_held.wait(5)

@@ -14,6 +14,7 @@ from urllib.parse import quote
 import pytest
 import requests
 
+from occupancy.boards.commands import Command
 from occupancy.core.entities import Role
 from occupancy.core.transitions import PUT, TRANSITIONS
 from occupancy.services import Services
@@ -256,8 +257,8 @@ def test_a_slow_reader_gets_a_reset_and_goes_on_and_hurts_nobody(
     slow = deployment.stream(board, receive_bytes=2048, unread=True)
     for _ in range(80):  # far more bytes than the socket buffers and the 64 KiB hold
         attributes = json.dumps({f"a{number}": secrets.token_urlsafe(290) for number in range(25)})
-        shop.store.operate(
-            board, PUT, ["T-1"], actor=SUPERVISOR, items=[{"attributes": attributes}]
+        shop.store.commands.execute(
+            Command(board, PUT, ["T-1"], actor=SUPERVISOR, items=[{"attributes": attributes}])
         )
     wait_until(lambda: len(reader.seqs()) == 80, what="the other reader's events")
     assert reader.seqs() == list(range(1, 81))
@@ -277,12 +278,12 @@ def test_a_batch_of_large_items_resets_nobody_who_reads(
         {f"a{number}": "x" * 400 for number in range(7)}
     )  # together more than 64 KiB
     rows = [(f"T-{number}", {"attributes": attributes}) for number in range(50)]
-    assert all(each.changed for each in shop.store.put_many(board, rows, actor=SUPERVISOR))
+    assert all(each.changed for each in shop.store.commands.put_many(board, rows, actor=SUPERVISOR))
     streams = [deployment.stream(board) for _ in range(4)]
     for stream in streams:
         stream.wait_for("ready")
     tags = [tag for tag, _ in rows]
-    shop.store.operate(board, TRANSITIONS["take"], tags, actor=SUPERVISOR)
+    shop.store.commands.execute(Command(board, TRANSITIONS["take"], tags, actor=SUPERVISOR))
     for stream in streams:
         wait_until(functools.partial(stream.has, 50), what="all of the batch")
         assert stream.of_kind("reset") == []
@@ -380,7 +381,7 @@ def test_a_request_behind_a_stream_on_its_connection_does_nothing(
         received = b""
         while b"event: ready" not in received:
             received += connection.recv(65536)
-    assert shop.store.replay(board, cursor, 10).entries == []
+    assert shop.store.log.replay(board, cursor, 10).entries == []
 
 
 def test_a_stream_over_tls_is_written_by_its_greenlet(

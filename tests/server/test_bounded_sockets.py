@@ -63,7 +63,7 @@ def fill(running: Deployment, items: int, text: str = "y") -> None:
     """Add that many items to ``main``, or change them: an event each."""
     item = {"title": f'"{"x" * 200}"', "attributes": '{"a":"%s"}' % (text * 300)}
     rows = ((f"S-{number:05d}", item) for number in range(items))
-    for outcome in running.services().store.put_many("main", rows, actor=ACTOR):
+    for outcome in running.services().store.commands.put_many("main", rows, actor=ACTOR):
         assert outcome.is_done, outcome
 
 

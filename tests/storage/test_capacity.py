@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from occupancy.boards.commands import Bounds, Command
 from occupancy.boards.store import Store
 from occupancy.core.entities import Person, Role
 from occupancy.core.settings import Settings
@@ -28,7 +29,7 @@ MIB = 1024**2
 def bounded(services: Services, **bounds: int) -> Store:
     large = {"log_entries": 100_000, "history_entries": 1_000}
     large |= {"log_bytes": 64 * MIB, "history_bytes": MIB}
-    return Store(services.store.client, services.store.keys, **{**large, **bounds})
+    return Store(services.store.client, services.store.keys, Bounds(**{**large, **bounds}))
 
 
 def attributes(size: int) -> str:
@@ -43,13 +44,15 @@ def bytes_in(store: Store, key: str) -> int:
 def toggle(store: Store, tag: str, times: int) -> None:
     for number in range(times):
         row = TRANSITIONS["pause" if number % 2 else "take"]
-        store.operate("main", row, [tag], actor=ANA)
+        store.commands.execute(Command("main", row, [tag], actor=ANA))
 
 
 def test_a_log_keeps_about_as_many_bytes_as_are_set(services: Services) -> None:
     store = bounded(services, log_bytes=MIB)
-    store.operate("main", PUT, ["A"], actor=ANA, items=[{"attributes": attributes(12_000)}])
-    store.operate("main", PUT, ["B"], actor=ANA, items=[{}])
+    store.commands.execute(
+        Command("main", PUT, ["A"], actor=ANA, items=[{"attributes": attributes(12_000)}])
+    )
+    store.commands.execute(Command("main", PUT, ["B"], actor=ANA, items=[{}]))
     keys = store.keys.board("main")
     toggle(store, "A", 300)
     assert 0.8 * MIB < bytes_in(store, keys.log) < 1.1 * MIB
@@ -63,7 +66,7 @@ def test_a_log_keeps_about_as_many_bytes_as_are_set(services: Services) -> None:
 
     # What is left is whole: contiguous up to the head, and a cursor in it is known.
     first = client.xrange(keys.log, count=1)[0][0].decode()
-    replay = store.replay("main", first, 10_000)
+    replay = store.log.replay("main", first, 10_000)
     assert replay.is_known
     assert replay.entries[-1].seq == replay.head_seq
     assert len(replay.entries) == client.xlen(keys.log) - 1
@@ -71,7 +74,7 @@ def test_a_log_keeps_about_as_many_bytes_as_are_set(services: Services) -> None:
 
 def test_a_small_log_is_cut_by_its_events_as_before(services: Services) -> None:
     store = bounded(services, log_entries=100)
-    store.operate("main", PUT, ["A"], actor=ANA, items=[{}])
+    store.commands.execute(Command("main", PUT, ["A"], actor=ANA, items=[{}]))
     toggle(store, "A", 400)
     length: Any = store.client.xlen(store.keys.board("main").log)
     assert 100 <= length <= 300
@@ -79,7 +82,9 @@ def test_a_small_log_is_cut_by_its_events_as_before(services: Services) -> None:
 
 def test_a_lower_bound_takes_hold_while_the_board_is_in_use(services: Services) -> None:
     store = bounded(services, log_bytes=4 * MIB)
-    store.operate("main", PUT, ["A"], actor=ANA, items=[{"attributes": attributes(12_000)}])
+    store.commands.execute(
+        Command("main", PUT, ["A"], actor=ANA, items=[{"attributes": attributes(12_000)}])
+    )
     toggle(store, "A", 400)
     lower = bounded(services, log_bytes=MIB)
     toggle(lower, "A", 200)
@@ -88,10 +93,12 @@ def test_a_lower_bound_takes_hold_while_the_board_is_in_use(services: Services) 
 
 def test_a_history_keeps_about_as_many_bytes_as_are_set(services: Services) -> None:
     store = bounded(services, history_bytes=128 * 1024)
-    store.operate("main", PUT, ["A"], actor=ANA, items=[{"attributes": attributes(12_000)}])
+    store.commands.execute(
+        Command("main", PUT, ["A"], actor=ANA, items=[{"attributes": attributes(12_000)}])
+    )
     history = store.keys.board("main").history("A")
     toggle(store, "A", 100)
-    events, _ = store.history("main", "A", limit=1000)
+    events, _ = store.queries.history("main", "A", limit=1000)
     assert len(events) >= 10
     assert bytes_in(store, history) < 300 * 1024  # ten of them in any case
 
@@ -120,7 +127,9 @@ def test_a_full_server_refuses_changes_with_that_reason_and_goes_on_reading(
         deployment.sign_in("ana", Role.ADMIN)
         assert deployment.request("PUT", f"{path}/A", json={}).status_code == 201
         many: list[tuple[str, dict[str, str]]] = [(f"B-{number}", {}) for number in range(600)]
-        assert len(list(deployment.services().store.put_many("main", many, actor=ANA))) == 600
+        assert (
+            len(list(deployment.services().store.commands.put_many("main", many, actor=ANA))) == 600
+        )
         with server.client() as client:
             client.config_set("maxmemory", "1")
         refused = deployment.request("POST", f"{path}/A/take", headers={"Idempotency-Key": "k"})

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from occupancy.boards.commands import Command
 from occupancy.boards.records import Preconditions
 from occupancy.cli.doctor import CHECKS, ask
 from occupancy.core.entities import Person, Role
@@ -130,7 +131,7 @@ def test_without_a_command_that_it_needs_an_operation_does_nothing(
 ) -> None:
     services = services_with("&*", f"-{command}")
     with pytest.raises(StoreUnavailable) as refused:
-        services.store.operate("main", PUT, ["A"], actor=ANA, items=[{}])
+        services.store.commands.execute(Command("main", PUT, ["A"], actor=ANA, items=[{}]))
     assert f"+{command}" in str(refused.value)
     with strict_server.client() as client:
         assert client.keys("occ:{main}*") == []
@@ -150,7 +151,7 @@ def test_a_right_taken_away_since_it_was_tried_stops_an_operation_before_it_has_
     services_with: Callable[..., Services], strict_server: RealServer, command: str
 ) -> None:
     store = services_with("&*").store
-    store.operate("main", PUT, ["A", "B"], actor=ANA, items=[{}, {}])
+    store.commands.execute(Command("main", PUT, ["A", "B"], actor=ANA, items=[{}, {}]))
     assert store.permissions.denied == []
     with strict_server.client() as client:
         client.execute_command("ACL", "SETUSER", "app", f"-{command}")
@@ -159,12 +160,16 @@ def test_a_right_taken_away_since_it_was_tried_stops_an_operation_before_it_has_
         for row in NEEDED_BY[command]:
             with pytest.raises(StoreUnavailable, match="rights"):
                 if row is PUT:
-                    list(store.put_many("main", [("C", {}), ("D", {})], actor=ANA))
+                    list(store.commands.put_many("main", [("C", {}), ("D", {})], actor=ANA))
                 else:
-                    store.operate("main", row, ["A", "B"], actor=ANA, given=given)
+                    store.commands.execute(
+                        Command("main", row, ["A", "B"], actor=ANA, preconditions=given)
+                    )
         assert {each: client.dump(each) for each in client.keys("occ:{main}*")} == before
         client.execute_command("ACL", "SETUSER", "app", "+@all")
-    taken = store.operate("main", TAKE, ["A", "B"], actor=ANA, given=given)
+    taken = store.commands.execute(
+        Command("main", TAKE, ["A", "B"], actor=ANA, preconditions=given)
+    )
     assert [each.changed for each in taken.outcomes] == [True, True]
 
 
@@ -173,17 +178,21 @@ def test_a_log_that_may_not_be_cut_any_more_grows_and_is_cut_later(
     services_with: Callable[..., Services], strict_server: RealServer, command: str
 ) -> None:
     store = services_with("&*").store
-    store.operate("main", PUT, ["A"], actor=ANA, items=[{}])
+    store.commands.execute(Command("main", PUT, ["A"], actor=ANA, items=[{}]))
     marks = store.keys.board("main").log_marks
     with strict_server.client() as client:
         client.execute_command("ACL", "SETUSER", "app", f"-{command}")
         client.hset(store.keys.board("main").board, "log_filled_bytes", 2**30)  # a full block
-        assert store.operate("main", TAKE, ["A"], actor=ANA).outcomes[0].changed
+        assert store.commands.execute(Command("main", TAKE, ["A"], actor=ANA)).outcomes[0].changed
         assert client.llen(marks) == 0
         client.execute_command("ACL", "SETUSER", "app", "+@all")
-        assert store.operate("main", TRANSITIONS["pause"], ["A"], actor=ANA).outcomes[0].changed
+        assert (
+            store.commands.execute(Command("main", TRANSITIONS["pause"], ["A"], actor=ANA))
+            .outcomes[0]
+            .changed
+        )
         assert client.llen(marks) == 1
-    assert [each.seq for each in store.replay("main", "0-0", 10).entries] == [1, 2, 3]
+    assert [each.seq for each in store.log.replay("main", "0-0", 10).entries] == [1, 2, 3]
 
 
 @pytest.mark.parametrize("command", ["hdel", "hset", "incr"])
@@ -246,8 +255,8 @@ def test_the_rights_that_the_readme_has_are_enough(services_with: Callable[..., 
     assert services.store.permissions.look() == []
     facts = ask(services)
     assert facts.denied == []
-    services.store.operate("main", PUT, ["A"], actor=ANA, items=[{}])
-    services.store.operate("main", TRANSITIONS["take"], ["A"], actor=ANA)
+    services.store.commands.execute(Command("main", PUT, ["A"], actor=ANA, items=[{}]))
+    services.store.commands.execute(Command("main", TRANSITIONS["take"], ["A"], actor=ANA))
     services.workers.add("ana", name="Ana", role=Role.WORKER)
     secret, _ = services.tokens.create("ana")
     assert secret
@@ -262,7 +271,7 @@ def test_a_key_of_another_type_stops_a_batch_before_it_has_done_anything(
 ) -> None:
     for services in services_on(backend, tmp_path, server_of):
         store = services.store
-        store.operate("main", PUT, ["A", "B"], actor=ANA, items=[{}, {}])
+        store.commands.execute(Command("main", PUT, ["A", "B"], actor=ANA, items=[{}, {}]))
         keys = store.keys.board("main")
         broken = keys.history("B") if key == "history" else getattr(keys, key)
         store.client.delete(broken)
@@ -271,15 +280,17 @@ def test_a_key_of_another_type_stops_a_batch_before_it_has_done_anything(
         before = {each: client.dump(each) for each in client.scan_iter(f"{keys.root}:*")}
         given = Preconditions(idempotency_key="k", fingerprint=secrets.token_hex(16))
         with pytest.raises(Exception, match="WRONGTYPE"):
-            store.operate("main", TRANSITIONS["take"], ["A", "B"], actor=ANA, given=given)
+            store.commands.execute(
+                Command("main", TRANSITIONS["take"], ["A", "B"], actor=ANA, preconditions=given)
+            )
         with pytest.raises(Exception, match="WRONGTYPE"):
-            store.operate("main", REMOVE, ["A", "B"], actor=ANA)
+            store.commands.execute(Command("main", REMOVE, ["A", "B"], actor=ANA))
         after = {each: client.dump(each) for each in client.scan_iter(f"{keys.root}:*")}
         assert after == before
 
 
 def test_trying_the_rights_changes_nothing_that_others_see(services: Services) -> None:
-    services.store.operate("main", PUT, ["A"], actor=ANA, items=[{}])
+    services.store.commands.execute(Command("main", PUT, ["A"], actor=ANA, items=[{}]))
     client: Any = services.store.client
     before = {each: json.dumps(str(client.type(each))) for each in client.scan_iter()}
     for _ in range(3):

@@ -14,6 +14,7 @@ import pytest
 import redis
 from gevent.server import StreamServer
 
+from occupancy.boards.commands import Command
 from occupancy.core.entities import Person
 from occupancy.core.errors import PoolTimeout, SettingError, StoreUnavailable
 from occupancy.core.settings import Settings
@@ -737,16 +738,22 @@ def test_an_operation_that_the_server_cannot_take_writes_nothing_at_all(
     store = services.store
     tags = [f"T-{number}" for number in range(5)]
     try:
-        store.operate("main", PUT, tags, actor=SOMEBODY, items=[{}] * 5)
-        store.operate("main", TRANSITIONS["take"], tags[:2], actor=SOMEBODY)
+        store.commands.execute(Command("main", PUT, tags, actor=SOMEBODY, items=[{}] * 5))
+        store.commands.execute(Command("main", TRANSITIONS["take"], tags[:2], actor=SOMEBODY))
         before = _everything(own_server)
         with own_server.client() as admin:
             spoil(admin)
         operations: list[Callable[[], Any]] = [
-            lambda: store.operate("main", TRANSITIONS["take"], tags[2:], actor=SOMEBODY),
-            lambda: store.operate("main", TRANSITIONS["pause"], tags[:2], actor=SOMEBODY),
-            lambda: store.operate("main", PUT, ["NEW"], actor=SOMEBODY, items=[{}]),
-            lambda: list(store.put_many("main", [("X", {}), ("Y", {})], actor=SOMEBODY)),
+            lambda: store.commands.execute(
+                Command("main", TRANSITIONS["take"], tags[2:], actor=SOMEBODY)
+            ),
+            lambda: store.commands.execute(
+                Command("main", TRANSITIONS["pause"], tags[:2], actor=SOMEBODY)
+            ),
+            lambda: store.commands.execute(
+                Command("main", PUT, ["NEW"], actor=SOMEBODY, items=[{}])
+            ),
+            lambda: list(store.commands.put_many("main", [("X", {}), ("Y", {})], actor=SOMEBODY)),
             lambda: store.boards.create("other"),
         ]
         for operation in operations:

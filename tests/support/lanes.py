@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from occupancy.boards.commands import Command
 from occupancy.core.entities import Person, Role
 from occupancy.core.transitions import PUT, TRANSITIONS
 from occupancy.server.fast.request import parse
@@ -104,11 +105,11 @@ class Lanes:
         """Add an item and bring it to ``state``."""
         if state == "missing":
             return
-        self.store.operate(board, PUT, [tag], actor=SUPERVISOR, items=[{}])
+        self.store.commands.execute(Command(board, PUT, [tag], actor=SUPERVISOR, items=[{}]))
         for operation, person in HISTORIES[state]:
             row = TRANSITIONS[operation]
             reason = "crack found" if row.reason == "required" else None
-            self.store.operate(board, row, [tag], actor=person, reason=reason)
+            self.store.commands.execute(Command(board, row, [tag], actor=person, reason=reason))
 
     def item(self, state: str = "available", board: str = "main") -> str:
         """The tag of a new item in that state."""
@@ -122,7 +123,7 @@ class Lanes:
         return request(f"POST {path}", self.shows["holder"], *headers, body=body)
 
     def is_taken(self, tag: str) -> bool:
-        return b'"state":"occupied"' in self.store.item("main", tag)
+        return b'"state":"occupied"' in self.store.queries.item("main", tag)
 
     def operations(self) -> int:
         """How many operations the worker process has carried out, or the store has refused."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from occupancy.boards.commands import Command
 from occupancy.core.entities import Person
 from occupancy.core.transitions import PUT, TRANSITIONS
 from occupancy.services import Services
@@ -20,10 +21,12 @@ def change(
     Makes ``times + 1`` events.
     """
     fields = {} if title is None else {"title": json.dumps(title)}
-    cursor = shop.store.operate(board, PUT, [tag], actor=SUPERVISOR, items=[fields]).cursor
+    cursor = shop.store.commands.execute(
+        Command(board, PUT, [tag], actor=SUPERVISOR, items=[fields])
+    ).cursor
     for number in range(times):
         row = TRANSITIONS["release" if number % 2 else "take"]
-        cursor = shop.store.operate(board, row, [tag], actor=SUPERVISOR).cursor
+        cursor = shop.store.commands.execute(Command(board, row, [tag], actor=SUPERVISOR)).cursor
     return cursor
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import gevent
 
+from occupancy.boards.commands import Command
 from occupancy.core.entities import Person, Role
 from occupancy.core.transitions import PUT
 from occupancy.live.subscriber import Subscriber
@@ -102,7 +103,9 @@ class Principal:
         """Add so many items."""
         for _ in range(count):
             number = next(self._numbers)
-            self.store.operate("hall", PUT, [f"T-{number}"], actor=OFFICE, items=[{}])
+            self.store.commands.execute(
+                Command("hall", PUT, [f"T-{number}"], actor=OFFICE, items=[{}])
+            )
 
     @property
     def subscriber(self) -> Subscriber:

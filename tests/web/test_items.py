@@ -7,7 +7,7 @@ import gzip
 import pytest
 from flask.testing import FlaskClient
 
-from occupancy.boards import store as store_module
+from occupancy.boards import queries as queries_module
 from occupancy.services import Services
 from tests.support.api_client import Api, assert_problem, fields
 
@@ -84,7 +84,7 @@ def test_items_come_in_the_order_of_their_tags_with_where_to_follow_from(api: Ap
     assert [item["tag"] for item in found["items"]] == ["A", "B", "C-1", "C-10"]
     assert (found["seq"], found["next"]) == (4, None)
     api.done("take", "A", "holder")
-    replay = api.services.store.replay("main", found["cursor"], 10)
+    replay = api.services.store.log.replay("main", found["cursor"], 10)
     assert [entry.seq for entry in replay.entries] == [5]
 
 
@@ -227,9 +227,9 @@ def test_a_large_board_is_answered_as_a_small_one_is(
     for change in (None, "T-3", "T-9"):
         if change:
             api.put(change, {"title": "changed"})
-        monkeypatch.setattr(store_module, "_LARGE_ITEMS", 1000)
+        monkeypatch.setattr(queries_module, "_LARGE_ITEMS", 1000)
         small = answer()
-        monkeypatch.setattr(store_module, "_LARGE_ITEMS", large)
+        monkeypatch.setattr(queries_module, "_LARGE_ITEMS", large)
         assert answer() == answer() == small
         assert answer(If_None_Match=small[2]["ETag"])[0] == 304
         assert api.services.store.snapshot_cache.size > 0

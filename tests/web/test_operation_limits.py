@@ -24,8 +24,8 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from occupancy import create_app
+from occupancy.boards.commands import RATE_BURST_S, Command
 from occupancy.boards.records import Answer, Preconditions, Rate
-from occupancy.boards.store import RATE_BURST_S
 from occupancy.core import rate_limit as rates_module
 from occupancy.core.entities import Person, Role
 from occupancy.core.errors import RateLimited
@@ -64,9 +64,9 @@ class Rated:
         self.client: Any = services.store.client
 
     def take(self, tags: list[str], given: Preconditions | None = None) -> Answer:
-        options: Any = {} if given is None else {"given": given}
-        return self.services.store.operate(
-            "main", TAKE, tags, actor=ACTOR, rates=self.rates, **options
+        options: Any = {} if given is None else {"preconditions": given}
+        return self.services.store.commands.execute(
+            Command("main", TAKE, tags, actor=ACTOR, rates=self.rates, **options)
         )
 
     def wait_s(self, tags: list[str], given: Preconditions | None = None) -> int:
@@ -184,8 +184,8 @@ def test_other_callers_addresses_and_boards_have_their_own(rated: Rated) -> None
     board = store.boards.create("north").board
     own = rated.rates
     for others in (Rate("caller:94", 1), Rate("address:192.0.2.2", 1)), ():
-        store.operate("main", TAKE, ["T-1"], actor=ACTOR, rates=others)
-    store.operate(board, TAKE, ["T-1"], actor=ACTOR, rates=own)
+        store.commands.execute(Command("main", TAKE, ["T-1"], actor=ACTOR, rates=others))
+    store.commands.execute(Command(board, TAKE, ["T-1"], actor=ACTOR, rates=own))
     rated.wait_s(MORE)
 
 
@@ -193,7 +193,9 @@ def test_a_refused_request_may_be_sent_again_with_its_idempotency_key(rated: Rat
     change(rated.services, "main", 0)
     given = Preconditions(idempotency_key="k", fingerprint="f")
     rated.take(TAGS)
-    rated.services.store.operate("main", TRANSITIONS["release"], ["T-1"], actor=ACTOR)
+    rated.services.store.commands.execute(
+        Command("main", TRANSITIONS["release"], ["T-1"], actor=ACTOR)
+    )
     rated.wait_s(MORE, given)
     rated.client.delete(rated.key(0), rated.key(1))  # time passes
     first = rated.take(MORE, given)

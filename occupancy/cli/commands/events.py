@@ -77,7 +77,7 @@ class _Follower:
             try:
                 if is_away:
                     cursor, seq = self._resume(cursor, seq)
-                entries = self._store.follow(
+                entries = self._store.log.follow(
                     self._board, cursor, block_ms=self._block_ms, count=_ENTRIES
                 )
             except (PoolTimeout, StoreUnavailable) as error:
@@ -97,7 +97,7 @@ class _Follower:
 
     def _start(self, after: str | None) -> tuple[str, int]:
         """Cursor and number of the last event that is not wanted."""
-        replay = self._store.replay(self._board, after or "", 1)
+        replay = self._store.log.replay(self._board, after or "", 1)
         if after is None:
             return replay.head_cursor, replay.head_seq
         if after == _START:
@@ -111,7 +111,7 @@ class _Follower:
 
     def _resume(self, cursor: str, seq: int) -> tuple[str, int]:
         """Where to go on after an absence: a log that was restored may end before ``cursor``."""
-        replay = self._store.replay(self._board, cursor, 1)
+        replay = self._store.log.replay(self._board, cursor, 1)
         if replay.is_known or cursor == _START:
             return cursor, seq
         _say("The log does not have the last event any more; going on from its present end.")

@@ -150,7 +150,7 @@ def _add_show(items: Commands) -> None:
     def show(tag: str, board: str, as_json: bool) -> None:
         """Show one item."""
         with connected() as services:
-            found = services.store.item(board, tag)
+            found = services.store.queries.item(board, tag)
         if as_json:
             print_json(msgspec.Raw(found))
             return
@@ -178,7 +178,7 @@ def _add_history(items: Commands) -> None:
         with connected() as services:
             while len(found) < limit:
                 count = min(1000, limit - len(found))
-                events, page = services.store.history(board, tag, limit=count, page=page)
+                events, page = services.store.queries.history(board, tag, limit=count, page=page)
                 found += events
                 if page is None:
                     break
@@ -266,7 +266,7 @@ def all_items(store: Store, board: str, **filters: str | None) -> tuple[str, lis
     found: list[bytes] = []
     cursor, page = "", None
     while True:
-        snapshot = store.snapshot(
+        snapshot = store.queries.snapshot(
             board, limit=MAX_SNAPSHOT_ITEMS, page=page,
             state=filters.get("state"), holder=filters.get("holder"), text=filters.get("text"),
         )  # fmt: skip

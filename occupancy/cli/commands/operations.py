@@ -7,6 +7,7 @@ from typing import Any
 import click
 import msgspec
 
+from occupancy.boards.commands import Command
 from occupancy.boards.records import Answer
 from occupancy.boards.refusals import refusal
 from occupancy.cli.command import (
@@ -47,8 +48,8 @@ def add_to(items: Commands) -> None:
         attributes = dict(pair.split("=", 1) for pair in pairs)
         body = checked(ItemBody, title=title, attributes=attributes or None)
         with connected() as services:
-            answer = services.store.operate(
-                board, PUT, [tag], actor=COMMAND_LINE, items=[body.as_json_texts()]
+            answer = services.store.commands.execute(
+                Command(board, PUT, [tag], actor=COMMAND_LINE, items=[body.as_json_texts()])
             )
         _print_answer(board, PUT, answer, as_json)
 
@@ -59,7 +60,9 @@ def add_to(items: Commands) -> None:
     def remove(tag: str, board: str, as_json: bool) -> None:
         """Remove an item that nobody holds. Its history is kept for a month."""
         with connected() as services:
-            answer = services.store.operate(board, REMOVE, [tag], actor=COMMAND_LINE)
+            answer = services.store.commands.execute(
+                Command(board, REMOVE, [tag], actor=COMMAND_LINE)
+            )
         _print_answer(board, REMOVE, answer, as_json)
 
 
@@ -73,14 +76,16 @@ def _command(row: Transition) -> click.Command:
         body = checked(OperationBody, reason=reason, to=to, step=step)
         check_fields(row, body)
         with connected() as services:
-            answer = services.store.operate(
-                board,
-                row,
-                [tag],
-                actor=_person(services, worker) or COMMAND_LINE,
-                reason=body.reason,
-                to=_person(services, body.to),
-                step=body.step,
+            answer = services.store.commands.execute(
+                Command(
+                    board,
+                    row,
+                    [tag],
+                    actor=_person(services, worker) or COMMAND_LINE,
+                    reason=body.reason,
+                    to=_person(services, body.to),
+                    step=body.step,
+                )
             )
         _print_answer(board, row, answer, as_json)
 

@@ -81,9 +81,9 @@ def import_items(
     """
     report = Report(rejected=[row for row in rows if isinstance(row, Rejected)])
     good = [row for row in rows if isinstance(row, ItemRow)]
-    store.head(board)
+    store.log.head(board)
     on_progress(len(report.rejected))
-    outcomes = store.put_many(
+    outcomes = store.commands.put_many(
         board,
         ((row.tag, row.body.as_json_texts()) for row in good),
         actor=actor,

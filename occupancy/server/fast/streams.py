@@ -190,7 +190,8 @@ class FastStreams:
                     )  # it may be invented, and costs a look
                 principal = self._services.authenticator.identify(credential, is_use=False)
                 if self._services.hub.followed(board) is None:
-                    self._services.store.head(board)  # before anything is counted: it may be 404
+                    # Before anything is counted: it may be 404.
+                    self._services.store.log.head(board)
                 self._admit(request, principal, board)
                 opened = held.enter_context(self._open(request, principal, board))
                 opened.subscriber.feed.open()

@@ -1,11 +1,11 @@
--- publishing: stands before each script that publishes (see PublishingScript in scripts.py).
+-- publishing: the first piece of each script that publishes (see PublishingScript in scripts.py).
 --
 -- A publication that the server refuses, for lack of rights, must not end a script that has written
--- already. It is counted, and nothing is lost: feeds read the log, and guards compare the number of
--- changes.
+-- already. It is counted, and nothing is lost: feeds read the log, and processes compare the
+-- number of changes of access.
 --
--- Provides  publish(channel, message)
---           refused  publications that the server has refused so far
+-- Defines  publish(channel, message)
+--          refused  publications that the server has refused so far
 
 local refused = 0
 local function publish(channel, message)

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from flask import Blueprint, Response, current_app, request
 
-from occupancy.boards.records import Answer
+from occupancy.boards.records import Answer, version_of
 from occupancy.boards.refusals import refusal
 from occupancy.boards.snapshot_cache import SnapshotResponse
 from occupancy.boards.store import Store
@@ -105,7 +105,7 @@ def items(board: str) -> Response:
     known = request.headers.get("If-None-Match")
     known_cursor = operations.known_cursor(_store(), board, known, question)
     if query:
-        snapshot = _store().snapshot(
+        snapshot = _store().snapshot_cache.select(
             board,
             state=state,
             holder=holder,
@@ -127,8 +127,8 @@ def items(board: str) -> Response:
 @requires(Role.OBSERVER)
 def item(board: str, tag: str) -> Response:
     read_query()
-    found = _store().item(check_name("board", board), check_name("tag", tag))
-    etag = operations.etag_of(found)
+    found = _store().queries.item(check_name("board", board), check_name("tag", tag))
+    etag = operations.etag_of(version_of(found))
     if {ANY, etag.strip('"')} & set(known_tags(request.headers.get("If-None-Match"))):
         return as_response(not_modified(etag))
     return raw_answer(b'{"item":%b}' % found, etag=etag)
@@ -138,7 +138,7 @@ def item(board: str, tag: str) -> Response:
 @requires(Role.OBSERVER)
 def history(board: str, tag: str) -> Response:
     query = read_query("limit", "page")
-    events, following = _store().history(
+    events, following = _store().queries.history(
         check_name("board", board),
         check_name("tag", tag),
         limit=read_limit(query, _DEFAULT_HISTORY, _MAX_HISTORY),

@@ -40,7 +40,7 @@ def events(board: str) -> Response:
         frames: Iterator[bytes] = iter([farewell()])
     else:
         if hub.followed(board) is None:
-            services.store.head(board)  # a board that does not exist is 404, for good
+            services.store.log.head(board)  # a board that does not exist is 404, for good
         if request.method != "HEAD":
             services.stream_limits.check(place)
         opened = functools.partial(OpenStream, services, principal(), board, place, used_ticket())

@@ -312,7 +312,9 @@ def assert_nothing_is_lost(lanes: Lanes, clients: list[Client]) -> None:
     """Each version of an item but the first, which was added, was answered, and in its order."""
     for each in clients:
         assert each.versions == list(range(2, each.operations() + 2))
-        assert f'"version":{each.operations() + 1},'.encode() in lanes.store.item("main", each.tag)
+        assert f'"version":{each.operations() + 1},'.encode() in lanes.store.queries.item(
+            "main", each.tag
+        )
 
 
 def test_a_reload_loses_no_operation_and_no_answer(

@@ -53,7 +53,7 @@ def test_what_is_closed_while_it_waits_is_told_no_more_than_bye(
 ) -> None:
     principal.put(1)
     is_asking, may_answer = Event(), Event()
-    replay = principal.store.replay
+    replay = principal.store.log.replay
 
     def wait(board: str, cursor: str, count: int) -> Replay:
         if principal.services.hub.open_streams:  # it opens its feed, and has a place already
@@ -61,7 +61,7 @@ def test_what_is_closed_while_it_waits_is_told_no_more_than_bye(
             may_answer.wait(10)
         return replay(board, cursor, count)
 
-    monkeypatch.setattr(principal.store, "replay", wait)
+    monkeypatch.setattr(principal.store.log, "replay", wait)
     following = gevent.spawn(principal.follow, "hall")
     assert is_asking.wait(10)
     principal.subscriber.close()
@@ -85,14 +85,14 @@ def test_a_board_that_does_not_exist_is_left_to_flask_and_counts_for_nothing(
 def test_a_store_that_fails_is_told_and_all_is_given_back(
     principal: Principal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    replay = principal.store.replay
+    replay = principal.store.log.replay
 
     def fail(board: str, cursor: str, count: int) -> Replay:
         if principal.services.hub.open_streams:  # it opens its feed, and has a place already
             raise StoreUnavailable("made to fail")
         return replay(board, cursor, count)
 
-    monkeypatch.setattr(principal.store, "replay", fail)
+    monkeypatch.setattr(principal.store.log, "replay", fail)
     assert principal.follow("hall")
     wait_until(lambda: b"event: degraded" in principal.received)
     assert principal.counted[0] == 0

@@ -1,4 +1,4 @@
--- audit: whether some items, their entries in the indexes and their history agree; mends on wish.
+-- audit: whether some items, their entries in the indexes and their history agree; may mend them.
 --
 -- The item's own hash is the truth: what the indexes and the view say otherwise is mended from
 -- it. Nothing is published, because nothing that happened has changed.
@@ -9,6 +9,7 @@
 --       3 … the tags; WORKER|TAG asks besides whether that member of by_holder is right
 -- Returns  {tag, problem, tag, problem …}; problem: by_tag, by_state, by_holder, view, history
 -- Publishes nothing.
+-- Needs  version_of() of history_version.lua
 
 local _, VIEW, BY_TAG, BY_STATE, BY_HOLDER = unpack(KEYS, 1, 5)
 local mend = ARGV[1] == '1'
@@ -31,6 +32,13 @@ local function check(tag, problem, key, member, expected)
   end
 end
 
+-- Whether the view is that of the item, as far as its state and its counters tell.
+local function is_current(view, state, epoch, version)
+  local is_json, item = pcall(cjson.decode, view)
+  return is_json and type(item) == 'table' and item.state == state
+    and item.epoch == tonumber(epoch) and item.version == tonumber(version)
+end
+
 for position = 1, #ARGV - 2 do
   local claimed, tag = string.match(ARGV[position + 2], '^(.*)|(.*)$')
   tag = tag or ARGV[position + 2]
@@ -49,13 +57,11 @@ for position = 1, #ARGV - 2 do
   end
   local view = redis.call('HGET', VIEW, tag)
   if state then
-    local expected = '"epoch":' .. epoch .. ',"version":' .. version .. ','
-    if not view or not string.find(view, expected, 1, true)
-      or not string.find(view, '"state":"' .. state .. '"', 1, true) then
-      report(tag, 'view') -- mended by Store.audit: operate.lua knows how an item is rendered
+    if not view or not is_current(view, state, epoch, version) then
+      report(tag, 'view') -- the caller has it mended: operate/item.lua knows how an item is rendered
     end
     local last = redis.call('XREVRANGE', history, '+', '-', 'COUNT', 1)[1]
-    if not last or not string.find(last[2][2], '"version":' .. version .. ',', 1, true) then
+    if not last or version_of(last) ~= version then
       report(tag, 'history')
     end
   elseif view then

@@ -1,4 +1,4 @@
--- rights: which of the commands and channels that the scripts need are denied to this user.
+-- check_permissions: which of the commands and channels that the scripts need are denied to this user.
 --
 -- Each write is tried on a key of another type, or where it has no effect: it fails by that, or for
 -- lack of rights, and changes nothing.
@@ -6,7 +6,7 @@
 -- KEYS  1 a key that stays, and is a string   2 a key that is never there
 -- ARGV  the channels to publish on
 -- Returns  what is denied: commands, and channels with a "&" before them
--- Publishes  "?" on each allowed channel, which nobody takes for an event
+-- Publishes  "?" on each allowed channel, which no reader takes for an event
 
 local function is_denied(...)
   local answer = redis.pcall(...)

@@ -1,7 +1,7 @@
--- settle: removes a mark if it is still the one that the caller has dealt with.
+-- settle_rename: removes a rename's mark if it is still the one that the caller has dealt with.
 --
 -- KEYS  1 hash of marks
--- ARGV  1 whose   2 the mark
+-- ARGV  1 worker's id   2 the mark
 -- Returns  1 if it was that one, else 0
 -- Publishes nothing.
 

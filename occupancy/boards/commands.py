@@ -1,0 +1,213 @@
+"""Commands: every change of a board's items, each carried out by one atomic script.
+
+:class:`Command` says what is to be done; ``operate.lua`` checks it, carries it out and records it.
+Items come back as the JSON that the script has rendered.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from occupancy.boards.catalog import DEFAULT_STEPS
+from occupancy.boards.records import Answer, Outcome, Preconditions, Rate, board_not_found
+from occupancy.boards.timeline import SAMPLE_MS, SAMPLES_KEPT
+from occupancy.core.entities import MAIN_BOARD, MAX_BATCH_TAGS, STATES, AuthMethod, Person
+from occupancy.core.errors import IdempotencyKeyReused, RateLimited
+from occupancy.core.keys import Keys
+from occupancy.core.transitions import PUT, Transition
+from occupancy.storage.capacity import IDEMPOTENCY_TTL_S
+from occupancy.storage.client import OpsClient
+from occupancy.storage.permissions import Permissions
+from occupancy.storage.scripts import PublishingScript
+
+RATE_BURST_S = 10  # unused operations are kept for so long
+REMOVED_HISTORY_TTL_S = 30 * 24 * 3600  # the history of a removed item stays for a month
+_PUT_MANY_CALLS = 200  # per round trip: short enough that others get their turn on the server
+_COLUMNS = (
+    "operation", "event", "sources", "target", "holder", "holder_only", "needs_free", "creates",
+    "counts_time", "counts_completion",
+)  # fmt: skip
+
+
+class Command(msgspec.Struct, frozen=True):
+    """One transition of some items, in the order of ``tags``, each on its own.
+
+    ``items`` (for put, one for each tag) hold ``title`` and ``attributes`` as JSON text; a missing
+    one stays as it is. Each of ``rates`` is charged once for each tag.
+    """
+
+    board: str
+    transition: Transition
+    tags: Sequence[str]
+    actor: Person
+    auth_method: AuthMethod = "cli"
+    reason: str | None = None
+    to: Person | None = None
+    step: str | None = None
+    items: Sequence[dict[str, str]] | None = None
+    preconditions: Preconditions = Preconditions()
+    rates: Sequence[Rate] = ()
+    dry_run: bool = False
+
+
+class Bounds(msgspec.Struct, frozen=True, kw_only=True):
+    """How much is kept: of a board's log, and of each item's history."""
+
+    log_entries: int
+    log_bytes: int
+    history_entries: int
+    history_bytes: int
+
+
+class Commands:
+    """Carries out commands; safe to share between greenlets."""
+
+    def __init__(
+        self, client: OpsClient, keys: Keys, permissions: Permissions, bounds: Bounds
+    ) -> None:
+        self._keys = keys
+        self._permissions = permissions
+        self._operate = PublishingScript(client, "board/operate")
+        self._constants = {
+            **msgspec.structs.asdict(bounds),
+            "default_steps": DEFAULT_STEPS,
+            "removed_history_ttl_s": REMOVED_HISTORY_TTL_S,
+            "sample_ms": SAMPLE_MS,
+            "samples": SAMPLES_KEPT,
+            "states": STATES,
+        }
+
+    def execute(self, command: Command) -> Answer:
+        """Carry out ``command``: one round trip, an outcome for each tag.
+
+        Raises BoardNotFound, IdempotencyKeyReused and RateLimited, which concern all tags, and
+        PoolTimeout or StoreUnavailable.
+        """
+        self._permissions.require()
+        return _answer(command, self._operate.run(*self._request(command)))
+
+    def put_many(
+        self,
+        board: str,
+        rows: Iterable[tuple[str, dict[str, str]]],
+        *,
+        actor: Person,
+        dry_run: bool = False,
+    ) -> Iterator[Outcome]:
+        """Add or edit items, given as tag and texts (see Command): some hundred a round trip."""
+        self._permissions.require()
+        pending: list[Command] = []
+
+        def send() -> Iterator[Outcome]:
+            replies = self._operate.run_many([self._request(command) for command in pending])
+            for command, reply in zip(pending, replies, strict=True):
+                yield from _answer(command, reply).outcomes
+
+        for tag, texts in rows:
+            pending.append(Command(board, PUT, [tag], actor, items=[texts], dry_run=dry_run))
+            if len(pending) == _PUT_MANY_CALLS:
+                yield from send()
+                pending.clear()
+        if pending:
+            yield from send()
+
+    def render_again(self, board: str, tags: Sequence[str]) -> None:
+        """Mend the JSON of items from what is stored of them; no change, so no event."""
+        command = Command(board, PUT, tags, Person("", ""))
+        self._operate.run(*self._request(command, mend_view=True))
+
+    def _request(self, command: Command, *, mend_view: bool = False) -> tuple[list[str], list[Any]]:
+        """Keys and arguments for the script; its header describes them."""
+        board, actor, given = command.board, command.actor, command.preconditions
+        keys = self._keys.board(board)
+        request: dict[str, Any] = {
+            **self._constants,
+            "transition": _columns(command.transition),
+            "board": board,
+            "implicit": board == MAIN_BOARD,
+            "channel": keys.channel,
+            "actor_id": actor.id,
+            "actor": _json_text(actor),
+            "auth_method": command.auth_method,
+            "reason": _json_text(command.reason),
+            "dry_run": command.dry_run,
+            "mend_view": mend_view,
+        }
+        if command.to is not None:
+            request["to_id"], request["to"] = command.to.id, _json_text(command.to)
+        if command.step is not None:
+            request["step"] = command.step
+        if command.items is not None:
+            request["items"] = command.items
+        if given.epoch is not None:
+            request["epoch"] = str(given.epoch)
+        if given.versions is not None:
+            request["versions"] = given.versions
+        record = keys.board
+        if given.idempotency_key is not None:
+            request["fingerprint"] = given.fingerprint
+            request["idempotency_ttl_s"] = IDEMPOTENCY_TTL_S
+            record = keys.idempotency(actor.id, given.idempotency_key)
+        script_keys = [keys.board, keys.view, keys.by_tag, keys.by_state, keys.by_holder, keys.log]
+        script_keys += [keys.samples, keys.log_marks, record]
+        for tag in command.tags:
+            script_keys += (keys.item(tag), keys.history(tag))
+        if command.rates:
+            request["rates"] = [
+                {
+                    "interval_ms": 1000 / rate.per_s,
+                    "burst_ms": max(RATE_BURST_S * 1000, MAX_BATCH_TAGS * 1000 / rate.per_s),
+                }
+                for rate in command.rates
+            ]
+            script_keys += [keys.rate(rate.who) for rate in command.rates]
+        return script_keys, [msgspec.json.encode(request), *command.tags]
+
+
+@functools.cache
+def _columns(transition: Transition) -> msgspec.Raw:
+    """What the script needs of a transition, without what is false."""
+    values = {name: getattr(transition, name) for name in _COLUMNS}
+    return msgspec.Raw(msgspec.json.encode({name: each for name, each in values.items() if each}))
+
+
+def _answer(command: Command, reply: Any) -> Answer:
+    status = reply[0]
+    if status == b"board_not_found":
+        raise board_not_found(command.board)
+    if status == b"rate_limited":
+        wait_s = -(-reply[1] // 1000)
+        raise RateLimited(f"Too many operations. Go on in {wait_s} s.", retry_after=wait_s)
+    if status == b"idempotency_key_reused":
+        raise IdempotencyKeyReused(
+            "This Idempotency-Key was used for another request within the last 24 hours. "
+            "Use a new key for a new request."
+        )
+    outcomes = [
+        Outcome(
+            tag, code.decode(), changed == b"1", _item(text, kind), int(version or 0),
+            item_is_current=kind.startswith(b"newest"),
+        )
+        for tag, code, changed, version, text, kind in zip(
+            command.tags, reply[2::5], reply[3::5], reply[4::5], reply[5::5], reply[6::5],
+            strict=True,
+        )
+    ]  # fmt: skip
+    return Answer(reply[1].decode(), outcomes, status == b"replayed")
+
+
+class _Event(msgspec.Struct):
+    item: msgspec.Raw
+
+
+def _item(text: bytes, kind: bytes) -> bytes:
+    """The item's JSON, where ``text`` is an event (see request.lua) the part of it."""
+    return bytes(msgspec.json.decode(text, type=_Event).item) if kind.endswith(b"event") else text
+
+
+def _json_text(value: Any) -> str:
+    return msgspec.json.encode(value).decode()

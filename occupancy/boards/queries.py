@@ -1,0 +1,180 @@
+"""Queries: a board's items as the server has them, one round trip each unless said otherwise.
+
+Items and events are the JSON that the script rendered when they changed; it is only copied here.
+Methods raise PoolTimeout or StoreUnavailable when Redis cannot serve.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from occupancy.boards.log import Log
+from occupancy.boards.records import (
+    Snapshot,
+    board_not_found,
+    item_not_found,
+    page_start,
+    page_token,
+)
+from occupancy.boards.search import Search
+from occupancy.core.entities import MAIN_BOARD, MAX_SNAPSHOT_ITEMS, TAG_PATTERN
+from occupancy.core.keys import Keys
+from occupancy.core.slices import Pause, no_pause, sliced
+from occupancy.storage.client import OpsClient
+from occupancy.storage.scripts import Script
+
+_HISTORY_PAGE_PATTERN = r"^[1-9][0-9]{0,18}-[0-9]{1,19}\Z"  # "before 0-0" is an error to Redis
+_LARGE_ITEMS = 500  # from here on one more round trip is less than what Lua costs
+
+
+class Queries:
+    """Reads items and histories; safe to share between greenlets."""
+
+    def __init__(self, client: OpsClient, keys: Keys, log: Log) -> None:
+        self._client = client
+        self._keys = keys
+        self._log = log
+        self._snapshot = Script(client, "board/snapshot")
+
+    def snapshot(
+        self,
+        board: str,
+        *,
+        state: str | None = None,
+        holder: str | None = None,
+        text: str | None = None,
+        limit: int = MAX_SNAPSHOT_ITEMS,
+        page: str | None = None,
+        known_cursor: str = "",
+        pause: Pause = no_pause,
+    ) -> Snapshot | None:
+        """A board's items in the order of their tags, all read at one instant.
+
+        ``text`` is a search (search.py) in ``limit`` items at a time: a page may hold fewer
+        matches, and ``next`` leads on. ``pause`` lets others run and is called in each SLICE_S.
+
+        Returns None if the board has not changed since ``known_cursor``. Raises BoardNotFound,
+        and InvalidRequest for an invalid page token. A large board takes two or three round trips.
+        """
+        keys = self._keys.board(board)
+        if holder is not None:
+            index, prefix = keys.by_holder, f"{holder}|"
+        elif state is not None:
+            index, prefix = keys.by_state, f"{state}|"
+        else:
+            index, prefix = keys.by_tag, ""
+        low = (
+            f"({prefix}{page_start(page, TAG_PATTERN)}" if page else f"[{prefix}" if prefix else "-"
+        )
+        high = f"({prefix[:-1]}}}" if prefix else "+"
+
+        read = functools.partial(
+            self.look, board, known_cursor,
+            index=index, low=low, high=high, limit=limit, skip=len(prefix),
+        )  # fmt: skip
+        is_large, snapshot = read(may_be_large=not prefix and not page)
+        if is_large:
+            snapshot = self.whole(board, limit)
+            if snapshot is None:  # shrunk, or grown beyond the limit, since it was counted
+                _, snapshot = read(may_be_large=False)
+        if snapshot is None:
+            return None
+        if holder is not None and state not in (None, "occupied"):
+            return snapshot.having([])  # a held item is occupied
+        if text:
+            finds = Search(text).finds
+            items = zip(snapshot.tags, snapshot.items, strict=True)
+            return snapshot.having([each for each in sliced(items, pause) if finds(each[1])])
+        return snapshot
+
+    def look(
+        self,
+        board: str,
+        known_cursor: str = "",
+        *,
+        index: str | None = None,
+        low: str = "-",
+        high: str = "+",
+        limit: int = MAX_SNAPSHOT_ITEMS,
+        skip: int = 0,
+        may_be_large: bool = True,
+    ) -> tuple[bool, Snapshot | None]:
+        """Whether the board is a large one, which is not read here; else its first page.
+
+        The rest says which page of which index; see snapshot.lua. The snapshot is None if the board
+        has not changed since ``known_cursor``. Raises BoardNotFound.
+        """
+        keys = self._keys.board(board)
+        large, is_implicit = (
+            _LARGE_ITEMS if may_be_large else 0,
+            "1" if board == MAIN_BOARD else "0",
+        )
+        reply = self._snapshot.run(
+            [keys.board, index or keys.by_tag, keys.view],
+            [is_implicit, low, high, limit, skip, known_cursor, large],
+        )
+        if reply[0] == b"board_not_found":
+            raise board_not_found(board)
+        if reply[0] != b"ok":
+            return reply[0] == b"whole", None
+        tags, items = reply[4::2], reply[5::2]
+        following = page_token(tags[-1]) if reply[3] == b"1" and tags else None
+        return False, Snapshot(reply[1].decode(), int(reply[2]), tags, items, following)
+
+    def whole(self, board: str, limit: int = MAX_SNAPSHOT_ITEMS) -> Snapshot | None:
+        """All of a large board, read at one instant. None where it is not, or beyond ``limit``.
+
+        Without Lua, which takes four times as long to hand ten thousand items on.
+        """
+        keys = self._keys.board(board)
+        (cursor, seq), views = self._client.read_at_once(
+            lambda pipeline: (
+                pipeline.hmget(keys.board, "cursor", "seq"),
+                pipeline.hgetall(keys.view),
+            )
+        )
+        if cursor is None or not self.is_large(len(views), limit):
+            return None
+        tags = sorted(views)
+        return Snapshot(cursor.decode(), int(seq), tags, [views[tag] for tag in tags], None)
+
+    @staticmethod
+    def is_large(count: int, limit: int = MAX_SNAPSHOT_ITEMS) -> bool:
+        """Whether so many items are worth reading by another way, and may be given at once."""
+        return _LARGE_ITEMS <= count <= limit
+
+    def count(self, board: str) -> int:
+        """How many items the board has; 0 if there is no such board."""
+        return int(self._client.zcard(self._keys.board(board).by_tag))
+
+    def item(self, board: str, tag: str) -> bytes:
+        """The item's JSON. Raises BoardNotFound (a second round trip) and ItemNotFound."""
+        item = self._client.hget(self._keys.board(board).view, tag)
+        if not isinstance(item, bytes):
+            self._log.head(board)
+            raise item_not_found(board, tag)
+        return item
+
+    def held_by(self, board: str, worker_id: str) -> list[str]:
+        """The tags of the items that a worker holds."""
+        members: Any = self._client.zrangebylex(
+            self._keys.board(board).by_holder, f"[{worker_id}|", f"({worker_id}}}"
+        )
+        return [member.decode().rpartition("|")[2] for member in members]
+
+    def history(
+        self, board: str, tag: str, *, limit: int, page: str | None = None
+    ) -> tuple[list[bytes], str | None]:
+        """An item's events, newest first, and the token of the next page or None.
+
+        Raises ItemNotFound for an item that is not and was not there lately, and BoardNotFound.
+        """
+        end = f"({page_start(page, _HISTORY_PAGE_PATTERN)}" if page else "+"
+        entries: Any = self._client.xrevrange(
+            self._keys.board(board).history(tag), end, "-", count=limit + 1
+        )
+        if not entries and page is None:
+            self.item(board, tag)
+        following = page_token(entries[limit - 1][0]) if len(entries) > limit else None
+        return [fields[b"event"] for _, fields in entries[:limit]], following

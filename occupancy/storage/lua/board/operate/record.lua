@@ -1,0 +1,75 @@
+-- operate/record: what a change leaves on the board: sample, event, publication. Writes only.
+--
+-- Needs  request, transition, cursor, may(), int(), iso(), now_ms, publish()
+-- Defines  sample(), record_event(); moves cursor
+
+-- The board as it stood when the present five minutes began, kept before their first change: what
+-- its timeline (timeline.py) is drawn from. In five minutes without a sample nothing has changed.
+local is_sampled = false
+local function sample()
+  if is_sampled then
+    return
+  end
+  is_sampled = true
+  local began_ms = now_ms - now_ms % request.sample_ms
+  -- Asked of the stream itself: its ids must rise, also when the clock was set back.
+  local last = redis.call('XREVRANGE', SAMPLES, '+', '-', 'COUNT', 1)[1]
+  if last and tonumber(string.match(last[1], '^%d+')) >= began_ms then
+    return
+  end
+  local found = { 'completions', redis.call('HGET', BOARD, 'completions') or '0' }
+  for _, state in ipairs(request.states) do
+    found[#found + 1] = state
+    found[#found + 1] = redis.call('ZLEXCOUNT', BY_STATE, '[' .. state .. '|', '(' .. state .. '}')
+  end
+  redis.call('XADD', SAMPLES, 'MAXLEN', '~', request.samples, int(began_ms) .. '-0',
+    unpack(found))
+end
+
+-- Bounds the log in bytes. Each time that another block is full, its last cursor becomes a mark;
+-- with more blocks than the bound has room for, the log is cut at the oldest mark. An operation costs
+-- one more command for it, and the log exceeds the bound by a block and a stream's node at most.
+local ENTRY_BYTES = 64 -- what an entry takes beside its event
+local MOST_BLOCK_BYTES = 2 * 1024 * 1024 -- cut at once: some thousand entries, whole nodes
+
+local function bound_log(event)
+  local block_bytes = math.min(math.floor(request.log_bytes / 32), MOST_BLOCK_BYTES)
+  local filled_bytes = redis.call('HINCRBY', BOARD, 'log_filled_bytes', #event + ENTRY_BYTES)
+  if filled_bytes < block_bytes then
+    return
+  end
+  if not (may('RPUSH', MARKS, 'a') and may('LPOP', MARKS) and may('XTRIM', LOG, 'MAXLEN', '1')) then
+    return -- the bytes stay counted, and the next event tries again
+  end
+  redis.call('HSET', BOARD, 'log_filled_bytes', int(filled_bytes % block_bytes))
+  local marks = redis.call('RPUSH', MARKS, cursor)
+  local room = math.floor(request.log_bytes / block_bytes) - 1 -- one is being filled
+  local oldest
+  while marks > room do
+    oldest = redis.call('LPOP', MARKS)
+    marks = marks - 1
+  end
+  if oldest then
+    redis.call('XTRIM', LOG, 'MINID', '~', oldest, 'LIMIT', 0)
+  end
+end
+
+local function record_event(kind, view, version, history)
+  local previous = cursor
+  local seq = int(redis.call('HINCRBY', BOARD, 'seq', 1))
+  local event = '{"seq":' .. seq .. ',"type":"' .. kind .. '","board":"' .. request.board
+    .. '","at":"' .. iso(now_ms) .. '","actor":' .. request.actor
+    .. ',"means":"' .. request.auth_method .. '","item":' .. view .. '}'
+  cursor = redis.call('XADD', LOG, 'MAXLEN', '~', request.log_entries, '*',
+    'seq', seq, 'event', event)
+  redis.call('HSET', BOARD, 'cursor', cursor)
+  bound_log(event)
+  -- An item's events are alike in size: as many as have room in the bytes.
+  local kept = math.min(request.history_entries,
+    math.max(10, math.floor(request.history_bytes / (#event + ENTRY_BYTES))))
+  redis.call('XADD', history, 'MAXLEN', '~', kept, '*', 'event', event, 'version', version)
+  publish(request.channel, previous .. ' ' .. cursor .. ' ' .. seq .. ' ' .. event)
+  if transition.counts_completion then
+    redis.call('HINCRBY', BOARD, 'completions', 1)
+  end
+end

@@ -1,0 +1,62 @@
+-- operate/refusals: what refuses an operation on an item, or shows that it is a repeat. Reads only.
+--
+-- Needs  request, transition, max_holds, step_index(), contains()
+-- Defines  next_holder, is_repeat(), precondition_refusal(), state_refusal()
+
+local next_holder = { caller = request.actor_id, to = request.to_id, nobody = '' }
+
+local function holds_of(worker)
+  return redis.call('ZLEXCOUNT', BY_HOLDER, '[' .. worker .. '|', '(' .. worker .. '}')
+end
+
+-- By target: whether its effect already stands for this caller.
+local repeats = {
+  occupied = function(item)
+    return item.state == 'occupied' and item.holder_id == next_holder[transition.holder]
+  end,
+  edited = function(item, texts)
+    return item.title == (texts.title or item.title)
+      and item.attributes == (texts.attributes or item.attributes)
+  end,
+  renamed = function(item)
+    return item.holder_id ~= request.to_id or item.holder == request.to
+  end,
+}
+
+local function is_repeat(item, texts)
+  local stands = repeats[transition.target]
+  if stands then
+    return stands(item, texts)
+  end
+  return item.last_operation == transition.operation and item.last_actor == request.actor_id
+    and (not request.step or request.step == item.step)
+end
+
+-- The code of the refusal for what the caller relies on, or nil.
+local function precondition_refusal(item)
+  if request.versions and request.versions[1] ~= '*'
+    and not contains(request.versions, item.version) then
+    return 'version_mismatch'
+  elseif request.epoch and request.epoch ~= item.epoch then
+    return 'stale_epoch'
+  end
+  return nil
+end
+
+-- The code of the refusal for the item's state and its holders, or nil.
+local function state_refusal(item)
+  if not contains(transition.sources, item.state) then
+    if item.state == 'occupied' and transition.needs_free then
+      return 'held'
+    end
+    return item.state == 'blocked' and 'blocked' or 'wrong_state'
+  elseif transition.holder_only and item.holder_id ~= request.actor_id then
+    return 'not_holder'
+  elseif request.step and not step_index(request.step) then
+    return 'unknown_step'
+  elseif transition.target == 'occupied' and max_holds > 0
+    and holds_of(next_holder[transition.holder]) >= max_holds then
+    return 'limit_reached'
+  end
+  return nil
+end
