@@ -16,7 +16,6 @@ from occupancy.core.entities import (
     Role,
 )
 from occupancy.core.errors import OccupancyError
-from occupancy.core.problem_codes import MEANINGS
 from occupancy.core.transitions import Transition
 from occupancy.web.openapi.schemas import CURSOR, INTEGER, TEXT, pattern, ref
 
@@ -122,11 +121,10 @@ def problem_responses(which: Iterable[type[OccupancyError]]) -> dict[str, Any]:
 
 
 def _problem(found: Sequence[type[OccupancyError]]) -> dict[str, Any]:
-    codes = [kind.code for kind in found]
     response: dict[str, Any] = {
-        "description": "\n\n".join(f"`{code}`: {MEANINGS[code]}" for code in codes),
+        "description": "\n\n".join(f"`{kind.code}`: {kind.explanation}" for kind in found),
         "content": {PROBLEM: {"schema": ref("schemas", "Problem")}},
-        "x-codes": codes,
+        "x-codes": [kind.code for kind in found],
     }
     if found[0].status in (429, 503):
         response["headers"] = {"Retry-After": ref("headers", "RetryAfter")}

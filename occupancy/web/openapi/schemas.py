@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from occupancy.core.entities import BOARD_PATTERN, CURSOR_PATTERN, STATES, TAG_PATTERN, Event, Item
-from occupancy.core.problem_codes import kinds
+from occupancy.core.errors import answered_kinds
 from occupancy.core.requests import (
     BatchBody,
     BoardBody,
@@ -145,7 +145,7 @@ def _problem_schema() -> dict[str, Any]:
         title=TEXT,
         status=INTEGER,
         detail={**TEXT, "description": "Plain words: what is wrong and what to do."},
-        code={"type": "string", "enum": [kind.code for kind in kinds()]},
+        code={"type": "string", "enum": [kind.code for kind in answered_kinds()]},
     )
     schema["description"] = "An error, after RFC 9457; with what helps to act on it."
     schema["properties"] |= {

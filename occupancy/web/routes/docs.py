@@ -15,7 +15,7 @@ from flask import Blueprint, Response, current_app, render_template, request
 from markupsafe import Markup, escape
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from occupancy.core.problem_codes import MEANINGS, kinds
+from occupancy.core.errors import answered_kinds
 from occupancy.core.transitions import PUT, REMOVE, TRANSITIONS, Transition
 from occupancy.web.auth import public
 from occupancy.web.openapi.document import document
@@ -76,8 +76,7 @@ def _page() -> Asset:
         groups=groups,
         schemas=whole["components"]["schemas"],
         transitions=[*TRANSITIONS.values(), PUT, REMOVE],
-        kinds=kinds(),
-        meanings=MEANINGS,
+        kinds=answered_kinds(),
         events=STREAM_EVENTS,
         asset=current_app.extensions["occupancy.pages"].assets.address,
     )
