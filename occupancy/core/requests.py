@@ -187,28 +187,36 @@ def _texts(value: Any) -> list[str]:
     return [each for each in found if isinstance(each, str)]
 
 
-def check_fields(row: Transition, body: OperationBody) -> None:
-    """Raises InvalidRequest if ``body`` has a field that ``row`` does not take, or lacks one."""
-    allowed = {
-        "reason": row.reason != "none",
-        "to": row.holder == "to",
-        "step": row.operation == "reopen",
-    }
-    for name, is_allowed in allowed.items():
-        if getattr(body, name) is not None and not is_allowed:
-            raise InvalidRequest(f"{row.operation} takes no {name}.")
-    if row.reason == "required" and not is_visible(body.reason or ""):
-        raise InvalidRequest(f"{row.operation} needs a reason.")
-    if row.holder == "to" and body.to is None:
-        raise InvalidRequest(f"{row.operation} needs to: the id of the worker who gets the item.")
+_NEEDED = {
+    "reason": "a reason",
+    "to": "to: the id of the worker who gets the item",
+    "step": "a step",
+}
 
 
-def operation_row(name: str) -> Transition:
+def check_fields(transition: Transition, body: OperationBody) -> None:
+    """Raises InvalidRequest if ``body`` has a field that the operation does not take, or lacks one.
+
+    A required text that shows nothing is a missing one.
+    """
+    missing = None
+    for name, rule in transition.fields.items():
+        value = getattr(body, name)
+        if rule == "none":
+            if value is not None:
+                raise InvalidRequest(f"{transition.operation} takes no {name}.")
+        elif rule == "required" and not is_visible(value or ""):
+            missing = missing or name
+    if missing is not None:
+        raise InvalidRequest(f"{transition.operation} needs {_NEEDED[missing]}.")
+
+
+def transition_of(operation: str) -> Transition:
     """The row of an operation. Raises InvalidRequest."""
-    row = TRANSITIONS.get(name)
-    if row is None:
+    transition = TRANSITIONS.get(operation)
+    if transition is None:
         raise InvalidRequest(f"operation is not one of {', '.join(TRANSITIONS)}.")
-    return row
+    return transition
 
 
 _NAMES = {

@@ -1,4 +1,8 @@
-"""The transition table: the state machine, once."""
+"""The transition table: the state machine, stated once.
+
+The atomic script, the routes, the command line, the OpenAPI document and the pages read an
+operation's rules from its row and never compare its name. docs/design.md shows how to add one.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +12,9 @@ import msgspec
 
 from occupancy.core.entities import STATES, Role
 
-ReasonRule = Literal["none", "optional", "required"]
+FieldRule = Literal["none", "optional", "required"]
 NextHolder = Literal["caller", "to", "nobody", "keep"]
+Button = Literal["none", "primary", "secondary", "menu"]
 
 
 class Transition(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,13 +31,27 @@ class Transition(msgspec.Struct, frozen=True, kw_only=True):
     target: str
     holder: NextHolder
     holder_only: bool = False
-    reason: ReasonRule = "none"
+    needs_free: bool = False  # on an occupied item the refusal is `held`, not `wrong_state`
+    counts_work: bool = True  # False: the time since the take is not counted
+    added_event: str = ""  # the event where the operation adds the item
+    reason: FieldRule = "none"
+    step: FieldRule = "none"
     summary: str
+    # On the pages, which show the buttons in the order of the table, primary before secondary.
+    button: Button = "none"  # filled, outlined, or in the menu behind "⋯"
+    is_for_others: bool = False  # the pages do not offer it on an item that the user holds
+    key: str = ""  # keyboard shortcut on the board's page
+
+    @property
+    def fields(self) -> dict[str, FieldRule]:
+        """The fields of the body besides ``epoch``, and whether the operation takes them."""
+        to: FieldRule = "required" if self.holder == "to" else "none"
+        return {"reason": self.reason, "to": to, "step": self.step}
 
 
 TRANSITIONS: dict[str, Transition] = {
-    row.operation: row
-    for row in (
+    transition.operation: transition
+    for transition in (
         Transition(
             operation="take",
             event="item.taken",
@@ -40,7 +59,10 @@ TRANSITIONS: dict[str, Transition] = {
             sources=("available", "paused"),
             target="occupied",
             holder="caller",
+            needs_free=True,
             summary="Occupy an item: from now on nobody else can.",
+            button="primary",
+            key="t",
         ),
         Transition(
             operation="pause",
@@ -52,6 +74,8 @@ TRANSITIONS: dict[str, Transition] = {
             holder_only=True,
             reason="optional",
             summary="Stop for now and free the item: anyone may take it on.",
+            button="secondary",
+            key="p",
         ),
         Transition(
             operation="complete",
@@ -62,6 +86,8 @@ TRANSITIONS: dict[str, Transition] = {
             holder="nobody",
             holder_only=True,
             summary="Finish the present step: available at the next one, completed after the last.",
+            button="primary",
+            key="c",
         ),
         Transition(
             operation="release",
@@ -71,7 +97,9 @@ TRANSITIONS: dict[str, Transition] = {
             target="restore",
             holder="nobody",
             holder_only=True,
+            counts_work=False,
             summary="Undo a mistaken take: the item is what it was before, and no time is counted.",
+            button="menu",
         ),
         Transition(
             operation="force-release",
@@ -82,6 +110,8 @@ TRANSITIONS: dict[str, Transition] = {
             holder="nobody",
             reason="required",
             summary="Take an item out of somebody's hands.",
+            button="menu",
+            is_for_others=True,
         ),
         Transition(
             operation="reassign",
@@ -92,6 +122,7 @@ TRANSITIONS: dict[str, Transition] = {
             holder="to",
             reason="optional",
             summary="Give an item to a worker, with no moment in which it is free.",
+            button="menu",
         ),
         Transition(
             operation="block",
@@ -102,6 +133,7 @@ TRANSITIONS: dict[str, Transition] = {
             holder="nobody",
             reason="required",
             summary="Let nobody work on an item until it is unblocked.",
+            button="menu",
         ),
         Transition(
             operation="unblock",
@@ -111,6 +143,7 @@ TRANSITIONS: dict[str, Transition] = {
             target="restore",
             holder="nobody",
             summary="Back to what it was before the block, without a holder.",
+            button="menu",
         ),
         Transition(
             operation="reopen",
@@ -119,21 +152,24 @@ TRANSITIONS: dict[str, Transition] = {
             sources=("completed",),
             target="available",
             holder="nobody",
+            step="optional",
             summary="Make a completed item available again, at the last step or at `step`.",
+            button="menu",
         ),
     )
 }
 
 PUT = Transition(
     operation="put",
-    event="item.updated",  # item.added where there was none
+    event="item.updated",
+    added_event="item.added",
     role=Role.SUPERVISOR,
     sources=STATES,
     target="edited",
     holder="keep",
     summary="Add an item, or edit its title and attributes.",
 )
-RENAME = Transition(  # by the service itself, see renames.py
+RENAME = Transition(  # by the service itself, see boards/holder_names.py
     operation="rename",
     event="item.updated",
     role=Role.ADMIN,
@@ -149,5 +185,6 @@ REMOVE = Transition(
     sources=("available", "paused", "blocked", "completed"),
     target="removed",
     holder="nobody",
+    needs_free=True,
     summary="Remove an item that nobody holds.",
 )

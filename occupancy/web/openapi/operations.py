@@ -16,7 +16,7 @@ from occupancy.core.entities import (
     Role,
 )
 from occupancy.core.errors import OccupancyError
-from occupancy.core.transitions import Transition
+from occupancy.core.transitions import TRANSITIONS, Transition
 from occupancy.web.openapi.schemas import CURSOR, INTEGER, TEXT, pattern, ref
 
 JSON = "application/json"
@@ -191,19 +191,25 @@ def cached(responses: dict[str, Any]) -> dict[str, Any]:
     return {**responses, "304": {"description": "Nothing has changed since your `ETag`."}}
 
 
+def operation_id(transition: Transition) -> str:
+    """The ``operationId`` of a row of the table; /docs links to it."""
+    is_post = transition.operation in TRANSITIONS
+    return transition.operation if is_post else f"{transition.operation}Item"
+
+
 def write_errors() -> tuple[type[OccupancyError], ...]:
-    """What every write may be refused with."""
+    """The refusals that every write may meet."""
     return (
         *KNOWN, errors.CsrfFailed, errors.BoardNotFound, errors.VersionMismatch, *WITH_BODY,
         errors.IdempotencyKeyReused, *STORE,
     )  # fmt: skip
 
 
-def row_errors(row: Transition) -> list[type[OccupancyError]]:
-    """What a row of the table may be refused with."""
+def operation_errors(transition: Transition) -> list[type[OccupancyError]]:
+    """The refusals that an operation of the table may meet."""
     found = [*write_errors(), errors.ItemNotFound, errors.StaleEpoch]
-    other_states = set(STATES) - set(row.sources)
-    if row.operation in ("take", "remove"):
+    other_states = set(STATES) - set(transition.sources)
+    if transition.needs_free:
         other_states.remove("occupied")
         found.append(errors.Held)
     if "blocked" in other_states:
@@ -211,10 +217,10 @@ def row_errors(row: Transition) -> list[type[OccupancyError]]:
         found.append(errors.Blocked)
     if other_states:
         found.append(errors.WrongState)
-    if row.target == "occupied":
+    if transition.target == "occupied":
         found.append(errors.LimitReached)
-    if row.holder_only:
+    if transition.holder_only:
         found.append(errors.NotHolder)
-    if row.holder == "to":
+    if transition.holder == "to":
         found.append(errors.WorkerNotFound)
     return found

@@ -25,7 +25,9 @@ from occupancy.core.requests import (
 )
 from occupancy.core.transitions import PUT, REMOVE, TRANSITIONS, Transition
 
-EVENT_TYPES = ["item.added", PUT.event, REMOVE.event, *(row.event for row in TRANSITIONS.values())]
+EVENT_TYPES = [
+    PUT.added_event, PUT.event, REMOVE.event, *(each.event for each in TRANSITIONS.values())
+]  # fmt: skip
 
 
 def ref(kind: str, name: str) -> dict[str, Any]:
@@ -160,21 +162,15 @@ def _problem_schema() -> dict[str, Any]:
     return schema
 
 
-def operation_body(row: Transition) -> dict[str, Any]:
-    """The schema of an operation's body: the fields that its row takes, and no others."""
+def operation_body(transition: Transition) -> dict[str, Any]:
+    """The schema of an operation's body: the fields that it takes, and no others."""
     _, found = msgspec.json.schema_components([OperationBody], ref_template="{name}")
     schema: dict[str, Any] = _made_portable(copy.deepcopy(found["OperationBody"]))
-    required = []
-    if row.reason == "required":
-        required.append("reason")
-    if row.holder == "to":
-        required.append("to")
-    taken = {"epoch", *required}
-    if row.reason != "none":
-        taken.add("reason")
-    if row.operation == "reopen":
-        taken.add("step")
-    properties = {name: each for name, each in schema["properties"].items() if name in taken}
+    rules = transition.fields
+    required = [name for name, rule in rules.items() if rule == "required"]
+    properties = {
+        name: each for name, each in schema["properties"].items() if rules.get(name) != "none"
+    }
     for name in required:
         properties[name] = properties[name]["anyOf"][0]
     del schema["title"], schema["description"]

@@ -1,8 +1,7 @@
-"""Screens: the pages that workers use. Each is a shell; its scripts ask the API for the rest.
+"""Page routes: the pages that workers use. Each is a shell; its scripts ask the API for the rest.
 
-A shell holds no data, so it is open to everybody, and what somebody may see is decided in one
-place, by the API. The page's own needs (board, tag) stand in data attributes: there is no script
-inside a page.
+A shell holds no data, so it is open to everybody; the API alone decides what somebody may see.
+Board, tag and the transition table stand in data attributes: a page has no script inside it.
 """
 
 from __future__ import annotations
@@ -10,11 +9,13 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
+import msgspec
 from flask import Blueprint, Response, current_app, redirect, render_template, request
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from occupancy.core.errors import NotFound
 from occupancy.core.requests import check_name
+from occupancy.core.transitions import PUT, REMOVE, TRANSITIONS
 from occupancy.services import Services
 from occupancy.web.auth import public
 from occupancy.web.ui.assets import Assets
@@ -23,8 +24,20 @@ from occupancy.web.ui.languages import COOKIE, LANGUAGES, Catalogs, choose
 bp = Blueprint("screens", __name__)
 
 
+_COLUMNS = (
+    "operation", "event", "added_event", "role", "sources", "target", "holder_only", "counts_work",
+    "fields", "button", "is_for_others", "key",
+)  # fmt: skip
+_TABLE = [
+    {name: each.role.label if name == "role" else getattr(each, name) for name in _COLUMNS}
+    for each in (*TRANSITIONS.values(), PUT, REMOVE)
+]
+_SHORTCUTS = [each for each in TRANSITIONS.values() if each.key]
+TRANSITIONS_JSON = msgspec.json.encode(_TABLE).decode()  # what the pages' scripts need of the table
+
+
 class Pages:
-    """What the shells are made of; one for each application."""
+    """The assets and texts of the pages; one for each application."""
 
     def __init__(self) -> None:
         self.assets = Assets()
@@ -44,7 +57,8 @@ def page(template: str, **data: Any) -> WerkzeugResponse:
     messages = screens.catalogs.of(language)
     text = render_template(
         template, asset=screens.assets.address, t=messages.__getitem__, language=language,
-        languages=LANGUAGES, home=urlsplit(services.settings.public_url).netloc, **data,
+        languages=LANGUAGES, home=urlsplit(services.settings.public_url).netloc,
+        transitions=TRANSITIONS_JSON, shortcuts=_SHORTCUTS, **data,
     )  # fmt: skip
     response = Response(text, content_type="text/html; charset=utf-8")
     response.headers["Cache-Control"] = "no-cache"

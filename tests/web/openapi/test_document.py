@@ -158,7 +158,10 @@ def test_every_code_is_in_a_response_of_the_document_or_may_come_anywhere() -> N
         for response in operation["responses"].values()
         for code in response.get("x-codes", ())
     }
-    assert {kind.code for kind in answered_kinds()} - named == {"internal_error", "method_not_allowed"}
+    assert {kind.code for kind in answered_kinds()} - named == {
+        "internal_error",
+        "method_not_allowed",
+    }
 
 
 def test_the_document_is_open_to_everybody(browser: FlaskClient) -> None:

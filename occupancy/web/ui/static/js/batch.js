@@ -5,6 +5,7 @@ import {ask} from './dialogs.js';
 import {byId, fill, h} from './dom.js';
 import {number, t, tn} from './i18n.js';
 import {unsettle} from './taps.js';
+import {buttonClass} from './transitions.js';
 
 const MOST = 50;
 
@@ -48,7 +49,7 @@ export class Batch {
     fill(
       bar,
       h('strong', {}, tn('batch.chosen', this.tags.size)),
-      ...possible.map((operation) => h('button', {type: 'button', class: `act ${operation}`,
+      ...possible.map((operation) => h('button', {type: 'button', class: buttonClass(operation),
         onclick: () => this.#act(operation)}, t(`operation.${operation}`))),
       h('button', {type: 'button', onclick: () => this.clear()}, t('batch.none')),
     );

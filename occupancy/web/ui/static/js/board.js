@@ -23,6 +23,7 @@ import * as session from './session.js';
 import {loadSnapshot} from './snapshot.js';
 import {countOf, describe, situationOf} from './shown.js';
 import {guardTaps, unsettle} from './taps.js';
+import {KEYS} from './transitions.js';
 
 const board = document.body.dataset.board;
 const model = new Model();
@@ -38,7 +39,7 @@ let isSignedOut = false; // not so as long as the server has not said who is her
 
 const me = () => session.current()?.worker.id ?? null;
 const canAct = () => ['live', 'degraded', 'connecting'].includes(status) && session.may('worker');
-const offeredToMe = (item) => offered(item, me(), session.may('supervisor'));
+const offeredToMe = (item) => offered(item, me(), session.isOffered);
 const rank = (item) => rankOf(item, me());
 
 const list = new List(byId('items'), {render: (item, row) => card.draw(item, row), keyOf: (item) => item.tag});
@@ -324,9 +325,7 @@ function listenToKeys() {
     End: () => move(Infinity),
     Enter: () => { if (active) location.href = `/boards/${board}/items/${active}`; },
     ' ': () => { if (active) batch.toggle(active); },
-    t: onActive('take'),
-    p: onActive('pause'),
-    c: onActive('complete'),
+    ...Object.fromEntries([...KEYS].map(([key, operation]) => [key, onActive(operation)])),
   }, scanning({board, find: (tag) => model.find(tag), select, hindrance, notices}));
 }
 

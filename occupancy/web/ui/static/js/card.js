@@ -5,8 +5,8 @@ import {byId, fill, h, setText, sight} from './dom.js';
 import {duration, t} from './i18n.js';
 import {partsOf} from './tag.js';
 import {unsettle} from './taps.js';
+import {buttonClass, mainOf} from './transitions.js';
 
-const MAIN = ['take', 'complete', 'pause'];
 const TIMED = new Set(['occupied', 'paused', 'blocked']);
 
 export class Card {
@@ -26,12 +26,13 @@ export class Card {
     const operations = offered(item);
     settle(row, operations.join());
     const button = (operation) => h('button', {
-      type: 'button', class: `act ${operation}`, 'data-name': operation,
+      type: 'button', class: buttonClass(operation), 'data-name': operation,
       'aria-disabled': sending || !canAct() ? 'true' : null,
       title: canAct() ? null : t('live.cannot'),
       onclick: () => { if (!sending && canAct()) onAct(operation, item.tag); },
     }, t(`operation.${operation}`));
-    const more = operations.filter((operation) => !MAIN.includes(operation));
+    const main = mainOf(operations);
+    const more = operations.filter((operation) => !main.includes(operation));
     const board = document.body.dataset.board;
     row.className = `row ${item.state}${isActive(item.tag) ? ' active' : ''}${isChosen(item.tag) ? ' chosen' : ''}`;
     row.setAttribute('aria-busy', sending ? 'true' : 'false');
@@ -54,7 +55,7 @@ export class Card {
       refusal ? h('p', {class: 'refusal'}, refusal) : null,
       h('div', {class: 'acts'},
         ...(sending ? [h('span', {class: 'sending', role: 'status'}, t('board.sending'))]
-          : MAIN.filter((operation) => operations.includes(operation)).map(button)),
+          : main.map(button)),
         more.length > 0 && !sending && h('details', {class: 'more', 'data-name': 'more',
           ontoggle: ({target}) => placeMenu(target)},
           h('summary', {'aria-label': t('board.more', {tag: item.tag})}, '⋯'),

@@ -15,6 +15,7 @@ import {start, startAgain} from './page.js';
 import {scanning} from './scan.js';
 import * as session from './session.js';
 import {guardTaps} from './taps.js';
+import {isAdded, transitionOf} from './transitions.js';
 import {workOf, workedNow} from './work.js';
 
 const {board, tag} = document.body.dataset;
@@ -38,7 +39,7 @@ const card = new Card({
   isChosen: () => false,
   isActive: () => false,
   canAct: () => status !== 'offline' && session.may('worker'),
-  offered: (item) => offered(item, session.current()?.worker.id, session.may('supervisor')),
+  offered: (item) => offered(item, session.current()?.worker.id, session.isOffered),
   async onAct(operation) {
     const item = model.items.get(tag);
     if (!item || actions.sending.has(tag)) return;
@@ -101,7 +102,7 @@ function showSituation() {
   const isOld = ['degraded', 'offline'].includes(status);
   if (situation !== 'loaded') warn('');
   else if (model.items.has(tag)) warn(isOld ? t('live.old', {since: moment(lastHeard)}) : '');
-  else if (last?.type === 'item.removed') warn(t('item.gone', {tag, actor: last.actor.name}));
+  else if (last && transitionOf(last)?.target === 'removed') warn(t('item.gone', {tag, actor: last.actor.name}));
   else warn(t('item.none', {tag}));
 }
 
@@ -150,7 +151,7 @@ function showHistory() {
 
 /** Says of which part of the history the table is: it may be longer than what is loaded, or kept. */
 function showPart() {
-  const isTrimmed = next === null && events.length > 0 && events.at(-1).type !== 'item.added';
+  const isTrimmed = next === null && events.length > 0 && !isAdded(events.at(-1));
   byId('part').hidden = next === null && !isTrimmed;
   setText(byId('part'), isTrimmed ? t('item.trimmed') : t('item.partial', {count: number(events.length)}));
 }
@@ -163,14 +164,15 @@ function showWorked(item) {
 
 /** The step that an event is about; the item has moved on from one that is completed. */
 function stepOf(event, index) {
-  const before = event.type === 'item.completed' ? events[index + 1] : undefined;
+  const before = transitionOf(event)?.target === 'advance' ? events[index + 1] : undefined;
   return (before ?? event).item.step;
 }
 
 /** How long it stayed as an event left it; '' where it still is so, or the event changed no state. */
 function lasted(event, index) {
-  const later = events.slice(0, index).findLast((each) => each.type !== 'item.updated');
-  if (!later || event.type === 'item.updated') return '';
+  const isEdit = (each) => transitionOf(each)?.target === 'edited';
+  const later = events.slice(0, index).findLast((each) => !isEdit(each));
+  if (!later || isEdit(event)) return '';
   return `· ${duration((Date.parse(later.at) - Date.parse(event.at)) / 1000)}`;
 }
 

@@ -1,4 +1,6 @@
-// The model of a board: its items as the page knows them. Pure: no document, no network.
+// The model of a board: its items as the page knows them. Changes no document, asks no network.
+
+import {OPERATIONS, transitionOf} from './transitions.js';
 
 export const STATES = ['occupied', 'paused', 'available', 'blocked', 'completed'];
 
@@ -24,7 +26,7 @@ export class Model {
   /** Takes one event of the log. An item that is known in a newer version stays as it is. */
   apply(event) {
     const {item} = event;
-    if (event.type === 'item.removed') {
+    if (transitionOf(event)?.target === 'removed') {
       const known = this.items.get(item.tag);
       if (known && known.version <= item.version) this.#remove(item.tag);
     } else {
@@ -127,18 +129,14 @@ export function fold(text) {
   return text.normalize('NFD').replace(/\p{M}/gu, '').toLowerCase().replaceAll('ς', 'σ');
 }
 
-/** Which operations make sense on an item for a worker of a role; what the buttons offer. */
-export function offered(item, worker, isSupervisor) {
+/**
+ * The operations that the buttons of an item offer to `worker`; `may(role)` says whether they have
+ * a role. 'removed' is a state of the page only, from which no operation leads.
+ */
+export function offered(item, worker, may) {
   const isHolder = item.state === 'occupied' && item.holder?.id === worker;
-  const own = isHolder ? ['pause', 'complete', 'release']
-    : ['available', 'paused'].includes(item.state) ? ['take'] : [];
-  if (!isSupervisor) return own;
-  const more = {
-    available: ['reassign', 'block'],
-    paused: ['reassign', 'block'],
-    occupied: isHolder ? ['reassign', 'block'] : ['force-release', 'reassign', 'block'],
-    blocked: ['unblock'],
-    completed: ['reopen'],
-  };
-  return [...own, ...(more[item.state] ?? [])]; // 'removed' is a state of the page only
+  return [...OPERATIONS.values()]
+    .filter(({role, sources, holder_only, is_for_others}) => (
+      sources.includes(item.state) && may(role) && (isHolder ? !is_for_others : !holder_only)))
+    .map(({operation}) => operation);
 }

@@ -5,8 +5,7 @@ import {fill, h, setText} from './dom.js';
 import {duration, number, t} from './i18n.js';
 import {partsOf} from './tag.js';
 import {unsettle} from './taps.js';
-
-const ENDS = ['pause', 'complete'];
+import {ENDS, buttonClass} from './transitions.js';
 
 export class MyWork {
   /**
@@ -104,7 +103,7 @@ export class MyWork {
           item.step !== 'work' && h('span', {class: 'mine-step'}, item.step))),
       ...(isSending ? [h('span', {class: 'sending', role: 'status'}, t('board.sending'))]
         : ENDS.map((operation) => h('button', {
-          type: 'button', class: `act ${operation}`, 'data-name': operation,
+          type: 'button', class: buttonClass(operation), 'data-name': operation,
           'aria-label': `${t(`operation.${operation}`)} ${item.tag}`,
           'aria-disabled': this.canAct() ? null : 'true',
           onclick: () => { if (this.canAct()) this.onAct(operation, item.tag); },

@@ -1,6 +1,6 @@
 // Work time from an item's history: who occupied it at which step, and for how long. Pure.
 
-const STARTS = new Set(['item.taken', 'item.reassigned']);
+import {transitionOf} from './transitions.js';
 
 /**
  * Totals by step and worker, the longest first, from events newest first. As on the server, a
@@ -25,14 +25,16 @@ export function workOf(events, nowMs) {
   for (const event of [...events].reverse()) {
     const atMs = Date.parse(event.at);
     const wasHeld = open !== null;
+    const transition = transitionOf(event);
+    const isStart = transition?.target === 'occupied';
     if (wasHeld && event.item.state !== 'occupied') {
       end(atMs);
-      if (event.type !== 'item.released') handedOn.forEach(count);
+      if (transition?.counts_work ?? true) handedOn.forEach(count);
       handedOn = [];
-    } else if (wasHeld && event.type === 'item.reassigned') {
+    } else if (wasHeld && isStart) {
       end(atMs);
     }
-    if (STARTS.has(event.type) && event.item.holder) {
+    if (isStart && event.item.holder) {
       open = {step: event.item.step, worker: event.item.holder, sinceMs: atMs};
     }
   }
