@@ -207,5 +207,5 @@ class StoreUnavailable(OccupancyError):
 
 def answered_kinds() -> list[type[OccupancyError]]:
     """Every kind of error that a response may carry, in the order of status."""
-    kinds = [OccupancyError, *OccupancyError.__subclasses__()]
+    kinds: list[type[OccupancyError]] = [OccupancyError, *OccupancyError.__subclasses__()]
     return sorted((kind for kind in kinds if kind.is_answered), key=lambda kind: kind.status)
