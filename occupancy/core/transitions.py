@@ -1,7 +1,8 @@
-"""The transition table: the state machine, stated once.
+"""The transition table: the state machine, in one place.
 
-The atomic script, the routes, the command line, the OpenAPI document and the pages read an
-operation's rules from its row and never compare its name. docs/design.md shows how to add one.
+The script that carries out operations gets the transition as its argument; routes, command line,
+OpenAPI document, documentation and the pages' buttons are made from the same table. No other
+module names an operation.
 """
 
 from __future__ import annotations
@@ -16,12 +17,23 @@ FieldRule = Literal["none", "optional", "required"]
 NextHolder = Literal["caller", "to", "nobody", "keep"]
 Button = Literal["none", "primary", "secondary", "menu"]
 
+ADDED_EVENT = "item.added"  # of an operation that creates, where there was no item
+
 
 class Transition(msgspec.Struct, frozen=True, kw_only=True):
     """One row of the state machine.
 
     ``target`` is a state, or how to find it: ``advance`` (available at the next step, completed
-    after the last), ``restore`` (what it was before), ``edited`` (as it is), ``removed``.
+    after the last), ``restore`` (what it was before), ``edited`` (as it is, with
+    another title and attributes, or another name of its holder), ``removed``.
+
+    The flags: ``holder_only``, only the holder may do it; ``needs_free``, an occupied item is
+    refused as held; ``creates``, it adds the item where there is none; ``counts_time``, the time
+    of the hold that it ends is added to the item's; ``counts_completion``, to the board's count.
+
+    On the pages the buttons stand in the order of the table, ``primary`` (filled) before
+    ``secondary`` (outlined); the ``menu`` has the rest. ``is_for_others``: not offered on an item
+    that the user holds. ``key``: the keyboard shortcut on a board.
     """
 
     operation: str
@@ -31,16 +43,16 @@ class Transition(msgspec.Struct, frozen=True, kw_only=True):
     target: str
     holder: NextHolder
     holder_only: bool = False
-    needs_free: bool = False  # on an occupied item the refusal is `held`, not `wrong_state`
-    counts_work: bool = True  # False: the time since the take is not counted
-    added_event: str = ""  # the event where the operation adds the item
+    needs_free: bool = False
+    creates: bool = False
+    counts_time: bool = False
+    counts_completion: bool = False
     reason: FieldRule = "none"
     step: FieldRule = "none"
     summary: str
-    # On the pages, which show the buttons in the order of the table, primary before secondary.
-    button: Button = "none"  # filled, outlined, or in the menu behind "⋯"
-    is_for_others: bool = False  # the pages do not offer it on an item that the user holds
-    key: str = ""  # keyboard shortcut on the board's page
+    button: Button = "none"
+    is_for_others: bool = False
+    key: str = ""
 
     @property
     def fields(self) -> dict[str, FieldRule]:
@@ -50,8 +62,8 @@ class Transition(msgspec.Struct, frozen=True, kw_only=True):
 
 
 TRANSITIONS: dict[str, Transition] = {
-    transition.operation: transition
-    for transition in (
+    each.operation: each
+    for each in (
         Transition(
             operation="take",
             event="item.taken",
@@ -71,6 +83,7 @@ TRANSITIONS: dict[str, Transition] = {
             sources=("occupied",),
             target="paused",
             holder="nobody",
+            counts_time=True,
             holder_only=True,
             reason="optional",
             summary="Stop for now and free the item: anyone may take it on.",
@@ -84,6 +97,8 @@ TRANSITIONS: dict[str, Transition] = {
             sources=("occupied",),
             target="advance",
             holder="nobody",
+            counts_time=True,
+            counts_completion=True,
             holder_only=True,
             summary="Finish the present step: available at the next one, completed after the last.",
             button="primary",
@@ -97,7 +112,6 @@ TRANSITIONS: dict[str, Transition] = {
             target="restore",
             holder="nobody",
             holder_only=True,
-            counts_work=False,
             summary="Undo a mistaken take: the item is what it was before, and no time is counted.",
             button="menu",
         ),
@@ -108,6 +122,7 @@ TRANSITIONS: dict[str, Transition] = {
             sources=("occupied",),
             target="paused",
             holder="nobody",
+            counts_time=True,
             reason="required",
             summary="Take an item out of somebody's hands.",
             button="menu",
@@ -131,6 +146,7 @@ TRANSITIONS: dict[str, Transition] = {
             sources=("available", "paused", "occupied"),
             target="blocked",
             holder="nobody",
+            counts_time=True,
             reason="required",
             summary="Let nobody work on an item until it is unblocked.",
             button="menu",
@@ -161,15 +177,15 @@ TRANSITIONS: dict[str, Transition] = {
 
 PUT = Transition(
     operation="put",
-    event="item.updated",
-    added_event="item.added",
+    event="item.updated",  # item.added where there was none
     role=Role.SUPERVISOR,
     sources=STATES,
     target="edited",
     holder="keep",
+    creates=True,
     summary="Add an item, or edit its title and attributes.",
 )
-RENAME = Transition(  # by the service itself, see boards/holder_names.py
+RENAME = Transition(  # by the service itself, see holder_names.py
     operation="rename",
     event="item.updated",
     role=Role.ADMIN,

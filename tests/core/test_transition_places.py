@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from occupancy.core.transitions import PUT, REMOVE, RENAME, TRANSITIONS, Transition
+from occupancy.core.transitions import ADDED_EVENT, PUT, REMOVE, RENAME, TRANSITIONS, Transition
 from tests.support.deployment import ROOT
 
 PACKAGE = ROOT / "occupancy"
@@ -68,7 +68,7 @@ def test_an_operation_is_named_in_its_row_and_its_texts_only(transition: Transit
 def test_the_event_of_an_edit_is_named_in_its_row_and_its_texts_only(
     transition: Transition,
 ) -> None:
-    events = [each for each in (transition.event, transition.added_event) if each]
+    events = [transition.event, *([ADDED_EVENT] if transition.creates else [])]
     assert places(events) - EXAMPLES == {TABLE, *TEXTS}
 
 

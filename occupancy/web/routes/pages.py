@@ -15,7 +15,7 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 
 from occupancy.core.errors import NotFound
 from occupancy.core.requests import check_name
-from occupancy.core.transitions import PUT, REMOVE, TRANSITIONS
+from occupancy.core.transitions import ADDED_EVENT, PUT, REMOVE, TRANSITIONS
 from occupancy.services import Services
 from occupancy.web.auth import public
 from occupancy.web.ui.assets import Assets
@@ -25,15 +25,19 @@ bp = Blueprint("screens", __name__)
 
 
 _COLUMNS = (
-    "operation", "event", "added_event", "role", "sources", "target", "holder_only", "counts_work",
-    "fields", "button", "is_for_others", "key",
+    "operation", "event", "sources", "target", "holder_only", "counts_time", "fields", "button",
+    "is_for_others", "key",
 )  # fmt: skip
-_TABLE = [
-    {name: each.role.label if name == "role" else getattr(each, name) for name in _COLUMNS}
+_ROWS = [
+    {
+        **{name: getattr(each, name) for name in _COLUMNS},
+        "role": each.role.label,
+        "added_event": ADDED_EVENT if each.creates else "",
+    }
     for each in (*TRANSITIONS.values(), PUT, REMOVE)
 ]
+TRANSITIONS_JSON = msgspec.json.encode(_ROWS).decode()  # the table, for the pages' scripts
 _SHORTCUTS = [each for each in TRANSITIONS.values() if each.key]
-TRANSITIONS_JSON = msgspec.json.encode(_TABLE).decode()  # what the pages' scripts need of the table
 
 
 class Pages:

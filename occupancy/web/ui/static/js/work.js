@@ -29,7 +29,7 @@ export function workOf(events, nowMs) {
     const isStart = transition?.target === 'occupied';
     if (wasHeld && event.item.state !== 'occupied') {
       end(atMs);
-      if (transition?.counts_work ?? true) handedOn.forEach(count);
+      if (transition?.counts_time ?? true) handedOn.forEach(count);
       handedOn = [];
     } else if (wasHeld && isStart) {
       end(atMs);
