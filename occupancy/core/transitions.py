@@ -17,15 +17,21 @@ FieldRule = Literal["none", "optional", "required"]
 NextHolder = Literal["caller", "to", "nobody", "keep"]
 Button = Literal["none", "primary", "secondary", "menu"]
 
+# What a target means that is no state; each is an effect of the script.
+TARGETS = {
+    "advance": "available at the next step, completed after the last",
+    "restore": "what it was before",
+    "edited": "as it is",
+    "renamed": "as it is",
+    "removed": "removed",
+}
 ADDED_EVENT = "item.added"  # of an operation that creates, where there was no item
 
 
 class Transition(msgspec.Struct, frozen=True, kw_only=True):
     """One row of the state machine.
 
-    ``target`` is a state, or how to find it: ``advance`` (available at the next step, completed
-    after the last), ``restore`` (what it was before), ``edited`` (as it is, with
-    another title and attributes, or another name of its holder), ``removed``.
+    ``target`` is a state, or one of TARGETS.
 
     The flags: ``holder_only``, only the holder may do it; ``needs_free``, an occupied item is
     refused as held; ``creates``, it adds the item where there is none; ``counts_time``, the time

@@ -32,6 +32,9 @@ KNOWN = {
     "record_event('item.added', view, history)",
     'if is_there == (kind == b"item.added"):',
     'if kind == b"item.removed":',
+    "record_event('item.added', view, version, history)",
+    'if entry.seq != seq or is_there == (event.type == "item.added"):',
+    'if event.type == "item.removed":',
 }
 
 

@@ -16,7 +16,7 @@ from markupsafe import Markup, escape
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from occupancy.core.errors import answered_kinds
-from occupancy.core.transitions import PUT, REMOVE, TRANSITIONS, Transition
+from occupancy.core.transitions import PUT, REMOVE, TARGETS, TRANSITIONS, Transition
 from occupancy.web.auth import public
 from occupancy.web.openapi.document import document
 from occupancy.web.openapi.operations import operation_id
@@ -25,12 +25,6 @@ from occupancy.web.ui.assets import Asset
 
 bp = Blueprint("pages", __name__)
 
-_TARGETS = {
-    "advance": "available at the next step, completed after the last",
-    "restore": "what it was before",
-    "edited": "as it is",
-    "removed": "removed",
-}
 _HOLDERS = {"caller": "the caller", "to": "`to`", "nobody": "nobody", "keep": "as it is"}
 
 
@@ -118,7 +112,7 @@ def prose(text: str) -> Markup:
 @bp.app_template_filter("target")
 def target(transition: Transition) -> str:
     """The state after a row of the table, in words."""
-    return _TARGETS.get(transition.target, transition.target)
+    return TARGETS.get(transition.target, transition.target)
 
 
 @bp.app_template_filter("holder_after")
