@@ -68,7 +68,7 @@ class Forbidden(OccupancyError):
 
 
 class CsrfFailed(OccupancyError):
-    """A browser sent it, and nothing shows that one of our own pages made it do so."""
+    """A browser's request of which nothing shows that it came from one of our own pages."""
 
     code, status, title = "csrf", 403, "Not from our own page"
     explanation = (
@@ -176,12 +176,12 @@ class IdempotencyKeyReused(OccupancyError):
 
 
 class RateLimited(OccupancyError):
-    """Too many requests of one caller or one address; ``retry_after`` says how long to wait."""
+    """Too many requests of one worker or address; ``retry_after`` says how long to wait."""
 
     code, status, title = "rate_limited", 429, "Too many requests"
     explanation = (
         "Too many requests of one caller or from one address. Wait for `Retry-After` seconds. Any "
-        "request may be told so: reads wait in turn, and a flood waits too long."
+        "request may be refused so: reads wait in turn, and a flood waits too long."
     )
 
 

@@ -1,8 +1,8 @@
-"""Settings: one frozen object, read once from the environment, refused loudly when wrong.
+"""Settings: one frozen object, read once from the environment; a wrong value stops the start.
 
-Each field carries its environment variable, its bounds and the line of help that the README
-shows; a test holds the README to this table. This module imports nothing of the package but
-its errors, because gunicorn's master reads it before anything is monkey-patched.
+Each field has its environment variable, its bounds and its line of help in the README, which a
+test compares with this table. Of the package, this module imports only the errors, because
+gunicorn's master reads it before anything is monkey-patched.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from urllib.parse import parse_qs, quote, urlsplit
 from occupancy.core.errors import SettingError
 
 _DATABASE = re.compile(r"(/[0-9]*)?\Z")
-# As browsers write it (WHATWG HTML, "ASCII serialization of an origin"), the only form that they
-# ever send: in lower case, IPv6 in brackets, no path and no default port.
+# The only form that browsers send (WHATWG HTML, "ASCII serialization of an origin"): lower case,
+# IPv6 in brackets, no path, no default port.
 _ORIGIN = re.compile(r"https?://(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::[1-9][0-9]{0,4})?")
 _HOST = re.compile(r"[a-z0-9_.-]+|\[[0-9a-f:.]+\]|\*")
 _MAX_UNIX_PATH_BYTES = 100  # sun_path holds 104 (macOS) or 108 (Linux) bytes with its final NUL
@@ -36,7 +36,7 @@ def _setting(
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """Everything that a deployment may choose. Build it with :meth:`from_environ`."""
+    """All settings of a deployment. Build it with :meth:`from_environ`."""
 
     redis_url: str = _setting(
         "REDIS_URL",
@@ -220,8 +220,8 @@ class Settings:
     def from_environ(cls, environ: Mapping[str, str]) -> Settings:
         """Read every setting from ``environ``.
 
-        Raises SettingError with the variable's name, its value and what is allowed; an unknown
-        ``OCCUPANCY_`` variable is refused too, because it is a typing error more often than not.
+        Raises SettingError with the variable's name, its value and the allowed values; also for an
+        unknown ``OCCUPANCY_`` variable, which is usually a typing error.
         """
         fields = dataclasses.fields(cls)
         known = {field.metadata["env"] for field in fields}
@@ -249,7 +249,7 @@ class Settings:
 
     @property
     def trusted_origins(self) -> tuple[str, ...]:
-        """Whose pages may send what changes something: the listed ones, and OCCUPANCY_URL's."""
+        """The origins whose pages may change something: the listed ones, and OCCUPANCY_URL's."""
         return (*self.cors_origins, *([self.url.rstrip("/").lower()] if self.url else []))
 
     @property
@@ -262,11 +262,11 @@ class Settings:
 
     @functools.cached_property
     def cookie_name(self) -> str:
-        """The name of the session cookie, one for each place where sessions are stored.
+        """The name of the session cookie, different for each place where sessions are stored.
 
         Cookies ignore ports, so two deployments on one host would overwrite each other's. Processes
-        that share their sessions share the name, whatever their ports, also after a new password,
-        and however the same host, port and database are written.
+        that share their sessions share the name: it does not depend on their ports, on the
+        password, or on how host, port and database are written.
         """
         parts = urlsplit(self.server_url)
         database = "".join(parse_qs(parts.query).get("db", [])[:1])
@@ -280,7 +280,7 @@ class Settings:
 
     @property
     def is_embedded(self) -> bool:
-        """Whether the embedded Valkey serves, for lack of a REDIS_URL."""
+        """Whether the embedded Valkey is used, because REDIS_URL is empty."""
         return not self.redis_url
 
     @property
@@ -289,7 +289,7 @@ class Settings:
 
     @property
     def embedded_socket(self) -> Path:
-        """The embedded server's Unix socket, within the length that the kernel allows."""
+        """The embedded server's Unix socket; its path is as short as the kernel demands."""
         path = self.state_path / "valkey" / "valkey.sock"
         if len(bytes(path)) <= _MAX_UNIX_PATH_BYTES:
             return path
@@ -326,13 +326,13 @@ def _parse(field: dataclasses.Field[Any], text: str) -> Any:
 def _check_text(settings: Settings) -> None:
     if settings.redis_url:
         parts, where = urlsplit(""), None
-        with contextlib.suppress(ValueError):  # its text may hold a part of the password
+        with contextlib.suppress(ValueError):  # the error's text may have a part of the password
             parts = urlsplit(settings.redis_url)
             is_unix = parts.scheme == "unix"
             if is_unix or (parts.port != 0 and _DATABASE.match(parts.path)):
                 where = parts.path if is_unix else parts.hostname
         if parts.scheme not in ("redis", "rediss", "unix") or not where:
-            # The value may hold a password, so only its scheme is repeated.
+            # The value may have a password, so the message repeats only its scheme.
             raise SettingError(
                 f"REDIS_URL ({parts.scheme or 'no scheme'}://…) is not allowed: it must be "
                 "redis://[user:password@]host[:port][/db], rediss://… or unix:///path."

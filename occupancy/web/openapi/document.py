@@ -1,7 +1,7 @@
 """The OpenAPI 3.1 document, made from the transition table, the Structs and the kinds of errors.
 
-``document()`` is the whole; a test holds it to the routes in both directions. The page at /docs is
-drawn from it, so nothing is told in two places.
+A test compares ``document()`` with the routes in both directions. The page at /docs is drawn from
+it, so no fact is written twice.
 """
 
 from __future__ import annotations

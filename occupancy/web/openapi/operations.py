@@ -1,4 +1,4 @@
-"""Operations of the OpenAPI document: one shape for all, with their parameters and refusals."""
+"""Operations of the OpenAPI document: their common shape, parameters, headers and refusals."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ HEADERS: dict[str, Any] = {
 
 
 def problem_responses(which: Iterable[type[OccupancyError]]) -> dict[str, Any]:
-    """A response for each status of ``which``, with the codes that it may carry."""
+    """A response for each status of the kinds ``which``, with the codes that it may carry."""
     by_status: dict[int, list[type[OccupancyError]]] = {}
     for kind in sorted(set(which), key=lambda kind: (kind.status, kind.code)):
         by_status.setdefault(kind.status, []).append(kind)
@@ -147,9 +147,9 @@ def operation(  # noqa: PLR0917 - the first six read as the line of a table
     must_have_body: bool = False,
     description: str = "",
 ) -> dict[str, Any]:
-    """An operation of a path; ``role`` is the least that may use it, None where it is public.
+    """An operation of a path; ``role`` is the least role that may use it, None if it is public.
 
-    Any request may wait in turn (turns.py), so each may be refused as one too many.
+    Any request may have to wait in turn and exceed a rate, so each may be refused as rate limited.
     """
     least = f"Least role: `{role.label}`." if role else "Open to everybody."
     made: dict[str, Any] = {
@@ -178,7 +178,7 @@ _PROBLEM_CONTENT = {PROBLEM: {"schema": ref("schemas", "Problem")}}
 def answer(
     schema: dict[str, Any], *headers: str, status: int = 200, text: str = "OK"
 ) -> dict[str, Any]:
-    """The response with a JSON body, under its status; ``headers`` name components."""
+    """A response with a JSON body, by its status; ``headers`` are names of components."""
     names = {"IdempotencyReplayed": "Idempotency-Replayed"}
     response: dict[str, Any] = {"description": text, "content": {JSON: {"schema": schema}}}
     if headers:
@@ -187,7 +187,7 @@ def answer(
 
 
 def cached(responses: dict[str, Any]) -> dict[str, Any]:
-    """``responses`` of a route that answers If-None-Match."""
+    """``responses`` and the 304 of a route that evaluates If-None-Match."""
     return {**responses, "304": {"description": "Nothing has changed since your `ETag`."}}
 
 

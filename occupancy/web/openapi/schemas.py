@@ -1,7 +1,7 @@
-"""Schemas of the OpenAPI document: bodies, answers, and what a stream sends.
+"""Schemas of the OpenAPI document: bodies, answers and the events of a stream.
 
-Those of what goes in and out come from the Structs that decode it (payloads.py, model.py), so
-that the document cannot promise other bounds than those that are checked.
+The schemas of bodies and items come from the Structs that decode them (core.requests,
+core.entities), so the document promises exactly the bounds that the API checks.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def obj(**properties: Any) -> dict[str, Any]:
 
 
 def done(**properties: Any) -> dict[str, Any]:
-    """The schema of the answer to an operation that is done, now or before."""
+    """The schema of a successful answer to an operation, which may be a repeated one."""
     schema = obj(**properties)
     schema["properties"]["item_is_current"] = ITEM_IS_CURRENT
     return schema
@@ -68,12 +68,12 @@ ITEM_IS_CURRENT = {
 
 
 def pattern(text: str) -> dict[str, Any]:
-    """The schema of a text that matches a pattern of model.py."""
+    """The schema of a text that matches a pattern of core.entities."""
     return {"type": "string", "pattern": _portable(text)}
 
 
 def _portable(text: str) -> str:
-    # JSON Schema's patterns are ECMAScript's, where $ is the very end, as \Z is in Python.
+    # JSON Schema has ECMAScript's patterns, in which $ is only the very end, like \Z in Python.
     return text.replace(r"\Z", "$")
 
 
@@ -85,7 +85,7 @@ NEXT = nullable({**TEXT, "description": "Send it as `page` to get the next page.
 
 
 def schemas() -> dict[str, Any]:
-    """Every named schema."""
+    """The named schemas of the document."""
     _, found = msgspec.json.schema_components(
         [Item, Event, BatchBody, ItemBody, PinBody, SignInBody, WorkerBody, TokenBody, BoardBody],
         ref_template="#/components/schemas/{name}",
@@ -96,7 +96,7 @@ def schemas() -> dict[str, Any]:
     made["Event"]["properties"]["type"]["enum"] = EVENT_TYPES
     made["Event"]["properties"]["at"] = TIME
     made["BatchBody"]["properties"]["operation"]["enum"] = list(TRANSITIONS)
-    del made["BatchBody"]["properties"]["epoch"]  # it concerns one item, so a batch refuses it
+    del made["BatchBody"]["properties"]["epoch"]  # a batch refuses it, because it concerns one item
     made["BatchBody"]["description"] = (
         "One operation for up to 50 items. `reason`, `to` and `step` as the operation takes them."
     )
@@ -190,7 +190,7 @@ def _made_portable(value: Any) -> Any:
     return value
 
 
-# What a stream sends
+# Events of a stream
 
 STREAM_EVENTS: tuple[dict[str, Any], ...] = (
     {

@@ -80,7 +80,7 @@ def start() -> WerkzeugResponse:
 @bp.get("/sign-in")
 @public
 def sign_in() -> WerkzeugResponse:
-    """Where people sign in, and where links lead that let somebody in."""
+    """The page on which people sign in, by PIN or by a sign-in link."""
     return page("sign_in.html")
 
 
@@ -99,7 +99,7 @@ def board(board: str) -> WerkzeugResponse:
 @bp.get("/boards/<board>/items/<tag>")
 @public
 def item(board: str, tag: str) -> WerkzeugResponse:
-    """An item with its history; what the QR code on the item leads to."""
+    """An item with its history; the QR code on the item leads here."""
     return page("item.html", board=check_name("board", board), tag=check_name("tag", tag))
 
 
@@ -118,7 +118,7 @@ def status() -> WerkzeugResponse:
 @bp.get("/static/<version>/<path:name>")
 @public
 def static(version: str, name: str) -> WerkzeugResponse:
-    """A file of the pages. Flask's own static route would declare no role, and be refused."""
+    """A file of the pages. Flask's own static route has no role, so the role check refuses it."""
     assets = _screens().assets
     asset = assets.get(name)
     if asset is None:
@@ -129,7 +129,7 @@ def static(version: str, name: str) -> WerkzeugResponse:
     if is_gzipped:
         response.headers["Content-Encoding"] = "gzip"
     response.vary.add("Accept-Encoding")
-    # While a reload goes on, a page of one version may ask a process of another for its files.
+    # During a reload, a page of one version may ask a process of another version for its files.
     is_current = version == assets.version
     response.headers["Cache-Control"] = (
         "public, max-age=31536000, immutable" if is_current else "no-store"
