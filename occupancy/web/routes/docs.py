@@ -23,7 +23,7 @@ from occupancy.web.openapi.operations import operation_id
 from occupancy.web.openapi.schemas import STREAM_EVENTS
 from occupancy.web.ui.assets import Asset
 
-bp = Blueprint("pages", __name__)
+bp = Blueprint("docs", __name__)
 
 _HOLDERS = {"caller": "the caller", "to": "`to`", "nobody": "nobody", "keep": "as it is"}
 

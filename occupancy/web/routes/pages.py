@@ -21,7 +21,7 @@ from occupancy.web.auth import public
 from occupancy.web.ui.assets import Assets
 from occupancy.web.ui.languages import COOKIE, LANGUAGES, Catalogs, choose
 
-bp = Blueprint("screens", __name__)
+bp = Blueprint("pages", __name__)
 
 
 _COLUMNS = (
@@ -48,19 +48,19 @@ class Pages:
         self.catalogs = Catalogs(self.assets)
 
 
-def _screens() -> Pages:
-    screens: Pages = current_app.extensions["occupancy.pages"]
-    return screens
+def _pages() -> Pages:
+    pages: Pages = current_app.extensions["occupancy.pages"]
+    return pages
 
 
 def page(template: str, **data: Any) -> WerkzeugResponse:
     """A page in the browser's language, with an ETag."""
-    screens = _screens()
+    pages = _pages()
     services: Services = current_app.extensions["occupancy"]
     language = choose(request.cookies.get(COOKIE), request.headers.get("Accept-Language", ""))
-    messages = screens.catalogs.of(language)
+    messages = pages.catalogs.of(language)
     text = render_template(
-        template, asset=screens.assets.address, t=messages.__getitem__, language=language,
+        template, asset=pages.assets.address, t=messages.__getitem__, language=language,
         languages=LANGUAGES, home=urlsplit(services.settings.public_url).netloc,
         transitions=TRANSITIONS_JSON, shortcuts=_SHORTCUTS, **data,
     )  # fmt: skip
@@ -119,7 +119,7 @@ def status() -> WerkzeugResponse:
 @public
 def static(version: str, name: str) -> WerkzeugResponse:
     """A file of the pages. Flask's own static route has no role, so the role check refuses it."""
-    assets = _screens().assets
+    assets = _pages().assets
     asset = assets.get(name)
     if asset is None:
         raise NotFound("There is nothing at this address.")

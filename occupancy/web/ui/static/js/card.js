@@ -1,4 +1,4 @@
-// A card: one item as a row of the list. Drawn anew as a whole; it keeps nothing of its own.
+// A card: one item as a row of the list. It has no state, and each drawing replaces all of it.
 
 import {serverNow} from './clock.js';
 import {byId, fill, h, setText, sight} from './dom.js';
@@ -10,10 +10,10 @@ import {buttonClass, mainOf} from './transitions.js';
 const TIMED = new Set(['occupied', 'paused', 'blocked']);
 
 export class Card {
-  /** See board.js for the hooks: what may be done, and what a touch does. */
+  /** `hooks`, as in board.js: the operations that are offered, and the effect of a touch. */
   constructor(hooks) {
     this.hooks = hooks;
-    new ResizeObserver(() => { // what comes at the bottom covers no menu
+    new ResizeObserver(() => { // a notice at the bottom must not cover a menu
       for (const menu of document.querySelectorAll('details.more[open]')) placeMenu(menu);
     }).observe(byId('foot'));
   }
@@ -65,7 +65,7 @@ export class Card {
     if (focused) row.querySelector(`[data-name="${focused}"]`)?.focus({preventScroll: true});
   }
 
-  /** Moves the clocks of the visible rows on. */
+  /** Updates the clocks of the visible rows. */
   tick(rows) {
     for (const row of rows) this.#tickRow(row);
   }
@@ -76,7 +76,7 @@ export class Card {
   }
 }
 
-/** Puts a menu that is open where all of it is in sight: upwards, or else the page is scrolled. */
+/** Opens a menu upwards, or scrolls the page, so that all of it is in sight. */
 function placeMenu(details) {
   if (!details.open) return;
   const menu = details.querySelector('.menu');

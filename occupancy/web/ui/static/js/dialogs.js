@@ -1,5 +1,4 @@
-// What an operation needs to know: a reason, a worker, a step. Asked in a dialog, with what was
-// said lately to touch.
+// Dialogs: they ask for the fields of an operation (reason, worker, step) and offer recent reasons.
 
 import * as api from './api.js';
 import {byId, fill, h} from './dom.js';
@@ -10,8 +9,8 @@ const REASONS = 'occupancy-reasons';
 const MOST_REASONS = 8;
 
 /**
- * Asks for the fields of an operation. Answers them, {} where there is nothing to ask, or null
- * where somebody thought better of it.
+ * Asks for the fields of an operation. Answers them, {} if there is nothing to ask, or null if the
+ * user cancels.
  */
 export async function ask(operation, {item = null, board, count = 1}) {
   const {reason, to, step} = OPERATIONS.get(operation).fields;
@@ -70,6 +69,6 @@ function remember(operation, reason) {
     const list = [reason, ...read(operation).filter((each) => each !== reason)].slice(0, MOST_REASONS);
     localStorage.setItem(REASONS, JSON.stringify({...all, [operation]: list}));
   } catch {
-    // A browser that keeps nothing: the reason is typed each time.
+    // The browser stores nothing: the user types the reason each time.
   }
 }

@@ -1,4 +1,4 @@
-// One item: what it is now, what can be done, and what has happened to it.
+// The page of one item: its state, its operations and its history.
 
 import {Actions, explain} from './actions.js';
 import * as api from './api.js';
@@ -27,9 +27,9 @@ let live = null;
 let status = 'connecting';
 let events = []; // newest first
 let next = null;
-let isLoaded = false; // whether what is shown is what a server has said
+let isLoaded = false; // whether the item came from the server
 let isDenied = false;
-let isSignedOut = false; // not so as long as the server has not said who is here
+let isSignedOut = false; // false until the server has answered
 let lastHeard = null; // when the page was last known to be up to date
 
 const notices = new Notices();
@@ -51,7 +51,7 @@ const card = new Card({
 function draw() {
   const item = model.items.get(tag);
   row.hidden = !item;
-  if (!item) { // removed, not there, or nobody is signed in: nothing of it stays in sight
+  if (!item) { // removed, unknown, or nobody is signed in: hide all of it
     fill(row);
     fill(byId('attributes'));
     setText(byId('worked'), '');
@@ -64,7 +64,7 @@ function draw() {
 }
 
 async function reload(signal) {
-  // The position first: what happens between the two is replayed, and known by its version.
+  // The position first: events between the two are replayed, and recognized by their version.
   const {cursor, seq} = await api.get(`${path}/items?limit=1`);
   const [item, page] = await Promise.all([
     orNull(api.get(`${path}/items/${tag}`)), orNull(api.get(`${path}/items/${tag}/history`)),
@@ -77,7 +77,7 @@ async function reload(signal) {
   model.load(item ? [item.item] : []);
   showHistory();
   showSituation();
-  return {cursor, seq}; // also of an item that is not there: it may be added
+  return {cursor, seq}; // also without an item, which somebody may add
 }
 
 async function orNull(asked) {
@@ -89,7 +89,7 @@ async function orNull(asked) {
   }
 }
 
-/** Says what there is to know, and why where there is nothing: each is another thing. */
+/** Says why no item is shown; each reason has its own text. */
 function showSituation() {
   const situation = isDenied ? 'denied' : isSignedOut ? 'signed_out'
     : isLoaded ? 'loaded' : status === 'offline' ? 'unreachable' : 'loading';
@@ -111,7 +111,7 @@ function warn(text) {
   byId('banner').hidden = text === '';
 }
 
-/** Shows nothing of the item: nobody may see it, or not yet. */
+/** Hides the item, which the user may not see, or not yet. */
 function clear() {
   isLoaded = false;
   isDenied = false;
@@ -149,7 +149,7 @@ function showHistory() {
         isRunning ? ` ${t('item.running')}` : ''))))));
 }
 
-/** Says of which part of the history the table is: it may be longer than what is loaded, or kept. */
+/** Says which part of the history the table covers: the rest is not loaded, or not kept. */
 function showPart() {
   const isTrimmed = next === null && events.length > 0 && !isAdded(events.at(-1));
   byId('part').hidden = next === null && !isTrimmed;
@@ -168,7 +168,7 @@ function stepOf(event, index) {
   return (before ?? event).item.step;
 }
 
-/** How long it stayed as an event left it; '' where it still is so, or the event changed no state. */
+/** How long the state after an event lasted; '' if it still lasts, or for an edit. */
 function lasted(event, index) {
   const isEdit = (each) => transitionOf(each)?.target === 'edited';
   const later = events.slice(0, index).findLast((each) => !isEdit(each));
@@ -194,7 +194,7 @@ byId('older').addEventListener('click', async () => {
     notices.say(explain(problem), {kind: 'refused'});
     return;
   }
-  if (next !== asked) return; // touched twice, or it was loaded anew
+  if (next !== asked) return; // touched twice, or reloaded meanwhile
   events.push(...page.history);
   ({next} = page);
   showHistory();

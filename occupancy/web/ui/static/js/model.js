@@ -1,4 +1,4 @@
-// The model of a board: its items as the page knows them. Changes no document, asks no network.
+// The model of a board: its items as the page knows them. It neither draws nor asks the server.
 
 import {OPERATIONS, transitionOf} from './transitions.js';
 
@@ -7,7 +7,7 @@ export const STATES = ['occupied', 'paused', 'available', 'blocked', 'completed'
 export class Model {
   constructor() {
     this.items = new Map();
-    this.search = new Map(); // what is looked through, in small letters
+    this.search = new Map(); // tag → the text that a search reads, folded
     this.listeners = new Set();
   }
 
@@ -16,14 +16,14 @@ export class Model {
     this.listeners.add(listener);
   }
 
-  /** Takes a whole snapshot in place of what was known. */
+  /** Replaces all items by those of a snapshot. */
   load(items) {
     this.items = new Map(items.map((item) => [item.tag, item]));
     this.search.clear();
     this.#tell(null);
   }
 
-  /** Takes one event of the log. An item that is known in a newer version stays as it is. */
+  /** Applies one event of the log, unless a newer version of its item is known. */
   apply(event) {
     const {item} = event;
     if (transitionOf(event)?.target === 'removed') {
@@ -34,7 +34,7 @@ export class Model {
     }
   }
 
-  /** Takes an item as an answer or an event shows it, unless a newer version is known. */
+  /** Puts an item from an answer or an event, unless a newer version is known. */
   put(item) {
     const known = this.items.get(item.tag);
     if (known && known.version >= item.version) return;
@@ -53,7 +53,7 @@ export class Model {
     for (const listener of this.listeners) listener(tags);
   }
 
-  /** The tag of the item that is written so, or, of one item only, in another case; or null. */
+  /** The tag of the item with this tag, or of the only one with it in another case; or null. */
   find(tag) {
     if (this.items.has(tag)) return tag;
     const small = tag.toLowerCase();
@@ -61,7 +61,7 @@ export class Model {
     return found.length === 1 ? found[0] : null;
   }
 
-  /** How many items there are in each state. */
+  /** The number of items in each state. */
   counts() {
     const counts = Object.fromEntries(STATES.map((state) => [state, 0]));
     for (const item of this.items.values()) counts[item.state] += 1;
@@ -69,9 +69,9 @@ export class Model {
   }
 
   /**
-   * The items that a filter shows, sorted: first what `worker` holds, then by state in the order
-   * of STATES, then by tag. `filter`: {state, step, mine, text}, each may be missing; 'mine' means
-   * all of mine, in whatever state and step.
+   * The items that a filter shows, sorted: first those that `worker` holds, then by state in the
+   * order of STATES, then by tag. `filter`: {state, step, mine, text}, all optional; 'mine' shows
+   * all items of the worker, in any state and step.
    */
   select({state, step, mine, text} = {}, worker = null) {
     const words = fold(text ?? '').split(/\s+/).filter(Boolean);
@@ -93,7 +93,7 @@ export class Model {
     return keyed.map(([, item]) => item);
   }
 
-  /** What `worker` holds, the newest first. */
+  /** The items that `worker` holds, the newest first. */
   heldBy(worker) {
     if (!worker) return [];
     const held = [...this.items.values()].filter((item) => item.holder?.id === worker);
@@ -112,7 +112,7 @@ export class Model {
   }
 }
 
-/** Which group of the list an item belongs to, for `worker`: what they hold, then each state. */
+/** The rank of an item's group in the list for `worker`: their own items, then each state. */
 export function rankOf(item, worker) {
   return worker && item.holder?.id === worker ? -1 : STATES.indexOf(item.state);
 }
@@ -122,8 +122,8 @@ function compare(one, other) {
 }
 
 /**
- * Small letters without accents: who types 'senal' finds 'Señal'. The API's `q` does the same
- * (occupancy/search.py); a sigma is written otherwise at a word's end.
+ * Small letters without accents, so that 'senal' finds 'Señal'. The API's `q` does the same
+ * (boards/search.py). A sigma at the end of a word has another letter.
  */
 export function fold(text) {
   return text.normalize('NFD').replace(/\p{M}/gu, '').toLowerCase().replaceAll('ς', 'σ');

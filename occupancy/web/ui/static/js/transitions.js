@@ -1,5 +1,5 @@
-// The transition table, as the server has rendered it into the page: a list of rows in the order of
-// their buttons. No other module names an operation or its event.
+// The transition table, as the server renders it into the page: a list of rows, in the order of
+// their buttons. The modules ask it what an operation or an event means and compare no names.
 
 const ROWS = JSON.parse(document.body.dataset.transitions);
 const BY_EVENT = new Map(ROWS.map((row) => [row.event, row]));
@@ -13,7 +13,7 @@ export const OPERATIONS = new Map(ROWS.filter(({button}) => button !== 'none')
 export const KEYS = new Map([...OPERATIONS.values()].filter(({key}) => key)
   .map(({key, operation}) => [key, operation]));
 
-/** The row that has led to an event; undefined for an added item, and where the page is too old. */
+/** The row of an event; undefined for an added item, and for the event of a newer server. */
 export function transitionOf(event) {
   return BY_EVENT.get(event.type);
 }
@@ -23,18 +23,18 @@ export function isAdded(event) {
   return ADDED.has(event.type);
 }
 
-/** Those of `operations` that have a button beside the item, the primary ones first. */
+/** The `operations` with a button beside the item, the primary ones first. */
 export function mainOf(operations) {
   return ['primary', 'secondary'].flatMap((button) => (
     operations.filter((operation) => OPERATIONS.get(operation).button === button)));
 }
 
-/** The buttons that end the work on an item of one's own. */
+/** The operations with which the holder ends the work on an item. */
 export const ENDS = [...OPERATIONS.values()]
   .filter(({button, holder_only}) => holder_only && button !== 'menu')
   .map(({operation}) => operation);
 
-/** The classes of an operation's button: how it stands out, and the colour of where it leads. */
+/** The classes of an operation's button: where it is, and the state to which it leads. */
 export function buttonClass(operation) {
   const {button, target} = OPERATIONS.get(operation);
   return `act ${operation} ${button} to-${target}`;
