@@ -29,14 +29,10 @@ class OccupancyError(Exception):
 
 
 class SettingError(OccupancyError):
-    """A setting that cannot be used; it stops the start."""
-
     code, title, is_answered = "setting_error", "Wrong setting", False
 
 
 class EmbeddedError(OccupancyError):
-    """The embedded server cannot be started; it stops the start."""
-
     code, title, is_answered = "embedded_error", "Embedded server not available", False
 
 
@@ -68,8 +64,6 @@ class Forbidden(OccupancyError):
 
 
 class CsrfFailed(OccupancyError):
-    """A browser's request of which nothing shows that it came from one of our own pages."""
-
     code, status, title = "csrf", 403, "Not from our own page"
     explanation = (
         "A browser sent this with its cookie, and nothing shows that it came from one of our own "
@@ -146,8 +140,6 @@ class LimitReached(OccupancyError):
 
 
 class AlreadyExists(OccupancyError):
-    """A board or worker of that name is there already."""
-
     code, status, title = "already_exists", 409, "Already exists"
     explanation = "There is one of this name already."
 
@@ -176,8 +168,6 @@ class IdempotencyKeyReused(OccupancyError):
 
 
 class RateLimited(OccupancyError):
-    """Too many requests of one worker or address; ``retry_after`` says how long to wait."""
-
     code, status, title = "rate_limited", 429, "Too many requests"
     explanation = (
         "Too many requests of one caller or from one address. Wait for `Retry-After` seconds. Any "
@@ -186,8 +176,6 @@ class RateLimited(OccupancyError):
 
 
 class PoolTimeout(OccupancyError):
-    """All connections of a pool stayed busy for the whole wait."""
-
     code, status, title = "pool_timeout", 503, "All connections are busy"
     explanation = (
         "All connections stayed busy for the whole wait. Send the request again after "
@@ -196,8 +184,6 @@ class PoolTimeout(OccupancyError):
 
 
 class StoreUnavailable(OccupancyError):
-    """Redis cannot be reached, or cannot take the command right now."""
-
     code, status, title = "store_unavailable", 503, "The store is not available"
     explanation = (
         "Redis cannot be reached, is loading, read-only or out of memory. Send the request again "

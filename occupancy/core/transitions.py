@@ -56,7 +56,7 @@ class Transition(msgspec.Struct, frozen=True, kw_only=True):
     reason: FieldRule = "none"
     step: FieldRule = "none"
     summary: str
-    button: Button = "none"
+    button: Button = "menu"
     is_for_others: bool = False
     key: str = ""
 
@@ -119,7 +119,6 @@ TRANSITIONS: dict[str, Transition] = {
             holder="nobody",
             holder_only=True,
             summary="Undo a mistaken take: the item is what it was before, and no time is counted.",
-            button="menu",
         ),
         Transition(
             operation="force-release",
@@ -131,7 +130,6 @@ TRANSITIONS: dict[str, Transition] = {
             counts_time=True,
             reason="required",
             summary="Take an item out of somebody's hands.",
-            button="menu",
             is_for_others=True,
         ),
         Transition(
@@ -143,7 +141,6 @@ TRANSITIONS: dict[str, Transition] = {
             holder="to",
             reason="optional",
             summary="Give an item to a worker, with no moment in which it is free.",
-            button="menu",
         ),
         Transition(
             operation="block",
@@ -155,7 +152,6 @@ TRANSITIONS: dict[str, Transition] = {
             counts_time=True,
             reason="required",
             summary="Let nobody work on an item until it is unblocked.",
-            button="menu",
         ),
         Transition(
             operation="unblock",
@@ -165,7 +161,6 @@ TRANSITIONS: dict[str, Transition] = {
             target="restore",
             holder="nobody",
             summary="Back to what it was before the block, without a holder.",
-            button="menu",
         ),
         Transition(
             operation="reopen",
@@ -176,7 +171,6 @@ TRANSITIONS: dict[str, Transition] = {
             holder="nobody",
             step="optional",
             summary="Make a completed item available again, at the last step or at `step`.",
-            button="menu",
         ),
     )
 }
@@ -190,6 +184,7 @@ PUT = Transition(
     holder="keep",
     creates=True,
     summary="Add an item, or edit its title and attributes.",
+    button="none",
 )
 RENAME = Transition(  # by the service itself, see holder_names.py
     operation="rename",
@@ -199,6 +194,7 @@ RENAME = Transition(  # by the service itself, see holder_names.py
     target="edited",
     holder="keep",
     summary="Show the new name of an item's holder.",
+    button="none",
 )
 REMOVE = Transition(
     operation="remove",
@@ -209,4 +205,5 @@ REMOVE = Transition(
     holder="nobody",
     needs_free=True,
     summary="Remove an item that nobody holds.",
+    button="none",
 )

@@ -226,12 +226,8 @@ def _post(transition: Transition) -> dict[str, Any]:
         operation_errors(transition), body=body, must_have_body=bool(body["required"]),
         parameters=["Board", "Tag", "IdempotencyKey", "IfMatch"], description=who,
     )  # fmt: skip
-    return {
-        **made,
-        "x-from": list(transition.sources),
-        "x-to": transition.target,
-        "x-event": transition.event,
-    }
+    table = {"x-from": list(transition.sources), "x-to": transition.target}
+    return {**made, **table, "x-event": transition.event}
 
 
 def _event_paths() -> dict[str, Any]:
