@@ -15,7 +15,7 @@ from occupancy.core.entities import STATES, Role
 
 FieldRule = Literal["none", "optional", "required"]
 NextHolder = Literal["caller", "to", "nobody", "keep"]
-Button = Literal["none", "primary", "secondary", "menu"]
+Button = Literal["none", "primary", "secondary", "minor"]
 
 # What a target means that is no state; each is an effect of the script.
 TARGETS = {
@@ -38,8 +38,8 @@ class Transition(msgspec.Struct, frozen=True, kw_only=True):
     of the hold that it ends is added to the item's; ``counts_completion``, to the board's count.
 
     On the pages the buttons stand in the order of the table, ``primary`` (filled) before
-    ``secondary`` (outlined); the ``menu`` has the rest. ``is_for_others``: not offered on an item
-    that the user holds. ``key``: the keyboard shortcut on a board.
+    ``secondary`` (outlined); a menu has the ``minor`` ones. ``is_for_others``: not offered on an
+    item that the user holds. ``key``: the keyboard shortcut on a board.
     """
 
     operation: str
@@ -56,7 +56,7 @@ class Transition(msgspec.Struct, frozen=True, kw_only=True):
     reason: FieldRule = "none"
     step: FieldRule = "none"
     summary: str
-    button: Button = "menu"
+    button: Button = "minor"
     is_for_others: bool = False
     key: str = ""
 

@@ -35,4 +35,5 @@ test('an event leads to its row; one of a newer server to none', () => {
 
 test('a button says how it stands out and where it leads', () => {
   assert.equal(buttonClass('complete'), 'act complete primary to-advance');
+  assert.equal(buttonClass('block'), 'act block minor to-blocked');
 });

@@ -31,7 +31,7 @@ export function mainOf(operations) {
 
 /** The operations with which the holder ends the work on an item. */
 export const ENDS = [...OPERATIONS.values()]
-  .filter(({button, holder_only}) => holder_only && button !== 'menu')
+  .filter(({button, holder_only}) => holder_only && button !== 'minor')
   .map(({operation}) => operation);
 
 /** The classes of an operation's button: where it is, and the state to which it leads. */
