@@ -1,4 +1,4 @@
-"""Client addresses, as limits count them."""
+"""Client addresses, as rate limits count them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import re
 _WITH_PORT = re.compile(r"\[([^]]+)\](?::[0-9]+)?|([0-9.]+):[0-9]+")
 
 
-@functools.lru_cache(maxsize=4096)  # with each request, and parsing takes 10 µs
+@functools.lru_cache(maxsize=4096)  # each request asks, and parsing takes 10 µs
 def limited_address(address: str | None) -> str:
-    """What counts as one address: an IPv4 address, the /64 of an IPv6 one (RFC 6177).
+    """The address under which a limit counts: an IPv4 address, or the /64 of an IPv6 one.
 
-    Whoever has one address of a /64 has all of them. A Unix socket has none: ``local``.
+    A client with one address of a /64 has all of them (RFC 6177). Without an address, as on a Unix
+    socket, it is ``local``.
     """
     text = (address or "").partition("%")[0]
     with_port = _WITH_PORT.fullmatch(text)  # as some gateways write X-Forwarded-For

@@ -1,6 +1,6 @@
-"""The entities: roles, states, limits, and the shapes of items, events, workers and log entries.
+"""Entities: roles, states, and the shapes of items, events and workers, with their bounds.
 
-Pure: no Redis, no Flask. The transitions between states are in transitions.py.
+The state machine over these states is in ``transitions``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import msgspec
 
 
 class Role(enum.IntEnum):
-    """What a worker may do; each role may do all that the lower ones may."""
+    """The roles, in rising order; each may do everything that the lower ones may."""
 
     OBSERVER = 1
     WORKER = 2
@@ -26,20 +26,20 @@ class Role(enum.IntEnum):
 
     @classmethod
     def of(cls, label: str) -> Role:
-        """The role of that name. Raises KeyError."""
+        """The role of a name in lower case. Raises KeyError."""
         return cls[label.upper()]
 
 
 STATES = ("available", "occupied", "paused", "blocked", "completed")
 
-MAIN_BOARD = "main"  # exists from the start, without having been created
+MAIN_BOARD = "main"  # exists from the start; nobody has to create it
 DEFAULT_STEP = "work"  # the one step of a board without a list
 
 TAG_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}\Z"
 BOARD_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}\Z"
 WORKER_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}\Z"
-CURSOR_PATTERN = r"^[0-9]{1,19}-[0-9]{1,19}\Z"  # 20 digits may be more than 64 bits hold
-# Steps are quoted raw into JSON by the script, so nothing that JSON escapes may be in one.
+CURSOR_PATTERN = r"^[0-9]{1,19}-[0-9]{1,19}\Z"  # 20 digits may exceed 64 bits
+# The script puts a step into JSON as it is, so it must have no character that JSON escapes.
 STEP_PATTERN = r"^[^\W_][\w .:/-]{0,31}\Z"
 
 MAX_TITLE_CHARS = 200
@@ -70,13 +70,13 @@ AuthMethod = Literal["session", "token", "cli", "service"]
 
 
 class Person(msgspec.Struct, frozen=True):
-    """The actor of an event, or the holder of an item."""
+    """A worker as others see them: an event's actor, an item's holder."""
 
     id: str
     name: str
 
 
-SERVICE = Person("occupancy", "occupancy")  # the actor of changes that the service makes by itself
+SERVICE = Person("occupancy", "occupancy")  # the actor of changes by the service itself
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -101,7 +101,7 @@ class Event(msgspec.Struct, frozen=True):
     actor: Person
     item: Item
     auth_method: AuthMethod | None = msgspec.field(default=None, name="means")
-    """How the actor was authenticated; None in old events."""
+    """How the actor was authenticated; None in events from before this was recorded."""
 
 
 class Worker(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -131,7 +131,7 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class Replay(msgspec.Struct, frozen=True):
-    """Entries after a cursor; ``is_known`` is false if the cursor is not in the log."""
+    """Entries after a cursor; ``is_known`` is false if the log does not have the cursor."""
 
     is_known: bool
     head_cursor: str
@@ -142,7 +142,7 @@ class Replay(msgspec.Struct, frozen=True):
 def control_character(text: str) -> str | None:
     """The first control character or lone surrogate in ``text``, or None.
 
-    Such characters are refused in titles, names and reasons: they garble logs and terminals, NUL
-    ends strings elsewhere, and a lone surrogate cannot be written as UTF-8 at all.
+    Titles, names and reasons must have none: they garble logs and terminals, NUL ends strings in
+    other programs, and a lone surrogate cannot be encoded as UTF-8.
     """
     return next((char for char in text if unicodedata.category(char) in ("Cc", "Cs")), None)

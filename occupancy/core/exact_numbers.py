@@ -1,8 +1,8 @@
-"""Exact numbers: those that a double keeps.
+"""Exact numbers: the numbers that a double keeps without rounding.
 
-Most readers of JSON, browsers first, keep a number as a double. They would show an integer beyond
-2^53, or a fraction with many digits, as another number than the one that was sent, and tell nobody.
-A serial number like that is really a text, so it is refused with that advice.
+Most readers of JSON, browsers among them, store a number as a double. They would silently change
+an integer beyond 2^53 or a fraction with many digits. Such a number is usually a serial number,
+so it is refused with the advice to send it as text.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class _Texts(msgspec.Struct):
 def check_exact(attributes: dict[str, Any], body: bytes) -> None:
     """Raises InvalidRequest for a number in ``attributes`` that a double would round.
 
-    ``body`` is the JSON that they were decoded from, which still has all digits of a fraction.
+    ``body`` is the JSON from which they were decoded; it still has all digits of a fraction.
     """
     fractions = set()
     for name, value in attributes.items():
@@ -49,5 +49,5 @@ def check_exact(attributes: dict[str, Any], body: bytes) -> None:
 def _is_kept(text: str, value: float) -> bool:
     try:
         return Decimal(text) == Decimal(repr(value))
-    except DecimalException:  # an exponent beyond what even Decimal has
+    except DecimalException:  # an exponent beyond the range of Decimal
         return False

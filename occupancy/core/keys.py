@@ -1,4 +1,4 @@
-"""Every key and channel, in one place.
+"""Keys: the name of every key and channel on the server.
 
     occ:boards                      set     names of the boards that were created
     occ:{access}:workers            hash    id → worker (JSON)
@@ -8,50 +8,53 @@
     occ:{access}:session_ends:ID    zset    the same, of one worker
     occ:{access}:session_ends|HASH  zset    the same, of those that one token has opened
     occ:{access}:uses               hash    SHA-256 of either → when it was last used (s)
-    occ:{access}:opened:HASH        string  sessions opened with a token: even again when (ms)
+    occ:{access}:opened:HASH        string  rate of sessions opened with a token (ms)
     occ:{access}:opened:HASH|ADDR   string  the same, from one address
-    occ:{access}:changes            string  counts the changes of anybody's access
-    occ:{access}:link:HASH          string  one-time sign-in link: stamp and worker ('': the first)
-    occ:{access}:invitation:RUN     string  a process of RUN has printed the link for the first one
-    occ:{access}:ticket:HASH        string  ticket for a stream: whose it is; once used, for which
-                                            address and board
-    occ:{access}:notes              list    what the command line changed, for the trail (JSON)
-    occ:{access}:renamed            hash    id → when (s, µs) a worker got a name that the items
+    occ:{access}:changes            string  number of changes of any worker's access
+    occ:{access}:link:HASH          string  one-time sign-in link: session generation and worker
+                                            ('': the first)
+    occ:{access}:invitation:RUN     string  a process of RUN has printed the first worker's link
+    occ:{access}:ticket:HASH        string  ticket for a stream: its worker; once used, its address
+                                            and board
+    occ:{access}:notes              list    changes by the command line, for the audit log (JSON)
+    occ:{access}:renamed            hash    id → time (s, µs) of a worker's new name that the items
                                             they hold may not show yet
     occ:{access}:rights             string  check_permissions.lua tries commands on it
     occ:{access}:failures:ID|ADDR   hash    wrong PINs of a worker at an address: failures,
                                             until_ms, number of the last attempt
     occ:{access}:failures:ID        hash    the same from everywhere
-    occ:{access}:address:ADDR       string  PINs tried from an address: when it is even again (ms)
+    occ:{access}:address:ADDR       string  rate of PINs tried from an address (ms)
     occ:{access}:known:ID           zset    addresses from which a worker has signed in, by when (s)
     occ:{main}:board                hash    title, steps, max_holds, seq, cursor, floors,
                                             completions, log_filled_bytes
     occ:{main}:item:TAG             hash    one item, field by field: the truth
-    occ:{main}:view                 hash    TAG → the item as the JSON that the outside sees
+    occ:{main}:view                 hash    TAG → the item as the JSON that the API answers
     occ:{main}:by_tag               zset    TAG               (all scores 0: ordered by member)
     occ:{main}:by_state             zset    STATE|TAG
     occ:{main}:by_holder            zset    WORKER|TAG
-    occ:{main}:log                  stream  seq, event: the truth of what happened
-    occ:{main}:log_marks            list    cursors at which a block of the log was full
-    occ:{main}:samples              stream  STATE → items, completions: as five minutes began
+    occ:{main}:log                  stream  seq, event: the record of every change
+    occ:{main}:log_marks            list    the last cursor of each full block of the log
+    occ:{main}:samples              stream  STATE → items, completions: at the start of five minutes
     occ:{main}:history:TAG          stream  the item's own events
     occ:{main}:idem:WORKER:HASH     string  first answer to an Idempotency-Key, for 24 h:
                                             codes and versions, not the items
-    occ:{main}:rate:WHO             string  operations of a caller, an address: even again when (ms)
-    occ:processes                   set     names of the worker processes
-    occ:process:NAME                string  its statistics; expires when it stops reporting
-    occ:reconciling                 string  a worker process has begun the check at the start
+    occ:{main}:rate:WHO             string  rate of operations, of a worker or an address (ms)
+    occ:processes                   set     names of the processes
+    occ:process:NAME                string  statistics of a process; expires when it stops reporting
+    occ:reconciling                 string  a process has begun the check at the start
     occ:live:DB:main                channel each log entry as it is written:
                                             "previous cursor seq event"
     occ:access:DB                   channel "changes worker": the access of that worker has changed
     occ:canary:DB:PROCESS           channel proof that live delivery reaches that process
 
-All keys of a board share its hash tag ``{main}``, so that a board lives on one shard of a
-Redis/Valkey Cluster. ``|`` (0x7c) occurs in no state, tag or worker id, and the character after
-it, ``}``, bounds a range: all of worker 93's items are the members from ``93|`` up to ``93}``.
+A rate is one time in milliseconds, that of the generic cell rate algorithm.
 
-Keys belong to a database of the server, channels to the whole server. So each channel names the
-database, DB: deployments in two databases must not hear each other.
+All keys of a board share its hash tag ``{main}``, so a board is on one shard of a Redis or Valkey
+Cluster. No state, tag or worker id has a ``|`` (0x7c), and the next character, ``}``, bounds a
+range: all of worker 93's items are the members from ``93|`` up to ``93}``.
+
+Keys belong to a database of the server, channels to the whole server. So each channel has the
+number of the database, DB: deployments in two databases must not receive each other's messages.
 """
 
 from __future__ import annotations
@@ -82,7 +85,7 @@ class BoardKeys:
         return f"{self.root}:history:{tag}"
 
     def idempotency(self, worker: str, key: str) -> str:
-        """Hashed, so that the client's 255 characters neither collide nor bloat the key space."""
+        """The key of an idempotency record; a hash, because the client's may be long."""
         return f"{self.root}:idem:{worker}:{hashlib.sha256(key.encode()).hexdigest()[:32]}"
 
     def rate(self, who: str) -> str:
@@ -117,7 +120,7 @@ class Keys:
         keys = self._of_board.get(name)
         if keys is None:
             keys = BoardKeys(self.prefix, name, self.database)
-            if len(self._of_board) < 1000:  # names come from requests: do not let them pile up
+            if len(self._of_board) < 1000:  # bounded, because names come from requests
                 self._of_board[name] = keys
         return keys
 
@@ -131,11 +134,11 @@ class Keys:
         return f"{self._access}:link:{digest}"
 
     def session_ends_of(self, worker: str, token: str | None = None) -> str:
-        """Of a worker's sessions; with the hash of a ``token``, of those that it has opened."""
+        """The ends of a worker's sessions; with a ``token``'s hash, of those that it has opened."""
         return f"{self.session_ends}:{worker}" if token is None else f"{self.session_ends}|{token}"
 
     def token_sign_ins(self, token: str, address: str) -> list[str]:
-        """When a token, by its hash, may open sessions again: in all, and from an address."""
+        """The rates of sessions that a token, by its hash, opens: in all, and from an address."""
         return [f"{self._access}:opened:{token}", f"{self._access}:opened:{token}|{address}"]
 
     def invitation(self, run: str) -> str:

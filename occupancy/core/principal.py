@@ -1,8 +1,7 @@
-"""Callers: who sends a request, by what means, and what they may do with it.
+"""Principals: who sends a request, with which credential, and what they may do.
 
-A credential is what a caller shows: a token (programs, wallboards) or a session (browsers). Only
-its SHA-256 travels further than the request: the secrets have 256 random bits, so nothing would
-be gained by a slow hash.
+A credential is a token (programs, wallboards) or a session (browsers). Only its SHA-256 leaves
+the request. The secrets have 256 random bits, so a slow hash would gain nothing.
 """
 
 from __future__ import annotations
@@ -26,10 +25,10 @@ class Credential(msgspec.Struct, frozen=True):
 
 
 class Principal(msgspec.Struct, frozen=True):
-    """Who sends a request. ``id`` names the credential and is no secret.
+    """The sender of a request. ``id`` names the credential and is no secret.
 
-    ``role`` is the worker's, or less where the token was narrowed; ``board`` is the only board
-    that the caller may see, or None. ``csrf_token`` is there for sessions only.
+    ``role`` is the worker's, or a lower one that the token is limited to; ``board`` is the only
+    board that they may see, or None for all. Only sessions have ``csrf_token`` and ``idle_s``.
     """
 
     worker: Worker
@@ -58,5 +57,5 @@ def new_secret(prefix: str = "") -> str:
 
 
 def digest_of(secret: str) -> str:
-    """What is stored instead of ``secret``."""
+    """The SHA-256 that is stored instead of ``secret``, in hexadecimal."""
     return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()

@@ -1,7 +1,7 @@
-"""Payloads: the JSON bodies that the API takes, checked as they are decoded.
+"""Request bodies: the JSON that the API takes, checked as it is decoded.
 
-Unknown fields, wrong types and texts out of bounds are refused with the field's name by msgspec;
-what it cannot express (control characters, which fields an operation takes) is checked here.
+msgspec refuses unknown fields, wrong types and texts out of bounds, with the field's name. This
+module checks what msgspec cannot express: control characters, and the fields of an operation.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ MAX_ATTRIBUTES_BYTES = 16 * 1024  # an event with its item must stay well below 
 
 MAX_TOKEN_DAYS = 36_500
 
-_SHOWN = ("title", "name", "reason", "attributes", "steps")  # what others read
+_SHOWN = ("title", "name", "reason", "attributes", "steps")  # fields that other people read
 
 Epoch = Annotated[int, msgspec.Meta(ge=0, le=MAX_EXACT)]
 Secret = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]  # a token
@@ -47,7 +47,7 @@ RoleName = Literal["observer", "worker", "supervisor", "admin"]
 
 
 class OperationBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """The body of an operation; which fields it takes follows from its row."""
+    """The body of an operation; each takes only the fields of its row in the table."""
 
     epoch: Epoch | None = None
     reason: Reason | None = None
@@ -56,14 +56,14 @@ class OperationBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=Tr
 
 
 class BatchBody(OperationBody, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
-    """The body of a batch: the operation, its tags, and its own fields for all of them."""
+    """The body of a batch: the operation, the tags, and the operation's fields for all of them."""
 
     operation: str
     tags: Annotated[list[Tag], msgspec.Meta(min_length=1, max_length=MAX_BATCH_TAGS)]
 
 
 class ItemBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """The body of PUT: what is not given stays as it is."""
+    """The body of PUT on an item; a field that is not given stays as it is."""
 
     title: Title | None = None
     attributes: Attributes | None = None
@@ -79,7 +79,7 @@ class ItemBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
 
 
 class SignInBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """The body of a sign-in: worker and PIN, or what stands in a link."""
+    """The body of a sign-in: worker and PIN, or the secret of a sign-in link."""
 
     worker: WorkerId | None = None
     pin: Pin | None = None
@@ -87,14 +87,14 @@ class SignInBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True)
 
 
 class PinBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """The body of one's own new PIN; ``pin`` is the present one, where there is one."""
+    """The body that changes one's own PIN; ``pin`` is the present one, if there is one."""
 
     new_pin: Pin
     pin: Pin | None = None
 
 
 class WorkerBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """The body of PUT on a worker: what is not given stays as it is."""
+    """The body of PUT on a worker; a field that is not given stays as it is."""
 
     name: WorkerName | None = None
     role: RoleName | None = None
@@ -103,7 +103,7 @@ class WorkerBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True)
 
 
 class TokenBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """The body that makes a token."""
+    """The body that creates a token."""
 
     worker: WorkerId
     days: Annotated[int, msgspec.Meta(ge=1, le=MAX_TOKEN_DAYS)] | None = None
@@ -112,7 +112,7 @@ class TokenBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
 
 
 class BoardBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """The body that makes a board."""
+    """The body that creates a board."""
 
     board: BoardName
     title: Title | None = None
@@ -124,9 +124,9 @@ Body = TypeVar("Body", bound=msgspec.Struct)
 
 
 def decode(data: bytes, kind: type[Body]) -> Body:
-    """Decode and check a body; an empty one is ``{}``. Raises InvalidRequest.
+    """Decode and check a body; an empty one counts as ``{}``. Raises InvalidRequest.
 
-    Ignores a byte-order mark, which some programs put before UTF-8 (RFC 8259, 8.1).
+    It ignores the byte-order mark that some programs put before UTF-8 (RFC 8259, 8.1).
     """
     data = data.removeprefix(codecs.BOM_UTF8)
     try:
@@ -142,7 +142,7 @@ def decode(data: bytes, kind: type[Body]) -> Body:
     for name in body.__struct_fields__:
         value = getattr(body, name)
         if value is None:
-            continue  # not given, as most fields of most operations
+            continue  # not given, like most fields of most operations
         check_text(name, value)
         if name in _SHOWN:
             check_shown(name, value)
@@ -165,9 +165,9 @@ def check_text(name: str, value: Any) -> None:
 
 
 def check_shown(name: str, value: Any) -> None:
-    """Raises InvalidRequest if a text in ``value`` is invisible, or has a directional override.
+    """Raises InvalidRequest if a text in ``value`` is invisible or has a directional override.
 
-    An optional reason, and an attribute's text, may be blank.
+    An optional reason and the text of an attribute may be blank.
     """
     for text in _texts(value):
         found = bidi_control(text)
@@ -187,28 +187,36 @@ def _texts(value: Any) -> list[str]:
     return [each for each in found if isinstance(each, str)]
 
 
-def check_fields(row: Transition, body: OperationBody) -> None:
-    """Raises InvalidRequest if ``body`` has a field that ``row`` does not take, or lacks one."""
-    allowed = {
-        "reason": row.reason != "none",
-        "to": row.holder == "to",
-        "step": row.operation == "reopen",
-    }
-    for name, is_allowed in allowed.items():
-        if getattr(body, name) is not None and not is_allowed:
-            raise InvalidRequest(f"{row.operation} takes no {name}.")
-    if row.reason == "required" and not is_visible(body.reason or ""):
-        raise InvalidRequest(f"{row.operation} needs a reason.")
-    if row.holder == "to" and body.to is None:
-        raise InvalidRequest(f"{row.operation} needs to: the id of the worker who gets the item.")
+_NEEDED = {
+    "reason": "a reason",
+    "to": "to: the id of the worker who gets the item",
+    "step": "a step",
+}
 
 
-def operation_row(name: str) -> Transition:
+def check_fields(transition: Transition, body: OperationBody) -> None:
+    """Raises InvalidRequest if ``body`` has a field that the operation does not take, or lacks one.
+
+    A required text that shows nothing is a missing one.
+    """
+    missing = None
+    for name, rule in transition.fields.items():
+        value = getattr(body, name)
+        if rule == "none":
+            if value is not None:
+                raise InvalidRequest(f"{transition.operation} takes no {name}.")
+        elif rule == "required" and not is_visible(value or ""):
+            missing = missing or name
+    if missing is not None:
+        raise InvalidRequest(f"{transition.operation} needs {_NEEDED[missing]}.")
+
+
+def transition_of(operation: str) -> Transition:
     """The row of an operation. Raises InvalidRequest."""
-    row = TRANSITIONS.get(name)
-    if row is None:
+    transition = TRANSITIONS.get(operation)
+    if transition is None:
         raise InvalidRequest(f"operation is not one of {', '.join(TRANSITIONS)}.")
-    return row
+    return transition
 
 
 _NAMES = {
@@ -232,11 +240,11 @@ def _encode(value: Any) -> str:
 
 
 def _plain(message: str) -> str:
-    """ "Expected `str`, got `int` - at `$.reason`" as "reason: Expected str, got int."."""
+    """Turn "Expected `str`, got `int` - at `$.reason`" into "reason: Expected str, got int."."""
     what, _, where = message.partition(" - at ")
     path = where.rpartition("in ")[2]  # "key in `$.attributes`" where a name is wrong
     field = path.strip("`").removeprefix("$").lstrip(".").removesuffix("[...]")
-    # Nobody on a shop floor reads regular expressions; the forms stand in the documentation.
+    # Workers do not read regular expressions; the documentation has the forms.
     what, is_pattern, _ = what.replace("`", "").partition(" matching regex ")
     if is_pattern:
         what = f"{what} of another form"

@@ -1,8 +1,8 @@
-"""Settings: one frozen object, read once from the environment, refused loudly when wrong.
+"""Settings: one frozen object, read once from the environment; a wrong value stops the start.
 
-Each field carries its environment variable, its bounds and the line of help that the README
-shows; a test holds the README to this table. This module imports nothing of the package but
-its errors, because gunicorn's master reads it before anything is monkey-patched.
+Each field has its environment variable, its bounds and its line of help in the README, which a
+test compares with this table. Of the package, this module imports only the errors, because
+gunicorn's master reads it before anything is monkey-patched.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from urllib.parse import parse_qs, quote, urlsplit
 from occupancy.core.errors import SettingError
 
 _DATABASE = re.compile(r"(/[0-9]*)?\Z")
-# As browsers write it (WHATWG HTML, "ASCII serialization of an origin"), the only form that they
-# ever send: in lower case, IPv6 in brackets, no path and no default port.
+# The only form that browsers send (WHATWG HTML, "ASCII serialization of an origin"): lower case,
+# IPv6 in brackets, no path, no default port.
 _ORIGIN = re.compile(r"https?://(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::[1-9][0-9]{0,4})?")
 _HOST = re.compile(r"[a-z0-9_.-]+|\[[0-9a-f:.]+\]|\*")
 _MAX_UNIX_PATH_BYTES = 100  # sun_path holds 104 (macOS) or 108 (Linux) bytes with its final NUL
 
 
 def _setting(
-    env: str, default: Any, text: str, *, low: float | None = None, high: float | None = None
+    env: str, default: Any, *, text: str, low: float | None = None, high: float | None = None
 ) -> Any:
     metadata = {"env": env, "help": text, "low": low, "high": high}
     return dataclasses.field(default=default, metadata=metadata)
@@ -36,192 +36,135 @@ def _setting(
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """Everything that a deployment may choose. Build it with :meth:`from_environ`."""
+    """All settings of a deployment. Build it with :meth:`from_environ`."""
 
+    # fmt: off
     redis_url: str = _setting(
-        "REDIS_URL",
-        "",
-        "server to use: `redis://`, `rediss://` or `unix://`; empty: the embedded Valkey",
+        "REDIS_URL", "",
+        text="server to use: `redis://`, `rediss://` or `unix://`; empty: the embedded Valkey",
     )
     port: int = _setting(
-        "PORT",
-        8000,
-        "TCP port of the web server; when it is set, the server listens on all addresses",
-        low=1,
-        high=65535,
+        "PORT", 8000, low=1, high=65535,
+        text="TCP port of the web server; when it is set, the server listens on all addresses",
     )
     host: str = _setting(
-        "OCCUPANCY_HOST",
-        "",
-        "address to listen on; empty: `0.0.0.0` if `PORT` is set, else loopback",
+        "OCCUPANCY_HOST", "",
+        text="address to listen on; empty: `0.0.0.0` if `PORT` is set, else loopback",
     )
     processes: int = _setting(
-        "WEB_CONCURRENCY", 2, "worker processes on this machine", low=1, high=64
+        "WEB_CONCURRENCY", 2, low=1, high=64,
+        text="worker processes on this machine",
     )
     nodes: int = _setting(
-        "OCCUPANCY_NODES", 1, "machines that share the server and its budget", low=1, high=64
+        "OCCUPANCY_NODES", 1, low=1, high=64,
+        text="machines that share the server and its budget",
     )
     redis_budget: int = _setting(
-        "OCCUPANCY_REDIS_BUDGET",
-        50,
-        "connections that the whole deployment may open",
-        low=1,
-        high=100_000,
+        "OCCUPANCY_REDIS_BUDGET", 50, low=1, high=100_000,
+        text="connections that the whole deployment may open",
     )
     redis_reserved: int = _setting(
-        "OCCUPANCY_REDIS_RESERVED",
-        2,
-        "connections of the budget kept for the command line, on each machine",
-        low=1,
-        high=64,
+        "OCCUPANCY_REDIS_RESERVED", 2, low=1, high=64,
+        text="connections of the budget kept for the command line, on each machine",
     )
     ops_pool_size: int = _setting(
-        "OCCUPANCY_OPS_POOL_SIZE",
-        0,
-        "connections for operations per worker process; 0: derived from the budget",
-        low=0,
-        high=1000,
+        "OCCUPANCY_OPS_POOL_SIZE", 0, low=0, high=1000,
+        text="connections for operations per worker process; 0: derived from the budget",
     )
     pubsub_pool_size: int = _setting(
-        "OCCUPANCY_PUBSUB_POOL_SIZE",
-        1,
-        "connections for live delivery per worker process (one is used)",
-        low=1,
-        high=1000,
+        "OCCUPANCY_PUBSUB_POOL_SIZE", 1, low=1, high=1000,
+        text="connections for live delivery per worker process (one is used)",
     )
     pool_wait_s: float = _setting(
-        "OCCUPANCY_POOL_WAIT_S",
-        5.0,
-        "how long an operation waits in turn for a connection, in seconds",
-        low=0.01,
-        high=60,
+        "OCCUPANCY_POOL_WAIT_S", 5.0, low=0.01, high=60,
+        text="how long an operation waits in turn for a connection, in seconds",
     )
     redis_timeout_s: float = _setting(
-        "OCCUPANCY_REDIS_TIMEOUT_S",
-        3.0,
-        "how long to wait for the server to accept or to answer, in seconds",
-        low=0.05,
-        high=60,
+        "OCCUPANCY_REDIS_TIMEOUT_S", 3.0, low=0.05, high=60,
+        text="how long to wait for the server to accept or to answer, in seconds",
     )
-    prefix: str = _setting("OCCUPANCY_PREFIX", "occ", "first part of every key and channel")
+    prefix: str = _setting("OCCUPANCY_PREFIX", "occ", text="first part of every key and channel")
     state_dir: str = _setting(
-        "OCCUPANCY_STATE_DIR",
-        "var",
-        "directory for the embedded server's data, metrics and connection slots",
+        "OCCUPANCY_STATE_DIR", "var",
+        text="directory for the embedded server's data, metrics and connection slots",
     )
     log_entries: int = _setting(
-        "OCCUPANCY_LOG_ENTRIES",
-        100_000,
-        "events that a board's stream keeps, about",
-        low=100,
-        high=100_000_000,
+        "OCCUPANCY_LOG_ENTRIES", 100_000, low=100, high=100_000_000,
+        text="events that a board's stream keeps, about",
     )
     log_bytes: int = _setting(
-        "OCCUPANCY_LOG_BYTES",
-        64 * 1024 * 1024,
-        "bytes that a board's stream keeps, about",
-        low=1024 * 1024,
-        high=64 * 1024**3,
+        "OCCUPANCY_LOG_BYTES", 64 * 1024 * 1024, low=1024 * 1024, high=64 * 1024**3,
+        text="bytes that a board's stream keeps, about",
     )
     history_entries: int = _setting(
-        "OCCUPANCY_HISTORY_ENTRIES",
-        1_000,
-        "events that an item's history keeps, about",
-        low=10,
-        high=1_000_000,
+        "OCCUPANCY_HISTORY_ENTRIES", 1_000, low=10, high=1_000_000,
+        text="events that an item's history keeps, about",
     )
     history_bytes: int = _setting(
-        "OCCUPANCY_HISTORY_BYTES",
-        1024 * 1024,
-        "bytes that an item's history keeps, about; 10 events in any case",
-        low=16 * 1024,
-        high=1024**3,
+        "OCCUPANCY_HISTORY_BYTES", 1024 * 1024, low=16 * 1024, high=1024**3,
+        text="bytes that an item's history keeps, about; 10 events in any case",
     )
     embedded_memory_bytes: int = _setting(
-        "OCCUPANCY_EMBEDDED_MEMORY_BYTES",
-        1024**3,
-        "bytes of memory that the embedded Valkey may use; when it is full, changes are refused",
-        low=16 * 1024 * 1024,
-        high=1024**4,
+        "OCCUPANCY_EMBEDDED_MEMORY_BYTES", 1024**3, low=16 * 1024 * 1024, high=1024**4,
+        text="bytes of memory that the embedded Valkey may use; when it is full, changes are "
+        "refused",
     )
     session_idle_s: int = _setting(
-        "OCCUPANCY_SESSION_IDLE_S",
-        1800,
-        "a session ends after this time without use, in seconds; short for shared tablets",
-        low=30,
-        high=30 * 86400,
+        "OCCUPANCY_SESSION_IDLE_S", 1800, low=30, high=30 * 86400,
+        text="a session ends after this time without use, in seconds; short for shared tablets",
     )
     session_max_s: int = _setting(
-        "OCCUPANCY_SESSION_MAX_S",
-        43_200,
-        "a session ends after this time in any case, in seconds",
-        low=60,
-        high=365 * 86400,
+        "OCCUPANCY_SESSION_MAX_S", 43_200, low=60, high=365 * 86400,
+        text="a session ends after this time in any case, in seconds",
     )
     operations_per_s: int = _setting(
-        "OCCUPANCY_OPERATIONS_PER_S",
-        20,
-        "operations of one worker on a board per second, over 10 s; a batch counts its tags",
-        low=1,
-        high=100_000,
+        "OCCUPANCY_OPERATIONS_PER_S", 20, low=1, high=100_000,
+        text="operations of one worker on a board per second, over 10 s; a batch counts its tags",
     )
     address_operations_per_s: int = _setting(
-        "OCCUPANCY_ADDRESS_OPERATIONS_PER_S",
-        2_000,
-        "the same for all that come from one address",
-        low=1,
-        high=100_000,
+        "OCCUPANCY_ADDRESS_OPERATIONS_PER_S", 2_000, low=1, high=100_000,
+        text="the same for all that come from one address",
     )
     streams_per_caller: int = _setting(
-        "OCCUPANCY_STREAMS_PER_CALLER",
-        1_000,
-        "streams that one worker may have open, per worker process",
-        low=1,
-        high=100_000,
+        "OCCUPANCY_STREAMS_PER_CALLER", 1_000, low=1, high=100_000,
+        text="streams that one worker may have open, per worker process",
     )
     streams_per_process: int = _setting(
-        "OCCUPANCY_STREAMS_PER_PROCESS",
-        15_000,
-        "streams that may be open, per worker process",
-        low=1,
-        high=100_000,
+        "OCCUPANCY_STREAMS_PER_PROCESS", 15_000, low=1, high=100_000,
+        text="streams that may be open, per worker process",
     )
     url: str = _setting(
-        "OCCUPANCY_URL",
-        "",
-        "address of the service as browsers see it, for the links that it prints; "
+        "OCCUPANCY_URL", "",
+        text="address of the service as browsers see it, for the links that it prints; "
         "empty: from `OCCUPANCY_HOST` and `PORT`",
     )
     proxies: int = _setting(
-        "OCCUPANCY_PROXIES",
-        0,
-        "reverse proxies in front, whose `X-Forwarded-For`, `-Proto` and `-Host` are believed; "
-        "0: nobody's are",
-        low=0,
-        high=10,
+        "OCCUPANCY_PROXIES", 0, low=0, high=10,
+        text="reverse proxies in front, whose `X-Forwarded-For`, `-Proto` and `-Host` are "
+        "believed; 0: nobody's are",
     )
     hosts: tuple[str, ...] = _setting(
-        "OCCUPANCY_ALLOWED_HOSTS",
-        (),
-        "host names that the service answers to, separated by commas, without ports, besides that "
-        "of `OCCUPANCY_URL`; `*`: any; empty: only that one, or any without `OCCUPANCY_URL`",
+        "OCCUPANCY_ALLOWED_HOSTS", (),
+        text="host names that the service answers to, separated by commas, without ports, besides "
+        "that of `OCCUPANCY_URL`; `*`: any; empty: only that one, or any without `OCCUPANCY_URL`",
     )
     cors_origins: tuple[str, ...] = _setting(
-        "OCCUPANCY_CORS_ORIGINS",
-        (),
-        "origins of other sites whose pages may use the API with a token, separated by commas; "
-        "empty: none",
+        "OCCUPANCY_CORS_ORIGINS", (),
+        text="origins of other sites whose pages may use the API with a token, separated by "
+        "commas; empty: none",
     )
     log_level: str = _setting(
-        "OCCUPANCY_LOG_LEVEL", "info", "`debug`, `info`, `warning` or `error`"
+        "OCCUPANCY_LOG_LEVEL", "info",
+        text="`debug`, `info`, `warning` or `error`",
     )
+    # fmt: on
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Settings:
         """Read every setting from ``environ``.
 
-        Raises SettingError with the variable's name, its value and what is allowed; an unknown
-        ``OCCUPANCY_`` variable is refused too, because it is a typing error more often than not.
+        Raises SettingError with the variable's name, its value and the allowed values; also for an
+        unknown ``OCCUPANCY_`` variable, which is usually a typing error.
         """
         fields = dataclasses.fields(cls)
         known = {field.metadata["env"] for field in fields}
@@ -249,7 +192,7 @@ class Settings:
 
     @property
     def trusted_origins(self) -> tuple[str, ...]:
-        """Whose pages may send what changes something: the listed ones, and OCCUPANCY_URL's."""
+        """The origins whose pages may change something: the listed ones, and OCCUPANCY_URL's."""
         return (*self.cors_origins, *([self.url.rstrip("/").lower()] if self.url else []))
 
     @property
@@ -262,11 +205,11 @@ class Settings:
 
     @functools.cached_property
     def cookie_name(self) -> str:
-        """The name of the session cookie, one for each place where sessions are stored.
+        """The name of the session cookie, different for each place where sessions are stored.
 
         Cookies ignore ports, so two deployments on one host would overwrite each other's. Processes
-        that share their sessions share the name, whatever their ports, also after a new password,
-        and however the same host, port and database are written.
+        that share their sessions share the name: it does not depend on their ports, on the
+        password, or on how host, port and database are written.
         """
         parts = urlsplit(self.server_url)
         database = "".join(parse_qs(parts.query).get("db", [])[:1])
@@ -280,7 +223,7 @@ class Settings:
 
     @property
     def is_embedded(self) -> bool:
-        """Whether the embedded Valkey serves, for lack of a REDIS_URL."""
+        """Whether the embedded Valkey is used, because REDIS_URL is empty."""
         return not self.redis_url
 
     @property
@@ -289,7 +232,7 @@ class Settings:
 
     @property
     def embedded_socket(self) -> Path:
-        """The embedded server's Unix socket, within the length that the kernel allows."""
+        """The embedded server's Unix socket; its path is as short as the kernel demands."""
         path = self.state_path / "valkey" / "valkey.sock"
         if len(bytes(path)) <= _MAX_UNIX_PATH_BYTES:
             return path
@@ -326,13 +269,13 @@ def _parse(field: dataclasses.Field[Any], text: str) -> Any:
 def _check_text(settings: Settings) -> None:
     if settings.redis_url:
         parts, where = urlsplit(""), None
-        with contextlib.suppress(ValueError):  # its text may hold a part of the password
+        with contextlib.suppress(ValueError):  # the error's text may have a part of the password
             parts = urlsplit(settings.redis_url)
             is_unix = parts.scheme == "unix"
             if is_unix or (parts.port != 0 and _DATABASE.match(parts.path)):
                 where = parts.path if is_unix else parts.hostname
         if parts.scheme not in ("redis", "rediss", "unix") or not where:
-            # The value may hold a password, so only its scheme is repeated.
+            # The value may have a password, so the message repeats only its scheme.
             raise SettingError(
                 f"REDIS_URL ({parts.scheme or 'no scheme'}://…) is not allowed: it must be "
                 "redis://[user:password@]host[:port][/db], rediss://… or unix:///path."

@@ -1,4 +1,4 @@
-"""Slices: long work is cut, so that others have their turns in between."""
+"""Slices: long work is cut into short pieces, so that other greenlets run in between."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import TypeVar
 Each = TypeVar("Each")
 Pause = Callable[[], None]
 
-SLICE_S = 0.0005  # an operation has a handful of steps, and each may stand behind one of these
+SLICE_S = 0.0005  # an operation has some five switch points, and may wait for a slice at each
 _LOOKED_AFTER = 16
 
 
 def no_pause() -> None:
-    """For the command line, where there are no others."""
+    """Do nothing; for the command line, which has no other greenlets."""
 
 
 def sliced(
     items: Iterable[Each], pause: Pause, *, looked_after: int = _LOOKED_AFTER
 ) -> Iterator[Each]:
-    """``items``, with a pause after each SLICE_S that work on them has taken.
+    """Yield ``items`` and call ``pause`` whenever the work on them has taken SLICE_S.
 
-    The clock is read once in ``looked_after`` items.
+    It reads the clock once in ``looked_after`` items.
     """
     began_s = time.monotonic()
     for number, item in enumerate(items):

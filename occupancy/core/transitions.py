@@ -1,7 +1,8 @@
 """The transition table: the state machine, in one place.
 
 The script that carries out operations gets the transition as its argument; routes, command line,
-OpenAPI document and documentation are made from the same table.
+OpenAPI document, documentation and the pages' buttons are made from the same table. No other
+module names an operation.
 """
 
 from __future__ import annotations
@@ -12,20 +13,33 @@ import msgspec
 
 from occupancy.core.entities import STATES, Role
 
-ReasonRule = Literal["none", "optional", "required"]
+FieldRule = Literal["none", "optional", "required"]
 NextHolder = Literal["caller", "to", "nobody", "keep"]
+Button = Literal["none", "primary", "secondary", "minor"]
+
+# What a target means that is no state; each is an effect of the script.
+TARGETS = {
+    "advance": "available at the next step, completed after the last",
+    "restore": "what it was before",
+    "edited": "as it is",
+    "renamed": "as it is",
+    "removed": "removed",
+}
+ADDED_EVENT = "item.added"  # of an operation that creates, where there was no item
 
 
 class Transition(msgspec.Struct, frozen=True, kw_only=True):
-    """One transition: a row of the state machine.
+    """One row of the state machine.
 
-    ``target`` is a state, or how to find it: ``advance`` (available at the next step, completed
-    after the last), ``restore`` (what it was before), ``edited`` and ``renamed`` (as it is, with
-    another title and attributes, or another name of its holder), ``removed``.
+    ``target`` is a state, or one of TARGETS.
 
     The flags: ``holder_only``, only the holder may do it; ``needs_free``, an occupied item is
     refused as held; ``creates``, it adds the item where there is none; ``counts_time``, the time
     of the hold that it ends is added to the item's; ``counts_completion``, to the board's count.
+
+    On the pages the buttons stand in the order of the table, ``primary`` (filled) before
+    ``secondary`` (outlined); a menu has the ``minor`` ones. ``is_for_others``: not offered on an
+    item that the user holds. ``key``: the keyboard shortcut on a board.
     """
 
     operation: str
@@ -39,8 +53,18 @@ class Transition(msgspec.Struct, frozen=True, kw_only=True):
     creates: bool = False
     counts_time: bool = False
     counts_completion: bool = False
-    reason: ReasonRule = "none"
+    reason: FieldRule = "none"
+    step: FieldRule = "none"
     summary: str
+    button: Button = "minor"
+    is_for_others: bool = False
+    key: str = ""
+
+    @property
+    def fields(self) -> dict[str, FieldRule]:
+        """The fields of the body besides ``epoch``, and whether the operation takes them."""
+        to: FieldRule = "required" if self.holder == "to" else "none"
+        return {"reason": self.reason, "to": to, "step": self.step}
 
 
 TRANSITIONS: dict[str, Transition] = {
@@ -55,6 +79,8 @@ TRANSITIONS: dict[str, Transition] = {
             holder="caller",
             needs_free=True,
             summary="Occupy an item: from now on nobody else can.",
+            button="primary",
+            key="t",
         ),
         Transition(
             operation="pause",
@@ -67,6 +93,8 @@ TRANSITIONS: dict[str, Transition] = {
             holder_only=True,
             reason="optional",
             summary="Stop for now and free the item: anyone may take it on.",
+            button="secondary",
+            key="p",
         ),
         Transition(
             operation="complete",
@@ -79,6 +107,8 @@ TRANSITIONS: dict[str, Transition] = {
             counts_completion=True,
             holder_only=True,
             summary="Finish the present step: available at the next one, completed after the last.",
+            button="primary",
+            key="c",
         ),
         Transition(
             operation="release",
@@ -100,6 +130,7 @@ TRANSITIONS: dict[str, Transition] = {
             counts_time=True,
             reason="required",
             summary="Take an item out of somebody's hands.",
+            is_for_others=True,
         ),
         Transition(
             operation="reassign",
@@ -138,6 +169,7 @@ TRANSITIONS: dict[str, Transition] = {
             sources=("completed",),
             target="available",
             holder="nobody",
+            step="optional",
             summary="Make a completed item available again, at the last step or at `step`.",
         ),
     )
@@ -152,15 +184,17 @@ PUT = Transition(
     holder="keep",
     creates=True,
     summary="Add an item, or edit its title and attributes.",
+    button="none",
 )
 RENAME = Transition(  # by the service itself, see holder_names.py
     operation="rename",
     event="item.updated",
     role=Role.ADMIN,
     sources=STATES,
-    target="renamed",
+    target="edited",
     holder="keep",
     summary="Show the new name of an item's holder.",
+    button="none",
 )
 REMOVE = Transition(
     operation="remove",
@@ -171,4 +205,5 @@ REMOVE = Transition(
     holder="nobody",
     needs_free=True,
     summary="Remove an item that nobody holds.",
+    button="none",
 )

@@ -19,7 +19,7 @@ from occupancy.core.entities import (
     Worker,
     control_character,
 )
-from occupancy.core.transitions import PUT, REMOVE, TRANSITIONS
+from occupancy.core.transitions import PUT, REMOVE, TARGETS, TRANSITIONS
 
 # operation: (least role, from, holder after, for the holder only, reason)
 PROMISED = {
@@ -50,6 +50,7 @@ def test_a_row_is_as_promised(operation: str) -> None:
     found = (row.role, set(row.sources), row.holder, row.holder_only, row.reason)
     assert found == PROMISED[operation]
     assert row.operation == operation
+    assert row.target in {*STATES, *TARGETS}
     assert row.summary.endswith(".")
 
 

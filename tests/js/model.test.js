@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import {readFileSync} from 'node:fs';
 import {test} from 'node:test';
 
+import './table.js';
 import {Model, STATES, fold, offered} from '../../occupancy/web/ui/static/js/model.js';
 
 const item = (tag, fields = {}) => ({tag, title: `Part ${tag}`, state: 'available', step: 'work', holder: null,
@@ -94,8 +95,8 @@ test('each role is offered what the state allows', () => {
   const mine = held('A', '1');
   const theirs = held('A', '2');
   const of = (state) => item('A', {state});
-  const worker = (each) => offered(each, '1', false);
-  const supervisor = (each) => offered(each, '1', true);
+  const worker = (each) => offered(each, '1', (role) => role === 'worker');
+  const supervisor = (each) => offered(each, '1', () => true);
   assert.deepEqual(worker(mine), ['pause', 'complete', 'release']);
   assert.deepEqual(worker(theirs), []);
   assert.deepEqual(STATES.slice(1).map((state) => worker(of(state))), [['take'], ['take'], [], []]);

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
 
+import './table.js';
 import {workOf, workedNow} from '../../occupancy/web/ui/static/js/work.js';
 
 const ONE = {id: '1', name: 'One'};

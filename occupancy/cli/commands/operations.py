@@ -1,4 +1,4 @@
-"""``flask items take``, ``pause`` … : one command for each row of the transition table."""
+"""One command of ``flask items`` for each row of the transition table."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from occupancy.services import Services
 
 def add_to(items: Commands) -> None:
     """Add every operation to the group ``items``."""
-    for row in TRANSITIONS.values():
-        items.add_command(_command(row))
+    for transition in TRANSITIONS.values():
+        items.add_command(_command(transition))
 
-    @items.command("put")
+    @items.command(PUT.operation)
     @tag_argument
     @click.option("--title", help="The new title.")
     @click.option(
@@ -53,7 +53,7 @@ def add_to(items: Commands) -> None:
             )
         _print_answer(board, PUT, answer, as_json)
 
-    @items.command("remove", short_help=REMOVE.summary)
+    @items.command(REMOVE.operation, short_help=REMOVE.summary)
     @tag_argument
     @board_option
     @json_option
@@ -66,20 +66,26 @@ def add_to(items: Commands) -> None:
         _print_answer(board, REMOVE, answer, as_json)
 
 
-def _command(row: Transition) -> click.Command:
-    needs_worker = row.holder_only or row.holder == "caller"
+_FIELD_OPTIONS: dict[str, dict[str, Any]] = {
+    "reason": {"help": "Why, for the others."},
+    "to": {"metavar": "ID", "callback": check_worker, "help": "Who gets it."},
+    "step": {"help": "The step at which it goes on."},
+}
+
+
+def _command(transition: Transition) -> click.Command:
+    needs_worker = transition.holder_only or transition.holder == "caller"
 
     def run(
-        *, tag: str, board: str, worker: str | None, as_json: bool,
-        reason: str | None = None, to: str | None = None, step: str | None = None,
-    ) -> None:  # fmt: skip
-        body = checked(OperationBody, reason=reason, to=to, step=step)
-        check_fields(row, body)
+        *, tag: str, board: str, worker: str | None, as_json: bool, **fields: str | None
+    ) -> None:
+        body = checked(OperationBody, **fields)
+        check_fields(transition, body)
         with connected() as services:
             answer = services.store.commands.execute(
                 Command(
                     board,
-                    row,
+                    transition,
                     [tag],
                     actor=_person(services, worker) or COMMAND_LINE,
                     reason=body.reason,
@@ -87,7 +93,7 @@ def _command(row: Transition) -> click.Command:
                     step=body.step,
                 )
             )
-        _print_answer(board, row, answer, as_json)
+        _print_answer(board, transition, answer, as_json)
 
     parameters: list[Any] = [
         tag_argument,
@@ -100,37 +106,29 @@ def _command(row: Transition) -> click.Command:
             + ("." if needs_worker else "; default: the command line itself."),
         ),
     ]
-    if row.holder == "to":
-        parameters.append(
-            click.option(
-                "--to", required=True, metavar="ID", callback=check_worker, help="Who gets it."
-            )
-        )
-    if row.reason != "none":
-        parameters.append(
-            click.option("--reason", required=row.reason == "required", help="Why, for the others.")
-        )
-    if row.operation == "reopen":
-        parameters.append(click.option("--step", help="Where it goes on; default: the last step."))
+    for name, rule in transition.fields.items():
+        if rule != "none":
+            required = rule == "required"
+            parameters.append(click.option(f"--{name}", required=required, **_FIELD_OPTIONS[name]))
     for decorate in reversed([*parameters, board_option, json_option]):
         run = decorate(run)
-    return click.command(row.operation, help=row.summary)(run)
+    return click.command(transition.operation, help=transition.summary)(run)
 
 
 def _person(services: Services, worker: str | None) -> Person | None:
     return services.workers.active(worker).person if worker is not None else None
 
 
-def _print_answer(board: str, row: Transition, answer: Answer, as_json: bool) -> None:
+def _print_answer(board: str, transition: Transition, answer: Answer, as_json: bool) -> None:
     outcome = answer.outcomes[0]
     if not outcome.is_done:
-        raise refusal(board, row, outcome)
+        raise refusal(board, transition, outcome)
     if as_json:
         changed, item_json = outcome.changed, msgspec.Raw(outcome.item)
         print_json({"changed": changed, "item": item_json, "cursor": answer.cursor})
         return
     item = msgspec.json.decode(outcome.item, type=Item)
-    if row is REMOVE:
+    if transition.target == "removed":
         click.echo(f"{item.tag} is removed.")
         return
     held = f" by {item.holder.name}" if item.holder else ""

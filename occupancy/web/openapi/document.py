@@ -1,7 +1,7 @@
 """The OpenAPI 3.1 document, made from the transition table, the Structs and the kinds of errors.
 
-``document()`` is the whole; a test holds it to the routes in both directions. The page at /docs is
-drawn from it, so nothing is told in two places.
+A test compares ``document()`` with the routes in both directions. The page at /docs is drawn from
+it, so no fact is written twice.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 from occupancy.core import errors
 from occupancy.core.entities import STATES, Role
-from occupancy.core.transitions import REMOVE, TRANSITIONS, Transition
+from occupancy.core.transitions import PUT, REMOVE, TRANSITIONS, Transition
 from occupancy.web.openapi import access
 from occupancy.web.openapi.operations import (
     HEADERS,
@@ -22,7 +22,8 @@ from occupancy.web.openapi.operations import (
     answer,
     cached,
     operation,
-    row_errors,
+    operation_errors,
+    operation_id,
     write_errors,
 )
 from occupancy.web.openapi.schemas import (
@@ -167,8 +168,7 @@ def _item_paths() -> dict[str, Any]:
                 (*reads, errors.ItemNotFound), parameters=["Board", "Tag", "IfNoneMatch"],
             ),
             "put": operation(
-                "items", "putItem", "Add an item, or edit its title and attributes.",
-                Role.SUPERVISOR,
+                "items", operation_id(PUT), PUT.summary, PUT.role,
                 {
                     **answer(changed, "ETag", "IdempotencyReplayed", text="Edited, or as it was."),
                     **answer(changed, "ETag", "IdempotencyReplayed", status=201, text="Added."),
@@ -177,9 +177,9 @@ def _item_paths() -> dict[str, Any]:
                 parameters=["Board", "Tag", "IdempotencyKey", "IfMatch"],
             ),
             "delete": operation(
-                "items", "removeItem", REMOVE.summary, Role.SUPERVISOR,
+                "items", operation_id(REMOVE), REMOVE.summary, REMOVE.role,
                 answer(changed, "ETag", "IdempotencyReplayed", text="Removed; the item it was."),
-                row_errors(REMOVE), body=operation_body(REMOVE),
+                operation_errors(REMOVE), body=operation_body(REMOVE),
                 parameters=["Board", "Tag", "IdempotencyKey", "IfMatch"],
             ),
         },
@@ -213,20 +213,21 @@ def _operation_paths() -> dict[str, Any]:
         description="The role is the operation's. A body that is not well-formed is refused as a "
         "whole; otherwise the answer is 200, whatever became of the tags.",
     )  # fmt: skip
-    paths = {f"{_ITEM}/{row.operation}": {"post": _row(row)} for row in TRANSITIONS.values()}
+    paths = {f"{_ITEM}/{name}": {"post": _post(each)} for name, each in TRANSITIONS.items()}
     return {**paths, "/api/boards/{board}/batch": {"post": batch}}
 
 
-def _row(row: Transition) -> dict[str, Any]:
-    body = operation_body(row)
-    who = "Only the item's holder." if row.holder_only else ""
+def _post(transition: Transition) -> dict[str, Any]:
+    body = operation_body(transition)
+    who = "Only the item's holder." if transition.holder_only else ""
     made = operation(
-        "operations", row.operation, row.summary, row.role,
+        "operations", operation_id(transition), transition.summary, transition.role,
         answer(ref("schemas", "Changed"), "ETag", "IdempotencyReplayed"),
-        row_errors(row), body=body, must_have_body=bool(body["required"]),
+        operation_errors(transition), body=body, must_have_body=bool(body["required"]),
         parameters=["Board", "Tag", "IdempotencyKey", "IfMatch"], description=who,
     )  # fmt: skip
-    return {**made, "x-from": list(row.sources), "x-to": row.target, "x-event": row.event}
+    table = {"x-from": list(transition.sources), "x-to": transition.target}
+    return {**made, **table, "x-event": transition.event}
 
 
 def _event_paths() -> dict[str, Any]:

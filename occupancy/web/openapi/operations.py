@@ -1,4 +1,4 @@
-"""Operations of the OpenAPI document: one shape for all, with their parameters and refusals."""
+"""Operations of the OpenAPI document: their common shape, parameters, headers and refusals."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ from occupancy.core.entities import (
     Role,
 )
 from occupancy.core.errors import OccupancyError
-from occupancy.core.problem_codes import MEANINGS
-from occupancy.core.transitions import Transition
+from occupancy.core.transitions import TRANSITIONS, Transition
 from occupancy.web.openapi.schemas import CURSOR, INTEGER, TEXT, pattern, ref
 
 JSON = "application/json"
@@ -114,7 +113,7 @@ HEADERS: dict[str, Any] = {
 
 
 def problem_responses(which: Iterable[type[OccupancyError]]) -> dict[str, Any]:
-    """A response for each status of ``which``, with the codes that it may carry."""
+    """A response for each status of the kinds ``which``, with the codes that it may carry."""
     by_status: dict[int, list[type[OccupancyError]]] = {}
     for kind in sorted(set(which), key=lambda kind: (kind.status, kind.code)):
         by_status.setdefault(kind.status, []).append(kind)
@@ -122,11 +121,10 @@ def problem_responses(which: Iterable[type[OccupancyError]]) -> dict[str, Any]:
 
 
 def _problem(found: Sequence[type[OccupancyError]]) -> dict[str, Any]:
-    codes = [kind.code for kind in found]
     response: dict[str, Any] = {
-        "description": "\n\n".join(f"`{code}`: {MEANINGS[code]}" for code in codes),
+        "description": "\n\n".join(f"`{kind.code}`: {kind.explanation}" for kind in found),
         "content": {PROBLEM: {"schema": ref("schemas", "Problem")}},
-        "x-codes": codes,
+        "x-codes": [kind.code for kind in found],
     }
     if found[0].status in (429, 503):
         response["headers"] = {"Retry-After": ref("headers", "RetryAfter")}
@@ -149,9 +147,9 @@ def operation(  # noqa: PLR0917 - the first six read as the line of a table
     must_have_body: bool = False,
     description: str = "",
 ) -> dict[str, Any]:
-    """An operation of a path; ``role`` is the least that may use it, None where it is public.
+    """An operation of a path; ``role`` is the least role that may use it, None if it is public.
 
-    Any request may wait in turn (turns.py), so each may be refused as one too many.
+    Any request may have to wait in turn and exceed a rate, so each may be refused as rate limited.
     """
     least = f"Least role: `{role.label}`." if role else "Open to everybody."
     made: dict[str, Any] = {
@@ -180,7 +178,7 @@ _PROBLEM_CONTENT = {PROBLEM: {"schema": ref("schemas", "Problem")}}
 def answer(
     schema: dict[str, Any], *headers: str, status: int = 200, text: str = "OK"
 ) -> dict[str, Any]:
-    """The response with a JSON body, under its status; ``headers`` name components."""
+    """A response with a JSON body, by its status; ``headers`` are names of components."""
     names = {"IdempotencyReplayed": "Idempotency-Replayed"}
     response: dict[str, Any] = {"description": text, "content": {JSON: {"schema": schema}}}
     if headers:
@@ -189,23 +187,29 @@ def answer(
 
 
 def cached(responses: dict[str, Any]) -> dict[str, Any]:
-    """``responses`` of a route that answers If-None-Match."""
+    """``responses`` and the 304 of a route that evaluates If-None-Match."""
     return {**responses, "304": {"description": "Nothing has changed since your `ETag`."}}
 
 
+def operation_id(transition: Transition) -> str:
+    """The ``operationId`` of a row of the table; /docs links to it."""
+    is_post = transition.operation in TRANSITIONS
+    return transition.operation if is_post else f"{transition.operation}Item"
+
+
 def write_errors() -> tuple[type[OccupancyError], ...]:
-    """What every write may be refused with."""
+    """The refusals that every write may meet."""
     return (
         *KNOWN, errors.CsrfFailed, errors.BoardNotFound, errors.VersionMismatch, *WITH_BODY,
         errors.IdempotencyKeyReused, *STORE,
     )  # fmt: skip
 
 
-def row_errors(row: Transition) -> list[type[OccupancyError]]:
-    """What a row of the table may be refused with."""
+def operation_errors(transition: Transition) -> list[type[OccupancyError]]:
+    """The refusals that an operation of the table may meet."""
     found = [*write_errors(), errors.ItemNotFound, errors.StaleEpoch]
-    other_states = set(STATES) - set(row.sources)
-    if row.operation in ("take", "remove"):
+    other_states = set(STATES) - set(transition.sources)
+    if transition.needs_free:
         other_states.remove("occupied")
         found.append(errors.Held)
     if "blocked" in other_states:
@@ -213,10 +217,10 @@ def row_errors(row: Transition) -> list[type[OccupancyError]]:
         found.append(errors.Blocked)
     if other_states:
         found.append(errors.WrongState)
-    if row.target == "occupied":
+    if transition.target == "occupied":
         found.append(errors.LimitReached)
-    if row.holder_only:
+    if transition.holder_only:
         found.append(errors.NotHolder)
-    if row.holder == "to":
+    if transition.holder == "to":
         found.append(errors.WorkerNotFound)
     return found

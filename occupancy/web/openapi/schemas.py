@@ -1,7 +1,7 @@
-"""Schemas of the OpenAPI document: bodies, answers, and what a stream sends.
+"""Schemas of the OpenAPI document: bodies, answers and the events of a stream.
 
-Those of what goes in and out come from the Structs that decode it (payloads.py, model.py), so
-that the document cannot promise other bounds than those that are checked.
+The schemas of bodies and items come from the Structs that decode them (core.requests,
+core.entities), so the document promises exactly the bounds that the API checks.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from occupancy.core.entities import BOARD_PATTERN, CURSOR_PATTERN, STATES, TAG_PATTERN, Event, Item
-from occupancy.core.problem_codes import kinds
+from occupancy.core.errors import answered_kinds
 from occupancy.core.requests import (
     BatchBody,
     BoardBody,
@@ -23,9 +23,11 @@ from occupancy.core.requests import (
     TokenBody,
     WorkerBody,
 )
-from occupancy.core.transitions import PUT, REMOVE, TRANSITIONS, Transition
+from occupancy.core.transitions import ADDED_EVENT, PUT, REMOVE, TRANSITIONS, Transition
 
-EVENT_TYPES = ["item.added", PUT.event, REMOVE.event, *(row.event for row in TRANSITIONS.values())]
+EVENT_TYPES = [
+    ADDED_EVENT, PUT.event, REMOVE.event, *(each.event for each in TRANSITIONS.values())
+]  # fmt: skip
 
 
 def ref(kind: str, name: str) -> dict[str, Any]:
@@ -39,7 +41,7 @@ def obj(**properties: Any) -> dict[str, Any]:
 
 
 def done(**properties: Any) -> dict[str, Any]:
-    """The schema of the answer to an operation that is done, now or before."""
+    """The schema of a successful answer to an operation, which may be a repeated one."""
     schema = obj(**properties)
     schema["properties"]["item_is_current"] = ITEM_IS_CURRENT
     return schema
@@ -66,12 +68,12 @@ ITEM_IS_CURRENT = {
 
 
 def pattern(text: str) -> dict[str, Any]:
-    """The schema of a text that matches a pattern of model.py."""
+    """The schema of a text that matches a pattern of core.entities."""
     return {"type": "string", "pattern": _portable(text)}
 
 
 def _portable(text: str) -> str:
-    # JSON Schema's patterns are ECMAScript's, where $ is the very end, as \Z is in Python.
+    # JSON Schema has ECMAScript's patterns, in which $ is only the very end, like \Z in Python.
     return text.replace(r"\Z", "$")
 
 
@@ -83,7 +85,7 @@ NEXT = nullable({**TEXT, "description": "Send it as `page` to get the next page.
 
 
 def schemas() -> dict[str, Any]:
-    """Every named schema."""
+    """The named schemas of the document."""
     _, found = msgspec.json.schema_components(
         [Item, Event, BatchBody, ItemBody, PinBody, SignInBody, WorkerBody, TokenBody, BoardBody],
         ref_template="#/components/schemas/{name}",
@@ -94,7 +96,7 @@ def schemas() -> dict[str, Any]:
     made["Event"]["properties"]["type"]["enum"] = EVENT_TYPES
     made["Event"]["properties"]["at"] = TIME
     made["BatchBody"]["properties"]["operation"]["enum"] = list(TRANSITIONS)
-    del made["BatchBody"]["properties"]["epoch"]  # it concerns one item, so a batch refuses it
+    del made["BatchBody"]["properties"]["epoch"]  # a batch refuses it, because it concerns one item
     made["BatchBody"]["description"] = (
         "One operation for up to 50 items. `reason`, `to` and `step` as the operation takes them."
     )
@@ -145,7 +147,7 @@ def _problem_schema() -> dict[str, Any]:
         title=TEXT,
         status=INTEGER,
         detail={**TEXT, "description": "Plain words: what is wrong and what to do."},
-        code={"type": "string", "enum": [kind.code for kind in kinds()]},
+        code={"type": "string", "enum": [kind.code for kind in answered_kinds()]},
     )
     schema["description"] = "An error, after RFC 9457; with what helps to act on it."
     schema["properties"] |= {
@@ -160,21 +162,15 @@ def _problem_schema() -> dict[str, Any]:
     return schema
 
 
-def operation_body(row: Transition) -> dict[str, Any]:
-    """The schema of an operation's body: the fields that its row takes, and no others."""
+def operation_body(transition: Transition) -> dict[str, Any]:
+    """The schema of an operation's body: the fields that it takes, and no others."""
     _, found = msgspec.json.schema_components([OperationBody], ref_template="{name}")
     schema: dict[str, Any] = _made_portable(copy.deepcopy(found["OperationBody"]))
-    required = []
-    if row.reason == "required":
-        required.append("reason")
-    if row.holder == "to":
-        required.append("to")
-    taken = {"epoch", *required}
-    if row.reason != "none":
-        taken.add("reason")
-    if row.operation == "reopen":
-        taken.add("step")
-    properties = {name: each for name, each in schema["properties"].items() if name in taken}
+    rules = transition.fields
+    required = [name for name, rule in rules.items() if rule == "required"]
+    properties = {
+        name: each for name, each in schema["properties"].items() if rules.get(name) != "none"
+    }
     for name in required:
         properties[name] = properties[name]["anyOf"][0]
     del schema["title"], schema["description"]
@@ -194,7 +190,7 @@ def _made_portable(value: Any) -> Any:
     return value
 
 
-# What a stream sends
+# Events of a stream
 
 STREAM_EVENTS: tuple[dict[str, Any], ...] = (
     {

@@ -23,7 +23,7 @@ from occupancy.core.requests import (
     OperationBody,
     check_fields,
     check_name,
-    operation_row,
+    transition_of,
 )
 from occupancy.core.transitions import PUT, REMOVE, TRANSITIONS, Transition
 from occupancy.services import Services
@@ -188,7 +188,7 @@ def operate(board: str, tag: str, operation: str) -> Response:
 @requires(Role.WORKER)
 def batch(board: str) -> Response:
     body = read_body(BatchBody)
-    row = operation_row(body.operation)
+    row = transition_of(body.operation)
     check_role(principal(), row.role)
     check_fields(row, body)
     if body.epoch is not None or "If-Match" in request.headers:

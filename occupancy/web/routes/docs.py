@@ -1,7 +1,7 @@
-"""The pages that explain the API: the OpenAPI document and a page to read it.
+"""Docs routes: the OpenAPI document and the page that shows it.
 
-The page is drawn from the document, the transition table and the problem codes. It has no script
-and loads nothing but its stylesheet from here.
+The page is drawn from the document, the transition table and the kinds of errors. It has no
+script and loads only its stylesheet, from this service.
 """
 
 from __future__ import annotations
@@ -15,21 +15,16 @@ from flask import Blueprint, Response, current_app, render_template, request
 from markupsafe import Markup, escape
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from occupancy.core.problem_codes import MEANINGS, kinds
-from occupancy.core.transitions import PUT, REMOVE, TRANSITIONS, Transition
+from occupancy.core.errors import answered_kinds
+from occupancy.core.transitions import PUT, REMOVE, TARGETS, TRANSITIONS, Transition
 from occupancy.web.auth import public
 from occupancy.web.openapi.document import document
+from occupancy.web.openapi.operations import operation_id
 from occupancy.web.openapi.schemas import STREAM_EVENTS
 from occupancy.web.ui.assets import Asset
 
-bp = Blueprint("pages", __name__)
+bp = Blueprint("docs", __name__)
 
-_TARGETS = {
-    "advance": "available at the next step, completed after the last",
-    "restore": "what it was before",
-    "edited": "as it is",
-    "removed": "removed",
-}
 _HOLDERS = {"caller": "the caller", "to": "`to`", "nobody": "nobody", "keep": "as it is"}
 
 
@@ -76,8 +71,8 @@ def _page() -> Asset:
         groups=groups,
         schemas=whole["components"]["schemas"],
         transitions=[*TRANSITIONS.values(), PUT, REMOVE],
-        kinds=kinds(),
-        meanings=MEANINGS,
+        operation_id=operation_id,
+        kinds=answered_kinds(),
         events=STREAM_EVENTS,
         asset=current_app.extensions["occupancy.pages"].assets.address,
     )
@@ -104,7 +99,7 @@ def _routes(whole: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-# What the template writes
+# Filters of the template
 
 
 @bp.app_template_filter("prose")
@@ -115,15 +110,15 @@ def prose(text: str) -> Markup:
 
 
 @bp.app_template_filter("target")
-def target(row: Transition) -> str:
-    """Where a row of the table leads."""
-    return _TARGETS.get(row.target, row.target)
+def target(transition: Transition) -> str:
+    """The state after a row of the table, in words."""
+    return TARGETS.get(transition.target, transition.target)
 
 
 @bp.app_template_filter("holder_after")
-def holder_after(row: Transition) -> str:
-    """Who holds the item after a row of the table."""
-    return _HOLDERS[row.holder]
+def holder_after(transition: Transition) -> str:
+    """The item's holder after a row of the table, in words."""
+    return _HOLDERS[transition.holder]
 
 
 @bp.app_template_filter("kind")
@@ -148,7 +143,7 @@ def kind(schema: dict[str, Any]) -> str:
 
 @bp.app_template_filter("bounds")
 def bounds(schema: dict[str, Any]) -> str:
-    """What a schema allows: lengths, ranges, pattern; '' where it says nothing."""
+    """The bounds of a schema: lengths, ranges, pattern; '' where it has none."""
     named = next((each for each in schema.get("anyOf", ()) if each.get("type") != "null"), schema)
     parts = []
     for low, high, unit in (

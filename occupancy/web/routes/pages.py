@@ -1,8 +1,7 @@
-"""Screens: the pages that workers use. Each is a shell; its scripts ask the API for the rest.
+"""Page routes: the pages that workers use. Each is a shell; its scripts ask the API for the rest.
 
-A shell holds no data, so it is open to everybody, and what somebody may see is decided in one
-place, by the API. The page's own needs (board, tag) stand in data attributes: there is no script
-inside a page.
+A shell holds no data, so it is open to everybody; the API alone decides what somebody may see.
+Board, tag and the transition table stand in data attributes: a page has no script inside it.
 """
 
 from __future__ import annotations
@@ -10,41 +9,60 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
+import msgspec
 from flask import Blueprint, Response, current_app, redirect, render_template, request
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from occupancy.core.errors import NotFound
 from occupancy.core.requests import check_name
+from occupancy.core.transitions import ADDED_EVENT, PUT, REMOVE, TRANSITIONS
 from occupancy.services import Services
 from occupancy.web.auth import public
 from occupancy.web.ui.assets import Assets
 from occupancy.web.ui.languages import COOKIE, LANGUAGES, Catalogs, choose
 
-bp = Blueprint("screens", __name__)
+bp = Blueprint("pages", __name__)
+
+
+_COLUMNS = (
+    "operation", "event", "sources", "target", "holder_only", "counts_time", "fields", "button",
+    "is_for_others", "key",
+)  # fmt: skip
+_ROWS = [
+    {
+        **{name: getattr(each, name) for name in _COLUMNS},
+        "role": each.role.label,
+        "added_event": ADDED_EVENT if each.creates else "",
+    }
+    for each in (*TRANSITIONS.values(), PUT, REMOVE)
+]
+TRANSITIONS_JSON = msgspec.json.encode(_ROWS).decode()  # the table, for the pages' scripts
+_SHORTCUTS = [each for each in TRANSITIONS.values() if each.key]
 
 
 class Pages:
-    """What the shells are made of; one for each application."""
+    """The assets and texts of the pages; one for each application."""
 
     def __init__(self) -> None:
         self.assets = Assets()
         self.catalogs = Catalogs(self.assets)
 
 
-def _screens() -> Pages:
-    screens: Pages = current_app.extensions["occupancy.pages"]
-    return screens
+def _pages() -> Pages:
+    pages: Pages = current_app.extensions["occupancy.pages"]
+    return pages
 
 
 def page(template: str, **data: Any) -> WerkzeugResponse:
     """A page in the browser's language, with an ETag."""
-    screens = _screens()
+    pages = _pages()
     services: Services = current_app.extensions["occupancy"]
     language = choose(request.cookies.get(COOKIE), request.headers.get("Accept-Language", ""))
-    messages = screens.catalogs.of(language)
+    messages = pages.catalogs.of(language)
     text = render_template(
-        template, asset=screens.assets.address, t=messages.__getitem__, language=language,
-        languages=LANGUAGES, home=urlsplit(services.settings.public_url).netloc, **data,
+        template, asset=pages.assets.address, t=messages.__getitem__, language=language,
+        languages=LANGUAGES, home=urlsplit(services.settings.public_url).netloc,
+        transitions=TRANSITIONS_JSON, shortcuts=_SHORTCUTS, **data,
     )  # fmt: skip
     response = Response(text, content_type="text/html; charset=utf-8")
     response.headers["Cache-Control"] = "no-cache"
@@ -62,7 +80,7 @@ def start() -> WerkzeugResponse:
 @bp.get("/sign-in")
 @public
 def sign_in() -> WerkzeugResponse:
-    """Where people sign in, and where links lead that let somebody in."""
+    """The page on which people sign in, by PIN or by a sign-in link."""
     return page("sign_in.html")
 
 
@@ -81,7 +99,7 @@ def board(board: str) -> WerkzeugResponse:
 @bp.get("/boards/<board>/items/<tag>")
 @public
 def item(board: str, tag: str) -> WerkzeugResponse:
-    """An item with its history; what the QR code on the item leads to."""
+    """An item with its history; the QR code on the item leads here."""
     return page("item.html", board=check_name("board", board), tag=check_name("tag", tag))
 
 
@@ -100,8 +118,8 @@ def status() -> WerkzeugResponse:
 @bp.get("/static/<version>/<path:name>")
 @public
 def static(version: str, name: str) -> WerkzeugResponse:
-    """A file of the pages. Flask's own static route would declare no role, and be refused."""
-    assets = _screens().assets
+    """A file of the pages. Flask's own static route has no role, so the role check refuses it."""
+    assets = _pages().assets
     asset = assets.get(name)
     if asset is None:
         raise NotFound("There is nothing at this address.")
@@ -111,7 +129,7 @@ def static(version: str, name: str) -> WerkzeugResponse:
     if is_gzipped:
         response.headers["Content-Encoding"] = "gzip"
     response.vary.add("Accept-Encoding")
-    # While a reload goes on, a page of one version may ask a process of another for its files.
+    # During a reload, a page of one version may ask a process of another version for its files.
     is_current = version == assets.version
     response.headers["Cache-Control"] = (
         "public, max-age=31536000, immutable" if is_current else "no-store"

@@ -1,8 +1,8 @@
 """Assets: the files of the pages, under an address that changes with their content.
 
-``/static/<version>/js/board.js``: the version is a hash of all files together, so that modules
-find each other by relative addresses and a browser may keep them for good. They are read and
-compressed once; a browser gets what has not changed from its own cache.
+``/static/<version>/js/board.js``: the version is a hash of all files together, so modules import
+each other by relative addresses and a browser may cache them for good. Each process reads and
+compresses them once.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Asset(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, content_type: str, plain: bytes) -> Asset:
-        # No time in it: the same files are the same bytes on every machine.
+        # Without a time, so that the same files give the same bytes on every machine.
         gzipped = gzip.compress(plain, 9, mtime=0)
         return cls(content_type, plain, gzipped, hashlib.sha256(plain).hexdigest()[:32])
 
@@ -47,7 +47,7 @@ def _load() -> dict[str, Asset]:
 
 
 class Assets:
-    """All files below static/, as they were when the process started."""
+    """All files below static/, read when the process starts."""
 
     def __init__(self) -> None:
         self._files = _load()
@@ -57,15 +57,15 @@ class Assets:
         self.version = whole.hexdigest()[:12]
 
     def get(self, name: str) -> Asset | None:
-        """The file of that name; None where there is none."""
+        """The file of that name, or None."""
         return self._files.get(name)
 
     def address(self, name: str) -> str:
-        """Where a page finds a file. Raises KeyError for one that is not there."""
+        """The address of a file. Raises KeyError for an unknown name."""
         if name not in self._files:
             raise KeyError(name)
         return f"/static/{self.version}/{name}"
 
     def text(self, name: str) -> str:
-        """A file's text. Raises KeyError."""
+        """The text of a file. Raises KeyError for an unknown name."""
         return self._files[name].plain.decode()

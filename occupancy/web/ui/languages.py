@@ -1,7 +1,7 @@
-"""Languages: the pages' texts from message catalogs, in the language that the browser asks for.
+"""Languages: the pages' texts, from message catalogs, in the language that the browser asks for.
 
-A catalog is static/i18n/<language>.json; the pages' scripts read the same file. English is the
-one that has every message; a test holds the others to it.
+A catalog is static/i18n/<language>.json; the pages' scripts read the same file. A test demands
+the same messages of every language.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ class Catalogs:
 
 
 def choose(chosen: str | None, accept_language: str) -> str:
-    """The language to answer in: the one that was chosen, else what the browser likes best.
+    """The language of the answer: ``chosen``, else the browser's preferred one, else English.
 
-    ``accept_language`` is the header (RFC 9110, 12.5.4). English where nothing fits.
+    ``accept_language`` is the header (RFC 9110, 12.5.4).
     """
     if chosen in LANGUAGES:
         return chosen

@@ -15,8 +15,7 @@ from openapi_spec_validator import validate
 
 from occupancy import create_app
 from occupancy.core import requests
-from occupancy.core.errors import OccupancyError
-from occupancy.core.problem_codes import MEANINGS, kinds
+from occupancy.core.errors import OccupancyError, answered_kinds
 from occupancy.core.settings import Settings
 from occupancy.core.transitions import TRANSITIONS
 from occupancy.services import Services
@@ -145,8 +144,10 @@ def test_every_operation_has_a_name_of_its_own() -> None:
     assert len(names) == len(set(names))
 
 
-def test_every_code_that_a_response_may_carry_has_a_meaning() -> None:
-    assert set(MEANINGS) == {kind.code for kind in kinds()}
+def test_every_code_that_a_response_may_carry_is_explained_in_its_own_words() -> None:
+    explanations = [kind.explanation for kind in answered_kinds()]
+    assert all(text.endswith(".") for text in explanations)
+    assert len(set(explanations)) == len({kind.code for kind in answered_kinds()})
 
 
 def test_every_code_is_in_a_response_of_the_document_or_may_come_anywhere() -> None:
@@ -157,7 +158,10 @@ def test_every_code_is_in_a_response_of_the_document_or_may_come_anywhere() -> N
         for response in operation["responses"].values()
         for code in response.get("x-codes", ())
     }
-    assert set(MEANINGS) - named == {"internal_error", "method_not_allowed"}
+    assert {kind.code for kind in answered_kinds()} - named == {
+        "internal_error",
+        "method_not_allowed",
+    }
 
 
 def test_the_document_is_open_to_everybody(browser: FlaskClient) -> None:
@@ -220,7 +224,7 @@ def page(browser: FlaskClient) -> Page:
 
 
 def test_the_type_of_every_problem_leads_to_its_place_on_the_page(page: Page) -> None:
-    assert {kind.code for kind in kinds()} <= set(page.ids)
+    assert {kind.code for kind in answered_kinds()} <= set(page.ids)
 
 
 def test_the_page_has_every_operation_and_every_path(browser: FlaskClient, page: Page) -> None:

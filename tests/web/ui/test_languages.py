@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from occupancy.core.entities import STATES, Role
-from occupancy.core.problem_codes import MEANINGS
+from occupancy.core.errors import answered_kinds
 from occupancy.core.transitions import PUT, REMOVE, TRANSITIONS
 from occupancy.web.ui.languages import LANGUAGES, choose
 from tests.support.deployment import ROOT
@@ -35,7 +35,7 @@ COMPUTED: dict[str, set[str]] = {
     "history.": EVENTS,
     "live.": {"connecting", "live", "degraded", "offline"},
     "operation.": OPERATIONS,
-    "refusal.": (set(MEANINGS) - _OF_PROGRAMS)
+    "refusal.": ({kind.code for kind in answered_kinds()} - _OF_PROGRAMS)
     | {"unreachable", "item_not_found", "blocked_plain", "not_holder_plain"},
     "role.": {role.label for role in Role},
     "shown.": {"signed_out", "loading", "unreachable", "empty"},

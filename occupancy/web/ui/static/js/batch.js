@@ -1,17 +1,18 @@
-// The batch: items chosen together, and the bar of what can be done with all of them.
+// The batch: chosen items, and a bar with the operations for all of them.
 
 import {explain} from './actions.js';
 import {ask} from './dialogs.js';
 import {byId, fill, h} from './dom.js';
 import {number, t, tn} from './i18n.js';
 import {unsettle} from './taps.js';
+import {buttonClass} from './transitions.js';
 
 const MOST = 50;
 
 export class Batch {
   /**
    * `offered(item)` lists the operations on an item; `onChange(tags)` redraws items, `onFull()` is called
-   * beyond MOST, and `onDone(text, tag, kind)` tells the result, as Notices.say does.
+   * beyond MOST, and `onDone(text, tag, kind)` tells the result, like Notices.say.
    */
   constructor(board, {model, actions, offered, onChange, onFull, onDone}) {
     Object.assign(this, {board, model, actions, offered, onChange, onFull, onDone});
@@ -33,13 +34,13 @@ export class Batch {
     this.draw();
   }
 
-  /** `isOwn`: the user has just changed the batch; else the buttons move under their finger. */
+  /** `isOwn`: the user has changed the batch, so they expect the buttons to move. */
   draw({isOwn = false} = {}) {
     for (const tag of this.tags) if (!this.model.items.has(tag)) this.tags.delete(tag);
     const bar = byId('batch');
     const possible = [...new Set([...this.tags].flatMap((tag) => this.offered(this.model.items.get(tag))))];
     const drawn = `${this.tags.size} ${possible}`;
-    if (bar.dataset.drawn === drawn) return; // else a touch would end on another button than it began on
+    if (bar.dataset.drawn === drawn) return; // a touch must end on the button on which it began
     bar.dataset.drawn = drawn;
     bar.hidden = this.tags.size === 0;
     document.body.classList.toggle('choosing', !bar.hidden);
@@ -48,7 +49,7 @@ export class Batch {
     fill(
       bar,
       h('strong', {}, tn('batch.chosen', this.tags.size)),
-      ...possible.map((operation) => h('button', {type: 'button', class: `act ${operation}`,
+      ...possible.map((operation) => h('button', {type: 'button', class: buttonClass(operation),
         onclick: () => this.#act(operation)}, t(`operation.${operation}`))),
       h('button', {type: 'button', onclick: () => this.clear()}, t('batch.none')),
     );
@@ -65,7 +66,7 @@ export class Batch {
     }
     if (fields === null) return;
     const {done, of} = await this.actions.runMany(operation, tags, fields);
-    // What was refused stays chosen, with the reason next to it.
+    // Refused items stay chosen, each with its reason.
     const refused = tags.filter((tag) => this.actions.refusals.has(tag));
     for (const tag of tags) if (!refused.includes(tag)) this.tags.delete(tag);
     this.onChange(tags);

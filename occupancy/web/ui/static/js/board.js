@@ -23,22 +23,23 @@ import * as session from './session.js';
 import {loadSnapshot} from './snapshot.js';
 import {countOf, describe, situationOf} from './shown.js';
 import {guardTaps, unsettle} from './taps.js';
+import {KEYS} from './transitions.js';
 
 const board = document.body.dataset.board;
 const model = new Model();
 const filter = readFilter();
-let active = null; // the tag that the keyboard acts on
+let active = null; // the tag of the item to which shortcuts apply
 let live = null;
 let snapshotEtag = null;
 let lastHeard = null; // when the page was last known to be up to date
 let status = 'connecting';
-let isLoaded = false; // whether the model is what a server has said
+let isLoaded = false; // whether the model came from the server
 let isDenied = false;
-let isSignedOut = false; // not so as long as the server has not said who is here
+let isSignedOut = false; // false until the server has answered
 
 const me = () => session.current()?.worker.id ?? null;
 const canAct = () => ['live', 'degraded', 'connecting'].includes(status) && session.may('worker');
-const offeredToMe = (item) => offered(item, me(), session.may('supervisor'));
+const offeredToMe = (item) => offered(item, me(), session.isOffered);
 const rank = (item) => rankOf(item, me());
 
 const list = new List(byId('items'), {render: (item, row) => card.draw(item, row), keyOf: (item) => item.tag});
@@ -78,7 +79,7 @@ async function reload(signal) {
 }
 
 function apply(event) {
-  snapshotEtag = null; // it is of the snapshot, and the model has moved on
+  snapshotEtag = null; // the model is newer than the snapshot
   lastHeard = serverNow();
   const before = model.items.get(event.item.tag);
   model.apply(event);
@@ -117,7 +118,7 @@ async function denied(code) {
   }
 }
 
-/** Shows nothing of the board: nobody may see it, or not yet. */
+/** Hides the board, which the user may not see, or not yet. */
 function clear() {
   batch.clear();
   snapshotEtag = null;
@@ -162,7 +163,7 @@ async function loadBoard() {
 
 // What is shown
 
-/** Shows what a filter asks for, at once: who has just chosen it looks at the list anew. */
+/** Applies a new filter at once: the user expects the list to change. */
 function showFiltered() {
   writeFilter(filter);
   search.value = filter.text;
@@ -188,7 +189,7 @@ function show() {
   requestAnimationFrame(() => {
     isDue = false;
     const items = model.select(filter, me());
-    // Before there was anything in the list, nothing of it can move.
+    // An empty list has no rows that could move.
     if (attention.isHeld && isLoaded && order.items.length > 0) {
       list.show(order.keep(items, rank, model.items));
     } else {
@@ -279,10 +280,10 @@ function setActive(tag, focus = false) {
   if (focus) list.reveal(tag)?.querySelector('.tag')?.focus({preventScroll: true});
 }
 
-/** Shows an item and lets the keyboard act on it; a filter that hides it is taken off. */
+/** Shows an item and makes it the active one; clears a filter that hides it. */
 function find(tag) {
   if (!model.items.has(tag)) {
-    location.href = `/boards/${board}/items/${encodeURIComponent(tag)}`; // its page says what became of it
+    location.href = `/boards/${board}/items/${encodeURIComponent(tag)}`; // that page tells what happened to it
     return;
   }
   if (list.indexOf(tag) < 0) {
@@ -324,9 +325,7 @@ function listenToKeys() {
     End: () => move(Infinity),
     Enter: () => { if (active) location.href = `/boards/${board}/items/${active}`; },
     ' ': () => { if (active) batch.toggle(active); },
-    t: onActive('take'),
-    p: onActive('pause'),
-    c: onActive('complete'),
+    ...Object.fromEntries([...KEYS].map(([key, operation]) => [key, onActive(operation)])),
   }, scanning({board, find: (tag) => model.find(tag), select, hindrance, notices}));
 }
 

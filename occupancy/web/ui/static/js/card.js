@@ -1,19 +1,19 @@
-// A card: one item as a row of the list. Drawn anew as a whole; it keeps nothing of its own.
+// A card: one item as a row of the list. It has no state, and each drawing replaces all of it.
 
 import {serverNow} from './clock.js';
 import {byId, fill, h, setText, sight} from './dom.js';
 import {duration, t} from './i18n.js';
 import {partsOf} from './tag.js';
 import {unsettle} from './taps.js';
+import {buttonClass, mainOf} from './transitions.js';
 
-const MAIN = ['take', 'complete', 'pause'];
 const TIMED = new Set(['occupied', 'paused', 'blocked']);
 
 export class Card {
-  /** See board.js for the hooks: what may be done, and what a touch does. */
+  /** `hooks`, as in board.js: the operations that are offered, and the effect of a touch. */
   constructor(hooks) {
     this.hooks = hooks;
-    new ResizeObserver(() => { // what comes at the bottom covers no menu
+    new ResizeObserver(() => { // a notice at the bottom must not cover a menu
       for (const menu of document.querySelectorAll('details.more[open]')) placeMenu(menu);
     }).observe(byId('foot'));
   }
@@ -26,12 +26,13 @@ export class Card {
     const operations = offered(item);
     settle(row, operations.join());
     const button = (operation) => h('button', {
-      type: 'button', class: `act ${operation}`, 'data-name': operation,
+      type: 'button', class: buttonClass(operation), 'data-name': operation,
       'aria-disabled': sending || !canAct() ? 'true' : null,
       title: canAct() ? null : t('live.cannot'),
       onclick: () => { if (!sending && canAct()) onAct(operation, item.tag); },
     }, t(`operation.${operation}`));
-    const more = operations.filter((operation) => !MAIN.includes(operation));
+    const main = mainOf(operations);
+    const more = operations.filter((operation) => !main.includes(operation));
     const board = document.body.dataset.board;
     row.className = `row ${item.state}${isActive(item.tag) ? ' active' : ''}${isChosen(item.tag) ? ' chosen' : ''}`;
     row.setAttribute('aria-busy', sending ? 'true' : 'false');
@@ -54,7 +55,7 @@ export class Card {
       refusal ? h('p', {class: 'refusal'}, refusal) : null,
       h('div', {class: 'acts'},
         ...(sending ? [h('span', {class: 'sending', role: 'status'}, t('board.sending'))]
-          : MAIN.filter((operation) => operations.includes(operation)).map(button)),
+          : main.map(button)),
         more.length > 0 && !sending && h('details', {class: 'more', 'data-name': 'more',
           ontoggle: ({target}) => placeMenu(target)},
           h('summary', {'aria-label': t('board.more', {tag: item.tag})}, '⋯'),
@@ -64,7 +65,7 @@ export class Card {
     if (focused) row.querySelector(`[data-name="${focused}"]`)?.focus({preventScroll: true});
   }
 
-  /** Moves the clocks of the visible rows on. */
+  /** Updates the clocks of the visible rows. */
   tick(rows) {
     for (const row of rows) this.#tickRow(row);
   }
@@ -75,7 +76,7 @@ export class Card {
   }
 }
 
-/** Puts a menu that is open where all of it is in sight: upwards, or else the page is scrolled. */
+/** Opens a menu upwards, or scrolls the page, so that all of it is in sight. */
 function placeMenu(details) {
   if (!details.open) return;
   const menu = details.querySelector('.menu');

@@ -1,49 +1,41 @@
-// What an operation needs to know: a reason, a worker, a step. Asked in a dialog, with what was
-// said lately to touch.
+// Dialogs: they ask for the fields of an operation (reason, worker, step) and offer recent reasons.
 
 import * as api from './api.js';
 import {byId, fill, h} from './dom.js';
 import {t} from './i18n.js';
+import {OPERATIONS} from './transitions.js';
 
 const REASONS = 'occupancy-reasons';
 const MOST_REASONS = 8;
 
-const NEEDS = {
-  pause: {reason: 'optional'},
-  'force-release': {reason: 'required'},
-  block: {reason: 'required'},
-  reassign: {reason: 'optional', to: true},
-  reopen: {step: true},
-};
-
 /**
- * Asks for the fields of an operation. Answers them, {} where there is nothing to ask, or null
- * where somebody thought better of it.
+ * Asks for the fields of an operation. Answers them, {} if there is nothing to ask, or null if the
+ * user cancels.
  */
 export async function ask(operation, {item = null, board, count = 1}) {
-  const needs = NEEDS[operation];
-  if (!needs) return {};
-  const steps = needs.step ? (await api.get(`/api/boards/${board}`)).steps : [];
-  if (needs.step && steps.length < 2) return {};
+  const {reason, to, step} = OPERATIONS.get(operation).fields;
+  const steps = step === 'none' ? [] : (await api.get(`/api/boards/${board}`)).steps;
+  const asksStep = steps.length > 1 || step === 'required';
+  if (reason === 'none' && to === 'none' && !asksStep) return {};
   const dialog = byId('ask-dialog');
   const fields = [];
-  if (needs.to) {
+  if (to !== 'none') {
     fields.push(h('label', {}, t('ask.to'), h('input', {name: 'to', required: true,
       autocomplete: 'off', autocapitalize: 'off', spellcheck: 'false'})));
   }
-  if (needs.step) {
+  if (asksStep) {
     fields.push(h('label', {}, t('ask.step'), h('select', {name: 'step'},
-      ...steps.map((step) => h('option', {selected: step === item?.step}, step)))));
+      ...steps.map((each) => h('option', {selected: each === item?.step}, each)))));
   }
-  if (needs.reason) {
-    const input = h('input', {name: 'reason', maxlength: '500', required: needs.reason === 'required',
+  if (reason !== 'none') {
+    const input = h('input', {name: 'reason', maxlength: '500', required: reason === 'required',
       autocomplete: 'off'});
-    fields.push(h('label', {}, t(`ask.reason_${needs.reason}`), input));
+    fields.push(h('label', {}, t(`ask.reason_${reason}`), input));
     const recent = read(operation);
     if (recent.length > 0) {
       fields.push(h('div', {class: 'names', role: 'group', 'aria-label': t('ask.recent')},
-        ...recent.map((reason) => h('button', {type: 'button', class: 'name',
-          onclick: () => { input.value = reason; form.requestSubmit(yes); }}, reason))));
+        ...recent.map((each) => h('button', {type: 'button', class: 'name',
+          onclick: () => { input.value = each; form.requestSubmit(yes); }}, each))));
     }
   }
   const yes = h('button', {class: `primary ${operation}`, value: 'yes'}, t(`operation.${operation}`));
@@ -77,6 +69,6 @@ function remember(operation, reason) {
     const list = [reason, ...read(operation).filter((each) => each !== reason)].slice(0, MOST_REASONS);
     localStorage.setItem(REASONS, JSON.stringify({...all, [operation]: list}));
   } catch {
-    // A browser that keeps nothing: the reason is typed each time.
+    // The browser stores nothing: the user types the reason each time.
   }
 }

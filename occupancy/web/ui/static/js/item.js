@@ -1,4 +1,4 @@
-// One item: what it is now, what can be done, and what has happened to it.
+// The page of one item: its state, its operations and its history.
 
 import {Actions, explain} from './actions.js';
 import * as api from './api.js';
@@ -15,6 +15,7 @@ import {start, startAgain} from './page.js';
 import {scanning} from './scan.js';
 import * as session from './session.js';
 import {guardTaps} from './taps.js';
+import {isAdded, transitionOf} from './transitions.js';
 import {workOf, workedNow} from './work.js';
 
 const {board, tag} = document.body.dataset;
@@ -26,9 +27,9 @@ let live = null;
 let status = 'connecting';
 let events = []; // newest first
 let next = null;
-let isLoaded = false; // whether what is shown is what a server has said
+let isLoaded = false; // whether the item came from the server
 let isDenied = false;
-let isSignedOut = false; // not so as long as the server has not said who is here
+let isSignedOut = false; // false until the server has answered
 let lastHeard = null; // when the page was last known to be up to date
 
 const notices = new Notices();
@@ -38,7 +39,7 @@ const card = new Card({
   isChosen: () => false,
   isActive: () => false,
   canAct: () => status !== 'offline' && session.may('worker'),
-  offered: (item) => offered(item, session.current()?.worker.id, session.may('supervisor')),
+  offered: (item) => offered(item, session.current()?.worker.id, session.isOffered),
   async onAct(operation) {
     const item = model.items.get(tag);
     if (!item || actions.sending.has(tag)) return;
@@ -50,7 +51,7 @@ const card = new Card({
 function draw() {
   const item = model.items.get(tag);
   row.hidden = !item;
-  if (!item) { // removed, not there, or nobody is signed in: nothing of it stays in sight
+  if (!item) { // removed, unknown, or nobody is signed in: hide all of it
     fill(row);
     fill(byId('attributes'));
     setText(byId('worked'), '');
@@ -63,7 +64,7 @@ function draw() {
 }
 
 async function reload(signal) {
-  // The position first: what happens between the two is replayed, and known by its version.
+  // The position first: events between the two are replayed, and recognized by their version.
   const {cursor, seq} = await api.get(`${path}/items?limit=1`);
   const [item, page] = await Promise.all([
     orNull(api.get(`${path}/items/${tag}`)), orNull(api.get(`${path}/items/${tag}/history`)),
@@ -76,7 +77,7 @@ async function reload(signal) {
   model.load(item ? [item.item] : []);
   showHistory();
   showSituation();
-  return {cursor, seq}; // also of an item that is not there: it may be added
+  return {cursor, seq}; // also without an item, which somebody may add
 }
 
 async function orNull(asked) {
@@ -88,7 +89,7 @@ async function orNull(asked) {
   }
 }
 
-/** Says what there is to know, and why where there is nothing: each is another thing. */
+/** Says why no item is shown; each reason has its own text. */
 function showSituation() {
   const situation = isDenied ? 'denied' : isSignedOut ? 'signed_out'
     : isLoaded ? 'loaded' : status === 'offline' ? 'unreachable' : 'loading';
@@ -101,7 +102,7 @@ function showSituation() {
   const isOld = ['degraded', 'offline'].includes(status);
   if (situation !== 'loaded') warn('');
   else if (model.items.has(tag)) warn(isOld ? t('live.old', {since: moment(lastHeard)}) : '');
-  else if (last?.type === 'item.removed') warn(t('item.gone', {tag, actor: last.actor.name}));
+  else if (last && transitionOf(last)?.target === 'removed') warn(t('item.gone', {tag, actor: last.actor.name}));
   else warn(t('item.none', {tag}));
 }
 
@@ -110,7 +111,7 @@ function warn(text) {
   byId('banner').hidden = text === '';
 }
 
-/** Shows nothing of the item: nobody may see it, or not yet. */
+/** Hides the item, which the user may not see, or not yet. */
 function clear() {
   isLoaded = false;
   isDenied = false;
@@ -148,9 +149,9 @@ function showHistory() {
         isRunning ? ` ${t('item.running')}` : ''))))));
 }
 
-/** Says of which part of the history the table is: it may be longer than what is loaded, or kept. */
+/** Says which part of the history the table covers: the rest is not loaded, or not kept. */
 function showPart() {
-  const isTrimmed = next === null && events.length > 0 && events.at(-1).type !== 'item.added';
+  const isTrimmed = next === null && events.length > 0 && !isAdded(events.at(-1));
   byId('part').hidden = next === null && !isTrimmed;
   setText(byId('part'), isTrimmed ? t('item.trimmed') : t('item.partial', {count: number(events.length)}));
 }
@@ -163,14 +164,15 @@ function showWorked(item) {
 
 /** The step that an event is about; the item has moved on from one that is completed. */
 function stepOf(event, index) {
-  const before = event.type === 'item.completed' ? events[index + 1] : undefined;
+  const before = transitionOf(event)?.target === 'advance' ? events[index + 1] : undefined;
   return (before ?? event).item.step;
 }
 
-/** How long it stayed as an event left it; '' where it still is so, or the event changed no state. */
+/** How long the state after an event lasted; '' if it still lasts, or for an edit. */
 function lasted(event, index) {
-  const later = events.slice(0, index).findLast((each) => each.type !== 'item.updated');
-  if (!later || event.type === 'item.updated') return '';
+  const isEdit = (each) => transitionOf(each)?.target === 'edited';
+  const later = events.slice(0, index).findLast((each) => !isEdit(each));
+  if (!later || isEdit(event)) return '';
   return `· ${duration((Date.parse(later.at) - Date.parse(event.at)) / 1000)}`;
 }
 
@@ -192,7 +194,7 @@ byId('older').addEventListener('click', async () => {
     notices.say(explain(problem), {kind: 'refused'});
     return;
   }
-  if (next !== asked) return; // touched twice, or it was loaded anew
+  if (next !== asked) return; // touched twice, or reloaded meanwhile
   events.push(...page.history);
   ({next} = page);
   showHistory();

@@ -1,11 +1,13 @@
-// The model of a board: its items as the page knows them. Pure: no document, no network.
+// The model of a board: its items as the page knows them. It neither draws nor asks the server.
+
+import {OPERATIONS, transitionOf} from './transitions.js';
 
 export const STATES = ['occupied', 'paused', 'available', 'blocked', 'completed'];
 
 export class Model {
   constructor() {
     this.items = new Map();
-    this.search = new Map(); // what is looked through, in small letters
+    this.search = new Map(); // tag → the text that a search reads, folded
     this.listeners = new Set();
   }
 
@@ -14,17 +16,17 @@ export class Model {
     this.listeners.add(listener);
   }
 
-  /** Takes a whole snapshot in place of what was known. */
+  /** Replaces all items by those of a snapshot. */
   load(items) {
     this.items = new Map(items.map((item) => [item.tag, item]));
     this.search.clear();
     this.#tell(null);
   }
 
-  /** Takes one event of the log. An item that is known in a newer version stays as it is. */
+  /** Applies one event of the log, unless a newer version of its item is known. */
   apply(event) {
     const {item} = event;
-    if (event.type === 'item.removed') {
+    if (transitionOf(event)?.target === 'removed') {
       const known = this.items.get(item.tag);
       if (known && known.version <= item.version) this.#remove(item.tag);
     } else {
@@ -32,7 +34,7 @@ export class Model {
     }
   }
 
-  /** Takes an item as an answer or an event shows it, unless a newer version is known. */
+  /** Puts an item from an answer or an event, unless a newer version is known. */
   put(item) {
     const known = this.items.get(item.tag);
     if (known && known.version >= item.version) return;
@@ -51,7 +53,7 @@ export class Model {
     for (const listener of this.listeners) listener(tags);
   }
 
-  /** The tag of the item that is written so, or, of one item only, in another case; or null. */
+  /** The tag of the item with this tag, or of the only one with it in another case; or null. */
   find(tag) {
     if (this.items.has(tag)) return tag;
     const small = tag.toLowerCase();
@@ -59,7 +61,7 @@ export class Model {
     return found.length === 1 ? found[0] : null;
   }
 
-  /** How many items there are in each state. */
+  /** The number of items in each state. */
   counts() {
     const counts = Object.fromEntries(STATES.map((state) => [state, 0]));
     for (const item of this.items.values()) counts[item.state] += 1;
@@ -67,9 +69,9 @@ export class Model {
   }
 
   /**
-   * The items that a filter shows, sorted: first what `worker` holds, then by state in the order
-   * of STATES, then by tag. `filter`: {state, step, mine, text}, each may be missing; 'mine' means
-   * all of mine, in whatever state and step.
+   * The items that a filter shows, sorted: first those that `worker` holds, then by state in the
+   * order of STATES, then by tag. `filter`: {state, step, mine, text}, all optional; 'mine' shows
+   * all items of the worker, in any state and step.
    */
   select({state, step, mine, text} = {}, worker = null) {
     const words = fold(text ?? '').split(/\s+/).filter(Boolean);
@@ -91,7 +93,7 @@ export class Model {
     return keyed.map(([, item]) => item);
   }
 
-  /** What `worker` holds, the newest first. */
+  /** The items that `worker` holds, the newest first. */
   heldBy(worker) {
     if (!worker) return [];
     const held = [...this.items.values()].filter((item) => item.holder?.id === worker);
@@ -110,7 +112,7 @@ export class Model {
   }
 }
 
-/** Which group of the list an item belongs to, for `worker`: what they hold, then each state. */
+/** The rank of an item's group in the list for `worker`: their own items, then each state. */
 export function rankOf(item, worker) {
   return worker && item.holder?.id === worker ? -1 : STATES.indexOf(item.state);
 }
@@ -120,25 +122,21 @@ function compare(one, other) {
 }
 
 /**
- * Small letters without accents: who types 'senal' finds 'Señal'. The API's `q` does the same
- * (occupancy/search.py); a sigma is written otherwise at a word's end.
+ * Small letters without accents, so that 'senal' finds 'Señal'. The API's `q` does the same
+ * (boards/search.py). A sigma at the end of a word has another letter.
  */
 export function fold(text) {
   return text.normalize('NFD').replace(/\p{M}/gu, '').toLowerCase().replaceAll('ς', 'σ');
 }
 
-/** Which operations make sense on an item for a worker of a role; what the buttons offer. */
-export function offered(item, worker, isSupervisor) {
+/**
+ * The operations that the buttons of an item offer to `worker`; `may(role)` says whether they have
+ * a role. 'removed' is a state of the page only, from which no operation leads.
+ */
+export function offered(item, worker, may) {
   const isHolder = item.state === 'occupied' && item.holder?.id === worker;
-  const own = isHolder ? ['pause', 'complete', 'release']
-    : ['available', 'paused'].includes(item.state) ? ['take'] : [];
-  if (!isSupervisor) return own;
-  const more = {
-    available: ['reassign', 'block'],
-    paused: ['reassign', 'block'],
-    occupied: isHolder ? ['reassign', 'block'] : ['force-release', 'reassign', 'block'],
-    blocked: ['unblock'],
-    completed: ['reopen'],
-  };
-  return [...own, ...(more[item.state] ?? [])]; // 'removed' is a state of the page only
+  return [...OPERATIONS.values()]
+    .filter(({role, sources, holder_only, is_for_others}) => (
+      sources.includes(item.state) && may(role) && (isHolder ? !is_for_others : !holder_only)))
+    .map(({operation}) => operation);
 }

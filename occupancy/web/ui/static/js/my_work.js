@@ -5,13 +5,12 @@ import {fill, h, setText} from './dom.js';
 import {duration, number, t} from './i18n.js';
 import {partsOf} from './tag.js';
 import {unsettle} from './taps.js';
-
-const ENDS = ['pause', 'complete'];
+import {ENDS, buttonClass} from './transitions.js';
 
 export class MyWork {
   /**
-   * `place` is the list's element; `count` says how many items there are; `more` is a button that
-   * says so too and opens them all, where one line has no room. A touch calls
+   * `place` is the list's element; `count` shows the number of items; `more` is a button with that
+   * number that opens the whole list if one line has no room for it. A touch calls
    * `onAct(operation, tag)` or `onShow(tag)`.
    */
   constructor(place, {count, more, actions, canAct, onAct, onShow}) {
@@ -54,7 +53,7 @@ export class MyWork {
     this.#fit();
   }
 
-  /** Shows one line only: what is behind the others is looked for. */
+  /** Shows one line only, because the user looks for what the others cover. */
   close() {
     this.isOpen = false;
     this.#fit();
@@ -65,10 +64,10 @@ export class MyWork {
     this.#fit();
   }
 
-  /** Shows the first line only, and how many there are in all, or all of them. */
+  /** Shows the first line and the number of all items, or all of them. */
   #fit() {
     const entries = [...this.place.children];
-    this.place.classList.remove('open'); // what counts is how many fit into one line
+    this.place.classList.remove('open'); // measured as one line
     const lineOf = (entry) => entry.offsetTop;
     const isMore = entries.length > 0 && lineOf(entries.at(-1)) > lineOf(entries[0]);
     if (!isMore) this.isOpen = false;
@@ -82,7 +81,7 @@ export class MyWork {
     setText(this.count, !isMore && entries.length > 1 ? number(entries.length) : '');
   }
 
-  /** Moves the clocks on. */
+  /** Updates the clocks. */
   tick() {
     for (const time of this.place.querySelectorAll('time')) {
       setText(time, duration((serverNow() - Date.parse(time.dateTime)) / 1000));
@@ -104,7 +103,7 @@ export class MyWork {
           item.step !== 'work' && h('span', {class: 'mine-step'}, item.step))),
       ...(isSending ? [h('span', {class: 'sending', role: 'status'}, t('board.sending'))]
         : ENDS.map((operation) => h('button', {
-          type: 'button', class: `act ${operation}`, 'data-name': operation,
+          type: 'button', class: buttonClass(operation), 'data-name': operation,
           'aria-label': `${t(`operation.${operation}`)} ${item.tag}`,
           'aria-disabled': this.canAct() ? null : 'true',
           onclick: () => { if (this.canAct()) this.onAct(operation, item.tag); },

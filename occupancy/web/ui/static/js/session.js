@@ -36,6 +36,11 @@ export function may(role) {
   return session !== null && RANKS[session.worker.role] >= RANKS[role];
 }
 
+/** Whether the operations of a role are shown: a worker's always, the others' with that role. */
+export function isOffered(role) {
+  return RANKS[role] <= RANKS.worker || may(role);
+}
+
 /** Calls `listener` with the session whenever somebody else is signed in, or nobody. */
 export function onChange(listener) {
   changed.addEventListener('change', () => listener(session));

@@ -16,6 +16,7 @@ import {onRestored} from './restored.js';
 import {Rotation} from './rotation.js';
 import {scanning} from './scan.js';
 import {followVersion, stayAwake, versionIn} from './stay.js';
+import {transitionOf} from './transitions.js';
 
 const DAY_HOURS = 12; // what the picture shows
 const TIMELINE_HOURS = 24; // what is asked for: there must be a midnight in it
@@ -210,7 +211,7 @@ async function reload(signal) {
 
 function apply(event) {
   heard();
-  if (event.type === 'item.completed') completions = [...completions.slice(-4999), event.seq];
+  if (transitionOf(event)?.target === 'advance') completions = [...completions.slice(-4999), event.seq];
   model.apply(event);
 }
 

@@ -1,16 +1,16 @@
-// Work time from an item's history: who occupied it at which step, and for how long. Pure.
+// Work time from an item's history: by step and worker. Pure.
 
-const STARTS = new Set(['item.taken', 'item.reassigned']);
+import {transitionOf} from './transitions.js';
 
 /**
  * Totals by step and worker, the longest first, from events newest first. As on the server, a
- * release takes back all work since the item was last free, in whoever's hands it was; work that is
- * under way counts up to `nowMs`.
+ * release takes back all work since the item was last free, also that of others; running work
+ * counts up to `nowMs`.
  */
 export function workOf(events, nowMs) {
   const totals = new Map();
   let open = null; // {step, worker, sinceMs}
-  let handedOn = []; // what has been worked since the item was last free, in other hands
+  let handedOn = []; // work of former holders since the item was last free
   const end = (atMs, isRunning = false) => {
     handedOn.push({...open, seconds: Math.max(0, atMs - open.sinceMs) / 1000, isRunning});
     open = null;
@@ -25,14 +25,16 @@ export function workOf(events, nowMs) {
   for (const event of [...events].reverse()) {
     const atMs = Date.parse(event.at);
     const wasHeld = open !== null;
+    const transition = transitionOf(event);
+    const isStart = transition?.target === 'occupied';
     if (wasHeld && event.item.state !== 'occupied') {
       end(atMs);
-      if (event.type !== 'item.released') handedOn.forEach(count);
+      if (transition?.counts_time ?? true) handedOn.forEach(count);
       handedOn = [];
-    } else if (wasHeld && event.type === 'item.reassigned') {
+    } else if (wasHeld && isStart) {
       end(atMs);
     }
-    if (STARTS.has(event.type) && event.item.holder) {
+    if (isStart && event.item.holder) {
       open = {step: event.item.step, worker: event.item.holder, sinceMs: atMs};
     }
   }
@@ -41,7 +43,7 @@ export function workOf(events, nowMs) {
   return [...totals.values()].sort((one, other) => other.seconds - one.seconds);
 }
 
-/** Seconds worked at the present step as the server counts them, with what is under way. */
+/** Seconds worked at the present step as the server counts them, with the running work. */
 export function workedNow(item, nowMs) {
   const running = item.state === 'occupied' ? Math.max(0, nowMs - Date.parse(item.since)) / 1000 : 0;
   return item.worked_s + running;
