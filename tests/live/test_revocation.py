@@ -157,7 +157,7 @@ class House:
                 and guard._changes == self.access.counted
                 and not guard._changed
                 and not guard._wake.is_set()
-                and all(each.look_at > time.monotonic() for each in guard._watched.values())
+                and all(each.check_at > time.monotonic() for each in guard._watched.values())
             ),
             what="the guard to be done",
         )
@@ -283,7 +283,7 @@ def test_a_count_that_has_gone_back_and_come_up_again_is_noticed_after_the_recon
 def test_who_ends_without_any_announcement_is_noticed_within_the_minute(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(guard_module, "_LOOK_S", 0.1)
+    monkeypatch.setattr(guard_module, "_CHECK_S", 0.1)
     stream, other = house.open("93"), house.open("94")
     house.settle()
     del house.access.ends_in_s[credential_of("93")]  # a clock was set, a backup restored
@@ -547,7 +547,7 @@ def test_a_live_stream_that_is_closed_gets_what_came_before_and_a_goodbye(
     wait_until(lambda: subscriber._pieces, what="the event")
     subscriber.close()
     change(valkey_services, "main", 5, tag="T-2")
-    wait_until(lambda: valkey_services.hub._feeds["main"].seq == 7, what="the events")
+    wait_until(lambda: valkey_services.hub._boards["main"].log.seq == 7, what="the events")
     body = b"".join(frames)
     valkey_services.hub.unsubscribe(subscriber)
     assert body.count(b"event: item\n") == 1
@@ -615,7 +615,7 @@ def test_looking_at_ten_thousand_sessions_takes_a_round_trip_for_a_hundred(
         guard.watch(*watching)
         with_streams.append(watching)
     wait_until(
-        lambda: all(each.look_at > time.monotonic() for each in guard._watched.values()),
+        lambda: all(each.check_at > time.monotonic() for each in guard._watched.values()),
         timeout_s=30,
         what="all to be looked at",
     )
