@@ -175,6 +175,8 @@ class Broadcaster:
         self._is_worth_it = Event()  # ends the wait for a companion
         self._taken = Event()  # a round has taken what was pending
         self._waiting = 0  # frames
+        self._waiting_since = 0.0  # monotonic
+        self._budget = pacing.Budget()
         self._awaited_by = 0  # greenlets that wait for room
         self._slice_ends = 0.0  # monotonic
         self._others_s = 0.0  # what others used within this round
@@ -189,8 +191,10 @@ class Broadcaster:
         """
         channel.append(frame, written_ms)
         self._due[channel] = None
+        if not self._waiting:
+            self._waiting_since = time.monotonic()
         self._waiting += 1
-        if self._waiting >= pacing.COMPANIONS:
+        if self._waiting == pacing.COMPANIONS:
             self._is_worth_it.set()
         is_alone = self._is_idle and len(self._due) == 1
         if is_alone and len(channel.subscribers) <= pacing.FEW_STREAMS:
@@ -226,16 +230,16 @@ class Broadcaster:
                 self._measured_at = time.process_time(), time.monotonic()
             took_s, self._took_s = self._took_s, None
             if took_s is None:
+                due = self._waiting_since + self._budget.companion_s(self._waiting_since)
+                if (wait_s := due - time.monotonic()) > 0.0:
+                    self._is_worth_it.wait(wait_s)
                 took_s = self._round(self._yield_if_due)
             elif not self._due:  # else there is another round to make, after the pause
                 self._wake.clear()
             # At least one turn for streams with a greenlet, and for those who wait for room.
             gevent.sleep(0)
             self._measure_others(took_s)
-            pause_s = pacing.pause_s(took_s, self._others_s, is_busy=self._is_busy)
-            if not self._hurry.wait(pause_s):
-                self._is_worth_it.wait(pacing.companion_s(took_s))
-            self._hurry.clear()
+            self._hurry.wait(pacing.pause_s(took_s, self._others_s, is_busy=self._is_busy))
 
     def _measure_others(self, took_s: float) -> None:
         """Measure what others used since the last round, this one included."""
@@ -258,8 +262,8 @@ class Broadcaster:
 
     def _round(self, yield_if_due: Callable[[], None]) -> float:
         """Make one round; returns how long it took without what others used, in seconds."""
-        self._wake.clear()
-        self._is_worth_it.clear()
+        for event in (self._wake, self._hurry, self._is_worth_it):
+            event.clear()
         self._waiting = 0
         self._others_s = 0.0
         began = time.monotonic()
@@ -272,4 +276,6 @@ class Broadcaster:
                 channel.hand_out(batch, yield_if_due)
             except Exception:
                 log.exception("events were not handed out")  # and the other boards' are
-        return time.monotonic() - began - self._others_s
+        took_s = time.monotonic() - began - self._others_s
+        self._budget.charge(began, took_s)
+        return took_s

@@ -111,7 +111,6 @@ def test_who_takes_in_much_waits_until_a_round_takes_it_without_a_pause(
     running: Broadcaster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pacing, "pause_s", lambda *_, is_busy: 1000.0)
-    monkeypatch.setattr(pacing, "companion_s", lambda _: 1000.0)
     board = Board()
     add(running, board)
     wait_until(lambda: board.rounds == 1)
@@ -127,14 +126,14 @@ def test_nobody_waits_for_room_for_ever(monkeypatch: pytest.MonkeyPatch) -> None
     Broadcaster().wait_for_room()  # its greenlet does not run
 
 
-def test_after_a_costly_round_a_lone_event_waits_for_a_second(
+def test_beyond_the_budget_a_lone_event_waits_for_a_second(
     running: Broadcaster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pacing, "pause_s", lambda *_, is_busy: 0.0)
-    monkeypatch.setattr(pacing, "companion_s", lambda _: 60.0)
     board = Board()
     add(running, board)
     wait_until(lambda: board.rounds == 1)
+    monkeypatch.setattr(pacing.Budget, "companion_s", lambda *_: 60.0)
     add(running, board)
     let_others_run()
     assert board.rounds == 1
@@ -157,7 +156,6 @@ def test_what_comes_right_after_a_lone_event_waits_for_the_pause(
     running: Broadcaster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pacing, "pause_s", lambda *_, is_busy: 0.02)
-    monkeypatch.setattr(pacing, "companion_s", lambda _: 0.0)
     board = Board(streams=50)
     gevent.sleep(0)
     for _ in range(3):

@@ -40,9 +40,39 @@ def test_the_pause_is_longer_while_others_are_busy(
     assert pacing.pause_s(took_s, others_s, is_busy=True) == pytest.approx(pause_s)
 
 
-@pytest.mark.parametrize(("took_s", "wait_s"), [(0.0, 0.0), (0.0039, 0.0), (0.004, 0.06)])
-def test_only_a_costly_round_waits_for_a_second_event(took_s: float, wait_s: float) -> None:
-    assert pacing.companion_s(took_s) == wait_s
+def waits_of(times: list[float], took_s: float) -> list[float]:
+    """How long events that arrive at ``times`` wait, if each round takes ``took_s``."""
+    budget, waits, pending = pacing.Budget(), list[float](), list[float]()
+    for arrived, following in zip(times, [*times[1:], float("inf")], strict=True):
+        pending.append(arrived)
+        begins = arrived
+        if len(pending) < pacing.COMPANIONS:
+            begins += budget.companion_s(arrived)
+        if following >= begins:
+            budget.charge(begins, took_s)
+            waits += [begins - each for each in pending]
+            pending.clear()
+    return waits
+
+
+def test_frequent_events_go_in_pairs_only_beyond_a_tenth_of_the_process() -> None:
+    waits = waits_of([100 + number / 20 for number in range(200)], 0.009)
+    assert max(waits) == pytest.approx(0.05)
+    rounds = sum(wait == 0.0 for wait in waits)
+    assert 0.5 < rounds / len(waits) < 0.6
+    assert rounds * 0.009 <= 0.1 * len(waits) / 20 + 0.01
+
+
+@pytest.mark.parametrize(
+    ("interval_s", "took_s"),
+    [
+        (0.001, 0.003),  # cheap rounds
+        (0.1, 0.009),  # a tenth of the process
+        (0.25, 0.08),  # rare events: a second one would not come in time
+    ],
+)
+def test_other_events_go_at_once(interval_s: float, took_s: float) -> None:
+    assert set(waits_of([100 + number * interval_s for number in range(50)], took_s)) == {0.0}
 
 
 @pytest.mark.parametrize(
