@@ -65,7 +65,7 @@ class RecentFrames:
 
 
 class BoardFrames:
-    """Created by the hub with a board's first stream, dropped with the last."""
+    """Made with a board's first stream, dropped with its last."""
 
     def __init__(
         self, board: str, channel: Channel, broadcaster: Broadcaster, metrics: LiveMetrics
@@ -110,15 +110,10 @@ class BoardFrames:
         reset = self.reset_frame("the log no longer holds the position of this stream")
         self._broadcaster.add(self._channel, reset)
 
-    def degrade(self) -> None:
-        self.degraded = _DEGRADED
+    def change_state(self, *, is_degraded: bool) -> None:
+        self.degraded = _DEGRADED if is_degraded else b""
         self.changes += 1
-        self._broadcaster.add(self._channel, _DEGRADED)
-
-    def recover(self) -> None:
-        self.degraded = b""
-        self.changes += 1
-        self._broadcaster.add(self._channel, _RECOVERED)
+        self._broadcaster.add(self._channel, self.state_frame())
 
     # For the streams. No method has a switch point.
 
@@ -149,12 +144,8 @@ class BoardFrames:
 
     def reset_frame(self, reason: str) -> bytes:
         """The frame that tells a stream to load the snapshot and go on from the position."""
-        data = {
-            "cursor": self.cursor,
-            "seq": self.seq,
-            "snapshot": f"/api/boards/{self.board}/items",
-            "reason": reason,
-        }
+        snapshot = f"/api/boards/{self.board}/items"
+        data = {"cursor": self.cursor, "seq": self.seq, "snapshot": snapshot, "reason": reason}
         return sse.control_frame("reset", data, self.cursor)
 
     def state_frame(self) -> bytes:

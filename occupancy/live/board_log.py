@@ -129,20 +129,16 @@ class BoardLog:
             self._catching_up.kill()
 
     def is_silent(self) -> bool:
-        """Whether no entry has come since the last call.
-
-        While entries come, each shows whether one before it is missing.
-        """
-        is_silent = self.seq == self._silent_at_seq
-        self._silent_at_seq = self.seq
-        return is_silent
+        """Whether no entry has come since the last call; each shows whether one is missing."""
+        before, self._silent_at_seq = self._silent_at_seq, self.seq
+        return before == self.seq
 
     def degrade(self) -> None:
         """Entries may come late, until a probe finds that publications are heard again."""
         self._is_heard = False
         if not self.is_degraded:
             self.is_degraded = True
-            self._sink.degrade()
+            self._sink.change_state(is_degraded=True)
 
     def compare(self, asked_at: str, head: tuple[str, int], *, is_live: bool) -> None:
         """Catch up if the log's end is not the position. No switch point.
@@ -161,7 +157,7 @@ class BoardLog:
         """Called when the position was the log's end a moment ago."""
         if self.is_degraded and self._is_heard:
             self.is_degraded = False
-            self._sink.recover()
+            self._sink.change_state(is_degraded=False)
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
@@ -176,13 +172,9 @@ class BoardLog:
         self._kept.append((previous, entry))
         self._kept_bytes += len(entry.event)
         if self._kept_bytes > _KEPT_BYTES:
-            self._drop_kept()
-            self._is_behind = True
+            self._kept.clear()
+            self._kept_bytes, self._is_behind = 0, True
         self._begin_catching_up()
-
-    def _drop_kept(self) -> None:
-        self._kept.clear()
-        self._kept_bytes = 0
 
     def _begin_catching_up(self) -> None:
         if self._catching_up is None:
@@ -207,8 +199,8 @@ class BoardLog:
                 log.exception("missed events of %s not read yet", self.board)
         finally:
             # Entries wait only after a failure; else nobody ran since the loop found none.
-            self._drop_kept()
-            self._is_behind = False
+            self._kept.clear()
+            self._kept_bytes, self._is_behind = 0, False
             self._catching_up = None
 
     def _take_in_kept(self) -> None:

@@ -11,6 +11,7 @@ they missed.
 
 from __future__ import annotations
 
+import functools
 import logging
 import time
 from collections.abc import Callable
@@ -46,11 +47,7 @@ class _Board(NamedTuple):
 
 
 class Hub:
-    """One per process.
-
-    ``on_access_changed`` gets announcements of changed access, and ``on_probe`` is called every two
-    seconds, while Redis is away too.
-    """
+    """One per process. ``on_probe`` is called every two seconds, while Redis is away too."""
 
     def __init__(
         self,
@@ -91,8 +88,9 @@ class Hub:
         if not self._greenlets and not self.is_draining:
             self._was_live_at = time.monotonic()
             loops = (
-                self._reader.run, self._broadcaster.run, self._heartbeats, self._report,
+                self._reader.run, self._broadcaster.run, self._heartbeats,
                 self._probe.send_canaries, self._probe.compare_logs,
+                functools.partial(repeat, "a report", self._on_probe),
             )  # fmt: skip
             self._greenlets = [gevent.spawn(each) for each in loops]
 
@@ -155,13 +153,11 @@ class Hub:
     def unsubscribe(self, subscriber: Subscriber) -> None:
         """The stream has ended."""
         name = subscriber.board.board
-        followed = self._boards.get(name)
-        if followed is None:
-            return
-        followed.subscribers.discard(subscriber)
-        if not followed.subscribers:
-            self._past_resets += followed.frames.resets
-            del self._boards[name]
+        if followed := self._boards.get(name):
+            followed.subscribers.discard(subscriber)
+            if not followed.subscribers:
+                self._past_resets += followed.frames.resets
+                del self._boards[name]
 
     def followed(self, board: str) -> BoardFrames | None:
         """The board's frames, if its position is known; then the board exists."""
@@ -178,11 +174,7 @@ class Hub:
         return 0 < self.open_streams <= FEW_STREAMS
 
     def figures(self) -> dict[str, Any]:
-        """Open streams, slow ones (whose connection takes nothing right now), and resets.
-
-        ``delay_ms`` is the time from an event's writing to its delivery over the last minute; None
-        without an event.
-        """
+        """Streams open, slow (their connection takes nothing) and reset; delays of a minute."""
         delays_ms = self._metrics.recent_delays_ms()
         return {
             "open": self.open_streams,
@@ -202,8 +194,7 @@ class Hub:
     # The reader's listener. No method has a switch point.
 
     def on_entry(self, board: str, payload: bytes) -> None:
-        followed = self._boards.get(board)
-        if followed is None:
+        if (followed := self._boards.get(board)) is None:
             return
         try:
             followed.log.offer(*published_entry(payload))
@@ -220,26 +211,20 @@ class Hub:
     def on_subscribed(self) -> None:
         self._probe.probe_now()
 
-    def on_unreachable(self, why: object) -> None:
-        self._degrade(why)
-
     def _on_live(self) -> None:
         self._was_live_at = time.monotonic()
         if self._is_degraded:
             self._is_degraded = False  # each board tells its streams once it has caught up
             log.warning("live delivery works again")
 
-    def _degrade(self, why: object) -> None:
+    def on_unreachable(self, why: object) -> None:
         if not self._is_degraded:
             self._is_degraded = True
             log.error("live delivery does not work, streams are degraded: %s", why)
         for followed in self._boards.values():
             followed.log.degrade()
 
-    # The report and the heartbeats
-
-    def _report(self) -> None:
-        repeat("a report", self._on_probe)
+    # Heartbeats
 
     def _heartbeats(self) -> None:
         second, took_s = 0, 0.0
@@ -260,7 +245,7 @@ class Hub:
         if trouble is None:
             self._was_live_at = now
         elif now - min(self._reader.heard_at, self._was_live_at) > SILENCE_S:
-            self._degrade(trouble)  # something hangs: the reader notices later, or never
+            self.on_unreachable(trouble)  # something hangs: the reader notices later, or never
         slow = 0
         for count, subscriber in enumerate(self._subscribers(), 1):
             stalled_s = subscriber.stalled_s(now)

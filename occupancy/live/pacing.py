@@ -82,7 +82,7 @@ class Budget:
 
 
 def has_backlog(waiting: int, others_s: float) -> bool:
-    """Whether a round must hurry: someone waits for room, or others had ``others_s`` of it."""
+    """Whether a round must hurry: greenlets wait for room, or others had ``others_s`` of it."""
     return waiting > 0 or others_s > _LONGEST_BUSY_PAUSE_S
 
 

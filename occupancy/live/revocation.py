@@ -44,11 +44,8 @@ class Authenticator(Protocol):
     def revalidate(self, credentials: Sequence[Credential]) -> list[tuple[Principal, float] | None]:
         """For each: its caller and for how many seconds it is valid yet; None if it is not."""
 
-    def changes(self) -> int:
-        """The number of changes of access so far."""
-
-    def forget(self, worker_id: str | None = None) -> None:
-        """Forget what is remembered of a worker; None: of all."""
+    def changes(self) -> int: ...  # of access so far
+    def forget(self, worker_id: str | None = None) -> None: ...  # None: all workers
 
 
 class _Watched:

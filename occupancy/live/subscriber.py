@@ -40,24 +40,19 @@ _BYE_RETRY_MS = (500, 6000)  # the streams of a process that ends come back over
 
 
 class Log(Protocol):
-    """The board's log, as a stream that joins reads it."""
+    """The board's log, as a stream that joins reads it; see BoardLog."""
 
-    def open(self) -> None:
-        """Find the position. Raises BoardNotFound, PoolTimeout, StoreUnavailable."""
-
-    def read_page(self, cursor: str) -> Replay:
-        """The next entries after ``cursor``; none at the log's end. Raises as ``open`` does."""
-
-    def catch_up(self) -> None:
-        """Move the position to the log's end. Raises PoolTimeout, StoreUnavailable."""
+    def open(self) -> None: ...
+    def read_page(self, cursor: str) -> Replay: ...
+    def catch_up(self) -> None: ...
 
 
 class Board(Protocol):
-    """The board's frames, as a stream asks for them. No method has a switch point."""
+    """The board's frames, as a stream asks for them; see BoardFrames. No switch points."""
 
     board: str
-    changes: int  # of the state of live delivery
-    degraded: bytes  # the frame that says so, while delivery is impaired
+    changes: int
+    degraded: bytes
 
     @property
     def number(self) -> int: ...
@@ -70,10 +65,7 @@ class Board(Protocol):
 
 
 class Subscriber:
-    """One stream of a board.
-
-    Its frames leave it piece by piece, taken by its greenlet (``frames``) or its socket writer.
-    """
+    """One stream. Its greenlet (``frames``) or its socket writer takes its pieces."""
 
     __slots__ = (
         "_bytes", "_changes", "_closing", "_has_said_bye", "_overflowed", "_pieces", "_wake",
