@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from typing import NamedTuple, Protocol
 
 import gevent
@@ -26,7 +26,7 @@ from gevent.event import Event
 
 from occupancy.live import pacing
 from occupancy.live.pacing import GZIP_ROUND_BYTES, ROUND_BYTES
-from occupancy.live.sse import Payload
+from occupancy.live.sse import Payload, grouped
 from occupancy.observability.metrics import LiveMetrics
 
 log = logging.getLogger(__name__)
@@ -106,7 +106,10 @@ class Channel:
         self._shrinks = _SHRINKS_BY * size_bytes <= len(whole.raw)
         try:
             last = batch.last - len(batch.frames)
-            for part in _parts(whole, size_bytes):
+            parts = [whole]
+            if size_bytes > _PART_BYTES:
+                parts = [Payload(each) for each in grouped(batch.frames, ROUND_BYTES)]
+            for part in parts:
                 last += len(part.frames)
                 _hand_part(part, last, subscribers, yield_if_due)
         except Exception:
@@ -121,19 +124,6 @@ class Channel:
             if not count % _EVENTS_PER_CHECK:
                 yield_if_due()
             self._metrics.observe_delay(max(0.0, now_s - written_ms / 1000))
-
-
-def _parts(whole: Payload, size_bytes: int) -> Iterator[Payload]:
-    if size_bytes <= _PART_BYTES:
-        yield whole
-        return
-    first, size_bytes = 0, 0
-    for position, frame in enumerate(whole.frames):
-        if size_bytes and size_bytes + len(frame) > ROUND_BYTES:
-            yield Payload(whole.frames[first:position])
-            first, size_bytes = position, 0
-        size_bytes += len(frame)
-    yield Payload(whole.frames[first:])
 
 
 def _hand_part(

@@ -12,6 +12,7 @@ checksum: it ends like a download that breaks off, which it is.
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -67,6 +68,18 @@ class Payload:
         if not self._gzip_chunk:
             self._gzip_chunk = http_chunk(self.deflated)
         return self._gzip_chunk
+
+
+def grouped(frames: list[bytes], most_bytes: int) -> Iterator[list[bytes]]:
+    """``frames`` in groups of up to ``most_bytes``; a larger frame is a group of its own."""
+    first, size_bytes = 0, 0
+    for position, frame in enumerate(frames):
+        if position > first and size_bytes + len(frame) > most_bytes:
+            yield frames[first:position]
+            first, size_bytes = position, 0
+        size_bytes += len(frame)
+    if frames:
+        yield frames[first:]
 
 
 HEARTBEAT = Payload([b":\n\n"])  # a comment: it moves no Last-Event-ID and wakes no listener

@@ -261,9 +261,8 @@ class Subscriber:
                 missed, reset = [], "the log does not hold this cursor (any more)"
                 break
             if replay.entries:
-                yield from _in_pieces(
-                    [sse.item_frame(entry.cursor, entry.event) for entry in replay.entries]
-                )
+                frames = [sse.item_frame(each.cursor, each.event) for each in replay.entries]
+                yield from map(b"".join, sse.grouped(frames, _PIECE_BYTES))
                 cursor = replay.entries[-1].cursor
             if len(replay.entries) < PAGE_ENTRIES and board.since(cursor or "") is None:
                 # At the log's end, beyond the position: move the position here. Reading on instead
@@ -273,7 +272,7 @@ class Subscriber:
         if reset is not None:
             missed = [board.reset_frame(reset)]
             board.count_reset()
-        yield from _in_pieces(self.go_live(missed))
+        yield from map(b"".join, sse.grouped(self.go_live(missed), _PIECE_BYTES))
 
     def go_live(self, missed: list[bytes]) -> list[bytes]:
         """Get later frames from the broadcaster; ``missed`` is everything up to now.
@@ -295,16 +294,3 @@ def _nothing_to_hang_up() -> None:
 def farewell() -> bytes:
     """The frames that end a stream whose process ends."""
     return sse.retry_frame(*_BYE_RETRY_MS) + sse.control_frame("bye", {})
-
-
-def _in_pieces(frames: list[bytes]) -> Iterator[bytes]:
-    piece: list[bytes] = []
-    size = 0
-    for frame in frames:
-        if piece and size + len(frame) > _PIECE_BYTES:
-            yield b"".join(piece)
-            piece, size = [], 0
-        piece.append(frame)
-        size += len(frame)
-    if piece:
-        yield b"".join(piece)
