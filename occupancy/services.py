@@ -91,7 +91,7 @@ class Services:
         self._live_generation = ops_pool.generation  # when live delivery was last moved
         self.write_failure: str | None = None  # of the last report; operations write as well
         self.hub = Hub(
-            self.store.log, pubsub_pool, keys, self.metrics.live,
+            self.store.log, client, pubsub_pool, keys, self.metrics.live,
             process=self.name, on_access_changed=self.revocation.on_announcement,
             on_probe=self._report,
         )  # fmt: skip

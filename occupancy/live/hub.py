@@ -1,54 +1,58 @@
-"""The hub: one Redis connection per worker process, fanned out to all of its streams.
+"""The hub: the registry of the boards and streams of one process.
 
-The reader (live_reader.py) offers each published entry to its board's feed (feed.py), which fills
-holes from the log; so nothing rests on a published message arriving. What the feeds take in, the
-fan-out hands to the streams (fanout.py). The prober (prober.py) finds what the reader does not
-hear, and the *pulse* sends heartbeats and ends streams whose connection takes no byte.
+It starts the greenlets of live delivery and connects them: a publication that the reader hears is
+offered to its board's log (see the package for the rest of its way). Each part has a greenlet of
+its own, and so has each board that catches up, so none waits for another.
 
-Each of them has its own greenlet, and so have the report and each feed that catches up: none waits
-for another. While live delivery is impaired every stream is told so, those that open meanwhile
-too, and the prober serves them from the log. Each board's streams are told that it works again
-after they have got what they missed.
+While live delivery is impaired, every stream gets ``degraded``, streams that open meanwhile too,
+and the probe serves them from the log. Each board's streams get ``recovered`` after the events that
+they missed.
 """
 
 from __future__ import annotations
 
+import functools
 import logging
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import gevent
 
-from occupancy.boards.store import Store
-from occupancy.core.entities import Entry
 from occupancy.core.keys import Keys
-from occupancy.live import sse
-from occupancy.live.broadcaster import FEW_STREAMS, OTHERS_TURN_S, Broadcaster
-from occupancy.live.feed import Feed
+from occupancy.live.board_frames import BoardFrames
+from occupancy.live.board_log import BoardLog, LogReader
+from occupancy.live.broadcaster import Broadcaster, Channel
+from occupancy.live.pacing import FEW_STREAMS, OTHERS_TURN_S
 from occupancy.live.probe import Probe, repeat
-from occupancy.live.reader import SILENCE_S, Reader
+from occupancy.live.reader import SILENCE_S, Reader, published_entry
 from occupancy.live.subscriber import STALL_S, Subscriber
 from occupancy.observability.metrics import LiveMetrics
+from occupancy.storage.client import OpsClient
 from occupancy.storage.pool import FairPool, percentiles
 
 log = logging.getLogger(__name__)
 
 HEARTBEAT_S = 15
 _SLOW_S = 1.0
-_STREAMS_A_LOOK = 200  # and then the others get their turn
-_DEGRADED = sse.control_frame(
-    "degraded",
-    {"detail": "Live updates are late or stand still. What you see may be old; no event is lost."},
-)
+_STREAMS_PER_TURN = 200  # looked at before others run
+
+
+class _Board(NamedTuple):
+    """A board with at least one stream in this process."""
+
+    log: BoardLog
+    frames: BoardFrames
+    subscribers: set[Subscriber]
 
 
 class Hub:
-    """Live delivery of one worker process."""
+    """One per process. ``on_probe`` is called every two seconds, while Redis is away too."""
 
     def __init__(
         self,
-        store: Store,
+        store: LogReader,
+        client: OpsClient,
         pool: FairPool,
         keys: Keys,
         metrics: LiveMetrics,
@@ -63,18 +67,19 @@ class Hub:
         self._metrics = metrics
         self._access_changed = on_access_changed
         self._on_probe = on_probe
-        self._fan_out = Broadcaster()
-        self._feeds: dict[str, Feed] = {}
+        self._broadcaster = Broadcaster()
+        self._boards: dict[str, _Board] = {}
         self._greenlets: list[gevent.Greenlet] = []
-        self._past_resets = 0  # of feeds that were dropped
-        self._slow = 0  # streams, at the last beat
+        self._past_resets = 0  # of boards that were dropped
+        self._slow = 0  # streams, at the last heartbeat
         self._is_degraded = False
         self._was_live_at = time.monotonic()
         self._has_seen_another_format = False
         self._reader = Reader(pool, keys, metrics, self, process=process)
-        self._prober = Probe(
-            store, keys.canary_channel(process), self._reader, self._feeds, self._on_live
-        )
+        self._probe = Probe(
+            store, client, self._reader, self._boards,
+            canary_channel=keys.canary_channel(process), on_live=self._on_live,
+        )  # fmt: skip
 
     # Life
 
@@ -82,16 +87,17 @@ class Hub:
         """Begin to follow Redis; does nothing if it runs already."""
         if not self._greenlets and not self.is_draining:
             self._was_live_at = time.monotonic()
-            works = (
-                self._reader.run, self._fan_out.run, self._pulse, self._report,
-                self._prober.send_canaries, self._prober.look_at_logs,
+            loops = (
+                self._reader.run, self._broadcaster.run, self._heartbeats,
+                self._probe.send_canaries, self._probe.compare_logs,
+                functools.partial(repeat, "a report", self._on_probe),
             )  # fmt: skip
-            self._greenlets = [gevent.spawn(each) for each in works]
+            self._greenlets = [gevent.spawn(each) for each in loops]
 
     def drain(self, timeout_s: float = 3.0) -> None:
-        """Say bye on every stream and give the connection back.
+        """End every stream with ``bye`` and give the connection back.
 
-        A stream that has not ended after ``timeout_s`` takes nothing any more: it is hung up.
+        A stream that has not ended after ``timeout_s`` reads nothing any more and is hung up.
         """
         self.is_draining = True
         for subscriber in self._subscribers():
@@ -102,8 +108,8 @@ class Hub:
         for subscriber in self._subscribers():
             subscriber.abandon()
         gevent.killall(self._greenlets)
-        for feed in list(self._feeds.values()):  # streams may end meanwhile
-            feed.stop()
+        for board in list(self._boards.values()):  # streams may end meanwhile
+            board.log.stop()
         self._pool.drain()
 
     @property
@@ -116,55 +122,59 @@ class Hub:
         """Why live delivery does not work right now; None while it does."""
         if trouble := self._reader.trouble:
             return trouble
-        return None if self._prober.is_settled else "what was missed is not read yet"
+        return None if self._probe.is_settled else "what was missed is not read yet"
 
     # Streams
 
     def subscribe(self, board: str) -> Subscriber:
-        """A subscriber of ``board``, until ``unsubscribe``.
+        """A new stream of ``board``, until ``unsubscribe``.
 
-        Registered before it reads anything, so that its feed cannot be dropped meanwhile.
+        It is registered before it reads anything, so that its board cannot be dropped meanwhile.
         """
         self.start()
-        feed = self._feeds.get(board)
-        if feed is None:
-            feed = self._feeds[board] = Feed(self._store, board, self._metrics, self._fan_out)
-            if self._is_degraded:
-                feed.impair(_DEGRADED)
-        subscriber = Subscriber(feed, self._store)
-        feed.subscribers.add(subscriber)
+        followed = self._boards.get(board)
+        if followed is None:
+            followed = self._boards[board] = self._follow(board)
+        subscriber = Subscriber(followed.log, followed.frames)
+        followed.subscribers.add(subscriber)
         if self.is_draining:
             subscriber.close()
         return subscriber
 
-    def unsubscribe(self, subscriber: Subscriber) -> None:
-        """Its stream has ended."""
-        feed = subscriber.feed
-        feed.subscribers.discard(subscriber)
-        if not feed.subscribers and self._feeds.get(feed.board) is feed:
-            self._past_resets += feed.resets
-            del self._feeds[feed.board]
+    def _follow(self, board: str) -> _Board:
+        subscribers = set[Subscriber]()
+        channel = Channel(subscribers, self._metrics)
+        frames = BoardFrames(board, channel, self._broadcaster, self._metrics)
+        followed = _Board(BoardLog(self._store, board, frames, self._metrics), frames, subscribers)
+        if self._is_degraded:
+            followed.log.degrade()
+        return followed
 
-    def followed(self, board: str) -> Feed | None:
-        """The board's feed, if it is open: somebody here watches the board, so it exists."""
-        feed = self._feeds.get(board)
-        return feed if feed is not None and feed.cursor else None
+    def unsubscribe(self, subscriber: Subscriber) -> None:
+        """The stream has ended."""
+        name = subscriber.board.board
+        if followed := self._boards.get(name):
+            followed.subscribers.discard(subscriber)
+            if not followed.subscribers:
+                self._past_resets += followed.frames.resets
+                del self._boards[name]
+
+    def followed(self, board: str) -> BoardFrames | None:
+        """The board's frames, if its position is known; then the board exists."""
+        followed = self._boards.get(board)
+        return followed.frames if followed is not None and followed.frames.cursor else None
 
     @property
     def open_streams(self) -> int:
-        return sum(len(feed.subscribers) for feed in self._feeds.values())
+        return sum(len(each.subscribers) for each in self._boards.values())
 
     @property
     def is_watched_by_few(self) -> bool:
-        """Whether there are streams, and so few that they are told of each event at once."""
+        """Whether there are streams, and so few that each event is written to them at once."""
         return 0 < self.open_streams <= FEW_STREAMS
 
     def figures(self) -> dict[str, Any]:
-        """Open streams, those whose connection does not take what was written, and resets.
-
-        And how long after being written an event is handed to the streams, over the last minute;
-        None where there was no event.
-        """
+        """Streams open, slow (their connection takes nothing) and reset; delays of a minute."""
         delays_ms = self._metrics.recent_delays_ms()
         return {
             "open": self.open_streams,
@@ -175,90 +185,78 @@ class Hub:
 
     @property
     def resets(self) -> int:
-        """Streams told to load the snapshot again, since this process began."""
-        return sum(feed.resets for feed in self._feeds.values()) + self._past_resets
+        """Streams that had to load the snapshot again, since this process began."""
+        return sum(each.frames.resets for each in self._boards.values()) + self._past_resets
 
     def _subscribers(self) -> list[Subscriber]:
-        return [each for feed in self._feeds.values() for each in feed.subscribers]
+        return [each for followed in self._boards.values() for each in followed.subscribers]
 
-    # What the reader hears. None of these has a switch point.
+    # The reader's listener. No method has a switch point.
 
     def on_entry(self, board: str, payload: bytes) -> None:
-        """Something was published for ``board``."""
-        feed = self._feeds.get(board)
-        if feed is None:
-            return  # nobody here watches that board
+        if (followed := self._boards.get(board)) is None:
+            return
         try:
-            previous, cursor, seq, event = payload.split(b" ", 3)
-            feed.offer(previous.decode("ascii"), Entry(cursor.decode("ascii"), int(seq), event))
+            followed.log.offer(*published_entry(payload))
         except ValueError:
             # Perhaps another version's: the log has what happened.
             if not self._has_seen_another_format:
                 self._has_seen_another_format = True
                 log.warning("a message for %s is not one of ours: %r", board, payload[:80])
-            feed.catch_up_soon()
+            followed.log.catch_up_soon()
 
     def on_access_changed(self, payload: bytes | None) -> None:
-        """Somebody's access has changed; None: announcements of that may have been missed."""
         self._access_changed(payload)
 
     def on_subscribed(self) -> None:
-        """The reader hears publications from now on; earlier ones may be missed."""
-        self._prober.look_now()
-
-    def on_unreachable(self, why: object) -> None:
-        """The reader has failed twice."""
-        self._degrade(why)
+        self._probe.probe_now()
 
     def _on_live(self) -> None:
         self._was_live_at = time.monotonic()
         if self._is_degraded:
-            self._is_degraded = False  # the feeds tell their streams, once each has caught up
+            self._is_degraded = False  # each board tells its streams once it has caught up
             log.warning("live delivery works again")
 
-    def _degrade(self, why: object) -> None:
+    def on_unreachable(self, why: object) -> None:
         if not self._is_degraded:
             self._is_degraded = True
             log.error("live delivery does not work, streams are degraded: %s", why)
-        for feed in self._feeds.values():
-            feed.impair(_DEGRADED)
+        for followed in self._boards.values():
+            followed.log.degrade()
 
-    # The report and the pulse
+    # Heartbeats
 
-    def _report(self) -> None:
-        # While Redis is away too: that is when the metrics are looked at.
-        repeat("a report", self._on_probe)
-
-    def _pulse(self) -> None:
+    def _heartbeats(self) -> None:
         second, took_s = 0, 0.0
         while True:
-            gevent.sleep(max(0.0, 1.0 - took_s))  # else fifteen beats would be more than 15 s
+            gevent.sleep(max(0.0, 1.0 - took_s))  # else fifteen of them would last more than 15 s
             began = time.monotonic()
             second += 1
             try:
-                self._beat(second)
+                self._heartbeat(second)
             except Exception:
                 log.exception("a heartbeat failed")  # and the next one is sent all the same
             took_s = time.monotonic() - began
 
-    def _beat(self, second: int) -> None:
+    def _heartbeat(self, second: int) -> None:
+        """Send this second's share of heartbeats, and end streams whose connection stands still."""
         now = time.monotonic()
         trouble = self.trouble
         if trouble is None:
             self._was_live_at = now
         elif now - min(self._reader.heard_at, self._was_live_at) > SILENCE_S:
-            self._degrade(trouble)  # something hangs: the reader notices later, or never
+            self.on_unreachable(trouble)  # something hangs: the reader notices later, or never
         slow = 0
         for count, subscriber in enumerate(self._subscribers(), 1):
             stalled_s = subscriber.stalled_s(now)
             slow += stalled_s > _SLOW_S
             if stalled_s > STALL_S:
                 subscriber.abandon()
-            elif (subscriber.beat + second) % HEARTBEAT_S == 0:
+            elif (subscriber.heartbeat_phase + second) % HEARTBEAT_S == 0:
                 subscriber.heartbeat()
-            if not count % _STREAMS_A_LOOK:
-                # sleep(0) comes back before any socket was looked at: with 5,000 streams the
-                # store's replies waited for 7 ms, once a second. Who ends meanwhile takes no harm
-                # from what is said to it.
+            if not count % _STREAMS_PER_TURN:
+                # sleep(0) returns before any socket is polled: with 5,000 streams the store's
+                # replies waited for 7 ms once per second. Streams may end meanwhile; a call on an
+                # ended one does nothing.
                 gevent.sleep(OTHERS_TURN_S)
         self._slow = slow

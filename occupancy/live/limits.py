@@ -1,14 +1,14 @@
-"""Admission: how many streams a caller may have, and how fast it may open them.
+"""Stream limits: how many streams a caller may have, and how fast it may open them.
 
-Counted in the process, because that is where a stream costs something (a socket, its share of each
-round), and because a thousand browsers that come back together after a restart must not ask Redis
-each. Who may have N streams may open N at once, and N more over the next ten seconds; where N is
-small, 20, because a page that is loaded again opens its stream before the old one is known to be
-closed.
+They are counted per process, because that is where a stream costs something (a socket, its share of
+each round), and because a thousand browsers that come back together after a restart must not ask
+Redis each. A caller that may have N streams may open N at once, and N more over the next ten
+seconds. Where N is small, it may open 20, because a page that is reloaded opens its stream before
+the old one is known to be closed.
 
-A worker's streams are bounded together. But somebody who got hold of a wall's link must not
-displace that wall. So a credential with few streams has some places beyond the bound, and so has an
-address with few; and the rate of opening is counted by credential and by address, not by worker.
+A worker's streams have one bound together. But a thief of a wallboard's link must not displace that
+wallboard. So a credential with few streams has some places beyond the bound, and so has an address
+with few; and the rate of opening is counted by credential and by address, not by worker.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from occupancy.core.rate_limit import RateLimiter
 
 _LEAST_AT_ONCE = 20
 _FEW = 4  # streams of a credential or address that may use the places beyond the bound
-_LEAST_KEPT = 10
+_LEAST_RESERVED = 10
 
 
 class Place(NamedTuple):
-    """What a stream is counted by: worker id, digest of the credential, limited address."""
+    """What a stream counts for: worker id, digest of the credential, limited address."""
 
     worker: str
     credential: str
@@ -39,27 +39,27 @@ class Place(NamedTuple):
 
 
 class StreamLimits:
-    """Of one worker process."""
+    """One per process."""
 
     def __init__(self, *, per_caller: int, per_process: int) -> None:
         self._per_caller = per_caller
         self._per_process = per_process
         self._open: collections.Counter[str | tuple[str, str]] = collections.Counter()
-        self._kept = max(per_caller // 10, _LEAST_KEPT)  # places beyond the bound
+        self._reserved = max(per_caller // 10, _LEAST_RESERVED)  # places beyond the bound
         self._total = 0
         self._callers = RateLimiter(max(per_caller, _LEAST_AT_ONCE))
         self._addresses = RateLimiter(max(per_process, _LEAST_AT_ONCE))
 
     def limit_process(self, streams: int) -> None:
-        """The process can serve no more than ``streams``, whatever the settings say."""
+        """Lower the process's bound to ``streams``, whatever the settings say."""
         self._per_process = min(self._per_process, streams)
 
     def check(self, place: Place) -> None:
-        """May this caller open one more stream now? Raises RateLimited."""
+        """Check that this caller may open one more stream now. Raises RateLimited."""
         if self._total >= self._per_process:
             raise RateLimited("This server process has all the streams it can.", retry_after=5)
         _, of_credential, of_address = _counted(place)
-        most = self._per_caller + self._kept * (
+        most = self._per_caller + self._reserved * (
             (self._open[of_credential] < _FEW) + (self._open[of_address] < _FEW)
         )
         if self._open[place.worker] >= most:
@@ -79,8 +79,8 @@ class StreamLimits:
     def hold(self, place: Place) -> None:
         """Count one open stream, until ``give_back``.
 
-        Between check() and this a greenlet may be admitted that should not: there is no Redis
-        call in between, so it is the odd one at most.
+        Between check() and this another stream may pass the check. No Redis call lies in between,
+        so the bound is exceeded rarely and by little.
         """
         for name in _counted(place):
             self._open[name] += 1

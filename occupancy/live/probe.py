@@ -1,60 +1,71 @@
-"""The prober: keeps live delivery honest, because a published message may be lost.
+"""The probe: finds what the reader does not hear, because a publication may be lost.
 
 * It publishes a *canary* every two seconds, which shows that publications reach the reader.
-* It *looks* at the logs: where does each board's log end, and is its feed there? While publications
-  are heard, it looks only at the feeds that were silent since the last look; otherwise at all of
-  them. So without the live connection every event still arrives, some seconds late. One round trip
-  asks for all boards, and a feed that is behind catches up in its own greenlet: a board that has
-  missed much, or whose log is slow to read, delays neither the others nor the canaries.
+* It compares each board's position with the end of its log. While publications are heard, it
+  compares only the boards that were silent since the last probe; otherwise all of them. So without
+  the live connection every event still arrives, some seconds late. One round trip reads the ends of
+  all logs, and a board that is behind catches up in a separate greenlet: a board that has missed
+  much, or whose log is slow to read, delays neither the others nor the canaries.
 
-Each of the two has its own greenlet. Live delivery works once a look that began after the
-subscription has succeeded: it has found what was published before, and the reader hears the rest.
+Each of the two has its own greenlet. Live delivery works after a probe that began after the
+subscription has succeeded: it found what was published before, and the reader hears the rest.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from typing import Protocol
 
 import gevent
 from gevent.event import Event
 
-from occupancy.boards.store import Store
 from occupancy.core.errors import PoolTimeout, StoreUnavailable
-from occupancy.live.feed import Feed
+from occupancy.live.board_log import BoardLog, LogReader
 from occupancy.live.reader import PROBE_S, Reader
+from occupancy.storage.client import OpsClient
 
 log = logging.getLogger(__name__)
 
 _BOARDS_AT_ONCE = 500  # in a round trip
 
 
+class FollowedBoard(Protocol):
+    """A board that has streams in this process."""
+
+    @property
+    def log(self) -> BoardLog: ...
+
+
 class Probe:
-    """The prober of one process. ``on_live`` is called after each look with delivery working."""
+    """One per process. ``on_live`` is called after each probe that finds delivery working."""
 
     def __init__(
         self,
-        store: Store,
-        canary_channel: str,
+        store: LogReader,
+        client: OpsClient,
         reader: Reader,
-        feeds: Mapping[str, Feed],
+        boards: Mapping[str, FollowedBoard],
+        *,
+        canary_channel: str,
         on_live: Callable[[], None],
     ) -> None:
         self._store = store
+        self._client = client
         self._canary_channel = canary_channel
         self._reader = reader
-        self._feeds = feeds
+        self._boards = boards
         self._on_live = on_live
-        self._settled: int | None = None  # subscription before which all has been found
+        self._settled: int | None = None  # the subscription before which nothing is missing
         self._wake = Event()
 
     @property
     def is_settled(self) -> bool:
-        """Whether all that was published before the present subscription has been found."""
+        """Whether everything published before the present subscription has been found."""
         return self._settled is not None and self._settled == self._reader.subscription
 
-    def look_now(self) -> None:
-        """Look at all boards, without waiting for the next turn."""
+    def probe_now(self) -> None:
+        """Compare all boards without waiting for the next probe."""
         self._settled = None
         self._wake.set()
 
@@ -62,28 +73,28 @@ class Probe:
         """Publish canaries, for ever."""
         repeat("a canary", self._send_canary)
 
-    def look_at_logs(self) -> None:
-        """Look at the logs, for ever."""
-        repeat("a look at the logs", self.look, self._wake)
+    def compare_logs(self) -> None:
+        """Compare positions with the ends of the logs, for ever."""
+        repeat("a look at the logs", self.compare, self._wake)
 
     def _send_canary(self) -> None:
         # A server that takes no writes still publishes.
-        self._store.client.publish(self._canary_channel, "")
+        self._client.publish(self._canary_channel, "")
 
-    def look(self) -> None:
-        """Compare the feeds with the ends of their logs. Raises PoolTimeout, StoreUnavailable."""
+    def compare(self) -> None:
+        """Compare positions with the ends of the logs. Raises PoolTimeout, StoreUnavailable."""
         began_by = self._reader.subscription
         is_all = began_by is None or began_by != self._settled
-        # A feed that is being opened reads its position itself, and is due in the next look.
-        opened = [feed for feed in self._feeds.values() if feed.cursor]
-        due = [feed for feed in opened if feed.is_silent() or feed.impaired or is_all]
+        # A board without a position is about to read it, and is due in the next probe.
+        followed = [each.log for each in self._boards.values() if each.log.cursor]
+        due = [each for each in followed if each.is_silent() or each.is_degraded or is_all]
         for first in range(0, len(due), _BOARDS_AT_ONCE):
-            feeds = due[first : first + _BOARDS_AT_ONCE]
-            asked_at = [feed.cursor for feed in feeds]
-            heads = self._store.heads([feed.board for feed in feeds])
+            logs = due[first : first + _BOARDS_AT_ONCE]
+            asked_at = [each.cursor for each in logs]
+            heads = self._store.heads([each.board for each in logs])
             is_live = began_by is not None and began_by == self._reader.subscription
-            for feed, cursor, head in zip(feeds, asked_at, heads, strict=True):
-                feed.compare(cursor, head, is_live=is_live)
+            for each, cursor, head in zip(logs, asked_at, heads, strict=True):
+                each.compare(cursor, head, is_live=is_live)
         if began_by is not None and began_by == self._reader.subscription:
             self._settled = began_by
             self._on_live()
@@ -92,14 +103,14 @@ class Probe:
 def repeat(what: str, do: Callable[[], None], wake: Event | None = None) -> None:
     """Call ``do`` every PROBE_S, and whenever ``wake`` is set, for ever.
 
-    The first of like failures in a row is logged.
+    Failures do not end it. The first of several like failures in a row is logged.
     """
     failure = None
     while True:
         try:
             do()
             failure = None
-        except Exception as error:  # and the next one is made all the same
+        except Exception as error:
             is_new, failure = failure is not type(error), type(error)
             if is_new and isinstance(error, PoolTimeout | StoreUnavailable):
                 log.warning("%s failed: %s", what, error.__cause__ or error)

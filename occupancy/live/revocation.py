@@ -1,15 +1,15 @@
-"""The guard: ends the streams of those who may not watch any more.
+"""Revocation: ends the streams of callers that may not watch any more.
 
-Each open stream is registered with the credential that it was opened with. When somebody's access
+Each open stream is registered with the credential that it was opened with. When a worker's access
 changes, the change is counted and announced ("changes worker"), and the credentials of that
-worker's streams are looked at again; the streams of those that are good no more are closed, and
-their browsers are told 401 when they come back. Whoever does not take the goodbye is hung up on.
+worker's streams are checked again. The streams of those no longer valid are closed, and their
+browsers get 401 when they come back. A client that does not take the ``bye`` is hung up.
 
 Nothing rests on an announcement arriving. The count is read every two seconds, and if it is not
-the one of the last announcement, something was missed: all credentials are looked at again. A
-credential that ends by itself (a session nobody uses, a token that expires) is looked at when it
-ends, and each once a minute in any case: a clock may be set, and data restored from a backup.
-While Redis is away nothing can be looked at, and nothing is delivered either.
+that of the last announcement, one was missed and all credentials are checked again. A credential
+with an end of its own (an unused session, a token that expires) is checked when it ends, and each
+once per minute in any case: a clock may be set, and data restored from a backup. While Redis is
+away no credential can be checked, and nothing is delivered either.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 import gevent
 from gevent.event import Event
 
-from occupancy.access.authenticator import Authenticator
 from occupancy.core.entities import Role
 from occupancy.core.errors import PoolTimeout, StoreUnavailable
 from occupancy.core.principal import Credential, Principal
@@ -32,10 +32,20 @@ from occupancy.observability import audit_log
 log = logging.getLogger(__name__)
 
 TURN_S = 2.0
-_RETRY_S = 0.5  # soon: a question to a server that hangs may have taken seconds already
-_GOODBYE_S = 1.0  # to take it
-_LOOK_S = 60.0
-_AT_ONCE = 100  # credentials in a round trip, so that no connection is held for long
+_RETRY_S = 0.5  # soon, because a request to a server that hangs may have taken seconds already
+_GOODBYE_S = 1.0  # for a client to take the bye
+_CHECK_S = 60.0
+_AT_ONCE = 100  # credentials per round trip, so that no connection is held for long
+
+
+class Authenticator(Protocol):
+    """Knows credentials. Its reads raise PoolTimeout and StoreUnavailable."""
+
+    def revalidate(self, credentials: Sequence[Credential]) -> list[tuple[Principal, float] | None]:
+        """For each: its caller and for how many seconds it is valid yet; None if it is not."""
+
+    def changes(self) -> int: ...  # of access so far
+    def forget(self, worker_id: str | None = None) -> None: ...  # None: all workers
 
 
 class _Watched:
@@ -43,36 +53,36 @@ class _Watched:
 
     def __init__(self, principal: Principal) -> None:
         self.principal = principal
-        self.look_at = 0.0  # monotonic; when it may have ended
+        self.check_at = 0.0  # monotonic; when it may have ended
         self.streams: set[Subscriber] = set()
 
 
 class Revocation:
-    """Of one worker process."""
+    """One per process."""
 
-    def __init__(self, access: Authenticator) -> None:
-        self._access = access
+    def __init__(self, authenticator: Authenticator) -> None:
+        self._authenticator = authenticator
         self._watched: dict[Credential, _Watched] = {}
         self._leaving: dict[Subscriber, float] = {}  # closed, and since when (monotonic)
-        self._changes: int | None = None  # None: not known, look at all
+        self._changes: int | None = None  # None: not known, so all must be checked
         self._heard: int | None = None  # number of the last announcement; None: some were missed
-        self._changed: set[str] = set()  # workers that were announced since the last turn
+        self._changed: set[str] = set()  # workers announced since the last turn
         self._wake = Event()
         self._greenlet: gevent.Greenlet | None = None
 
     def watch(self, principal: Principal, subscriber: Subscriber) -> None:
-        """Close ``subscriber`` when ``caller`` may not watch any more; until ``unwatch``."""
+        """Close ``subscriber`` when ``principal`` may not watch any more; until ``unwatch``."""
         if self._greenlet is None:
             self._greenlet = gevent.spawn(self._run)
         watched = self._watched.get(principal.credential)
         if watched is None:
             watched = self._watched[principal.credential] = _Watched(principal)
-        # Whatever has happened between the request's check and here is seen in the next turn.
-        watched.look_at = 0.0
+        # A change between the request's check and here is noticed in the next turn.
+        watched.check_at = 0.0
         watched.streams.add(subscriber)
 
     def unwatch(self, principal: Principal, subscriber: Subscriber) -> None:
-        """Its stream has ended."""
+        """The stream has ended."""
         watched = self._watched[principal.credential]
         watched.streams.discard(subscriber)
         self._leaving.pop(subscriber, None)
@@ -80,17 +90,17 @@ class Revocation:
             del self._watched[principal.credential]
 
     def on_announcement(self, payload: bytes | None) -> None:
-        """Somebody's access has changed; None: announcements may have been missed."""
+        """A worker's access has changed; None: announcements may have been missed."""
         if payload == b"?":
-            return  # a test of the right to publish (rights.lua)
+            return  # a test of the right to publish
         try:
             text, worker_id = (payload or b"").decode().split(" ", 1)
             counted: int | None = int(text)
         except ValueError:
             counted, worker_id = None, ""
-        # Nothing was missed before this one: what is remembered of others is still good.
+        # If none was missed before this one, what is remembered of other workers is still valid.
         is_next = counted is not None and self._heard == counted - 1
-        self._access.forget(worker_id if is_next else None)
+        self._authenticator.forget(worker_id if is_next else None)
         self._heard = counted
         if counted is not None and self._changes == counted - 1:
             self._changes = counted
@@ -100,7 +110,7 @@ class Revocation:
         self._wake.set()
 
     def stop(self) -> None:
-        """This process ends."""
+        """End the greenlet; the process ends."""
         if self._greenlet is not None:
             self._greenlet.kill()
 
@@ -119,54 +129,54 @@ class Revocation:
                     log.warning("callers not looked at: %s", error.__cause__ or error)
                 is_failing = True
             except Exception:
-                log.exception("the guard failed")  # and the next turn is made all the same
+                log.exception("ending revoked streams failed")  # the next turn is made all the same
             gevent.sleep(_RETRY_S)
             self._wake.set()
 
     def _turn(self) -> None:
-        # Marked before anything can fail: what is not looked at now is due in the next turn.
+        # Marked before anything can fail: what is not checked now is due in the next turn.
         changed, self._changed = self._changed, set()
         if changed:
             self._mark(
                 each for each in self._watched.values() if each.principal.worker.id in changed
             )
-        # Read before looking: a change between the two is counted again, and looked at again.
+        # Read before the check: a change between the two is counted again, and checked again.
         before = self._changes
-        counted = self._access.changes()
+        counted = self._authenticator.changes()
         if counted != self._changes:
             self._mark(self._watched.values())
-            if self._changes is not None:  # else forgotten as that became unknown, or never known
-                self._access.forget()
+            if self._changes is not None:  # else all was forgotten when the count became unknown
+                self._authenticator.forget()
         now = time.monotonic()
-        due = [credential for credential, each in self._watched.items() if each.look_at <= now]
+        due = [credential for credential, each in self._watched.items() if each.check_at <= now]
         for first in range(0, len(due), _AT_ONCE):
-            self._look(due[first : first + _AT_ONCE])
-        # Not before: what fails above is due again in the next turn. Where an announcement has
-        # moved it on meanwhile, the next turn compares again.
+            self._check(due[first : first + _AT_ONCE])
+        # Not before, so that a failure above makes all due again. If an announcement has moved the
+        # count on meanwhile, the next turn compares again.
         if self._changes == before:
             self._changes = counted
 
     def _mark(self, changed: Iterable[_Watched]) -> None:
         for each in changed:
-            each.look_at = 0.0
+            each.check_at = 0.0
 
-    def _look(self, credentials: list[Credential]) -> None:
+    def _check(self, credentials: list[Credential]) -> None:
         asked_at = time.monotonic()
-        # Taken back by an announcement that comes while the answer is under way.
+        # An announcement that comes before the answer takes this back.
         for credential in credentials:
             if credential in self._watched:
-                self._watched[credential].look_at = float("inf")
+                self._watched[credential].check_at = float("inf")
         try:
-            answers = self._access.revalidate(credentials)
+            answers = self._authenticator.revalidate(credentials)
         except (PoolTimeout, StoreUnavailable):
             self._mark(self._watched[each] for each in credentials if each in self._watched)
             raise
         except Exception:
             if len(credentials) > 1:
                 for each in credentials:
-                    self._look([each])  # one that cannot be read must not shield the others
+                    self._check([each])  # one that cannot be read must not protect the others
                 return
-            log.exception("a credential cannot be read, and lets nobody in")
+            log.exception("a credential cannot be read, and counts as invalid")
             answers = [None]
         for credential, answer in zip(credentials, answers, strict=True):
             watched = self._watched.get(credential)
@@ -177,9 +187,9 @@ class Revocation:
                 self._close(watched)
             else:
                 watched.principal = answer[0]
-                # At different moments, so that not all are due together once they were.
-                look_s = random.uniform(0.5, 1.0) * _LOOK_S  # noqa: S311 - spreads load
-                watched.look_at = min(watched.look_at, asked_at + min(answer[1] + 0.5, look_s))
+                # At random, so that credentials checked together are not due together for ever.
+                check_s = random.uniform(0.5, 1.0) * _CHECK_S  # noqa: S311 - spreads load
+                watched.check_at = min(watched.check_at, asked_at + min(answer[1] + 0.5, check_s))
 
     def _close(self, watched: _Watched) -> None:
         principal, now = watched.principal, time.monotonic()
@@ -187,7 +197,7 @@ class Revocation:
         for subscriber in closed:
             subscriber.close()
             self._leaving[subscriber] = now
-        watched.look_at = float("inf")
+        watched.check_at = float("inf")
         if closed:
             audit_log.record(
                 "streams_closed", worker=principal.worker.id, means=principal.auth_method,
@@ -195,7 +205,7 @@ class Revocation:
             )  # fmt: skip
 
     def _hang_up(self) -> None:
-        """On those who were to go and have not: their connection does not take the goodbye."""
+        """Hang up closed streams that have not ended: their clients do not take the bye."""
         now = time.monotonic()
         for subscriber, since in list(self._leaving.items()):
             if now - since >= _GOODBYE_S:

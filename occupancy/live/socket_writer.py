@@ -1,22 +1,22 @@
-"""An outlet: the client's socket of a live stream, written directly, without a greenlet.
+"""The socket writer: writes a live stream directly to its client's socket, without a greenlet.
 
-Why: what a delivery costs beyond the kernel's ``send()`` is waking a greenlet, its way through
-generator, Flask and gunicorn, and framing the same bytes again: measured 31 to 49 µs a delivery
-that way, and 10 µs when the fan-out writes the framed bytes itself. And a stream that no greenlet
-waits for needs no stack, environ or request: 3 KB instead of 20.
+Most of a delivery's cost beyond the kernel's ``send()`` is waking a greenlet, its way through
+generator, Flask and gunicorn, and framing the same bytes again: measured 31 to 49 µs per delivery
+that way, and 10 µs when the broadcaster writes the framed bytes itself. And a stream without a
+greenlet needs no stack, environ or request: 3 KB instead of 20.
 
 So once a stream has caught up, its socket is taken from gunicorn and its greenlet ends. From then
-on everything is done by the fan-out and by the event loop, so nothing here may block or switch:
+on the broadcaster and the event loop do everything, so nothing here may block or switch:
 
-* What the socket does not take at once (a partial write, or none) is the *rest*. While there is
-  one, the subscriber keeps what comes next, within its bound, and the loop writes on when the
+* Bytes that the socket does not take at once (after a partial write, or none) are the *rest*. While
+  there is one, the subscriber keeps later frames, within its bound, and the loop writes on when the
   socket is writable.
 * A client that goes away makes its socket readable; the loop closes it.
-* ``on_ended`` is called from the loop and never from inside a call of the owner's: whoever walks
-  over streams while it writes to them finds none of them gone in its midst.
+* ``on_ended`` is called from the loop and never from inside a call of the owner's, so no stream
+  disappears while the broadcaster iterates over streams and writes to them.
 
 Only a plain socket of our own server can be taken. Under TLS, behind another server and in a test
-client the stream's greenlet writes what the subscriber holds (stream.py).
+client the stream's greenlet writes what the subscriber has.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ _NO_LINGER = struct.pack("ii", 1, 0)
 
 
 class SocketWriter:
-    """Writes what it is sent, and then pieces of ``next_piece`` for as long as there are some.
+    """Writes payloads, and pieces of ``next_piece`` while there are some.
 
     ``begin`` is written first, as it is. ``next_piece`` returns the next bytes to write, ``b""``
     where nothing waits, or None at the stream's end. ``is_chunked`` and ``is_gzip`` say how the
-    response began; what is compressed is chunked, and pieces come compressed.
+    response began; a compressed response is chunked, and its pieces come compressed.
     """
 
     open_count = 0  # in this process
@@ -80,11 +80,11 @@ class SocketWriter:
 
     @property
     def rest_bytes(self) -> int:
-        """What the client has not taken yet of what was written."""
+        """How many written bytes the client has not taken yet."""
         return len(self._rest)
 
     def send(self, payload: Payload) -> bool:
-        """Write ``payload``; False if it must wait, because the client is slow."""
+        """Write ``payload``; False if it must wait because the client is slow."""
         if self._rest:
             return False
         if self._is_gzip:
@@ -110,14 +110,14 @@ class SocketWriter:
                 return
 
     def reset(self) -> None:
-        """End the connection now; what the client has not taken yet is gone."""
+        """End the connection now; bytes that the client has not taken are dropped."""
         with contextlib.suppress(OSError):  # closed already
-            # The kernel would keep the rest for minutes, in the hope that it is taken after all.
+            # Otherwise the kernel would keep the rest for minutes and try to deliver it.
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
         self.close()
 
     def close(self) -> None:
-        """End the connection; what has been written is still delivered."""
+        """End the connection; bytes already written are still delivered."""
         if self._reader is None:
             return
         for watcher in (self._reader, self._writer):
@@ -132,7 +132,7 @@ class SocketWriter:
 
     def _write(self, data: bytes) -> None:
         if self._reader is None:
-            return  # closed; its end is on its way to the owner
+            return  # closed; ``on_ended`` is about to be called
         try:
             sent_bytes = self._send(data, _AT_ONCE)
         except BlockingIOError:
@@ -164,7 +164,7 @@ class SocketWriter:
 
 
 def has_ended(connection: socket.socket) -> bool:
-    """Whether the client has closed its side; what it has sent is left where it is."""
+    """Whether the client has closed its side; bytes that it has sent stay unread."""
     try:
         return not connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
     except BlockingIOError:

@@ -1,17 +1,18 @@
 """The bytes of an event stream, after the WHATWG HTML standard, section "Server-sent events".
 
 Pure. Everything is encoded once per process and copied to every subscriber. Cursors come from
-Redis and JSON escapes CR and LF, so nothing that a caller sends can begin a line of its own.
+Redis and JSON escapes CR and LF, so no input of a caller can begin a line of its own.
 
-Also compressed once: a gzip stream is a header and blocks of DEFLATE (RFC 1951), and blocks that
-refer to nothing before them may stand in many streams, whatever those had until then. Events that
-go together are alike, and shrink to a tenth. Such a stream never has gzip's last block and sum: it
-ends as a download that breaks off, which is what it is.
+Compression also happens once. A gzip stream is a header and blocks of DEFLATE (RFC 1951), and
+blocks that refer to nothing before them may stand in many streams, whatever came before in those.
+Events sent together are alike, and shrink to a tenth. Such a stream never has gzip's last block and
+checksum: it ends like a download that breaks off, which it is.
 """
 
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -22,7 +23,7 @@ CONTENT_TYPE = "text/event-stream"
 HEADERS = {
     "Cache-Control": "no-store",
     "X-Accel-Buffering": "no",  # nginx would hold events back until a buffer is full
-    "Vary": "Accept-Encoding",  # the express lane compresses
+    "Vary": "Accept-Encoding",  # the fast path compresses
 }
 
 
@@ -35,13 +36,13 @@ GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"  # RFC 1952: no name, 
 
 
 def deflated(data: bytes) -> bytes:
-    """``data`` as whole blocks that need nothing before them and end with a whole byte."""
+    """``data`` as DEFLATE blocks that refer to nothing before them and end with a whole byte."""
     compressor = isal_zlib.compressobj(1, isal_zlib.DEFLATED, -15)
     return bytes(compressor.compress(data) + compressor.flush(isal_zlib.Z_SYNC_FLUSH))
 
 
 class Payload:
-    """Whole frames to write at once: as they are, as a chunk of the response's body, compressed."""
+    """Frames to write at once: as they are, as a chunk of the response's body, or compressed."""
 
     __slots__ = ("_chunk", "_deflated", "_gzip_chunk", "frames", "raw")
 
@@ -69,21 +70,33 @@ class Payload:
         return self._gzip_chunk
 
 
+def grouped(frames: list[bytes], most_bytes: int) -> Iterator[list[bytes]]:
+    """``frames`` in groups of up to ``most_bytes``; a larger frame is a group of its own."""
+    first, size_bytes = 0, 0
+    for position, frame in enumerate(frames):
+        if position > first and size_bytes + len(frame) > most_bytes:
+            yield frames[first:position]
+            first, size_bytes = position, 0
+        size_bytes += len(frame)
+    if frames:
+        yield frames[first:]
+
+
 HEARTBEAT = Payload([b":\n\n"])  # a comment: it moves no Last-Event-ID and wakes no listener
 
 
 def item_frame(cursor: str, event: bytes) -> bytes:
-    """One entry of the log, as the subscribers get it."""
+    """One entry of the log as a frame."""
     return b"id: %b\nevent: item\ndata: %b\n\n" % (cursor.encode("ascii"), event)
 
 
 def control_frame(event: str, data: dict[str, Any], cursor: str | None = None) -> bytes:
-    """An event about the stream itself: ready, reset, degraded, recovered, bye."""
+    """A frame about the stream itself: ready, reset, degraded, recovered or bye."""
     line = b"id: %b\n" % cursor.encode("ascii") if cursor else b""
     return line + b"event: %b\ndata: %b\n\n" % (event.encode("ascii"), msgspec.json.encode(data))
 
 
 def retry_frame(low_ms: int = 2000, high_ms: int = 4000) -> bytes:
-    """How long a browser waits before it comes back; different each time, to spread them out."""
+    """Tells a browser how long to wait before it reconnects; random, to spread them out."""
     share = random.random()  # noqa: S311 - it spreads load, it hides nothing
     return b"retry: %d\n\n" % (low_ms + share * (high_ms - low_ms))

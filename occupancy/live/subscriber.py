@@ -1,14 +1,14 @@
-"""A subscriber: the whole life of one open stream.
+"""A subscriber: the whole life of one stream.
 
-It reads the log from its cursor, goes live in the feed at the very point where its reading ended,
-and from then on is handed frames by the feed. Its outlet writes them at once, or its greenlet does
-where there is none. What cannot be written is kept up to 64 KiB; beyond that everything is dropped
-and a ``reset`` says so.
+It reads the log from its cursor, goes live at the point where its reading ended, and from then on
+is handed frames by the broadcaster. A socket writer writes them at once, or the stream's greenlet
+does where there is none. Frames that cannot be written yet are kept up to 64 KiB; beyond that all
+are dropped and a ``reset`` says so.
 
 Gapless by construction: going live is ``since()`` followed by ``is_live = True`` with no switch
-point in between. ``since()`` answers only for a cursor that the feed knows, with all that came
-after it (the pending ones too: its number says that it has them), and every later entry is pushed.
-So the subscriber gets each entry after its cursor, in order, once, whatever happens in other
+point in between. ``since()`` answers only for a cursor that is in memory, with everything that came
+after it (pending frames too: the stream's number says that it has them), and every later frame is
+pushed. So the stream gets each entry after its cursor, in order, once, whatever happens in other
 greenlets before or after.
 """
 
@@ -20,70 +20,89 @@ import random
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from gevent.event import Event
 
-from occupancy.core.entities import CURSOR_PATTERN
+from occupancy.core.entities import CURSOR_PATTERN, Replay
 from occupancy.core.errors import BoardNotFound, PoolTimeout, StoreUnavailable
 from occupancy.live import sse
-
-if TYPE_CHECKING:
-    from occupancy.boards.store import Store
-    from occupancy.live.feed import Feed
-    from occupancy.live.socket_writer import SocketWriter
+from occupancy.live.board_log import PAGE_ENTRIES
+from occupancy.live.pacing import ROUND_BYTES
+from occupancy.live.socket_writer import SocketWriter
 
 log = logging.getLogger(__name__)
 
-BUFFER_BYTES = 64 * 1024
-_PIECE_BYTES = 16 * 1024  # per write: small enough that a reader that takes anything shows it
-_REPLAY_ENTRIES = 100  # per round trip, so that no connection is held for long
+BUFFER_BYTES = 2 * ROUND_BYTES
+_PIECE_BYTES = 16 * 1024  # per write: small enough that a client that reads at all shows it
 STALL_S = 30.0
-_BYE_RETRY_MS = (500, 6000)  # the streams of a worker that goes away come back over some seconds
+_BYE_RETRY_MS = (500, 6000)  # the streams of a process that ends come back over some seconds
+
+
+class Log(Protocol):
+    """The board's log, as a stream that joins reads it; see BoardLog."""
+
+    def open(self) -> None: ...
+    def read_page(self, cursor: str) -> Replay: ...
+    def catch_up(self) -> None: ...
+
+
+class Board(Protocol):
+    """The board's frames, as a stream asks for them; see BoardFrames. No switch points."""
+
+    board: str
+    changes: int
+    degraded: bytes
+
+    @property
+    def number(self) -> int: ...
+    def since(self, cursor: str) -> list[bytes] | None: ...
+    def joined(self, *, is_gzip: bool) -> None: ...
+    def ready_frame(self) -> bytes: ...
+    def reset_frame(self, reason: str) -> bytes: ...
+    def state_frame(self) -> bytes: ...
+    def count_reset(self) -> None: ...
 
 
 class Subscriber:
-    """One stream of a board: what it reads from the log, and what the feed hands to it.
-
-    What it has is taken piece by piece, by its own greenlet (``frames``) or by its outlet.
-    """
+    """One stream. Its greenlet (``frames``) or its socket writer takes its pieces."""
 
     __slots__ = (
-        "_bytes", "_closing", "_has_said_bye", "_outlet", "_overflowed", "_pieces", "_store",
-        "_turns", "_wake", "_writing_since", "beat", "feed", "hang_up", "is_gone", "is_gzip",
-        "is_live", "number",
+        "_bytes", "_changes", "_closing", "_has_said_bye", "_overflowed", "_pieces", "_wake",
+        "_writer", "_writing_since", "board", "hang_up", "heartbeat_phase", "is_gone", "is_gzip",
+        "is_live", "log", "number",
     )  # fmt: skip
 
-    def __init__(self, feed: Feed, store: Store) -> None:
+    def __init__(self, log: Log, board: Board) -> None:
         self.is_live = False
         self.is_gone = False
-        self.is_gzip = False  # what it takes is compressed; said before it goes live
-        self.number = 0  # of the feed's last frame that it has; see feed.py
-        self.beat = int(random.random() * 65536)  # noqa: S311 - when its heartbeats come, no secret
+        self.is_gzip = False  # whether it takes frames compressed; set before it goes live
+        self.number = 0  # of the last frame that it has
+        self.heartbeat_phase = int(random.random() * 65536)  # noqa: S311 - spreads load, no secret
         self.hang_up: Callable[[], None] = _nothing_to_hang_up
-        self.feed = feed
-        self._store = store
+        self.board = board
+        self.log = log
         self._pieces: list[bytes] = []
         self._bytes = 0
         self._overflowed = False
-        self._turns = 0  # Feed.turns, as of what it was told
+        self._changes = 0  # Board.changes, as of the last state that it got
         self._closing = False
         self._has_said_bye = False
-        self._outlet: SocketWriter | None = None
+        self._writer: SocketWriter | None = None
         self._wake: Event | None = None  # for its greenlet, while that waits for more
         self._writing_since: float | None = None  # monotonic; while its greenlet writes a piece
 
-    # For the feed and the hub. None of these has a switch point.
+    # For the broadcaster, the hub and the revocation. None of these has a switch point.
 
     def push(self, payload: sse.Payload) -> None:
-        """Hand over frames; the bound is kept by dropping all and remembering to say so."""
+        """Take frames; beyond the bound drop all of them and owe a reset."""
         if self._overflowed or self._closing or self.is_gone:
-            return  # after the close() nothing more is for this stream; its cursor stays behind
+            return  # after close() its client keeps the cursor that it has
         rest_bytes = 0
-        if self._outlet is not None:
-            if self._outlet.send(payload):
+        if self._writer is not None:
+            if self._writer.send(payload):
                 return
-            rest_bytes = self._outlet.rest_bytes
+            rest_bytes = self._writer.rest_bytes
         pieces = [payload.deflated] if self.is_gzip else payload.frames
         self._bytes += sum(map(len, pieces))
         if self._bytes + rest_bytes > BUFFER_BYTES:
@@ -91,76 +110,76 @@ class Subscriber:
             self._pieces.clear()
         else:
             self._pieces += pieces
-        self._rouse()
+        self._notify()
 
     def owe_reset(self) -> None:
-        """Drop what waits, and send a reset next: the stream has a hole. Never fails."""
+        """Drop waiting frames and send a reset next: the stream has a hole. Never fails."""
         if self._closing or self.is_gone:
             return  # its client comes back with the cursor that it has
         self._overflowed = True
         self._pieces.clear()
         try:
-            self._rouse()
+            self._notify()
         except Exception:
-            log.exception("a stream that was to be reset is hung up on")
+            log.exception("a stream that was to be reset is hung up")
             with contextlib.suppress(Exception):
                 self.abandon()
 
     def heartbeat(self) -> None:
-        """A sign of life, unless something waits to be written already."""
+        """Send a sign of life, unless frames wait to be written."""
         if not self._pieces:
             self.push(sse.HEARTBEAT)
 
     def close(self) -> None:
-        """Say bye and end: this worker process goes away, or the caller may not watch any more.
+        """End with ``bye``: the process ends, or the caller may not watch any more.
 
-        What was handed over before still goes out; what comes after does not.
+        Frames taken before still go out, later ones do not.
         """
         self._closing = True
-        self._rouse()
+        self._notify()
 
     def abandon(self) -> None:
-        """End without a word: the client is gone, or takes nothing any more."""
+        """End without ``bye``: the client is gone, or reads nothing any more."""
         self.is_gone = True
         if self._wake is not None:
             self._wake.set()
         self.hang_up()  # its greenlet may be waiting in a write that would never end
 
     def end(self) -> None:
-        """The stream has ended: let go of all that it held, and be held by nothing."""
+        """Drop all references: the stream has ended."""
         self.is_gone = True
-        self._outlet = None
+        self._writer = None
         self.hang_up = _nothing_to_hang_up
         self._pieces.clear()
 
     def stalled_s(self, now: float) -> float:
-        """How long the connection has not taken the piece that is being written."""
-        since = self._outlet.waiting_since if self._outlet else self._writing_since
+        """How long the connection has not taken the present piece, in seconds."""
+        since = self._writer.waiting_since if self._writer else self._writing_since
         return 0.0 if since is None else now - since
 
-    def attach(self, outlet: SocketWriter) -> None:
-        """From now on ``outlet`` writes what this live stream has, and no greenlet."""
-        self._outlet = outlet
-        self.hang_up = outlet.reset
-        outlet.pump()  # what was handed over while the greenlet wrote; or the end, if it is gone
+    def attach(self, writer: SocketWriter) -> None:
+        """Let ``writer`` write this live stream from now on, without a greenlet."""
+        self._writer = writer
+        self.hang_up = writer.reset
+        writer.pump()  # frames taken while the greenlet wrote; or the end, if it is gone
 
     @property
     def is_ending(self) -> bool:
-        """Whether it is to get nothing more but a goodbye, if that."""
+        """Whether it gets nothing more, except perhaps ``bye``."""
         return self._closing or self.is_gone
 
     def next_piece(self) -> bytes | None:
-        """Take what is to be written next; ``b""`` where nothing waits, None after the bye."""
+        """The bytes to write next; ``b""`` where nothing waits, None after ``bye``."""
         if self.is_gone or self._has_said_bye:
             return None
         if self._overflowed:
             self._overflowed, self._bytes = False, 0
-            self.feed.count_reset()
-            self.number = self.feed.number  # the reset leads to the position, pending or not
-            frames = self.feed.reset_frame("this connection takes the events too slowly")
-            if self._turns != self.feed.turns:  # news of live delivery itself may have been dropped
-                self._turns = self.feed.turns
-                frames += self.feed.state_frame()
+            self.board.count_reset()
+            self.number = self.board.number  # the reset leads to the position, pending or not
+            frames = self.board.reset_frame("this connection takes the events too slowly")
+            if self._changes != self.board.changes:  # the frame that said so may have been dropped
+                self._changes = self.board.changes
+                frames += self.board.state_frame()
             return self.coded(frames)
         if self._pieces:
             count, size = 1, len(self._pieces[0])
@@ -177,43 +196,43 @@ class Subscriber:
         return b""
 
     def coded(self, frames: bytes) -> bytes:
-        """``frames`` as this stream takes them."""
+        """``frames``, compressed if the stream takes them so."""
         return sse.deflated(frames) if self.is_gzip else frames
 
-    def _rouse(self) -> None:
-        if self._outlet is not None:
-            self._outlet.pump()
+    def _notify(self) -> None:
+        if self._writer is not None:
+            self._writer.pump()
         elif self._wake is not None:
             self._wake.set()
 
     # For the stream's own greenlet.
 
     def frames(self, cursor: str | None) -> Iterator[bytes]:
-        """All that this stream writes after its head: from ``cursor``, or from now on, to its end.
+        """The whole body: from ``cursor``, or from now on, to the stream's end.
 
-        For a stream whose greenlet writes it; ``join`` and an outlet are the other way.
+        For a stream whose greenlet writes it. Others use ``join`` and a socket writer.
         """
         yield from self.join(cursor)
         while self.is_live and (piece := self.next_piece()) is not None:
             if piece:
                 yield from self._written([piece])
             else:
-                # Between next_piece() and wait() nobody runs, and what is set ends the wait.
+                # No switch point lies between next_piece() and wait(), so no wake-up is lost.
                 self._wake = Event()
                 self._wake.wait()
 
     def join(self, cursor: str | None) -> Iterator[bytes]:
-        """What the stream begins with: all that came after ``cursor``. It ends live, or for good.
+        """The beginning of the body: everything after ``cursor``. The stream is live then, or over.
 
         A cursor that is malformed or not in the log gets ``reset``. If Redis fails while the log
-        is read, the stream says ``degraded`` and ends; the browser comes back with its cursor.
+        is read, the stream ends with ``degraded``; the browser comes back with its cursor.
         """
         try:
             yield from self._written(self._join(cursor))
         except (PoolTimeout, StoreUnavailable) as error:
             yield sse.control_frame("degraded", {"detail": error.detail})
         except BoardNotFound:
-            return  # removed while we read; the browser comes back and is told so
+            return  # removed meanwhile; the browser comes back and gets 404
 
     def _written(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
         for piece in pieces:
@@ -222,8 +241,8 @@ class Subscriber:
             self._writing_since = None
 
     def _join(self, cursor: str | None) -> Iterator[bytes]:
-        feed = self.feed
-        feed.open()
+        board = self.board
+        self.log.open()
         if self._closing:
             yield farewell()
             return
@@ -233,59 +252,45 @@ class Subscriber:
             missed = []
         elif not re.match(CURSOR_PATTERN, cursor):
             missed, reset = [], "the cursor is not one of this board"
-        while missed is None and (missed := feed.since(cursor or "")) is None:
-            replay = self._store.replay(feed.board, cursor or "", _REPLAY_ENTRIES)
+        while missed is None and (missed := board.since(cursor or "")) is None:
+            replay = self.log.read_page(cursor or "")
             if self._closing:
                 yield farewell()
-                return  # a slow reader of a long log would be at it for minutes
+                return  # a slow client would read a long log for minutes
             if not replay.is_known:
                 missed, reset = [], "the log does not hold this cursor (any more)"
                 break
             if replay.entries:
-                yield from _in_pieces(
-                    [sse.item_frame(entry.cursor, entry.event) for entry in replay.entries]
-                )
+                frames = [sse.item_frame(each.cursor, each.event) for each in replay.entries]
+                yield from map(b"".join, sse.grouped(frames, _PIECE_BYTES))
                 cursor = replay.entries[-1].cursor
-            if len(replay.entries) < _REPLAY_ENTRIES and feed.since(cursor or "") is None:
-                # At the log's end, further than the feed has heard: bring it here. Reading on
-                # instead would never end while others write faster than we read.
-                feed.catch_up()
+            if len(replay.entries) < PAGE_ENTRIES and board.since(cursor or "") is None:
+                # At the log's end, beyond the position: move the position here. Reading on instead
+                # would never end while others write faster than we read.
+                self.log.catch_up()
         # No switch point from since() to here; see the module.
         if reset is not None:
-            missed = [feed.reset_frame(reset)]
-            feed.count_reset()
-        yield from _in_pieces(self.go_live(missed))
+            missed = [board.reset_frame(reset)]
+            board.count_reset()
+        yield from map(b"".join, sse.grouped(self.go_live(missed), _PIECE_BYTES))
 
     def go_live(self, missed: list[bytes]) -> list[bytes]:
-        """From now on the feed hands it what happens; ``missed`` is what came up to now.
+        """Get later frames from the broadcaster; ``missed`` is everything up to now.
 
-        Returns the frames that the stream begins with. No switch point may lie between the
-        feed's answer to ``since`` and this.
+        Returns the frames that the stream begins with. No switch point may lie between the answer
+        of ``since`` and this.
         """
-        feed = self.feed
-        self.number, self._turns, self.is_live = feed.number, feed.turns, True
-        feed.has_plain |= not self.is_gzip
-        frames = [*missed, feed.ready_frame()]
-        return [*frames, feed.impaired] if feed.impaired else frames
+        board = self.board
+        self.number, self._changes, self.is_live = board.number, board.changes, True
+        board.joined(is_gzip=self.is_gzip)
+        frames = [*missed, board.ready_frame()]
+        return [*frames, board.degraded] if board.degraded else frames
 
 
 def _nothing_to_hang_up() -> None:
-    """Until the stream knows its socket, or where it has none."""
+    """The stream does not know its socket yet, or has none."""
 
 
 def farewell() -> bytes:
-    """The end of a stream whose worker process goes away."""
+    """The frames that end a stream whose process ends."""
     return sse.retry_frame(*_BYE_RETRY_MS) + sse.control_frame("bye", {})
-
-
-def _in_pieces(frames: list[bytes]) -> Iterator[bytes]:
-    piece: list[bytes] = []
-    size = 0
-    for frame in frames:
-        if piece and size + len(frame) > _PIECE_BYTES:
-            yield b"".join(piece)
-            piece, size = [], 0
-        piece.append(frame)
-        size += len(frame)
-    if piece:
-        yield b"".join(piece)

@@ -1,7 +1,7 @@
-"""An open stream: what it holds until it ends, and how its connection is looked after.
+"""An open stream: the resources that it holds until it ends, and its connection.
 
 While a greenlet writes it, ``watched`` notices a client that goes away when its connection becomes
-readable, not at the second write after. Once it is live, an outlet writes it without a greenlet.
+readable, not at the second write after. Once it is live, a socket writer replaces the greenlet.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from occupancy.services import Services
 
 
 class OpenStream:
-    """Its place, its subscriber, the guard's eye: held until the block ends.
+    """Holds its place, its subscriber and its registration for revocation until the block ends.
 
-    Or longer, where the stream goes on without a greenlet: until its outlet has ended.
+    A stream that goes on without a greenlet holds them until its socket writer has ended.
     """
 
-    __slots__ = ("_caller", "_has_outlet", "_place", "_services", "_ticket", "subscriber")
+    __slots__ = ("_has_writer", "_place", "_principal", "_services", "_ticket", "subscriber")
 
     def __init__(
         self,
@@ -38,10 +38,10 @@ class OpenStream:
         ticket: str | None = None,
     ) -> None:
         self._services = services
-        self._caller = principal
+        self._principal = principal
         self._place = place
         self._ticket = ticket
-        self._has_outlet = False  # which gives all back at the stream's end
+        self._has_writer = False  # a socket writer, which gives all back at the stream's end
         services.stream_limits.hold(place)
         if ticket is not None:
             services.tickets.hold(ticket)
@@ -53,25 +53,25 @@ class OpenStream:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if not self._has_outlet:
+        if not self._has_writer:
             self._give_back()
 
     def _give_back(self) -> None:
-        self._services.revocation.unwatch(self._caller, self.subscriber)
+        self._services.revocation.unwatch(self._principal, self.subscriber)
         self._services.hub.unsubscribe(self.subscriber)
         self._services.stream_limits.give_back(self._place)
         if self._ticket is not None:
             self._services.tickets.let_go(self._ticket)
-        self.subscriber.end()  # else it and its outlet would hold each other until a collection
+        self.subscriber.end()  # else it and its writer would refer to each other until a collection
 
     def go_on_without_greenlet(
         self, taken: socket.socket, *, is_chunked: bool = True, begin: bytes = b""
     ) -> None:
-        """From now on the live stream is its outlet's; ``begin`` is what it begins with.
+        """Let a socket writer write the live stream from now on, ``begin`` first.
 
         No switch point may lie between the subscriber's going live and this.
         """
-        outlet = SocketWriter(
+        writer = SocketWriter(
             taken,
             is_chunked=is_chunked,
             is_gzip=self.subscriber.is_gzip,
@@ -79,15 +79,15 @@ class OpenStream:
             next_piece=self.subscriber.next_piece,
             on_ended=self._give_back,
         )
-        self._has_outlet = True
-        self.subscriber.attach(outlet)
+        self._has_writer = True
+        self.subscriber.attach(writer)
 
 
 @contextlib.contextmanager
 def watched(connection: Any, subscriber: Subscriber) -> Iterator[None]:
     """Watch the client's connection for its end, while the block runs."""
     if not isinstance(connection, gevent.socket.socket):
-        yield  # TLS in gunicorn, another server, or a test client: its end shows at a write
+        yield  # TLS in gunicorn, another server, or a test client: a write notices its end
         return
     with contextlib.suppress(OSError):
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, STREAM_SEND_BUFFER_BYTES)

@@ -1,4 +1,4 @@
-"""The hub's own turns: what else the process does must not wait for them."""
+"""The hub's greenlets: what else the process does must not wait for them."""
 
 from __future__ import annotations
 
@@ -29,31 +29,31 @@ def test_what_arrives_is_read_while_heartbeats_are_sent(valkey_services: Service
         reply = gevent.spawn(here.recv, 1)
         gevent.sleep(0)  # it waits for it
         there.sendall(b"x")
-        hub._beat(HEARTBEAT_S)
+        hub._heartbeat(HEARTBEAT_S)
         assert reply.ready()
     for each in subscribers:
         hub.unsubscribe(each)
 
 
-def test_a_beat_that_takes_long_does_not_delay_the_next(
+def test_a_heartbeat_that_takes_long_does_not_delay_the_next(
     valkey_services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hub, slept_s, beats = valkey_services.hub, list[float](), list[int]()
+    hub, slept_s, sent = valkey_services.hub, list[float](), list[int]()
 
     def sleep(seconds: float) -> None:
         slept_s.append(seconds)
         if len(slept_s) == 4:
             raise gevent.GreenletExit
 
-    monkeypatch.setattr(hub, "_beat", beats.append)
-    clock = iter([10.0, 10.25, 11.0, 12.5, 12.5, 12.5])  # before and after each beat
+    monkeypatch.setattr(hub, "_heartbeat", sent.append)
+    clock = iter([10.0, 10.25, 11.0, 12.5, 12.5, 12.5])  # before and after each heartbeat
     with monkeypatch.context() as patched:
         patched.setattr("occupancy.live.hub.gevent.sleep", sleep)
         patched.setattr("occupancy.live.hub.time.monotonic", lambda: next(clock))
         with pytest.raises(gevent.GreenletExit):
-            hub._pulse()
+            hub._heartbeats()
     assert slept_s == [1.0, 0.75, 0.0, 1.0]
-    assert beats == [1, 2, 3]
+    assert sent == [1, 2, 3]
 
 
 # What each of its greenlets does without the others
@@ -133,11 +133,11 @@ def test_a_board_whose_log_is_slow_delays_neither_other_boards_nor_canaries_nor_
             change(services, quick, 0, tag=f"Q-{number}")
             streams[1].until(b"Q-%d" % number)
         heard_at = services.hub._reader.heard_at
-        services.store.client.publish(services.hub._prober._canary_channel, "")
+        services.store.client.publish(services.hub._probe._canary_channel, "")
         wait_until(lambda: services.hub._reader.heard_at > heard_at, what="the canary")
         services.store.client.publish(services.store.keys.access_channel, "1 93")
         wait_until(lambda: changes == [b"1 93"], what="the announcement")
-        services.hub._prober.look()
+        services.hub._probe.compare()
         assert services.hub.trouble is None
         change(services, slow, 0, tag="C")
         assert b"event: item" not in streams[0].received
@@ -146,7 +146,7 @@ def test_a_board_whose_log_is_slow_delays_neither_other_boards_nor_canaries_nor_
     assert streams[1].end() == ["ready", "item", "item", "item"]
 
 
-def test_without_the_prober_what_is_published_comes_and_shows_what_was_lost(
+def test_without_the_probe_what_is_published_comes_and_shows_what_was_lost(
     valkey_services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     services = is_live(valkey_services)
@@ -163,7 +163,7 @@ def test_without_the_prober_what_is_published_comes_and_shows_what_was_lost(
     assert stream.end() == ["ready"] + ["item"] * 5
 
 
-def test_with_the_prober_alone_every_event_comes_and_the_streams_are_told(
+def test_with_the_probe_alone_every_event_comes_and_the_streams_are_told(
     valkey_services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     services = is_live(valkey_services)
@@ -193,10 +193,10 @@ def test_quiet_boards_are_looked_at_in_one_round_trip(valkey_services: Services)
     services = is_live(valkey_services)
     boards = [services.store.boards.create(f"b-{number}").board for number in range(100)]
     streams = [Watching(services, board) for board in boards]
-    services.hub._prober.look()  # now each has been looked at since something came
+    services.hub._probe.compare()  # now each has been looked at since something came
     lose(services, "b-7", "LOST")
     before = services.ops_pool.stats()["acquired"]
-    services.hub._prober.look()
+    services.hub._probe.compare()
     assert services.ops_pool.stats()["acquired"] - before == 1
     streams[7].until(b"LOST")
     for stream in streams:

@@ -1,4 +1,4 @@
-"""The guard at each of its switch points: what happens while it asks, and what it makes of it.
+"""Revocation at each of its switch points: what happens while it asks, and what follows.
 
 The store is scripted: it counts and answers as Redis would at the moment of the question, and
 holds the answer back until the test lets it go. So each test says exactly what came in between.
@@ -21,7 +21,7 @@ from occupancy.access.authenticator import Authenticator
 from occupancy.core.entities import Role, Worker
 from occupancy.core.errors import StoreUnavailable
 from occupancy.core.principal import Credential, Principal, digest_of
-from occupancy.live import revocation as guard_module
+from occupancy.live import revocation as revocation_module
 from occupancy.live.revocation import Revocation
 from occupancy.live.subscriber import Subscriber
 from occupancy.services import Services
@@ -114,20 +114,20 @@ class Stream(Subscriber):
         """The client goes away."""
         self._end.set()
 
-    def run(self, guard: Revocation, principal: Principal) -> None:
-        guard.watch(principal, self)
+    def run(self, revocation: Revocation, principal: Principal) -> None:
+        revocation.watch(principal, self)
         try:
             self._end.wait()
         finally:
-            guard.unwatch(principal, self)
+            revocation.unwatch(principal, self)
 
 
 class House:
-    """A guard, the streams that it watches, and those who change somebody's access."""
+    """A revocation, the streams that it watches, and an authenticator that access changes in."""
 
     def __init__(self) -> None:
         self.access = ScriptedAccess()
-        self.guard = Revocation(self.access)
+        self.revocation = Revocation(self.access)
         self._greenlets: list[gevent.Greenlet] = []
 
     def open(self, worker: str, credential: str = "", *, is_stuck: bool = False) -> Stream:
@@ -135,7 +135,7 @@ class House:
         principal = caller_of(credential_of(worker, credential))
         self.access.ends_in_s.setdefault(principal.credential, float("inf"))
         stream = Stream(is_stuck=is_stuck)
-        self._greenlets.append(gevent.spawn(stream.run, self.guard, principal))
+        self._greenlets.append(gevent.spawn(stream.run, self.revocation, principal))
         gevent.sleep(0)
         return stream
 
@@ -145,21 +145,21 @@ class House:
         self.access.counted += 1
         announcement = f"{self.access.counted} {worker}".encode()
         if not is_lost:
-            self.guard.on_announcement(announcement)
+            self.revocation.on_announcement(announcement)
         return announcement
 
     def settle(self) -> None:
-        """Wait until the guard has looked at all there is and waits for the next turn."""
-        guard = self.guard
+        """Wait until every credential is checked and it waits for the next turn."""
+        revocation = self.revocation
         wait_until(
             lambda: (
                 not self.access.is_asked
-                and guard._changes == self.access.counted
-                and not guard._changed
-                and not guard._wake.is_set()
-                and all(each.look_at > time.monotonic() for each in guard._watched.values())
+                and revocation._changes == self.access.counted
+                and not revocation._changed
+                and not revocation._wake.is_set()
+                and all(each.check_at > time.monotonic() for each in revocation._watched.values())
             ),
-            what="the guard to be done",
+            what="the check's end",
         )
 
     @property
@@ -168,7 +168,7 @@ class House:
         return sum(map(len, self.access.asked))
 
     def close(self) -> None:
-        self.guard.stop()
+        self.revocation.stop()
         gevent.killall(self._greenlets)
 
 
@@ -188,9 +188,9 @@ def is_closed(*streams: Stream) -> Callable[[], bool]:
 @pytest.fixture
 def house(monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
     """With short turns; whoever is told goodbye is hung up on soon."""
-    monkeypatch.setattr(guard_module, "TURN_S", 0.02)
-    monkeypatch.setattr(guard_module, "_RETRY_S", 0.01)
-    monkeypatch.setattr(guard_module, "_GOODBYE_S", 0.05)
+    monkeypatch.setattr(revocation_module, "TURN_S", 0.02)
+    monkeypatch.setattr(revocation_module, "_RETRY_S", 0.01)
+    monkeypatch.setattr(revocation_module, "_GOODBYE_S", 0.05)
     made = House()
     yield made
     made.close()
@@ -231,10 +231,10 @@ def test_a_lost_announcement_is_noticed_by_the_count(house: House) -> None:
 def test_a_lost_announcement_is_noticed_by_the_number_of_the_next(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(guard_module, "TURN_S", 60)  # the next turn is the announcement's
-    house.guard.on_announcement(None)
+    monkeypatch.setattr(revocation_module, "TURN_S", 60)  # the next turn is the announcement's
+    house.revocation.on_announcement(None)
     stream, other = house.open("93"), house.open("94")
-    house.guard.on_announcement(None)
+    house.revocation.on_announcement(None)
     house.settle()
     house.revoke("93", is_lost=True)
     house.revoke("95")
@@ -251,7 +251,7 @@ def test_after_an_announcement_that_says_nothing_all_are_looked_at(
     streams = [house.open("93"), house.open("94")]
     house.settle()
     house.access.asked.clear()
-    house.guard.on_announcement(payload)
+    house.revocation.on_announcement(payload)
     wait_until(lambda: house.asked >= len(streams), what="all to be looked at")
     house.settle()
     assert house.access.forgotten
@@ -276,14 +276,14 @@ def test_a_count_that_has_gone_back_and_come_up_again_is_noticed_after_the_recon
     stream = house.open("93")
     house.settle()
     del house.access.ends_in_s[credential_of("93")]
-    house.guard.on_announcement(None)  # a server that has lost its last second was restarted
+    house.revocation.on_announcement(None)  # a server that has lost its last second was restarted
     wait_until(is_closed(stream), what="the stream's end")
 
 
 def test_who_ends_without_any_announcement_is_noticed_within_the_minute(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(guard_module, "_LOOK_S", 0.1)
+    monkeypatch.setattr(revocation_module, "_CHECK_S", 0.1)
     stream, other = house.open("93"), house.open("94")
     house.settle()
     del house.access.ends_in_s[credential_of("93")]  # a clock was set, a backup restored
@@ -305,12 +305,12 @@ def test_a_credential_that_ends_by_itself_is_looked_at_when_it_ends(house: House
 def test_a_token_that_is_for_another_board_now_may_not_watch_this_one(house: House) -> None:
     stream = house.open("93")
     house.settle()
-    watched = house.guard._watched[credential_of("93")]
+    watched = house.revocation._watched[credential_of("93")]
     watched.principal = Principal(
         worker=watched.principal.worker, role=Role.WORKER, credential=watched.principal.credential,
         id="id", board="north",
     )  # fmt: skip
-    house.guard.on_announcement(None)
+    house.revocation.on_announcement(None)
     wait_until(is_closed(stream), what="the stream's end")
 
 
@@ -337,7 +337,7 @@ def test_a_change_that_is_counted_before_its_announcement_arrives_is_noticed(hou
     house.access.counting.open()
     late = house.revoke("93", is_lost=True)
     wait_until(is_closed(stream), what="the stream's end")
-    house.guard.on_announcement(late)
+    house.revocation.on_announcement(late)
     house.settle()
     assert not other.is_closed
 
@@ -359,7 +359,7 @@ def test_a_stream_that_joins_while_the_count_is_read_is_looked_at(house: House) 
 def look_under_way(house: House) -> None:
     """Have all looked at; the answers are decided and held back."""
     house.access.looking.shut()
-    house.guard.on_announcement(None)
+    house.revocation.on_announcement(None)
     wait_until(lambda: house.access.looking.waiting, what="the question")
 
 
@@ -406,7 +406,7 @@ def test_streams_that_leave_and_come_back_meanwhile_are_watched_still(house: Hou
     house.settle()
     look_under_way(house)
     stream.leave()
-    wait_until(lambda: credential_of("93") not in house.guard._watched, what="it to be gone")
+    wait_until(lambda: credential_of("93") not in house.revocation._watched, what="it to be gone")
     again = house.open("93")
     house.access.looking.open()
     house.settle()
@@ -496,7 +496,7 @@ def test_who_does_not_take_the_goodbye_is_hung_up_on(house: House) -> None:
     wait_until(lambda: stuck.is_gone, what="the stuck stream to be hung up on")
     assert not polite.is_gone
     house.settle()
-    assert not house.guard._leaving
+    assert not house.revocation._leaving
 
 
 def test_streams_are_ended_once_and_the_trail_says_how_many(
@@ -507,8 +507,8 @@ def test_streams_are_ended_once_and_the_trail_says_how_many(
     with caplog.at_level(logging.INFO, logger="occupancy.observability.audit_log"):
         house.revoke("93")
         wait_until(is_closed(*streams), what="the streams' end")
-        house.guard.on_announcement(None)
-        wait_until(lambda: not house.guard._watched, what="the streams to be hung up on")
+        house.revocation.on_announcement(None)
+        wait_until(lambda: not house.revocation._watched, what="the streams to be hung up on")
     lines = [
         each.getMessage()
         for each in caplog.records
@@ -547,7 +547,7 @@ def test_a_live_stream_that_is_closed_gets_what_came_before_and_a_goodbye(
     wait_until(lambda: subscriber._pieces, what="the event")
     subscriber.close()
     change(valkey_services, "main", 5, tag="T-2")
-    wait_until(lambda: valkey_services.hub._feeds["main"].seq == 7, what="the events")
+    wait_until(lambda: valkey_services.hub._boards["main"].log.seq == 7, what="the events")
     body = b"".join(frames)
     valkey_services.hub.unsubscribe(subscriber)
     assert body.count(b"event: item\n") == 1
@@ -570,8 +570,8 @@ def test_nothing_is_left_of_streams_that_have_ended(house: House) -> None:
         house.revoke(str(number))
     wait_until(is_closed(*streams[0::2]), what="the streams' end")
     gevent.killall(house._greenlets)  # the others are killed, as at the end of a worker process
-    assert not house.guard._watched
-    assert not house.guard._leaving
+    assert not house.revocation._watched
+    assert not house.revocation._leaving
 
 
 def test_a_thousand_changes_at_once_cost_no_thousand_looks(house: House) -> None:
@@ -602,7 +602,7 @@ def test_looking_at_ten_thousand_sessions_takes_a_round_trip_for_a_hundred(
             for number in range(10_000)
         },
     )
-    guard = services.revocation
+    revocation = services.revocation
     before = services.ops_pool.stats()["acquired"]
     with_streams = []
     for number in range(10_000):
@@ -612,22 +612,24 @@ def test_looking_at_ten_thousand_sessions_takes_a_round_trip_for_a_hundred(
                 worker=principal.worker, role=principal.role, credential=credential, id="s"
             ), Stream()
         )  # fmt: skip
-        guard.watch(*watching)
+        revocation.watch(*watching)
         with_streams.append(watching)
     wait_until(
-        lambda: all(each.look_at > time.monotonic() for each in guard._watched.values()),
+        lambda: all(each.check_at > time.monotonic() for each in revocation._watched.values()),
         timeout_s=30,
         what="all to be looked at",
     )
     trips = services.ops_pool.stats()["acquired"] - before
     assert 100 <= trips <= 100 + 20  # and one for the count in each turn
     services.workers.sign_out("93")
-    guard.on_announcement(None)
-    wait_until(lambda: len(guard._leaving) == 10_000, timeout_s=30, what="all to be told to go")
+    revocation.on_announcement(None)
+    wait_until(
+        lambda: len(revocation._leaving) == 10_000, timeout_s=30, what="all to be told to go"
+    )
     for watching in with_streams:
-        guard.unwatch(*watching)
-    assert not guard._watched
-    guard.stop()
+        revocation.unwatch(*watching)
+    assert not revocation._watched
+    revocation.stop()
 
 
 class Turmoil:
@@ -645,9 +647,9 @@ class Turmoil:
         for _ in range(times):
             self._chance.choice(kinds)()
             while self._late and self._chance.random() < 0.5:
-                self._house.guard.on_announcement(self._late.popleft())
+                self._house.revocation.on_announcement(self._late.popleft())
             if self._chance.random() < 0.1:
-                self._house.guard.on_announcement(None)
+                self._house.revocation.on_announcement(None)
             self._pause()
         self._house.access.failure = None
 
@@ -693,11 +695,11 @@ def test_whatever_happens_no_stream_of_a_revoked_credential_survives(
     turmoil = Turmoil(house, seed)
     turmoil.happen(120)
     house.settle()
-    good, watched = house.access.ends_in_s, house.guard._watched
+    good, watched = house.access.ends_in_s, house.revocation._watched
     for worker, stream in turmoil.streams:
         assert stream.is_closed or credential_of(worker) in good
         assert stream.is_closed or stream in watched[credential_of(worker)].streams
-    wait_until(lambda: not house.guard._leaving, what="the stuck ones to be hung up on")
+    wait_until(lambda: not house.revocation._leaving, what="the stuck ones to be hung up on")
     for _, stream in turmoil.streams:
         stream.leave()
     wait_until(lambda: not watched, what="all to be gone")

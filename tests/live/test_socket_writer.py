@@ -1,4 +1,4 @@
-"""An outlet: what it is sent arrives whole and in order, whatever the client does."""
+"""A socket writer: what it is sent arrives whole and in order, whatever the client does."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from typing import Any, cast
 import gevent
 import pytest
 
-from occupancy.boards.store import Store
-from occupancy.live.feed import Feed
 from occupancy.live.socket_writer import SocketWriter
 from occupancy.live.sse import Payload
 from occupancy.live.subscriber import BUFFER_BYTES, Subscriber
@@ -22,7 +20,7 @@ PEERS: list[socket.socket] = []
 
 
 class Client:
-    """Both ends of a connection: an outlet's, and that of the one who reads it."""
+    """Both ends of a connection: a writer's, and that of the one who reads it."""
 
     def __init__(self, *, is_chunked: bool = False) -> None:
         ours, self.peer = socket.socketpair()
@@ -31,7 +29,7 @@ class Client:
         self.pieces: list[bytes | None] = []
         self.ended = 0
         self.received = b""
-        self.outlet = SocketWriter(
+        self.writer = SocketWriter(
             # As a connection is taken from gunicorn: the plain socket, without gevent around it.
             _plain(ours),
             is_chunked=is_chunked,
@@ -55,7 +53,7 @@ class Client:
         return self.received
 
     def until_ended(self) -> None:
-        wait_until(lambda: self.ended, what="the outlet's end")
+        wait_until(lambda: self.ended, what="the writer's end")
 
 
 def _plain(connection: socket.socket) -> Any:
@@ -73,17 +71,17 @@ def nothing_is_left_open() -> Iterator[None]:
 
 def test_what_is_sent_is_written_at_once() -> None:
     client = Client()
-    assert client.outlet.send(Payload([b"a", b"b"]))
+    assert client.writer.send(Payload([b"a", b"b"]))
     assert client.read(2) == b"ab"
-    client.outlet.close()
+    client.writer.close()
     client.until_ended()
 
 
 def test_a_chunked_response_goes_on_in_chunks_and_ends_with_the_last() -> None:
     client = Client(is_chunked=True)
-    client.outlet.send(Payload([b"x" * 26]))
+    client.writer.send(Payload([b"x" * 26]))
     client.pieces = [b"bye", None]
-    client.outlet.pump()
+    client.writer.pump()
     assert client.read_all() == b"1a\r\n" + b"x" * 26 + b"\r\n3\r\nbye\r\n0\r\n\r\n"
     client.until_ended()
 
@@ -91,24 +89,24 @@ def test_a_chunked_response_goes_on_in_chunks_and_ends_with_the_last() -> None:
 def test_what_a_slow_client_does_not_take_waits_and_the_next_is_refused() -> None:
     client = Client()
     big = random.Random(1).randbytes(300_000)
-    assert client.outlet.send(Payload([big]))
-    assert client.outlet.waiting_since is not None
-    assert not client.outlet.send(Payload([b"next"]))
+    assert client.writer.send(Payload([big]))
+    assert client.writer.waiting_since is not None
+    assert not client.writer.send(Payload([b"next"]))
     client.pieces = [b"next", b"", b"never"]
     assert client.read(300_004) == big + b"next"
-    assert client.outlet.waiting_since is None
-    client.outlet.close()
+    assert client.writer.waiting_since is None
+    client.writer.close()
     client.until_ended()
 
 
 def test_who_takes_something_is_not_stalled() -> None:
     client = Client()
-    client.outlet.send(Payload([b"x" * 300_000]))
-    since = client.outlet.waiting_since
+    client.writer.send(Payload([b"x" * 300_000]))
+    since = client.writer.waiting_since
     assert since is not None
     client.peer.recv(65536)
-    wait_until(lambda: (client.outlet.waiting_since or 0) > since, what="some of it is taken")
-    client.outlet.reset()
+    wait_until(lambda: (client.writer.waiting_since or 0) > since, what="some of it is taken")
+    client.writer.reset()
     client.until_ended()
 
 
@@ -116,9 +114,9 @@ def test_a_client_that_goes_away_ends_it_once_and_from_the_loop() -> None:
     client = Client()
     client.peer.close()
     client.until_ended()
-    client.outlet.close()
-    client.outlet.reset()
-    assert client.outlet.send(Payload([b"nobody is there"]))
+    client.writer.close()
+    client.writer.reset()
+    assert client.writer.send(Payload([b"nobody is there"]))
     gevent.sleep(0.01)
     assert client.ended == 1
 
@@ -126,7 +124,7 @@ def test_a_client_that_goes_away_ends_it_once_and_from_the_loop() -> None:
 def test_a_write_that_fails_ends_it_but_not_inside_the_call() -> None:
     client = Client()
     client.peer.close()
-    client.outlet.send(Payload([b"x"]))
+    client.writer.send(Payload([b"x"]))
     assert client.ended == 0  # whoever walks over streams loses none in its midst
     client.until_ended()
 
@@ -135,17 +133,17 @@ def test_a_client_that_sends_more_keeps_its_stream() -> None:
     client = Client()
     client.peer.sendall(b"GET / HTTP/1.1\r\n\r\n")
     gevent.sleep(0.01)
-    client.outlet.send(Payload([b"still"]))
+    client.writer.send(Payload([b"still"]))
     assert client.read(5) == b"still"
-    client.outlet.close()
+    client.writer.close()
     client.until_ended()
 
 
-def test_what_waits_for_a_slow_stream_is_bounded_with_what_its_outlet_has_of_it() -> None:
-    class Position:
+def test_what_waits_for_a_slow_stream_is_bounded_with_what_its_writer_has_of_it() -> None:
+    class Board:
         number = 7
         resets = 0
-        turns = 0
+        changes = 0
 
         def reset_frame(self, reason: str) -> bytes:
             return b"reset\n\n"
@@ -153,19 +151,19 @@ def test_what_waits_for_a_slow_stream_is_bounded_with_what_its_outlet_has_of_it(
         def count_reset(self) -> None:
             self.resets += 1
 
-    feed = Position()
-    subscriber = Subscriber(cast(Feed, feed), cast(Store, None))
+    board = Board()
+    subscriber = Subscriber(cast(Any, None), cast(Any, board))
     ours, peer = socket.socketpair()
     PEERS.append(peer)
     ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8 * 1024)
-    outlet = SocketWriter(
+    writer = SocketWriter(
         _plain(ours), is_chunked=False, next_piece=subscriber.next_piece, on_ended=lambda: None
     )
-    subscriber.attach(outlet)
+    subscriber.attach(writer)
     before = 0
     for _ in range(200):
         subscriber.push(Payload([b"x" * 999 + b"\n"]))
-        waiting = outlet.rest_bytes + subscriber._bytes
+        waiting = writer.rest_bytes + subscriber._bytes
         if subscriber._overflowed:
             break
         assert waiting <= BUFFER_BYTES
@@ -175,7 +173,7 @@ def test_what_waits_for_a_slow_stream_is_bounded_with_what_its_outlet_has_of_it(
     with gevent.Timeout(5):
         while not received.endswith(b"reset\n\n"):
             received += peer.recv(65536)
-    assert feed.resets == 1
+    assert board.resets == 1
     assert subscriber.number == 7
     assert received.removesuffix(b"reset\n\n").replace(b"x" * 999 + b"\n", b"") == b""
     subscriber.abandon()
@@ -183,17 +181,17 @@ def test_what_waits_for_a_slow_stream_is_bounded_with_what_its_outlet_has_of_it(
 
 def test_a_reset_drops_what_was_not_taken() -> None:
     client = Client()
-    client.outlet.send(Payload([b"x" * 300_000]))
-    client.outlet.reset()
+    client.writer.send(Payload([b"x" * 300_000]))
+    client.writer.reset()
     client.until_ended()
     assert len(client.read_all()) < 300_000
 
 
 def test_the_end_is_written_after_all_that_waited() -> None:
     client = Client(is_chunked=True)
-    client.outlet.send(Payload([b"x" * 300_000]))
+    client.writer.send(Payload([b"x" * 300_000]))
     client.pieces = [b"bye", None]
-    client.outlet.pump()
+    client.writer.pump()
     received = client.read_all()
     assert received.endswith(b"\r\n3\r\nbye\r\n0\r\n\r\n")
     assert received.count(b"x") == 300_000

@@ -34,7 +34,7 @@ from occupancy.core.errors import (
 from occupancy.core.principal import Principal
 from occupancy.core.requests import OperationBody, decode
 from occupancy.core.transitions import TRANSITIONS
-from occupancy.live.broadcaster import A_MOMENT_S
+from occupancy.live.pacing import POLL_S
 from occupancy.server.bounded_sockets import BoundedListener, BoundedSocket
 from occupancy.server.fast.request import READ_BYTES, FastRequest, answer_head, parse
 from occupancy.server.fast.streams import FastStreams
@@ -140,7 +140,7 @@ class FastPath:
         before the answer is.
         """
         if self._services.hub.is_watched_by_few:
-            gevent.sleep(A_MOMENT_S)
+            gevent.sleep(POLL_S)
         else:
             gevent.sleep(0)
             gevent.sleep(0)

@@ -27,10 +27,9 @@ from occupancy.core.addresses import limited_address
 from occupancy.core.errors import OccupancyError, PoolTimeout, StoreUnavailable
 from occupancy.core.principal import Principal
 from occupancy.live import sse
-from occupancy.live.broadcaster import TURN_BYTES
-from occupancy.live.feed import Feed
 from occupancy.live.limits import Place
-from occupancy.live.subscriber import Subscriber, farewell
+from occupancy.live.pacing import ROUND_BYTES
+from occupancy.live.subscriber import Board, Subscriber, farewell
 from occupancy.observability.log_lines import without_texts
 from occupancy.server.bounded_sockets import BoundedSocket, Serve
 from occupancy.server.fast.auth_batcher import AuthBatcher, PendingStream
@@ -120,8 +119,8 @@ class FastStreams:
         if asked is None or self._services.hub.is_draining:
             return False
         board, cursor = asked
-        feed = self._services.hub.followed(board)
-        missed = _missed_little(feed, cursor) if feed is not None else None
+        followed = self._services.hub.followed(board)
+        missed = _missed_little(followed, cursor) if followed is not None else None
         if missed is None:
             return False
         try:
@@ -194,14 +193,14 @@ class FastStreams:
                     self._services.store.log.head(board)
                 self._admit(request, principal, board)
                 opened = held.enter_context(self._open(request, principal, board))
-                opened.subscriber.feed.open()
+                opened.subscriber.log.open()
             except (PoolTimeout, StoreUnavailable) as error:
                 note(error, self._services, request, None)  # Flask would wait for it once more
                 connection.sendall(self._whole(trouble(error)))
                 return True
             except Exception:  # noqa: BLE001 - Flask does it again, and says or logs why it fails
                 return False
-            missed = _missed_little(opened.subscriber.feed, cursor)
+            missed = _missed_little(opened.subscriber.board, cursor)
             if missed is None or opened.subscriber.is_ending:  # it may have waited for long
                 self._join(opened, cursor, connection)
             else:
@@ -268,10 +267,10 @@ def _place(request: FastRequest, principal: Principal) -> Place:
     return Place.of(principal, limited_address(request.remote_addr))
 
 
-def _missed_little(feed: Feed, cursor: str | None) -> list[bytes] | None:
+def _missed_little(board: Board, cursor: str | None) -> list[bytes] | None:
     """What came after ``cursor``; None if that is not at hand, or too much for one write."""
-    missed = feed.since(cursor) if cursor else []
-    return missed if missed is not None and sum(map(len, missed)) <= TURN_BYTES else None
+    missed = board.since(cursor) if cursor else []
+    return missed if missed is not None and sum(map(len, missed)) <= ROUND_BYTES else None
 
 
 @functools.lru_cache(maxsize=100)  # browsers of a kind say the same

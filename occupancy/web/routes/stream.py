@@ -1,8 +1,8 @@
 """The event stream's route: from the request to the frames of a subscriber.
 
-The greenlet that gunicorn gives the request writes what the stream has missed. Then an outlet
-takes the socket and writes what is live, and the greenlet ends; where there is no plain socket of
-ours to take (TLS in gunicorn, another server, a test client), the greenlet goes on writing itself.
+The request's greenlet writes the events that the stream has missed. Then a socket writer takes the
+socket and writes live events, and the greenlet ends. Where there is no plain socket of our own (TLS
+in gunicorn, another server, a test client), the greenlet goes on writing.
 """
 
 from __future__ import annotations
@@ -65,6 +65,6 @@ def _frames(
             # gunicorn's rule for a response without a length (RFC 9112, 6.1).
             is_chunked = environ["SERVER_PROTOCOL"] != "HTTP/1.0"
             opened.go_on_without_greenlet(connection.take(), is_chunked=is_chunked)
-            # gunicorn takes it for a client that has gone: it writes nothing more, looks for no
-            # further request, and closes what is no connection any more.
+            # gunicorn treats this as a client that has gone: it writes nothing more, reads no
+            # further request, and closes a connection that is no longer open.
             raise ConnectionResetError(errno.ECONNRESET, "the stream goes on without a greenlet")

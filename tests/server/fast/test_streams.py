@@ -13,7 +13,7 @@ from gevent.event import Event
 
 from occupancy.core.entities import Replay
 from occupancy.core.errors import StoreUnavailable
-from occupancy.live.broadcaster import TURN_BYTES
+from occupancy.live.pacing import ROUND_BYTES
 from occupancy.server.bounded_sockets import STREAM_SEND_BUFFER_BYTES
 from occupancy.server.fast.streams import FastStreams
 from occupancy.services import Services
@@ -41,10 +41,10 @@ def test_a_stream_begins_and_ends_and_gives_all_back(principal: Principal) -> No
 def test_its_connection_buffers_as_much_as_a_stream_may(principal: Principal) -> None:
     principal.served.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * STREAM_SEND_BUFFER_BYTES)
     assert principal.follow("hall")
-    outlet = principal.subscriber._outlet
-    assert outlet is not None
+    writer = principal.subscriber._writer
+    assert writer is not None
     # The kernel takes twice the number, for what it needs itself (socket(7)).
-    buffered = outlet._socket.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+    buffered = writer._socket.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
     assert buffered == 2 * STREAM_SEND_BUFFER_BYTES
 
 
@@ -108,7 +108,7 @@ def test_a_stream_that_has_missed_much_gets_all_of_it_in_order(principal: Princi
     wait_until(lambda: feed.seq == 200)
     missed = feed.since("0-0")
     assert missed is not None
-    assert sum(map(len, missed)) > TURN_BYTES
+    assert sum(map(len, missed)) > ROUND_BYTES
     assert other.follow("hall", "?after=0-0")
     wait_until(lambda: b"event: ready" in other.received)
     principal.put(1)

@@ -1,4 +1,4 @@
-"""A feed and its subscribers: every entry after the cursor, in order, once, or a reset.
+"""A board's log and its streams: every entry after the cursor, in order, once, or a reset.
 
 The log is a list here, so that a test decides what happens at each switch point; the last tests
 use a real store.
@@ -11,7 +11,7 @@ import json
 import random
 import re
 from collections.abc import Callable, Iterator
-from typing import Any, cast
+from typing import Any
 
 import gevent
 import pytest
@@ -19,19 +19,17 @@ from gevent.event import Event
 from prometheus_client import CollectorRegistry
 
 from occupancy.boards.commands import Command
-from occupancy.boards.store import Store
 from occupancy.core.entities import Entry, Person, Replay
 from occupancy.core.errors import BoardNotFound, StoreUnavailable
 from occupancy.core.transitions import PUT
-from occupancy.live import sse
-from occupancy.live.broadcaster import GZIP_TURN_BYTES, TURN_BYTES, Broadcaster
-from occupancy.live.feed import Feed
+from occupancy.live.board_frames import BoardFrames
+from occupancy.live.board_log import BoardLog
+from occupancy.live.broadcaster import Broadcaster, Channel
+from occupancy.live.pacing import GZIP_ROUND_BYTES, ROUND_BYTES
 from occupancy.live.subscriber import BUFFER_BYTES, Subscriber
 from occupancy.observability.metrics import LiveMetrics
 from occupancy.services import Services
 from tests.support.waiting import wait_until
-
-DEGRADED = sse.control_frame("degraded", {"detail": "late"})
 
 
 class Log:
@@ -97,23 +95,31 @@ class Log:
         return Replay(True, self.head, self.seq, self.entries[start : start + count])
 
 
-def new_feed(log: Any, board: str = "b") -> Feed:
-    fan_out = Broadcaster()
-    gevent.spawn(fan_out.run)
-    return Feed(cast(Store, log), board, LiveMetrics(CollectorRegistry()), fan_out)
+class Board:
+    """A board's parts, as the hub connects them."""
+
+    def __init__(self, log: Any, name: str = "b", *, makes_rounds: bool = True) -> None:
+        metrics = LiveMetrics(CollectorRegistry())
+        self.subscribers: set[Subscriber] = set()
+        self.broadcaster = Broadcaster()
+        self.channel = Channel(self.subscribers, metrics)
+        self.frames = BoardFrames(name, self.channel, self.broadcaster, metrics)
+        self.log = BoardLog(log, name, self.frames, metrics)
+        if makes_rounds:
+            gevent.spawn(self.broadcaster.run)
 
 
 class Stream:
     """A subscriber with the greenlet that reads it, as the route and the hub would run them."""
 
-    def __init__(self, feed: Feed, log: Any, cursor: str | None = None) -> None:
-        self.subscriber = Subscriber(feed, cast(Store, log))
+    def __init__(self, board: Board, cursor: str | None = None) -> None:
+        self.subscriber = Subscriber(board.log, board.frames)
         self.received = b""
         self.largest = 0
         self.is_stalled = False
         self.after_piece: Callable[[], None] = lambda: gevent.sleep(0)
-        feed.subscribers.add(self.subscriber)
-        self._feed = feed
+        board.subscribers.add(self.subscriber)
+        self._board = board
         self._greenlet = gevent.spawn(self._read, cursor)
 
     def _read(self, cursor: str | None) -> None:
@@ -132,7 +138,7 @@ class Stream:
         return self
 
     def until_idle(self) -> Stream:
-        """Until it has written all that the feed has taken in."""
+        """Until it has written all that the board has taken in."""
         with gevent.Timeout(5):
             while self.is_busy():
                 gevent.sleep(0)
@@ -140,7 +146,7 @@ class Stream:
 
     def is_busy(self) -> bool:
         one = self.subscriber
-        is_handing = one.is_live and one.number < self._feed.number
+        is_handing = one.is_live and one.number < self._board.channel.number
         is_writing = one._writing_since is not None
         return bool(is_handing or is_writing or one._pieces or one._overflowed)
 
@@ -150,7 +156,7 @@ class Stream:
         self.until_idle()
         self.subscriber.close()
         self._greenlet.get(timeout=5)
-        self._feed.subscribers.discard(self.subscriber)
+        self._board.subscribers.discard(self.subscriber)
         return self
 
     def events(self) -> list[tuple[str, str, dict[str, Any]]]:
@@ -169,20 +175,20 @@ class Stream:
         return [data["seq"] for kind, _, data in self.events() if kind == "item"]
 
 
-def publish(feed: Feed, log: Log, size: int = 0) -> None:
+def publish(board: Board, log: Log, size: int = 0) -> None:
     """Write an entry, publish it, and wait until it has been dealt with."""
-    offer(feed, log.append(size))
-    settle(feed)
+    offer(board, log.append(size))
+    settle(board)
 
 
-def offer(feed: Feed, entry: Entry) -> None:
-    feed.offer(json.loads(entry.event)["previous"], entry)
+def offer(board: Board, entry: Entry) -> None:
+    board.log.offer(json.loads(entry.event)["previous"], entry)
 
 
-def settle(feed: Feed) -> None:
-    """Until the feed does not catch up any more."""
+def settle(board: Board) -> None:
+    """Until the board does not catch up any more."""
     with gevent.Timeout(5):
-        while feed._catching_up is not None:
+        while board.log._catching_up is not None:
             gevent.sleep(0)
 
 
@@ -191,36 +197,36 @@ def settle(feed: Feed) -> None:
 
 def test_a_new_feed_stands_at_the_end_of_the_log() -> None:
     log = Log(5)
-    feed = new_feed(log)
-    feed.open()
-    assert (feed.cursor, feed.seq) == (log.head, 5)
+    board = Board(log)
+    board.log.open()
+    assert (board.log.cursor, board.log.seq) == (log.head, 5)
 
 
 def test_a_thousand_that_open_it_at_once_ask_the_log_once() -> None:
     log = Log(5)
-    feed = new_feed(log)
-    gevent.joinall([gevent.spawn(feed.open) for _ in range(1000)], raise_error=True)
+    board = Board(log)
+    gevent.joinall([gevent.spawn(board.log.open) for _ in range(1000)], raise_error=True)
     assert log.reads == 1
 
 
 def test_a_board_that_does_not_exist_is_not_opened_by_whoever_catches_up() -> None:
     log = Log(0)
     log.is_removed = True
-    feed = new_feed(log)
-    feed.catch_up()
-    assert feed.cursor == ""
+    board = Board(log)
+    board.log.catch_up()
+    assert board.log.cursor == ""
     with pytest.raises(BoardNotFound):
-        feed.open()
-    assert feed.cursor == ""
+        board.log.open()
+    assert board.log.cursor == ""
 
 
 def test_an_entry_that_follows_is_delivered_without_reading_the_log() -> None:
     log = Log(2)
-    feed = new_feed(log)
-    stream = Stream(feed, log).until_live()
+    board = Board(log)
+    stream = Stream(board).until_live()
     reads = log.reads
     for _ in range(3):
-        publish(feed, log)
+        publish(board, log)
     assert log.reads == reads
     assert stream.end().seqs() == [3, 4, 5]
 
@@ -228,49 +234,49 @@ def test_an_entry_that_follows_is_delivered_without_reading_the_log() -> None:
 @pytest.mark.parametrize("missing", [1, 2, 99, 100, 101, 250])
 def test_a_hole_is_filled_from_the_log(missing: int) -> None:
     log = Log(2)
-    feed = new_feed(log)
-    stream = Stream(feed, log).until_live()
+    board = Board(log)
+    stream = Stream(board).until_live()
     for _ in range(missing):
         log.append()
-    publish(feed, log)
+    publish(board, log)
     assert stream.end().seqs() == list(range(3, missing + 4))
 
 
 def test_what_was_published_twice_or_late_is_delivered_once() -> None:
     log = Log()
-    feed = new_feed(log)
-    stream = Stream(feed, log).until_live()
+    board = Board(log)
+    stream = Stream(board).until_live()
     first, second, third = log.append(), log.append(), log.append()
     for entry in (first, first, third, second, first, third):
-        offer(feed, entry)
-    settle(feed)
+        offer(board, entry)
+    settle(board)
     assert stream.end().seqs() == [1, 2, 3]
 
 
 def test_nothing_published_at_all_is_found_by_the_probe() -> None:
     log = Log(1)
-    feed = new_feed(log)
-    stream = Stream(feed, log).until_live()
+    board = Board(log)
+    stream = Stream(board).until_live()
     for _ in range(130):
         log.append()
-    feed.catch_up()
-    feed.catch_up()
+    board.log.catch_up()
+    board.log.catch_up()
     assert stream.end().seqs() == list(range(2, 132))
 
 
 def test_a_failure_leaves_the_position_where_it_was_and_the_next_entry_fills_the_hole() -> None:
     log = Log(1)
-    feed = new_feed(log)
-    stream = Stream(feed, log).until_live()
+    board = Board(log)
+    stream = Stream(board).until_live()
     log.append()
     log.failure = StoreUnavailable("down")
-    publish(feed, log)
+    publish(board, log)
     with pytest.raises(StoreUnavailable):
-        feed.catch_up()
-    settle(feed)
-    assert feed.seq == 1
+        board.log.catch_up()
+    settle(board)
+    assert board.log.seq == 1
     log.failure = None
-    publish(feed, log)
+    publish(board, log)
     assert stream.end().seqs() == [2, 3, 4]
 
 
@@ -278,41 +284,45 @@ def test_a_log_that_cannot_be_read_is_told_once_whatever_is_published(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     log = Log(1)
-    feed = new_feed(log)
-    stream = Stream(feed, log).until_live()
+    board = Board(log)
+    stream = Stream(board).until_live()
     for failure in (StoreUnavailable("down"), RuntimeError("a mistake")):
         log.append()
         for _ in range(20):
             log.failure = failure
-            publish(feed, log)
-            settle(feed)
+            publish(board, log)
+            settle(board)
         log.failure = None
-        publish(feed, log)
-        settle(feed)
+        publish(board, log)
+        settle(board)
     assert len(caplog.messages) == 2
     assert stream.end().seqs() == list(range(2, log.seq + 1))
 
 
 def test_an_entry_before_the_feed_was_opened_does_no_harm() -> None:
     log = Log(3)
-    feed = new_feed(log)
-    publish(feed, log)
-    feed.open()
-    assert (feed.cursor, feed.seq) == (log.head, 4)
-    publish(feed, log)
-    assert feed.seq == 5
+    board = Board(log)
+    publish(board, log)
+    board.log.open()
+    assert (board.log.cursor, board.log.seq) == (log.head, 4)
+    publish(board, log)
+    assert board.log.seq == 5
 
 
 def test_an_entry_that_does_not_follow_the_position_is_never_delivered() -> None:
     """Of another database, another server, or made up: its seq fits, and it follows another."""
     log = Log(3)
-    feed = new_feed(log)
-    stream = Stream(feed, log).until_live()
-    feed.offer("1763838000009-0", Entry("1763838000010-0", 4, b'{"seq":4,"of":"somebody else"}'))
-    settle(feed)
-    feed.offer(feed.cursor, Entry("1763838000010-0", 7, b'{"seq":7,"of":"somebody else"}'))
-    settle(feed)
-    publish(feed, log)
+    board = Board(log)
+    stream = Stream(board).until_live()
+    board.log.offer(
+        "1763838000009-0", Entry("1763838000010-0", 4, b'{"seq":4,"of":"somebody else"}')
+    )
+    settle(board)
+    board.log.offer(
+        board.log.cursor, Entry("1763838000010-0", 7, b'{"seq":7,"of":"somebody else"}')
+    )
+    settle(board)
+    publish(board, log)
     stream.end()
     assert stream.seqs() == [4]
     assert stream.kinds() == ["ready", "item"]
@@ -322,15 +332,15 @@ def test_an_entry_that_does_not_follow_the_position_is_never_delivered() -> None
 @pytest.mark.parametrize("cursor", ["x-0", "-", "", "1-x"])
 def test_what_is_no_entry_changes_nothing(cursor: str) -> None:
     log = Log(3)
-    feed = new_feed(log)
-    feed.open()
-    before = feed.cursor, feed.seq, feed.number
+    board = Board(log)
+    board.log.open()
+    before = board.log.cursor, board.log.seq, board.channel.number
     for seq in (0, 3, 4, 5):
-        for previous in (feed.cursor, "1-0", ""):
+        for previous in (board.log.cursor, "1-0", ""):
             with contextlib.suppress(ValueError):
-                feed.offer(previous, Entry(cursor, seq, b"{}"))
-            settle(feed)
-            assert (feed.cursor, feed.seq, feed.number) == before
+                board.log.offer(previous, Entry(cursor, seq, b"{}"))
+            settle(board)
+            assert (board.log.cursor, board.log.seq, board.channel.number) == before
 
 
 # Offering an entry never waits
@@ -349,8 +359,8 @@ class Gate:
 
 def test_who_offers_entries_waits_neither_for_the_log_nor_for_room() -> None:
     log = Log(1)
-    feed = Feed(cast(Store, log), "b", LiveMetrics(CollectorRegistry()), Broadcaster())  # no rounds
-    feed.open()
+    board = Board(log, makes_rounds=False)
+    board.log.open()
     gate = Gate(log)
     turns = 0
 
@@ -361,92 +371,92 @@ def test_who_offers_entries_waits_neither_for_the_log_nor_for_room() -> None:
     gevent.spawn(another)
     log.append()  # is lost
     for _ in range(100):
-        offer(feed, log.append(2000))
+        offer(board, log.append(2000))
     assert turns == 0  # nobody else has run
-    assert feed.seq == 1
+    assert board.log.seq == 1
     gate.open()
-    feed._fan_out.make_room = lambda: None  # type: ignore[method-assign]
-    settle(feed)
+    board.broadcaster.wait_for_room = lambda: None  # type: ignore[method-assign]
+    settle(board)
     for _ in range(100):
-        offer(feed, log.append(2000))
-    settle(feed)
-    assert (feed.cursor, feed.seq) == (log.head, 202)
+        offer(board, log.append(2000))
+    settle(board)
+    assert (board.log.cursor, board.log.seq) == (log.head, 202)
 
 
 def test_what_comes_while_the_log_is_read_is_not_read_again() -> None:
     """Otherwise a board with constant changes would be read from the log for ever."""
     log = Log(1)
-    feed = new_feed(log)
-    stream = Stream(feed, log).until_live()
+    board = Board(log)
+    stream = Stream(board).until_live()
     gate = Gate(log)
     log.append()
-    offer(feed, log.append())
+    offer(board, log.append())
     gevent.sleep(0)
     answered, answer = [], log._answer
 
     def answer_as_of_now(cursor: str, count: int) -> Replay:
         answered.append(answer(cursor, count))
         for _ in range(5):
-            offer(feed, log.append())
+            offer(board, log.append())
         return answered[-1]
 
     log._answer = answer_as_of_now  # type: ignore[method-assign]
     gate.open()
-    settle(feed)
+    settle(board)
     assert len(answered) == 1
     assert stream.end().seqs() == list(range(2, log.seq + 1))
 
 
 def test_what_waits_for_the_log_is_bounded_and_the_rest_is_read_from_there() -> None:
     log = Log(1)
-    feed = new_feed(log)
-    feed.open()
+    board = Board(log)
+    board.log.open()
     gate = Gate(log)
     log.append()
     for _ in range(300):
-        offer(feed, log.append(10_000))
-        assert feed._kept_bytes <= 1024 * 1024
-        assert sum(len(entry.event) for _, entry in feed._kept) == feed._kept_bytes
+        offer(board, log.append(10_000))
+        assert board.log._kept_bytes <= 1024 * 1024
+        assert sum(len(entry.event) for _, entry in board.log._kept) == board.log._kept_bytes
     gate.open()
-    settle(feed)
-    assert (feed.cursor, feed.seq) == (log.head, log.seq)
+    settle(board)
+    assert (board.log.cursor, board.log.seq) == (log.head, log.seq)
 
 
 def test_a_reading_that_fails_for_a_stream_is_made_again_for_the_feed() -> None:
     log = Log(1)
-    feed = new_feed(log)
-    feed.open()
+    board = Board(log)
+    board.log.open()
     gate = Gate(log)
-    joining = gevent.spawn(feed.catch_up)
+    joining = gevent.spawn(board.log.catch_up)
     gevent.sleep(0)  # it has the lock, and waits for the log
     log.append()
-    offer(feed, log.append())
+    offer(board, log.append())
     log.failure = StoreUnavailable("down")
     gate.open()
     with pytest.raises(StoreUnavailable):
         joining.get(timeout=5)
     log.failure = None
-    settle(feed)
-    assert (feed.cursor, feed.seq) == (log.head, 3)
+    settle(board)
+    assert (board.log.cursor, board.log.seq) == (log.head, 3)
 
 
 def test_a_reading_that_ends_between_two_entries_is_made_again_for_the_feed() -> None:
     """As with a stream whose client goes away while it waits for room."""
     log = Log(1)
-    feed = new_feed(log)
-    feed.open()
-    live = Stream(feed, log).until_live()
-    while not feed._is_full:
-        publish(feed, log, size=TURN_BYTES // 2)
+    board = Board(log)
+    board.log.open()
+    live = Stream(board).until_live()
+    while not board.frames.is_full:
+        publish(board, log, size=ROUND_BYTES // 2)
     for _ in range(5):
-        log.append(size=TURN_BYTES)
-    joining = gevent.spawn(feed.catch_up)
-    feed.catch_up_soon()  # comes after that one, and relies on its reading
-    while feed.seq == log.seq - 5:
+        log.append(size=ROUND_BYTES)
+    joining = gevent.spawn(board.log.catch_up)
+    board.log.catch_up_soon()  # comes after that one, and relies on its reading
+    while board.log.seq == log.seq - 5:
         gevent.sleep(0)
     joining.kill()
-    settle(feed)
-    assert (feed.cursor, feed.seq) == (log.head, log.seq)
+    settle(board)
+    assert (board.log.cursor, board.log.seq) == (log.head, log.seq)
     live.end()
 
 
@@ -454,8 +464,8 @@ def test_while_reads_fail_now_and_then_streams_get_exactly_the_log() -> None:
     for seed in range(100):
         dice = random.Random(seed)
         log = Log(3)
-        feed = new_feed(log)
-        streams = [Stream(feed, log).until_live() for _ in range(3)]
+        board = Board(log)
+        streams = [Stream(board).until_live() for _ in range(3)]
 
         def fail_or_not(log: Log = log, dice: random.Random = dice) -> None:
             log.failure = StoreUnavailable("down") if dice.random() < 0.5 else None
@@ -465,17 +475,17 @@ def test_while_reads_fail_now_and_then_streams_get_exactly_the_log() -> None:
         for _ in range(60):
             entry = log.append(dice.choice([0, 3000, 20_000]))
             if dice.random() < 0.8:
-                offer(feed, entry)
+                offer(board, entry)
             if dice.random() < 0.2:
-                asked.append(feed.cursor)
+                asked.append(board.log.cursor)
             if asked and dice.random() < 0.3:
-                feed.compare(asked.pop(), (log.head, log.seq), is_live=True)
+                board.log.compare(asked.pop(), (log.head, log.seq), is_live=True)
             for _ in range(dice.randrange(4)):
                 gevent.sleep(0)
         log.at_switch, log.failure = lambda: None, None
-        settle(feed)
-        feed.compare(feed.cursor, (log.head, log.seq), is_live=True)
-        settle(feed)
+        settle(board)
+        board.log.compare(board.log.cursor, (log.head, log.seq), is_live=True)
+        settle(board)
         for stream in streams:
             follow(stream.end(), None, log)
 
@@ -485,19 +495,19 @@ def test_while_reads_fail_now_and_then_streams_get_exactly_the_log() -> None:
 
 def test_a_stream_that_joins_while_live_delivery_is_impaired_is_told_after_its_ready() -> None:
     log = Log(5)
-    feed = new_feed(log)
-    before = Stream(feed, log).until_live()
-    feed.impair(DEGRADED)
-    feed.impair(DEGRADED)
-    meanwhile = Stream(feed, log, log.entries[2].cursor).until_live()
+    board = Board(log)
+    before = Stream(board).until_live()
+    board.log.degrade()
+    board.log.degrade()
+    meanwhile = Stream(board, log.entries[2].cursor).until_live()
     log.append()
-    feed.compare(feed.cursor, (log.head, log.seq), is_live=False)
-    settle(feed)
+    board.log.compare(board.log.cursor, (log.head, log.seq), is_live=False)
+    settle(board)
     log.append()
-    feed.compare(feed.cursor, (log.head, log.seq), is_live=True)
-    settle(feed)
-    after = Stream(feed, log).until_live()
-    publish(feed, log)
+    board.log.compare(board.log.cursor, (log.head, log.seq), is_live=True)
+    settle(board)
+    after = Stream(board).until_live()
+    publish(board, log)
     assert before.end().kinds() == ["ready", "degraded", "item", "item", "recovered", "item"]
     assert meanwhile.end().kinds() == [
         "item", "item", "ready", "degraded", "item", "item", "recovered", "item",
@@ -509,35 +519,35 @@ def test_a_stream_that_joins_while_live_delivery_is_impaired_is_told_after_its_r
 
 def test_streams_are_told_that_it_works_again_only_when_they_have_what_they_missed() -> None:
     log = Log(1)
-    feed = new_feed(log)
-    stream = Stream(feed, log).until_live()
-    feed.impair(DEGRADED)
+    board = Board(log)
+    stream = Stream(board).until_live()
+    board.log.degrade()
     log.append()
     log.failure = StoreUnavailable("down")
-    feed.compare(feed.cursor, (log.head, log.seq), is_live=True)
-    settle(feed)
-    assert feed.impaired
+    board.log.compare(board.log.cursor, (log.head, log.seq), is_live=True)
+    settle(board)
+    assert board.frames.degraded
     log.failure = None
-    feed.compare(feed.cursor, (log.head, log.seq), is_live=True)
-    settle(feed)
+    board.log.compare(board.log.cursor, (log.head, log.seq), is_live=True)
+    settle(board)
     assert stream.end().kinds() == ["ready", "degraded", "item", "recovered"]
 
 
-@pytest.mark.parametrize("turns", [1, 2, 3])
-def test_a_slow_stream_that_is_reset_is_told_how_live_delivery_is_now(turns: int) -> None:
+@pytest.mark.parametrize("changes", [1, 2, 3])
+def test_a_slow_stream_that_is_reset_is_told_how_live_delivery_is_now(changes: int) -> None:
     log = Log(1)
-    feed = new_feed(log)
-    stream = Stream(feed, log).until_live()
+    board = Board(log)
+    stream = Stream(board).until_live()
     stream.until_idle().is_stalled = True
     for _ in range(30):
-        publish(feed, log, size=BUFFER_BYTES // 20)
-    for turn in range(turns):
-        if turn % 2:
-            feed.compare(feed.cursor, (log.head, log.seq), is_live=True)
+        publish(board, log, size=BUFFER_BYTES // 20)
+    for change in range(changes):
+        if change % 2:
+            board.log.compare(board.log.cursor, (log.head, log.seq), is_live=True)
         else:
-            feed.impair(DEGRADED)
+            board.log.degrade()
     stream.end()
-    assert stream.kinds()[-2:] == ["reset", "degraded" if turns % 2 else "recovered"]
+    assert stream.kinds()[-2:] == ["reset", "degraded" if changes % 2 else "recovered"]
 
 
 # Rounds that fail
@@ -559,30 +569,31 @@ def test_a_stream_that_cannot_be_handed_its_events_is_reset_and_the_others_get_t
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     log = Log(1)
-    feed = new_feed(log)
-    streams = [Stream(feed, log) for _ in range(9)]
-    failing = streams[4].subscriber = Failing(feed, cast(Store, log))
-    feed.subscribers = {each.subscriber for each in streams}
+    board = Board(log)
+    streams = [Stream(board) for _ in range(9)]
+    failing = streams[4].subscriber = Failing(board.log, board.frames)
+    board.subscribers.clear()
+    board.subscribers.update(each.subscriber for each in streams)
     for stream in streams:
         stream.until_live()
     failing.failures = 1
     for _ in range(3):
-        publish(feed, log)
+        publish(board, log)
         gevent.sleep(0.001)
     for stream in streams:
         stream.end()
         follow(stream, None, log)
         assert ("reset" in stream.kinds()) == (stream.subscriber is failing)
     assert "made to fail" in caplog.text
-    assert feed.resets == 1
+    assert board.frames.resets == 1
 
 
 @pytest.mark.parametrize("reached", [0, 1, 2, 5])
 @pytest.mark.parametrize("size", [0, 30_000])
 def test_streams_that_a_failing_round_does_not_reach_are_reset(reached: int, size: int) -> None:
     log = Log(1)
-    feed = new_feed(log)
-    streams = [Stream(feed, log) for _ in range(60)]
+    board = Board(log)
+    streams = [Stream(board) for _ in range(60)]
     for stream in streams:
         stream.until_live()
     looks = 0
@@ -593,14 +604,17 @@ def test_streams_that_a_failing_round_does_not_reach_are_reset(reached: int, siz
         if looks > reached:
             raise RuntimeError("made to fail")
 
-    feed._fan_out.mark = lambda feed: None  # type: ignore[method-assign] # this test makes the round
+    add = board.broadcaster.add
+    board.broadcaster.add = (  # type: ignore[method-assign] # this test makes the round
+        lambda channel, frame, written_ms=None: channel.append(frame, written_ms)
+    )
     for _ in range(3):
-        offer(feed, log.append(size))
+        offer(board, log.append(size))
     with pytest.raises(RuntimeError):
-        feed.hand_out(feed.take(), yield_if_due)
-    del feed._fan_out.mark
-    settle(feed)
-    publish(feed, log)
+        board.channel.hand_out(board.channel.take(), yield_if_due)
+    board.broadcaster.add = add  # type: ignore[method-assign]
+    settle(board)
+    publish(board, log)
     for stream in streams:
         follow(stream.end(), None, log)
     are_reset = ["reset" in stream.kinds() for stream in streams]
@@ -613,13 +627,13 @@ def test_streams_that_a_failing_round_does_not_reach_are_reset(reached: int, siz
 
 def test_a_log_that_no_longer_holds_the_position_resets_the_streams() -> None:
     log = Log(5)
-    feed = new_feed(log)
-    stream = Stream(feed, log).until_live()
+    board = Board(log)
+    stream = Stream(board).until_live()
     for _ in range(50):
         log.append()
     log.trim(3)
-    publish(feed, log)
-    publish(feed, log)
+    publish(board, log)
+    publish(board, log)
     stream.end()
     assert stream.kinds() == ["ready", "reset", "item"]
     reset = stream.events()[1]
@@ -628,55 +642,55 @@ def test_a_log_that_no_longer_holds_the_position_resets_the_streams() -> None:
     assert reset[2]["snapshot"] == "/api/boards/b/items"
     assert reset[2]["reason"]
     assert stream.seqs() == [57]
-    assert feed.resets == 1
+    assert board.frames.resets == 1
 
 
 @pytest.mark.parametrize("again", [0, 1, 2, 3, 4, 5])
 def test_a_log_rewritten_with_old_seqs_resets_the_streams(again: int) -> None:
     """The server lost three entries that we have shown, and counts the same seqs once more."""
     log = Log(5)
-    feed = new_feed(log)
-    stream = Stream(feed, log).until_live()
+    board = Board(log)
+    stream = Stream(board).until_live()
     log.lose(3)
     for _ in range(again):
-        publish(feed, log)
-    feed.catch_up()
+        publish(board, log)
+    board.log.catch_up()
     for _ in range(2):
-        publish(feed, log)
+        publish(board, log)
     stream.end()
-    assert (feed.cursor, feed.seq) == (log.head, log.seq)
+    assert (board.log.cursor, board.log.seq) == (log.head, log.seq)
     assert stream.kinds().count("reset") == 1
     follow(stream, None, log)
 
 
 def test_an_entry_that_the_log_itself_lacks_resets_the_streams() -> None:
     log = Log(5)
-    feed = new_feed(log)
-    stream = Stream(feed, log).until_live()
+    board = Board(log)
+    stream = Stream(board).until_live()
     log.append()
     del log.entries[-1]  # somebody has deleted it by hand
-    publish(feed, log)
+    publish(board, log)
     assert stream.end().kinds() == ["ready", "reset"]
 
 
 def test_an_emptied_server_resets_the_streams_and_its_new_log_is_followed() -> None:
     log = Log(5)
-    feed = new_feed(log)
-    stream = Stream(feed, log).until_live()
+    board = Board(log)
+    stream = Stream(board).until_live()
     log.lose(5)
-    feed.catch_up()
-    publish(feed, log)
+    board.log.catch_up()
+    publish(board, log)
     assert stream.end().kinds() == ["ready", "reset", "item"]
     assert stream.seqs() == [1]
 
 
 def test_a_board_that_is_gone_resets_the_streams() -> None:
     log = Log(5)
-    feed = new_feed(log)
-    stream = Stream(feed, log).until_live()
+    board = Board(log)
+    stream = Stream(board).until_live()
     log.is_removed = True
     for _ in range(3):
-        feed.catch_up()  # as each probe does
+        board.log.catch_up()  # as each probe does
     assert stream.end().kinds() == ["ready", "reset"]
 
 
@@ -685,33 +699,33 @@ def test_a_board_that_is_gone_resets_the_streams() -> None:
 
 def test_a_stream_that_is_too_slow_is_reset_and_then_goes_on() -> None:
     log = Log()
-    feed = new_feed(log)
-    stream = Stream(feed, log).until_live()
+    board = Board(log)
+    stream = Stream(board).until_live()
     stream.until_idle().is_stalled = True
-    publish(feed, log)
+    publish(board, log)
     while b"event: item" not in stream.received:
         gevent.sleep(0)  # until it has written the first; now it stands still
     for _ in range(30):
-        publish(feed, log, size=BUFFER_BYTES // 20)
+        publish(board, log, size=BUFFER_BYTES // 20)
     stream.is_stalled = False
     stream.until_idle()
-    publish(feed, log)
+    publish(board, log)
     stream.end()
     assert stream.kinds() == ["ready", "item", "reset", "item"]
     assert stream.seqs() == [1, 32]
     assert stream.events()[2][2]["seq"] == 31
-    assert feed.resets == 1
+    assert board.frames.resets == 1
 
 
 def test_what_is_kept_for_a_slow_stream_is_bounded() -> None:
     log = Log()
-    feed = new_feed(log)
-    stream = Stream(feed, log).until_live()
+    board = Board(log)
+    stream = Stream(board).until_live()
     stream.is_stalled = True
-    publish(feed, log)
+    publish(board, log)
     gevent.sleep(0)
     for _ in range(500):
-        publish(feed, log, size=1000)
+        publish(board, log, size=1000)
         kept = sum(len(frame) for frame in stream.subscriber._pieces)
         assert kept <= BUFFER_BYTES
     stream.end()
@@ -719,22 +733,22 @@ def test_what_is_kept_for_a_slow_stream_is_bounded() -> None:
 
 def test_up_to_the_bound_nothing_is_dropped_and_pieces_are_small() -> None:
     log = Log()
-    feed = new_feed(log)
-    stream = Stream(feed, log).until_live()
+    board = Board(log)
+    stream = Stream(board).until_live()
     stream.is_stalled = True
     for _ in range(60):
-        publish(feed, log, size=900)
+        publish(board, log, size=900)
     assert stream.end().seqs() == list(range(1, 61))
     assert stream.largest <= 17 * 1024
 
 
 def test_one_slow_stream_costs_the_others_nothing() -> None:
     log = Log()
-    feed = new_feed(log)
-    slow, quick = Stream(feed, log).until_live(), Stream(feed, log).until_live()
+    board = Board(log)
+    slow, quick = Stream(board).until_live(), Stream(board).until_live()
     slow.is_stalled = True
     for _ in range(200):
-        publish(feed, log, size=1000)
+        publish(board, log, size=1000)
         gevent.sleep(0)
     assert quick.end().seqs() == list(range(1, 201))
     assert "reset" in slow.end().kinds()
@@ -767,29 +781,29 @@ def follow(stream: Stream, cursor: str | None, log: Log) -> None:
 @pytest.mark.parametrize("entries", [0, 1, 99, 100, 101, 350])
 def test_a_stream_from_the_beginning_gets_the_whole_log(entries: int) -> None:
     log = Log(entries)
-    stream = Stream(new_feed(log), log, "0-0").until_live().end()
+    stream = Stream(Board(log), "0-0").until_live().end()
     assert stream.seqs() == list(range(1, entries + 1))
     assert stream.kinds() == ["item"] * entries + ["ready"]
 
 
 def test_a_stream_without_a_cursor_gets_what_comes() -> None:
     log = Log(10)
-    feed = new_feed(log)
-    stream = Stream(feed, log).until_live()
-    publish(feed, log)
+    board = Board(log)
+    stream = Stream(board).until_live()
+    publish(board, log)
     assert stream.end().seqs() == [11]
 
 
 def test_a_stream_that_was_away_for_a_moment_is_served_from_memory() -> None:
     log = Log(3)
-    feed = new_feed(log)
-    feed.open()
-    opened_at = feed.cursor
+    board = Board(log)
+    board.log.open()
+    opened_at = board.log.cursor
     for _ in range(20):
-        publish(feed, log)
+        publish(board, log)
     reads = log.reads
     for entry in log.entries[2:]:
-        stream = Stream(feed, log, entry.cursor).until_live().end()
+        stream = Stream(board, entry.cursor).until_live().end()
         assert stream.seqs() == list(range(entry.seq + 1, 24))
     assert opened_at == log.entries[2].cursor
     assert log.reads == reads
@@ -797,13 +811,13 @@ def test_a_stream_that_was_away_for_a_moment_is_served_from_memory() -> None:
 
 def test_the_memory_is_bounded_and_what_is_older_comes_from_the_log() -> None:
     log = Log(1)
-    feed = new_feed(log)
-    feed.open()
+    board = Board(log)
+    board.log.open()
     for _ in range(300):
-        publish(feed, log, size=2000)
-    assert sum(len(frame) for _, frame in feed._recent._frames) <= 128 * 1024
+        publish(board, log, size=2000)
+    assert sum(len(frame) for _, frame in board.frames._recent._frames) <= 128 * 1024
     for start in (0, 100, 230, 250, 299):
-        stream = Stream(feed, log, log.entries[start].cursor).until_live().end()
+        stream = Stream(board, log.entries[start].cursor).until_live().end()
         assert stream.seqs() == list(range(start + 2, 302))
 
 
@@ -816,9 +830,9 @@ def test_the_memory_is_bounded_and_what_is_older_comes_from_the_log() -> None:
 )  # fmt: skip
 def test_a_cursor_that_is_none_of_the_log_is_reset(cursor: str) -> None:
     log = Log(5)
-    feed = new_feed(log)
-    stream = Stream(feed, log, cursor).until_live()
-    publish(feed, log)
+    board = Board(log)
+    stream = Stream(board, cursor).until_live()
+    publish(board, log)
     stream.end()
     assert stream.kinds() == ["reset", "ready", "item"]
     assert stream.events()[0][2] | {"reason": ""} == {
@@ -831,13 +845,13 @@ def test_a_trimmed_cursor_is_reset() -> None:
     old = log.entries[3].cursor
     log.trim(10)
     for cursor in (old, "0-0"):
-        assert Stream(new_feed(log), log, cursor).until_live().end().kinds() == ["reset", "ready"]
+        assert Stream(Board(log), cursor).until_live().end().kinds() == ["reset", "ready"]
 
 
 def test_a_store_that_fails_while_joining_ends_the_stream_as_degraded() -> None:
     log = Log(5)
     log.failure = StoreUnavailable("The store is down.")
-    stream = Stream(new_feed(log), log, "0-0")
+    stream = Stream(Board(log), "0-0")
     stream._greenlet.get(timeout=5)
     assert stream.events() == [("degraded", "", {"detail": "The store is down."})]
 
@@ -849,7 +863,7 @@ def test_an_entry_at_any_switch_point_of_joining_arrives_once(
 ) -> None:
     """One run for each switch point; what is not published is left to the next entry."""
     log = Log(230)
-    feed = new_feed(log)
+    board = Board(log)
     passed = 0
 
     def at_switch() -> None:
@@ -858,16 +872,16 @@ def test_an_entry_at_any_switch_point_of_joining_arrives_once(
         if passed == moment:
             entry = log.append()
             if is_published:
-                offer(feed, entry)  # is kept while the joining greenlet has the feed
+                offer(board, entry)  # is kept while the joining greenlet has the board
                 gevent.sleep(0)
 
     log.at_switch = at_switch
-    stream = Stream(feed, log, log.entries[9].cursor)
+    stream = Stream(board, log.entries[9].cursor)
     stream.after_piece = at_switch
     stream.until_live()
     log.at_switch = lambda: None
     stream.after_piece = lambda: None
-    publish(feed, log)
+    publish(board, log)
     stream.end()
     assert passed >= 10
     assert stream.seqs() == list(range(11, log.seq + 1))
@@ -879,19 +893,19 @@ def chaos(seed: int, *, is_losing: bool) -> None:
     """Several streams join at any moment while entries are written, lost on the way and found."""
     dice = random.Random(seed)
     log = Log(dice.choice([0, 1, 5, 120, 260]))
-    feed = new_feed(log)
-    feed_queue: list[Entry] = []
+    board = Board(log)
+    published: list[Entry] = []
     is_over = False
 
     def act() -> None:
         for _ in range(dice.choice([0, 0, 1, 1, 3])):
             entry = log.append(dice.choice([0, 0, 0, 3000]))
             if dice.random() < 0.8:
-                feed_queue.append(entry)
+                published.append(entry)
         if is_losing and log.entries and dice.random() < 0.1:
             log.lose(dice.randrange(1, min(4, len(log.entries)) + 1))
-            feed_queue.clear()
-            feed_queue.append(Entry("", -1, b""))  # the connection died too: subscribe, catch up
+            published.clear()
+            published.append(Entry("", -1, b""))  # the connection died too: subscribe, catch up
         elif is_losing and dice.random() < 0.05:
             log.trim(20)
 
@@ -902,10 +916,10 @@ def chaos(seed: int, *, is_losing: bool) -> None:
 
     def listen() -> None:
         """The hub's reader."""
-        while not is_over or feed_queue:
-            if feed_queue:
-                entry = feed_queue.pop(0)
-                offer(feed, entry) if entry.seq >= 0 else feed.catch_up_soon()
+        while not is_over or published:
+            if published:
+                entry = published.pop(0)
+                offer(board, entry) if entry.seq >= 0 else board.log.catch_up_soon()
             gevent.sleep(0)
 
     log.at_switch = act
@@ -914,7 +928,7 @@ def chaos(seed: int, *, is_losing: bool) -> None:
     for _ in range(6):
         cursors = [None, "0-0", *[entry.cursor for entry in log.entries]]
         cursor = dice.choice([dice.choice(cursors), cursors[-1]])
-        stream = Stream(feed, log, cursor)
+        stream = Stream(board, cursor)
         stream.after_piece = after_piece
         streams.append((cursor, stream))
         for _ in range(dice.randrange(6)):
@@ -926,7 +940,7 @@ def chaos(seed: int, *, is_losing: bool) -> None:
     log.at_switch = lambda: None
     is_over = True
     reader.get(timeout=5)
-    feed.catch_up()
+    board.log.catch_up()
     for cursor, stream in streams:
         follow(stream.end(), None if is_losing else cursor, log)
         if not is_losing and cursor is not None and "reset" not in stream.kinds():
@@ -949,9 +963,9 @@ def test_streams_are_reset_and_never_left_with_a_hole_when_the_log_is_lost() -> 
 
 def test_closing_says_bye_with_a_retry_of_its_own() -> None:
     log = Log()
-    feed = new_feed(log)
-    stream = Stream(feed, log).until_live()
-    publish(feed, log)
+    board = Board(log)
+    stream = Stream(board).until_live()
+    publish(board, log)
     stream.end()
     assert stream.seqs() == [1]
     assert re.search(rb"retry: \d+\n\nevent: bye\ndata: \{\}\n\n$", stream.received)
@@ -959,8 +973,8 @@ def test_closing_says_bye_with_a_retry_of_its_own() -> None:
 
 def test_an_abandoned_stream_ends_without_a_word_and_hangs_up() -> None:
     log = Log()
-    feed = new_feed(log)
-    stream = Stream(feed, log).until_live()
+    board = Board(log)
+    stream = Stream(board).until_live()
     received = stream.received
     hung_up = []
     stream.subscriber.hang_up = lambda: hung_up.append(True)
@@ -972,12 +986,12 @@ def test_an_abandoned_stream_ends_without_a_word_and_hangs_up() -> None:
 
 def test_a_heartbeat_comes_unless_something_waits_to_be_written() -> None:
     log = Log()
-    feed = new_feed(log)
-    stream = Stream(feed, log).until_live()
+    board = Board(log)
+    stream = Stream(board).until_live()
     stream.is_stalled = True
     for _ in range(2):  # one that it is stalled in, and one that waits
-        publish(feed, log)
-        wait_until(lambda: stream.subscriber.number == feed.number)
+        publish(board, log)
+        wait_until(lambda: stream.subscriber.number == board.channel.number)
         gevent.sleep(0)
     assert stream.subscriber._pieces
     stream.subscriber.heartbeat()  # the event waits: it is sign of life enough
@@ -1004,7 +1018,7 @@ def add(shop: Services, *tags: str) -> None:
 
 
 def real_stream(shop: Services, cursor: str | None) -> Stream:
-    return Stream(new_feed(shop.store, "main"), shop.store, cursor)
+    return Stream(Board(shop.store, "main"), cursor)
 
 
 def test_a_real_log_is_read_from_its_beginning(shop: Services) -> None:
@@ -1028,19 +1042,22 @@ def test_a_made_up_cursor_on_a_real_log_is_reset(shop: Services, cursor: str) ->
 @pytest.mark.parametrize(
     ("has_plain", "shrinks", "turn_bytes"),
     [
-        (False, True, GZIP_TURN_BYTES),
-        (False, False, TURN_BYTES),
-        (True, True, TURN_BYTES),  # it has joined since the last round
-        (True, False, TURN_BYTES),
+        (False, True, GZIP_ROUND_BYTES),
+        (False, False, ROUND_BYTES),
+        (True, True, ROUND_BYTES),  # it has joined since the last round
+        (True, False, ROUND_BYTES),
     ],
 )
 def test_more_may_wait_for_a_round_only_where_all_take_it_compressed_and_it_shrinks(
     monkeypatch: pytest.MonkeyPatch, has_plain: bool, shrinks: bool, turn_bytes: int
 ) -> None:
-    feed = new_feed(Log(0))
+    board = Board(Log(0))
+    channel = board.channel
     waits: list[int] = []
-    monkeypatch.setattr(feed._fan_out, "make_room", lambda: waits.append(feed._pending_bytes))
-    feed.has_plain, feed._shrinks = has_plain, shrinks
-    for feed._pending_bytes in (turn_bytes - 1, turn_bytes):
-        feed._keep_room()
+    monkeypatch.setattr(
+        board.broadcaster, "wait_for_room", lambda: waits.append(channel._pending_bytes)
+    )
+    channel.has_plain, channel._shrinks = has_plain, shrinks
+    for channel._pending_bytes in (turn_bytes - 1, turn_bytes):
+        board.frames.wait_for_room()
     assert waits == [turn_bytes]
