@@ -17,8 +17,9 @@ from gunicorn.http import errors as unread
 from occupancy.core.errors import Forbidden, InvalidRequest, OccupancyError
 from occupancy.observability.audit_limit import MALFORMED
 from occupancy.observability.log_lines import without_texts
-from occupancy.server.fast.request import answer_head
+from occupancy.server.response_head import response_head
 from occupancy.web import security
+from occupancy.web.problems import respond
 from occupancy.web.replies import problem_reply
 
 log = logging.getLogger(__name__)
@@ -91,7 +92,7 @@ def whole(error: OccupancyError) -> bytes:
     reply = problem_reply(error)
     length = {"Content-Length": str(len(reply.body))}
     headers = {**reply.headers, **security.OTHER, **length}
-    return answer_head(reply.status, headers, connection="close") + reply.body
+    return response_head(reply.status, headers, connection="close") + reply.body
 
 
 def _said(error: BaseException) -> OccupancyError:
@@ -100,3 +101,12 @@ def _said(error: BaseException) -> OccupancyError:
             made, detail = _ANSWERS[kind]
             return made(detail)
     return InvalidRequest("The request is malformed.")
+
+
+def init_app(app: Any) -> None:
+    """Answer a body that gunicorn cannot read, while the application reads it, as a problem."""
+    app.register_error_handler(unread.ParseException, _on_broken_body)
+
+
+def _on_broken_body(_error: Exception) -> Any:
+    return respond(InvalidRequest("The body's chunks are malformed."))

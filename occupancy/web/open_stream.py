@@ -1,33 +1,45 @@
-"""An open stream: what it holds until it ends, and how its connection is looked after.
+"""An open stream: what it holds until it ends, and how it begins.
 
-While a greenlet writes it, ``watched`` notices a client that goes away when its connection becomes
-readable, not at the second write after. Once it is live, an outlet writes it without a greenlet.
+``OpenStream.begin`` begins every stream, whether Flask or the fast path has read its request. A
+greenlet writes the frames that the stream has missed, and meanwhile ``watched`` notices a client
+that goes away when its connection becomes readable, not at the second write after. Then a socket
+writer takes the connection and writes what is live, without a greenlet.
 """
 
 from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol, runtime_checkable
 
 import gevent
 
 from occupancy.core.principal import Principal
+from occupancy.live import sse
 from occupancy.live.limits import Place
 from occupancy.live.socket_writer import SocketWriter, has_ended
 from occupancy.live.subscriber import Subscriber
-from occupancy.server.bounded_sockets import STREAM_SEND_BUFFER_BYTES
 from occupancy.services import Services
+
+# The kernel would take megabytes for a reader that reads nothing.
+STREAM_SEND_BUFFER_BYTES = 64 * 1024
+
+
+@runtime_checkable
+class Detachable(Protocol):
+    """A plain connection of our own server, which can be taken away from its greenlet."""
+
+    def take(self) -> socket.socket: ...
 
 
 class OpenStream:
-    """Its place, its subscriber, the guard's eye: held until the block ends.
+    """A stream's place, its subscriber, and the watch for its revocation: held until the block ends.
 
-    Or longer, where the stream goes on without a greenlet: until its outlet has ended.
+    Or longer, where the stream goes on without a greenlet: until its socket writer has ended.
     """
 
-    __slots__ = ("_caller", "_has_outlet", "_place", "_services", "_ticket", "subscriber")
+    __slots__ = ("_place", "_principal", "_services", "_ticket", "has_writer", "subscriber")
 
     def __init__(
         self,
@@ -38,10 +50,10 @@ class OpenStream:
         ticket: str | None = None,
     ) -> None:
         self._services = services
-        self._caller = principal
+        self._principal = principal
         self._place = place
         self._ticket = ticket
-        self._has_outlet = False  # which gives all back at the stream's end
+        self.has_writer = False  # a socket writer, which gives all back at the stream's end
         services.stream_limits.hold(place)
         if ticket is not None:
             services.tickets.hold(ticket)
@@ -53,34 +65,70 @@ class OpenStream:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if not self._has_outlet:
+        if not self.has_writer:
             self._give_back()
 
-    def _give_back(self) -> None:
-        self._services.revocation.unwatch(self._caller, self.subscriber)
-        self._services.hub.unsubscribe(self.subscriber)
-        self._services.stream_limits.give_back(self._place)
-        if self._ticket is not None:
-            self._services.tickets.let_go(self._ticket)
-        self.subscriber.end()  # else it and its outlet would hold each other until a collection
+    def begin(
+        self,
+        cursor: str | None,
+        connection: Any,
+        *,
+        missed: list[bytes] | None = None,
+        first: Callable[[bytes], bytes] | None = None,
+        is_chunked: bool = True,
+    ) -> Iterator[bytes]:
+        """Begin the stream after ``cursor``, or now; yields what is to be written before it is live.
 
-    def go_on_without_greenlet(
-        self, taken: socket.socket, *, is_chunked: bool = True, begin: bytes = b""
+        Where ``connection`` is ``Detachable``, a socket writer writes what comes then; else all to
+        the stream's end is yielded. ``missed`` are the frames after the cursor, if they are known
+        already: they are written at once, and nothing is yielded. No switch point may lie between
+        ``Feed.since`` and this.
+
+        ``first`` encodes the first frames, with the response's head, and then the rest is yielded
+        as coded chunks; without it frames are yielded as they are, and the server writes the head.
+        """
+        subscriber = self.subscriber
+        if missed is not None and first is not None:
+            frames = b"".join([sse.retry_frame(), *subscriber.go_live(missed)])
+            self._hand_over(connection, begin=first(frames))
+            return
+        with watched(connection, subscriber):
+            retry = sse.retry_frame()  # the response's head goes out with it, before any waiting
+            yield first(retry) if first is not None else retry
+            if not isinstance(connection, Detachable):
+                yield from subscriber.frames(cursor)
+                return
+            for frames in subscriber.join(cursor):
+                is_encoded = first is not None
+                yield sse.http_chunk(subscriber.coded(frames)) if is_encoded else frames
+        if subscriber.is_live:
+            self._hand_over(connection, is_chunked=is_chunked)
+
+    def _hand_over(
+        self, connection: Detachable, *, is_chunked: bool = True, begin: bytes = b""
     ) -> None:
-        """From now on the live stream is its outlet's; ``begin`` is what it begins with.
+        """From now on a socket writer writes the live stream; ``begin`` is what it begins with.
 
         No switch point may lie between the subscriber's going live and this.
         """
-        outlet = SocketWriter(
-            taken,
+        writer = SocketWriter(
+            connection.take(),
             is_chunked=is_chunked,
             is_gzip=self.subscriber.is_gzip,
             begin=begin,
             next_piece=self.subscriber.next_piece,
             on_ended=self._give_back,
         )
-        self._has_outlet = True
-        self.subscriber.attach(outlet)
+        self.has_writer = True
+        self.subscriber.attach(writer)
+
+    def _give_back(self) -> None:
+        self._services.revocation.unwatch(self._principal, self.subscriber)
+        self._services.hub.unsubscribe(self.subscriber)
+        self._services.stream_limits.give_back(self._place)
+        if self._ticket is not None:
+            self._services.tickets.let_go(self._ticket)
+        self.subscriber.end()  # else it and its writer would hold each other until a collection
 
 
 @contextlib.contextmanager
