@@ -1,7 +1,8 @@
 """The listener: accepts connections, as many as there are places, in balance with other processes.
 
-Of each plain connection the fast path may read first: a stream that can begin at once needs no
-greenlet (``fast/streams.py``). All others get one from gevent's server, which this is a subclass of.
+The fast path reads first of each plain connection: a stream that can begin at once needs no
+greenlet (``fast/streams.py``). Every other connection gets one from gevent's
+server, the base class.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Bounded sockets: a client that is slow, or stands still on purpose, has a place for a bounded time.
+"""Bounded sockets: a client that is slow, or stands still, keeps its place for a bounded time.
 
 * A request must begin within gunicorn's ``keepalive`` seconds, and its head must arrive within as
   many after that (gunicorn reads it inside one timeout over all of its parts).

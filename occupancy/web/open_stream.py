@@ -34,9 +34,9 @@ class Detachable(Protocol):
 
 
 class OpenStream:
-    """A stream's place, its subscriber, and the watch for its revocation: held until the block ends.
+    """A stream's place, its subscriber and its watch for revocation, held until the block ends.
 
-    Or longer, where the stream goes on without a greenlet: until its socket writer has ended.
+    Where the stream goes on without a greenlet they are held until its socket writer has ended.
     """
 
     __slots__ = ("_place", "_principal", "_services", "_ticket", "has_writer", "subscriber")
@@ -77,7 +77,7 @@ class OpenStream:
         first: Callable[[bytes], bytes] | None = None,
         is_chunked: bool = True,
     ) -> Iterator[bytes]:
-        """Begin the stream after ``cursor``, or now; yields what is to be written before it is live.
+        """Begin the stream after ``cursor``, or now; yields what is written before it is live.
 
         Where ``connection`` is ``Detachable``, a socket writer writes what comes then; else all to
         the stream's end is yielded. ``missed`` are the frames after the cursor, if they are known

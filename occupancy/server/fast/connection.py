@@ -37,7 +37,7 @@ _GONE = (errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN)
 
 
 class FastPath:
-    """One per process. ``worker`` is gunicorn's, which answers all that is not for the fast path."""
+    """One per process. ``worker`` is gunicorn's, and answers what is not for the fast path."""
 
     def __init__(self, worker: Any, services: Services) -> None:
         self._worker = worker
