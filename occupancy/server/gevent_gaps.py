@@ -13,8 +13,8 @@ def without_plugins() -> Iterator[None]:
     """Patch the standard library, inside this block, without a search for plugins.
 
     Patching, gevent asks 25 times whether an installed package has a plugin for it, and reads the
-    metadata of all of them each time: 230 of the 280 ms that patching takes beside 99 packages. There
-    are no plugins here, and neither ``patch_all`` nor gevent's configuration can leave it out.
+    metadata of all of them each time: measured 230 of 280 ms beside 99 packages. There are no
+    plugins here, and neither ``patch_all`` nor gevent's configuration can leave the question out.
     """
     ask = events.notify_and_call_entry_points
     events.notify_and_call_entry_points = events.notify

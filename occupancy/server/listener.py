@@ -10,13 +10,14 @@ from __future__ import annotations
 import _socket
 import socket
 from collections.abc import Callable
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import gevent
 from gevent.server import StreamServer
 
 from occupancy.server.accept_balancing import Loads
 from occupancy.server.fast.request import NOTHING_READ, FirstRead
+from occupancy.server.fast.streams import FastStreams
 from occupancy.server.sockets import BoundedSocket, BoundedTLSSocket
 from occupancy.web.open_stream import STREAM_SEND_BUFFER_BYTES
 
@@ -27,22 +28,6 @@ _ACCEPTED_AT_ONCE = 16  # and then the others get their turn
 _SHARE_KEPT = 32  # one of so many places is kept free
 # The kernel would take megabytes for a reader that reads nothing.
 _SEND_BUFFER_BYTES = 128 * 1024
-
-Serve = Callable[[socket.socket, FirstRead, Any], None]
-"""Gives a connection a greenlet: the connection, what was read of it, its address."""
-
-
-class EarlyStreams(Protocol):
-    """Begins streams from the event loop, without a greenlet."""
-
-    def accept(self, taken: socket.socket, address: Any, serve: Serve) -> FirstRead | None:
-        """Keep a connection, and return None; else return what has been read of it.
-
-        It may give a kept connection a greenlet later, by ``serve``.
-        """
-
-    def begin_accepted(self) -> None:
-        """Begin the streams of this turn; called after all its connections were accepted."""
 
 
 class Listener(StreamServer):  # type: ignore[misc] # gevent has no types
@@ -61,7 +46,7 @@ class Listener(StreamServer):  # type: ignore[misc] # gevent has no types
         loads: Loads,
         slot: int,
         count_without_greenlet: Callable[[], int],
-        early: EarlyStreams | None,
+        early: FastStreams | None,
         **options: Any,
     ) -> None:
         self._loads = loads

@@ -153,3 +153,15 @@ class BoundedSocket(_Bounded, gevent_socket.socket):  # type: ignore[misc] # gev
 
 class BoundedTLSSocket(_Bounded, gevent_ssl.SSLSocket):  # type: ignore[misc] # gevent has no types
     """gevent's TLS socket, bounded."""
+
+
+class AcceptedSocket:
+    """A connection just accepted, which nothing has to be detached from."""
+
+    __slots__ = ("_accepted",)
+
+    def __init__(self, accepted: socket.socket) -> None:
+        self._accepted = accepted
+
+    def take(self) -> socket.socket:
+        return self._accepted

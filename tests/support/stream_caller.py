@@ -12,9 +12,8 @@ import gevent
 from occupancy.core.entities import Person, Role
 from occupancy.core.transitions import PUT
 from occupancy.live.subscriber import Subscriber
-from occupancy.server.fast.request import FirstRead, RequestReader, parse
+from occupancy.server.fast.request import FirstRead, RequestReader, Serve, parse
 from occupancy.server.fast.streams import FastStreams
-from occupancy.server.listener import Serve
 from occupancy.server.sockets import BoundedSocket
 from occupancy.services import Services
 from occupancy.web.routes import stream

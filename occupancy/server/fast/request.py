@@ -9,7 +9,8 @@ same bytes; so what is not understood here is never guessed.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import socket
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from werkzeug.http import parse_cookie
@@ -17,6 +18,7 @@ from werkzeug.http import parse_cookie
 from occupancy.core.settings import Settings
 from occupancy.web.request import forwarded, forwarded_scheme
 from occupancy.web.security import is_allowed_host
+from occupancy.web.stream_query import cursor_of
 
 MAX_HEAD_BYTES = 8192
 READ_BYTES = 16 * 1024  # at a time; a request for the fast path has arrived in one piece
@@ -25,6 +27,7 @@ _LINE = re.compile(rb"(GET|POST) (/[A-Za-z0-9._:@/-]*)(?:\?([A-Za-z0-9._:=&-]*))
 # Never goes back. (Python below 3.11.5 may take too little for a whole field at the very end, which
 # is no danger here: what is matched ends with the end of a line.)
 _FIELDS = re.compile(rb"(?:[A-Za-z0-9-]++:[\t\x20-\x7e]*+\r\n)*+")
+_EVENTS = re.compile(r"/api/boards/([A-Za-z0-9][A-Za-z0-9_-]{0,31})/events\Z")
 _NEVER_FAST = frozenset(("transfer-encoding", "expect", "upgrade", "trailer", "te"))
 
 
@@ -85,6 +88,8 @@ class FirstRead(NamedTuple):
 
 
 NOTHING_READ = FirstRead(b"", None)
+Serve = Callable[[socket.socket, FirstRead, Any], None]
+"""Gives a connection a greenlet: the connection, what was read of it, its address."""
 
 
 class RequestReader:
@@ -127,3 +132,18 @@ def parse(data: bytes) -> FastRequest | None:
         and not (body and line[1] == b"GET")
     )
     return FastRequest(line, FastHeaders(fields), body) if is_fast else None
+
+
+def asked_stream(request: FastRequest) -> tuple[str, str | None] | None:
+    """Board and cursor, if a stream is asked for; not with a ticket, which takes the store."""
+    path = _EVENTS.match(request.path)
+    if path is None or request.method != "GET":
+        return None
+    # The fast path's requests have no escapes, so there is nothing to decode.
+    query = [
+        (name, value)
+        for name, _, value in (each.partition("=") for each in request.query.split("&"))
+    ]
+    if any(name == "ticket" for name, _ in query):
+        return None
+    return path[1], cursor_of(request.headers.get("last-event-id"), query)

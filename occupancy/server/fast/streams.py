@@ -17,9 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import re
 import socket
-import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
@@ -30,7 +28,7 @@ from occupancy.live import sse
 from occupancy.live.broadcaster import TURN_BYTES
 from occupancy.live.feed import Feed
 from occupancy.live.limits import Place
-from occupancy.live.subscriber import Subscriber, farewell
+from occupancy.live.subscriber import farewell
 from occupancy.observability.log_lines import without_texts
 from occupancy.server.fast.auth_batcher import AuthBatcher, PendingStream
 from occupancy.server.fast.request import (
@@ -39,17 +37,15 @@ from occupancy.server.fast.request import (
     FastRequest,
     FirstRead,
     RequestReader,
+    Serve,
+    asked_stream,
 )
-from occupancy.server.response_head import response_head
-from occupancy.server.sockets import BoundedSocket
+from occupancy.server.fast.stream_response import StreamResponse, takes_gzip
+from occupancy.server.sockets import AcceptedSocket, BoundedSocket
 from occupancy.services import Services
 from occupancy.web.auth import check_rule, credential_of, rule_of, take_turn
 from occupancy.web.open_stream import OpenStream
 from occupancy.web.problems import note, trouble
-from occupancy.web.stream_query import cursor_of
-
-_EVENTS = re.compile(r"/api/boards/([A-Za-z0-9][A-Za-z0-9_-]{0,31})/events\Z")
-_GZIP = re.compile(r"(?i)(?:^|,)\s*gzip\s*(?:$|,|;\s*q=(?!0(?:\.0*)?\s*(?:$|,)))")
 
 
 class FastStreams:
@@ -69,12 +65,7 @@ class FastStreams:
         self._origins: Collection[str] = services.settings.trusted_origins
         self._rule = rule_of(views["stream.events"])
         self._reader = reader
-        vary = [each["Vary"] for each in (sse.HEADERS, headers) if "Vary" in each]
-        self._headers = {
-            "Content-Type": sse.CONTENT_TYPE, **sse.HEADERS, **headers,
-            "Vary": ", ".join(vary), "Transfer-Encoding": "chunked",
-        }  # fmt: skip
-        self._heads_s, self._heads = 0, (b"", b"")  # of this second, plain and compressed
+        self._response = StreamResponse(headers)
         # Empty at each switch point: the frames that a stream has missed are all of them only
         # until another greenlet runs.
         self._accepted: list[tuple[OpenStream, list[bytes], socket.socket]] = []
@@ -87,12 +78,7 @@ class FastStreams:
 
     # From the event loop
 
-    def accept(
-        self,
-        taken: socket.socket,
-        address: Any,
-        serve: Callable[[socket.socket, FirstRead, Any], None],
-    ) -> FirstRead | None:
+    def accept(self, taken: socket.socket, address: Any, serve: Serve) -> FirstRead | None:
         """Keep a connection just accepted, if its stream can begin without a greenlet; then None.
 
         Else return what has been read of it, for a greenlet; ``serve`` gives it one later. No
@@ -105,8 +91,7 @@ class FastStreams:
         read = FirstRead(data, None)
         try:
             read = FirstRead(data, self._reader.read(data, address))
-            serve_it = functools.partial(serve, taken, read, address)
-            is_kept = read.request is not None and self._keep(read.request, taken, serve_it)
+            is_kept = self._keep(read, taken, functools.partial(serve, taken, read, address))
         except Exception as error:  # noqa: BLE001 - it is logged
             self._log_failure("a stream was not accepted", error)  # a greenlet begins it
             return read
@@ -128,30 +113,29 @@ class FastStreams:
         for each in self._batcher.take_all():
             self._send_whole(each.taken, farewell())
 
-    def _keep(self, request: FastRequest, taken: socket.socket, serve: Callable[[], None]) -> bool:
+    def _keep(self, read: FirstRead, taken: socket.socket, serve: Callable[[], None]) -> bool:
         """Accept a stream, or let it wait for its caller's authentication; False if neither."""
-        asked = _asked_stream(request)
-        if asked is None:
+        asked = asked_stream(read.request) if read.request is not None else None
+        if read.request is None or asked is None:
             return False
         try:
-            credential = credential_of(request, self._services.settings)
+            credential = credential_of(read.request, self._services.settings)
         except OccupancyError:
             return False
-        pending = PendingStream(request, *asked, credential, taken, serve)
-        missed = self._missed(pending.board, pending.cursor)
+        pending = PendingStream(read.request, *asked, credential, taken, serve)
+        is_accepted = self._accept(pending)
+        return self._batcher.add(pending) if is_accepted is None else is_accepted
+
+    def _accept(self, pending: PendingStream) -> bool | None:
+        """Accept a stream; False if it cannot begin at once, None if only its caller is unknown."""
+        hub = self._services.hub
+        feed = None if hub.is_draining else hub.followed(pending.board)
+        missed = _missed_little(feed, pending.cursor) if feed is not None else None
         if missed is None:
             return False
-        principal = self._services.authenticator.remembered(credential)
+        principal = self._services.authenticator.remembered(pending.credential)
         if principal is None:
-            return self._batcher.add(pending)
-        return self._accept(pending, principal, missed)
-
-    def _missed(self, board: str, cursor: str | None) -> list[bytes] | None:
-        """The frames that a stream begins with, if it can begin at once; else None."""
-        feed = None if self._services.hub.is_draining else self._services.hub.followed(board)
-        return _missed_little(feed, cursor) if feed is not None else None
-
-    def _accept(self, pending: PendingStream, principal: Principal, missed: list[bytes]) -> bool:
+            return None
         try:
             opened = self._open(pending.request, principal, pending.board)
         except OccupancyError:
@@ -180,14 +164,15 @@ class FastStreams:
 
     def _is_accepted(self, pending: PendingStream) -> bool:
         try:
-            missed = self._missed(pending.board, pending.cursor)  # anew: its board has gone on
-            principal = self._services.authenticator.remembered(pending.credential)
-            if missed is None or principal is None:
-                return False
-            return self._accept(pending, principal, missed)
+            return bool(self._accept(pending))  # anew: its board has gone on
         except Exception as error:  # noqa: BLE001 - it is logged
             self._log_failure("a stream was not accepted", error)  # a greenlet begins it
             return False
+
+    def _send_whole(self, taken: socket.socket, frames: bytes) -> None:
+        """Send a whole response, and close the connection."""
+        with contextlib.closing(taken), contextlib.suppress(OSError):  # gone already
+            taken.send(self._response.whole(frames), socket.MSG_DONTWAIT)
 
     # From a connection's greenlet
 
@@ -196,7 +181,7 @@ class FastStreams:
 
         After True the connection belongs to the stream, or has been answered for the last time.
         """
-        asked = _asked_stream(request)
+        asked = asked_stream(request)
         if asked is None or self._services.hub.is_draining:
             return False
         board, cursor = asked
@@ -209,7 +194,7 @@ class FastStreams:
                 opened.subscriber.feed.open()
             except (PoolTimeout, StoreUnavailable) as error:
                 note(error, self._services, request, None)  # Flask would wait for it once more
-                connection.sendall(self._whole(trouble(error)))
+                connection.sendall(self._response.whole(trouble(error)))
                 return True
             except Exception:  # noqa: BLE001 - Flask does it again, and says or logs why it fails
                 return False
@@ -242,30 +227,11 @@ class FastStreams:
     ) -> None:
         """Begin a stream; with ``missed`` at once, without a switch point and a ``sendall``."""
         subscriber = opened.subscriber
-        encode = functools.partial(self._first, subscriber)
+        encode = functools.partial(self._response.first, is_gzip=subscriber.is_gzip)
         for frames in opened.begin(cursor, connection, missed=missed, first=encode):
             connection.sendall(frames)
         if not opened.has_writer:
             connection.sendall(sse.LAST_CHUNK)
-
-    def _first(self, subscriber: Subscriber, frames: bytes) -> bytes:
-        """The head of the response, and the first frames."""
-        now_s = int(time.time())
-        if now_s != self._heads_s:
-            self._heads_s = now_s
-            gzip = {**self._headers, "Content-Encoding": "gzip"}
-            self._heads = response_head(200, self._headers), response_head(200, gzip)
-        begin = sse.GZIP_HEADER if subscriber.is_gzip else b""
-        return self._heads[subscriber.is_gzip] + sse.http_chunk(begin + subscriber.coded(frames))
-
-    def _whole(self, frames: bytes) -> bytes:
-        """A response that is at its end with these frames."""
-        return response_head(200, self._headers) + sse.http_chunk(frames) + sse.LAST_CHUNK
-
-    def _send_whole(self, taken: socket.socket, frames: bytes) -> None:
-        """Send a whole response, and close the connection."""
-        with contextlib.closing(taken), contextlib.suppress(OSError):  # gone already
-            taken.send(self._whole(frames), socket.MSG_DONTWAIT)
 
     def _log_failure(self, what: str, error: Exception) -> None:
         """Log a mistake of ours. Each of a flood of connections may run into it."""
@@ -275,40 +241,7 @@ class FastStreams:
         )
 
 
-class AcceptedSocket:
-    """A connection just accepted, which nothing has to be detached from."""
-
-    __slots__ = ("_accepted",)
-
-    def __init__(self, accepted: socket.socket) -> None:
-        self._accepted = accepted
-
-    def take(self) -> socket.socket:
-        return self._accepted
-
-
-def _asked_stream(request: FastRequest) -> tuple[str, str | None] | None:
-    """Board and cursor, if a stream is asked for; not with a ticket, which takes the store."""
-    path = _EVENTS.match(request.path)
-    if path is None or request.method != "GET":
-        return None
-    # The fast path's requests have no escapes, so there is nothing to decode.
-    query = [
-        (name, value)
-        for name, _, value in (each.partition("=") for each in request.query.split("&"))
-    ]
-    if any(name == "ticket" for name, _ in query):
-        return None
-    return path[1], cursor_of(request.headers.get("last-event-id"), query)
-
-
 def _missed_little(feed: Feed, cursor: str | None) -> list[bytes] | None:
     """The frames after ``cursor``; None if they are not in memory, or too much for one write."""
     missed = feed.since(cursor) if cursor else []
     return missed if missed is not None and sum(map(len, missed)) <= TURN_BYTES else None
-
-
-@functools.lru_cache(maxsize=100)  # browsers of a kind send the same
-def takes_gzip(accept_encoding: str | None) -> bool:
-    """Whether a client takes what is compressed with gzip (RFC 9110, 12.5.3)."""
-    return bool(accept_encoding and _GZIP.search(accept_encoding))
