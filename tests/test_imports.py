@@ -121,7 +121,7 @@ def test_a_library_is_imported_only_where_it_belongs(library: str) -> None:
 def test_what_the_master_imports_loads_nothing_that_gevent_must_patch_first() -> None:
     code = (
         "import sys, occupancy.core.settings, occupancy.storage.budget\n"
-        "import occupancy.storage.embedded.owner\n"
+        "import occupancy.storage.embedded.owner, occupancy.server.master\n"
         "print(sorted({name.split('.')[0] for name in sys.modules}))"
     )
     loaded = subprocess.run(

@@ -24,6 +24,7 @@ _DATABASE = re.compile(r"(/[0-9]*)?\Z")
 # IPv6 in brackets, no path, no default port.
 _ORIGIN = re.compile(r"https?://(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::[1-9][0-9]{0,4})?")
 _HOST = re.compile(r"[a-z0-9_.-]+|\[[0-9a-f:.]+\]|\*")
+_BOOLEANS = {"1": True, "true": True, "0": False, "false": False}
 _MAX_UNIX_PATH_BYTES = 100  # sun_path holds 104 (macOS) or 108 (Linux) bytes with its final NUL
 
 
@@ -153,6 +154,10 @@ class Settings:
         text="origins of other sites whose pages may use the API with a token, separated by "
         "commas; empty: none",
     )
+    fast_path: bool = _setting(
+        "OCCUPANCY_FAST_PATH", True,
+        text="answer the most frequent requests without gunicorn's parser and Flask; `0` or `false`: no",
+    )
     log_level: str = _setting(
         "OCCUPANCY_LOG_LEVEL", "info",
         text="`debug`, `info`, `warning` or `error`",
@@ -252,6 +257,13 @@ def _parse(field: dataclasses.Field[Any], text: str) -> Any:
         return text
     if kind is tuple:
         return tuple(each.strip() for each in text.split(","))
+    if kind is bool:
+        if text.lower() not in _BOOLEANS:
+            name = field.metadata["env"]
+            raise SettingError(
+                f"{name}={text!r} is not allowed: it must be one of {', '.join(_BOOLEANS)}."
+            )
+        return _BOOLEANS[text.lower()]
     low, high = field.metadata["low"], field.metadata["high"]
     noun = "a whole number" if kind is int else "a number"
     try:

@@ -1,9 +1,9 @@
-"""Malformed requests: the answer, and the line of the trail, where gunicorn cannot read one.
+"""Malformed requests: the answer, and the audit log's line, where gunicorn cannot read a request.
 
 A malformed request may hold anything: a PIN where a header was expected, a token with a line break
 in it, a ticket. So neither the answer nor the log repeats a byte of it. Both name the kind of
-error, which is all that its sender needs to find it. The trail has some of a kind and address a
-minute, and then a count (denials.py): nobody can fill a disk with them.
+error, which is all that its sender needs to find it. The audit log has some of a kind and address a
+minute, and then a count (``observability/audit_limit.py``), so a flood cannot fill a disk.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from gunicorn.http import errors as unread
 from occupancy.core.errors import Forbidden, InvalidRequest, OccupancyError
 from occupancy.observability.audit_limit import MALFORMED
 from occupancy.observability.log_lines import without_texts
-from occupancy.server.fast.request import answer_head
+from occupancy.server.response_head import response_head
 from occupancy.web import security
+from occupancy.web.problems import respond
 from occupancy.web.replies import problem_reply
 
 log = logging.getLogger(__name__)
@@ -71,17 +72,17 @@ def answer(worker: Any, connection: Any, address: Any, error: BaseException) -> 
     """
     is_clients = isinstance(error, unread.ParseException | ssl.SSLError)
     is_clients = is_clients and not isinstance(error, _OURS)
-    denials = worker.wsgi.extensions["occupancy"].audit
-    is_told = denials.record(
+    audit = worker.wsgi.extensions["occupancy"].audit
+    is_recorded = audit.record(
         MALFORMED if is_clients else "failed",
         code=type(error).__name__,
         address=address[0] if address else None,
     )
-    if is_told and not is_clients:
+    if is_recorded and not is_clients:
         log.error("a request failed outside the application: %s", without_texts(error))
-    said = _said(error) if is_clients else OccupancyError("Something went wrong here.")
+    problem = _problem_of(error) if is_clients else OccupancyError("Something went wrong here.")
     try:
-        connection.sendall(whole(said))
+        connection.sendall(whole(problem))
     except OSError:
         log.debug("a client went away")
 
@@ -91,12 +92,21 @@ def whole(error: OccupancyError) -> bytes:
     reply = problem_reply(error)
     length = {"Content-Length": str(len(reply.body))}
     headers = {**reply.headers, **security.OTHER, **length}
-    return answer_head(reply.status, headers, connection="close") + reply.body
+    return response_head(reply.status, headers, connection="close") + reply.body
 
 
-def _said(error: BaseException) -> OccupancyError:
+def _problem_of(error: BaseException) -> OccupancyError:
     for kind in type(error).__mro__:
         if kind in _ANSWERS:
             made, detail = _ANSWERS[kind]
             return made(detail)
     return InvalidRequest("The request is malformed.")
+
+
+def init_app(app: Any) -> None:
+    """Answer a body that gunicorn cannot read, while the application reads it, as a problem."""
+    app.register_error_handler(unread.ParseException, _on_broken_body)
+
+
+def _on_broken_body(_error: Exception) -> Any:
+    return respond(InvalidRequest("The body's chunks are malformed."))

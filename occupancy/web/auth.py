@@ -22,9 +22,9 @@ from occupancy.core.errors import CsrfFailed, Forbidden, Unauthenticated
 from occupancy.core.principal import Credential, Principal, digest_of
 from occupancy.core.requests import check_name
 from occupancy.core.settings import Settings
-from occupancy.server.fast.request import HttpRequest
 from occupancy.services import Services
 from occupancy.storage.fair_queue import set_priority
+from occupancy.web.request import HttpRequest
 from occupancy.web.security import check_origin
 
 View = TypeVar("View", bound=Callable[..., Any])

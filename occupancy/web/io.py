@@ -12,8 +12,8 @@ from occupancy.boards.snapshot_cache import SnapshotResponse
 from occupancy.core.errors import InvalidRequest, TooLarge, UnsupportedMediaType
 from occupancy.core.requests import MAX_BODY_BYTES, Body, check_text, decode
 from occupancy.core.slices import Pause
-from occupancy.server.bounded_sockets import body_deadline
 from occupancy.web.replies import JSON, Reply, json_reply
+from occupancy.web.request import body_deadline
 
 
 def read_body(kind: type[Body]) -> Body:

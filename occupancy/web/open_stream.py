@@ -1,33 +1,45 @@
-"""An open stream: the resources that it holds until it ends, and its connection.
+"""An open stream: what it holds until it ends, and how it begins.
 
-While a greenlet writes it, ``watched`` notices a client that goes away when its connection becomes
-readable, not at the second write after. Once it is live, a socket writer replaces the greenlet.
+``OpenStream.begin`` begins every stream, whether Flask or the fast path has read its request. A
+greenlet writes the frames that the stream has missed, and meanwhile ``watched`` notices a client
+that goes away when its connection becomes readable, not at the second write after. Then a socket
+writer takes the connection and writes what is live, without a greenlet.
 """
 
 from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol, runtime_checkable
 
 import gevent
 
 from occupancy.core.principal import Principal
+from occupancy.live import sse
 from occupancy.live.limits import Place
 from occupancy.live.socket_writer import SocketWriter, has_ended
 from occupancy.live.subscriber import Subscriber
-from occupancy.server.bounded_sockets import STREAM_SEND_BUFFER_BYTES
 from occupancy.services import Services
+
+# The kernel would take megabytes for a reader that reads nothing.
+STREAM_SEND_BUFFER_BYTES = 64 * 1024
+
+
+@runtime_checkable
+class Detachable(Protocol):
+    """A plain connection of our own server, which can be taken away from its greenlet."""
+
+    def take(self) -> socket.socket: ...
 
 
 class OpenStream:
-    """Holds its place, its subscriber and its registration for revocation until the block ends.
+    """A stream's place, its subscriber and its watch for revocation, held until the block ends.
 
-    A stream that goes on without a greenlet holds them until its socket writer has ended.
+    Where the stream goes on without a greenlet they are held until its socket writer has ended.
     """
 
-    __slots__ = ("_has_writer", "_place", "_principal", "_services", "_ticket", "subscriber")
+    __slots__ = ("_place", "_principal", "_services", "_ticket", "has_writer", "subscriber")
 
     def __init__(
         self,
@@ -41,7 +53,7 @@ class OpenStream:
         self._principal = principal
         self._place = place
         self._ticket = ticket
-        self._has_writer = False  # a socket writer, which gives all back at the stream's end
+        self.has_writer = False  # a socket writer, which gives all back at the stream's end
         services.stream_limits.hold(place)
         if ticket is not None:
             services.tickets.hold(ticket)
@@ -53,8 +65,62 @@ class OpenStream:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if not self._has_writer:
+        if not self.has_writer:
             self._give_back()
+
+    def begin(
+        self,
+        cursor: str | None,
+        connection: Any,
+        *,
+        missed: list[bytes] | None = None,
+        first: Callable[[bytes], bytes] | None = None,
+        is_chunked: bool = True,
+    ) -> Iterator[bytes]:
+        """Begin the stream after ``cursor``, or now; yields what is written before it is live.
+
+        Where ``connection`` is ``Detachable``, a socket writer writes what comes then; else all to
+        the stream's end is yielded. ``missed`` are the frames after the cursor, if they are known
+        already: they are written at once, and nothing is yielded. No switch point may lie between
+        ``Feed.since`` and this.
+
+        ``first`` encodes the first frames, with the response's head, and then the rest is yielded
+        as coded chunks; without it frames are yielded as they are, and the server writes the head.
+        """
+        subscriber = self.subscriber
+        if missed is not None and first is not None:
+            frames = b"".join([sse.retry_frame(), *subscriber.go_live(missed)])
+            self._hand_over(connection, begin=first(frames))
+            return
+        with watched(connection, subscriber):
+            retry = sse.retry_frame()  # the response's head goes out with it, before any waiting
+            yield first(retry) if first is not None else retry
+            if not isinstance(connection, Detachable):
+                yield from subscriber.frames(cursor)
+                return
+            for frames in subscriber.join(cursor):
+                is_encoded = first is not None
+                yield sse.http_chunk(subscriber.coded(frames)) if is_encoded else frames
+        if subscriber.is_live:
+            self._hand_over(connection, is_chunked=is_chunked)
+
+    def _hand_over(
+        self, connection: Detachable, *, is_chunked: bool = True, begin: bytes = b""
+    ) -> None:
+        """From now on a socket writer writes the live stream; ``begin`` is what it begins with.
+
+        No switch point may lie between the subscriber's going live and this.
+        """
+        writer = SocketWriter(
+            connection.take(),
+            is_chunked=is_chunked,
+            is_gzip=self.subscriber.is_gzip,
+            begin=begin,
+            next_piece=self.subscriber.next_piece,
+            on_ended=self._give_back,
+        )
+        self.has_writer = True
+        self.subscriber.attach(writer)
 
     def _give_back(self) -> None:
         self._services.revocation.unwatch(self._principal, self.subscriber)
@@ -62,32 +128,14 @@ class OpenStream:
         self._services.stream_limits.give_back(self._place)
         if self._ticket is not None:
             self._services.tickets.let_go(self._ticket)
-        self.subscriber.end()  # else it and its writer would refer to each other until a collection
-
-    def go_on_without_greenlet(
-        self, taken: socket.socket, *, is_chunked: bool = True, begin: bytes = b""
-    ) -> None:
-        """Let a socket writer write the live stream from now on, ``begin`` first.
-
-        No switch point may lie between the subscriber's going live and this.
-        """
-        writer = SocketWriter(
-            taken,
-            is_chunked=is_chunked,
-            is_gzip=self.subscriber.is_gzip,
-            begin=begin,
-            next_piece=self.subscriber.next_piece,
-            on_ended=self._give_back,
-        )
-        self._has_writer = True
-        self.subscriber.attach(writer)
+        self.subscriber.end()  # else it and its writer would hold each other until a collection
 
 
 @contextlib.contextmanager
 def watched(connection: Any, subscriber: Subscriber) -> Iterator[None]:
     """Watch the client's connection for its end, while the block runs."""
     if not isinstance(connection, gevent.socket.socket):
-        yield  # TLS in gunicorn, another server, or a test client: a write notices its end
+        yield  # TLS in gunicorn, another server, or a test client: its end shows at a write
         return
     with contextlib.suppress(OSError):
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, STREAM_SEND_BUFFER_BYTES)

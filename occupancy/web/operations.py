@@ -22,10 +22,10 @@ from occupancy.core.errors import InvalidRequest
 from occupancy.core.principal import Principal
 from occupancy.core.requests import OperationBody, check_fields
 from occupancy.core.transitions import Transition
-from occupancy.server.fast.request import HttpRequest
 from occupancy.services import Services
 from occupancy.web.entity_tags import ANY, allowed_versions, known_tags
 from occupancy.web.replies import Reply, json_reply, not_modified, problem_reply
+from occupancy.web.request import HttpRequest
 
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}\Z")
 

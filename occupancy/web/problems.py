@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from flask import Flask, Response, current_app, g, request
-from gunicorn.http.errors import ParseException  # raised while the body is read, not before
 from werkzeug.exceptions import HTTPException
 
 from occupancy.core import errors
@@ -11,11 +10,11 @@ from occupancy.core.errors import OccupancyError
 from occupancy.core.principal import Principal
 from occupancy.live import sse
 from occupancy.observability.log_lines import without_texts
-from occupancy.server.fast.request import HttpRequest
 from occupancy.services import Services
 from occupancy.storage.server_errors import server_text
 from occupancy.web.io import as_response
 from occupancy.web.replies import problem_reply
+from occupancy.web.request import HttpRequest
 
 _DENIALS = (errors.Unauthenticated, errors.Forbidden, errors.CsrfFailed, errors.RateLimited)
 
@@ -96,10 +95,6 @@ def _on_http(error: HTTPException) -> Response:
     return response
 
 
-def _on_broken_body(_error: ParseException) -> Response:
-    return respond(errors.InvalidRequest("The body's chunks are malformed."))
-
-
 def crash(error: Exception, services: Services, asked: HttpRequest) -> OccupancyError:
     """What is said of a mistake of ours, which is logged.
 
@@ -120,5 +115,4 @@ def _on_crash(error: Exception) -> Response:
 def init_app(app: Flask) -> None:
     app.register_error_handler(OccupancyError, respond)
     app.register_error_handler(HTTPException, _on_http)
-    app.register_error_handler(ParseException, _on_broken_body)
     app.register_error_handler(Exception, _on_crash)

@@ -20,7 +20,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from occupancy.core.errors import CsrfFailed, InvalidRequest
 from occupancy.core.settings import Settings
-from occupancy.server.fast.request import HttpRequest, forwarded, forwarded_scheme, host_of
+from occupancy.web.request import HttpRequest, forwarded, forwarded_scheme, host_of
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment

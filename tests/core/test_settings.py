@@ -43,6 +43,7 @@ DEFAULTS: dict[str, Any] = {
     "OCCUPANCY_PROXIES": 0,
     "OCCUPANCY_ALLOWED_HOSTS": (),
     "OCCUPANCY_CORS_ORIGINS": (),
+    "OCCUPANCY_FAST_PATH": True,
     "OCCUPANCY_LOG_LEVEL": "info",
 }
 BOUNDS: dict[str, tuple[float, float]] = {
@@ -83,7 +84,9 @@ def refusal(**environ: str) -> str:
 
 def test_every_setting_stands_in_these_tables() -> None:
     assert set(FIELDS) == set(DEFAULTS)
-    numbers = {env for env, default in DEFAULTS.items() if not isinstance(default, str | tuple)}
+    numbers = {
+        env for env, default in DEFAULTS.items() if not isinstance(default, str | tuple | bool)
+    }
     assert numbers == set(BOUNDS)
     for field in dataclasses.fields(Settings):
         assert field.metadata["help"]
@@ -300,3 +303,15 @@ def test_cookies_of_different_deployments_have_different_names() -> None:
     )  # fmt: skip
     names = {name_at(url) for url in others} | {name_at("redis://cache", "other")}
     assert len(names) == len(others) + 1
+
+
+@pytest.mark.parametrize(
+    ("text", "is_on"), [("", True), ("1", True), ("true", True), ("0", False), ("False", False)]
+)
+def test_the_fast_path_is_on_unless_it_is_turned_off(text: str, is_on: bool) -> None:
+    assert Settings.from_environ({"OCCUPANCY_FAST_PATH": text}).fast_path is is_on
+
+
+def test_a_switch_is_on_or_off() -> None:
+    with pytest.raises(SettingError, match="OCCUPANCY_FAST_PATH='maybe' is not allowed"):
+        Settings.from_environ({"OCCUPANCY_FAST_PATH": "maybe"})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import runpy
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from occupancy.core.settings import Settings
+from occupancy.server.master import prepare_metrics
 from occupancy.services import Services
-from tests.support.deployment import ROOT
 from tests.support.servers import RealServer
 from tests.support.waiting import wait_until
 
@@ -66,6 +65,6 @@ def test_figures_of_a_killed_master_with_the_same_process_id_are_not_taken_over(
     left = tmp_path / str(os.getpid()) / "gauge_livesum_7.db"
     left.parent.mkdir()
     left.touch()
-    runpy.run_path(str(ROOT / "gunicorn.conf.py"))["_prepare_metrics"](tmp_path)
+    prepare_metrics(tmp_path)
     assert not left.exists()
     assert Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]).is_dir()

@@ -13,22 +13,24 @@ from occupancy.boards.commands import Command
 from occupancy.core.entities import Person, Role
 from occupancy.core.transitions import PUT
 from occupancy.live.subscriber import Subscriber
-from occupancy.server.bounded_sockets import BoundedSocket, Serve
-from occupancy.server.fast.request import FastRequest, parse
+from occupancy.server.fast.request import FirstRead, RequestReader, Serve, parse
 from occupancy.server.fast.streams import FastStreams
+from occupancy.server.sockets import BoundedSocket
 from occupancy.services import Services
+from occupancy.web.routes import stream
 from tests.support.raw_http import request
 from tests.support.waiting import wait_until
 
 OFFICE = Person("office", "Office")
 
 
-def reads_plain(data: bytes, address: object) -> FastRequest | None:
-    """What the lane reads, of who comes through no proxy."""
-    return parse(data)
+def fast_streams(services: Services) -> FastStreams:
+    """The fast path's streams, as a process has them."""
+    views = {"stream.events": stream.events}
+    return FastStreams(services, {}, views, RequestReader(services.settings))
 
 
-def _serves_nobody(taken: socket.socket, read: bytes, address: object) -> None:
+def _serves_nobody(taken: socket.socket, read: FirstRead, address: object) -> None:
     raise AssertionError("left to a greenlet")
 
 
@@ -72,9 +74,9 @@ class Principal:
         path = f"GET /api/boards/{board}/events{query}"
         asked = parse(request(path, self._shows))
         assert asked is not None
-        return FastStreams(self.services, {}, reads_plain).follow(asked, self.served)
+        return fast_streams(self.services).begin(asked, self.served)
 
-    def greet(
+    def accept(
         self,
         streams: FastStreams,
         serve: Serve = _serves_nobody,
@@ -83,10 +85,10 @@ class Principal:
         """Ask for a stream of ``hall`` before the connection is accepted."""
         self._client.sendall(request(f"GET {path}", self._shows))
         taken = self.served.take()
-        read = streams.greet(taken, ("127.0.0.1", 1), serve)
+        read = streams.accept(taken, ("127.0.0.1", 1), serve)
         if read is not None:
             taken.close()  # the server would leave it to a greenlet
-        return read
+        return read.data if read is not None else None
 
     @property
     def has_something(self) -> bool:

@@ -1,11 +1,12 @@
-"""Strangers: connections whose stream could begin at once, if it were known who they are.
+"""The authentication batcher: looks up together the callers of many streams that begin at once.
 
 After a restart thousands of browsers come back together, each with a session of its own. A
-greenlet for each, which asks the store for that one, cost 210 µs. Here they wait without one, and
-the store is asked for many in a round trip.
+greenlet for each, which asks the store for that one, cost 210 µs. Here their connections wait
+without a greenlet, and one round trip to the store answers for many.
 
-When the store fails, all who wait are told at once, instead of some after each timeout; when it is
-slow, they go on at once too, as greenlets that ask all at the same time. No more than MOST wait.
+When the store fails, all that wait are answered at once, instead of some after each timeout; when
+it is slow, they go on at once too, as greenlets that ask all at the same time. No more than MOST
+wait.
 """
 
 from __future__ import annotations
@@ -31,68 +32,69 @@ _AT_ONCE = 32  # in a round trip; their streams then begin in one turn, a millis
 
 
 class PendingStream(NamedTuple):
-    """One of them. ``serve`` leaves it to a greenlet after all."""
+    """A stream that is asked for; ``serve`` gives its connection a greenlet instead."""
 
-    credential: Credential
     request: FastRequest
+    board: str
+    cursor: str | None
+    credential: Credential
     taken: socket.socket
     serve: Callable[[], None]
 
 
 class AuthBatcher:
-    """Of one worker process.
+    """One per process.
 
-    ``go_on`` gets those whose credentials were looked at, whatever came of that, or those for whom
-    the store could not be asked, and why.
+    ``go_on`` gets the streams whose callers were looked up, whatever came of that, or those for
+    which the store could not be asked, and why.
     """
-
-    waiting_count = 0  # in this process
 
     def __init__(
         self,
-        access: Authenticator,
+        authenticator: Authenticator,
         go_on: Callable[[list[PendingStream], OccupancyError | None], None],
     ) -> None:
-        self._access = access
+        self.waiting_count = 0
+        self._authenticator = authenticator
         self._go_on = go_on
-        self._asked: list[PendingStream] = []  # for whom the store is being asked
+        self._asked: list[PendingStream] = []  # for which the store is being asked
         self._waiting: list[PendingStream] = []
         self._is_asking = False
 
-    def add(self, stranger: PendingStream) -> bool:
-        """Let it wait until it is known; False if too many do. No switch point in here."""
-        if AuthBatcher.waiting_count >= MOST:
+    def add(self, pending: PendingStream) -> bool:
+        """Let it wait for its caller's authentication; False if too many do. No switch point."""
+        if self.waiting_count >= MOST:
             return False
-        AuthBatcher.waiting_count += 1
-        self._waiting.append(stranger)
+        self.waiting_count += 1
+        self._waiting.append(pending)
         if not self._is_asking:
             self._is_asking = True
             gevent.spawn(self._ask)
         return True
 
-    def leave(self) -> list[PendingStream]:
-        """All who wait; what the store says of them is not waited for any more."""
-        left, self._asked, self._waiting = self._asked + self._waiting, [], []
-        AuthBatcher.waiting_count -= len(left)
-        return left
+    def take_all(self) -> list[PendingStream]:
+        """Take out all that wait; the store's answer about them is dropped."""
+        taken, self._asked, self._waiting = self._asked + self._waiting, [], []
+        self.waiting_count -= len(taken)
+        return taken
 
     def _ask(self) -> None:
         while self._waiting:
             self._asked, self._waiting = self._waiting[:_AT_ONCE], self._waiting[_AT_ONCE:]
-            began, trouble = time.monotonic(), None
+            began_s, trouble = time.monotonic(), None
             try:
-                self._access.identify_many(list({each.credential for each in self._asked}))
+                self._authenticator.identify_many(list({each.credential for each in self._asked}))
             except (PoolTimeout, StoreUnavailable) as error:
                 trouble = error
             except Exception:
-                log.exception("callers were not looked at")  # and greenlets ask for each
+                log.exception("callers were not looked up")  # and greenlets ask for each
             batch, self._asked = self._asked, []
-            if trouble is not None or time.monotonic() - began > _SLOW_S:
+            if trouble is not None or time.monotonic() - began_s > _SLOW_S:
                 batch, self._waiting = batch + self._waiting, []
             try:
                 self._go_on(batch, trouble)
             except Exception:
-                log.exception("strangers were not served")  # and those who still wait are
-            AuthBatcher.waiting_count -= len(batch)
+                log.exception("streams were not begun")  # and those that still wait are
+            self.waiting_count -= len(batch)
         # Since the loop's last look nobody has run who could have added one.
         self._is_asking = False

@@ -1,69 +1,45 @@
-"""Plain requests and answers: of the few kinds that come all the time, without a framework.
+"""Requests that the fast path reads: of the few kinds that come all the time, without a framework.
 
-A request is plain if it is here in one piece, and nothing about it asks for more than the
-simplest part of RFC 9112: known method, a path without escapes, headers of visible ASCII, each
-once, a body of a stated length. ``parse`` refuses everything else, and whoever asked it hands the
-same bytes to gunicorn, which reads HTTP whole; so what is not understood here is never guessed.
+Such a request has arrived in one piece, and nothing about it asks for more than the simplest part
+of RFC 9112: known method, a path without escapes, headers of visible ASCII, each once, a body of a
+stated length. ``parse`` refuses everything else, and gunicorn, which reads all of HTTP, gets the
+same bytes; so what is not understood here is never guessed.
 """
 
 from __future__ import annotations
 
-import email.utils
-import functools
 import re
-import time
-from collections.abc import Mapping
-from http import HTTPStatus
-from typing import Protocol
+import socket
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 from werkzeug.http import parse_cookie
 
+from occupancy.core.settings import Settings
+from occupancy.web.request import forwarded, forwarded_scheme
+from occupancy.web.security import is_allowed_host
+from occupancy.web.stream_query import cursor_of
+
 MAX_HEAD_BYTES = 8192
-READ_BYTES = 16 * 1024  # at a time; a plain request is here in one piece
+READ_BYTES = 16 * 1024  # at a time; a request for the fast path has arrived in one piece
 _MOST_FIELDS = 100  # as many as gunicorn takes
 _LINE = re.compile(rb"(GET|POST) (/[A-Za-z0-9._:@/-]*)(?:\?([A-Za-z0-9._:=&-]*))? HTTP/1\.1\r\n")
 # Never goes back. (Python below 3.11.5 may take too little for a whole field at the very end, which
-# is no danger here: what is looked at ends with the end of a line.)
+# is no danger here: what is matched ends with the end of a line.)
 _FIELDS = re.compile(rb"(?:[A-Za-z0-9-]++:[\t\x20-\x7e]*+\r\n)*+")
-_HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
-_NEVER_PLAIN = frozenset(("transfer-encoding", "expect", "upgrade", "trailer", "te"))
-
-
-_PHRASES = {each.value: each.phrase for each in HTTPStatus}
-
-
-class HttpRequest(Protocol):
-    """What may be asked of a request, be it Flask's or a plain one."""
-
-    @property
-    def method(self) -> str: ...
-    @property
-    def path(self) -> str: ...
-    @property
-    def headers(self) -> Headers: ...
-    @property
-    def cookies(self) -> Mapping[str, str]: ...
-    @property
-    def host(self) -> str: ...
-    @property
-    def is_secure(self) -> bool: ...
-    @property
-    def remote_addr(self) -> str | None: ...
-
-
-class Headers(Protocol):
-    def get(self, name: str, /) -> str | None: ...
+_EVENTS = re.compile(r"/api/boards/([A-Za-z0-9][A-Za-z0-9_-]{0,31})/events\Z")
+_NEVER_FAST = frozenset(("transfer-encoding", "expect", "upgrade", "trailer", "te"))
 
 
 class FastHeaders(dict[str, str]):
-    """By lower-case name; asked for with any."""
+    """Headers by their names in lower case; ``get`` takes any case."""
 
     def get(self, name: str, /) -> str | None:  # type: ignore[override] # no other default is needed
         return dict.get(self, name.lower())
 
 
 class FastRequest:
-    """One of them; what few need is worked out when it is asked for."""
+    """A request read here, as ``web.request.HttpRequest``; what few need is computed when asked."""
 
     __slots__ = ("_proxies", "body", "headers", "method", "path", "peer", "query")
 
@@ -78,9 +54,11 @@ class FastRequest:
         self._proxies = 0
 
     def comes_from(self, peer: str, proxies: int) -> None:
-        """By which address it was sent, and through how many proxies that are believed."""
+        """Set the address of the sender, and the number of proxies whose headers are believed."""
         self.peer = peer
         self._proxies = proxies
+        if proxies and (host := self._forwarded("x-forwarded-host", 1)):
+            self.headers["host"] = host
 
     @property
     def remote_addr(self) -> str:
@@ -92,47 +70,49 @@ class FastRequest:
 
     @property
     def is_secure(self) -> bool:
-        said = self.headers.get("x-forwarded-proto") if self._proxies else None
-        return forwarded_scheme(said or "") == "https"
-
-    @property
-    def host(self) -> str:
-        return self._forwarded("x-forwarded-host", 1) or self.headers["host"]
+        header = self.headers.get("x-forwarded-proto") if self._proxies else None
+        return forwarded_scheme(header or "") == "https"
 
     def _forwarded(self, name: str, from_the_end: int) -> str:
-        """What a proxy that we stand behind says; see browser.py, which does it for Flask."""
-        said = self.headers.get(name) if self._proxies else None
-        values = forwarded(said).split(",") if said else ()
+        """The value that the proxies in front have set; web/security.py does it for Flask."""
+        header = self.headers.get(name) if self._proxies else None
+        values = forwarded(header).split(",") if header else ()
         return values[-from_the_end] if len(values) >= from_the_end > 0 else ""
 
 
-def forwarded(said: str) -> str:
-    """What proxies say in a header, without what could hide a part of it.
+class FirstRead(NamedTuple):
+    """What was read of a connection before its greenlet began."""
 
-    These headers are no lists of RFC 9110, but read as such: a quotation mark that a client sends
-    would join all that the proxies add into one text, and make it disappear.
-    """
-    values = (value.strip(" \t") for value in said.replace('"', "").split(","))
-    return ",".join(value for value in values if value)
+    data: bytes
+    request: FastRequest | None  # that ``data`` is, if it is one for the fast path
 
 
-def forwarded_scheme(said: str) -> str:
-    """The scheme by which the nearest proxy was reached: https or http; '' if not known."""
-    nearest = forwarded(said).rpartition(",")[2].lower()
-    return {"https": "https", "wss": "https", "http": "http", "ws": "http"}.get(nearest, "")
+NOTHING_READ = FirstRead(b"", None)
+Serve = Callable[[socket.socket, FirstRead, Any], None]
+"""Gives a connection a greenlet: the connection, what was read of it, its address."""
 
 
-def host_of(asked: HttpRequest) -> str:
-    """The request's host, with its port if given, in lower case; '' if it is malformed.
+class RequestReader:
+    """Reads requests as the settings say; leaves to Flask what only Flask answers."""
 
-    Not Werkzeug's ``host``, which rejects names with an underscore, as local networks have them.
-    """
-    host = asked.host if isinstance(asked, FastRequest) else asked.headers.get("Host") or ""
-    return host.lower() if _HOST.fullmatch(host) else ""
+    def __init__(self, settings: Settings) -> None:
+        self._proxies = settings.proxies
+        self._hosts = settings.allowed_hosts
+        self._has_cors = bool(settings.cors_origins)
+
+    def read(self, data: bytes, address: Any) -> FastRequest | None:
+        """The request that ``data`` is, sent from ``address``; None if gunicorn is to read it."""
+        request = parse(data)
+        if request is None or (self._has_cors and "origin" in request.headers):
+            return None  # Flask answers what CORS asks
+        request.comes_from(address[0] if address else "", self._proxies)
+        if self._hosts and not is_allowed_host(request, self._hosts):
+            return None  # Flask refuses it
+        return request
 
 
 def parse(data: bytes) -> FastRequest | None:
-    """The plain request that ``data`` is, to its last byte; None if it is none, or more."""
+    """The request that ``data`` is, to its last byte; None if it is none for the fast path."""
     line = _LINE.match(data)
     head_end = data.find(b"\r\n\r\n", 0, MAX_HEAD_BYTES)
     if line is None or head_end < 0 or not _FIELDS.fullmatch(data, line.end(), head_end + 2):
@@ -143,28 +123,27 @@ def parse(data: bytes) -> FastRequest | None:
         name, _, value = each.partition(":")
         fields[name.lower()] = value.strip(" \t")
     body = data[head_end + 4 :]
-    is_plain = (
+    is_fast = (
         len(fields) == len(lines) <= _MOST_FIELDS  # none twice
         and "host" in fields
-        and _NEVER_PLAIN.isdisjoint(fields)
+        and _NEVER_FAST.isdisjoint(fields)
         and fields.get("connection") in (None, "keep-alive", "Keep-Alive")
         and fields.get("content-length", "0") == str(len(body))
         and not (body and line[1] == b"GET")
     )
-    return FastRequest(line, FastHeaders(fields), body) if is_plain else None
+    return FastRequest(line, FastHeaders(fields), body) if is_fast else None
 
 
-def answer_head(
-    status: int, headers: Mapping[str, str], *, connection: str = "keep-alive"
-) -> bytes:
-    """The head of an answer, as gunicorn makes it."""
-    fields = "".join([f"{name}: {text}\r\n" for name, text in headers.items()])
-    return (
-        f"HTTP/1.1 {status} {_PHRASES[status]}\r\nServer: gunicorn\r\n"
-        f"Date: {_date(int(time.time()))}\r\nConnection: {connection}\r\n{fields}\r\n"
-    ).encode("latin-1")
-
-
-@functools.lru_cache(maxsize=2)
-def _date(now_s: int) -> str:
-    return email.utils.formatdate(now_s, usegmt=True)
+def asked_stream(request: FastRequest) -> tuple[str, str | None] | None:
+    """Board and cursor, if a stream is asked for; not with a ticket, which takes the store."""
+    path = _EVENTS.match(request.path)
+    if path is None or request.method != "GET":
+        return None
+    # The fast path's requests have no escapes, so there is nothing to decode.
+    query = [
+        (name, value)
+        for name, _, value in (each.partition("=") for each in request.query.split("&"))
+    ]
+    if any(name == "ticket" for name, _ in query):
+        return None
+    return path[1], cursor_of(request.headers.get("last-event-id"), query)

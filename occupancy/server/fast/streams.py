@@ -1,25 +1,23 @@
-"""Streams past gunicorn and Flask: those that a plain request asks for.
+"""Streams on the fast path: begun past gunicorn and Flask.
 
 A stream that can begin without waiting for anything (its caller is remembered, its board followed,
-its cursor in memory) gets no greenlet at all: it is greeted as its connection is accepted, in 40 µs
-where gunicorn and Flask took 660. Where only its caller is not known, the store is asked for many
-of them together (strangers.py). So ten thousand browsers that come back together are live within
-the second. Else the connection's greenlet begins it.
+its cursor in memory) gets no greenlet at all: its request is read as its connection is accepted,
+in 40 µs where gunicorn and Flask took 660. Where only its caller is unknown, it waits for the
+authentication batcher (``auth_batcher.py``). So ten thousand browsers that come back together are
+live within the second. Any other stream is begun by the connection's greenlet.
 
-Those that are accepted in one turn are greeted first and begun afterwards, all at once: each write
-between two others would wake who reads it, a proxy perhaps that has all of them, and cost a quarter
+The connections of one turn are accepted first, and their streams then begin all at once: each write
+between two others would wake its reader, a proxy perhaps that has all of them, and cost a quarter
 of the kernel's time.
 
-Who takes gzip gets it compressed. What is to be refused is left to Flask, which says why.
+Clients that take gzip get it. Refusals are left to Flask, which says why.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
-import re
 import socket
-import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
@@ -29,251 +27,222 @@ from occupancy.core.principal import Principal
 from occupancy.live import sse
 from occupancy.live.limits import Place
 from occupancy.live.pacing import ROUND_BYTES
-from occupancy.live.subscriber import Board, Subscriber, farewell
+from occupancy.live.subscriber import Board, farewell
 from occupancy.observability.log_lines import without_texts
-from occupancy.server.bounded_sockets import BoundedSocket, Serve
 from occupancy.server.fast.auth_batcher import AuthBatcher, PendingStream
-from occupancy.server.fast.request import READ_BYTES, FastRequest, answer_head
+from occupancy.server.fast.request import (
+    NOTHING_READ,
+    READ_BYTES,
+    FastRequest,
+    FirstRead,
+    RequestReader,
+    Serve,
+    asked_stream,
+)
+from occupancy.server.fast.stream_response import StreamResponse, takes_gzip
+from occupancy.server.sockets import AcceptedSocket, BoundedSocket
 from occupancy.services import Services
 from occupancy.web.auth import check_rule, credential_of, rule_of, take_turn
-from occupancy.web.open_stream import OpenStream, watched
+from occupancy.web.open_stream import OpenStream
 from occupancy.web.problems import note, trouble
-from occupancy.web.routes import stream
-from occupancy.web.stream_query import cursor_of
-
-_EVENTS = re.compile(r"/api/boards/([A-Za-z0-9][A-Za-z0-9_-]{0,31})/events\Z")
-_GZIP = re.compile(r"(?i)(?:^|,)\s*gzip\s*(?:$|,|;\s*q=(?!0(?:\.0*)?\s*(?:$|,)))")
 
 
 class FastStreams:
-    """Of one worker process. ``headers`` are those of every answer; ``read`` reads a request."""
+    """One per process.
+
+    ``headers`` are those of every answer. ``views`` are Flask's, whose rules hold here as well.
+    """
 
     def __init__(
         self,
         services: Services,
         headers: Mapping[str, str],
-        read: Callable[[bytes, Any], FastRequest | None],
+        views: Mapping[str, Callable[..., Any]],
+        reader: RequestReader,
     ) -> None:
         self._services = services
         self._origins: Collection[str] = services.settings.trusted_origins
-        self._read = read
-        vary = [each["Vary"] for each in (sse.HEADERS, headers) if "Vary" in each]
-        self._headers = {
-            "Content-Type": sse.CONTENT_TYPE, **sse.HEADERS, **headers,
-            "Vary": ", ".join(vary), "Transfer-Encoding": "chunked",
-        }  # fmt: skip
-        self._heads_s, self._heads = 0, (b"", b"")  # in this second, as they are and compressed
-        # Empty at each switch point: what a stream has missed is all only until somebody runs.
-        self._greeted: list[tuple[OpenStream, list[bytes], socket.socket]] = []
-        self._strangers = AuthBatcher(services.authenticator, self._go_on)
+        self._rule = rule_of(views["stream.events"])
+        self._reader = reader
+        self._response = StreamResponse(headers)
+        # Empty at each switch point: the frames that a stream has missed are all of them only
+        # until another greenlet runs.
+        self._accepted: list[tuple[OpenStream, list[bytes], socket.socket]] = []
+        self._batcher = AuthBatcher(services.authenticator, self._go_on)
 
-    def greet(self, taken: socket.socket, address: Any, serve: Serve) -> bytes | None:
+    @property
+    def waiting_count(self) -> int:
+        """Connections that wait, without a greenlet, for their callers' authentication."""
+        return self._batcher.waiting_count
+
+    # From the event loop
+
+    def accept(self, taken: socket.socket, address: Any, serve: Serve) -> FirstRead | None:
         """Keep a connection just accepted, if its stream can begin without a greenlet; then None.
 
-        Else what has been read of the request, for a greenlet; ``serve`` leaves it to one later.
-        It runs in the event loop: no switch point may lie in here, or before the ``begin`` that
-        follows.
+        Else return what has been read of it, for a greenlet; ``serve`` gives it one later. No
+        switch point may lie in here, or before the ``begin_accepted`` that follows.
         """
         try:
             data = taken.recv(READ_BYTES, socket.MSG_DONTWAIT)
         except OSError:
-            return b""  # nothing is here yet; or nobody any more, which shows again at a read
+            return NOTHING_READ  # nothing is here yet, or the client has gone: the next read says
+        read = FirstRead(data, None)
         try:
-            request = self._read(data, address)
-            serve_it = functools.partial(serve, taken, data, address)
-            is_kept = request is not None and self._keep(request, taken, serve_it)
+            read = FirstRead(data, self._reader.read(data, address))
+            is_kept = self._keep(read, taken, functools.partial(serve, taken, read, address))
         except Exception as error:  # noqa: BLE001 - it is logged
-            self._failed("a connection was not greeted", error)  # a greenlet reads it again
-            return data
-        return None if is_kept else data
+            self._log_failure("a stream was not accepted", error)  # a greenlet begins it
+            return read
+        return None if is_kept else read
 
-    def _failed(self, what: str, error: Exception) -> None:
+    def begin_accepted(self) -> None:
+        """Begin the streams that were accepted; no switch point lies between the two."""
+        accepted, self._accepted = self._accepted, []
+        for opened, missed, taken in accepted:
+            with opened:
+                try:
+                    self._begin(opened, None, AcceptedSocket(taken), missed)
+                except Exception as error:  # noqa: BLE001 - it is logged
+                    self._log_failure("a stream was not begun", error)
+                    taken.close()
+
+    def leave(self) -> None:
+        """Say goodbye on the connections that wait without a greenlet: this process ends."""
+        for each in self._batcher.take_all():
+            self._send_whole(each.taken, farewell())
+
+    def _keep(self, read: FirstRead, taken: socket.socket, serve: Callable[[], None]) -> bool:
+        """Accept a stream, or let it wait for its caller's authentication; False if neither."""
+        asked = asked_stream(read.request) if read.request is not None else None
+        if read.request is None or asked is None:
+            return False
+        try:
+            credential = credential_of(read.request, self._services.settings)
+        except OccupancyError:
+            return False
+        pending = PendingStream(read.request, *asked, credential, taken, serve)
+        is_accepted = self._accept(pending)
+        return self._batcher.add(pending) if is_accepted is None else is_accepted
+
+    def _accept(self, pending: PendingStream) -> bool | None:
+        """Accept a stream; False if it cannot begin at once, None if only its caller is unknown."""
+        hub = self._services.hub
+        board = None if hub.is_draining else hub.followed(pending.board)
+        missed = _missed_little(board, pending.cursor) if board is not None else None
+        if missed is None:
+            return False
+        principal = self._services.authenticator.remembered(pending.credential)
+        if principal is None:
+            return None
+        try:
+            opened = self._open(pending.request, principal, pending.board)
+        except OccupancyError:
+            return False  # Flask says why
+        self._accepted.append((opened, missed, pending.taken))
+        return True
+
+    def _go_on(self, batch: list[PendingStream], error: OccupancyError | None) -> None:
+        """Begin the streams whose callers are known now, and give the others greenlets.
+
+        With ``error``, answer all of them with it.
+        """
+        if error is not None:
+            for each in batch:
+                note(error, self._services, each.request, None)
+                self._send_whole(each.taken, trouble(error))
+            return
+        left = [each for each in batch if not self._is_accepted(each)]
+        self.begin_accepted()
+        for each in left:
+            try:
+                each.serve()  # after the beginning of the others: greenlets may run in it
+            except Exception as mistake:  # noqa: BLE001 - it is logged
+                self._log_failure("a connection got no greenlet", mistake)
+                each.taken.close()
+
+    def _is_accepted(self, pending: PendingStream) -> bool:
+        try:
+            return bool(self._accept(pending))  # anew: its board has gone on
+        except Exception as error:  # noqa: BLE001 - it is logged
+            self._log_failure("a stream was not accepted", error)  # a greenlet begins it
+            return False
+
+    def _send_whole(self, taken: socket.socket, frames: bytes) -> None:
+        """Send a whole response, and close the connection."""
+        with contextlib.closing(taken), contextlib.suppress(OSError):  # gone already
+            taken.send(self._response.whole(frames), socket.MSG_DONTWAIT)
+
+    # From a connection's greenlet
+
+    def begin(self, request: FastRequest, connection: BoundedSocket) -> bool:
+        """Begin a stream; False if none is asked for, or Flask is to answer.
+
+        After True the connection belongs to the stream, or has been answered for the last time.
+        """
+        asked = asked_stream(request)
+        if asked is None or self._services.hub.is_draining:
+            return False
+        board, cursor = asked
+        with contextlib.ExitStack() as held:
+            try:
+                principal = self._identify(request)
+                if self._services.hub.followed(board) is None:
+                    self._services.store.log.head(
+                        board
+                    )  # before anything is counted: it may be 404
+                opened = held.enter_context(self._open(request, principal, board))
+                opened.subscriber.log.open()
+            except (PoolTimeout, StoreUnavailable) as error:
+                note(error, self._services, request, None)  # Flask would wait for it once more
+                connection.sendall(self._response.whole(trouble(error)))
+                return True
+            except Exception:  # noqa: BLE001 - Flask does it again, and says or logs why it fails
+                return False
+            missed = _missed_little(opened.subscriber.board, cursor)
+            if opened.subscriber.is_ending:  # it may have waited long
+                missed = None
+            self._begin(opened, cursor, connection, missed)
+        return True
+
+    def _identify(self, request: FastRequest) -> Principal:
+        credential = credential_of(request, self._services.settings)
+        if self._services.authenticator.known_lately(credential) is None:
+            # It may be invented, and costs a round trip.
+            take_turn(request, self._services, credential)
+        return self._services.authenticator.identify(credential, is_use=False)
+
+    # From both
+
+    def _open(self, request: FastRequest, principal: Principal, board: str) -> OpenStream:
+        """Check that the caller may have one more stream, and hold its place. No switch point."""
+        place = Place.of(principal, limited_address(request.remote_addr))
+        check_rule(request, self._rule, principal, board, self._origins)
+        self._services.stream_limits.check(place)
+        opened = OpenStream(self._services, principal, board, place)
+        opened.subscriber.is_gzip = takes_gzip(request.headers.get("accept-encoding"))
+        return opened
+
+    def _begin(
+        self, opened: OpenStream, cursor: str | None, connection: Any, missed: list[bytes] | None
+    ) -> None:
+        """Begin a stream; with ``missed`` at once, without a switch point and a ``sendall``."""
+        subscriber = opened.subscriber
+        encode = functools.partial(self._response.first, is_gzip=subscriber.is_gzip)
+        for frames in opened.begin(cursor, connection, missed=missed, first=encode):
+            connection.sendall(frames)
+        if not opened.has_writer:
+            connection.sendall(sse.LAST_CHUNK)
+
+    def _log_failure(self, what: str, error: Exception) -> None:
         """Log a mistake of ours. Each of a flood of connections may run into it."""
         kind = f"{what} ({type(error).__name__})"
         self._services.repeated_warnings.error(
             kind, "%s. Traceback: %s", what, without_texts(error)
         )
 
-    def begin(self) -> None:
-        """Begin the streams that were greeted; no switch point lies between the two."""
-        greeted, self._greeted = self._greeted, []
-        for opened, missed, taken in greeted:
-            with opened:
-                try:
-                    self._go_live(opened, missed, taken)
-                except Exception as error:  # noqa: BLE001 - it is logged
-                    self._failed("a stream was not begun", error)
-                    taken.close()
-
-    def _keep(
-        self,
-        request: FastRequest,
-        taken: socket.socket,
-        serve: Callable[[], None] | None = None,
-    ) -> bool:
-        """Greet a stream for which all is at hand; False for what is none, or is to be refused.
-
-        With ``serve`` one whose caller alone is not known is kept until the store has been asked.
-        """
-        asked = _asked_stream(request)
-        if asked is None or self._services.hub.is_draining:
-            return False
-        board, cursor = asked
-        followed = self._services.hub.followed(board)
-        missed = _missed_little(followed, cursor) if followed is not None else None
-        if missed is None:
-            return False
-        try:
-            credential = credential_of(request, self._services.settings)
-            principal = self._services.authenticator.remembered(credential)
-            if principal is None:
-                stranger = PendingStream(credential, request, taken, serve) if serve else None
-                return stranger is not None and self._strangers.add(stranger)
-            self._admit(request, principal, board)
-        except OccupancyError:
-            return False
-        self._greeted.append((self._open(request, principal, board), missed, taken))
-        return True
-
-    def _go_on(self, strangers: list[PendingStream], error: OccupancyError | None) -> None:
-        """Begin the streams of those who are known now, and leave the others to greenlets.
-
-        Or tell all of them why that cannot be done.
-        """
-        if error is not None:
-            for each in strangers:
-                note(error, self._services, each.request, None)
-                self._tell(each.taken, trouble(error))
-            return
-        left = [each for each in strangers if not self._is_kept(each)]
-        self.begin()
-        for each in left:
-            try:
-                each.serve()  # after the begin: others may run in it
-            except Exception as mistake:  # noqa: BLE001 - it is logged
-                self._failed("a connection got no greenlet", mistake)
-                each.taken.close()
-
-    def leave(self) -> None:
-        """Say goodbye to those who wait for their streams: this process ends.
-
-        Nobody waits for them, as they have neither greenlets nor streams.
-        """
-        for each in self._strangers.leave():
-            self._tell(each.taken, farewell())
-
-    def _is_kept(self, stranger: PendingStream) -> bool:
-        try:
-            return self._keep(stranger.request, stranger.taken)  # anew: its board has gone on
-        except Exception as error:  # noqa: BLE001 - it is logged
-            self._failed("a stranger was not greeted", error)  # and a greenlet asks once more
-            return False
-
-    def _tell(self, taken: socket.socket, frames: bytes) -> None:
-        """A whole answer, and the connection's end."""
-        with contextlib.closing(taken), contextlib.suppress(OSError):  # gone already
-            taken.send(self._whole(frames), socket.MSG_DONTWAIT)
-
-    def follow(self, request: FastRequest, connection: BoundedSocket) -> bool:
-        """Begin a stream from the connection's greenlet; False for what is none, or is Flask's."""
-        asked = _asked_stream(request)
-        if asked is None or self._services.hub.is_draining:
-            return False
-        board, cursor = asked
-        with contextlib.ExitStack() as held:
-            try:
-                credential = credential_of(request, self._services.settings)
-                if self._services.authenticator.known_lately(credential) is None:
-                    take_turn(
-                        request, self._services, credential
-                    )  # it may be invented, and costs a look
-                principal = self._services.authenticator.identify(credential, is_use=False)
-                if self._services.hub.followed(board) is None:
-                    # Before anything is counted: it may be 404.
-                    self._services.store.log.head(board)
-                self._admit(request, principal, board)
-                opened = held.enter_context(self._open(request, principal, board))
-                opened.subscriber.log.open()
-            except (PoolTimeout, StoreUnavailable) as error:
-                note(error, self._services, request, None)  # Flask would wait for it once more
-                connection.sendall(self._whole(trouble(error)))
-                return True
-            except Exception:  # noqa: BLE001 - Flask does it again, and says or logs why it fails
-                return False
-            missed = _missed_little(opened.subscriber.board, cursor)
-            if missed is None or opened.subscriber.is_ending:  # it may have waited for long
-                self._join(opened, cursor, connection)
-            else:
-                self._go_live(opened, missed, connection.take())
-        return True
-
-    def _open(self, request: FastRequest, principal: Principal, board: str) -> OpenStream:
-        opened = OpenStream(self._services, principal, board, _place(request, principal))
-        opened.subscriber.is_gzip = takes_gzip(request.headers.get("accept-encoding"))
-        return opened
-
-    def _go_live(self, opened: OpenStream, missed: list[bytes], taken: socket.socket) -> None:
-        """Begin a stream that has missed just that, in one write; without a switch point."""
-        frames = b"".join([sse.retry_frame(), *opened.subscriber.go_live(missed)])
-        opened.go_on_without_greenlet(taken, begin=self._begin(opened.subscriber, frames))
-
-    def _join(self, opened: OpenStream, cursor: str | None, connection: BoundedSocket) -> None:
-        """Begin a stream that the log has something for, as fast as its client takes that."""
-        subscriber = opened.subscriber
-        with watched(connection, subscriber):
-            connection.sendall(self._begin(subscriber, sse.retry_frame()))
-            for piece in subscriber.join(cursor):
-                connection.sendall(sse.http_chunk(subscriber.coded(piece)))
-        if subscriber.is_live:
-            opened.go_on_without_greenlet(connection.take())
-        else:
-            connection.sendall(sse.LAST_CHUNK)
-
-    def _whole(self, frames: bytes) -> bytes:
-        """An answer that is at its end with these."""
-        return answer_head(200, self._headers) + sse.http_chunk(frames) + sse.LAST_CHUNK
-
-    def _admit(self, request: FastRequest, principal: Principal, board: str) -> None:
-        check_rule(request, rule_of(stream.events), principal, board, self._origins)
-        self._services.stream_limits.check(_place(request, principal))
-
-    def _begin(self, subscriber: Subscriber, frames: bytes) -> bytes:
-        """The head of the response, and the first frames."""
-        now_s = int(time.time())
-        if now_s != self._heads_s:
-            self._heads_s = now_s
-            gzip = {**self._headers, "Content-Encoding": "gzip"}
-            self._heads = answer_head(200, self._headers), answer_head(200, gzip)
-        begin = sse.GZIP_HEADER if subscriber.is_gzip else b""
-        return self._heads[subscriber.is_gzip] + sse.http_chunk(begin + subscriber.coded(frames))
-
-
-def _asked_stream(request: FastRequest) -> tuple[str, str | None] | None:
-    """Board and cursor, if a stream is asked for; not with a ticket, which takes the store."""
-    path = _EVENTS.match(request.path)
-    if path is None or request.method != "GET":
-        return None
-    # Plain: without escapes, so there is nothing to decode.
-    query = [
-        (name, value)
-        for name, _, value in (each.partition("=") for each in request.query.split("&"))
-    ]
-    if any(name == "ticket" for name, _ in query):
-        return None
-    return path[1], cursor_of(request.headers.get("last-event-id"), query)
-
-
-def _place(request: FastRequest, principal: Principal) -> Place:
-    return Place.of(principal, limited_address(request.remote_addr))
-
 
 def _missed_little(board: Board, cursor: str | None) -> list[bytes] | None:
-    """What came after ``cursor``; None if that is not at hand, or too much for one write."""
+    """The frames after ``cursor``; None if they are not in memory, or too much for one write."""
     missed = board.since(cursor) if cursor else []
     return missed if missed is not None and sum(map(len, missed)) <= ROUND_BYTES else None
-
-
-@functools.lru_cache(maxsize=100)  # browsers of a kind say the same
-def takes_gzip(accept_encoding: str | None) -> bool:
-    """Whether a client takes what is compressed with gzip (RFC 9110, 12.5.3)."""
-    return bool(accept_encoding and _GZIP.search(accept_encoding))

@@ -1,8 +1,8 @@
 """The event stream's route: from the request to the frames of a subscriber.
 
-The request's greenlet writes the events that the stream has missed. Then a socket writer takes the
-socket and writes live events, and the greenlet ends. Where there is no plain socket of our own (TLS
-in gunicorn, another server, a test client), the greenlet goes on writing.
+The greenlet that gunicorn gives the request writes what the stream has missed. Then a socket writer
+takes the connection and writes what is live, and the greenlet ends. TLS in gunicorn, another server
+and a test client have no connection to take: there the greenlet goes on writing itself.
 """
 
 from __future__ import annotations
@@ -19,10 +19,9 @@ from occupancy.core.requests import check_name
 from occupancy.live import sse
 from occupancy.live.limits import Place
 from occupancy.live.subscriber import farewell
-from occupancy.server.bounded_sockets import BoundedSocket
 from occupancy.services import Services
 from occupancy.web.auth import caller_address, principal, requires, used_ticket
-from occupancy.web.open_stream import OpenStream, watched
+from occupancy.web.open_stream import OpenStream
 from occupancy.web.stream_query import cursor_of
 
 bp = Blueprint("stream", __name__, url_prefix="/api/boards")
@@ -53,18 +52,11 @@ def _frames(
     open_stream: Callable[[], OpenStream], cursor: str | None, environ: dict[str, Any]
 ) -> Iterator[bytes]:
     connection = environ.get("gunicorn.socket")
+    # gunicorn's rule for a response without a length (RFC 9112, 6.1).
+    is_chunked = environ.get("SERVER_PROTOCOL") != "HTTP/1.0"
     with open_stream() as opened:
-        subscriber = opened.subscriber
-        with watched(connection, subscriber):
-            yield sse.retry_frame()  # the response's head goes out with it, before any waiting
-            if not isinstance(connection, BoundedSocket):
-                yield from subscriber.frames(cursor)
-                return
-            yield from subscriber.join(cursor)
-        if subscriber.is_live:
-            # gunicorn's rule for a response without a length (RFC 9112, 6.1).
-            is_chunked = environ["SERVER_PROTOCOL"] != "HTTP/1.0"
-            opened.go_on_without_greenlet(connection.take(), is_chunked=is_chunked)
-            # gunicorn treats this as a client that has gone: it writes nothing more, reads no
-            # further request, and closes a connection that is no longer open.
+        yield from opened.begin(cursor, connection, is_chunked=is_chunked)
+        if opened.has_writer:
+            # gunicorn takes it for a client that has gone: it writes nothing more, looks for no
+            # further request, and closes what is no connection any more.
             raise ConnectionResetError(errno.ECONNRESET, "the stream goes on without a greenlet")

@@ -1,4 +1,4 @@
-"""Attacks on the seam between the express lane and gunicorn: requests that one of them reads wrong.
+"""Attacks on the seam between the fast path and gunicorn: requests that one of them reads wrong.
 
 Each sends bytes, says that nothing more comes, and reads to the end: exactly the answers that
 HTTP/1.1 asks for, in their order, and no operation that was not asked for or was done twice.

@@ -14,11 +14,13 @@ from gevent.pool import Pool
 
 from occupancy.core.errors import PoolTimeout, StoreUnavailable
 from occupancy.core.principal import Credential, digest_of
-from occupancy.server.bounded_sockets import BoundedListener
-from occupancy.server.fast.auth_batcher import MOST, AuthBatcher
+from occupancy.server.accept_balancing import Loads
+from occupancy.server.fast.auth_batcher import MOST
+from occupancy.server.fast.request import FirstRead
 from occupancy.server.fast.streams import FastStreams
+from occupancy.server.listener import Listener
 from occupancy.services import Services
-from tests.support.stream_caller import Principal, one_caller, reads_plain
+from tests.support.stream_caller import Principal, fast_streams, one_caller
 from tests.support.waiting import wait_until
 
 
@@ -35,7 +37,7 @@ class Learning:
         self.may_answer = Event()
         self.fails: Exception | None = None
         self._learn = services.authenticator.identify_many
-        monkeypatch.setattr(services.authenticator, "learn", self.identify_many)
+        monkeypatch.setattr(services.authenticator, "identify_many", self.identify_many)
 
     def identify_many(self, credentials: Sequence[Credential]) -> None:
         self.asked.append(len(credentials))
@@ -51,9 +53,9 @@ def learning(principal: Principal, monkeypatch: pytest.MonkeyPatch) -> Learning:
 
 
 @pytest.fixture
-def lane(principal: Principal) -> FastStreams:
+def streams(principal: Principal) -> FastStreams:
     assert principal.follow("hall")  # its board is followed from here on
-    return FastStreams(principal.services, {}, reads_plain)
+    return fast_streams(principal.services)
 
 
 class Served:
@@ -62,9 +64,9 @@ class Served:
     def __init__(self) -> None:
         self.read: list[bytes] = []
 
-    def serve(self, taken: socket.socket, read: bytes, address: object) -> None:
+    def serve(self, taken: socket.socket, read: FirstRead, address: object) -> None:
         gevent.sleep(0)  # others may run in it
-        self.read.append(read)
+        self.read.append(read.data)
         taken.close()
 
 
@@ -73,14 +75,14 @@ def _are_ready(principals: list[Principal]) -> bool:
 
 
 def test_callers_that_are_not_known_are_looked_up_together(
-    principal: Principal, lane: FastStreams, learning: Learning
+    principal: Principal, streams: FastStreams, learning: Learning
 ) -> None:
     strangers = principal.strangers(5)
     together = [*strangers, strangers[0].another()]
-    assert [each.greet(lane) for each in together] == [None] * 6
-    lane.begin()
+    assert [each.accept(streams) for each in together] == [None] * 6
+    streams.begin_accepted()
     wait_until(lambda: learning.asked)
-    assert AuthBatcher.waiting_count == 6
+    assert streams.waiting_count == 6
     assert not any(each.received for each in together)
     assert principal.counted[0] == 1  # they have no streams yet
     principal.put(1)  # what happens meanwhile is not for them: they begin after it
@@ -90,7 +92,7 @@ def test_callers_that_are_not_known_are_looked_up_together(
     learning.may_answer.set()
     wait_until(lambda: _are_ready(together))
     assert learning.asked == [5]
-    assert AuthBatcher.waiting_count == 0
+    assert streams.waiting_count == 0
     principal.put(1)
     wait_until(lambda: all(b'"seq":2,' in each.received for each in together))
     assert not any(b'"seq":1,"type"' in each.received for each in together)
@@ -100,22 +102,22 @@ def test_callers_that_are_not_known_are_looked_up_together(
 
 
 def test_who_is_not_let_in_is_left_to_a_greenlet_and_the_others_begin(
-    principal: Principal, lane: FastStreams
+    principal: Principal, streams: FastStreams
 ) -> None:
     served = Served()
     good, bad = principal.strangers(2), principal.another("occ_nobody_has_this")
     for each in (good[0], bad, good[1]):
-        assert each.greet(lane, served.serve) is None
+        assert each.accept(streams, served.serve) is None
     wait_until(lambda: served.read and _are_ready(good))
     assert [each.startswith(b"GET /api/boards/hall/events ") for each in served.read] == [True]
     assert bad.received == b""
-    assert AuthBatcher.waiting_count == 0
+    assert streams.waiting_count == 0
     for each in (*good, bad):
         each.close()
 
 
 def test_whose_access_changes_while_the_store_is_asked_is_asked_for_again(
-    principal: Principal, lane: FastStreams, monkeypatch: pytest.MonkeyPatch
+    principal: Principal, streams: FastStreams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     served = Served()
     (stranger,) = principal.strangers(1)
@@ -128,7 +130,7 @@ def test_whose_access_changes_while_the_store_is_asked_is_asked_for_again(
         return replies
 
     monkeypatch.setattr(access._identify, "run_many", change_meanwhile)
-    assert stranger.greet(lane, served.serve) is None
+    assert stranger.accept(streams, served.serve) is None
     wait_until(lambda: served.read or stranger.received)
     assert len(served.read) == 1
     assert stranger.received == b""
@@ -137,56 +139,56 @@ def test_whose_access_changes_while_the_store_is_asked_is_asked_for_again(
 
 @pytest.mark.parametrize("error", [StoreUnavailable("made to fail"), PoolTimeout("made to fail")])
 def test_when_the_store_fails_all_who_wait_are_told(
-    principal: Principal, lane: FastStreams, learning: Learning, error: Exception
+    principal: Principal, streams: FastStreams, learning: Learning, error: Exception
 ) -> None:
     strangers = principal.strangers(3)
-    assert strangers[0].greet(lane) is None
+    assert strangers[0].accept(streams) is None
     wait_until(lambda: learning.asked)
     for each in strangers[1:]:  # they would be asked for in the next round trip
-        assert each.greet(lane) is None
+        assert each.accept(streams) is None
     learning.fails = error
     learning.may_answer.set()
     wait_until(lambda: all(each.received.endswith(b"0\r\n\r\n") for each in strangers))
     assert all(b"event: degraded" in each.received for each in strangers)
     assert learning.asked == [1]
-    assert AuthBatcher.waiting_count == 0
+    assert streams.waiting_count == 0
     assert principal.counted[0] == 1
     for each in strangers:
         each.close()
 
 
 def test_a_mistake_of_ours_leaves_them_to_greenlets(
-    principal: Principal, lane: FastStreams, learning: Learning
+    principal: Principal, streams: FastStreams, learning: Learning
 ) -> None:
     served = Served()
     strangers = principal.strangers(2)
     for each in strangers:
-        assert each.greet(lane, served.serve) is None
+        assert each.accept(streams, served.serve) is None
     learning.fails = RuntimeError("made to fail")
     learning.may_answer.set()
     wait_until(lambda: len(served.read) == 2)
-    wait_until(lambda: AuthBatcher.waiting_count == 0)
+    wait_until(lambda: streams.waiting_count == 0)
     for each in strangers:
         each.close()
 
 
 def test_one_that_cannot_be_served_does_not_keep_the_next_waiting(
-    principal: Principal, lane: FastStreams, learning: Learning
+    principal: Principal, streams: FastStreams, learning: Learning
 ) -> None:
     served = Served()
     (good,) = principal.strangers(1)
     bad = [principal.another("occ_nobody_has_this") for _ in range(2)]
 
-    def fail(taken: socket.socket, read: bytes, address: object) -> None:
+    def fail(taken: socket.socket, read: FirstRead, address: object) -> None:
         raise RuntimeError("made to fail")
 
-    assert bad[0].greet(lane, fail) is None
-    assert bad[1].greet(lane, served.serve) is None
+    assert bad[0].accept(streams, fail) is None
+    assert bad[1].accept(streams, served.serve) is None
     wait_until(lambda: learning.asked)
-    assert good.greet(lane) is None  # for the next round trip
+    assert good.accept(streams) is None  # for the next round trip
     learning.may_answer.set()
     wait_until(lambda: bad[0].is_over and served.read and _are_ready([good]))
-    wait_until(lambda: AuthBatcher.waiting_count == 0)
+    wait_until(lambda: streams.waiting_count == 0)
     for each in (*bad, good):
         each.close()
 
@@ -196,63 +198,67 @@ def test_a_server_that_is_closed_serves_no_stranger(principal: Principal) -> Non
     listener = gevent.socket.socket()
     listener.bind(("127.0.0.1", 0))
     listener.listen()
-    server = BoundedListener(listener, lambda *args: served.append(args), spawn=Pool(1))
+    server = Listener(
+        listener, lambda *args: served.append(args), spawn=Pool(1), early=None,
+        loads=Loads(Loads.shared()), slot=0, count_without_greenlet=lambda: 0,
+    )  # fmt: skip
     server.start()
     server.close()
-    server.serve(principal.served.take(), b"GET / HTTP/1.1\r\n\r\n", ("127.0.0.1", 1))
+    read = FirstRead(b"GET / HTTP/1.1\r\n\r\n", None)
+    server.serve(principal.served.take(), read, ("127.0.0.1", 1))
     wait_until(lambda: principal.is_over)
     assert served == []
 
 
 def test_when_too_many_wait_the_next_is_left_to_a_greenlet(
-    principal: Principal, lane: FastStreams, monkeypatch: pytest.MonkeyPatch
+    principal: Principal, streams: FastStreams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(AuthBatcher, "waiting_count", MOST)
+    monkeypatch.setattr(streams._batcher, "waiting_count", MOST)
     (stranger,) = principal.strangers(1)
-    read = stranger.greet(lane)
+    read = stranger.accept(streams)
     assert read is not None
     assert read.startswith(b"GET /api/boards/hall/events ")
-    assert AuthBatcher.waiting_count == MOST
+    assert streams.waiting_count == MOST
     stranger.close()
 
 
 def test_strangers_of_a_process_that_ends_are_told_to_come_back(
-    principal: Principal, lane: FastStreams, learning: Learning
+    principal: Principal, streams: FastStreams, learning: Learning
 ) -> None:
     asked, waiting = principal.strangers(2)
-    assert asked.greet(lane) is None
+    assert asked.accept(streams) is None
     wait_until(lambda: learning.asked)
-    assert waiting.greet(lane) is None
-    lane.leave()
+    assert waiting.accept(streams) is None
+    streams.leave()
     principal.services.hub.is_draining = True
     wait_until(lambda: asked.is_over and waiting.is_over)
     for each in (asked, waiting):
         assert each.received.startswith(b"HTTP/1.1 200 OK\r\n")
         assert each.received.count(b"event: bye") == 1
         assert each.received.endswith(b"0\r\n\r\n")
-    assert AuthBatcher.waiting_count == 0
+    assert streams.waiting_count == 0
     learning.may_answer.set()  # too late
-    wait_until(lambda: not lane._strangers._is_asking)
-    assert AuthBatcher.waiting_count == 0
+    wait_until(lambda: not streams._batcher._is_asking)
+    assert streams.waiting_count == 0
     assert principal.counted[0] == 1
     for each in (asked, waiting):
         each.close()
 
 
 def test_when_the_store_is_slow_nobody_waits_for_a_second_answer(
-    principal: Principal, lane: FastStreams, learning: Learning, monkeypatch: pytest.MonkeyPatch
+    principal: Principal, streams: FastStreams, learning: Learning, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("occupancy.server.fast.auth_batcher._SLOW_S", 0.0)
     served = Served()
     asked, waiting = principal.strangers(2)
-    assert asked.greet(lane, served.serve) is None
+    assert asked.accept(streams, served.serve) is None
     wait_until(lambda: learning.asked)
-    assert waiting.greet(lane, served.serve) is None
+    assert waiting.accept(streams, served.serve) is None
     learning.may_answer.set()
     wait_until(lambda: served.read and _are_ready([asked]))
     assert learning.asked == [1]
     assert waiting.received == b""
-    wait_until(lambda: AuthBatcher.waiting_count == 0)
+    wait_until(lambda: streams.waiting_count == 0)
     for each in (asked, waiting):
         each.close()
 
@@ -262,14 +268,14 @@ def test_when_the_store_is_slow_nobody_waits_for_a_second_answer(
     [(b"{", True), (b'{"worker": "1", "id": "x"}', False)],  # to the script, and only to us
 )
 def test_a_record_that_cannot_be_read_keeps_nobody_else_out(
-    record: bytes, are_both_left: bool, principal: Principal, lane: FastStreams
+    record: bytes, are_both_left: bool, principal: Principal, streams: FastStreams
 ) -> None:
     served = Served()
     good, broken = principal.strangers(2)
     digest = digest_of(broken.token)
     principal.services.store.client.hset(principal.services.tokens._keys.tokens, digest, record)
     for each in (broken, good):
-        assert each.greet(lane, served.serve) is None
+        assert each.accept(streams, served.serve) is None
     wait_until(lambda: len(served.read) + _are_ready([good]) == 2)
     assert len(served.read) == 1 + are_both_left
     for each in (good, broken):

@@ -1,4 +1,4 @@
-"""Connections that go to and fro between the express lane and gunicorn, and how they end."""
+"""Connections that go to and fro between the fast path and gunicorn, and how they end."""
 
 from __future__ import annotations
 
@@ -22,9 +22,14 @@ PAGE = request("GET /livez")
 CLIENTS = 8
 
 
-@pytest.fixture(scope="module")
-def lanes(tmp_path_factory: pytest.TempPathFactory, module_server: RealServer) -> Iterator[Lanes]:
-    made = Lanes(tmp_path_factory.mktemp("state"), module_server.url)
+@pytest.fixture(scope="module", params=["1", "0"], ids=["fast path", "no fast path"])
+def lanes(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    module_server: RealServer,
+) -> Iterator[Lanes]:
+    state_dir = tmp_path_factory.mktemp("state")
+    made = Lanes(state_dir, module_server.url, OCCUPANCY_FAST_PATH=request.param)
     yield made
     made.stop()
     assert "Traceback" not in made.deployment.log

@@ -14,10 +14,9 @@ from gevent.event import Event
 from occupancy.core.entities import Replay
 from occupancy.core.errors import StoreUnavailable
 from occupancy.live.pacing import ROUND_BYTES
-from occupancy.server.bounded_sockets import STREAM_SEND_BUFFER_BYTES
-from occupancy.server.fast.streams import FastStreams
 from occupancy.services import Services
-from tests.support.stream_caller import Principal, one_caller, reads_plain
+from occupancy.web.open_stream import STREAM_SEND_BUFFER_BYTES
+from tests.support.stream_caller import Principal, fast_streams, one_caller
 from tests.support.waiting import wait_until
 
 
@@ -122,12 +121,12 @@ def test_streams_accepted_together_begin_when_all_of_them_were_greeted(
     principal: Principal,
 ) -> None:
     assert principal.follow("hall")  # its caller is remembered now, and its board followed
-    streams = FastStreams(principal.services, {}, reads_plain)
+    streams = fast_streams(principal.services)
     together = [principal.another() for _ in range(3)]
-    assert [each.greet(streams) for each in together] == [None] * 3
+    assert [each.accept(streams) for each in together] == [None] * 3
     assert not any(each.has_something for each in together)
     assert principal.counted[0] == 4  # their places are theirs already
-    streams.begin()
+    streams.begin_accepted()
     principal.put(1)
     wait_until(lambda: all(b'"seq":1' in each.received for each in together))
     assert [each.received.count(b"event: ready") for each in together] == [1] * 3
@@ -139,21 +138,21 @@ def test_a_stream_that_cannot_begin_gives_its_place_back_and_the_others_begin(
     principal: Principal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert principal.follow("hall")
-    streams = FastStreams(principal.services, {}, reads_plain)
+    streams = fast_streams(principal.services)
     first, second = principal.another(), principal.another()
-    assert first.greet(streams) is second.greet(streams) is None
-    go_live = streams._go_live
+    assert first.accept(streams) is second.accept(streams) is None
+    begin = streams._begin
 
     def fail_once(*args: Any) -> None:
-        monkeypatch.setattr(streams, "_go_live", go_live)
+        monkeypatch.setattr(streams, "_begin", begin)
         raise RuntimeError("made to fail")
 
-    monkeypatch.setattr(streams, "_go_live", fail_once)
-    streams.begin()
+    monkeypatch.setattr(streams, "_begin", fail_once)
+    streams.begin_accepted()
     wait_until(lambda: first.is_over and b"event: ready" in second.received)
     assert first.received == b""
     assert principal.counted[0] == 2
-    streams.begin()  # of a turn in which nobody was greeted
+    streams.begin_accepted()  # of a turn in which nobody was greeted
     assert principal.counted[0] == 2
     first.close()
     second.close()
@@ -162,7 +161,7 @@ def test_a_stream_that_cannot_begin_gives_its_place_back_and_the_others_begin(
 def test_what_is_no_request_for_a_stream_is_left_to_a_greenlet(principal: Principal) -> None:
     assert principal.follow("hall")
     other = principal.another()
-    read = other.greet(FastStreams(principal.services, {}, reads_plain), path="/livez")
+    read = other.accept(fast_streams(principal.services), path="/livez")
     assert read is not None
     assert read.startswith(b"GET /livez")
     assert principal.counted[0] == 1

@@ -18,8 +18,9 @@ import pytest
 
 from occupancy.core.entities import Person, Role
 from occupancy.core.errors import InvalidRequest
-from occupancy.server import bounded_sockets
-from occupancy.server.bounded_sockets import BoundedSocket
+from occupancy.server import sockets, waiting_clients
+from occupancy.server.sockets import BoundedSocket
+from occupancy.web import request
 from tests.support.deployment import Deployment
 from tests.support.servers import RealServer
 from tests.support.tls import TLSDeployment
@@ -94,7 +95,7 @@ class Slow:
 
     def taking_nothing(self) -> int:
         """How many bytes have arrived when the deadline is over, after which no more may."""
-        gevent.sleep(bounded_sockets.WRITE_S + 5)
+        gevent.sleep(sockets.WRITE_S + 5)
         received = 0
         with self.connection as connection:
             connection.settimeout(5)  # a TimeoutError: it is still open
@@ -219,12 +220,12 @@ def test_a_tls_handshake_has_a_deadline_too(tmp_path: Path, own_server: RealServ
 def test_a_body_in_time_is_read_and_another_timeout_passes_through(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(bounded_sockets, "BODY_S", 0.01)
-    with bounded_sockets.body_deadline():
+    monkeypatch.setattr(request, "BODY_S", 0.01)
+    with request.body_deadline():
         pass
-    with pytest.raises(InvalidRequest, match="did not arrive"), bounded_sockets.body_deadline():
+    with pytest.raises(InvalidRequest, match="did not arrive"), request.body_deadline():
         gevent.sleep(5)
-    with pytest.raises(gevent.Timeout), gevent.Timeout(0.005), bounded_sockets.body_deadline():
+    with pytest.raises(gevent.Timeout), gevent.Timeout(0.005), request.body_deadline():
         gevent.sleep(5)
 
 
@@ -261,7 +262,7 @@ def outcome(greenlet: Any) -> Any:
 def test_a_large_answer_to_a_reader_that_pauses_arrives_whole(
     monkeypatch: pytest.MonkeyPatch, pairs: list[Pair]
 ) -> None:
-    monkeypatch.setattr(bounded_sockets, "WRITE_S", 1.0)
+    monkeypatch.setattr(sockets, "WRITE_S", 1.0)
     pair = pairs[0]
     pair.server.setblocking(True)
     sending = gevent.spawn(pair.server.sendall, LARGE)
@@ -283,7 +284,7 @@ def large() -> bytes:
 def test_when_large_answers_fill_memory_those_who_take_nothing_are_closed(
     monkeypatch: pytest.MonkeyPatch, pairs: list[Pair]
 ) -> None:
-    monkeypatch.setattr(bounded_sockets, "UNTAKEN_BYTES", len(LARGE) * 5 // 2)
+    monkeypatch.setattr(waiting_clients, "UNTAKEN_BYTES", len(LARGE) * 5 // 2)
     idle, reads, late = pairs
     first = gevent.spawn(idle.server.sendall, large())
     second = gevent.spawn(reads.server.sendall, large())
@@ -305,7 +306,7 @@ def test_when_large_answers_fill_memory_those_who_take_nothing_are_closed(
 def test_readers_of_the_same_answer_are_not_closed_for_memory(
     monkeypatch: pytest.MonkeyPatch, pairs: list[Pair]
 ) -> None:
-    monkeypatch.setattr(bounded_sockets, "UNTAKEN_BYTES", len(LARGE))
+    monkeypatch.setattr(waiting_clients, "UNTAKEN_BYTES", len(LARGE))
     sending = [gevent.spawn(pair.server.sendall, LARGE) for pair in pairs]
     taken = [0] * len(pairs)
     while min(taken) < len(LARGE):
@@ -318,7 +319,7 @@ def test_readers_of_the_same_answer_are_not_closed_for_memory(
 def test_when_large_answers_fill_memory_who_takes_a_little_now_and_then_is_closed(
     monkeypatch: pytest.MonkeyPatch, pairs: list[Pair]
 ) -> None:
-    monkeypatch.setattr(bounded_sockets, "UNTAKEN_BYTES", len(LARGE) * 5 // 2)
+    monkeypatch.setattr(waiting_clients, "UNTAKEN_BYTES", len(LARGE) * 5 // 2)
     drips, reads, late = pairs
     first = gevent.spawn(drips.server.sendall, large())
     second = gevent.spawn(reads.server.sendall, large())
@@ -335,7 +336,7 @@ def test_when_large_answers_fill_memory_who_takes_a_little_now_and_then_is_close
     assert [outcome(second), outcome(third)] == ["waits", "waits"]
     third.kill()
     second.kill()
-    assert (bounded_sockets.BoundedSocket.waiting._untaken_bytes, first.ready()) == (0, True)
+    assert (BoundedSocket.waiting._untaken_bytes, first.ready()) == (0, True)
 
 
 READERS = 90

@@ -1,7 +1,8 @@
-"""The express lane answers as Flask does: what is said in several ways is answered alike.
+"""The fast path answers as Flask does: a request that is sent in several ways is answered alike.
 
-Each request is sent plain, with ``TE: trailers``, which the lane leaves to gunicorn, and with its
-head in two pieces. Operations change things, so each way has an item of its own.
+Each request is sent as the fast path takes it, with ``TE: trailers``, which it leaves to gunicorn,
+and with its head in two pieces. Operations change things, so each way has an item of its own. With
+the fast path turned off, the expected answers are the same.
 """
 
 from __future__ import annotations
@@ -210,9 +211,14 @@ PROXIED = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def lanes(tmp_path_factory: pytest.TempPathFactory, module_server: RealServer) -> Iterator[Lanes]:
-    made = Lanes(tmp_path_factory.mktemp("state"), module_server.url)
+@pytest.fixture(scope="module", params=["1", "0"], ids=["fast path", "no fast path"])
+def lanes(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    module_server: RealServer,
+) -> Iterator[Lanes]:
+    state_dir = tmp_path_factory.mktemp("state")
+    made = Lanes(state_dir, module_server.url, OCCUPANCY_FAST_PATH=request.param)
     yield made
     made.stop()
 

@@ -1,0 +1,74 @@
+"""The request: one type for what Flask reads and for what the fast path reads by itself.
+
+``HttpRequest`` is all that the API's functions may ask of a request. Flask's request has it, and so
+has the fast path's. Where proxies stand in front, both have applied what these say before anything
+here is asked: ``remote_addr``, ``is_secure`` and the Host header are those of the client.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Protocol
+
+import gevent
+
+from occupancy.core.errors import InvalidRequest
+
+BODY_S = 20.0  # within which a body must have arrived
+_HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
+
+
+class Headers(Protocol):
+    def get(self, name: str, /) -> str | None: ...
+
+
+class HttpRequest(Protocol):
+    """What may be asked of a request."""
+
+    @property
+    def method(self) -> str: ...
+    @property
+    def path(self) -> str: ...
+    @property
+    def headers(self) -> Headers: ...
+    @property
+    def cookies(self) -> Mapping[str, str]: ...
+    @property
+    def is_secure(self) -> bool: ...
+    @property
+    def remote_addr(self) -> str | None: ...
+
+
+def host_of(asked: HttpRequest) -> str:
+    """The request's host, with its port if given, in lower case; '' if it is malformed.
+
+    Not Werkzeug's ``host``, which rejects names with an underscore, as local networks have them.
+    """
+    host = asked.headers.get("Host") or ""
+    return host.lower() if _HOST.fullmatch(host) else ""
+
+
+def forwarded(header: str) -> str:
+    """The values that proxies have put into a header, without what could hide a part of them.
+
+    These headers are no lists of RFC 9110, but are read as such: a quotation mark that a client
+    sends would join all that the proxies add into one text, and make it disappear.
+    """
+    values = (value.strip(" \t") for value in header.replace('"', "").split(","))
+    return ",".join(value for value in values if value)
+
+
+def forwarded_scheme(header: str) -> str:
+    """The scheme by which the nearest proxy was reached: https or http; '' if not known."""
+    nearest = forwarded(header).rpartition(",")[2].lower()
+    return {"https": "https", "wss": "https", "http": "http", "ws": "http"}.get(nearest, "")
+
+
+def body_deadline() -> gevent.Timeout:
+    """A block that reads a body; it raises InvalidRequest where that takes longer than BODY_S.
+
+    An Exception, so that gunicorn knows that the body was not read, and closes the connection.
+    After a gevent.Timeout it would take the rest of a chunked body for the next request.
+    """
+    return gevent.Timeout(BODY_S, InvalidRequest(f"The body did not arrive within {BODY_S:g} s."))
