@@ -71,7 +71,7 @@ def answer(worker: Any, connection: Any, address: Any, error: BaseException) -> 
     """
     is_clients = isinstance(error, unread.ParseException | ssl.SSLError)
     is_clients = is_clients and not isinstance(error, _OURS)
-    denials = worker.wsgi.extensions["occupancy"].audit
+    denials = worker.wsgi.extensions["occupancy"].audit_limit
     is_told = denials.record(
         MALFORMED if is_clients else "failed",
         code=type(error).__name__,

@@ -29,7 +29,7 @@ def respond(error: OccupancyError) -> Response:
     services: Services = current_app.extensions["occupancy"]
     # A failed sign-in has a line of its own in the trail, which says more.
     is_told = request.endpoint == "signin.sign_in" and not isinstance(error, errors.CsrfFailed)
-    note(error, services, request, g.get("caller"), is_told=is_told)
+    note(error, services, request, g.get("principal"), is_told=is_told)
     if request.endpoint == "stream.events" and _is_passing(error):
         return Response(trouble(error), content_type=sse.CONTENT_TYPE, headers=sse.HEADERS)
     return as_response(problem_reply(error))
@@ -59,7 +59,7 @@ def note(
         services.metrics.denials.labels(error.code).inc()
         if is_told:
             return
-        services.audit.record(
+        services.audit_limit.record(
             "denied",
             code=error.code,
             address=asked.remote_addr,

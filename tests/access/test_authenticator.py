@@ -123,7 +123,7 @@ def test_an_edit_does_not_undo_what_somebody_else_does_meanwhile(
 ) -> None:
     workers, elsewhere = services.workers, workers_elsewhere(services)
     workers.add("93", name="One", role=Role.WORKER)
-    run = workers._swap.run
+    run = workers._replace_worker.run
     disabled: list[Worker] = []
 
     def run_after_the_other(keys: Any, args: Any) -> Any:
@@ -131,9 +131,9 @@ def test_an_edit_does_not_undo_what_somebody_else_does_meanwhile(
             disabled.append(elsewhere.edit("93", disabled=True))
         return run(keys, args)
 
-    monkeypatch.setattr(workers._swap, "run", run_after_the_other)
+    monkeypatch.setattr(workers._replace_worker, "run", run_after_the_other)
     workers.edit("93", name="Two")
-    assert workers.get("93") == Worker("93", "Two", "worker", disabled=True, stamp=1)
+    assert workers.get("93") == Worker("93", "Two", "worker", disabled=True, session_generation=1)
 
 
 def test_an_unknown_worker_is_not_found(workers: Workers, tokens: Tokens) -> None:

@@ -222,7 +222,7 @@ def test_no_endless_queue_of_pins_forms_and_who_finds_it_full_has_tried_nothing(
 ) -> None:
     browser = valkey_shop.browser()
     with monkeypatch.context() as full:
-        full.setattr(pin_queue_module, "STRANGERS", 0)
+        full.setattr(pin_queue_module, "UNKNOWN", 0)
         for _ in range(FREE_OF_PAIR + 2):
             answer = valkey_shop.sign_in(browser)
             assert problem(answer) == (429, "rate_limited")
@@ -671,20 +671,20 @@ def test_a_ticket_stays_good_while_its_stream_is_open_and_some_minutes_more(
 
 
 def test_a_link_signs_in_once(shop: Shop) -> None:
-    secret = shop.services.sessions.create_link("93")
+    secret = shop.services.links.create("93")
     browser, late = shop.browser(), shop.browser()
     answer = browser.post("/api/session", json={"token": secret})
     assert fields(answer)["worker"]["id"] == "93"
     assert fields(answer)["idle_s"] == shop.services.settings.session_idle_s
     refused = late.post("/api/session", json={"token": secret})
     assert problem(refused) == (401, "unauthenticated")
-    another = shop.services.sessions.create_link("93")
+    another = shop.services.links.create("93")
     left_s: Any = shop.services.store.client.ttl(shop.services.store.keys.link(digest_of(another)))
     assert 0 < left_s <= 3600
 
 
 def test_a_link_is_no_token(shop: Shop) -> None:
-    bearer = {"Authorization": f"Bearer {shop.services.sessions.create_link('93')}"}
+    bearer = {"Authorization": f"Bearer {shop.services.links.create('93')}"}
     assert shop.browser().get("/api/boards", headers=bearer).status_code == 401
 
 
@@ -692,7 +692,7 @@ def test_a_link_is_no_token(shop: Shop) -> None:
 def test_what_ends_a_workers_sessions_voids_their_links(
     shop: Shop, change: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    secret = shop.services.sessions.create_link("93")
+    secret = shop.services.links.create("93")
     workers = shop.services.workers
     if change in ("disabled", "enabled"):
         workers.edit("93", disabled=True)
@@ -714,7 +714,7 @@ def test_what_ends_a_workers_sessions_voids_their_links(
 
 
 def test_a_new_name_or_role_leaves_a_link_good(shop: Shop) -> None:
-    secret = shop.services.sessions.create_link("93")
+    secret = shop.services.links.create("93")
     shop.services.workers.edit("93", name="Marta", role="supervisor")
     answer = shop.browser().post("/api/session", json={"token": secret})
     assert fields(answer)["worker"]["role"] == "supervisor"
@@ -722,7 +722,7 @@ def test_a_new_name_or_role_leaves_a_link_good(shop: Shop) -> None:
 
 def test_a_link_made_after_the_worker_was_signed_out_everywhere_is_good(shop: Shop) -> None:
     shop.services.workers.sign_out("93")
-    secret = shop.services.sessions.create_link("93")
+    secret = shop.services.links.create("93")
     assert shop.browser().post("/api/session", json={"token": secret}).status_code == 200
 
 
@@ -730,7 +730,7 @@ def test_the_first_link_makes_an_administrator_and_only_while_there_is_no_worker
     services: Services,
 ) -> None:
     app = create_app(services)
-    first, second = services.sessions.create_link(None), services.sessions.create_link(None)
+    first, second = services.links.create(None), services.links.create(None)
     browser = app.test_client()
     answer = browser.post("/api/session", json={"token": first})
     assert fields(answer)["worker"] == {

@@ -37,8 +37,8 @@ def readyz() -> Response:
     reasons = {}
     try:
         services.store.client.ping()
-        if services.write_failure is not None:
-            reasons["operations"] = services.write_failure
+        if services.periodic_tasks.failure is not None:
+            reasons["operations"] = services.periodic_tasks.failure
     except OccupancyError as error:
         reasons["operations"] = error.detail
     if services.store.permissions.trouble is not None:
@@ -65,7 +65,7 @@ def redis_health() -> Response:
 def redis_connection_stats() -> Response:
     """The budget, the server's count and every worker process's pools."""
     services = _services()
-    return _json(services.connection_stats(services.public_figures.told()))
+    return _json(services.process_report.connection_stats(services.public_figures.connections()))
 
 
 @bp.get("/metrics")

@@ -101,7 +101,9 @@ def _open(services: Services, body: SignInBody) -> tuple[str, Session]:
         try:
             known = services.authenticator.identify(Credential("token", digest_of(body.token)))
         except Unauthenticated as error:
-            services.audit.record("sign_in_refused", by="token", code=error.code, address=address)
+            services.audit_limit.record(
+                "sign_in_refused", by="token", code=error.code, address=address
+            )
             raise
         return services.sessions.with_token(known, address=address, instead_of=had)
     if body.token is None and body.worker is not None and body.pin is not None:
