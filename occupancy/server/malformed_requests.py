@@ -19,7 +19,7 @@ from occupancy.observability.audit_limit import MALFORMED
 from occupancy.observability.log_lines import without_texts
 from occupancy.server.fast.request import answer_head
 from occupancy.web import security
-from occupancy.web.replies import problem_reply
+from occupancy.web.io import problem_reply
 
 log = logging.getLogger(__name__)
 

@@ -41,8 +41,8 @@ from occupancy.server.fast.streams import FastStreams
 from occupancy.services import Services
 from occupancy.web import operations, security
 from occupancy.web.auth import check_role, check_rule, credential_of, rule_of, take_turn
+from occupancy.web.io import JSON, Reply, problem_reply
 from occupancy.web.problems import crash, note
-from occupancy.web.replies import JSON, Reply, problem_reply
 from occupancy.web.routes import boards
 
 log = logging.getLogger(__name__)

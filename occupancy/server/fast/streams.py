@@ -37,10 +37,9 @@ from occupancy.server.fast.auth_batcher import AuthBatcher, PendingStream
 from occupancy.server.fast.request import READ_BYTES, FastRequest, answer_head
 from occupancy.services import Services
 from occupancy.web.auth import check_rule, credential_of, rule_of, take_turn
-from occupancy.web.open_stream import OpenStream, watched
+from occupancy.web.open_stream import OpenStream, cursor_of, watched
 from occupancy.web.problems import note, trouble
 from occupancy.web.routes import stream
-from occupancy.web.stream_query import cursor_of
 
 _EVENTS = re.compile(r"/api/boards/([A-Za-z0-9][A-Za-z0-9_-]{0,31})/events\Z")
 _GZIP = re.compile(r"(?i)(?:^|,)\s*gzip\s*(?:$|,|;\s*q=(?!0(?:\.0*)?\s*(?:$|,)))")

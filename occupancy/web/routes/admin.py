@@ -50,7 +50,7 @@ def workers() -> Response:
 @bp.put("/workers/<worker_id>")
 @requires(Role.ADMIN)
 def put_worker(worker_id: str) -> Response:
-    """Add a worker, or edit one: what is not given stays as it is."""
+    """Add a worker, or edit one: fields that are not given keep their value."""
     read_query()
     check_name("worker", worker_id)
     body = read_body(WorkerBody)
@@ -88,7 +88,7 @@ def put_worker(worker_id: str) -> Response:
 @bp.delete("/workers/<worker_id>/sessions")
 @requires(Role.ADMIN)
 def sign_out_everywhere(worker_id: str) -> Response:
-    """A tablet was lost: whoever is signed in as the worker, anywhere, is so no more."""
+    """End all sessions of a worker, for example when a tablet is lost."""
     read_query()
     worker = _services().workers.sign_out(check_name("worker", worker_id))
     _record("signed_out_everywhere", worker=worker.id)
@@ -98,8 +98,10 @@ def sign_out_everywhere(worker_id: str) -> Response:
 @bp.post("/workers/<worker_id>/links")
 @requires(Role.ADMIN)
 def create_link(worker_id: str) -> Response:
-    """For a forgotten PIN, or who has to wait after wrong ones. A path: the page that asks knows
-    better than we do by which address browsers reach us."""
+    """A one-time link, for a forgotten PIN or a wait after wrong ones.
+
+    The answer has a path, because the asking page knows the address at which browsers reach us.
+    """
     read_query()
     secret = _services().links.create(check_name("worker", worker_id))
     _record("link_added", worker=worker_id)
@@ -117,7 +119,7 @@ def tokens() -> Response:
 @bp.post("/tokens")
 @requires(Role.ADMIN)
 def create_token() -> Response:
-    """The answer shows the token; it is nowhere stored and never shown again."""
+    """The answer shows the token, which is not stored and never shown again."""
     read_query()
     body = read_body(TokenBody)
     if body.board is not None:

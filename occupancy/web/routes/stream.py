@@ -22,8 +22,7 @@ from occupancy.live.subscriber import farewell
 from occupancy.server.bounded_sockets import BoundedSocket
 from occupancy.services import Services
 from occupancy.web.auth import caller_address, principal, requires, used_ticket
-from occupancy.web.open_stream import OpenStream, watched
-from occupancy.web.stream_query import cursor_of
+from occupancy.web.open_stream import OpenStream, cursor_of, watched
 
 bp = Blueprint("stream", __name__, url_prefix="/api/boards")
 
