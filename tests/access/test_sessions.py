@@ -662,7 +662,7 @@ def test_a_ticket_stays_good_while_its_stream_is_open_and_some_minutes_more(
     ticket = services.tickets.create(known)
     key = services.store.keys.ticket(digest_of(ticket))
     browser = valkey_shop.browser()
-    monkeypatch.setattr(tickets_module, "_RENEWED_S", 0.01)
+    monkeypatch.setattr(tickets_module, "_RENEWAL_S", 0.01)
     with browser.get(f"/api/boards/main/events?ticket={ticket}", buffered=False) as stream:
         wait_until(lambda: b"ready" in next(stream.iter_encoded()), what="the stream")
         client.expire(key, 5)

@@ -888,7 +888,7 @@ def test_the_samples_pins_and_tokens_are_noted_without_their_secrets(
 def test_notes_are_written_once_whichever_process_comes_first_and_are_bounded(
     shop: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(audit_outbox, "_KEPT", 150)
+    monkeypatch.setattr(audit_outbox, "_MAX_ENTRIES", 150)
     for number in range(200):
         shop.audit_outbox.leave("worker_edited", worker=str(number))
     taken = [gevent.spawn(shop.audit_outbox.take) for _ in range(4)]
