@@ -26,7 +26,7 @@ from flask.testing import FlaskClient
 from occupancy import create_app
 from occupancy.core.entities import Role, Worker
 from occupancy.core.settings import Settings
-from occupancy.observability.audit_limit import LimitedAudit
+from occupancy.observability.audit_limit import AuditLimit
 from occupancy.services import Services
 from occupancy.storage.pool import FairPool
 from tests.support.servers import BINARIES, RealServer, binary_of
@@ -94,14 +94,14 @@ def module_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealServ
 @pytest.fixture(autouse=True)
 def _each_test_tells_of_its_own_refusals(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A process tells within a minute how many more it has refused: not in a later test's trail."""
-    made: list[LimitedAudit] = []
-    begin = LimitedAudit.__init__
+    made: list[AuditLimit] = []
+    begin = AuditLimit.__init__
 
-    def begin_and_note(self: LimitedAudit) -> None:
+    def begin_and_note(self: AuditLimit) -> None:
         begin(self)
         made.append(self)
 
-    monkeypatch.setattr(LimitedAudit, "__init__", begin_and_note)
+    monkeypatch.setattr(AuditLimit, "__init__", begin_and_note)
     yield
     for each in made:
         if each._minute is not None:

@@ -1,1 +1,7 @@
-"""TODO."""
+"""Who may act: workers, their credentials, and the limits on using them.
+
+May import core, storage and observability. Begin with ``authenticator``: it turns a credential
+(core.principal) into a principal. ``sessions``, ``tokens``, ``links`` and ``tickets`` create
+credentials; ``login_throttle`` and ``pin_queue`` bound guessing; ``read_turns`` shares a process
+between its readers.
+"""

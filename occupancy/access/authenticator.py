@@ -1,8 +1,8 @@
-"""Access: who a credential belongs to, and what it allows.
+"""The authenticator: the principal behind a credential.
 
-The answer is remembered in the process for two seconds, so that an operation stays one round
-trip. Every change of anybody's access is counted and announced on the access channel, and each
-process forgets that worker at once; the two seconds bound a lost announcement.
+A principal is remembered in the process for two seconds, so that an operation stays one round trip.
+Every change of access is counted and announced on the access channel, and each process forgets that
+worker at once; the two seconds bound the effect of a lost announcement.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from occupancy.storage.client import OpsClient
 from occupancy.storage.scripts import Script
 
 _REMEMBERED_S = 2.0
-_REMEMBERED = 10_000
-_CHANGES = 1_000  # workers whose last change is known one by one
-_SESSION_NOTED_S, _TOKEN_NOTED_S = 1, 60  # how exactly the last use is noted
+_MAX_REMEMBERED = 10_000
+_MAX_CHANGES = 1_000  # workers whose last change is known separately
+_SESSION_USE_S, _TOKEN_USE_S = 1, 60  # how exactly the last use is stored
 
-_WHY = {
+_REASONS = {
     "token": "The token is unknown, expired or revoked. Ask an administrator for a new one.",
     "session": "You are not signed in any more. Sign in again.",
 }
 
 
 class Authenticator:
-    """Raises PoolTimeout or StoreUnavailable when Redis cannot serve."""
+    """Methods raise PoolTimeout or StoreUnavailable when Redis cannot serve."""
 
     def __init__(self, client: OpsClient, keys: Keys) -> None:
         self._client = client
@@ -43,17 +43,17 @@ class Authenticator:
         self._identify = Script(client, "access/identify")
         self._remembered: dict[Credential, tuple[float, Principal, bool]] = {}
         self._of_worker: dict[str, set[Credential]] = {}  # those of _remembered
-        # Changes are numbered as this process hears of them: an answer that was under way when its
+        # This process numbers the changes that it hears of: an answer that was on its way when its
         # worker changed is not remembered.
         self._change = 0
-        self._all_changed = 0  # number of the last change that concerned everybody
+        self._all_changed = 0  # number of the last change that concerned all workers
         self._changed: dict[str, int] = {}  # worker id → number of its last change since then
 
     def identify(self, credential: Credential, *, is_use: bool = True) -> Principal:
-        """Who shows ``credential``. Raises Unauthenticated.
+        """The principal with ``credential``. Raises Unauthenticated.
 
-        ``is_use`` is false for what a page does by itself, with nobody in front of it: that
-        does not keep a session from ending.
+        ``is_use`` is false for requests that a page sends by itself, perhaps with nobody in front
+        of it: they do not extend a session.
         """
         until, remembered, was_use = self._remembered.get(credential, (0.0, None, False))
         asked_at, change = time.monotonic(), self._change
@@ -66,31 +66,31 @@ class Authenticator:
         return principal
 
     def remembered(self, credential: Credential) -> Principal | None:
-        """Who shows ``credential`` without being there, if that is known without asking Redis."""
+        """The principal, if that is known without asking Redis; does not extend a session."""
         until, principal, _ = self._remembered.get(credential, (0.0, None, False))
         return principal if time.monotonic() < until else None
 
     def known_lately(self, credential: Credential) -> Principal | None:
-        """The caller last seen with ``credential``; for turns only, never to authorize."""
+        """The principal last seen with ``credential``; for turns only, never to authorize."""
         _, principal, _ = self._remembered.get(credential, (0.0, None, False))
         return principal
 
     def identify_many(self, credentials: Sequence[Credential]) -> None:
-        """Remember who shows each of these, as ``identify`` does with ``is_use=False``.
+        """Remember the principal of each, as ``identify`` does with ``is_use=False``.
 
-        Whoever is refused is left out. One round trip.
+        Refused credentials are left out. One round trip.
         """
         asked_at, change = time.monotonic(), self._change
         replies = self._identify.run_many([self._ask(each, False) for each in credentials])
         for credential, reply in zip(credentials, replies, strict=True):
-            with contextlib.suppress(Exception):  # who asks for that one is told what is wrong
+            with contextlib.suppress(Exception):  # a request with that one gets the error
                 principal, ends_in_s = self._read(credential, reply)
                 self._remember(principal, ends_in_s, asked_at, change, is_use=False)
 
     def revalidate(self, credentials: Sequence[Credential]) -> list[tuple[Principal, float] | None]:
-        """For each: who it is and for how many seconds yet, or None where it is good no more.
+        """For each: its principal and the seconds until it ends, or None if it is not valid now.
 
-        One round trip; nothing is remembered, and no session lives longer for it.
+        One round trip; nothing is remembered, and no session is extended.
         """
         replies = self._identify.run_many([self._ask(each, False) for each in credentials])
         return [
@@ -99,9 +99,11 @@ class Authenticator:
         ]
 
     def forget(self, worker_id: str | None = None) -> None:
-        """Forget a worker whose access has changed; None: everybody, as it may be anyone."""
+        """Forget a worker whose access has changed; with None all, because any may have changed."""
         self._change += 1
-        if worker_id is None or (worker_id not in self._changed and len(self._changed) >= _CHANGES):
+        if worker_id is None or (
+            worker_id not in self._changed and len(self._changed) >= _MAX_CHANGES
+        ):
             self._all_changed = self._change
             self._changed.clear()
             self._clear()
@@ -111,7 +113,7 @@ class Authenticator:
             self._remembered.pop(credential, None)
 
     def changes(self) -> int:
-        """How many changes of anybody's access there have been."""
+        """The number of changes of access so far, in the whole deployment."""
         counted = self._client.get(self._keys.changes)
         return int(counted) if isinstance(counted, bytes) else 0
 
@@ -119,10 +121,10 @@ class Authenticator:
         self, principal: Principal, ends_in_s: float, asked_at: float, change: int, *, is_use: bool
     ) -> None:
         if max(self._all_changed, self._changed.get(principal.worker.id, 0)) > change:
-            return  # the answer may have been on its way while the worker was disabled
-        if len(self._remembered) >= _REMEMBERED:
+            return  # the answer may be older than the change
+        if len(self._remembered) >= _MAX_REMEMBERED:
             self._clear()
-        # From before the question, for the case that the announcement is lost.
+        # Counted from before the question, in case the announcement is lost.
         until = asked_at + min(_REMEMBERED_S, ends_in_s)
         self._remembered[principal.credential] = until, principal, is_use
         # A stored credential never changes its worker.
@@ -142,13 +144,13 @@ class Authenticator:
 
     def _ask(self, credential: Credential, is_use: bool) -> tuple[list[str], list[Any]]:
         keys = [self._keys.tokens, self._keys.sessions, self._keys.uses, self._keys.workers]
-        noted_s = _SESSION_NOTED_S if is_use else ""
-        return keys, [credential.auth_method, credential.digest, noted_s, _TOKEN_NOTED_S]
+        noted_s = _SESSION_USE_S if is_use else ""
+        return keys, [credential.auth_method, credential.digest, noted_s, _TOKEN_USE_S]
 
     def _read(self, credential: Credential, reply: list[bytes]) -> tuple[Principal, float]:
         if len(reply) == 1:
             self._drop(credential)
-            raise Unauthenticated(_WHY[credential.auth_method])
+            raise Unauthenticated(_REASONS[credential.auth_method])
         worker = msgspec.json.decode(reply[0], type=Worker)
         token = msgspec.json.decode(reply[1], type=Token) if reply[1] else None
         session = msgspec.json.decode(reply[2], type=Session) if reply[2] else None

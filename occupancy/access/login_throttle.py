@@ -1,8 +1,7 @@
-"""Attempts: how often a PIN may be tried.
+"""The login throttle: how often a PIN may be tried.
 
-A PIN has few possibilities, so guessing must be slow; and whoever guesses must not keep others
-out. Three counts, in one script (attempt.lua), each with a wait that grows to five minutes and no
-further:
+A PIN has few possibilities, so guessing must be slow; and a guesser must not lock others out. Three
+counts in one script (count_attempt.lua), each with a wait of at most five minutes:
 
 * a worker's failures from one address: three are free, then 2 s, 4 s, 8 s …
 * a worker's failures from everywhere: twenty are free. Addresses from which the worker has signed
@@ -11,6 +10,9 @@ further:
 
 A right attempt takes back itself and nothing else: a guesser at the same address gains nothing from
 the worker's own sign-ins. Failures expire an hour after the last one.
+
+The counts are in Redis, because a guesser may try every process, and the waits grow: this is not
+the rate limiter of core.rate_limit.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from occupancy.storage.client import OpsClient
 from occupancy.storage.scripts import Script
 
 FREE_OF_PAIR, FREE_OF_WORKER = 3, 20
-LONGEST_WAIT_S = 300
+MAX_WAIT_S = 300
 ADDRESS_ATTEMPTS = 100  # a whole shift may sign in at once, from behind one address
 ADDRESS_INTERVAL_S = 60
 _FORGOTTEN_S = 3600
@@ -37,18 +39,18 @@ class LoginThrottle:
     def __init__(self, client: OpsClient, keys: Keys) -> None:
         self._client = client
         self._keys = keys
-        self._attempt = Script(client, "access/count_attempt")
-        self._forgive = Script(client, "access/clear_attempt")
+        self._count_attempt = Script(client, "access/count_attempt")
+        self._clear_attempt = Script(client, "access/clear_attempt")
 
-    def begin(self, worker_id: str, address: str) -> Sequence[int]:
-        """Count an attempt, before the PIN is checked. Returns what ``forgive`` needs to undo it.
+    def count_attempt(self, worker_id: str, address: str) -> Sequence[int]:
+        """Count an attempt, before the PIN is checked. Returns what ``clear_attempt`` needs.
 
         Raises RateLimited, with the same text whether there is such a worker or not.
         """
-        wait_ms, *counted = self._attempt.run(
+        wait_ms, *counted = self._count_attempt.run(
             self._keys.attempts(worker_id, address),
             [
-                address, FREE_OF_PAIR, FREE_OF_WORKER, LONGEST_WAIT_S * 1000, ADDRESS_ATTEMPTS,
+                address, FREE_OF_PAIR, FREE_OF_WORKER, MAX_WAIT_S * 1000, ADDRESS_ATTEMPTS,
                 ADDRESS_INTERVAL_S * 1000, _FORGOTTEN_S * 1000, _KNOWN_S,
             ],
         )  # fmt: skip
@@ -60,19 +62,19 @@ class LoginThrottle:
             )
         return tuple(counted)
 
-    def forgive(self, worker_id: str, address: str, counted: Sequence[int]) -> None:
-        """Take back a right attempt, as ``begin`` has ``counted`` it."""
-        self._forgive.run(
+    def clear_attempt(self, worker_id: str, address: str, counted: Sequence[int]) -> None:
+        """Take back a right attempt; ``counted`` is what ``count_attempt`` returned for it."""
+        self._clear_attempt.run(
             self._keys.attempts(worker_id, address),
             [address, ADDRESS_INTERVAL_S * 1000, _KNOWN_ADDRESSES, _KNOWN_S, *counted],
         )
 
     def is_known(self, worker_id: str, address: str) -> bool:
         """Whether the worker has signed in from that address within the last month."""
-        (seconds, _), seen_s = self._client.ask(
+        (now_s, _), signed_in_s = self._client.ask(
             lambda pipeline: (
                 pipeline.time(),
                 pipeline.zscore(self._keys.attempts(worker_id, address)[3], address),
             )
         )
-        return seen_s is not None and seconds - seen_s < _KNOWN_S
+        return signed_in_s is not None and now_s - signed_in_s < _KNOWN_S

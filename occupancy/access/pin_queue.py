@@ -1,9 +1,11 @@
 """The queue for hashing PINs: one is hashed at a time, and nobody can fill the queue for others.
 
 Anybody may send a PIN for an invented worker, and each costs 50 ms of a core. So there are two
-kinds of places. An attempt is *known* at an address where its worker has signed in before. All
-others are strangers' attempts. Their places are bounded together, by address, and by the IPv6
-networks that one customer has. They take none of the known ones' places, and let them go first.
+kinds of places. An attempt is *known* if its worker has signed in before from its address. The
+places of all others are bounded in total, by address, and by the IPv6 networks that one customer
+has. Unknown attempts take no place of the known ones, and let them go first.
+
+This bounds what waits at one time, and not a rate: the login throttle does that.
 """
 
 from __future__ import annotations
@@ -17,36 +19,36 @@ from gevent.event import Event
 
 from occupancy.core.errors import RateLimited
 
-STRANGERS = 80  # places: some five seconds of waiting
-STRANGERS_OF = (40, 50, 60)  # places of an address (IPv6: a /64), a /56 and a /48
+UNKNOWN = 80  # places: some five seconds of waiting
+UNKNOWN_OF_NETWORK = (40, 50, 60)  # places of an address (IPv6: a /64), a /56 and a /48
 KNOWN = 100  # places
 KNOWN_OF_WORKER = 3  # places at one address: enough for a double tap
-_TURNS_IN_ROW = 3  # of known attempts, while strangers wait
+_TURNS_IN_ROW = 3  # of known attempts, while unknown ones wait
 
 
 class PinQueue:
-    """The queue of one worker process."""
+    """The queue of one process."""
 
     def __init__(self) -> None:
         self._taken: collections.Counter[str] = collections.Counter()
         self._is_busy = False
         self._known: collections.deque[Event] = collections.deque()
-        self._strangers: collections.deque[Event] = collections.deque()
+        self._unknown: collections.deque[Event] = collections.deque()
         self._in_row = 0
 
     @contextlib.contextmanager
     def place(self, worker_id: str, address: str, *, is_known: bool) -> Iterator[None]:
         """Hold a place in the queue while the block runs. Raises RateLimited if none is free.
 
-        A place is taken before an attempt is counted, because a sender without one has tried
+        A place is taken before an attempt is counted, because a sender without a place has tried
         nothing. No switch point lies between finding a place and taking it.
         """
         if is_known:
             limits = {"known": KNOWN, f"worker {worker_id}|{address}": KNOWN_OF_WORKER}
         else:
-            limits = {"strangers": STRANGERS}
-            limits |= dict(zip(_networks(address), STRANGERS_OF, strict=False))
-        if any(self._taken[name] >= most for name, most in limits.items()):
+            limits = {"unknown": UNKNOWN}
+            limits |= dict(zip(_networks(address), UNKNOWN_OF_NETWORK, strict=False))
+        if any(self._taken[name] >= limit for name, limit in limits.items()):
             raise RateLimited("Too many sign-ins at once. Try again in a moment.", retry_after=2)
         self._taken.update(limits.keys())
         try:
@@ -61,13 +63,13 @@ class PinQueue:
     def turn(self, *, is_known: bool) -> Iterator[None]:
         """Wait for a turn, and hold it while the block runs."""
         if self._is_busy:
-            waiting = self._known if is_known else self._strangers
+            waiting = self._known if is_known else self._unknown
             is_mine = Event()
             waiting.append(is_mine)
             try:
                 is_mine.wait()
             except BaseException:
-                # Killed, perhaps at the moment when the turn was given: it must not be lost.
+                # Killed, perhaps when the turn had just been given: it must not be lost.
                 if is_mine.is_set():
                     self._pass_on()
                 else:
@@ -81,9 +83,9 @@ class PinQueue:
 
     def _pass_on(self) -> None:
         """Give the turn to the next; the queue stays busy meanwhile, so nobody can overtake."""
-        if self._strangers and (not self._known or self._in_row >= _TURNS_IN_ROW):
+        if self._unknown and (not self._known or self._in_row >= _TURNS_IN_ROW):
             self._in_row = 0
-            self._strangers.popleft().set()
+            self._unknown.popleft().set()
         elif self._known:
             self._in_row += 1
             self._known.popleft().set()
@@ -92,7 +94,7 @@ class PinQueue:
 
 
 def _networks(address: str) -> tuple[str, ...]:
-    """The networks that ``address`` counts for: itself; of an IPv6 /64 also its /56 and /48."""
+    """The networks that ``address`` counts for: itself; for an IPv6 /64 also its /56 and /48."""
     if ":" not in address:
         return (address,)
     network = ipaddress.IPv6Network(address)

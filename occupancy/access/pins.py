@@ -1,7 +1,7 @@
-"""PINs: how workers sign in at a screen.
+"""PINs: the secrets with which workers sign in at a browser.
 
 Only a salted scrypt hash is stored (32 MB and some 50 ms for each guess): a PIN has few
-possibilities, so guessing must be slow even for who has read the hashes.
+possibilities, so guessing must be slow even for somebody who has read the hashes.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ MAX_PIN_CHARS = 200
 
 
 class PinHasher:
-    """Where a worker process's PINs are hashed: in a thread, so that its greenlets go on, and one
-    at a time, because each takes 32 MB and a whole core."""
+    """Hashes the PINs of one process: in a thread, so that the greenlets continue, and one at a
+    time, because each takes 32 MB and a whole core."""
 
     def __init__(self) -> None:
         self.queue = PinQueue()
 
     def hash(self, pin: str, worker_id: str) -> str:
-        """See :func:`hash_pin`; for callers who are signed in. Raises RateLimited."""
+        """See :func:`hash_pin`; for principals who are signed in. Raises RateLimited too."""
         with self.queue.place(worker_id, "", is_known=True):
             return str(self._call(hash_pin, pin, worker_id))
 
     def is_right(self, pin: str, pin_hash: str | None, *, is_known: bool) -> bool:
-        """See :func:`is_pin`. The caller has a place in the queue."""
+        """See :func:`is_pin`. The caller must hold a place in the queue."""
         return bool(self._call(is_pin, pin, pin_hash, is_known=is_known))
 
     def _call(
@@ -48,10 +48,10 @@ class PinHasher:
 def hash_pin(pin: str, worker_id: str = "") -> str:
     """The hash to store. Raises InvalidRequest for a PIN that is too easily guessed.
 
-    ``worker_id`` is whose it is: their own id is what somebody would try first.
+    ``worker_id`` is the PIN's worker: a guesser tries the worker's own id first.
     """
     check_text("The PIN", pin)
-    pin = _prepared(pin)
+    pin = _normalized(pin)
     is_number = re.fullmatch(r"[0-9]+", pin) is not None
     is_allowed = 4 <= len(pin) <= 12 if is_number else 8 <= len(pin) <= MAX_PIN_CHARS
     if not is_allowed:
@@ -69,38 +69,38 @@ def hash_pin(pin: str, worker_id: str = "") -> str:
 
 
 def random_pin() -> str:
-    """Four digits that :func:`hash_pin` takes."""
+    """Four digits that :func:`hash_pin` accepts."""
     while _is_obvious(pin := f"{secrets.randbelow(10_000):04d}"):
         pass
     return pin
 
 
 def _is_obvious(pin: str) -> bool:
-    """Whether ``pin`` is one part again and again, or counts up or down (also 7890 and 3210)."""
-    # A text that stands in its double elsewhere than at the two ends repeats a part of itself.
+    """Whether ``pin`` repeats one part, or counts up or down (also 7890 and 3210)."""
+    # A text that occurs in its double elsewhere than at the two ends repeats a part of itself.
     if pin in (pin + pin)[1:-1]:
         return True
-    return any(pin in row for row in ("01234567890123456789", "98765432109876543210"))
+    return any(pin in digits for digits in ("01234567890123456789", "98765432109876543210"))
 
 
 def is_pin(pin: str, pin_hash: str | None) -> bool:
-    """Whether ``pin`` is the one that was hashed; takes as long where there is none.
+    """Whether ``pin`` is the one that was hashed; takes the same time where there is no hash.
 
-    Older hashes are of what the keyboard sent, in any form, because PINs were not prepared. So a
-    wrong phrase with an accent costs two hashes, and one with another kind of space too three,
+    Older hashes are of the text as the keyboard sent it, because PINs were not normalized. So a
+    wrong phrase with an accent costs two hashes, and three with another kind of space as well,
     whether there is such a worker or not. Wrong digits cost one.
     """
     known_hash = pin_hash or _nobodys_hash()
-    forms = dict.fromkeys((_prepared(pin), pin, unicodedata.normalize("NFD", pin)))
+    forms = dict.fromkeys((_normalized(pin), pin, unicodedata.normalize("NFD", pin)))
     is_right = any(check_password_hash(known_hash, form) for form in forms)
     return is_right and pin_hash is not None
 
 
-def _prepared(pin: str) -> str:
+def _normalized(pin: str) -> str:
     """``pin`` in the form that is hashed: RFC 8265's OpaqueString, NFC with plain spaces.
 
-    Keyboards differ in both: a Mac may send `e` and its accent as two characters where Windows
-    sends one.
+    Keyboards differ in both: a Mac may send `e` and its accent as two characters, and Windows as
+    one.
     """
     spaced = "".join(" " if unicodedata.category(char) == "Zs" else char for char in pin)
     return unicodedata.normalize("NFC", spaced)

@@ -1,37 +1,38 @@
-"""Turns: reads begin one after the other, fairly, and operations go before them.
+"""Read turns: reads begin one after the other, fairly, and operations go before them.
 
-Reads have no rate limit: a hall full of walls and tablets behind one address may load the board at
-once, and a limit would stop either them or nobody. But a process has one core. Three hundred
-readers who asked again as soon as they were answered kept an operation waiting for seconds, since
-each of its steps stood behind all of theirs. So one read begins each time that the event loop is
-idle, or after PATIENCE_S if it never is. Operations do not wait here: each of their steps stands
-behind one read at most. That costs nothing: where nobody operates, the loop is idle after each
-read, and the next begins at once.
+Reads have no rate limit: many wallboards and tablets behind one address may load the board at once,
+and a limit would stop either all of them or nobody. But a process has one core. Three hundred
+readers that asked again as soon as they were answered kept an operation waiting for seconds, since
+each of its steps stood behind all of theirs. So one read begins each time the event loop is idle,
+or after PATIENCE_S if it never is. Operations do not wait here: each of their steps stands behind
+one read at most. This costs nothing: without operations the loop is idle after each read, and the
+next one begins at once.
 
-Whose turn it is:
+The order of turns:
 
-* Each known worker has an equal share, at any address, and so has each address of strangers (nobody
-  signed in, tokens that may be invented). So a flood slows its own sender down, and a plant behind
-  one address has as many shares as people. Walls that use the token of one worker share its turns,
-  and mostly ask whether the board has changed.
-* Known senders and strangers alternate, so that no number of addresses outweighs people.
-* Strangers rest after each turn for as long as it took, so they never have more than half of a
-  process, whatever they ask for and from wherever.
+* Each known worker has an equal share, from any address; so has each address of unknown senders
+  (not signed in, or with a token that may be invented). A flood slows its own sender down, and a
+  plant behind one address has as many shares as people. Wallboards with the token of one worker
+  share its turns; mostly they ask whether the board has changed.
+* Known and unknown senders alternate, so that no number of addresses outweighs people.
+* Unknown senders rest after each turn for as long as it took, so they never have more than half of
+  a process, whatever they ask for and from wherever.
 * Within a share it is first come, first served. Long work (a search) is cut into slices, and each
-  slice is a turn; it goes on before its own sender's next request.
+  slice is a turn; it continues before its own sender's next request.
 
-A request gets 429, with a time to come back, after LONGEST_S; or at once where MOST_OF_ONE of its
-share wait, or, from a stranger, where MOST wait. That is a flood, as so many are served in some
-seconds. Strangers at an address where somebody is known (seen.py) are not refused for MOST, and
-their sign-ins have turns as known senders: a flood from elsewhere must not keep them out.
+A request gets 429, with a time to come back, after MAX_WAIT_S; or at once where MAX_OF_SHARE of its
+share wait, or, for an unknown sender, where MAX_WAITING wait. That is a flood, as so many are
+served in some seconds. An unknown sender at a known address (KnownAddresses) is not refused for
+MAX_WAITING, and its sign-ins have turns of known senders: a flood from elsewhere must not keep
+people out.
 
 A turn is only the moment to begin. Nothing is held during it, so nothing is lost when a greenlet is
-killed in it. What has begun takes its further steps as others do; how many do so at once is bounded
-by how fast they begin.
+killed in it. A request that has begun takes its further steps as others do; the number of requests
+that do so at once is bounded by the rate at which they begin.
 
 Concurrency. All changes of state here happen without a switch point; ``wait`` is one itself. The
-turns are those of one event loop, that of the first who comes: who comes in another thread, as
-under ``flask run``, has a loop of their own, and no turns to wait for.
+turns belong to one event loop, that of the first request. A request in another thread, as under
+``flask run``, has a loop of its own, and no turns to wait for.
 """
 
 from __future__ import annotations
@@ -47,17 +48,39 @@ from gevent.event import AsyncResult
 from occupancy.core.errors import RateLimited
 
 PATIENCE_S = 0.002  # in a process that is never idle, 500 reads begin in a second
-LONGEST_S = 30.0  # a page that comes late is better than one without one of its files
-_LONGEST_TURN_S = 0.01  # no turn counts for more: operations may have had most of it
-_AHEAD_S = 0.005  # strangers may begin so much early: a timer cannot wait for less than 1 ms
-MOST_OF_ONE = 4_000  # requests of a share that wait
-MOST = 8_000  # requests that wait in all
+MAX_WAIT_S = 30.0  # a late page is better than a page that lacks one of its files
+_MAX_TURN_S = 0.01  # no turn counts for more: operations may have had most of it
+_EARLY_S = 0.005  # unknown senders may begin so much early: no timer waits for less than 1 ms
+MAX_OF_SHARE = 4_000  # requests of one share that wait
+MAX_WAITING = 8_000  # requests that wait in total
+_MAX_KNOWN_ADDRESSES = 4096
 
-_Line = collections.deque[AsyncResult]
+_Queue = collections.deque[AsyncResult]
+
+
+class KnownAddresses:
+    """The latest addresses from which this process has served known workers.
+
+    A sign-in carries no credential yet, so it counts as a request of an unknown sender. During a
+    flood of those it still gets a turn at a known address: a plant's wallboards and tablets send
+    requests all the time from behind the same address.
+    """
+
+    def __init__(self) -> None:
+        self._addresses: collections.OrderedDict[str, None] = collections.OrderedDict()
+
+    def add(self, address: str) -> None:
+        self._addresses[address] = None
+        self._addresses.move_to_end(address)
+        if len(self._addresses) > _MAX_KNOWN_ADDRESSES:
+            self._addresses.popitem(last=False)
+
+    def __contains__(self, address: str) -> bool:
+        return address in self._addresses
 
 
 class Share:
-    """Whose turn it is: a worker by id if ``is_known``, else strangers by address."""
+    """The sender that a turn counts for: a worker's id if ``is_known``, else an address."""
 
     __slots__ = ("is_known", "name")
 
@@ -67,31 +90,31 @@ class Share:
 
 
 class ReadTurns:
-    """The turns of one worker process."""
+    """The turns of one process."""
 
     def __init__(self) -> None:
-        # The lines that are not empty, by whether they are known and by share; the next is first.
-        self._lines: dict[bool, collections.OrderedDict[Hashable, _Line]] = {
+        # The queues that are not empty, by ``is_known`` and by share; the next one is first.
+        self._queues: dict[bool, collections.OrderedDict[Hashable, _Queue]] = {
             True: collections.OrderedDict(), False: collections.OrderedDict(),
         }  # fmt: skip
-        self._is_knowns_turn = True
+        self._is_turn_of_known = True
         self._hub: Any = None  # of the loop that the turns belong to
         self._watchers: tuple[Any, Any] | None = None  # idle and timer, while a turn may last
         self._began_s = 0.0  # the last turn, monotonic
-        self._is_strangers = False  # whether that turn was a stranger's
-        self._rested_s = 0.0  # when strangers may have their next turn, monotonic
+        self._was_unknown = False  # whether that turn was an unknown sender's
+        self._rested_s = 0.0  # when unknown senders may have their next turn, monotonic
         self.waiting = 0
 
     def wait(self, share: Share, *, is_neighbour: bool = False) -> None:
         """Wait for a turn. Raises RateLimited.
 
-        ``is_neighbour``: a stranger at an address where somebody is known.
+        ``is_neighbour``: an unknown sender at a known address.
         """
         if self._may_begin(share):
             return
-        line = self._lines[share.is_known].get(share.name, ())
-        is_kept = share.is_known or is_neighbour
-        if len(line) >= MOST_OF_ONE or (self.waiting >= MOST and not is_kept):
+        queue = self._queues[share.is_known].get(share.name, ())
+        may_wait = share.is_known or is_neighbour or self.waiting < MAX_WAITING
+        if len(queue) >= MAX_OF_SHARE or not may_wait:
             raise _too_many()
         self._wait(share, is_next=False)
 
@@ -104,7 +127,7 @@ class ReadTurns:
             self._wait(share, is_next=True)
 
     def _may_begin(self, share: Share) -> bool:
-        """Begin at once, if nobody else has begun since the loop was idle; whether it did."""
+        """Begin at once, if no other read has begun since the loop was idle; whether it did."""
         now_s, hub = time.monotonic(), gevent.get_hub()
         if self._hub is None:
             self._hub = hub
@@ -115,31 +138,28 @@ class ReadTurns:
         self._watch()
         if not share.is_known and self._must_rest(now_s):
             return False
-        self._begin(now_s, is_strangers=not share.is_known)
+        self._began_s, self._was_unknown = now_s, not share.is_known
         return True
 
-    def _begin(self, now_s: float, *, is_strangers: bool) -> None:
-        self._began_s, self._is_strangers = now_s, is_strangers
-
     def _wait(self, share: Share, *, is_next: bool) -> None:
-        lines = self._lines[share.is_known]
-        line = lines.setdefault(share.name, collections.deque())
+        queues = self._queues[share.is_known]
+        queue = queues.setdefault(share.name, collections.deque())
         turn = AsyncResult()
         if is_next:
-            line.appendleft(turn)
+            queue.appendleft(turn)
         else:
-            line.append(turn)
+            queue.append(turn)
         self.waiting += 1
         if share.is_known and self._watchers is not None:
-            self._watchers[0].start(self._give)  # only the timer runs while strangers rest
+            self._watchers[0].start(self._give)  # only the timer runs during a rest
         try:
-            turn.wait(timeout=LONGEST_S)
+            turn.wait(timeout=MAX_WAIT_S)
         finally:
-            if not turn.ready():  # waited too long, or killed: it is still in its line
-                line.remove(turn)
+            if not turn.ready():  # waited too long, or killed: it is still in its queue
+                queue.remove(turn)
                 self.waiting -= 1
-                if not line:
-                    del lines[share.name]
+                if not queue:
+                    del queues[share.name]
         if not turn.ready():
             raise _too_many()
 
@@ -162,48 +182,48 @@ class ReadTurns:
     def _give(self) -> None:
         """End the last turn and give the next. Runs in the event loop, not in a greenlet."""
         if self._watchers is None:
-            return  # the other watcher of the same iteration has found that nobody waits
+            return  # the other watcher of this iteration has found that nobody waits
         now_s = time.monotonic()
-        if self._is_strangers:
-            self._is_strangers = False
-            took_s = min(now_s - self._began_s, _LONGEST_TURN_S)
+        if self._was_unknown:
+            self._was_unknown = False
+            took_s = min(now_s - self._began_s, _MAX_TURN_S)
             self._rested_s = max(self._rested_s, self._began_s) + 2 * took_s
         if not self.waiting:
             self._unwatch()
             return
         idle, late = self._watchers
-        is_known = self._next_are_known(now_s)
+        is_known = self._is_next_known(now_s)
         if is_known is None:
-            # A timer until they have rested: an idle watcher would keep the loop spinning.
+            # A timer until the rest is over: an idle watcher would keep the loop spinning.
             self._unwatch()
-            rest_s = self._rested_s - _AHEAD_S - now_s
+            rest_s = self._rested_s - _EARLY_S - now_s
             self._watchers = self._made(rest_s)
             self._watchers[1].start(self._give)
             return
         idle.start(self._give)
         late.again(self._give)
-        self._begin(now_s, is_strangers=not is_known)
-        lines = self._lines[is_known]
-        name, line = next(iter(lines.items()))
-        turn = line.popleft()
+        self._began_s, self._was_unknown = now_s, not is_known
+        queues = self._queues[is_known]
+        name, queue = next(iter(queues.items()))
+        turn = queue.popleft()
         self.waiting -= 1
-        if line:
-            lines.move_to_end(name)
+        if queue:
+            queues.move_to_end(name)
         else:
-            del lines[name]
+            del queues[name]
         turn.set(None)
 
     def _must_rest(self, now_s: float) -> bool:
-        return now_s < self._rested_s - _AHEAD_S
+        return now_s < self._rested_s - _EARLY_S
 
-    def _next_are_known(self, now_s: float) -> bool | None:
-        """Whether the next turn is a known sender's; None if only strangers wait, and must rest."""
-        has_known = bool(self._lines[True])
-        has_strangers = bool(self._lines[False]) and not self._must_rest(now_s)
-        if has_known and has_strangers:
-            self._is_knowns_turn = not self._is_knowns_turn
-            return not self._is_knowns_turn
-        return has_known if has_known or has_strangers else None
+    def _is_next_known(self, now_s: float) -> bool | None:
+        """Whether the next turn is a known sender's; None if only resting unknown senders wait."""
+        has_known = bool(self._queues[True])
+        has_unknown = bool(self._queues[False]) and not self._must_rest(now_s)
+        if has_known and has_unknown:
+            self._is_turn_of_known = not self._is_turn_of_known
+            return not self._is_turn_of_known
+        return has_known if has_known or has_unknown else None
 
 
 def _too_many() -> RateLimited:

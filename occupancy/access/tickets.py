@@ -1,9 +1,9 @@
-"""Tickets: how an EventSource without a cookie opens a stream.
+"""Tickets: an EventSource without a cookie opens a stream with one.
 
-It can send no header, and a token in its URL would end up in the log of every proxy on the way. So
-a page asks for a ticket, which is good for a minute. An EventSource reconnects by itself with the
-same URL, so a ticket may be used again: its first use binds it to that address and board. It stays
-good while its stream is open and for ten minutes after, but never longer than the credential behind
+An EventSource can send no header, and a token in its URL would be logged by every proxy on the way.
+So a page asks for a ticket, which is valid for a minute. An EventSource reconnects with the same
+URL, so a ticket may be used again: its first use binds it to that address and board. It stays valid
+while its stream is open and for ten minutes after that, but never longer than the credential behind
 it, which is checked at each use.
 """
 
@@ -26,19 +26,19 @@ log = logging.getLogger(__name__)
 
 TICKET_TTL_S = 60  # until the first use
 COMEBACK_S = 600  # after the end of its stream
-_RENEWED_S = 60
-_AT_ONCE = 1000  # tickets in a round trip
-_LEAST_AT_ONCE = 20  # as of streams
+_RENEWAL_S = 60
+_BATCH = 1000  # tickets in a round trip
+_MIN_BURST = 20  # the same as for streams
 
 
 class Tickets:
-    """The tickets, and those of one worker process's open streams.
+    """All tickets, and renewal of those of this process's open streams.
 
     Methods raise PoolTimeout or StoreUnavailable, but for ``hold`` and ``let_go``.
     """
 
     def __init__(self, client: OpsClient, keys: Keys, *, per_caller: int) -> None:
-        self._rates = RateLimiter(max(per_caller, _LEAST_AT_ONCE))
+        self._rate_limiter = RateLimiter(max(per_caller, _MIN_BURST))
         self._client = client
         self._keys = keys
         self._use = Script(client, "access/use_ticket")
@@ -46,15 +46,15 @@ class Tickets:
         self._greenlet: gevent.Greenlet | None = None
 
     def create(self, principal: Principal) -> str:
-        """The secret of a ticket: opens one event stream as ``caller``, within the minute.
+        """The secret of a new ticket, which opens one event stream as ``principal``.
 
         Raises RateLimited.
         """
         now_s = time.monotonic()
-        wait_s = self._rates.wait_s(principal.worker.id, now_s)
+        wait_s = self._rate_limiter.wait_s(principal.worker.id, now_s)
         if wait_s > 0:
             raise RateLimited("Too many tickets at once.", retry_after=int(wait_s) + 1)
-        self._rates.count(principal.worker.id, now_s)
+        self._rate_limiter.count(principal.worker.id, now_s)
         secret = new_secret()
         credential = principal.credential
         self._client.set(
@@ -63,7 +63,7 @@ class Tickets:
         return secret
 
     def use(self, secret: str, *, address: str, board: str) -> Credential:
-        """The credential behind a ticket, which is bound to this address and board from now on.
+        """Bind a ticket to this address and board, and return the credential behind it.
 
         Raises Unauthenticated.
         """
@@ -77,13 +77,13 @@ class Tickets:
         return Credential("session" if auth_method == "session" else "token", digest)
 
     def hold(self, secret: str) -> None:
-        """Keep a ticket good for its open stream, until ``let_go``."""
+        """Keep a ticket valid for its open stream, until ``let_go``."""
         if self._greenlet is None:
             self._greenlet = gevent.spawn(self._renew)
         self._open[self._key(secret)] += 1
 
     def let_go(self, secret: str) -> None:
-        """The ticket's stream has ended: it may come back for COMEBACK_S from the last renewal."""
+        """The ticket's stream has ended; it may reconnect for COMEBACK_S from the last renewal."""
         key = self._key(secret)
         self._open[key] -= 1
         if not self._open[key]:
@@ -95,18 +95,18 @@ class Tickets:
     def _renew(self) -> None:
         """Renew the tickets of open streams, for ever.
 
-        If Redis is away for longer than they last, their pages have to ask for new ones.
+        If Redis is unreachable for longer than they last, their pages must ask for new ones.
         """
         while True:
-            gevent.sleep(_RENEWED_S)
+            gevent.sleep(_RENEWAL_S)
             keys = list(self._open)
-            for first in range(0, len(keys), _AT_ONCE):
+            for first in range(0, len(keys), _BATCH):
                 try:
-                    self.renew(keys[first : first + _AT_ONCE])
+                    self.renew(keys[first : first + _BATCH])
                 except (PoolTimeout, StoreUnavailable) as error:
                     log.info("tickets not renewed: %s", error.__cause__ or error)
                     break
 
     def renew(self, keys: list[str]) -> None:
-        """Make these tickets, given by their keys, good for another COMEBACK_S."""
+        """Make these tickets, given by their keys, valid for another COMEBACK_S."""
         self._client.ask(lambda pipeline: [pipeline.expire(key, COMEBACK_S) for key in keys])

@@ -1,7 +1,7 @@
-"""Tokens: how programs and wallboards are let in.
+"""Tokens: the credentials of programs and wallboards.
 
-A token's secret is shown once, when it is made; only its hash is stored. It acts as its worker,
-or as less: a token may be narrowed to a lower role and to one board.
+A token's secret is shown once, when it is created; only its hash is stored. A token acts as its
+worker, or with fewer rights: it may be narrowed to a lower role and to one board.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from occupancy.storage.scripts import PublishingScript
 
 
 class Token(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is stored of a token; ``id`` names it, and is no secret."""
+    """A token as it is stored. ``id`` names it and is no secret."""
 
     id: str
     worker: str
@@ -34,8 +34,8 @@ class Token(msgspec.Struct, frozen=True, omit_defaults=True):
     board: str | None = None
 
 
-class Listed(msgspec.Struct, frozen=True):
-    """A token, and when it was last used (s since the epoch; to the minute), if ever."""
+class TokenUse(msgspec.Struct, frozen=True):
+    """A token, and when it was last used (seconds since the epoch, to the minute), if ever."""
 
     token: Token
     used_s: int | None
@@ -61,13 +61,15 @@ class Tokens:
         role: Role | None = None,
         board: str | None = None,
     ) -> tuple[str, Token]:
-        """A new token for a worker: the secret, which is nowhere stored, and what is.
+        """A new token for a worker: its secret, which is not stored, and what is stored.
 
-        ``role`` and ``board`` narrow what it may do. Raises WorkerNotFound, and InvalidRequest
-        for days out of bounds or a role above the worker's.
+        ``role`` and ``board`` narrow its rights. Raises WorkerNotFound, and InvalidRequest for days
+        out of bounds or a role above the worker's.
         """
         if days is not None and not 1 <= days <= MAX_TOKEN_DAYS:
-            raise InvalidRequest(f"A token is good for 1 to {MAX_TOKEN_DAYS} days, or without end.")
+            raise InvalidRequest(
+                f"A token is valid for 1 to {MAX_TOKEN_DAYS} days, or without end."
+            )
         worker = self._workers.get(worker_id)
         if role is not None and not worker.may(role):
             raise InvalidRequest(f"Worker {worker.id} is {worker.role}: less than {role.label}.")
@@ -84,7 +86,7 @@ class Tokens:
         self._client.hset(self._keys.tokens, digest_of(secret), msgspec.json.encode(token))
         return secret, token
 
-    def all(self) -> list[Listed]:
+    def all(self) -> list[TokenUse]:
         """All tokens, oldest first."""
         stored, uses = self._client.ask(
             lambda pipeline: (
@@ -93,7 +95,7 @@ class Tokens:
             )
         )
         listed = [
-            Listed(
+            TokenUse(
                 msgspec.json.decode(token, type=Token),
                 int(uses[digest]) if digest in uses else None,
             )
@@ -102,7 +104,7 @@ class Tokens:
         return sorted(listed, key=lambda each: (each.token.created_s, each.token.id))
 
     def revoke(self, token_id: str) -> Token:
-        """Let nobody in any more with a token. Raises NotFound."""
+        """Make a token invalid for good. Raises NotFound."""
         stored: Any = self._client.hgetall(self._keys.tokens)
         for digest, encoded in stored.items():
             token = msgspec.json.decode(encoded, type=Token)

@@ -1,10 +1,10 @@
 """Workers: the people and programs that may act.
 
-A worker's *stamp* goes up with everything that must end the sessions opened before: a new PIN, a
-disabling, "signed out everywhere". A session remembers the stamp that it was opened with.
+A worker's *session generation* rises with everything that must end the earlier sessions: a new PIN,
+disabling the worker, "sign out everywhere". A session stores the generation in which it was opened.
 
-During a rolling upgrade a newer process may store fields that this one does not know. So a worker
-is compared by the bytes that were read, never by encoding it again, and an edit keeps unknown
+During a rolling upgrade a newer process may store fields that this one does not know. A worker is
+therefore compared by the bytes that were read, not by encoding it again, and an edit keeps unknown
 fields.
 """
 
@@ -38,8 +38,9 @@ class StoredWorker(NamedTuple):
 class Workers:
     """Methods raise PoolTimeout or StoreUnavailable when Redis cannot serve.
 
-    ``on_changed`` is called with a worker's id when their access has changed here; the other
-    processes hear of it on the access channel. ``on_renamed`` is called with a renamed worker.
+    ``on_changed`` is called with a worker's id when this process has changed their access; the
+    other processes hear of it on the access channel. ``on_renamed`` is called with a renamed
+    worker.
     """
 
     on_renamed: Callable[[Worker], None] = staticmethod(lambda worker: None)
@@ -48,7 +49,7 @@ class Workers:
         self._client = client
         self._keys = keys
         self._on_changed = on_changed
-        self._swap = PublishingScript(client, "access/replace_worker")
+        self._replace_worker = PublishingScript(client, "access/replace_worker")
 
     def add(
         self,
@@ -69,8 +70,8 @@ class Workers:
     def edit(self, worker_id: str, **changes: Any) -> Worker:
         """Change some of a worker's ``name``, ``role``, ``disabled`` and ``pin_hash``.
 
-        What is not named stays as it is at that moment, whoever else edits the worker. A new PIN
-        and a disabling end the worker's sessions. Returns the worker as it is now. Raises
+        The other fields keep their value, also where another process edits them meanwhile. A new
+        PIN and disabling end the worker's sessions. Returns the worker as it is now. Raises
         WorkerNotFound and InvalidRequest.
         """
         check_shown("name", changes.get("name"))
@@ -80,46 +81,45 @@ class Workers:
             if worker == old.worker:
                 return worker
             if worker.pin_hash != old.worker.pin_hash or worker.disabled > old.worker.disabled:
-                worker = msgspec.structs.replace(worker, stamp=old.worker.stamp + 1)
-            if self._swapped(old, worker):
+                worker = _next_generation(worker)
+            if self._replace(old, worker):
                 if worker.name != old.worker.name:
                     self.on_renamed(worker)
                 return worker
 
-    def give_pin(self, old: StoredWorker, pin_hash: str) -> StoredWorker | None:
-        """Set a worker's PIN, which ends their sessions; None if they are no longer as in ``old``.
+    def set_pin(self, old: StoredWorker, pin_hash: str) -> StoredWorker | None:
+        """Set a worker's PIN, which ends their sessions; None if they have changed since ``old``.
 
-        So whoever changes their own PIN does not overwrite one that an administrator has set
-        after the present one was looked at.
+        A worker who changes their own PIN must not overwrite one that an administrator has set
+        after the present one was checked.
         """
-        stamp = old.worker.stamp + 1
-        return self._swapped(
-            old, msgspec.structs.replace(old.worker, pin_hash=pin_hash, stamp=stamp)
-        )
+        worker = msgspec.structs.replace(old.worker, pin_hash=pin_hash)
+        return self._replace(old, _next_generation(worker))
 
     def sign_out(self, worker_id: str) -> Worker:
         """End all sessions of a worker, wherever they are. Raises WorkerNotFound."""
         while True:
             old = self.stored(worker_id)
-            worker = msgspec.structs.replace(old.worker, stamp=old.worker.stamp + 1)
-            if self._swapped(old, worker):
+            worker = _next_generation(old.worker)
+            if self._replace(old, worker):
                 return worker
 
-    def _swapped(self, old: StoredWorker, worker: Worker) -> StoredWorker | None:
-        shall_be = _edited(old.encoded, worker)
+    def _replace(self, old: StoredWorker, worker: Worker) -> StoredWorker | None:
+        """Store ``worker`` in place of ``old``; None if ``old`` is not what is stored any more."""
+        encoded = _edited(old.encoded, worker)
         is_renamed = worker.name != old.worker.name
-        (is_done,) = self._swap.run(
+        (is_done,) = self._replace_worker.run(
             [self._keys.workers, self._keys.changes, self._keys.renamed],
             [
                 worker.id,
                 old.encoded,
-                shall_be,
+                encoded,
                 self._keys.access_channel,
                 "1" if is_renamed else "0",
             ],
         )
         self._on_changed(worker.id)
-        return StoredWorker(worker, shall_be) if is_done else None
+        return StoredWorker(worker, encoded) if is_done else None
 
     def get(self, worker_id: str) -> Worker:
         """Raises WorkerNotFound."""
@@ -141,9 +141,9 @@ class Workers:
         return worker
 
     def receiver(self, worker_id: str | None) -> Person | None:
-        """Who an item may be given to; None where there is no such worker, for the script to say.
+        """The receiver of an item; None where there is no such worker.
 
-        It says so only after it has looked for an earlier answer to the same request.
+        The script then refuses, but only after looking for an earlier answer to the same request.
         """
         try:
             return None if worker_id is None else self.active(worker_id).person
@@ -158,8 +158,12 @@ class Workers:
         )
 
     def is_any(self) -> bool:
-        """Whether there is any worker yet."""
+        """Whether there is any worker."""
         return bool(self._client.hlen(self._keys.workers))
+
+
+def _next_generation(worker: Worker) -> Worker:
+    return msgspec.structs.replace(worker, session_generation=worker.session_generation + 1)
 
 
 def _edited(encoded: bytes, worker: Worker) -> bytes:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -18,6 +17,7 @@ import msgspec
 from occupancy.boards.records import board_not_found
 from occupancy.core.entities import MAIN_BOARD, MAX_TIMELINE_HOURS, STATES
 from occupancy.core.keys import Keys
+from occupancy.core.timestamps import iso_text
 from occupancy.storage.client import OpsClient
 
 SAMPLE_MS = 5 * 60 * 1000
@@ -46,7 +46,11 @@ class Timeline(msgspec.Struct, frozen=True):
             "seq": self.seq,
             "interval_s": SAMPLE_MS // 1000,
             "points": [
-                {"at": _rfc3339(each.at_ms), "counts": each.counts, "completions": each.completions}
+                {
+                    "at": iso_text(each.at_ms / 1000),
+                    "counts": each.counts,
+                    "completions": each.completions,
+                }
                 for each in self.points
             ],
         }
@@ -114,8 +118,3 @@ def _sample(cursor: bytes, fields: dict[bytes, bytes]) -> Sample:
 
 def _floor(ms: int) -> int:
     return ms - ms % SAMPLE_MS
-
-
-def _rfc3339(ms: int) -> str:
-    at = datetime.fromtimestamp(ms / 1000, UTC)
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")

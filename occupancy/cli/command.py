@@ -16,7 +16,6 @@ from typing import Any, NoReturn, TypeVar
 import click
 import msgspec
 from flask.cli import AppGroup
-from redis import RedisError
 
 from occupancy.core.entities import MAIN_BOARD, Person
 from occupancy.core.errors import EmbeddedError, OccupancyError, SettingError
@@ -24,6 +23,7 @@ from occupancy.core.requests import Body, check_name, decode
 from occupancy.core.settings import Settings
 from occupancy.services import Services
 from occupancy.storage.embedded.owner import Embedded
+from occupancy.storage.server_errors import ServerError
 
 COMMAND_LINE = Person("cli", "Command line")  # the actor where no worker is named
 
@@ -59,7 +59,7 @@ def _one_line() -> Iterator[None]:
         _stop(f"{error.format_message().rstrip('.?')}.{_hint(error.ctx)}", error, _WrongUse)
     except OccupancyError as error:
         _stop(_with_cause(error), error)
-    except RedisError as error:
+    except ServerError as error:
         # Passing trouble has come as StoreUnavailable. What is left is a REDIS_URL that the server
         # refuses (a database that it does not have), or a server that is none of ours.
         _stop(f"The server refuses: {error}", error)

@@ -112,7 +112,8 @@ class Worker(msgspec.Struct, frozen=True, omit_defaults=True):
     role: str
     disabled: bool = False
     pin_hash: str | None = None
-    stamp: int = 0  # sessions opened at a lower one have ended
+    session_generation: int = msgspec.field(default=0, name="stamp")
+    """Sessions that were opened at a lower one have ended."""
 
     @property
     def person(self) -> Person:

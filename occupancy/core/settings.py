@@ -156,7 +156,8 @@ class Settings:
     )
     fast_path: bool = _setting(
         "OCCUPANCY_FAST_PATH", True,
-        text="answer the most frequent requests without gunicorn's parser and Flask; `0` or `false`: no",
+        text="answer the most frequent requests without gunicorn's parser and Flask; `0` or "
+        "`false`: no",
     )
     log_level: str = _setting(
         "OCCUPANCY_LOG_LEVEL", "info",

@@ -1,40 +1,31 @@
-"""Denials: who was refused, in the trail; and a flood of them as a count.
+"""The audit log's rate limit: denials are recorded one by one, and a flood of them as a count.
 
-A program that runs wild, or somebody who wants the trail to be unreadable, is refused a thousand
-times a second. So of each kind (what was refused, to which worker, at which address) so many
-stand in the trail in a minute, and one line tells how many more there were. Wrong PINs do not come
-here: their number is bounded anyway, and each has its line.
+A runaway program, or an attacker who wants to make the audit log unreadable, is refused a thousand
+times a second. The bound is per kind: what was refused, to which worker, at which address. Wrong
+PINs are not limited here, because the login throttle bounds their number; each has its line.
 
-Malformed requests come here too (malformed.py), with fewer lines: they name nobody.
+Malformed requests (server/malformed_requests.py) have a lower bound: they name no worker.
 """
 
 from __future__ import annotations
 
-import collections
-
-import gevent
-
 from occupancy.core.addresses import limited_address
 from occupancy.core.errors import RateLimited
 from occupancy.observability import audit_log
+from occupancy.observability.lines_per_minute import MINUTE_S, LinesPerMinute
 
-MINUTE_S = 60
-MOST = {RateLimited.code: 1}  # who is told to wait has been told why already
-_MOST = 20
 MALFORMED = "malformed"  # the event
-_MOST_MALFORMED = 3
-_KINDS = 1000  # more in a minute are one: whoever has a thousand addresses fills no memory
+_MAX_LINES = 20
+_MAX_LINES_OF_EVENT = {MALFORMED: 3}
+_MAX_LINES_OF_CODE = {RateLimited.code: 1}  # the denials before it have given the reason
+_MAX_KINDS = 1000  # a minute; further ones are one kind, so that many addresses fill no memory
 
 _Kind = tuple[tuple[str, str | None], ...]
 _OTHERS: _Kind = (("event", "denied"), ("code", "others"), ("worker", None), ("address", None))
 
 
-class LimitedAudit:
-    """Of one worker process."""
-
-    def __init__(self) -> None:
-        self._seen: collections.Counter[_Kind] = collections.Counter()
-        self._minute: gevent.Greenlet | None = None
+class AuditLimit(LinesPerMinute[_Kind]):
+    """Records events in the audit log, up to the bound of their kind. One per process."""
 
     def record(
         self,
@@ -45,34 +36,22 @@ class LimitedAudit:
         worker: str | None = None,
         **more: str | None,
     ) -> bool:
-        """Write one line, unless too many of its kind were written within the minute.
-
-        Returns whether it was written.
-        """
-        where = limited_address(address)
-        kind: _Kind = (("event", event), ("code", code), ("worker", worker), ("address", where))
-        if kind not in self._seen and len(self._seen) >= _KINDS:
+        """Write one line, unless the bound of its kind is reached; whether it was written."""
+        network = limited_address(address)
+        kind: _Kind = (("event", event), ("code", code), ("worker", worker), ("address", network))
+        if kind not in self._counts and len(self._counts) >= _MAX_KINDS:
             kind = _OTHERS
-        self._seen[kind] += 1
-        is_written = self._seen[kind] <= _most(kind)
+        is_written = self._is_allowed(kind)
         if is_written:
             audit_log.record(event, code=code, worker=worker, address=address, **more)
-        if self._minute is None:
-            self._minute = gevent.spawn_later(MINUTE_S, self.flush)
         return is_written
 
-    def flush(self) -> None:
-        """Tell how many more there were, and begin to count anew."""
-        seen, self._seen, self._minute = self._seen, collections.Counter(), None
-        for kind, count in seen.items():
-            if count > _most(kind):
-                fields = dict(kind)
-                event = str(fields.pop("event"))
-                audit_log.record(event, **fields, more=count - _most(kind), within_s=MINUTE_S)
+    def _max_lines(self, kind: _Kind) -> int:
+        fields = dict(kind)
+        of_code = _MAX_LINES_OF_CODE.get(str(fields["code"]), _MAX_LINES)
+        return _MAX_LINES_OF_EVENT.get(str(fields["event"]), of_code)
 
-
-def _most(kind: _Kind) -> int:
-    fields = dict(kind)
-    if fields["event"] == MALFORMED:
-        return _MOST_MALFORMED
-    return MOST.get(str(fields["code"]), _MOST)
+    def _write_count(self, kind: _Kind, count: int) -> None:
+        fields = dict(kind)
+        event = str(fields.pop("event"))
+        audit_log.record(event, **fields, more=count, within_s=MINUTE_S)

@@ -1,22 +1,25 @@
-"""Notes: what the command line has changed of anybody's access, for the trail of the web server.
+"""The audit log's outbox: changes of access made on the command line, for the server to record.
 
-The trail is the server's stderr, and a command has none of it: so it leaves a note in Redis, and
-one of the worker processes writes it into the trail within seconds, or when one runs again.
+The audit log is the server's stderr, which a command does not have. A command leaves an entry in
+Redis, and one of the server's processes writes it to the audit log within seconds, or at the next
+start.
 """
 
 from __future__ import annotations
 
-import datetime
 import getpass
+import time
 from typing import Any
 
 import msgspec
 
 from occupancy.core.keys import Keys
+from occupancy.core.timestamps import iso_text
+from occupancy.observability import audit_log
 from occupancy.storage.client import OpsClient
 
-_KEPT = 1000  # while no server runs; the oldest go first
-_AT_ONCE = 100
+_MAX_ENTRIES = 1000  # while no server runs; the oldest are dropped first
+_MAX_TAKEN = 100  # at once
 
 
 class AuditOutbox:
@@ -27,22 +30,25 @@ class AuditOutbox:
         self._key = keys.notes
 
     def leave(self, event: str, **fields: object) -> None:
-        """Note that ``event`` has happened now, by the user of this machine."""
-        at = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
-        note = {
-            "at": at.replace("+00:00", "Z"), "event": event, "by": _user(), "means": "cli", **fields
-        }  # fmt: skip
+        """Leave an entry: ``event`` has happened now, by the user of this machine."""
+        at, by = iso_text(time.time()), _user()
+        entry = {"at": at, "event": event, "by": by, "means": "cli", **fields}
         self._client.ask(
             lambda pipeline: (
-                pipeline.rpush(self._key, msgspec.json.encode(note)),
-                pipeline.ltrim(self._key, -_KEPT, -1),
+                pipeline.rpush(self._key, msgspec.json.encode(entry)),
+                pipeline.ltrim(self._key, -_MAX_ENTRIES, -1),
             )
         )
 
     def take(self) -> list[dict[str, Any]]:
-        """The oldest notes, with their moment as ``at``; nobody else gets them."""
-        found: Any = self._client.lpop(self._key, _AT_ONCE)
+        """Remove and return the oldest entries, with their time as ``at``."""
+        found: Any = self._client.lpop(self._key, _MAX_TAKEN)
         return [msgspec.json.decode(each, type=dict[str, Any]) for each in found or ()]
+
+    def record(self) -> None:
+        """Move the oldest entries to the audit log of this process."""
+        for entry in self.take():
+            audit_log.record(**entry)
 
 
 def _user() -> str:

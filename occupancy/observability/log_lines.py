@@ -1,11 +1,13 @@
 """Log lines that no input can forge.
 
-What a client sends ends up in messages and in the texts of exceptions: paths with line breaks,
-names with escape sequences for a terminal. So a message is shown on one line and in visible ASCII,
-and each line of a traceback begins with a mark that no record begins with.
+Clients' input gets into messages and into the texts of exceptions: paths with line breaks, names
+with escape sequences for a terminal. So a message is written on one line and in visible ASCII, and
+each line of a traceback begins with a mark that no record begins with.
 
-A line is no longer than a pipe takes at once, and is written at once: were it written in parts,
-a line of another process could come between them, and the rest of the first would begin a line.
+A line is no longer than a pipe takes at once, and is written at once. Otherwise a line of another
+process could come in between, and the rest of the first one would look like a line of its own.
+
+The time of a line has gunicorn's format, so that both write the same log.
 """
 
 from __future__ import annotations
@@ -25,14 +27,14 @@ CONTINUED = "  | "
 MAX_LINE_BYTES = 4000  # below PIPE_BUF on Linux; lines are ASCII
 
 _OTHER_THAN_VISIBLE = re.compile(r"[^ -~]")
-# As a query has it, or a Referer; also with escapes in the name, which Werkzeug resolves.
+# In a query or a Referer; also with escapes in the name, which Werkzeug resolves.
 _TICKET = re.compile(r"(?i)((?:t|%74)(?:i|%69)(?:c|%63)(?:k|%6b)(?:e|%65)(?:t|%74)=)[^&\s\"#]*")
 _CREDENTIALS = {
     f"{{{prefix}{name}}}{end}"
     for name in ("authorization", "cookie", "x-csrf-token")
     for prefix, end in (("", "i"), ("http_", "e"))
 } | {"{set-cookie}o", "{http_x_csrf_token}e"}
-_HANDLER_NAME = "occupancy"  # not the class: a worker process may have newer code than its master
+_HANDLER_NAME = "occupancy"  # not the class: a process may have newer code than its master
 
 
 def visible(text: str) -> str:
@@ -53,7 +55,7 @@ class LineFormatter(logging.Formatter):
         record.message = record.getMessage()
         if self.usesTime():
             record.asctime = self.formatTime(record, self.datefmt)
-        # Not record.exc_text, in which another formatter may have kept the traceback as it is.
+        # Not record.exc_text, in which another formatter may have cached a raw traceback.
         rest = []
         if record.exc_info:
             rest += self.formatException(record.exc_info).split("\n")
@@ -76,14 +78,14 @@ class LineHandler(logging.StreamHandler[TextIO]):
 
 
 class Logger(glogging.Logger):  # type: ignore[misc] # gunicorn ships no types
-    """gunicorn's logger, whose error and access logs nobody can forge either.
+    """gunicorn's logger; nobody can forge its error and access logs either.
 
-    Nor do they hold credentials: an exception, whose text may be the request's bytes, is logged by
-    its kind, and a ticket as "...".
+    They contain no credentials: an exception, whose text may be the request's bytes, is logged by
+    its class, and a ticket as "...".
     """
 
     def debug(self, msg: object, *args: object, **kwargs: Any) -> None:
-        # Only here does gunicorn log what the parser says of a request; see malformed.py.
+        # gunicorn logs the parser's errors only here; see server/malformed_requests.py.
         super().debug(msg, *(_kind_of(each) for each in args), **kwargs)
 
     def atoms(self, *args: Any) -> dict[str, Any]:
@@ -100,7 +102,7 @@ class Logger(glogging.Logger):  # type: ignore[misc] # gunicorn ships no types
         for log in (self.error_log, self.access_log):
             for handler in list(log.handlers):
                 formatter = handler.formatter
-                # Others are of a logging configuration that somebody chose.
+                # Other formatters come from a logging configuration of the operator.
                 if type(formatter) is logging.Formatter:
                     handler.setFormatter(LineFormatter(formatter._fmt, formatter.datefmt))
                 if type(handler) is logging.StreamHandler:
@@ -115,15 +117,15 @@ def _kind_of(value: object) -> object:
 def _line_handler_like(handler: logging.StreamHandler[TextIO]) -> LineHandler:
     made = LineHandler(handler.stream)
     made.setFormatter(handler.formatter)
-    made._gunicorn = True  # type: ignore[attr-defined] # by it gunicorn replaces it at a reload
+    made._gunicorn = True  # type: ignore[attr-defined] # gunicorn finds its own handlers by it at a reload
     return made
 
 
 def install(level: str) -> None:
-    """Log from ``level`` on to stderr, unless somebody has configured the root logger already.
+    """Log from ``level`` on to stderr, unless the root logger is configured already.
 
-    Once in the master, whose processes inherit it, and again in each of them: after a reload
-    the level may be another.
+    Called in the master, whose processes inherit it, and again in each process: after a reload the
+    level may be another.
     """
     root = logging.getLogger()
     for handler in list(root.handlers):
@@ -144,13 +146,13 @@ def log_failure(
     error: BaseException | None,
     trace: TracebackType | None,
 ) -> None:
-    """Instead of gevent's ``Hub.print_exception``, which writes a traceback as it is."""
+    """Replaces gevent's ``Hub.print_exception``, which writes a raw traceback."""
     failure = (kind, error or kind(), trace)
     logging.getLogger("gevent").error("%r failed", context, exc_info=failure)
 
 
 def without_texts(error: BaseException) -> str:
-    """Where ``error`` was raised, and its kind; not its text, which may be a client's."""
+    """Where ``error`` was raised, and its class; not its text, which may be a client's."""
     frames = traceback.extract_tb(error.__traceback__)
     places = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames[-10:]]
     return " > ".join([*places, type(error).__name__])

@@ -1,9 +1,9 @@
-"""Prometheus metrics, right over all gunicorn workers.
+"""Prometheus metrics, correct over all processes of the server.
 
 prometheus_client's multiprocess mode keeps each process's values in a file of
-``PROMETHEUS_MULTIPROC_DIR`` (gunicorn.conf.py sets it and clears it away); without that variable
-the values are this process's own. Callback gauges do not exist in that mode, so what others keep
-count of (pools, streams) is copied here every two seconds by the hub's prober.
+``PROMETHEUS_MULTIPROC_DIR`` (gunicorn.conf.py sets it and removes the files); without that variable
+the values are this process's own. That mode has no callback gauges, so the figures of the pools and
+streams are copied here every two seconds (process_report.py).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _RECENT, _RECENT_S = 1024, 60.0
 
 
 class LiveMetrics:
-    """What live delivery counts."""
+    """The metrics of live delivery."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.deliveries = Counter(
@@ -36,34 +36,36 @@ class LiveMetrics:
         )
         self.delay = Histogram(
             "occupancy_delivery_delay_seconds",
-            "From the moment an event is written to the moment it is handed to the streams",
+            "Time from writing an event to handing it to the streams",
             buckets=_DELAYS_S,
             registry=registry,
         )
         self._recent: collections.deque[tuple[float, float]] = collections.deque(maxlen=_RECENT)
         self.refused = Counter(
             "occupancy_publications_refused",
-            "Publications (events, changes of access) that the server refused for lack of rights",
+            "Publications (events, changes of access) that the server refused: no permission",
             registry=registry,
         )
         self.resets = Counter(
-            "occupancy_stream_resets", "Streams told to load the snapshot again", registry=registry
+            "occupancy_stream_resets",
+            "Resets sent to event streams",
+            registry=registry,
         )
         self.holes = Counter(
-            "occupancy_holes_filled", "Times that missed events were read from the log",
+            "occupancy_holes_filled", "Gaps in live delivery that were filled from the log",
             registry=registry,
         )  # fmt: skip
         self.reconnects = Counter(
-            "occupancy_hub_reconnects", "Times that the live connection was lost", registry=registry
+            "occupancy_hub_reconnects", "Losses of the live connection", registry=registry
         )
 
     def observe_delay(self, delay_s: float) -> None:
-        """An event was handed to the streams so long after it was written."""
+        """Record the time from writing an event to handing it to the streams."""
         self.delay.observe(delay_s)
         self._recent.append((time.monotonic(), delay_s * 1000))
 
     def recent_delays_ms(self) -> list[float]:
-        """Those of the last minute, 1,024 at most: what was long ago says nothing of now."""
+        """The delays of the last minute, at most 1,024."""
         oldest = time.monotonic() - _RECENT_S
         return [delay_ms for at, delay_ms in self._recent if at >= oldest]
 
@@ -88,7 +90,7 @@ class Metrics:
         )
         self.denials = Counter(
             "occupancy_denials",
-            "Requests denied for who sent them or how many, by code",
+            "Requests refused by authentication, authorization or a rate limit, by code",
             ["code"],
             registry=registry,
         )
@@ -98,18 +100,18 @@ class Metrics:
         )  # fmt: skip
         self._connections = Gauge(
             "occupancy_pool_connections",
-            "Connections of a pool: the most there may be, in use, idle",
+            "Connections of a pool: maximum, in use, idle",
             ["pool", "state"],
             registry=registry,
             multiprocess_mode="livesum",
         )
         self._waiting = Gauge(
-            "occupancy_pool_waiting", "Greenlets waiting in turn for a connection", ["pool"],
+            "occupancy_pool_waiting", "Greenlets waiting for a connection", ["pool"],
             registry=registry, multiprocess_mode="livesum",
         )  # fmt: skip
         self._wait = Gauge(
             "occupancy_pool_wait_seconds",
-            "Wait for a connection over the last 1,024 acquisitions; of the slowest process",
+            "Wait for a connection over the last 1,024 acquisitions, in the slowest process",
             ["pool", "quantile"],
             registry=registry,
             multiprocess_mode="livemax",
@@ -121,20 +123,20 @@ class Metrics:
             "occupancy_pool_timeouts", "Waits that ended without a connection", ["pool"],
             registry=registry,
         )  # fmt: skip
-        self._seen: dict[str, tuple[int, int]] = {}
-        self.operation = functools.cache(self.operations.labels)  # few of them, and asked often
+        self._copied: dict[str, tuple[int, int]] = {}
+        self.operation = functools.cache(self.operations.labels)  # few labels, used often
 
     def copy_pool(self, pool: str, stats: dict[str, Any]) -> None:
-        """Take over the figures of TurnPool.stats()."""
+        """Copy the figures of FairPool.stats()."""
         for state in ("max", "in_use", "idle"):
             self._connections.labels(pool, state).set(stats[state])
         self._waiting.labels(pool).set(stats["waiting"])
         for quantile in ("p50", "p99", "max"):
             self._wait.labels(pool, quantile).set(stats["wait_ms"][quantile] / 1000)
-        acquired, timeouts = self._seen.get(pool, (0, 0))
+        acquired, timeouts = self._copied.get(pool, (0, 0))
         self._acquired.labels(pool).inc(stats["acquired"] - acquired)
         self._timeouts.labels(pool).inc(stats["timeouts"] - timeouts)
-        self._seen[pool] = (stats["acquired"], stats["timeouts"])
+        self._copied[pool] = (stats["acquired"], stats["timeouts"])
 
     def exposition(self) -> bytes:
         """All metrics in Prometheus' text format."""

@@ -1,7 +1,7 @@
-"""What the worker processes of the deployment report about themselves, wherever they run.
+"""The reports of all processes of the deployment, on whatever machine they run.
 
-Each writes its figures under its own key every two seconds; the key expires when it stops. So
-any process can list all of them, and one that was killed disappears by itself.
+Each process writes its figures under its own key every two seconds, and the key expires when it
+stops. So any process can list all of them, and a killed one disappears by itself.
 """
 
 from __future__ import annotations
@@ -18,15 +18,16 @@ from occupancy.core.keys import Keys
 from occupancy.storage.client import OpsClient
 
 _TTL_S = 10
-Told = tuple[dict[str, int | None], list[dict[str, Any]]]
+Connections = tuple[dict[str, int | None], list[dict[str, Any]]]
+"""The server's count of connections, and the report of every process."""
 CLIENT_NAMES = ("ops", "pubsub", "cli")
 
 
 def process_name() -> str:
     """A name for this process, unique in the deployment.
 
-    Containers may share host name and process ids: without the random part, one's canaries would
-    prove the other's live delivery, and one's report would hide the other's.
+    Containers may share host name and process ids. Without the random part, one process's canaries
+    would prove the live delivery of the other, and its report would replace the other's.
     """
     return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
 
@@ -48,7 +49,7 @@ class Processes:
         )
 
     def withdraw(self, name: str) -> None:
-        """This process ends."""
+        """Remove the report of a process that ends."""
         self._client.ask(
             lambda pipeline: (
                 pipeline.delete(self._keys.process(name)),
@@ -57,7 +58,7 @@ class Processes:
         )
 
     def all(self) -> list[dict[str, Any]]:
-        """The figures of every process that has reported lately, by name (up to three trips)."""
+        """The figures of every process with a report, by name. Up to three round trips."""
         members: Any = self._client.smembers(self._keys.processes)
         names = sorted(name.decode() for name in members)
         if not names:
@@ -83,6 +84,6 @@ class Processes:
         maxclients = None if info is None else info.get("maxclients")
         return {"maxclients": maxclients, "connected": connected, **counts}
 
-    def ask_store(self) -> Told:
-        """The server's count of connections, and the report of every process."""
+    def connections(self) -> Connections:
+        """Read both from Redis."""
         return self.server(), self.all()

@@ -1,7 +1,7 @@
-"""Public figures, gathered at most once a second in a process, however many ask.
+"""Public figures, gathered at most once a second per process, whatever the number of requests.
 
 They are open to everybody, and cost the server and this process more than a request should: CLIENT
-LIST, INFO, a file for each process that ever ran.
+LIST, INFO, a metrics file for each process that ever ran.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ T = TypeVar("T")
 
 
 class AtMostOnceASecond(Generic[T]):
-    """Calls ``make`` at most once a second; others get the latest result or error.
+    """Calls ``make`` at most once a second; other callers get the latest result or error.
 
-    ``make`` runs in a greenlet of its own, for which all who ask meanwhile wait: a caller that is
-    killed interrupts nobody else. Errors are kept as well, or all callers would wait for a server
-    that does not answer, one after the other.
+    ``make`` runs in a greenlet of its own, and all callers meanwhile wait for it: killing one of
+    them interrupts no other. Errors are kept as well, or all callers would wait for a server that
+    does not answer, one after the other.
     """
 
     def __init__(self, make: Callable[[], T]) -> None:
@@ -38,7 +38,7 @@ class AtMostOnceASecond(Generic[T]):
         """Raises what ``make`` raises."""
         making = self._latest
         if making is None or (making.ready() and time.monotonic() - self._made_at >= KEPT_S):
-            making = self._latest = gevent.spawn(self._outcome)  # no switch since the look at it
+            making = self._latest = gevent.spawn(self._outcome)  # no switch point since the check
         value, error = making.get()
         if error is not None:
             raise error.with_traceback(None)
@@ -48,39 +48,39 @@ class AtMostOnceASecond(Generic[T]):
     def _outcome(self) -> tuple[T | None, Exception | None]:
         try:
             return self._make(), None
-        except Exception as error:  # noqa: BLE001 - raised where it is asked for
+        except Exception as error:  # noqa: BLE001 - raised in the callers
             return None, error
         finally:
             self._made_at = time.monotonic()
 
 
 class PublicFigures:
-    """One process's: the server's health, the reports of all processes, the metrics."""
+    """The server's health, the connections of all processes, the metrics. One per process."""
 
     def __init__(self, client: OpsClient, processes: Processes, metrics: Metrics) -> None:
         self.health = AtMostOnceASecond(lambda: health_of(client))
-        self.told = AtMostOnceASecond(processes.ask_store)
+        self.connections = AtMostOnceASecond(processes.connections)
         self.metrics = AtMostOnceASecond(metrics.exposition)
 
 
 def health_of(client: OpsClient) -> dict[str, Any]:
-    """Whether Redis answers, how fast, and what it is; None for what it withholds."""
+    """Whether Redis answers, how fast, and its facts; None for what it withholds."""
     started = time.monotonic()
     try:
         client.ping()
         latency_ms = (time.monotonic() - started) * 1000
-        (info,) = client.ask_what_it_tells(lambda pipeline: pipeline.info())
+        (reply,) = client.ask_what_it_tells(lambda pipeline: pipeline.info())
     except OccupancyError as error:
         return {"status": "unhealthy", "latency_ms": None, "detail": error.detail}
-    told = info or {}
+    info = reply or {}
     return {
         "status": "healthy",
         "latency_ms": round(latency_ms, 2),
-        "server": told.get("server_name", "redis") if told else None,
-        "version": told.get("valkey_version", told.get("redis_version")),
-        "role": told.get("role"),
-        "uptime_s": told.get("uptime_in_seconds"),
-        "used_memory_bytes": told.get("used_memory"),
-        "maxmemory_bytes": told.get("maxmemory"),
-        "connected_clients": told.get("connected_clients"),
+        "server": info.get("server_name", "redis") if info else None,
+        "version": info.get("valkey_version", info.get("redis_version")),
+        "role": info.get("role"),
+        "uptime_s": info.get("uptime_in_seconds"),
+        "used_memory_bytes": info.get("used_memory"),
+        "maxmemory_bytes": info.get("maxmemory"),
+        "connected_clients": info.get("connected_clients"),
     }

@@ -1,48 +1,35 @@
 """Repeated warnings: the first of each kind in a minute are logged, and the rest are counted.
 
-While the store is away every request is refused, hundreds a second: a line for each would fill the
-disk and hide everything else.
+While the store is unreachable every request fails, hundreds a second: a line for each would fill
+the disk and hide everything else.
 """
 
 from __future__ import annotations
 
-import collections
 import logging
 
-import gevent
+from occupancy.observability.lines_per_minute import MINUTE_S, LinesPerMinute
 
 log = logging.getLogger(__name__)
 
-MINUTE_S = 60
-MOST = 10  # lines of a kind in a minute
+MAX_LINES = 10  # of a kind in a minute
 
 
-class RepeatedWarnings:
-    """Those of one worker process. Kinds must be few: no client may choose them."""
-
-    def __init__(self) -> None:
-        self._seen: collections.Counter[str] = collections.Counter()
-        self._minute: gevent.Greenlet | None = None
+class RepeatedWarnings(LinesPerMinute[str]):
+    """One per process. A client must not be able to choose the kind."""
 
     def warn(self, kind: str, message: str, *args: object) -> None:
-        """Log ``message``, unless too many of its ``kind`` were logged within the minute."""
-        if self._is_told(kind):
+        """Log ``message`` as a warning, unless the bound of its ``kind`` is reached."""
+        if self._is_allowed(kind):
             log.warning(message, *args)
 
     def error(self, kind: str, message: str, *args: object) -> None:
-        """The same, of a mistake of ours."""
-        if self._is_told(kind):
+        """Log ``message`` as an error, unless the bound of its ``kind`` is reached."""
+        if self._is_allowed(kind):
             log.error(message, *args)
 
-    def _is_told(self, kind: str) -> bool:
-        self._seen[kind] += 1
-        if self._minute is None:
-            self._minute = gevent.spawn_later(MINUTE_S, self.flush)
-        return self._seen[kind] <= MOST
+    def _max_lines(self, kind: str) -> int:
+        return MAX_LINES
 
-    def flush(self) -> None:
-        """Log how many more there were, and begin to count anew."""
-        seen, self._seen, self._minute = self._seen, collections.Counter(), None
-        for kind, count in seen.items():
-            if count > MOST:
-                log.warning("%s: %d more within %d s", kind, count - MOST, MINUTE_S)
+    def _write_count(self, kind: str, count: int) -> None:
+        log.warning("%s: %d more within %d s", kind, count, MINUTE_S)

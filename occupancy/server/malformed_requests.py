@@ -19,8 +19,8 @@ from occupancy.observability.audit_limit import MALFORMED
 from occupancy.observability.log_lines import without_texts
 from occupancy.server.response_head import response_head
 from occupancy.web import security
+from occupancy.web.io import problem_reply
 from occupancy.web.problems import respond
-from occupancy.web.replies import problem_reply
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ def answer(worker: Any, connection: Any, address: Any, error: BaseException) -> 
     """
     is_clients = isinstance(error, unread.ParseException | ssl.SSLError)
     is_clients = is_clients and not isinstance(error, _OURS)
-    audit = worker.wsgi.extensions["occupancy"].audit
+    audit = worker.wsgi.extensions["occupancy"].audit_limit
     is_recorded = audit.record(
         MALFORMED if is_clients else "failed",
         code=type(error).__name__,

@@ -14,6 +14,9 @@ import redis
 
 from occupancy.core.errors import StoreUnavailable
 
+ServerError = redis.RedisError
+"""Every error of the server or the connection to it, for modules that do not import redis."""
+
 _WRONG_SERVER = (
     redis.ReadOnlyError,
     redis.exceptions.MasterDownError,

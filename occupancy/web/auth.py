@@ -1,8 +1,8 @@
-"""Auth: who is asking, and whether the route is for them.
+"""Authorization: one hook identifies the principal of a request and checks the route's rule.
 
-Each route declares the least role that may use it; one hook checks it before every request, and
-a route that declares nothing is refused. A caller shows a token (``Authorization: Bearer``), the
-cookie of a session, or, for a stream, a ticket; docs/access.md has the whole table.
+Each view declares the least role that may use it, and one without a rule is refused. The credential
+is a token (``Authorization: Bearer``), a session's cookie or, for a stream, a ticket;
+docs/access.md has the whole table.
 """
 
 from __future__ import annotations
@@ -35,25 +35,25 @@ _SAFE_METHODS = ("GET", "HEAD")
 class Rule(msgspec.Struct, frozen=True):
     """Who may use a route.
 
-    ``role`` is the least role; None: everybody, known or not. A caller that is limited to a board
-    may use the routes of that board, and those that are of no board and say ``any_board``.
+    ``role`` is the least role; None: everybody, also without a credential. A principal that is
+    limited to a board may use the routes of that board, and those of no board with ``any_board``.
     """
 
     role: Role | None
     any_board: bool = False
-    is_use: bool = True  # False: a page calls it by itself, and no session lives longer for it
+    is_use: bool = True  # False: polled by pages; does not extend the session
     takes_ticket: bool = False
 
 
 def requires(
     role: Role, *, any_board: bool = False, is_use: bool = True, takes_ticket: bool = False
 ) -> Callable[[View], View]:
-    """Declares that a view is for callers of ``role`` and above; see :class:`Rule`."""
+    """Declare that a view is for ``role`` and above; see :class:`Rule`."""
     return _declares(Rule(role, any_board, is_use, takes_ticket))
 
 
 def public(view: View) -> View:
-    """Declares that a view is for everybody, known or not."""
+    """Declare that a view is for everybody, also without a credential."""
     return _declares(Rule(None))(view)
 
 
@@ -66,20 +66,20 @@ def _declares(rule: Rule) -> Callable[[View], View]:
 
 
 def principal() -> Principal:
-    """Who has sent the present request."""
-    known: Principal = g.principal
-    return known
+    """The principal of the present request."""
+    found: Principal = g.principal
+    return found
 
 
-def let_others() -> None:
-    """Wait for another turn in the middle of the present request, which is a long one."""
+def yield_turn() -> None:
+    """Let other readers take a turn in the middle of the present request, which is a long one."""
     share: Share | None = g.share
     if share is not None:
         current_app.extensions["occupancy"].read_turns.go_on(share)
 
 
 def caller_address() -> str:
-    """Where the present request comes from, as the limits count it."""
+    """The address of the present request, as the limits count it."""
     return limited_address(request.remote_addr)
 
 
@@ -92,22 +92,22 @@ def used_ticket() -> str | None:
 
 
 def check_role(principal: Principal, role: Role) -> None:
-    """Raises Forbidden unless the caller has ``role``, where it depends on more than the route."""
+    """Raise Forbidden unless ``principal`` has ``role``; for views with further rules."""
     if not principal.may(role):
         raise Forbidden(f"This needs the role {role.label}; you have {principal.role.label}.")
 
 
-# Sessions' cookies
+# Session cookies
 
 
-_OLD_COOKIE = "occupancy"  # of every deployment, before each had a name of its own
+_OLD_COOKIE = "occupancy"  # in earlier versions, the name in every deployment
 
 
 def cookie_names(asked: HttpRequest, settings: Settings) -> tuple[str, str]:
-    """The name of the session cookie, and its earlier name, which still counts.
+    """The name of the session cookie, and its earlier name, which is still accepted.
 
-    A browser that has both has signed in since, which ended the session of the older one.
-    ``__Host-`` makes browsers hold it to this host and to HTTPS (RFC 6265bis, 4.1.3).
+    A browser that has both has signed in since, which ended the session of the older cookie. With
+    ``__Host-`` browsers restrict it to this host and to HTTPS (RFC 6265bis, 4.1.3).
     """
     prefix = "__Host-" if asked.is_secure else ""
     return prefix + settings.cookie_name, prefix + _OLD_COOKIE
@@ -126,19 +126,19 @@ def session_secret(asked: HttpRequest, settings: Settings) -> str | None:
 _PROBES = (
     "/livez", "/readyz", "/metrics", "/api/redis-health", "/api/redis-connection-stats",
 )  # fmt: skip
-_PROBING = Share("|probes", is_known=True)  # no worker's id; all of them together are as one worker
+_PROBING = Share("|probes", is_known=True)  # no worker's id; all probes have one share
 
 
 def take_turn(
     asked: HttpRequest, services: Services, credential: Credential | None = None
 ) -> Share | None:
-    """Wait for a turn, unless a known worker operates. Raises RateLimited.
+    """Wait for a turn, unless the request is an operation of a known worker. Raises RateLimited.
 
-    ``credential`` is what the sender shows, where it has been read already. Returns the share that
-    the request counts for, by which long work waits for further turns; None for an operation.
-    Writes of unknown senders have a share apart from the reads of their address, so a sign-in does
-    not wait behind those. Neither do probes, whoever asks: a flooded process is alive, and must not
-    be restarted for it.
+    ``credential`` is the request's, if it has been read already. Returns the share that the request
+    counts for, with which long work waits for further turns; None for an operation. Writes of
+    unknown senders have another share than the reads of their address, so that a sign-in does not
+    wait behind those. Nor do probes wait behind them: a flooded process is alive, and must not be
+    restarted.
     """
     if asked.path in _PROBES:
         services.read_turns.wait(_PROBING)
@@ -146,7 +146,7 @@ def take_turn(
         return _PROBING
     is_read = asked.method in _SAFE_METHODS
     if credential is None:
-        with contextlib.suppress(Unauthenticated):  # answered when its turn has come
+        with contextlib.suppress(Unauthenticated):  # the request gets the error when its turn comes
             credential = credential_of(asked, services.settings)
     principal = services.authenticator.known_lately(credential) if credential is not None else None
     address = limited_address(asked.remote_addr)
@@ -178,10 +178,10 @@ def init_app(app: Flask, services: Services) -> None:
         if rule is not None and rule.role is None:
             return
         if rule is not None and rule.takes_ticket and used_ticket() is not None:
-            # A name, before it is stored with the ticket: an address may have thousands of bytes.
-            shown_at = check_name("board", (request.view_args or {}).get("board", ""))
+            # Checked before it is stored with the ticket: a path may have thousands of bytes.
+            ticket_board = check_name("board", (request.view_args or {}).get("board", ""))
             credential = services.tickets.use(
-                request.args["ticket"], address=caller_address(), board=shown_at
+                request.args["ticket"], address=caller_address(), board=ticket_board
             )
         else:
             credential = credential_of(request, services.settings)
@@ -195,13 +195,13 @@ def init_app(app: Flask, services: Services) -> None:
 
 
 def rule_of(view: Callable[..., Any]) -> Rule:
-    """What ``view`` declares."""
+    """The rule that ``view`` declares."""
     rule: Rule = view.rule  # type: ignore[attr-defined] # as above
     return rule
 
 
 def credential_of(asked: HttpRequest, settings: Settings) -> Credential:
-    """What the sender shows, but for tickets. Raises Unauthenticated."""
+    """The credential in the request's headers. Raises Unauthenticated."""
     header = asked.headers.get("Authorization")
     if header is not None:
         scheme, _, token = header.partition(" ")
@@ -223,7 +223,7 @@ def check_rule(
     board: str | None,
     trusted_origins: Collection[str],
 ) -> None:
-    """Raises Forbidden or CsrfFailed unless ``rule`` lets ``caller`` do what is asked."""
+    """Raise Forbidden or CsrfFailed unless ``rule`` allows the request to ``principal``."""
     if rule.role is not None:
         check_role(principal, rule.role)
     if principal.board is not None and not rule.any_board and board != principal.board:
@@ -233,8 +233,8 @@ def check_rule(
 
 
 def _check_csrf(asked: HttpRequest, principal: Principal, trusted_origins: Collection[str]) -> None:
-    # A foreign page can make the browser send the cookie; it cannot read the token, which only
-    # our own pages are told.
+    # A foreign page can make the browser send the cookie, but it cannot read the token: only our
+    # own pages get it.
     check_origin(asked, trusted_origins)
     sent = asked.headers.get("X-CSRF-Token") or ""
     expected = principal.csrf_token or ""

@@ -1,4 +1,8 @@
-"""Messages: JSON bodies and queries as they come in, JSON answers as they go out."""
+"""Request and response I/O: bodies and queries as they come in, JSON and problems as they go out.
+
+A ``Reply`` is what both Flask's way and the fast path answer with; ``as_response`` makes Flask's
+response of it, and the fast path writes it to the socket itself.
+"""
 
 from __future__ import annotations
 
@@ -9,19 +13,25 @@ import msgspec
 from flask import Response, request
 
 from occupancy.boards.snapshot_cache import SnapshotResponse
-from occupancy.core.errors import InvalidRequest, TooLarge, UnsupportedMediaType
+from occupancy.core.errors import InvalidRequest, OccupancyError, TooLarge, UnsupportedMediaType
 from occupancy.core.requests import MAX_BODY_BYTES, Body, check_text, decode
 from occupancy.core.slices import Pause
-from occupancy.web.replies import JSON, Reply, json_reply
 from occupancy.web.request import body_deadline
+
+JSON = "application/json"
+PROBLEM = "application/problem+json"
+
+
+# Requests
 
 
 def read_body(kind: type[Body]) -> Body:
+    """The request's JSON body. Raises InvalidRequest, TooLarge and UnsupportedMediaType."""
     with body_deadline():
         data = request.get_data()
     if len(data) < (request.content_length or 0) <= MAX_BODY_BYTES:
-        # The client is gone, and what it relied on may have stood in the rest.
-        raise InvalidRequest("The body did not arrive whole.")
+        # The client has gone, and the missing part may have held a condition of the request.
+        raise InvalidRequest("The body is incomplete.")
     if len(data) > MAX_BODY_BYTES:
         raise TooLarge("The body is larger than 64 KiB.")
     if data and request.mimetype != JSON:
@@ -30,6 +40,7 @@ def read_body(kind: type[Body]) -> Body:
 
 
 def read_query(*known: str) -> dict[str, str]:
+    """The parameters of the query. Raises InvalidRequest for any that is not ``known``."""
     query = request.args.to_dict()
     for name, value in query.items():
         if name not in known:
@@ -40,16 +51,62 @@ def read_query(*known: str) -> dict[str, str]:
 
 
 def read_limit(query: dict[str, str], default: int, most: int, name: str = "limit") -> int:
+    """A whole number from 1 to ``most`` in the query. Raises InvalidRequest."""
     text = query.get(name, str(default))
     if not re.fullmatch(r"[0-9]{1,9}", text) or not 1 <= int(text) <= most:
         raise InvalidRequest(f"{name} is not a whole number from 1 to {most}.")
     return int(text)
 
 
+# Replies
+
+
+class Reply(msgspec.Struct):
+    status: int
+    body: bytes
+    headers: dict[str, str]
+
+
+def json_reply(body: bytes, *, status: int = 200, etag: str | None = None) -> Reply:
+    """A reply with JSON text. With an ETag a client may store it, and revalidates it each time."""
+    if etag is None:
+        return Reply(status, body, {"Content-Type": JSON, "Cache-Control": "no-store"})
+    headers = {"Content-Type": JSON, "Cache-Control": "no-cache", "ETag": etag}
+    return Reply(status, body, headers)
+
+
+def not_modified(etag: str) -> Reply:
+    return Reply(304, b"", {"ETag": etag, "Cache-Control": "no-cache"})
+
+
+def problem(error: OccupancyError) -> dict[str, Any]:
+    """The problem document of ``error`` (RFC 9457)."""
+    return {
+        "type": f"/docs#{error.code}",
+        "title": error.title,
+        "status": error.status,
+        "detail": error.detail,
+        "code": error.code,
+        **error.extra,
+    }
+
+
+def problem_reply(error: OccupancyError) -> Reply:
+    headers = {"Content-Type": PROBLEM, "Cache-Control": "no-store"}
+    if error.status == 401:
+        headers["WWW-Authenticate"] = 'Bearer realm="occupancy"'
+    if "retry_after" in error.extra:
+        headers["Retry-After"] = str(error.extra["retry_after"])
+    return Reply(error.status, msgspec.json.encode(problem(error)), headers)
+
+
+# Flask's responses
+
+
 def as_response(reply: Reply) -> Response:
     response = Response(reply.body, reply.status, reply.headers)
     if "Content-Type" not in reply.headers:
-        del response.headers["Content-Type"]  # Flask takes what says nothing of itself for a page
+        del response.headers["Content-Type"]  # Flask adds text/html
     return response
 
 
@@ -61,14 +118,14 @@ def raw_answer(body: bytes, etag: str | None = None) -> Response:
     return as_response(json_reply(body, etag=etag))
 
 
-def large_answer(listing: SnapshotResponse, etag: str, pause: Pause) -> Response:
-    """Like ``raw_answer``, but gzipped if the client accepts that; ``pause`` lets others run."""
-    is_taken = request.accept_encodings.quality("gzip") > 0
-    packed = listing.packed(pause) if is_taken else None
+def large_answer(snapshot: SnapshotResponse, etag: str, pause: Pause) -> Response:
+    """A snapshot, gzipped if the client accepts that; ``pause`` lets other greenlets run."""
+    is_accepted = request.accept_encodings.quality("gzip") > 0
+    packed = snapshot.packed(pause) if is_accepted else None
     if packed is None:
-        response = raw_answer(listing.plain(), etag)
+        response = raw_answer(snapshot.plain(), etag)
     else:
-        # The same thing in other bytes (RFC 9110, 8.8.1): a weak ETag.
+        # The same content in other bytes (RFC 9110, 8.8.1): a weak ETag.
         response = raw_answer(packed, f"W/{etag}")
         response.content_encoding = "gzip"
     response.vary.add("Accept-Encoding")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol, runtime_checkable
 
 import gevent
@@ -21,6 +21,10 @@ from occupancy.live.limits import Place
 from occupancy.live.socket_writer import SocketWriter, has_ended
 from occupancy.live.subscriber import Subscriber
 from occupancy.services import Services
+
+# In order of precedence: the browser's own, that of polyfills, which cannot send the header
+# everywhere, and the page's.
+_CURSORS = ("Last-Event-ID", "lastEventId", "after")
 
 # The kernel would take megabytes for a reader that reads nothing.
 STREAM_SEND_BUFFER_BYTES = 64 * 1024
@@ -158,3 +162,17 @@ def watched(connection: Any, subscriber: Subscriber) -> Iterator[None]:
     finally:
         watcher.stop()
         watcher.close()
+
+
+def cursor_of(last_event_id: str | None, query: Iterable[tuple[str, str]]) -> str | None:
+    """The cursor after which a stream continues; None: it begins now.
+
+    ``last_event_id`` is the header, ``query`` the parameters in order. The last of several equal
+    ones counts: a polyfill adds its own at the end. Nothing here is an error, because a status
+    other than 200 ends an EventSource for good. Unknown parameters are ignored, because clients add
+    some against caches; an invalid cursor gets a ``reset``.
+    """
+    if last_event_id:
+        return last_event_id
+    given = {name: value for name, value in query if value}
+    return next((given[name] for name in _CURSORS if name in given), None)

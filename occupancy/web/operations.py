@@ -1,7 +1,6 @@
-"""Operations: from what was asked to what is replied, whoever has read the request.
+"""Operations: from a request to a reply, for the API's routes and for the fast path.
 
-The routes of the API come here, and so does the express lane. Items come from the store as JSON
-and are put into the answer as they are.
+Items come from the store as JSON and are put into the answer unchanged.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from occupancy.core.requests import OperationBody, check_fields
 from occupancy.core.transitions import Transition
 from occupancy.services import Services
 from occupancy.web.entity_tags import ANY, allowed_versions, known_tags
-from occupancy.web.replies import Reply, json_reply, not_modified, problem_reply
+from occupancy.web.io import Reply, json_reply, not_modified, problem_reply
 from occupancy.web.request import HttpRequest
 
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}\Z")
@@ -40,7 +39,7 @@ def operate(
     row: Transition,
     body: OperationBody,
 ) -> Reply:
-    """Carry out ``row`` on one item. Board and tag are well-formed, and the caller has the role."""
+    """Carry out ``row`` on one item. The board, the tag and the role must have been checked."""
     check_fields(row, body)
     answer = carry_out(services, asked, principal, board=board, row=row, tags=[tag], body=body)
     return reply_one(board, row, answer, to=body.to)
@@ -57,7 +56,7 @@ def carry_out(
     body: msgspec.Struct,
     items: Sequence[dict[str, str]] | None = None,
 ) -> Answer:
-    """Check the rest of the request, carry it out, and count what became of it."""
+    """Check the rest of the request, carry it out, and count its outcome."""
     fields = body if isinstance(body, OperationBody) else OperationBody()
     settings = services.settings
     command = Command(
@@ -86,7 +85,7 @@ def carry_out(
 def reply_one(
     board: str, row: Transition, answer: Answer, status: int = 200, to: str | None = None
 ) -> Reply:
-    """The reply for an operation on one item; ``to`` is whom it was to be given to."""
+    """The reply to an operation on one item; ``to`` is the receiver that the request names."""
     outcome = answer.outcomes[0]
     if outcome.is_done:
         body = b'{"changed":%b,"item":%b,%b"cursor":"%b"}' % (
@@ -102,14 +101,14 @@ def reply_one(
 
 
 def question_of(board: str, query: Mapping[str, str]) -> str:
-    """What is asked of a board, as its ETags have it: the body follows from this and the cursor."""
+    """A hash of the query, for ETags: the answer depends only on it and on the cursor."""
     return hashlib.sha256(repr((board, sorted(query.items()))).encode()).hexdigest()[:16]
 
 
 def known_cursor(store: Store, board: str, if_none_match: str | None, question: str) -> str:
-    """The cursor of the answer to the same question that the client has; '' where it has none.
+    """The cursor of the client's stored answer to the same query; '' if it has none.
 
-    With ``*`` that is the board's present cursor. Raises BoardNotFound.
+    For ``*`` that is the board's present cursor. Raises BoardNotFound.
     """
     for tag in known_tags(if_none_match):
         if tag == ANY:
@@ -121,7 +120,7 @@ def known_cursor(store: Store, board: str, if_none_match: str | None, question: 
 
 
 def not_modified_since(store: Store, board: str, if_none_match: str) -> Reply | None:
-    """The reply to who has the whole board as it still is; None where it is another by now."""
+    """304 if the client's stored answer of the whole board is current, else None."""
     question = question_of(board, {})
     cursor = known_cursor(store, board, if_none_match, question)
     if not cursor or store.log.head(board).head_cursor != cursor:
@@ -149,7 +148,7 @@ def _result(answer: Answer, outcome: Outcome) -> str:
 
 
 def _preconditions(asked: HttpRequest, what: list[Any], epoch: int | None) -> Preconditions:
-    """What the caller relies on; ``what`` is asked is what an Idempotency-Key stands for."""
+    """The request's conditions; an Idempotency-Key stands for ``what`` is requested."""
     key = asked.headers.get("Idempotency-Key")
     if key is not None and not _IDEMPOTENCY_KEY.match(key):
         raise InvalidRequest("Idempotency-Key is not 1 to 255 visible ASCII characters.")

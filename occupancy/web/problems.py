@@ -12,8 +12,7 @@ from occupancy.live import sse
 from occupancy.observability.log_lines import without_texts
 from occupancy.services import Services
 from occupancy.storage.server_errors import server_text
-from occupancy.web.io import as_response
-from occupancy.web.replies import problem_reply
+from occupancy.web.io import as_response, problem_reply
 from occupancy.web.request import HttpRequest
 
 _DENIALS = (errors.Unauthenticated, errors.Forbidden, errors.CsrfFailed, errors.RateLimited)
@@ -22,20 +21,20 @@ _DENIALS = (errors.Unauthenticated, errors.Forbidden, errors.CsrfFailed, errors.
 def respond(error: OccupancyError) -> Response:
     """The response for ``error``.
 
-    On a stream's route, passing trouble is told in the stream: any status but 200 would stop the
+    On a stream's route, a temporary error is sent in the stream: any status but 200 would end the
     browser's EventSource for good.
     """
     services: Services = current_app.extensions["occupancy"]
-    # A failed sign-in has a line of its own in the trail, which says more.
-    is_told = request.endpoint == "signin.sign_in" and not isinstance(error, errors.CsrfFailed)
-    note(error, services, request, g.get("caller"), is_told=is_told)
-    if request.endpoint == "stream.events" and _is_passing(error):
+    # A failed sign-in has a line of its own in the audit log, with more details.
+    is_recorded = request.endpoint == "signin.sign_in" and not isinstance(error, errors.CsrfFailed)
+    note(error, services, request, g.get("principal"), is_recorded=is_recorded)
+    if request.endpoint == "stream.events" and _is_temporary(error):
         return Response(trouble(error), content_type=sse.CONTENT_TYPE, headers=sse.HEADERS)
     return as_response(problem_reply(error))
 
 
 def trouble(error: OccupancyError) -> bytes:
-    """A whole stream, for trouble that passes: come back later."""
+    """A whole stream for a temporary error: the browser reconnects later."""
     wait_ms = max(2000, 1000 * error.extra.get("retry_after", 0))
     degraded = sse.control_frame("degraded", {"detail": error.detail})
     return sse.retry_frame(wait_ms, wait_ms + 2000) + degraded
@@ -47,18 +46,18 @@ def note(
     asked: HttpRequest,
     principal: Principal | None,
     *,
-    is_told: bool = False,
+    is_recorded: bool = False,
 ) -> None:
-    """Log what an operator must know of, and record a denial, unless the trail tells it already."""
+    """Log what an operator must know, and record a denial unless the audit log has it already."""
     if error.status == 503:
         cause = error.__cause__ or error
         kind = f"503 {error.code} ({type(cause).__name__})"
         services.repeated_warnings.warn(kind, "%s %s: %s", asked.method, asked.path, cause)
     elif isinstance(error, _DENIALS):
         services.metrics.denials.labels(error.code).inc()
-        if is_told:
+        if is_recorded:
             return
-        services.audit.record(
+        services.audit_limit.record(
             "denied",
             code=error.code,
             address=asked.remote_addr,
@@ -70,7 +69,7 @@ def note(
         )
 
 
-def _is_passing(error: OccupancyError) -> bool:
+def _is_temporary(error: OccupancyError) -> bool:
     if error.status == 503:
         return True
     # A program that did not ask for an event stream gets the status.
@@ -96,9 +95,10 @@ def _on_http(error: HTTPException) -> Response:
 
 
 def crash(error: Exception, services: Services, asked: HttpRequest) -> OccupancyError:
-    """What is said of a mistake of ours, which is logged.
+    """The answer to a bug, which is logged.
 
-    Not with its text, in which may be what a client has sent: a PIN, a token. A server's may not.
+    The log does not get the error's text, which may contain a client's input (a PIN, a token),
+    except for a text of the Redis server.
     """
     kind = f"500 ({type(error).__name__})"
     services.repeated_warnings.error(

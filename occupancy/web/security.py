@@ -1,11 +1,12 @@
-"""Browsers: what they are told to refuse, and which pages may talk to us.
+"""Browser security: response headers, the check of origins, CORS, allowed hosts, proxies.
 
-Three things, for a browser is the only client that does what a foreign page asks of it. Headers
-on every response: our pages run no script but ours, stand in no frame, and nothing is taken for
-another type than it says. The origin of a request that a cookie authenticates. And CORS, which is
-off unless origins of other sites are listed; they get no cookie, so their pages use tokens.
+A browser is the only client that obeys a foreign page. Headers on every response: our pages run
+only our scripts and are not framed, and no response is taken for another type than it declares. The
+origin of a request is checked if a cookie authenticates it. CORS is off unless origins of other
+sites are listed; they get no cookie, so their pages use tokens.
 
-Also where requests come from: behind proxies that the settings count, what these say of it.
+Behind proxies that the settings count, the client's address, scheme and host come from their
+headers.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _ALWAYS = {
     "X-Content-Type-Options": "nosniff",
     # Not no-referrer: under it browsers send "Origin: null" with a form of our own page.
     "Referrer-Policy": "same-origin",
-    # For what is loaded without CORS (an image, a script); a page that CORS admits is not asked.
+    # For loads without CORS (an image, a script); it does not apply to pages that CORS admits.
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 _HTML = {
@@ -43,7 +44,7 @@ OTHER = {
     **_ALWAYS,
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
-# Probes ask by address, and their answers hold nothing of use to a foreign page.
+# Probes use an IP address as host, and their answers are of no use to a foreign page.
 _PROBES = ("/livez", "/readyz", "/metrics")
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 _EXPOSED = "Allow, ETag, Idempotency-Replayed, Retry-After, WWW-Authenticate"
@@ -55,11 +56,11 @@ _PREFLIGHT = {
 
 
 def init_app(app: Flask, settings: Settings) -> None:
-    """Before every other hook: a preflight must be answered before anybody is asked for."""
+    """Register the hooks; before all others, because a preflight carries no credential."""
     if settings.proxies:
         # The addresses of a chain add up in X-Forwarded-For. Scheme and host do not: a proxy sets
-        # them, or hands on what the one before it has set, so the last value is the nearest's.
-        app.wsgi_app = _unhidden(  # type: ignore[method-assign,assignment] # as Flask's docs do it
+        # them or passes on those of the one before it, so the last value is the nearest's.
+        app.wsgi_app = _with_clean_headers(  # type: ignore[method-assign,assignment] # as Flask's docs do it
             ProxyFix(app.wsgi_app, x_for=settings.proxies, x_proto=1, x_host=1)
         )
     app.after_request(_harden)
@@ -79,17 +80,17 @@ def init_app(app: Flask, settings: Settings) -> None:
 
 
 def is_allowed_host(asked: HttpRequest, allowed: Collection[str]) -> bool:
-    """Whether a request is for an ``allowed`` host name or the loopback; any, if none are listed.
+    """Whether the request's host is ``allowed`` or the loopback; always, if none are listed.
 
-    A page that makes its own name resolve to us (DNS rebinding) has our origin for the browser. The
-    loopback's names always resolve to the machine itself, so they need no entry.
+    A page whose own name resolves to us (DNS rebinding) has our origin in the browser. The names of
+    the loopback always resolve to the machine itself, so they need no entry.
     """
     name = re.sub(r":[0-9]+\Z", "", host_of(asked))
     return not allowed or name in allowed or name in _LOOPBACK
 
 
-def _unhidden(app: WSGIApplication) -> WSGIApplication:
-    """``app`` behind a reader of proxies' headers that no client can hide; see ``forwarded``."""
+def _with_clean_headers(app: WSGIApplication) -> WSGIApplication:
+    """``app`` with proxies' headers in which a client can hide nothing; see ``forwarded``."""
 
     def call(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         for name in ("HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_HOST"):
@@ -104,11 +105,11 @@ def _unhidden(app: WSGIApplication) -> WSGIApplication:
 
 
 def check_origin(asked: HttpRequest, allowed: Collection[str]) -> None:
-    """Raises CsrfFailed for a request that a page of another site has made the browser send.
+    """Raise CsrfFailed for a request that a page of another site has made the browser send.
 
-    ``allowed`` are the origins of other sites that may. For requests that change something and
-    that a cookie authenticates, and for signing in. A client that says nothing of where it comes
-    from is no browser of these days and passes; the CSRF token is asked for besides.
+    ``allowed`` are the origins of other sites that may do so. For requests that change something
+    and that a cookie authenticates, and for signing in. A client that sends neither header is no
+    current browser and passes; the CSRF token is required as well.
     """
     origin = asked.headers.get("Origin")
     if origin in allowed:
@@ -134,7 +135,7 @@ def _is_own(origin: str, asked: HttpRequest) -> bool:
     default_port = {"http": ":80", "https": ":443"}.get(parts.scheme)
     if default_port is None or not parts.netloc:  # null, or the page of an extension
         return False
-    # Where TLS is not seen here, it may end at a proxy that nobody told us of.
+    # A request without TLS here may come from a proxy that terminates TLS and is not configured.
     if asked.is_secure and parts.scheme != "https":
         return False
     return host_of(asked) in (parts.netloc, parts.netloc + default_port)
@@ -147,7 +148,7 @@ def _harden(response: Response) -> Response:
 
 
 def _allow(app: Flask, allowed: frozenset[str]) -> None:
-    """CORS for pages of ``allowed`` origins, as the Fetch standard has it; without credentials."""
+    """CORS for pages of ``allowed`` origins by the Fetch standard, without credentials."""
 
     @app.before_request
     def answer_preflight() -> Response | None:
@@ -162,7 +163,7 @@ def _allow(app: Flask, allowed: frozenset[str]) -> None:
 
     @app.after_request
     def admit(response: Response) -> Response:
-        response.vary.add("Origin")  # also where there is none: a cache must not mix them up
+        response.vary.add("Origin")  # also without an Origin: a cache must not mix them up
         if _is_allowed():
             response.headers["Access-Control-Allow-Origin"] = request.headers["Origin"]
             response.headers["Access-Control-Expose-Headers"] = _EXPOSED

@@ -123,7 +123,7 @@ def test_an_edit_does_not_undo_what_somebody_else_does_meanwhile(
 ) -> None:
     workers, elsewhere = services.workers, workers_elsewhere(services)
     workers.add("93", name="One", role=Role.WORKER)
-    run = workers._swap.run
+    run = workers._replace_worker.run
     disabled: list[Worker] = []
 
     def run_after_the_other(keys: Any, args: Any) -> Any:
@@ -131,9 +131,9 @@ def test_an_edit_does_not_undo_what_somebody_else_does_meanwhile(
             disabled.append(elsewhere.edit("93", disabled=True))
         return run(keys, args)
 
-    monkeypatch.setattr(workers._swap, "run", run_after_the_other)
+    monkeypatch.setattr(workers._replace_worker, "run", run_after_the_other)
     workers.edit("93", name="Two")
-    assert workers.get("93") == Worker("93", "Two", "worker", disabled=True, stamp=1)
+    assert workers.get("93") == Worker("93", "Two", "worker", disabled=True, session_generation=1)
 
 
 def test_an_unknown_worker_is_not_found(workers: Workers, tokens: Tokens) -> None:
@@ -332,7 +332,7 @@ def test_an_answer_under_way_while_the_worker_is_disabled_does_not_last(
 
 
 def test_the_memory_is_bounded(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(access_module, "_REMEMBERED", 3)
+    monkeypatch.setattr(access_module, "_MAX_REMEMBERED", 3)
     workers, tokens = services.workers, services.tokens
     workers.add("93", name="One", role=Role.WORKER)
     for _ in range(10):
@@ -393,7 +393,7 @@ def test_an_answer_about_another_worker_is_remembered_though_one_changed_meanwhi
 def test_changes_of_more_workers_than_are_kept_forget_everybody(
     services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(access_module, "_CHANGES", 3)
+    monkeypatch.setattr(access_module, "_MAX_CHANGES", 3)
     secret = new_token(services)
     credential = Credential("token", digest_of(secret))
     identify(services, secret)

@@ -7,13 +7,13 @@ from typing import Any
 import gevent
 import pytest
 
-from occupancy.access import login_throttle as attempts_module
+from occupancy.access import login_throttle
 from occupancy.access.login_throttle import (
     ADDRESS_ATTEMPTS,
     ADDRESS_INTERVAL_S,
     FREE_OF_PAIR,
     FREE_OF_WORKER,
-    LONGEST_WAIT_S,
+    MAX_WAIT_S,
     LoginThrottle,
 )
 from occupancy.core.addresses import limited_address
@@ -29,12 +29,12 @@ class Desk:
     def __init__(self, services: Services) -> None:
         self.services = services
         self.client: Any = services.store.client
-        self.attempts = LoginThrottle(services.store.client, services.store.keys)
+        self.throttle = LoginThrottle(services.store.client, services.store.keys)
 
     def wait_s(self, worker: str = "93", address: str = AWAY) -> int:
         """Try once: 0 if it may, else how long to wait."""
         try:
-            self.attempts.begin(worker, address)
+            self.throttle.count_attempt(worker, address)
         except RateLimited as error:
             return int(error.extra["retry_after"])
         return 0
@@ -47,7 +47,7 @@ class Desk:
                 assert self.wait_s(worker, address) == 0
 
     def right(self, worker: str = "93", address: str = HOME) -> None:
-        self.attempts.forgive(worker, address, self.attempts.begin(worker, address))
+        self.throttle.clear_attempt(worker, address, self.throttle.count_attempt(worker, address))
 
     def pass_by(self, seconds: float) -> None:
         """As if time had passed."""
@@ -77,7 +77,7 @@ def test_a_few_wrong_ones_are_free_and_then_the_wait_doubles_up_to_five_minutes(
         desk.pass_by(waits[-1])
         assert desk.wait_s() == 0
     assert waits == [2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
-    assert max(waits) == LONGEST_WAIT_S
+    assert max(waits) == MAX_WAIT_S
 
 
 def test_being_refused_does_not_make_the_wait_longer(desk: Desk) -> None:
@@ -118,11 +118,11 @@ def test_the_workers_own_sign_in_gives_a_guesser_no_new_tries(desk: Desk, addres
 
 def test_a_right_pin_takes_back_no_guess_that_was_made_meanwhile(desk: Desk) -> None:
     desk.wrong(FREE_OF_PAIR - 1)
-    counted = desk.attempts.begin("93", AWAY)
+    counted = desk.throttle.count_attempt("93", AWAY)
     desk.pass_by(10)
     assert desk.wait_s() == 0  # a guess, while the right one is hashed
     wait_s = desk.wait_s()
-    desk.attempts.forgive("93", AWAY, counted)
+    desk.throttle.clear_attempt("93", AWAY, counted)
     assert desk.wait_s() == wait_s > 0
 
 
@@ -157,7 +157,7 @@ def test_nobody_is_locked_out_for_longer_than_five_minutes(desk: Desk) -> None:
     for number in range(60):
         desk.pass_by(desk.wait_s(address=f"203.0.113.{number}"))
         desk.wait_s(address=f"203.0.113.{number}")
-    assert 0 < desk.wait_s(address=HOME) <= LONGEST_WAIT_S
+    assert 0 < desk.wait_s(address=HOME) <= MAX_WAIT_S
 
 
 def test_an_address_may_try_so_many_for_all_workers_and_then_one_a_minute(desk: Desk) -> None:
@@ -199,7 +199,7 @@ def test_a_clock_that_is_set_back_locks_nobody_out_for_long(desk: Desk) -> None:
     desk.pass_by(-10 * 86400)
     for worker, address in (("93", AWAY), ("92", AWAY), ("94", AWAY), ("93", HOME), ("94", HOME)):
         waited_s = desk.wait_s(worker, address)
-        assert waited_s <= LONGEST_WAIT_S
+        assert waited_s <= MAX_WAIT_S
         desk.pass_by(waited_s)
         assert not waited_s or desk.wait_s(worker, address) == 0
 
@@ -222,7 +222,7 @@ def test_everything_is_forgotten_by_itself(desk: Desk) -> None:
 def test_the_addresses_that_are_known_are_bounded(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(attempts_module, "_KNOWN_ADDRESSES", 3)
+    monkeypatch.setattr(login_throttle, "_KNOWN_ADDRESSES", 3)
     for number in range(6):
         desk.right(address=f"10.0.0.{number}")
     assert desk.client.zcard(desk.services.store.keys.attempts("93", "")[3]) == 3
@@ -230,12 +230,12 @@ def test_the_addresses_that_are_known_are_bounded(
 
 def test_an_address_is_known_for_a_month_after_the_last_sign_in_there(desk: Desk) -> None:
     desk.right()
-    assert desk.attempts.is_known("93", HOME)
-    assert not desk.attempts.is_known("93", AWAY)
-    assert not desk.attempts.is_known("94", HOME)
+    assert desk.throttle.is_known("93", HOME)
+    assert not desk.throttle.is_known("93", AWAY)
+    assert not desk.throttle.is_known("94", HOME)
     month_ago_s = desk.client.time()[0] - 30 * 86400
     desk.client.zadd(desk.services.store.keys.attempts("93", "")[3], {HOME: month_ago_s})
-    assert not desk.attempts.is_known("93", HOME)
+    assert not desk.throttle.is_known("93", HOME)
 
 
 @pytest.mark.parametrize(

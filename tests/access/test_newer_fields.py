@@ -81,8 +81,9 @@ def test_fields_of_a_newer_version_disturb_nobody(shop: Shop) -> None:
         assert tablet.put(f"/api/boards/main/items/{tag}", json={}, headers=csrf).status_code == 201
     taken = anybody.post("/api/boards/main/items/T-1/take", headers={**bearer, **key})
     ticket = fields(anybody.post("/api/tickets", headers=bearer))["ticket"]
-    link, own_link = services.sessions.create_link("93"), services.sessions.create_link("95")
-    services.processes.report("another", {**services.figures(), "process": "another"})
+    link, own_link = services.links.create("93"), services.links.create("95")
+    figures = services.process_report.figures()
+    services.processes.report("another", {**figures, "process": "another"})
     AuditOutbox(client, services.store.keys).leave("worker_added", worker="93")
 
     assert add_newer_fields(services) >= KINDS

@@ -89,7 +89,7 @@ def test_a_new_pin_that_is_not_allowed_changes_nothing(shop: Shop, new: str) -> 
 
 def test_the_first_administrator_sets_a_pin_without_having_one(shop: Shop) -> None:
     shop.services.workers.add("new", name="New", role=Role.ADMIN)
-    browser, csrf = let_in(shop, shop.services.sessions.create_link("new"))
+    browser, csrf = let_in(shop, shop.services.links.create("new"))
     answer = change(browser, csrf, new_pin=NEW)
     assert answer.status_code == 200, answer.text
     assert shop.sign_in(shop.browser(), "new", NEW).status_code == 200

@@ -11,7 +11,7 @@ import pytest
 import requests
 from gevent.event import Event
 
-from occupancy.access.pin_queue import KNOWN, KNOWN_OF_WORKER, STRANGERS, STRANGERS_OF, PinQueue
+from occupancy.access.pin_queue import KNOWN, KNOWN_OF_WORKER, UNKNOWN, UNKNOWN_OF_NETWORK, PinQueue
 from occupancy.core.addresses import limited_address
 from occupancy.core.entities import Role
 from occupancy.core.errors import RateLimited
@@ -44,7 +44,7 @@ class Crowd:
 def test_strangers_leave_places_for_those_who_are_known_and_these_for_strangers() -> None:
     crowd = Crowd()
     taken = sum(crowd.takes(1, f"203.0.113.{number}") for number in range(200))
-    assert taken == STRANGERS
+    assert taken == UNKNOWN
     assert crowd.takes(9, "10.0.0.1", "93", known=True) == KNOWN_OF_WORKER
     others = sum(crowd.takes(1, "10.0.0.1", f"w{number}", known=True) for number in range(200))
     assert others == KNOWN - KNOWN_OF_WORKER
@@ -56,11 +56,11 @@ def test_strangers_leave_places_for_those_who_are_known_and_these_for_strangers(
 @pytest.mark.parametrize(
     ("addresses", "most"),
     [
-        (["203.0.113.1"], STRANGERS_OF[0]),
-        ([f"2001:db8:0:1::{number:x}" for number in range(70)], STRANGERS_OF[0]),
-        ([f"2001:db8:0:{number:x}::1" for number in range(70)], STRANGERS_OF[1]),
-        ([f"2001:db8:0:{number:x}00::1" for number in range(70)], STRANGERS_OF[2]),
-        ([f"2001:db8:{number:x}::1" for number in range(90)], STRANGERS),
+        (["203.0.113.1"], UNKNOWN_OF_NETWORK[0]),
+        ([f"2001:db8:0:1::{number:x}" for number in range(70)], UNKNOWN_OF_NETWORK[0]),
+        ([f"2001:db8:0:{number:x}::1" for number in range(70)], UNKNOWN_OF_NETWORK[1]),
+        ([f"2001:db8:0:{number:x}00::1" for number in range(70)], UNKNOWN_OF_NETWORK[2]),
+        ([f"2001:db8:{number:x}::1" for number in range(90)], UNKNOWN),
     ],
     ids=["an address", "a /64", "a /56", "a /48", "many /48"],
 )
@@ -69,7 +69,7 @@ def test_one_customer_takes_no_more_than_a_part_of_the_strangers_places(
 ) -> None:
     crowd = Crowd()
     assert sum(crowd.takes(100 // len(addresses) + 1, each) for each in addresses) == most
-    assert crowd.takes(1, "2001:db8:ffff:ffff::1") == (most < STRANGERS)
+    assert crowd.takes(1, "2001:db8:ffff:ffff::1") == (most < UNKNOWN)
 
 
 def test_those_who_are_known_go_first_and_strangers_go_on_all_the_same() -> None:

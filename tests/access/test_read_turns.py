@@ -145,7 +145,7 @@ def test_who_is_killed_while_they_wait_leaves_the_line(begun: list[str]) -> None
     assert begun == ["ana"] * 5
     assert made.waiting == 0
     wait_until(lambda: made._watchers is None, what="the end")
-    assert not any(made._lines.values())
+    assert not any(made._queues.values())
 
 
 def test_chaos_leaves_nobody_waiting(begun: list[str]) -> None:
@@ -169,7 +169,7 @@ def test_chaos_leaves_nobody_waiting(begun: list[str]) -> None:
     assert all(each.ready() for each in workers)
     assert made.waiting == 0
     wait_until(lambda: made._watchers is None, what="the end")
-    assert not any(made._lines.values())
+    assert not any(made._queues.values())
 
 
 def test_who_waits_too_long_or_behind_too_many_is_told_when_to_come_back(
@@ -177,15 +177,15 @@ def test_who_waits_too_long_or_behind_too_many_is_told_when_to_come_back(
 ) -> None:
     made = ReadTurns()
     monkeypatch.setattr(made, "_give", lambda: None)  # the turn never ends
-    monkeypatch.setattr(read_turns, "LONGEST_S", 0.01)
+    monkeypatch.setattr(read_turns, "MAX_WAIT_S", 0.01)
     made.wait(ANA)
     with pytest.raises(RateLimited) as refused:
         made.wait(ANA)
     assert refused.value.extra["retry_after"] >= 1
     assert made.waiting == 0
-    monkeypatch.setattr(read_turns, "LONGEST_S", 20)
-    monkeypatch.setattr(read_turns, "MOST_OF_ONE", 3)
-    monkeypatch.setattr(read_turns, "MOST", 4)
+    monkeypatch.setattr(read_turns, "MAX_WAIT_S", 20)
+    monkeypatch.setattr(read_turns, "MAX_OF_SHARE", 3)
+    monkeypatch.setattr(read_turns, "MAX_WAITING", 4)
     waiting = stand(made, begun, ANA, 3)
     gevent.sleep(0)
     with pytest.raises(RateLimited):

@@ -110,10 +110,10 @@ def test_a_rename_that_broke_off_is_finished_by_the_next_probe(
         patch.setattr(shop.store.commands, "execute", fail)
         shop.workers.edit("ana", name="Anne")  # the name has changed, and that stands
     assert name(shop, "main", "A") == "Ana"
-    shop.renames.settle()
+    shop.holder_names.settle()
     assert name(shop, "main", "A") == "Ana"  # not yet: somebody may be at it
     monkeypatch.setattr(renames_module, "SETTLED_S", 0)
-    shop.renames.settle()
+    shop.holder_names.settle()
     assert name(shop, "main", "A") == name(shop, "north", "B") == "Anne"
     assert marks(shop) == {}
 
@@ -127,7 +127,7 @@ def test_an_operation_under_way_with_the_old_name_is_mended(
     shop.store.commands.execute(Command("main", TRANSITIONS["take"], ["LATE"], actor=old))
     assert name(shop, "main", "LATE") == "Ana"
     monkeypatch.setattr(renames_module, "SETTLED_S", 0)
-    shop.renames.settle()
+    shop.holder_names.settle()
     assert name(shop, "main", "LATE") == "Anne"
 
 
@@ -136,18 +136,18 @@ def test_two_renames_end_with_the_last_name_and_no_mark_of_the_second_is_lost(
 ) -> None:
     shop.workers.edit("ana", name="Anne")
     monkeypatch.setattr(renames_module, "SETTLED_S", 0)
-    show = shop.renames._show
+    show = shop.holder_names._show
 
     def renamed_meanwhile(person: Any) -> None:
         show(person)
-        monkeypatch.setattr(shop.renames, "_show", show)
+        monkeypatch.setattr(shop.holder_names, "_show", show)
         shop.workers.edit("ana", name="Hanna")
 
-    monkeypatch.setattr(shop.renames, "_show", renamed_meanwhile)
-    shop.renames.settle()
+    monkeypatch.setattr(shop.holder_names, "_show", renamed_meanwhile)
+    shop.holder_names.settle()
     assert name(shop, "main", "A") == "Hanna"
     assert list(marks(shop)) == [b"ana"]
-    shop.renames.settle()
+    shop.holder_names.settle()
     assert marks(shop) == {}
 
 
@@ -157,7 +157,7 @@ def test_every_process_at_once_makes_one_event(
     head = shop.store.log.head("main").head_seq
     monkeypatch.setattr(renames_module, "SETTLED_S", 0)
     shop.workers.edit("ana", name="Anne")
-    gevent.joinall([gevent.spawn(shop.renames.settle) for _ in range(5)], raise_error=True)
+    gevent.joinall([gevent.spawn(shop.holder_names.settle) for _ in range(5)], raise_error=True)
     assert shop.store.log.head("main").head_seq == head + 1
 
 
@@ -191,24 +191,22 @@ def test_a_board_that_cannot_be_read_keeps_a_rename_from_no_other(
     shop.store.commands.execute(Command("main", TRANSITIONS["take"], ["C"], actor=old))
     assert name(shop, "main", "C") == "Ben"
     with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
-        shop.renames.settle()
+        shop.holder_names.settle()
     assert name(shop, "main", "C") == "Benno"
     assert set(marks(shop)) == {b"ana", b"ben"}  # the broken board is tried again
     shop.store.client.delete(held)
-    shop.renames.settle()
+    shop.holder_names.settle()
     assert marks(shop) == {}
 
 
 def test_live_delivery_follows_operations_to_another_server_whatever_else_fails(
     shop: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail() -> None:
-        raise redis.ResponseError("WRONGTYPE")
-
-    monkeypatch.setattr(shop.renames, "settle", fail)
+    client: Any = shop.store.client
+    client.set(shop.store.keys.renamed, "")  # of another type: settling the names fails
     hung_up: list[bool] = []
     monkeypatch.setattr(shop.pubsub_pool, "hang_up", lambda: hung_up.append(True))
     shop.ops_pool.hang_up()  # as after a READONLY
     with pytest.raises(redis.ResponseError):
-        shop._report()
+        shop.periodic_tasks.run()
     assert hung_up == [True]

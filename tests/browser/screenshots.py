@@ -207,7 +207,7 @@ def take(browser: Browser, site: Deployment, directory: Path, only: str) -> int:
         page = context.new_page()
         page.route("**/api/boards/*/items**", age)
         page.route("**/api/boards/*/timeline**", a_day)
-        link = services.sessions.create_link("1") if "{link}" in path else ""
+        link = services.links.create("1") if "{link}" in path else ""
         page.goto(path.format(link=link, token=token))
         prepare(page)
         page.screenshot(path=directory / f"{title}.png", animations="disabled")

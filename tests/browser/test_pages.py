@@ -108,7 +108,7 @@ def test_signing_in_is_accessible(site: Site, visit: Visit) -> None:
     expect(page.locator("#session-dialog .name")).to_have_count(1)
     assert violations(page) == []
     site.services.workers.add("chief", name="Chief", role=Role.ADMIN)
-    link = visit(f"/sign-in#{site.services.sessions.create_link('chief')}", None)
+    link = visit(f"/sign-in#{site.services.links.create('chief')}", None)
     expect(link.locator("#set-pin")).to_be_visible()
     assert violations(link) == []
 
@@ -137,7 +137,7 @@ def test_what_somebody_wrote_is_text_and_nothing_else(site: Site, visit: Visit) 
     board = site.board("T-1", "T-2", title=PAYLOAD, steps=("ARM", "SOLD"))
     site.put(board, {"T-1": PAYLOAD, "T-2": PAYLOAD}, **{"area": PAYLOAD})
     person = site.services.workers.get("author").person
-    secret = site.services.sessions.create_link("author")
+    secret = site.services.links.create("author")
     page = visit(f"/sign-in#{secret}", None)
     expect(page.locator("#boards")).to_contain_text(PAYLOAD)
     page.goto(f"/boards/{board}")

@@ -133,7 +133,7 @@ def test_who_uses_one_tab_is_not_signed_out_by_another(site: Site, open_board: O
 
 def test_a_session_that_is_ended_elsewhere_asks_who_it_is_now(site: Site, visit: Visit) -> None:
     site.services.workers.add("leaver", name="Leaver", role=Role.WORKER)
-    page = visit(f"/sign-in#{site.services.sessions.create_link('leaver')}", None)
+    page = visit(f"/sign-in#{site.services.links.create('leaver')}", None)
     expect(page).to_have_url(f"{site.url}/boards")
     page.goto(f"/boards/{site.board('T-1')}")
     expect_live(page)
@@ -143,7 +143,7 @@ def test_a_session_that_is_ended_elsewhere_asks_who_it_is_now(site: Site, visit:
 
 
 def test_a_link_signs_in_once_and_is_gone_from_the_address(site: Site, visit: Visit) -> None:
-    secret = site.services.sessions.create_link("colleague")
+    secret = site.services.links.create("colleague")
     page = visit(f"/sign-in#{secret}", None)
     expect(page).to_have_url(f"{site.url}/boards")
     expect(page.locator("#who strong")).to_have_text("Colleague")

@@ -158,7 +158,7 @@ def test_a_sign_in_that_fails_says_why(visit: Visit, problem: dict[str, object],
 
 
 def test_a_link_that_could_not_be_tried_is_good_still(site: Site, visit: Visit) -> None:
-    secret = site.services.sessions.create_link("holder")
+    secret = site.services.links.create("holder")
     page = visit("/boards", None)
     refusals: list[str] = []
 

@@ -467,7 +467,7 @@ def test_a_pin_without_a_value_is_asked_for(run: Run, valkey_services: Services)
 @pytest.fixture
 def signed_in(shop: Services) -> Credential:
     """A session of worker 93, opened by a link."""
-    secret, _ = shop.sessions.with_link(shop.sessions.create_link("93"), address="192.0.2.1")
+    secret, _ = shop.sessions.with_link(shop.links.create("93"), address="192.0.2.1")
     return Credential("session", digest_of(secret))
 
 
@@ -618,7 +618,7 @@ def test_the_list_of_tokens_says_what_they_may_and_when_they_were_used(
 
 
 def test_stats_are_the_table_of_the_api(run: Run, valkey_services: Services) -> None:
-    valkey_services.processes.report("host-71", valkey_services.figures())
+    valkey_services.processes.report("host-71", valkey_services.process_report.figures())
     stats = answer(run("redis", "stats", "--json"))
     assert set(stats) == {"budget", "server", "workers"}
     assert str(os.getpid()) in run("redis", "stats").stdout
@@ -858,8 +858,8 @@ def test_what_changes_anybodys_access_is_noted_for_the_servers_trail(
     run("tokens", "revoke", "0000")  # there is none
     run("workers", "list")
     with caplog.at_level(logging.INFO, "occupancy.observability.audit_log"):
-        shop._report()
-        shop._report()
+        shop.periodic_tasks.run()
+        shop.periodic_tasks.run()
     lines = audit_lines_of(caplog)
     assert all(each.pop("at").endswith("Z") for each in lines)
     assert [(each.pop("means"), each.pop("by")) for each in lines] == [("cli", "root")] * 10
@@ -897,7 +897,7 @@ def test_the_samples_pins_and_tokens_are_noted_without_their_secrets(
 def test_notes_are_written_once_whichever_process_comes_first_and_are_bounded(
     shop: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(audit_outbox, "_KEPT", 150)
+    monkeypatch.setattr(audit_outbox, "_MAX_ENTRIES", 150)
     for number in range(200):
         shop.audit_outbox.leave("worker_edited", worker=str(number))
     taken = [gevent.spawn(shop.audit_outbox.take) for _ in range(4)]

@@ -10,8 +10,8 @@ import pytest
 
 from occupancy import create_app
 from occupancy.core.entities import Role
-from occupancy.observability import audit_limit
-from occupancy.observability.audit_limit import LimitedAudit
+from occupancy.observability import audit_limit, lines_per_minute
+from occupancy.observability.audit_limit import AuditLimit
 from occupancy.services import Services
 from tests.support.tablets import audit_lines_of
 
@@ -22,7 +22,7 @@ class Desk:
     """Denials, and what stands in the trail of them."""
 
     def __init__(self, caplog: pytest.LogCaptureFixture) -> None:
-        self.audit = LimitedAudit()
+        self.audit = AuditLimit()
         self._caplog = caplog
 
     def refuse(self, times: int, code: str, worker: str = "93", address: str = AWAY) -> None:
@@ -88,7 +88,7 @@ def test_who_has_a_whole_network_is_one_address(desk: Desk) -> None:
 def test_a_flood_from_very_many_addresses_is_bounded_too(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(audit_limit, "_KINDS", 5)
+    monkeypatch.setattr(audit_limit, "_MAX_KINDS", 5)
     for number in range(200):
         desk.refuse(1, "unauthenticated", address=f"10.0.0.{number}")
     desk.audit.flush()
@@ -100,7 +100,7 @@ def test_a_flood_from_very_many_addresses_is_bounded_too(
 def test_the_count_is_told_when_the_minute_is_over(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(audit_limit, "MINUTE_S", 0.01)
+    monkeypatch.setattr(lines_per_minute, "MINUTE_S", 0.01)
     desk.refuse(3, "rate_limited")
     assert desk.audit._minute is not None
     desk.audit._minute.join(timeout=10)

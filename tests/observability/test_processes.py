@@ -34,16 +34,16 @@ def twins(tmp_path: Path, server_of: Callable[[str], RealServer]) -> Iterator[li
     for each in made:
         each.hub.drain(timeout_s=1.0)
         each.revocation.stop()
-        each.processes.withdraw(each.name)
+        each.process_report.withdraw()
         each.close()
 
 
 def test_processes_of_equal_host_name_and_id_are_both_reported(twins: list[Services]) -> None:
     one, other = twins
     wait_until(lambda: len(one.processes.all()) == 2, what="both reports")
-    assert {each["process"] for each in one.connection_stats()["workers"]} == {
-        one.name,
-        other.name,
+    assert {each["process"] for each in one.process_report.connection_stats()["workers"]} == {
+        one.process_name,
+        other.process_name,
     }
 
 
@@ -52,7 +52,7 @@ def test_a_canary_is_of_one_process_only(twins: list[Services]) -> None:
     for each in twins:
         wait_until(lambda each=each: each.hub.trouble is None, what="live delivery")  # type: ignore[misc] # bound now
     heard = one.store.client.pubsub_numsub(
-        *(each.store.keys.canary_channel(each.name) for each in (one, other))
+        *(each.store.keys.canary_channel(each.process_name) for each in (one, other))
     )
     assert [count for _, count in heard] == [1, 1]
 

@@ -117,10 +117,10 @@ def test_revoking_and_signing_out_work_without_channels(
     _, token = services.tokens.create("ana")
     services.tokens.revoke(token.id)
     assert services.tokens.all() == []
-    link = services.sessions.create_link("ana")
+    link = services.links.create("ana")
     secret, session = services.sessions.with_link(link, address="192.0.2.1")
     assert session.worker == "ana"
-    link = services.sessions.create_link("ana")
+    link = services.links.create("ana")
     services.sessions.with_link(link, address="192.0.2.1", instead_of=secret)
     assert services.workers.edit("ana", disabled=True).disabled
 

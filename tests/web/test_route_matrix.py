@@ -144,11 +144,7 @@ class Site:
         )
 
         def send(method: str, path: str) -> str:
-            secret = (
-                next(tokens)
-                if auth_method == "wall"
-                else self.services.sessions.create_link(worker)
-            )
+            secret = next(tokens) if auth_method == "wall" else self.services.links.create(worker)
             browser, csrf = self.signed_in(secret)
             return self.became(browser, method, path, csrf)
 
@@ -182,7 +178,7 @@ class Gone:
         self.secret, self.token = services.tokens.create("x")
         self.by_token = services.authenticator.identify(Credential("token", digest_of(self.secret)))
         wall, wall_session = services.sessions.with_token(self.by_token, address="test")
-        link = services.sessions.create_link("x")
+        link = services.links.create("x")
         self.own, self.session = services.sessions.with_link(link, address="test")
         self.csrf = self.session.csrf_token
         self.senders = {
@@ -237,7 +233,7 @@ class Gone:
         return ["wall", "session"]
 
     def _replaced(self) -> list[str]:
-        link = self.services.sessions.create_link("worker")
+        link = self.services.links.create("worker")
         self.services.sessions.with_link(link, address="test", instead_of=self.own)
         return ["session"]
 
@@ -248,12 +244,12 @@ class Gone:
 
     def forged(self) -> list[Send]:
         """What was never given out, or not for this use."""
-        site, sessions = self.site, self.services.sessions
+        site = self.site
         return [
             site.bearer("occ_" + "x" * 43),
             site.bearer(self.own),
             site.bearer(digest_of(self.secret)),  # who has read Redis cannot get in with it
-            site.bearer(sessions.create_link("x")),
+            site.bearer(self.services.links.create("x")),
             site.bearer(site.services.tickets.create(self.by_token)),
             site.sender({"Authorization": f"Basic {self.secret}"}),
             site.sender({"Authorization": self.secret}),
@@ -360,7 +356,7 @@ def test_who_shows_what_was_not_given_out_for_it_is_nobody(site: Site) -> None:
 
 def test_a_cookie_without_its_csrf_token_changes_nothing(site: Site) -> None:
     gone = Gone(site)
-    _, other = site.signed_in(site.services.sessions.create_link("admin"))
+    _, other = site.signed_in(site.services.links.create("admin"))
     for csrf in ("", "x", other["X-CSRF-Token"]):
         send = site.cookie(gone.own, csrf)
         for method, path in ROUTED:

@@ -18,7 +18,7 @@ from occupancy.access.login_throttle import (
     ADDRESS_ATTEMPTS,
     FREE_OF_PAIR,
     FREE_OF_WORKER,
-    LONGEST_WAIT_S,
+    MAX_WAIT_S,
 )
 from occupancy.access.read_turns import Share
 from occupancy.core.principal import LINK_PREFIX, TOKEN_PREFIX
@@ -79,17 +79,17 @@ def test_guesses_at_the_same_moment_are_no_more_than_one_after_the_other(shop: S
 def test_the_workers_own_tablet_lets_in_while_a_stranger_guesses(shop: Shop) -> None:
     assert shop.sign_in(shop.browser(HOME)).status_code == 200
     for number in range(FREE_OF_WORKER):
-        shop.services.sessions._attempts.begin("93", f"203.0.113.{number}")
+        shop.services.sessions._login_throttle.count_attempt("93", f"203.0.113.{number}")
     stranger = shop.sign_in(shop.browser(FAR))
     assert problem(stranger) == (429, "rate_limited")
-    assert fields(stranger)["retry_after"] <= LONGEST_WAIT_S
+    assert fields(stranger)["retry_after"] <= MAX_WAIT_S
     assert shop.sign_in(shop.browser(HOME)).status_code == 200
     assert shop.sign_in(shop.browser(FAR), "94").status_code == 200
 
 
 def test_an_address_that_guesses_for_many_workers_is_stopped(shop: Shop) -> None:
     for number in range(ADDRESS_ATTEMPTS):
-        shop.services.sessions._attempts.begin(f"w{number}", AWAY)
+        shop.services.sessions._login_throttle.count_attempt(f"w{number}", AWAY)
     assert problem(shop.sign_in(shop.browser(AWAY))) == (429, "rate_limited")
     assert shop.sign_in(shop.browser(HOME)).status_code == 200
 
@@ -111,7 +111,7 @@ def test_a_flood_of_strangers_keeps_nobody_out_where_others_of_the_plant_are_kno
     assert wall.get("/api/boards").status_code == 200
     assert wall.get("/api/boards").status_code == 200  # known by now
     stood: list[Share] = []
-    monkeypatch.setattr(read_turns, "MOST", 0)  # so many wait as may
+    monkeypatch.setattr(read_turns, "MAX_WAITING", 0)  # so many wait as may
     monkeypatch.setattr(shop.services.read_turns, "_may_begin", lambda share: share.is_known)
     monkeypatch.setattr(
         shop.services.read_turns, "_wait", lambda share, is_next: stood.append(share)

@@ -14,6 +14,7 @@ from occupancy.cli.labels.sheet import sheets
 from occupancy.cli.output import counted
 from occupancy.core.entities import Item
 from occupancy.core.requests import check_name
+from occupancy.storage import public_url
 
 
 def add_to(items: Commands) -> None:
@@ -38,7 +39,7 @@ def add_to(items: Commands) -> None:
             check_name("tag", tag)
         with connected() as services:
             _, found = all_items(services.store, board)
-            url = services.public_url
+            url = public_url.read(services.settings)
         listed = {
             item.tag: item for item in (msgspec.json.decode(each, type=Item) for each in found)
         }

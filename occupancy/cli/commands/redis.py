@@ -21,7 +21,7 @@ def group() -> Commands:
     def stats(as_json: bool) -> None:
         """Show the connection budget, the server's count, and every worker process's pools."""
         with connected() as services:
-            found = services.connection_stats()
+            found = services.process_report.connection_stats()
         if as_json:
             print_json(found)
             return

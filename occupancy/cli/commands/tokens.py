@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import click
 
-from occupancy.access.presentation import rfc3339, shown_token
+from occupancy.access.presentation import optional_time, token_as_dict
 from occupancy.cli.command import Commands, check_board, check_worker, connected, json_option
 from occupancy.cli.output import print_json, print_table
 from occupancy.core.entities import Role
 from occupancy.core.requests import MAX_TOKEN_DAYS
+from occupancy.storage import public_url
 
 
 def group() -> Commands:
@@ -42,9 +43,9 @@ def group() -> Commands:
             services.audit_outbox.leave(
                 "token_added", worker=worker, token=token.id, role=token.role, board=token.board
             )
-            link = f"{services.public_url}/sign-in#{secret}"
+            link = f"{public_url.read(services.settings)}/sign-in#{secret}"
         if as_json:
-            print_json({"token": secret, "link": link, **shown_token(token)})
+            print_json({"token": secret, "link": link, **token_as_dict(token)})
             return
         click.echo(link if as_link else secret)
         if token.expires_s is None:
@@ -60,7 +61,7 @@ def group() -> Commands:
         with connected() as services:
             found = services.tokens.all()
         if as_json:
-            print_json({"tokens": [shown_token(each.token, each.used_s) for each in found]})
+            print_json({"tokens": [token_as_dict(each.token, each.used_s) for each in found]})
             return
         print_table(
             ["id", "worker", "role", "board", "created (UTC)", "expires (UTC)", "last used (UTC)"],
@@ -80,7 +81,7 @@ def group() -> Commands:
             token = services.tokens.revoke(token_id)
             services.audit_outbox.leave("token_revoked", worker=token.worker, token=token.id)
         if as_json:
-            print_json(shown_token(token))
+            print_json(token_as_dict(token))
         else:
             click.echo(f"The token {token.id} of {token.worker} is revoked.")
 
@@ -88,5 +89,5 @@ def group() -> Commands:
 
 
 def _moment(moment_s: int | None) -> str | None:
-    text = rfc3339(moment_s)
+    text = optional_time(moment_s)
     return text and text[:19].replace("T", " ")

@@ -6,9 +6,9 @@ from typing import Any, BinaryIO
 
 import click
 
+from occupancy.access.links import LINK_TTL_S
 from occupancy.access.pins import hash_pin
-from occupancy.access.presentation import shown_worker
-from occupancy.access.sessions import LINK_TTL_S
+from occupancy.access.presentation import worker_as_dict
 from occupancy.cli.command import Commands, check_worker, connected, json_option
 from occupancy.cli.commands.items import chosen_encoding, encoding_option, print_report
 from occupancy.cli.csv.importer import import_workers, read_workers
@@ -16,6 +16,7 @@ from occupancy.cli.output import print_json, print_table, progress
 from occupancy.core.entities import Role, Worker
 from occupancy.core.requests import check_text
 from occupancy.services import Services
+from occupancy.storage import public_url
 
 _ROLES = [role.label for role in Role]
 
@@ -74,7 +75,7 @@ def group() -> Commands:
         with connected() as services:
             found = services.workers.all()
         if as_json:
-            print_json({"workers": [shown_worker(worker) for worker in found]})
+            print_json({"workers": [worker_as_dict(worker) for worker in found]})
             return
         print_table(
             ["id", "name", "role", "disabled", "pin"],
@@ -123,9 +124,9 @@ def _add_sign_in_to(workers: Commands) -> None:
     def link(worker_id: str) -> None:
         """Print a link that signs the worker ID in: once, within the hour."""
         with connected() as services:
-            secret = services.sessions.create_link(worker_id)
+            secret = services.links.create(worker_id)
             services.audit_outbox.leave("link_added", worker=worker_id)
-            url = services.public_url
+            url = public_url.read(services.settings)
         click.echo(f"{url}/sign-in#{secret}")
         click.echo(f"Good for one sign-in within {LINK_TTL_S // 60} minutes.", err=True)
 
@@ -155,6 +156,6 @@ def _note(services: Services, event: str, worker: Worker, fields: str) -> None:
 
 def _print_worker(worker: Worker, what: str, as_json: bool) -> None:
     if as_json:
-        print_json(shown_worker(worker))
+        print_json(worker_as_dict(worker))
     else:
         click.echo(f"The {worker.role} {worker.name} ({worker.id}) {what}.")

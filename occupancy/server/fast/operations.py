@@ -21,8 +21,8 @@ from occupancy.server.response_head import response_head
 from occupancy.services import Services
 from occupancy.web import operations
 from occupancy.web.auth import Rule, check_role, check_rule, credential_of, rule_of, take_turn
+from occupancy.web.io import JSON, Reply, problem_reply
 from occupancy.web.problems import crash, note
-from occupancy.web.replies import JSON, Reply, problem_reply
 
 _ITEMS = re.compile(
     r"/api/boards/([A-Za-z0-9][A-Za-z0-9_-]{0,31})/items"

@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 from werkzeug.http import parse_cookie
 
 from occupancy.core.settings import Settings
+from occupancy.web.open_stream import cursor_of
 from occupancy.web.request import forwarded, forwarded_scheme
 from occupancy.web.security import is_allowed_host
-from occupancy.web.stream_query import cursor_of
 
 MAX_HEAD_BYTES = 8192
 READ_BYTES = 16 * 1024  # at a time; a request for the fast path has arrived in one piece

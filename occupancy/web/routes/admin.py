@@ -6,8 +6,8 @@ from typing import Any
 
 from flask import Blueprint, Response, current_app
 
-from occupancy.access.presentation import shown_token, shown_worker
-from occupancy.access.sessions import LINK_TTL_S
+from occupancy.access.links import LINK_TTL_S
+from occupancy.access.presentation import token_as_dict, worker_as_dict
 from occupancy.core.entities import Role
 from occupancy.core.errors import InvalidRequest, WorkerNotFound
 from occupancy.core.requests import BoardBody, TokenBody, WorkerBody, check_name
@@ -44,13 +44,13 @@ def create_board() -> Response:
 @requires(Role.ADMIN)
 def workers() -> Response:
     read_query()
-    return json_answer({"workers": [shown_worker(each) for each in _services().workers.all()]})
+    return json_answer({"workers": [worker_as_dict(each) for each in _services().workers.all()]})
 
 
 @bp.put("/workers/<worker_id>")
 @requires(Role.ADMIN)
 def put_worker(worker_id: str) -> Response:
-    """Add a worker, or edit one: what is not given stays as it is."""
+    """Add a worker, or edit one: fields that are not given keep their value."""
     read_query()
     check_name("worker", worker_id)
     body = read_body(WorkerBody)
@@ -82,13 +82,13 @@ def put_worker(worker_id: str) -> Response:
         fields=",".join(changed),
         disabled=worker.disabled,
     )
-    return json_answer({"worker": shown_worker(worker)}, status)
+    return json_answer({"worker": worker_as_dict(worker)}, status)
 
 
 @bp.delete("/workers/<worker_id>/sessions")
 @requires(Role.ADMIN)
 def sign_out_everywhere(worker_id: str) -> Response:
-    """A tablet was lost: whoever is signed in as the worker, anywhere, is so no more."""
+    """End all sessions of a worker, for example when a tablet is lost."""
     read_query()
     worker = _services().workers.sign_out(check_name("worker", worker_id))
     _record("signed_out_everywhere", worker=worker.id)
@@ -98,10 +98,12 @@ def sign_out_everywhere(worker_id: str) -> Response:
 @bp.post("/workers/<worker_id>/links")
 @requires(Role.ADMIN)
 def create_link(worker_id: str) -> Response:
-    """For a forgotten PIN, or who has to wait after wrong ones. A path: the page that asks knows
-    better than we do by which address browsers reach us."""
+    """A one-time link, for a forgotten PIN or a wait after wrong ones.
+
+    The answer has a path, because the asking page knows the address at which browsers reach us.
+    """
     read_query()
-    secret = _services().sessions.create_link(check_name("worker", worker_id))
+    secret = _services().links.create(check_name("worker", worker_id))
     _record("link_added", worker=worker_id)
     return json_answer({"path": f"/sign-in#{secret}", "expires_in_s": LINK_TTL_S}, 201)
 
@@ -111,13 +113,13 @@ def create_link(worker_id: str) -> Response:
 def tokens() -> Response:
     read_query()
     listed = _services().tokens.all()
-    return json_answer({"tokens": [shown_token(each.token, each.used_s) for each in listed]})
+    return json_answer({"tokens": [token_as_dict(each.token, each.used_s) for each in listed]})
 
 
 @bp.post("/tokens")
 @requires(Role.ADMIN)
 def create_token() -> Response:
-    """The answer shows the token; it is nowhere stored and never shown again."""
+    """The answer shows the token, which is not stored and never shown again."""
     read_query()
     body = read_body(TokenBody)
     if body.board is not None:
@@ -127,7 +129,7 @@ def create_token() -> Response:
         role=Role.of(body.role) if body.role is not None else None,
     )  # fmt: skip
     _record("token_added", worker=token.worker, token=token.id, role=token.role, board=token.board)
-    return json_answer({"token": secret, **shown_token(token)}, 201)
+    return json_answer({"token": secret, **token_as_dict(token)}, 201)
 
 
 @bp.delete("/tokens/<token_id>")

@@ -1,6 +1,7 @@
-"""The HTTP API: boards, items and operations. Thin: check, ask the store, put the JSON together.
+"""The routes of boards, items and operations.
 
-Items come from the store as JSON and are put into the answer as they are.
+Each checks its input, asks the store, and joins the JSON of the answer. Items come from the store
+as JSON and are put into it unchanged.
 """
 
 from __future__ import annotations
@@ -28,18 +29,20 @@ from occupancy.core.requests import (
 from occupancy.core.transitions import PUT, REMOVE, TRANSITIONS, Transition
 from occupancy.services import Services
 from occupancy.web import operations
-from occupancy.web.auth import check_role, let_others, principal, requires
+from occupancy.web.auth import check_role, principal, requires, yield_turn
 from occupancy.web.entity_tags import ANY, known_tags
 from occupancy.web.io import (
     as_response,
     json_answer,
+    json_reply,
     large_answer,
+    not_modified,
+    problem,
     raw_answer,
     read_body,
     read_limit,
     read_query,
 )
-from occupancy.web.replies import json_reply, not_modified, problem
 
 bp = Blueprint("api", __name__, url_prefix="/api/boards")
 
@@ -82,7 +85,7 @@ def board_(board: str) -> Response:
 @bp.get("/<board>/timeline")
 @requires(Role.OBSERVER, is_use=False)
 def timeline(board: str) -> Response:
-    """How many items were in each state. A wall asks for it by itself, so it is no use."""
+    """The number of items in each state over time. Polled by wallboards; not a use."""
     hours = read_limit(read_query("hours"), _DEFAULT_HOURS, MAX_TIMELINE_HOURS, "hours")
     return json_answer(_store().timelines.get(check_name("board", board), hours=hours).as_dict())
 
@@ -113,14 +116,14 @@ def items(board: str) -> Response:
             limit=limit,
             page=query.get("page"),
             known_cursor=known_cursor,
-            pause=let_others,
+            pause=yield_turn,
         )
         listing = SnapshotResponse(snapshot) if snapshot is not None else None
     else:
         listing = _store().snapshot_cache.find(board, known_cursor)
     if listing is None:
         return as_response(not_modified(f'"{known_cursor}.{question}"'))
-    return large_answer(listing, f'"{listing.cursor}.{question}"', let_others)
+    return large_answer(listing, f'"{listing.cursor}.{question}"', yield_turn)
 
 
 @bp.get("/<board>/items/<tag>")

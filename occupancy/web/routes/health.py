@@ -1,7 +1,7 @@
-"""Health: is the process alive, is it ready, what do the connections do.
+"""The routes of health, connections and metrics.
 
-Open to everybody: load balancers and monitoring have no token, and nothing here names a worker
-or an item.
+They are open to everybody: load balancers and monitoring have no token, and nothing here names a
+worker or an item.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ def _services() -> Any:
 @bp.get("/livez")
 @public
 def livez() -> Response:
-    """The process serves. Never touches Redis."""
+    """200 while the process serves. Never touches Redis."""
     return _json({"status": "alive"})
 
 
 @bp.get("/readyz")
 @public
 def readyz() -> Response:
-    """Operations and live delivery both work, as of the last seconds."""
+    """200 while operations and live delivery have worked within the last seconds."""
     services = _services()
     services.hub.start()
     reasons = {}
     try:
         services.store.client.ping()
-        if services.write_failure is not None:
-            reasons["operations"] = services.write_failure
+        if services.periodic_tasks.failure is not None:
+            reasons["operations"] = services.periodic_tasks.failure
     except OccupancyError as error:
         reasons["operations"] = error.detail
     if services.store.permissions.trouble is not None:
@@ -55,7 +55,7 @@ def readyz() -> Response:
 @bp.get("/api/redis-health")
 @public
 def redis_health() -> Response:
-    """Whether Redis answers, how fast, and what it is."""
+    """Whether Redis answers, how fast, and its facts."""
     found = _services().public_figures.health()
     return _json(found, 200 if found["status"] == "healthy" else 503)
 
@@ -63,9 +63,9 @@ def redis_health() -> Response:
 @bp.get("/api/redis-connection-stats")
 @public
 def redis_connection_stats() -> Response:
-    """The budget, the server's count and every worker process's pools."""
+    """The budget, the server's count and the pools of every process."""
     services = _services()
-    return _json(services.connection_stats(services.public_figures.told()))
+    return _json(services.process_report.connection_stats(services.public_figures.connections()))
 
 
 @bp.get("/metrics")

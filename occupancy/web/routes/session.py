@@ -1,8 +1,8 @@
-"""Sign-in: the routes of a browser's session, and of the tickets for event streams.
+"""The routes of a browser's session, and of the tickets for event streams.
 
-A session is a cookie that scripts cannot read and that foreign pages cannot send (``HttpOnly``,
-``SameSite=Lax``), and a CSRF token that only our own pages are told. Signing in while somebody is
-signed in switches: the session before ends in the same step.
+A session has a cookie, which scripts cannot read and foreign pages cannot send (``HttpOnly``,
+``SameSite=Lax``), and a CSRF token, which only our own pages get. Signing in replaces the browser's
+present session in one step.
 """
 
 from __future__ import annotations
@@ -40,25 +40,25 @@ def _services() -> Services:
 @bp.post("/session")
 @public
 def sign_in() -> Response:
-    """With worker and PIN, or with what stands in a link. A refusal leaves who was signed in."""
+    """Sign in with worker and PIN, or with the token of a link. A refusal ends no session."""
     services = _services()
     check_origin(request, services.settings.trusted_origins)  # else a foreign page could sign us in
     read_query()
     body = read_body(SignInBody)
-    is_of_before = _is_signed_in_of_before()
+    has_old_cookie = _has_old_cookie()
     try:
         secret, session = _open(services, body)
     except (Unauthenticated, RateLimited) as error:
         services.metrics.sign_ins.labels(error.code).inc()
         raise
     services.metrics.sign_ins.labels("ok").inc()
-    return _signed_in(secret, session, is_of_before=is_of_before)
+    return _signed_in(secret, session, has_old_cookie=has_old_cookie)
 
 
-def _is_signed_in_of_before() -> bool:
-    """Whether the browser is signed in here by a cookie that has the old name.
+def _has_old_cookie() -> bool:
+    """Whether the browser is signed in here by a cookie with the old name.
 
-    Another deployment on this host may still have it, and nobody is to be signed out there.
+    If not, such a cookie may belong to another deployment on this host, and must be kept.
     """
     services = _services()
     name, old_name = cookie_names(request, services.settings)
@@ -72,21 +72,21 @@ def _is_signed_in_of_before() -> bool:
     return True
 
 
-def _signed_in(secret: str, session: Session, *, is_of_before: bool) -> Response:
+def _signed_in(secret: str, session: Session, *, has_old_cookie: bool) -> Response:
     signed_in = _services().authenticator.identify(Credential("session", digest_of(secret)))
     response = json_answer(_described(signed_in))
     max_age_s = session.ends_s - session.created_s
-    _set_cookie(response, secret, max_age_s=max_age_s, is_of_before=is_of_before)
+    _set_cookie(response, secret, max_age_s=max_age_s, has_old_cookie=has_old_cookie)
     return response
 
 
-def _set_cookie(response: Response, secret: str, *, max_age_s: int, is_of_before: bool) -> None:
+def _set_cookie(response: Response, secret: str, *, max_age_s: int, has_old_cookie: bool) -> None:
     name, old_name = cookie_names(request, _services().settings)
     response.set_cookie(
         name, secret, max_age=max_age_s, path="/",
         httponly=True, samesite="Lax", secure=request.is_secure,
     )  # fmt: skip
-    if is_of_before:
+    if has_old_cookie:
         response.delete_cookie(
             old_name, path="/", httponly=True, samesite="Lax", secure=request.is_secure
         )
@@ -101,7 +101,9 @@ def _open(services: Services, body: SignInBody) -> tuple[str, Session]:
         try:
             known = services.authenticator.identify(Credential("token", digest_of(body.token)))
         except Unauthenticated as error:
-            services.audit.record("sign_in_refused", by="token", code=error.code, address=address)
+            services.audit_limit.record(
+                "sign_in_refused", by="token", code=error.code, address=address
+            )
             raise
         return services.sessions.with_token(known, address=address, instead_of=had)
     if body.token is None and body.worker is not None and body.pin is not None:
@@ -122,31 +124,31 @@ def sign_out() -> Response:
     read_query()
     if principal().auth_method != "session":
         raise InvalidRequest("A token is not signed out; an administrator can revoke it.")
-    is_of_before = _is_signed_in_of_before()
+    has_old_cookie = _has_old_cookie()
     _services().sessions.end(principal(), address=caller_address())
     response = Response(status=204)
-    _set_cookie(response, "", max_age_s=0, is_of_before=is_of_before)
+    _set_cookie(response, "", max_age_s=0, has_old_cookie=has_old_cookie)
     return response
 
 
 @bp.put("/session/pin")
 @requires(Role.OBSERVER)
 def change_pin() -> Response:
-    """One's own PIN. The answer is that of a sign-in, with a cookie and a CSRF token anew."""
+    """Change the own PIN. The answer is that of a sign-in, with a new cookie and CSRF token."""
     read_query()
     body = read_body(PinBody)
-    is_of_before = _is_signed_in_of_before()
+    has_old_cookie = _has_old_cookie()
     secret, session = _services().sessions.with_new_pin(
         principal(), body.pin, body.new_pin,
         address=caller_address(), instead_of=session_secret(request, _services().settings),
     )  # fmt: skip
-    return _signed_in(secret, session, is_of_before=is_of_before)
+    return _signed_in(secret, session, has_old_cookie=has_old_cookie)
 
 
 @bp.post("/tickets")
 @requires(Role.OBSERVER, any_board=True, is_use=False)
 def create_ticket() -> Response:
-    """For an EventSource that has no cookie."""
+    """Create a ticket, for an EventSource without a cookie."""
     read_query()
     secret = _services().tickets.create(principal())
     return json_answer({"ticket": secret, "expires_in_s": TICKET_TTL_S}, 201)

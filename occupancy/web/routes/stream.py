@@ -21,8 +21,7 @@ from occupancy.live.limits import Place
 from occupancy.live.subscriber import farewell
 from occupancy.services import Services
 from occupancy.web.auth import caller_address, principal, requires, used_ticket
-from occupancy.web.open_stream import OpenStream
-from occupancy.web.stream_query import cursor_of
+from occupancy.web.open_stream import OpenStream, cursor_of
 
 bp = Blueprint("stream", __name__, url_prefix="/api/boards")
 

@@ -6,10 +6,11 @@ the same messages of every language.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 import msgspec
+from werkzeug.datastructures import LanguageAccept
+from werkzeug.http import parse_accept_header
 
 from occupancy.web.ui.assets import Assets
 
@@ -38,12 +39,5 @@ def choose(chosen: str | None, accept_language: str) -> str:
     """
     if chosen in LANGUAGES:
         return chosen
-    best, best_quality = LANGUAGES[0], 0.0
-    for part in accept_language.split(","):
-        name, *parameters = (each.strip() for each in part.split(";"))
-        found = re.fullmatch(r"q=([01](?:\.[0-9]{0,3})?)", "".join(parameters[:1]))
-        quality = float(found[1]) if found else 1.0
-        language = name.partition("-")[0].lower()
-        if language in LANGUAGES and quality > best_quality:
-            best, best_quality = language, quality
-    return best
+    accepted = parse_accept_header(accept_language, LanguageAccept)
+    return accepted.best_match(LANGUAGES, LANGUAGES[0])

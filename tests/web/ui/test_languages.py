@@ -128,7 +128,7 @@ def test_spanish_says_the_three_words_of_the_shop_floor() -> None:
         (None, "es;q=0, en;q=0.1", "en"),
         (None, "es;q=0", "en"),
         (None, "*", "en"),
-        (None, "es;q=broken", "es"),
+        (None, "es;q=broken", "en"),
         (None, ";;,,q=;es", "en"),
         ("es", "en", "es"),
         ("en", "es", "en"),

@@ -1,25 +1,26 @@
--- forgive: an attempt was right: takes back what attempt.lua has counted, and knows the address.
+-- clear_attempt: takes back a right attempt, as count_attempt.lua has counted it, and stores the
+-- address as known.
 --
--- Earlier failures stay: they may be those of a guesser at the same address, who could else go on
--- after each sign-in of the worker.
+-- Earlier failures stay: they may be those of a guesser at the same address, who could otherwise
+-- continue after each sign-in of the worker.
 --
 -- KEYS  1 failures of the worker from this address   2 failures of the worker from everywhere
 --       3 the address's rate   4 addresses from which the worker has signed in
 -- ARGV  1 the address   2 ms that one attempt costs   3 addresses to keep
 --       4 seconds that an address is known for
---       5, 6 and 7, 8 number and forgotten_ms of the first two keys, from attempt.lua
+--       5, 6 and 7, 8 number and forgotten_ms of the first two keys, from count_attempt.lua
 -- Returns  0
 -- Publishes nothing.
 
 local function take_back(key, number, forgotten_ms)
   if number == '-1' or redis.call('EXISTS', key) == 0 then
-    return -- not counted there, or forgotten since
+    return -- not counted there, or expired since
   end
   if redis.call('HINCRBY', key, 'failures', -1) <= 0 then
     redis.call('DEL', key)
   elseif redis.call('HGET', key, 'number') == number then
-    -- Nobody has tried since, so this attempt began the present wait: the one before was over, or
-    -- it could not have been made. The other failures expire as if it had not been.
+    -- There was no attempt since, so this one began the present wait: an earlier wait was over, or
+    -- it could not have been made. The other failures expire as if it had not been made.
     redis.call('HSET', key, 'until_ms', '0')
     redis.call('PEXPIREAT', key, forgotten_ms)
   end

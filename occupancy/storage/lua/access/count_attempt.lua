@@ -1,16 +1,16 @@
--- attempt: may a PIN be tried now? If so, counts the attempt as one that fails.
+-- count_attempt: whether a PIN may be tried now. If so, counts the attempt as a failure.
 --
--- Counting comes before checking the PIN, so that a hundred attempts at once are a hundred;
--- forgive.lua takes it back for one that was right.
+-- The attempt is counted before the PIN is checked, so that a hundred attempts at once count as a
+-- hundred; clear_attempt.lua takes a right one back.
 --
 -- KEYS  1 failures of the worker from this address   2 failures of the worker from everywhere
 --       3 the address's rate   4 addresses from which the worker has signed in
 -- ARGV  1 the address   2 free failures, of the pair   3 free failures, of the worker
 --       4 longest wait in ms   5 attempts of an address at once   6 ms for one more
 --       7 ms until failures are forgotten   8 seconds that an address is known for
--- Returns  {milliseconds to wait} if it may not;
---       or {0, number, forgotten_ms, number, forgotten_ms} for forgive.lua: for each of the first
---          two keys the attempt's number, and when its failures would have expired without it (ms);
+-- Returns  {milliseconds to wait} if not;
+--       or {0, number, forgotten_ms, number, forgotten_ms} for clear_attempt.lua: for each of the
+--          first two keys the attempt's number, and when its failures would have expired without it (ms);
 --          -1, -1 where it was not counted
 -- Publishes nothing.
 
@@ -21,7 +21,7 @@ local longest_ms = tonumber(ARGV[4])
 
 local function wait_ms(key)
   local left_ms = tonumber(redis.call('HGET', key, 'until_ms') or '0') - now_ms
-  -- More than was ever given: the clock was set back since, and that must lock nobody out.
+  -- More than the longest wait: the clock was set back since, and that must lock nobody out.
   return left_ms <= longest_ms and left_ms or 0
 end
 
@@ -36,11 +36,11 @@ local function count(key, free)
   return redis.call('HINCRBY', key, 'number', 1), now_ms + left_ms
 end
 
-local seen_s = tonumber(redis.call('ZSCORE', KEYS[4], ARGV[1]) or '0')
-local is_known = now_s - seen_s < tonumber(ARGV[8])
+local signed_in_s = tonumber(redis.call('ZSCORE', KEYS[4], ARGV[1]) or '0')
+local is_known = now_s - signed_in_s < tonumber(ARGV[8])
 local wait = wait_ms(KEYS[1])
 if not is_known then
-  -- Where the worker signs in every day, strangers elsewhere cannot lock them out.
+  -- At an address where the worker signs in every day, nobody elsewhere can lock them out.
   wait = math.max(wait, wait_ms(KEYS[2]))
 end
 local burst_ms = (tonumber(ARGV[5]) - 1) * tonumber(ARGV[6])

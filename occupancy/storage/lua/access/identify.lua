@@ -1,14 +1,14 @@
--- identify: who shows this credential, if it is good now.
+-- identify: the worker behind a credential, if it is valid now.
 --
--- A session that was opened with a token is good for no longer than the token is. A worker's stamp
--- is raised by what ends the sessions that were opened before.
+-- A session that was opened with a token is valid no longer than the token. `stamp` is the session
+-- generation: the worker's rises with whatever ends the earlier sessions.
 --
 -- KEYS  1 tokens   2 sessions   3 uses   4 workers
 -- ARGV  1 "token" or "session"   2 SHA-256 of the secret, in hex
---       3 seconds after which a new use of a session is noted; '' if nobody is in front of it
---       4 seconds after which a new use of a token is noted
+--       3 seconds after which a new use of a session is stored; '' if the request is no use
+--       4 seconds after which a new use of a token is stored
 -- Returns  {worker, token or '', session or '', seconds until it ends or ''};
---       {why} where it is not good: unknown, expired, disabled, ended
+--       {reason} if it is not valid: unknown, expired, disabled, ended
 -- Publishes nothing.
 
 local now_s = tonumber(redis.call('TIME')[1])
@@ -19,8 +19,8 @@ local function last_use_s(of, otherwise_s)
   return tonumber(redis.call('HGET', KEYS[3], of) or otherwise_s)
 end
 
-local function note_use(of)
-  -- A server that takes no writes (full, or a replica) can still say who it is.
+local function store_use(of)
+  -- A server that takes no writes (full, or a replica) can still identify.
   redis.pcall('HSET', KEYS[3], of, now_s)
 end
 
@@ -62,16 +62,16 @@ elseif session and (session.stamp or 0) ~= (worker.stamp or 0) then
   return { 'ended' }
 end
 
--- A token is used by whatever is done with it, a wallboard that only watches included.
+-- Every request with a token is a use, including those of a wallboard that only watches.
 if token_digest and now_s - last_use_s(token_digest, 0) >= tonumber(ARGV[4]) then
-  note_use(token_digest)
+  store_use(token_digest)
 end
--- The same for a session that was opened with a token: sign_in.lua ends the one unused for longest.
+-- The same for a session opened with a token: sign_in.lua ends the least recently used one.
 if session and token_digest and now_s - last_use_s(digest, session.created_s or 0) >= tonumber(ARGV[4]) then
-  note_use(digest)
+  store_use(digest)
 end
 if used_s and ARGV[3] ~= '' and now_s - used_s >= tonumber(ARGV[3]) then
-  note_use(digest)
+  store_use(digest)
   ends_s = math.min(session.ends_s, now_s + session.idle_s)
 end
 return { worker_json, token_json, session_json, ends_s and tostring(ends_s - now_s) or '' }

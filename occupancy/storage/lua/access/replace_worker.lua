@@ -1,9 +1,9 @@
--- swap: replaces a worker if it still is what the caller has read, and tells every process.
+-- replace_worker: replaces a worker if nobody has changed it meanwhile, and tells every process.
 --
 -- KEYS  1 workers   2 changes   3 renamed
--- ARGV  1 id   2 what the worker was   3 what it shall be   4 the access channel
---       5 "1" if the name changes: held items must follow (renames.py)
--- Returns  {refused publications, 1 if it was replaced, 0 if somebody else was faster}
+-- ARGV  1 id   2 the worker as it was read   3 the new worker   4 the access channel
+--       5 "1" if the name changes: held items must follow (boards/holder_names.py)
+-- Returns  {refused publications, 1 if it was replaced, 0 if it is not what was read any more}
 -- Publishes  "changes id" on the access channel
 
 -- Fail here, if a key is of another type, and not after the first write.
@@ -13,7 +13,7 @@ if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then
   return { 0, 0 }
 end
 local time = redis.call('TIME')
-local number = redis.call('INCR', KEYS[2]) -- first: where it is denied, nothing is changed uncounted
+local number = redis.call('INCR', KEYS[2]) -- first: if it is denied, nothing is changed uncounted
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
 if ARGV[5] == '1' then
   redis.call('HSET', KEYS[3], ARGV[1], time[1] .. ' ' .. time[2])

@@ -1,8 +1,8 @@
--- revoke: a token or a session lets nobody in any more, and every process is told.
+-- revoke: removes a token or a session, and tells every process.
 --
 -- KEYS  1 tokens or sessions   2 uses   3 session ends   4 changes
 -- ARGV  1 SHA-256 of the secret   2 its worker   3 the access channel
--- Returns  {refused publications, 1 if it was there, 0 if not}
+-- Returns  {refused publications, 1 if it existed, 0 if not}
 -- Publishes  "changes worker" on the access channel
 
 -- Fail here, if a key is of another type, and not after the first write.
@@ -12,7 +12,7 @@ redis.call('GET', KEYS[4])
 if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0 then
   return { 0, 0 }
 end
-local number = redis.call('INCR', KEYS[4]) -- first: where it is denied, nothing is revoked uncounted
+local number = redis.call('INCR', KEYS[4]) -- first: if it is denied, nothing is revoked uncounted
 redis.call('HDEL', KEYS[1], ARGV[1])
 redis.call('HDEL', KEYS[2], ARGV[1])
 redis.call('ZREM', KEYS[3], ARGV[1])

@@ -1,33 +1,33 @@
 -- sign_in: opens a session, in place of the one that the browser had.
 --
--- The sessions of a worker are bounded: the least recently used one makes room. Those opened with a
--- token have a bound of their own, so a wallboard's link ends no session of its worker. None of
--- these is ended that was used lately: else somebody with the link could open as many as there may
--- be, keep each of them in use, and so end the wall's own. The new one is refused instead. They are
--- also opened slowly, so this takes an hour and not seconds.
+-- The number of a worker's sessions is bounded: the least recently used one makes room. Sessions of
+-- a token have a bound of their own, so a wallboard's link ends no session of its worker.
+-- A recently used one of these does not make room: otherwise somebody with the link could open as
+-- many as allowed, keep all of them in use, and so end the wallboard's own. The new one is refused
+-- instead. Their rate is bounded too, so filling the bound takes an hour and not seconds.
 --
 -- KEYS  1 sessions   2 uses   3 session ends   4 workers   5 changes
 --       6 session ends of the worker, or of the token that opens this one
---       7, 8 that token's rate, in all and from this address: even again when (ms); left out where
---         it is no token
+--       7, 8 that token's rate, in all and from this address: due time (ms); left out without a
+--         token
 -- ARGV  1 SHA-256 of the new session's secret   2 the session as JSON, without its times
---       3 seconds that it lasts at most   4 the worker as the caller has read it
+--       3 its longest duration in seconds   4 the worker as it was read
 --       5 SHA-256 of the session that it replaces, or ''   6 the access channel
 --       7 sessions that a worker, or a token, may have
 --       8 ms for one more session of a token, 9 from one address   10, 11 how many of each at once
 --       12 seconds since its last use in which a session of a token is not ended to make room
 -- Returns  {refused publications, the session as JSON, ids of workers whose session was ended …}
---       or {0, milliseconds to wait} where a token opens sessions too fast
---       or {0, milliseconds to wait, 'full'} where a token has too many, all of them in use
---       or {0, nil} where the worker has changed since it was read
--- Publishes  "changes worker" on the access channel where a session was ended
+--       or {0, milliseconds to wait} if a token opens sessions too fast
+--       or {0, milliseconds to wait, 'full'} if a token has too many, all of them in use
+--       or {0, nil} if the worker has changed since it was read
+-- Publishes  "changes worker" on the access channel if a session was ended
 
 local time = redis.call('TIME')
 local now_s = tonumber(time[1])
 local now_ms = now_s * 1000 + math.floor(tonumber(time[2]) / 1000)
 local session = cjson.decode(ARGV[2])
 if redis.call('HGET', KEYS[4], session.worker) ~= ARGV[4] then
-  return { 0, false } -- a new PIN, disabled: what was checked is no longer so
+  return { 0, false } -- a new PIN, or disabled: the check of the caller is outdated
 end
 -- Fail here, if a key is of another type, and not after the first write.
 redis.call('HLEN', KEYS[1])
@@ -48,7 +48,7 @@ end
 if wait_ms > 0 then
   return { 0, math.ceil(wait_ms) }
 end
--- The session that makes room, if the bound is reached. Sessions that have ended, or that this
+-- The session that makes room, if the bound is reached. Ended sessions, and the one that this
 -- sign-in replaces, do not count.
 local leaving = nil
 local digests = redis.call('ZRANGEBYSCORE', KEYS[6], '(' .. now_s, '+inf')
@@ -58,7 +58,7 @@ if #digests >= tonumber(ARGV[7]) then
   local count, since_s = 0, nil
   for i, digest in ipairs(digests) do
     if stored[i] and digest ~= ARGV[5] then
-      local used_s = tonumber(used[i] or '0') -- of before this was noted for all
+      local used_s = tonumber(used[i] or '0') -- not stored by earlier versions
       count = count + 1
       if not since_s or used_s < since_s then
         leaving, since_s = digest, used_s
@@ -72,7 +72,7 @@ if #digests >= tonumber(ARGV[7]) then
   end
 end
 local replaced = ARGV[5] ~= '' and redis.call('HGET', KEYS[1], ARGV[5])
--- One that cannot be read lets nobody in, so nobody needs to hear that it ends.
+-- An unreadable session lets nobody in, so its end need not be announced.
 local is_read, replaced_session = pcall(cjson.decode, replaced or 'null')
 for i, due in pairs(due_ms) do
   redis.call('SET', KEYS[i], string.format('%.0f', due), 'PX', math.ceil(due - now_ms))
@@ -95,12 +95,12 @@ local function announce(worker)
 end
 
 for _, digest in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now_s, 'LIMIT', 0, 100)) do
-  forget(digest) -- ended by themselves, anybody's
+  forget(digest) -- expired ones, of any worker
 end
 redis.call('ZREMRANGEBYSCORE', KEYS[6], '-inf', now_s)
 if replaced then
   if is_read then
-    announce(replaced_session.worker) -- first: where it is denied, none is ended uncounted
+    announce(replaced_session.worker) -- first: if it is denied, none is ended uncounted
   end
   forget(ARGV[5])
 end
