@@ -1,6 +1,6 @@
-/* The floor: event streams by accept() and send() in one epoll loop, and nothing else.
+/* The baseline: event streams by accept() and send() in one epoll loop, and nothing else.
  *
- *   floor PORT
+ *   baseline PORT
  *
  * Each line on stdin is the data of an event for all streams. It is framed once; what a socket
  * does not take at once waits in the stream's own buffer, and whoever lets more than that wait is

@@ -1,64 +1,71 @@
 """The start: from the execution of gunicorn to its first answer, beside a hello-world application.
 
-Both are run by the same gunicorn with the same worker class, in turn.
+The same gunicorn with the same worker class runs both, in turn.
 """
 
 from __future__ import annotations
 
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+from bench.figures import PRODUCT, Rows
 from bench.product import Product
-from bench.server import ROOT, clean_environ, end, free_port, product_environ
-from bench.stage import Stage
-from bench.work import PRODUCT, Column, Ratio, Rows, Target, Work
+from bench.runner import Runner
+from bench.scenario import Column, Ratio, Scenario, Target
+from bench.server import ROOT, clean_environ, end, free_port, product_environ, python_of
 
 HELLO = "hello"
-_WORKERS = (1, 2)
+_PROCESSES = (1, 2)
 _POLL_S = 0.002
 _WITHIN_S = 20.0
 _ASK = b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 
 
-def _measure(stage: Stage) -> Rows:
+def _measure(runner: Runner) -> Rows:
     times_s: dict[str, list[float]] = {}
 
     def alternate(peer: Product, directory: Path) -> dict[str, dict[str, Any]]:
         conf = directory / "hello.conf.py"  # else gunicorn reads the project's
         conf.touch()
-        for turn in range(stage.pick(4, 1)):
-            for workers in _WORKERS:
+        for turn in range(runner.pick(4, 1)):
+            for processes in _PROCESSES:
                 port = free_port()
-                ours = _start_s(("wsgi:app",), port, product_environ(peer.settings, workers, port))
+                environ = product_environ(peer.settings, processes, port)
+                ours = _start_s(peer, ("wsgi:app",), port, environ, root=peer.root)
                 hello = (
-                    "-c", str(conf), "-k", "gevent", "-w", str(workers), "-b", f"127.0.0.1:{port}",
+                    "-c", str(conf), "-k", "gevent", "-w", str(processes),
+                    "-b", f"127.0.0.1:{port}",
                     "--no-control-socket", "bench.peers.hello:app",
                 )  # fmt: skip
-                theirs = _start_s(hello, port, clean_environ())
-                if turn or stage.is_short:  # the first one reads files that are not in memory yet
-                    times_s.setdefault(_name(PRODUCT, workers), []).append(ours)
-                    times_s.setdefault(_name(HELLO, workers), []).append(theirs)
+                theirs = _start_s(peer, hello, port, clean_environ())
+                if (
+                    turn or runner.is_short
+                ):  # the first one reads files from the disk
+                    times_s.setdefault(_name(PRODUCT, processes), []).append(ours)
+                    times_s.setdefault(_name(HELLO, processes), []).append(theirs)
         return {
             name: {"start_ms": median(each) * 1000, "starts_ms": [1000 * s for s in each]}
             for name, each in times_s.items()
         }
 
-    start = stage.product(items=100, is_served=False)
-    return stage.rows(PRODUCT, start, lambda peer: alternate(peer, stage.directory))
+    start = runner.start(PRODUCT, items=100, is_served=False)
+    return runner.rows(PRODUCT, start, lambda peer: alternate(peer, runner.directory))
 
 
-def _start_s(arguments: Sequence[str], port: int, environ: Mapping[str, str]) -> float:
+def _start_s(
+    peer: Product, arguments: Sequence[str], port: int, environ: Mapping[str, str], *,
+    root: Path = ROOT,
+) -> float:  # fmt: skip
     """Seconds from the start of gunicorn until it answers. Raises RuntimeError if it does not."""
+    command = peer.quota.command([python_of(root), "-m", "gunicorn", *arguments])
     began = time.monotonic()
     process = subprocess.Popen(
-        [sys.executable, "-m", "gunicorn", *arguments],
-        cwd=ROOT, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        command, cwd=root, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
         while not _answers(port):
@@ -79,21 +86,21 @@ def _answers(port: int) -> bool:
         return False
 
 
-def _name(who: str, workers: int) -> str:
-    return f"{who}, {workers} worker{'s' if workers > 1 else ''}"
+def _name(system: str, processes: int) -> str:
+    return f"{system}, {processes} process{'es' if processes > 1 else ''}"
 
 
-START = Work(
+START = Scenario(
     "start",
     "from the execution of gunicorn to the first answer",
     _measure,
     (Column("ms", "start_ms", "{:.0f}"),),
     tuple(
         Target(
-            f"to an application that says hello, {workers} worker process{'es' * (workers > 1)}",
-            Ratio("start_ms", _name(HELLO, workers), of=_name(PRODUCT, workers)), 1.5,
+            f"to an application that says hello, {processes} process{'es' * (processes > 1)}",
+            Ratio("start_ms", _name(HELLO, processes), of=_name(PRODUCT, processes)), 1.5,
         )
-        for workers in _WORKERS
+        for processes in _PROCESSES
     ),
-    pictured=("start_ms",),
+    plotted=("start_ms",),
 )  # fmt: skip
