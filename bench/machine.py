@@ -1,9 +1,11 @@
 """The speed of the machine, in two units of work: a ``send()`` and a million Python bytecodes.
 
-Runs on different machines are told apart by them, and bounds on a delay that consists of such work
-are stated in them: a delay that no watcher notices on a fast machine stays the same number of
-sends on a slow one. Both are wall-clock times, so a CPU quota makes them larger; CPU times stand
-beside them, and the difference shows a machine that is throttled or shared.
+They tell runs on different machines apart. Bounds on a delay that consists of such work scale with
+them: the same delay is the same number of sends on a fast and on a slow machine.
+
+Bounds use the CPU time of a unit, multiplied by the slowdown of a CPU quota, and not its wall-clock
+time: neighbours that take the processor away must not loosen a bound. The wall-clock time stands
+beside it, and the difference shows a machine that is shared, or limited from outside.
 """
 
 from __future__ import annotations
@@ -29,17 +31,17 @@ class WorkUnit:
     """Something that takes time in proportion to the machine's slowness."""
 
     text: str  # after a number
-    key: str  # of the machine's figures
+    key: str  # of the machine's figures: CPU time
     scale: float  # from that figure to milliseconds of one unit
 
     def cost_ms(self, machine: Mapping[str, float]) -> float | None:
         """What one of them costs on that machine; None where it was not measured."""
         cost = machine.get(self.key)
-        return None if cost is None else cost * self.scale
+        return None if cost is None else cost * self.scale * machine.get("slowdown", 1.0)
 
 
-ROUNDS = WorkUnit(f"rounds of {ROUND_SENDS:,} sends", "send_us", ROUND_SENDS / 1000)
-BYTECODES = WorkUnit("million bytecodes", "million_bytecodes_ms", 1.0)
+ROUNDS = WorkUnit(f"rounds of {ROUND_SENDS:,} sends", "send_cpu_us", ROUND_SENDS / 1000)
+BYTECODES = WorkUnit("million bytecodes", "million_bytecodes_cpu_ms", 1.0)
 
 
 def measure(
@@ -47,7 +49,7 @@ def measure(
 ) -> dict[str, float]:
     """The units' costs under that quota; ``programs`` holds the compiled ``send_cost``."""
     wait_s = "0.02" if is_short else "0.5"
-    figures: dict[str, float] = {}
+    figures = {"slowdown": quota.slowdown}
     for command in (
         [str(programs / "send_cost"), str(ROUND_SENDS), wait_s],
         [sys.executable, "-m", "bench.machine", *([_SHORT] if is_short else [])],

@@ -144,7 +144,7 @@ def _about(result: dict[str, Any]) -> str:
     if about.get("slowdown", 1) > 1:
         lines.append(
             f"A CPU quota gives each server 1/{about['slowdown']:g} of a core, and the two units "
-            "below have the same quota."
+            "below are measured under the same quota."
         )
     if is_comparison(result):
         lines.append(

@@ -27,9 +27,7 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 
 _URL = os.environ["PEER_REDIS_URL"]
 _OPERATION_CONNECTIONS = 20
-_FRAMES_QUEUED = (
-    256  # per stream; one that falls further behind is closed
-)
+_FRAMES_QUEUED = 256  # per stream; one that falls further behind is closed
 _TOKEN_KNOWN_S = 2.0
 _READY = ServerSentEvent("{}", event="ready", sep="\n").encode()
 _STATUSES = {"item_not_found": 404, "held": 409, "not_holder": 409}

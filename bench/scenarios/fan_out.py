@@ -132,8 +132,8 @@ FAN_OUT = Scenario(
         Target("CPU per delivery, to Nchan", Ratio(_CPU, NCHAN), 0.6),
         Target("CPU per delivery, to sse-starlette", Ratio(_CPU, STARLETTE), 0.25),
         Target("CPU per delivery, to the C baseline", Ratio(_CPU, BASELINE), 1.0),
-        Target("p50", Figure("p50_ms"), 30.0, "ms", work=Work(6, ROUNDS)),
-        Target("p99", Figure("p99_ms"), 70.0, "ms", work=Work(14, ROUNDS)),
+        Target("p50", Figure("p50_ms"), 30.0, "ms", work=Work(5, ROUNDS)),
+        Target("p99", Figure("p99_ms"), 70.0, "ms", work=Work(12, ROUNDS)),
         Target("delivered in order", Figure("delivered_share"), 1.0, "", True),
     ),
     plotted=(_CPU, "p99_ms"),
@@ -146,8 +146,8 @@ BUSY = Scenario(
     (
         Target("delivered in order", Figure("delivered_share"), 1.0, "", True),
         Target("CPU per delivery, to Nchan", Ratio(_CPU, NCHAN), 0.3),
-        Target("p50", Figure("p50_ms"), 40.0, "ms", work=Work(8, ROUNDS)),
-        Target("p99", Figure("p99_ms"), 100.0, "ms", work=Work(20, ROUNDS)),
+        Target("p50", Figure("p50_ms"), 40.0, "ms", work=Work(6, ROUNDS)),
+        Target("p99", Figure("p99_ms"), 100.0, "ms", work=Work(16, ROUNDS)),
     ),
     plotted=(_CPU, "p99_ms"),
 )

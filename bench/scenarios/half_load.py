@@ -95,7 +95,7 @@ HALF_LOAD = Scenario(
         Column("others", "other_cores", "{:.0%}"),
     ),
     (
-        Target("p99", Figure("p99_ms", _WATCHED), 10.0, "ms", work=Work(1, BYTECODES)),
+        Target("p99", Figure("p99_ms", _WATCHED), 10.0, "ms", work=Work(1.25, BYTECODES)),
         Target("streams with every event in order", Figure("whole_share", _WATCHED), 1.0, "", True),
         Target("operations that failed", Figure("failures", _WATCHED), 0.0, ""),
     ),

@@ -43,9 +43,7 @@ def _measure(runner: Runner) -> Rows:
                     "--no-control-socket", "bench.peers.hello:app",
                 )  # fmt: skip
                 theirs = _start_s(peer, hello, port, clean_environ())
-                if (
-                    turn or runner.is_short
-                ):  # the first one reads files from the disk
+                if turn or runner.is_short:  # the first one reads files from the disk
                     times_s.setdefault(_name(PRODUCT, processes), []).append(ours)
                     times_s.setdefault(_name(HELLO, processes), []).append(theirs)
         return {
