@@ -58,7 +58,9 @@ def test_a_change_is_notable_if_every_round_finds_it(
 
 
 def test_a_figure_of_one_version_only_has_no_ratio() -> None:
-    rounds = [{"this": {"product": {_CPU: 1}}, "other": {"product": {"failed": "no start"}}}]
+    rounds: list[dict[str, Any]] = [
+        {"this": {"product": {_CPU: 1}}, "other": {"product": {"failed": "no start"}}}
+    ]
 
     assert not list(comparison.changes(FAN_OUT, rounds))
 
