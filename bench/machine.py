@@ -67,7 +67,7 @@ def medians(rounds: Sequence[Mapping[str, float]]) -> dict[str, float]:
 def text(machine: Mapping[str, float]) -> str:
     """One sentence for the report."""
     if not machine:
-        return "What the machine's send() and bytecodes cost was not measured."
+        return "The units of work were not measured."
     return (
         f"On this machine a send() of 256 bytes over loopback costs {machine['send_us']:.2f} µs "
         f"(in C; {machine['send_cpu_us']:.2f} µs of CPU), and a million Python bytecodes "

@@ -95,12 +95,12 @@ class Product:
 
     @property
     def browsers_events_request(self) -> bytes:
-        """As an EventSource asks: browsers take what is compressed."""
+        """The bytes that open a stream as browsers do, which accept compression."""
         accepted = "Accept-Encoding: gzip, deflate, br, zstd"
         return wire.events_request(self.port, self.token, BOARD, accepted)
 
     def new_token_requests(self, count: int) -> bytes:
-        """The bytes that open as many streams, each with a token that has not been used before."""
+        """The bytes that open that many streams, each with a new token of its own."""
         services = Services.for_command_line(self.settings)
         try:
             tokens = [services.tokens.create(_WORKER.id)[0] for _ in range(count)]
@@ -113,7 +113,7 @@ class Product:
         return wire.operation_request(self.port, self.token, BOARD, tag, operation)
 
     def items_request(self, gzip: bool, known: str = "") -> bytes:
-        """The bytes that ask for the whole board; ``known`` is the ETag of the one at hand."""
+        """The bytes that ask for the whole board; ``known`` is the ETag of a previous answer."""
         headers = ["Accept-Encoding: gzip"] if gzip else []
         headers += [f"If-None-Match: {known}"] if known else []
         return wire.items_request(self.port, self.token, BOARD, *headers)

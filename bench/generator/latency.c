@@ -1,12 +1,12 @@
-/* One event at a time: how long after its operation's answer does each stream have it?
+/* Times each event at each stream, one operation at a time.
  *
  *   latency PORT STREAMS OPERATIONS GAP_MS LIVE_LINE EVENTS_REQUEST_FILE REQUESTS_FILE
  *
  * Opens the streams, then sends one operation after the other on a connection of its own (the
  * records of REQUESTS_FILE, as in requests.c), each when the last one's event has arrived
- * everywhere and GAP_MS have passed. The times are exact, and those after the answer negative where
- * an event arrives before it; the time since the operation was sent stands beside them. One line
- * of JSON on stdout. A tenth more operations go before, to warm up.
+ * everywhere and GAP_MS have passed. It reports the times from the operation's answer (negative if
+ * an event arrives before it) and from its sending, all exact. One line of JSON on stdout. A tenth
+ * more operations are sent first, to warm up.
  */
 #include "sse.h"
 

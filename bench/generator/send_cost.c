@@ -1,12 +1,11 @@
-/* What a send() over loopback costs, to streams that are read as they are by the generator.
+/* Measures the cost of a send() over loopback.
  *
  *   send_cost STREAMS DURATION_S
  *
- * Opens STREAMS connections to itself and writes 256 bytes to each, round after round: what a
- * round of a server that does nothing else costs. Between rounds the receiving ends are emptied,
- * which is not counted. One line of JSON on stdout: wall-clock and CPU time of one send(). A CPU
- * quota shows in the wall-clock time, which is therefore a mean and not a median; the emptying is
- * paid out of the same quota, so throttling falls on counted time in proportion.
+ * Opens STREAMS connections to itself and writes 256 bytes to each, round after round: the cost of a
+ * round to a server that does nothing else. Between rounds the receiving ends are emptied, which is
+ * not counted. One line of JSON on stdout: wall-clock and CPU time of one send(), as means, because
+ * a CPU quota stops the program for whole milliseconds now and then.
  */
 #include "common.h"
 

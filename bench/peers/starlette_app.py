@@ -90,7 +90,7 @@ def _end(queue: asyncio.Queue[bytes | None]) -> None:
 
 
 class Tokens:
-    """Who a token belongs to; remembered for a moment, so that a revocation counts soon."""
+    """The owner of a token; cached briefly, so that a revocation takes effect soon."""
 
     def __init__(self) -> None:
         self._known: dict[str, tuple[float, dict[str, Any]]] = {}
