@@ -157,8 +157,9 @@ def _slowdown(text: str) -> float:
 
 def _checkout(text: str) -> Path:
     path = Path(text)
-    if not (path / "wsgi.py").exists():
-        raise argparse.ArgumentTypeError(f"{text} is no checkout of the product: it has no wsgi.py")
+    for name in ("wsgi.py", "gunicorn.conf.py"):
+        if not (path / name).exists():
+            raise argparse.ArgumentTypeError(f"{text} is no checkout of the product: no {name}")
     return path
 
 

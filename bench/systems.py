@@ -41,8 +41,6 @@ def available(quota: CpuQuota = UNLIMITED) -> Mapping[str, Callable[..., Any]]:
 
 def product_of(root: Path, quota: CpuQuota = UNLIMITED) -> Mapping[str, Callable[..., Any]]:
     """The product alone, as the checkout in ``root`` serves it."""
-    if not (root / "wsgi.py").exists() or not (root / "gunicorn.conf.py").exists():
-        raise RuntimeError(f"{root} is no checkout of the product: it lacks wsgi.py")
     return {PRODUCT: partial(Product, root=root.resolve(), quota=quota)}
 
 

@@ -35,7 +35,7 @@ def short_run(
     return json.loads(path.read_text()), done.stdout, path
 
 
-def test_every_work_measures_everybody(short_run: tuple[dict[str, Any], str, Path]) -> None:
+def test_every_scenario_measures_every_system(short_run: tuple[dict[str, Any], str, Path]) -> None:
     result, printed, _ = short_run
 
     for scenario in SCENARIOS:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from bench import machine
+from bench import machine, report
 from bench.machine import BYTECODES, ROUNDS
 from bench.scenario import Figure, Ratio, Target, Work
 from bench.scenarios import SCENARIOS
@@ -109,3 +109,28 @@ def test_what_the_product_loses_is_noticed() -> None:
     assert list(fan_out.losses([{"product, 16": {"failures": 1}}]))
     assert list(fan_out.losses([{"product": {"failed": "does not start"}}]))
     assert list(half_load.losses([{"product": {"store_connections": 21, "store_budget": 20}}]))
+
+
+def test_the_report_says_when_the_work_is_the_limit() -> None:
+    result = {
+        "about": {},
+        "scenarios": {"busy": [{"product": {"p99_ms": 250.0, "p50_ms": 50.0}}]},
+        "machine": [SLOW],
+    }
+
+    lines = {line[1]: line for line in report.targets(result)}
+
+    assert lines["p99"] == ["busy", "p99", "250 ms", "≤ 320 ms (16 rounds of 1,000 sends)", "met"]
+    result["machine"] = [FAST]
+    lines = {line[1]: line for line in report.targets(result)}
+    assert lines["p99"] == ["busy", "p99", "250 ms", "≤ 100 ms", "missed"]
+
+
+def test_the_report_tells_machines_apart() -> None:
+    units = {**SLOW, "send_us": 25.5, "million_bytecodes_ms": 31.25}
+
+    sentence = machine.text(units)
+
+    assert "25.50 µs" in sentence
+    assert "31.2 ms" in sentence
+    assert machine.text({}) == "The units of work were not measured."
