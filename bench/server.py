@@ -24,7 +24,7 @@ from occupancy.core.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 BOARD = "bench"
-_START_S = 60.0  # a slow machine and a board of a million items take their time
+_START_S = 20.0  # multiplied by the slowdown of a CPU quota
 _STOP_S = 20.0
 
 
@@ -42,7 +42,7 @@ class Valkey:
         # A young file doubles within seconds; to rewrite it then would fall into a run by chance.
         command += ["--auto-aof-rewrite-percentage", "0", *options]
         self._process = subprocess.Popen(quota.command(command), stdout=subprocess.DEVNULL)
-        wait(self._answers, "Valkey", self._process, directory / "valkey.log")
+        wait(self._answers, "Valkey", self._process, directory / "valkey.log", quota)
 
     @property
     def pid(self) -> int:
@@ -78,7 +78,7 @@ class Gunicorn:
                 quota.command(command, processes=processes),
                 cwd=root, env=environ, stdout=log, stderr=log,
             )  # fmt: skip
-        wait(lambda: self._is_ready(processes), "gunicorn", self._process, log_path)
+        wait(lambda: self._is_ready(processes), "gunicorn", self._process, log_path, quota)
         self.process_pids = children(self._process.pid)
 
     def stop(self) -> None:
@@ -133,9 +133,11 @@ def free_port() -> int:
 
 
 def wait(
-    is_up: Callable[[], bool], name: str, process: subprocess.Popen[bytes], log_path: Path
-) -> None:
-    deadline = time.monotonic() + _START_S
+    is_up: Callable[[], bool], name: str, process: subprocess.Popen[bytes], log_path: Path,
+    quota: CpuQuota,
+) -> None:  # fmt: skip
+    """Wait until a server is up. Raises RuntimeError with the end of its log if it is not."""
+    deadline = time.monotonic() + _START_S * quota.slowdown
     while not is_up():
         if process.poll() is not None or time.monotonic() > deadline:
             end(process)

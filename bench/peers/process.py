@@ -34,7 +34,7 @@ class Server:
                 stdin=subprocess.PIPE if reads_stdin else subprocess.DEVNULL,
             )  # fmt: skip
         self._url = f"http://127.0.0.1:{port}/livez"
-        wait(self._answers, name, self.process, log_path)
+        wait(self._answers, name, self.process, log_path, quota)
 
     def stop(self) -> None:
         end(self.process)

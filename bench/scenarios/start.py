@@ -67,7 +67,10 @@ def _start_s(
     )  # fmt: skip
     try:
         while not _answers(port):
-            if process.poll() is not None or time.monotonic() - began > _WITHIN_S:
+            if (
+                process.poll() is not None
+                or time.monotonic() - began > _WITHIN_S * peer.quota.slowdown
+            ):
                 raise RuntimeError(f"{arguments[-1]} does not start")
             time.sleep(_POLL_S)
         return time.monotonic() - began
