@@ -62,15 +62,13 @@ def _start_s(
     """Seconds from the start of gunicorn until it answers. Raises RuntimeError if it does not."""
     command = peer.quota.command([python_of(root), "-m", "gunicorn", *arguments])
     began = time.monotonic()
+    ends = began + _WITHIN_S * peer.quota.slowdown
     process = subprocess.Popen(
         command, cwd=root, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
         while not _answers(port):
-            if (
-                process.poll() is not None
-                or time.monotonic() - began > _WITHIN_S * peer.quota.slowdown
-            ):
+            if process.poll() is not None or time.monotonic() > ends:
                 raise RuntimeError(f"{arguments[-1]} does not start")
             time.sleep(_POLL_S)
         return time.monotonic() - began
