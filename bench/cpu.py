@@ -1,4 +1,4 @@
-"""What processes cost: CPU time and memory, as the kernel counts them.
+"""CPU time and memory of processes, as the kernel counts them.
 
 CPU time is user and system time of whole processes, all threads included, by the clock that the
 kernel keeps for each (clock_getcpuclockid(3)); that of the machine is from /proc, in clock ticks of

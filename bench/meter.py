@@ -1,4 +1,4 @@
-"""What a measurement costs the machine: CPU of a server, of its store, and of everything else."""
+"""The cost of a measurement: CPU of a server, of its store, and of everything else."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Protocol
 
 from bench.cpu import cpu_s, machine_cpu_s
 
-_LOOK_S = 0.4
+_SAMPLE_S = 0.4
 
 
 class Measured(Protocol):
-    """A server and all processes that it consists of, its store among them."""
+    """A server with all its processes, including its store."""
 
     @property
     def server_pids(self) -> list[int]: ...
@@ -24,7 +24,7 @@ class Measured(Protocol):
 
 @dataclass(frozen=True)
 class Used:
-    """CPU seconds used; ``other_cores`` is how many cores were busy with none of the benchmark."""
+    """CPU seconds used; ``other_cores`` is the number of cores busy with anything else."""
 
     server_s: float
     store_s: float
@@ -42,17 +42,17 @@ class Used:
 
 
 def settle(server: Measured, *, within_s: float = 60.0) -> None:
-    """Wait until a server has done what it does after its start: a twentieth of a core is rest."""
+    """Wait until a server has finished its start: it uses less than a twentieth of a core."""
     ends = time.monotonic() + within_s
     while time.monotonic() < ends:
         before_s = cpu_s(server.pids)
-        time.sleep(_LOOK_S)
-        if cpu_s(server.pids) - before_s <= _LOOK_S / 20:
+        time.sleep(_SAMPLE_S)
+        if cpu_s(server.pids) - before_s <= _SAMPLE_S / 20:
             return
 
 
 class Meter:
-    """Measures from its making to :meth:`read`."""
+    """Measures from its construction to :meth:`read`."""
 
     def __init__(self, server: Measured) -> None:
         servers = server.server_pids

@@ -1,14 +1,14 @@
-"""``python -m bench.plots RESULT.json DIRECTORY``: a picture of each work, for docs/performance.md.
+"""``python -m bench.plots RESULT.json DIRECTORY``: the pictures of docs/performance.md.
 
-Bars are medians over the rounds, and a thin line goes from the least to the most of them. Where
-there is a target, a mark stands across the bar that it is about.
+There is one per scenario. Bars are medians over the rounds, and a thin line goes from the least to
+the most of them. A target is a mark across its bar.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,11 @@ import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib import ticker
 
+from bench import machine
+from bench.figures import PRODUCT, Rows, figure, known_median, median_of
 from bench.report import measured, named, shown
-from bench.work import PRODUCT, Figure, Ratio, Rows, Work, figure, median_of, middle
-from bench.works.growth import GROWTH, SIZES, STREAMS
+from bench.scenario import Figure, Ratio, Scenario
+from bench.scenarios.growth import GROWTH, SIZES, STREAMS
 
 _OURS, _THEIRS = "#1565c0", "#b0bec5"
 _MARKS = ("#c62828", "#ef6c00", "#6a1b9a")
@@ -37,66 +39,73 @@ _STYLE: Any = {  # rcParams
 
 
 def draw(result: dict[str, Any], directory: Path) -> None:
-    """Write performance-WORK.svg for each work of the result."""
+    """Write performance-SCENARIO.svg for each scenario of the result."""
     directory.mkdir(parents=True, exist_ok=True)
+    units = machine.medians(result["machine"])
     with plt.rc_context(_STYLE):
-        for work, rounds in measured(result):
-            picture = _growth(rounds) if work is GROWTH else _bars(work, rounds)
-            path = directory / f"performance-{work.name}.svg"
+        for scenario, rounds in measured(result):
+            picture = _growth(rounds) if scenario is GROWTH else _bars(scenario, rounds, units)
+            path = directory / f"performance-{scenario.name}.svg"
             picture.savefig(path, metadata={"Date": None, "Creator": None})
             plt.close(picture)
 
 
-def _bars(work: Work, rounds: Sequence[Rows]) -> Any:
+def _bars(scenario: Scenario, rounds: Sequence[Rows], units: Mapping[str, float]) -> Any:
     names = [
         name
         for name in dict.fromkeys(name for rows in rounds for name in rows)
-        if any(median_of(rounds, name, key) is not None for key in work.pictured)
+        if any(median_of(rounds, name, key) is not None for key in scenario.plotted)
     ]
-    columns = len(work.pictured) if len(work.pictured) <= _IN_A_ROW else 2
-    lines = -(-len(work.pictured) // columns)
+    columns = len(scenario.plotted) if len(scenario.plotted) <= _IN_A_ROW else 2
+    lines = -(-len(scenario.plotted) // columns)
     picture, grid = plt.subplots(
         lines, columns, squeeze=False, sharey=True, layout="constrained",
         figsize=(_LABELS + _WIDTH * columns, lines * (_BAR * len(names) + _FRAME)),
     )  # fmt: skip
-    for axes, key in zip(grid.flat, work.pictured, strict=False):
-        _panel(axes, work, rounds, names, key)
-    for axes in grid.flat[len(work.pictured) :]:
+    for axes, key in zip(grid.flat, scenario.plotted, strict=False):
+        _panel(axes, scenario, rounds, names, key)
+        _mark(axes, scenario, rounds, names, key, units=units)
+    for axes in grid.flat[len(scenario.plotted) :]:
         axes.set_visible(False)
     grid.flat[0].set_yticks(range(len(names)), [named(name) for name in names])
     grid.flat[0].invert_yaxis()
     return picture
 
 
-def _panel(axes: Any, work: Work, rounds: Sequence[Rows], names: Sequence[str], key: str) -> None:
-    column = next(each for each in work.columns if each.key == key)
+def _panel(
+    axes: Any, scenario: Scenario, rounds: Sequence[Rows], names: Sequence[str], key: str
+) -> None:
+    column = next(each for each in scenario.columns if each.key == key)
     for place, name in enumerate(names):
         values = [each for rows in rounds if (each := figure(rows, name, key)) is not None]
-        middle = median_of(rounds, name, key)
-        if middle is None:
+        center = median_of(rounds, name, key)
+        if center is None:
             continue
-        axes.barh(place, middle, color=_OURS if name.startswith(PRODUCT) else _THEIRS, height=0.7)
+        axes.barh(place, center, color=_OURS if name.startswith(PRODUCT) else _THEIRS, height=0.7)
         axes.plot([min(values), max(values)], [place, place], color="black", linewidth=0.8)
         axes.annotate(
-            column.shape.format(middle), (max(values), place), xytext=(4, 0),
+            column.shape.format(center), (max(values), place), xytext=(4, 0),
             textcoords="offset points", va="center", fontsize=8,
         )  # fmt: skip
-    _mark(axes, work, rounds, names, key)
     axes.set_title(column.head)
     axes.margins(x=0.18)
     axes.tick_params(axis="y", length=0)
 
 
-def _mark(axes: Any, work: Work, rounds: Sequence[Rows], names: Sequence[str], key: str) -> None:
-    """The lines that a bar should not reach beyond, or should reach."""
-    marks: dict[str, str] = {}  # colours by what they stand for
-    for target in work.targets:
+def _mark(
+    axes: Any, scenario: Scenario, rounds: Sequence[Rows], names: Sequence[str], key: str, *,
+    units: Mapping[str, float],
+) -> None:  # fmt: skip
+    """Mark the limits of the bars."""
+    marks: dict[str, str] = {}  # colours by text
+    for target in scenario.targets:
         value = target.value
         if not isinstance(value, Figure | Ratio) or value.key != key or value.of not in names:
             continue
-        limit, text = target.limit, f"{'≥' if target.is_least else '≤'} {target.limit:g}"
+        limit = target.limit_on(units)
+        text = f"{'≥' if target.is_least else '≤'} {limit:g}"
         if isinstance(value, Ratio):
-            whole = middle(value.whole(rows) for rows in rounds)
+            whole = known_median(value.whole(rows) for rows in rounds)
             if whole is None:
                 continue
             limit *= whole
@@ -115,11 +124,9 @@ def _mark(axes: Any, work: Work, rounds: Sequence[Rows], names: Sequence[str], k
         )  # fmt: skip
 
 
-def _short(to: str | tuple[str, ...]) -> str:
-    if not isinstance(to, str):
-        return "the best server"
-    who, _, variant = to.partition(", ")
-    return variant if who == PRODUCT and variant else named(who)
+def _short(to: str) -> str:
+    system, _, variant = to.partition(", ")
+    return variant if system == PRODUCT and variant else named(system)
 
 
 def _growth(rounds: Sequence[Rows]) -> Any:

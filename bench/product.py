@@ -1,7 +1,9 @@
-"""The product as one of the peers: the real deployment with a Valkey of its own.
+"""The product as one of the systems: the real deployment with a Valkey of its own.
 
-Its data is set up through its own store. An event whose content is the benchmark's choice is
-published as operate/record.lua would: the log, the cursor and the publication in one script.
+Its data is set up through the store of this tree, also where another version of the product
+serves it: stored data is compatible between versions, and nothing of the other one is imported. An
+event whose content is the benchmark's choice is published as an operation publishes its own: the
+log, the cursor and the publication in one script.
 """
 
 from __future__ import annotations
@@ -14,7 +16,8 @@ from typing import Any
 import redis
 
 from bench import wire
-from bench.server import BOARD, Gunicorn, Valkey
+from bench.cpu_quota import UNLIMITED, CpuQuota
+from bench.server import BOARD, ROOT, Gunicorn, Valkey
 from occupancy.core.entities import Person, Role
 from occupancy.core.keys import Keys
 from occupancy.core.settings import Settings
@@ -22,7 +25,7 @@ from occupancy.core.transitions import PUT
 from occupancy.services import Services
 
 _WORKER = Person("bench", "Bench")
-# See record_event in occupancy/storage/lua/board/operate/record.lua.
+# As operate/record.lua records and publishes an event.
 _PUBLISH = """
 local previous = redis.call('HGET', KEYS[1], 'cursor') or '0-0'
 local seq = redis.call('HINCRBY', KEYS[1], 'seq', 1)
@@ -34,19 +37,23 @@ redis.call('PUBLISH', ARGV[2], previous .. ' ' .. cursor .. ' ' .. seq .. ' ' ..
 
 
 class Product:
-    """See :class:`bench.peers.Peer`. The server comes with :meth:`serve` where data comes first."""
+    """See :class:`bench.peers.Peer`. Without ``is_served`` it starts at :meth:`serve`.
+
+    ``root`` is the checkout whose server is measured.
+    """
 
     name = "product"
     live_line = b"event: ready"
 
     def __init__(
         self, directory: Path, *,
-        workers: int = 1, items: int = 0, budget: int = 50, valkey_options: Sequence[str] = (),
-        is_served: bool = True,
+        processes: int = 1, items: int = 0, budget: int = 50, valkey_options: Sequence[str] = (),
+        is_served: bool = True, root: Path = ROOT, quota: CpuQuota = UNLIMITED,
     ) -> None:  # fmt: skip
+        self.root, self.quota = root, quota
         self._directory = directory
         self._gunicorn: Gunicorn | None = None
-        self.valkey = Valkey(directory, valkey_options)
+        self.valkey = Valkey(directory, valkey_options, quota=quota)
         self.settings = Settings(
             redis_url=self.valkey.url, prefix=f"bench-{secrets.token_hex(4)}",
             state_dir=str(directory / "state"), redis_budget=budget,
@@ -56,13 +63,17 @@ class Product:
         try:
             self.token, self.tags = self._set_up(items)
             if is_served:
-                self.serve(workers)
+                self.serve(processes)
         except BaseException:
             self.stop()
             raise
 
-    def serve(self, workers: int) -> None:
-        self._gunicorn = Gunicorn(self.settings, workers, self._directory / "gunicorn.log")
+    def serve(self, processes: int) -> None:
+        """Start the server with that many processes."""
+        log_path = self._directory / "gunicorn.log"
+        self._gunicorn = Gunicorn(
+            self.settings, processes, log_path, root=self.root, quota=self.quota
+        )
 
     @property
     def port(self) -> int:
@@ -72,7 +83,7 @@ class Product:
     @property
     def server_pids(self) -> list[int]:
         assert self._gunicorn is not None
-        return self._gunicorn.worker_pids
+        return self._gunicorn.process_pids
 
     @property
     def pids(self) -> list[int]:
@@ -84,12 +95,12 @@ class Product:
 
     @property
     def browsers_events_request(self) -> bytes:
-        """As an EventSource asks: browsers take what is compressed."""
+        """The bytes that open a stream as browsers do, which accept compression."""
         accepted = "Accept-Encoding: gzip, deflate, br, zstd"
         return wire.events_request(self.port, self.token, BOARD, accepted)
 
-    def strangers_requests(self, count: int) -> bytes:
-        """The bytes that open as many streams, each with a token that has not been used before."""
+    def new_token_requests(self, count: int) -> bytes:
+        """The bytes that open that many streams, each with a new token of its own."""
         services = Services.for_command_line(self.settings)
         try:
             tokens = [services.tokens.create(_WORKER.id)[0] for _ in range(count)]
@@ -102,7 +113,7 @@ class Product:
         return wire.operation_request(self.port, self.token, BOARD, tag, operation)
 
     def items_request(self, gzip: bool, known: str = "") -> bytes:
-        """The bytes that ask for the whole board; ``known`` is the ETag of the one at hand."""
+        """The bytes that ask for the whole board; ``known`` is the ETag of a previous answer."""
         headers = ["Accept-Encoding: gzip"] if gzip else []
         headers += [f"If-None-Match: {known}"] if known else []
         return wire.items_request(self.port, self.token, BOARD, *headers)

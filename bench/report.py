@@ -1,7 +1,7 @@
-"""What a run says, from its raw results: as text, or as Markdown for docs/performance.md.
+"""The report of a run, from its raw results: as text, or as Markdown for docs/performance.md.
 
 ``python -m bench.report RESULT.json`` prints the Markdown; ``--into FILE`` puts it between the two
-comments of that file which say where it belongs.
+comments of that file that mark its place.
 """
 
 from __future__ import annotations
@@ -12,32 +12,38 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.lineup import NAMES
-from bench.work import Rows, Target, Verdict, Work, median_of
-from bench.works import WORKS
+from bench import comparison, machine
+from bench.figures import Rows, median_of, names_of
+from bench.scenario import Scenario, Target, Verdict
+from bench.scenarios import SCENARIOS
+from bench.systems import NAMES
 
 Table = list[list[str]]
 _BEGIN, _END = "<!-- begin: python -m bench.report -->\n", "<!-- end -->\n"
 
 
 def text(result: dict[str, Any]) -> str:
-    """The tables of all works, and at the end all targets."""
+    """The tables of all scenarios, and at the end all targets; or both versions' figures."""
     parts = [_about(result)]
-    for work, rounds in measured(result):
-        head = f"{work.name}: {work.title}"
-        parts.append("\n".join([head, *_aligned(figures(work, rounds))]))
-    parts.append("\n".join(["All of it:", *_aligned(targets(result))]))
+    for scenario, rounds in measured(result):
+        head = f"{scenario.name}: {scenario.title}"
+        parts.append("\n".join([head, *_aligned(_table(result, scenario, rounds))]))
+    if not is_comparison(result):
+        parts.append("\n".join(["Targets:", *_aligned(targets(result))]))
     return "\n\n".join(parts)
 
 
 def markdown(result: dict[str, Any]) -> str:
-    """The same, each work with its picture."""
-    parts = [_about(result), "\n".join(_markdown_table(targets(result)))]
-    for work, rounds in measured(result):
-        parts.append(f"## {work.name}")
-        parts.append(f"{work.title[0].upper()}{work.title[1:]}.")
-        parts.append("\n".join(_markdown_table(figures(work, rounds))))
-        parts.append(f"![{work.name}](images/performance-{work.name}.svg)")
+    """The same, each scenario with its picture."""
+    parts = [_about(result)]
+    if not is_comparison(result):
+        parts.append("\n".join(_markdown_table(targets(result))))
+    for scenario, rounds in measured(result):
+        parts.append(f"## {scenario.name}")
+        parts.append(f"{scenario.title[0].upper()}{scenario.title[1:]}.")
+        parts.append("\n".join(_markdown_table(_table(result, scenario, rounds))))
+        if not is_comparison(result):
+            parts.append(f"![{scenario.name}](images/performance-{scenario.name}.svg)")
     return "\n\n".join(parts) + "\n"
 
 
@@ -50,25 +56,46 @@ def put_into(page: str, content: str) -> str:
     return f"{before}{_BEGIN}\n{content}\n{end}{after}"
 
 
-def measured(result: dict[str, Any]) -> Iterator[tuple[Work, list[Rows]]]:
-    """The works of a result, with their rounds."""
-    for work in WORKS:
-        if rounds := result["works"].get(work.name):
-            yield work, rounds
+def is_comparison(result: dict[str, Any]) -> bool:
+    """Whether two versions were measured; each round then has rows by version."""
+    return "against" in result["about"]
+
+
+def measured(result: dict[str, Any]) -> Iterator[tuple[Scenario, list[Any]]]:
+    """The scenarios of a result, with their rounds."""
+    for scenario in SCENARIOS:
+        if rounds := result["scenarios"].get(scenario.name):
+            yield scenario, rounds
 
 
 def verdicts(result: dict[str, Any]) -> list[Verdict]:
-    """What each target came to."""
-    return [each for work, rounds in measured(result) for each in work.verdicts(rounds)]
+    """The outcome of each target; none where two versions were compared."""
+    if is_comparison(result):
+        return []
+    units = machine.medians(result["machine"])
+    return [
+        each for scenario, rounds in measured(result) for each in scenario.verdicts(rounds, units)
+    ]
 
 
-def figures(work: Work, rounds: Sequence[Rows]) -> Table:
-    """Medians over the rounds: a line for each who was measured."""
-    names = list(dict.fromkeys(name for rows in rounds for name in rows))
-    table = [["", *(column.head for column in work.columns)]]
-    for name in names:
+def losses(result: dict[str, Any]) -> list[str]:
+    """What makes the figures worthless, in either version."""
+    if not is_comparison(result):
+        return [each for scenario, rounds in measured(result) for each in scenario.losses(rounds)]
+    return [
+        f"{version} version, {each}"
+        for scenario, rounds in measured(result)
+        for version in (comparison.THIS, comparison.OTHER)
+        for each in scenario.losses([both[version] for both in rounds])
+    ]
+
+
+def figures(scenario: Scenario, rounds: Sequence[Rows]) -> Table:
+    """Medians over the rounds: a line for each system."""
+    table = [["", *(column.head for column in scenario.columns)]]
+    for name in names_of(rounds):
         line = [named(name)]
-        for column in work.columns:
+        for column in scenario.columns:
             found = median_of(rounds, name, column.key)
             line.append("" if found is None else column.shape.format(found))
         if any("failed" in rows.get(name, {}) for rows in rounds):
@@ -78,13 +105,14 @@ def figures(work: Work, rounds: Sequence[Rows]) -> Table:
 
 
 def targets(result: dict[str, Any]) -> Table:
-    """A line for each target: its work, what it is about, its value, and whether that is met."""
-    table = [["work", "what", "value", "target", ""]]
+    """A line for each target: its scenario, its subject, the value, the limit, the outcome."""
+    table = [["scenario", "what", "value", "target", ""]]
     for each in verdicts(result):
         met = {True: "met", False: "missed", None: "not measured"}[each.is_met]
-        sign = "≥" if each.target.is_least else "≤"
-        limit = f"{sign} {shown(each.target, each.target.limit)}"
-        table.append([each.work, each.target.what, shown(each.target, each.value), limit, met])
+        limit = f"{'≥' if each.target.is_least else '≤'} {shown(each.target, each.limit)}"
+        if each.limit != each.target.limit:
+            limit += f" ({each.target.work})"
+        table.append([each.scenario, each.target.what, shown(each.target, each.value), limit, met])
     return table
 
 
@@ -94,19 +122,47 @@ def shown(target: Target, value: float | None) -> str:
 
 
 def named(name: str) -> str:
-    """How whoever was measured is called on a page."""
-    who, _, variant = name.partition(", ")
-    return f"{NAMES.get(who, who)}, {variant}" if variant else NAMES.get(who, who)
+    """The title of a system on a page."""
+    system, _, variant = name.partition(", ")
+    return f"{NAMES.get(system, system)}, {variant}" if variant else NAMES.get(system, system)
+
+
+def _table(result: dict[str, Any], scenario: Scenario, rounds: Sequence[Any]) -> Table:
+    if is_comparison(result):
+        return comparison.table(scenario, rounds, named)
+    return figures(scenario, rounds)
 
 
 def _about(result: dict[str, Any]) -> str:
     about = result["about"]
     if result["is_short"]:
-        return "A short run: it proves that all of it works. Its sizes and figures mean nothing."
-    return (
+        return "A short run: it proves that everything works. Its sizes and figures mean nothing."
+    lines = [
         f"{about['at'][:10]}, {about['cores']} cores, Linux {about['kernel']}, Python "
-        f"{about['python']}; medians of {result['rounds']} rounds."
-    )
+        f"{about['python']}; medians of {_rounds(result)}."
+    ]
+    if about.get("slowdown", 1) > 1:
+        lines.append(
+            f"A CPU quota gives each server 1/{about['slowdown']:g} of a core, and the two units "
+            "below are measured under the same quota."
+        )
+    if is_comparison(result):
+        lines.append(
+            f"The version in this tree beside that in {about['against']}: ratios of this to other, "
+            "the median of the rounds, the least and the most. A star marks figures that differ by "
+            "more than 3 % in the same direction in every round."
+        )
+    return " ".join([*lines, machine.text(machine.medians(result["machine"]))])
+
+
+def _rounds(result: dict[str, Any]) -> str:
+    """For example ``3 rounds (5 of half-load)``."""
+    counts = {scenario.name: len(rounds) for scenario, rounds in measured(result)}
+    if not counts:
+        return "0 rounds"
+    usual = min(counts.values())
+    more = [f"{count} of {name}" for name, count in counts.items() if count != usual]
+    return f"{usual} rounds" + (f" ({', '.join(more)})" if more else "")
 
 
 def _aligned(table: Table) -> Iterator[str]:

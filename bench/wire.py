@@ -1,6 +1,6 @@
-"""The least HTTP that the benchmark needs: requests as bytes, and answers barely looked at.
+"""The minimum of HTTP that the benchmark needs: requests as bytes, and where an answer ends.
 
-Standard library only, nothing shared with the server: what is measured is the server.
+It shares no code with the server that it measures.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def take_head(port: int, token: str, board: str, body_bytes: int) -> bytes:
 
 
 def connect(port: int) -> socket.socket:
-    """A blocking connection to the server, without delays of Nagle's."""
+    """A blocking connection to the server, without Nagle's algorithm."""
     connection = socket.create_connection(("127.0.0.1", port), timeout=30)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return connection

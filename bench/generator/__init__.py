@@ -1,8 +1,9 @@
-"""The load generators: three programs in C, compiled as a run begins, and how they are asked.
+"""The load generators: programs in C, compiled as a run begins, and the interface to them.
 
-``streams`` reads event streams, ``requests`` sends operations, ``lone`` does both, one event at a
-time; the comment that heads each ``.c`` file says how. Each is a process of its own with plain
-non-blocking sockets and one epoll loop, and reports what it used of a core itself.
+``streams`` reads event streams, ``requests`` sends operations, ``latency`` does both, one event at
+a time; the comment at the head of each ``.c`` file has the details. Each is a process of its own
+with non-blocking sockets and one epoll loop, and reports its own share of a core. ``send_cost`` is
+no generator: it measures the machine.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ from pathlib import Path
 from typing import Any
 
 _SOURCES = Path(__file__).parent
-_PROGRAMS = ("streams", "requests", "lone")
-DONE = '"changed":true'  # what the answer to an operation that was carried out begins with
+_PROGRAMS = ("streams", "requests", "latency", "send_cost")
+DONE = '"changed":true'  # begins the answer to an operation that was carried out
 
 
 class Streams:
-    """Streams that are open; ``live`` of them got so far, within ``connect_s``."""
+    """Open streams; ``live`` of them became live, within ``connect_s``."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
@@ -32,7 +33,7 @@ class Streams:
         self.trouble: str = opened["trouble"]  # the first one
 
     def finish(self, first: int, last: int, within_s: float) -> dict[str, Any]:
-        """What arrived of the events ``first`` to ``last``, once all have or the time is up."""
+        """The figures of the events ``first`` to ``last``, once all have arrived or time is up."""
         assert self._process.stdin is not None
         self._process.stdin.write(f"{first} {last} {within_s}\n")
         self._process.stdin.flush()
@@ -55,7 +56,7 @@ class Generator:
     def streams(
         self, port: int, count: int, request: bytes, live_line: bytes, *, at_once: int = 100
     ) -> Iterator[Streams]:
-        """``count`` open streams, all through the body; ``at_once`` are on their way at a time."""
+        """``count`` streams, open until the block ends; ``at_once`` connect at a time."""
         arguments = port, count, at_once, live_line.decode(), self._file(request)
         process = self._start("streams", *arguments)
         with process:
@@ -70,7 +71,7 @@ class Generator:
         duration_s: float, warm_up_s: float = 0, rate_per_s: float = 0,
         status: int = 200, mark: str = DONE,
     ) -> dict[str, Any]:  # fmt: skip
-        """What became of the requests of each connection, sent in turn again and again.
+        """The figures of the requests of each connection, sent in turn again and again.
 
         At ``rate_per_s`` requests are due whatever the server does; at 0 each connection sends its
         next one when it has its answer.
@@ -78,13 +79,13 @@ class Generator:
         records = self._file(_records(connections))
         return self._run("requests", port, rate_per_s, warm_up_s, duration_s, status, mark, records)
 
-    def lone(
+    def latency(
         self, port: int, requests: Sequence[bytes], *,
         streams: int, operations: int, gap_ms: int, live_line: bytes, events_request: bytes,
     ) -> dict[str, Any]:  # fmt: skip
-        """When each stream has the event of each operation, one after the other."""
+        """The times until each stream has the event of each operation, one at a time."""
         return self._run(
-            "lone", port, streams, operations, gap_ms, live_line.decode(),
+            "latency", port, streams, operations, gap_ms, live_line.decode(),
             self._file(events_request), self._file(_records([requests])),
         )  # fmt: skip
 
@@ -104,7 +105,7 @@ class Generator:
         )  # fmt: skip
 
     def _file(self, content: bytes) -> str:
-        """A new file: the program reads it at its beginning, when the next may be written."""
+        """A new file; the program reads it as it starts."""
         with tempfile.NamedTemporaryFile(dir=self._directory, delete=False) as file:
             file.write(content)
         return file.name
@@ -122,6 +123,6 @@ def _read(process: subprocess.Popen[str]) -> dict[str, Any]:
     assert process.stdout is not None
     line = process.stdout.readline()
     if not line:
-        raise RuntimeError("the load generator has failed; what it said stands above")
+        raise RuntimeError("the load generator has failed; see its output above")
     answer: dict[str, Any] = json.loads(line)
     return answer

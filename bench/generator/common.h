@@ -1,6 +1,6 @@
-/* What the generator's programs share: a clock, times kept as a histogram, sockets, files.
+/* Common parts of the generator's programs: a clock, times kept as a histogram, sockets, files.
  *
- * All times are of the monotonic clock, which every process of a machine shares.
+ * All times are of the monotonic clock, which all processes of a machine share.
  */
 #ifndef COMMON_H
 #define COMMON_H
@@ -119,8 +119,8 @@ static inline void watch(int epoll, int fd, void *what)
         die("epoll_ctl");
 }
 
-/* Replaces the Idempotency-Key of a request, if it has one: a request that is sent again would else
- * be answered from the record of the first. */
+/* Replaces the Idempotency-Key of a request, if it has one. Otherwise a request that is sent again
+ * would be answered from the record of the first. */
 static inline void renew_key(char *request, size_t size)
 {
     static const char HEAD[] = "Idempotency-Key: ";

@@ -1,4 +1,4 @@
-/* The least of HTTP/1.1 that a generator needs: an answer taken apart as it arrives.
+/* The minimum of HTTP/1.1 that a generator needs: an answer parsed as it arrives.
  *
  * The bytes of the body go to `on_body` in spans, without the framing of chunks (RFC 9112, 7.1).
  */

@@ -3,13 +3,13 @@
  *   requests PORT RATE WARM_UP_S DURATION_S STATUS MARK REQUESTS_FILE
  *
  * RATE 0 is a closed loop: each connection sends its next request when it has its answer. Else an
- * open loop: RATE requests are due per second, whatever the server does; each goes out on a free
- * connection, and its time counts from the moment it was due, so that a server that falls behind
- * does not hide the wait of those that follow (coordinated omission).
+ * open loop: RATE requests are due per second, whatever the server does. Each is sent on a free
+ * connection, and its time counts from the moment it was due, so a server that falls behind does
+ * not hide the wait of the following requests (coordinated omission).
  *
  * The file holds records: connection and size as 32-bit numbers, then the bytes of a request. Each
  * connection sends its own in turn, again and again, and ends after a whole number of pairs, so
- * that what was taken is given back. An answer counts if it has STATUS and, in its first bytes, MARK.
+ * that every item taken is given back. An answer counts if it has STATUS and, in its first bytes, MARK.
  */
 #include "http.h"
 

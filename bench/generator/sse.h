@@ -1,11 +1,11 @@
-/* An event stream as it arrives: which events it had, and whether they were all, in order, once.
+/* An event stream as it arrives: its events, and whether each arrived once and in order.
  *
  * The data of an event begins with {"seq":N and may go on with ,"t":NS, the moment of sending.
- * Only the first bytes of each line are looked at, and so only these are kept.
+ * Only the first bytes of each line are needed, so only these are kept.
  *
- * Streams that are compressed get the same bytes from the moment on when they are live (but for
- * heartbeats, which are tiny). Some of them are read whole; of the others it is said that they had
- * the same events if they had as many bytes. To read all of them would take several cores.
+ * Compressed streams get the same bytes from the moment they are live, except for heartbeats,
+ * which are tiny. Some of them are read completely; the others count as having the same events if
+ * they have as many bytes. Reading all of them would take several cores.
  */
 #ifndef SSE_H
 #define SSE_H
@@ -17,7 +17,7 @@ enum { HEARTBEAT_BYTES = 32 }; /* a compressed chunk below this is no event */
 
 struct stream {
     int fd, is_live, is_ended;
-    int is_read;         /* also where it is compressed */
+    int is_read;         /* also if it is compressed */
     int live_chunk;      /* the one in which it went live */
     uint64_t same_bytes; /* compressed ones after that */
     z_stream *inflater;
@@ -172,9 +172,9 @@ static inline void open_stream(struct stream *stream, int epoll, int port, const
     watch(epoll, stream->fd, stream);
 }
 
-/* Opens `count` streams, at most `at_once` of them on their way, until all are live or have
- * failed, or for five seconds nothing happens. `requests` holds one or several, which are asked
- * for in turn. Returns how long that took, in seconds. */
+/* Opens `count` streams, at most `at_once` of them at a time, until all are live or have failed, or
+ * nothing happens for five seconds. `requests` holds one request or several, which are sent in
+ * turn. Returns the seconds that it took. */
 static inline double open_streams(struct stream *streams, int count, int at_once, int epoll,
     int port, const char *requests, size_t size)
 {

@@ -1,11 +1,11 @@
-/* Reads thousands of event streams, and says whether every event arrived in each, and when.
+/* Reads thousands of event streams, and reports whether and when every event arrived in each.
  *
  *   streams PORT COUNT AT_ONCE LIVE_LINE REQUEST_FILE
  *
- * Opens COUNT streams, AT_ONCE of them on their way at a time, and prints a line when all are
- * live, or nothing happens any more. A line "FIRST LAST WITHIN_S" on stdin says which events were
- * published: when every stream has the last one, or for five seconds nothing arrives, or the time
- * is up, it prints what it saw. It ends with its stdin. Lines on stdout are JSON.
+ * Opens COUNT streams, of which AT_ONCE connect at a time, and prints a line when all are live or
+ * nothing has happened for some seconds. A line "FIRST LAST WITHIN_S" on stdin says which events
+ * were published. The program prints its figures when every stream has the last one, when nothing
+ * arrives for five seconds, or when the time is up. It ends with its stdin. Lines on stdout are JSON.
  */
 #include "sse.h"
 
@@ -13,8 +13,8 @@ enum { READ_OF_COMPRESSED = 20 };
 
 static const int64_t SILENCE_NS = 5000000000;
 
-/* Whether it has had all events up to `last`: it has seen them, or has had as many bytes as one of
- * the compressed streams that were read has (each process of a server may compress by itself). */
+/* Whether the stream has all events up to `last`: they were read, or it has as many bytes as one of
+ * the compressed streams that were read (each process of a server may compress by itself). */
 static int is_whole(const struct stream *stream, int64_t last, const struct stream *streams,
     int count)
 {

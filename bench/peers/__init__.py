@@ -1,8 +1,8 @@
 """The benchmark's peers: other servers that deliver events by SSE, each as one would really run it.
 
-``nchan`` is the specialist (an nginx module), ``floor`` the least that sending each event takes,
-``starlette_peer`` what a Python team would write instead, and ``incident`` the design that this
-project replaced. Each has a launcher with one interface, so that one run measures all of them.
+``nchan`` is the specialist (an nginx module), ``baseline`` a server that does nothing but send,
+``starlette_peer`` the alternative that a Python team would write, and ``incident`` the design that
+this project replaced. Each has a launcher with one interface, so that one run measures all of them.
 
 The peers' applications live in this package too, and import nothing of the project.
 """
@@ -12,6 +12,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
+from bench.cpu_quota import UNLIMITED, CpuQuota
+
+NCHAN, STARLETTE, INCIDENT, BASELINE = "nchan", "starlette", "incident", "baseline"
+
 
 class Peer(Protocol):
     """A server that is ready for streams when it is made, and ends at :meth:`stop`."""
@@ -19,8 +23,8 @@ class Peer(Protocol):
     name: str
     live_line: bytes  # the whole line of a stream, without its end, that shows that it is live
 
-    def __init__(self, directory: Path) -> None:
-        """Start it on a free port; whatever it writes goes to the private ``directory``.
+    def __init__(self, directory: Path, *, quota: CpuQuota = UNLIMITED) -> None:
+        """Start it on a free port; it writes to the private ``directory`` only.
 
         Raises RuntimeError with the end of its log if it does not start.
         """
@@ -34,14 +38,14 @@ class Peer(Protocol):
 
     @property
     def pids(self) -> list[int]:
-        """All processes whose CPU counts: these, and the peer's Valkey where it has one."""
+        """All processes whose CPU counts: these, and the peer's Valkey if it has one."""
 
     @property
     def events_request(self) -> bytes:
         """The bytes that open a stream."""
 
     def publish(self, data: bytes) -> None:
-        """Deliver one event to all streams, in the way in which the server's users would.
+        """Deliver one event to all streams, as the server's users would.
 
         ``data`` is one line of JSON that begins with ``{"seq":N``, N one more than the last.
         """

@@ -1,4 +1,4 @@
-"""The least that Flask can be: what the start of the product is compared with."""
+"""The smallest Flask application; the start of the product is compared with its start."""
 
 from __future__ import annotations
 

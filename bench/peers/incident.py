@@ -1,4 +1,4 @@
-"""The design of the incident (incident_app.py), on gunicorn with gevent as it was."""
+"""The incident's design (incident_app.py), on gunicorn with gevent as it was."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from bench.cpu import children
+from bench.cpu_quota import UNLIMITED, CpuQuota
 from bench.peers.process import ValkeyPeer
 
 
@@ -14,13 +15,13 @@ class Incident(ValkeyPeer):
 
     name = "incident"
 
-    def __init__(self, directory: Path) -> None:
-        super().__init__(directory)
-        self._workers = children(self._server.process.pid)
+    def __init__(self, directory: Path, *, quota: CpuQuota = UNLIMITED) -> None:
+        super().__init__(directory, quota=quota)
+        self._process_pids = children(self._server.process.pid)
 
     @property
     def server_pids(self) -> list[int]:
-        return self._workers
+        return self._process_pids
 
     def _command(self) -> list[str]:
         own_conf = self._directory / "gunicorn.conf.py"  # else it would read the project's

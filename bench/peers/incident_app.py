@@ -1,7 +1,7 @@
-"""The design of the incident: each stream takes a pubsub connection from a pool of sixty.
+"""The incident's design: each stream takes a pubsub connection from a pool of sixty.
 
-It works, until the sixtieth viewer: who comes then gets no connection, and neither does any
-other request that needs one.
+From the 61st viewer on no connection is left, neither for a stream nor for any other request that
+needs one.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The specialist: nginx with Nchan, a module in C that does nothing but deliver events.
+"""nginx with Nchan, a module in C that does nothing but deliver events.
 
 Debian has both (``apt-get install nginx libnginx-mod-nchan``). Messages are kept in memory, one
-worker process serves all streams, and events are published as its users do it: by a POST.
+process serves all streams, and events are published as its users do it: by a POST.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from string import Template
 
 from bench import wire
 from bench.cpu import children, raise_file_limit
+from bench.cpu_quota import UNLIMITED, CpuQuota
 from bench.peers.process import Server
 from bench.server import free_port
 
@@ -25,19 +26,19 @@ class Nchan:
     name = "nchan"
     live_line = b": hi"
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, quota: CpuQuota = UNLIMITED) -> None:
         self.port = free_port()
         conf = directory / "nginx.conf"
         conf.write_text(
             Template(_CONF.read_text()).substitute(
-                # Started by root, its worker would be nobody and could not write in here.
+                # Started by root, its process would run as nobody and could not write in here.
                 user="" if os.geteuid() else "user root;",
                 files=raise_file_limit(),
                 port=self.port,
             )
         )
         command = [_NGINX, "-p", str(directory), "-c", str(conf), "-e", "error.log"]
-        self._server = Server(self.name, command, self.port, directory)
+        self._server = Server(self.name, command, self.port, directory, quota=quota)
         self.server_pids = children(self._server.process.pid)
         self._publisher = wire.connect(self.port)
         head = f"POST /pub HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\n"

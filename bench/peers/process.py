@@ -1,4 +1,4 @@
-"""What the launchers share: a server process with a clean environment, and a private Valkey."""
+"""The launchers' common parts: a server process with a clean environment, a private Valkey."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bench.cpu import raise_file_limit
+from bench.cpu_quota import UNLIMITED, CpuQuota
 from bench.server import BOARD, ROOT, Valkey, clean_environ, end, free_port, wait
 from bench.wire import events_request
 
@@ -22,17 +23,18 @@ class Server:
     def __init__(
         self, name: str, command: list[str], port: int, directory: Path, *,
         environ: Mapping[str, str] | None = None, reads_stdin: bool = False,
+        quota: CpuQuota = UNLIMITED,
     ) -> None:  # fmt: skip
         raise_file_limit()
         log_path = directory / f"{name}.log"
         with log_path.open("ab") as log:
             self.process = subprocess.Popen(
-                command, cwd=ROOT, env={**clean_environ(), **(environ or {})},
+                quota.command(command), cwd=ROOT, env={**clean_environ(), **(environ or {})},
                 stdout=log, stderr=log,
                 stdin=subprocess.PIPE if reads_stdin else subprocess.DEVNULL,
             )  # fmt: skip
         self._url = f"http://127.0.0.1:{port}/livez"
-        wait(self._answers, name, self.process, log_path)
+        wait(self._answers, name, self.process, log_path, quota)
 
     def stop(self) -> None:
         end(self.process)
@@ -46,20 +48,20 @@ class Server:
 
 
 class ValkeyPeer(ABC):
-    """A peer with a private Valkey: what is published there goes to its streams."""
+    """A peer with a private Valkey, whose publications go to its streams."""
 
     name: str
     live_line = b"event: ready"
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, quota: CpuQuota = UNLIMITED) -> None:
         self.port = free_port()
         self.token = ""
         self._directory = directory
-        self._valkey = Valkey(directory)
+        self._valkey = Valkey(directory, quota=quota)
         try:
             self._server = Server(
                 self.name, self._command(), self.port, directory,
-                environ={"PEER_REDIS_URL": self._valkey.url},
+                environ={"PEER_REDIS_URL": self._valkey.url}, quota=quota,
             )  # fmt: skip
         except BaseException:
             self._valkey.stop()

@@ -1,8 +1,8 @@
-"""What a Python team would write instead: FastAPI, sse-starlette and redis.asyncio.
+"""The alternative that a Python team would write: FastAPI, sse-starlette and redis.asyncio.
 
-Written as such a team would write it if it knew about the traps: one script per operation, one
-pubsub connection per process, each event encoded once, bounded queues, orjson, hiredis, uvloop.
-What it lacks against the product (replay, roles, limits, degraded streams) costs it nothing here.
+It avoids the known traps: one script per operation, one pubsub connection per process, each event
+encoded once, bounded queues, orjson, hiredis, uvloop. It lacks replay, roles, limits, idempotency
+records and degraded streams, and they cost it nothing here.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 
 _URL = os.environ["PEER_REDIS_URL"]
 _OPERATION_CONNECTIONS = 20
-_FRAMES_QUEUED = 256  # of a stream; whoever falls further behind is closed and comes back
+_FRAMES_QUEUED = 256  # per stream; one that falls further behind is closed
 _TOKEN_KNOWN_S = 2.0
 _READY = ServerSentEvent("{}", event="ready", sep="\n").encode()
 _STATUSES = {"item_not_found": 404, "held": 409, "not_holder": 409}
@@ -35,7 +35,7 @@ _STATUSES = {"item_not_found": 404, "held": 409, "not_holder": 409}
 store = redis.asyncio.Redis.from_pool(
     redis.asyncio.BlockingConnectionPool.from_url(_URL, max_connections=_OPERATION_CONNECTIONS)
 )
-operate = store.register_script(Path(__file__).with_name("operate.lua").read_text())
+operate = store.register_script(Path(__file__).with_name("starlette_operate.lua").read_text())
 
 
 class Hub:
@@ -46,7 +46,7 @@ class Hub:
         self._subscribed = asyncio.Event()
 
     async def follow(self) -> None:
-        """Take in what is published, and come back when the connection is lost."""
+        """Read the publications, and reconnect when the connection is lost."""
         client = redis.asyncio.Redis.from_url(_URL)
         while True:
             try:
@@ -60,7 +60,7 @@ class Hub:
             except redis.asyncio.ConnectionError:
                 self._subscribed.clear()
                 for queue in set().union(*self._queues.values()):
-                    _end(queue)  # it may have missed something
+                    _end(queue)  # it may have missed an event
                 await asyncio.sleep(1)
 
     async def join(self, board: str) -> asyncio.Queue[bytes | None]:
@@ -84,13 +84,13 @@ class Hub:
 
 
 def _end(queue: asyncio.Queue[bytes | None]) -> None:
-    while not queue.empty():  # rather nothing than an event behind a hole
+    while not queue.empty():  # no event may follow a gap
         queue.get_nowait()
     queue.put_nowait(None)
 
 
 class Tokens:
-    """Who a token belongs to; remembered for a moment, so that a revocation counts soon."""
+    """The owner of a token; cached briefly, so that a revocation takes effect soon."""
 
     def __init__(self) -> None:
         self._known: dict[str, tuple[float, dict[str, Any]]] = {}
@@ -187,12 +187,12 @@ async def items(
     content = orjson.dumps({"cursor": f"{number}-0", "seq": number, "items": found})
     if "gzip" not in accept_encoding:
         return Response(content, media_type="application/json")
-    # Here, and not by GZipMiddleware, which would stand in the way of every event and operation.
+    # GZipMiddleware would cost every event and operation something.
     packed = gzip.compress(content, compresslevel=1)
     headers = {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
     return Response(packed, media_type="application/json", headers=headers)
 
 
 def _json(content: dict[str, Any]) -> Response:
-    # FastAPI has deprecated its ORJSONResponse; what is JSON in the store is not parsed again.
+    # FastAPI has deprecated its ORJSONResponse. JSON from the store is not parsed again.
     return Response(orjson.dumps(content), media_type="application/json")

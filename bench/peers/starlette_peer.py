@@ -1,4 +1,4 @@
-"""What a Python team would write instead (starlette_app.py), as it would run it: on uvicorn."""
+"""The alternative that a Python team would write (starlette_app.py), on uvicorn."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import wire
+from bench.cpu_quota import UNLIMITED, CpuQuota
 from bench.peers.process import ValkeyPeer
 from bench.server import BOARD
 
@@ -17,16 +18,17 @@ _FILLED_AT_ONCE = 1000
 
 
 class Starlette(ValkeyPeer):
-    """See :class:`bench.peers.Peer`; it has operations and the whole board besides.
+    """See :class:`bench.peers.Peer`; it also has operations and the whole board.
 
     Do not mix: :meth:`publish` counts events on its own, operations by the board's counter.
     """
 
     name = "starlette"
 
-    def __init__(self, directory: Path) -> None:
-        super().__init__(directory)
+    def __init__(self, directory: Path, *, items: int = 0, quota: CpuQuota = UNLIMITED) -> None:
+        super().__init__(directory, quota=quota)
         self.token = self.add_worker("bench", "Bench")
+        self.tags = self._fill(items)
 
     def add_worker(self, identity: str, name: str) -> str:
         """Another worker; returns the token."""
@@ -35,8 +37,8 @@ class Starlette(ValkeyPeer):
         self._client.hset("tokens", hashlib.sha256(token.encode()).hexdigest(), worker)
         return token
 
-    def set_up(self, items: int) -> tuple[str, list[str]]:
-        """Fill the board; returns the worker's token and the tags."""
+    def _fill(self, items: int) -> list[str]:
+        """Put items on the board; returns their tags."""
         tags = [f"SPOOL-{number:05d}" for number in range(items)]
         for start in range(0, items, _FILLED_AT_ONCE):
             with self._client.pipeline(transaction=False) as pipeline:
@@ -44,10 +46,10 @@ class Starlette(ValkeyPeer):
                     pipeline.hset(f"item:{BOARD}:{tag}", mapping=_stored(tag))
                     pipeline.hset(f"view:{BOARD}", tag, _view(tag))
                 pipeline.execute()
-        return self.token, tags
+        return tags
 
     def operation_request(self, tag: str, operation: str, token: str | None = None) -> bytes:
-        """The bytes of one operation, of the first worker or of whom ``token`` belongs to."""
+        """The bytes of one operation of the first worker, or of the owner of ``token``."""
         return wire.operation_request(self.port, token or self.token, BOARD, tag, operation)
 
     def items_request(self, gzip: bool) -> bytes:

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from bench import report
-from bench.lineup import missing
-from bench.works import WORKS
+from bench.scenarios import SCENARIOS
+from bench.systems import missing
 from tests.conftest import BENCHMARK, require, require_binary
 from tests.support.deployment import ROOT
 
@@ -35,16 +35,16 @@ def short_run(
     return json.loads(path.read_text()), done.stdout, path
 
 
-def test_every_work_measures_everybody(short_run: tuple[dict[str, Any], str, Path]) -> None:
+def test_every_scenario_measures_every_system(short_run: tuple[dict[str, Any], str, Path]) -> None:
     result, printed, _ = short_run
 
-    for work in WORKS:
-        (rows,) = result["works"][work.name]
+    for scenario in SCENARIOS:
+        (rows,) = result["scenarios"][scenario.name]
         failed = {name: row["failed"] for name, row in rows.items() if "failed" in row}
         assert not failed
-        for column in work.columns:
-            assert any(column.key in row for row in rows.values()), (work.name, column.head)
-        assert f"{work.name}: {work.title}" in printed
+        for column in scenario.columns:
+            assert any(column.key in row for row in rows.values()), (scenario.name, column.head)
+        assert f"{scenario.name}: {scenario.title}" in printed
 
 
 def test_every_target_can_be_judged(short_run: tuple[dict[str, Any], str, Path]) -> None:
@@ -52,22 +52,35 @@ def test_every_target_can_be_judged(short_run: tuple[dict[str, Any], str, Path])
 
     verdicts = report.verdicts(result)
 
-    assert {each.work for each in verdicts} == {work.name for work in WORKS}
+    assert {each.scenario for each in verdicts} == {scenario.name for scenario in SCENARIOS}
     if not missing():
         # Where an event comes before its operation's answer, there is no time to compare.
-        unknown = {each.work for each in verdicts if each.value is None}
-        assert unknown <= {"lone"}
+        unknown = {each.scenario for each in verdicts if each.value is None}
+        assert unknown <= {"latency"}
     assert all(each.target.what in printed for each in verdicts)
+
+
+def test_the_machine_is_measured(short_run: tuple[dict[str, Any], str, Path]) -> None:
+    result, _, _ = short_run
+
+    (units,) = result["machine"]
+    assert units["slowdown"] == 1
+    assert all(
+        units[key] > 0
+        for key in (
+            "send_us", "send_cpu_us", "million_bytecodes_ms", "million_bytecodes_cpu_ms",
+        )
+    )  # fmt: skip
 
 
 def test_every_event_is_delivered(short_run: tuple[dict[str, Any], str, Path]) -> None:
     result, _, _ = short_run
 
     for name in ("fan-out", "busy", "many"):
-        row = result["works"][name][0]["product"]
+        row = result["scenarios"][name][0]["product"]
         assert row["delivered"] == row["expected"] == row["events"] * row["streams"] > 0
         assert (row["out_of_order"], row["troubles"]) == (0, 0)
-    crowd = result["works"]["crowd"][0]["product"]
+    crowd = result["scenarios"]["crowd"][0]["product"]
     assert 0 < crowd["store_connections"] <= crowd["store_budget"]
     assert crowd["store_samples"] > 0
 
@@ -81,22 +94,9 @@ def test_pictures_and_markdown_are_made(
     subprocess.run(command, cwd=ROOT, check=True, timeout=60)
 
     assert {each.name for each in tmp_path.iterdir()} == {
-        f"performance-{work.name}.svg" for work in WORKS
+        f"performance-{scenario.name}.svg" for scenario in SCENARIOS
     }
-    assert all(f"## {work.name}\n" in report.markdown(result) for work in WORKS)
-
-
-def test_what_the_product_loses_is_noticed() -> None:
-    fan_out, half_load = WORKS[0], next(work for work in WORKS if work.may_reset)
-    torn = {"expected": 10, "delivered": 9, "out_of_order": 1, "troubles": 1, "trouble": "reset"}
-
-    assert list(fan_out.losses([{"product": torn}]))
-    assert list(half_load.losses([{"product": {**torn, "troubles": 0}}]))
-    assert not list(half_load.losses([{"product": torn}]))
-    assert not list(fan_out.losses([{"nchan": torn}]))
-    assert list(fan_out.losses([{"product, 16": {"failures": 1}}]))
-    assert list(fan_out.losses([{"product": {"failed": "does not start"}}]))
-    assert list(half_load.losses([{"product": {"store_connections": 21, "store_budget": 20}}]))
+    assert all(f"## {scenario.name}\n" in report.markdown(result) for scenario in SCENARIOS)
 
 
 def test_the_page_says_what_was_measured() -> None:

@@ -1,12 +1,12 @@
-/* One event at a time: how long after its operation's answer does each stream have it?
+/* Times each event at each stream, one operation at a time.
  *
- *   lone PORT STREAMS OPERATIONS GAP_MS LIVE_LINE EVENTS_REQUEST_FILE REQUESTS_FILE
+ *   latency PORT STREAMS OPERATIONS GAP_MS LIVE_LINE EVENTS_REQUEST_FILE REQUESTS_FILE
  *
  * Opens the streams, then sends one operation after the other on a connection of its own (the
  * records of REQUESTS_FILE, as in requests.c), each when the last one's event has arrived
- * everywhere and GAP_MS have passed. The times are exact, and those after the answer negative where
- * an event arrives before it; the time since the operation was sent stands beside them. One line
- * of JSON on stdout. A tenth more operations go before, to warm up.
+ * everywhere and GAP_MS have passed. It reports the times from the operation's answer (negative if
+ * an event arrives before it) and from its sending, all exact. One line of JSON on stdout. A tenth
+ * more operations are sent first, to warm up.
  */
 #include "sse.h"
 
@@ -16,13 +16,13 @@ static struct {
     int64_t *arrived_ns; /* of this operation's event, at each stream that has it */
     int64_t *after_answer_ns, *after_sending_ns, *answer_ns;
     size_t times, answers, before_answer;
-} lone;
+} run;
 
 static void arrived(struct stream *stream, int64_t seq, int64_t at_ns)
 {
     (void)stream, (void)seq;
-    if (lone.arrived < lone.room)
-        lone.arrived_ns[lone.arrived++] = at_ns;
+    if (run.arrived < run.room)
+        run.arrived_ns[run.arrived++] = at_ns;
 }
 
 static void ignore(void *context, const char *data, size_t size)
@@ -54,11 +54,11 @@ int main(int argc, char **argv)
     char *request = read_file(argv[6], &request_size), *records = read_file(argv[7], &size);
     struct stream *streams = calloc(count, sizeof *streams);
     size_t room = (size_t)count * operations + 1;
-    lone.room = count + 1; /* one too many is noticed */
-    lone.arrived_ns = calloc(lone.room, sizeof *lone.arrived_ns);
-    lone.after_answer_ns = calloc(room, sizeof *lone.after_answer_ns);
-    lone.after_sending_ns = calloc(room, sizeof *lone.after_sending_ns);
-    lone.answer_ns = calloc(operations + 1, sizeof *lone.answer_ns);
+    run.room = count + 1; /* one too many is noticed */
+    run.arrived_ns = calloc(run.room, sizeof *run.arrived_ns);
+    run.after_answer_ns = calloc(room, sizeof *run.after_answer_ns);
+    run.after_sending_ns = calloc(room, sizeof *run.after_sending_ns);
+    run.answer_ns = calloc(operations + 1, sizeof *run.answer_ns);
     seen.live_line = argv[5];
     open_streams(streams, count, 50, epoll, port, request, request_size);
     if (seen.live != count) {
@@ -80,13 +80,13 @@ int main(int argc, char **argv)
         memcpy(&bytes, records + at + 4, 4);
         begin_answer(&answer);
         renew_key(records + at + 8, bytes);
-        lone.arrived = lone.is_answered = 0;
-        lone.sent_ns = now_ns();
+        run.arrived = run.is_answered = 0;
+        run.sent_ns = now_ns();
         send_all(fd, records + at + 8, bytes);
         at = at + 8 + bytes < size ? at + 8 + bytes : 0;
-        while (!lone.is_answered || lone.arrived < count) {
+        while (!run.is_answered || run.arrived < count) {
             int found = epoll_wait(epoll, ready, 256, 5000);
-            if (!found || lone.arrived > count) {
+            if (!found || run.arrived > count) {
                 is_lost = 1;
                 break;
             }
@@ -103,9 +103,9 @@ int main(int argc, char **argv)
                     return 1;
                 take_in(&answer, buffer, got, ignore, NULL);
                 if (answer.part == DONE) {
-                    lone.is_answered = 1;
-                    lone.answered_ns = now_ns();
-                    lone.failures += answer.status != 200;
+                    run.is_answered = 1;
+                    run.answered_ns = now_ns();
+                    run.failures += answer.status != 200;
                 }
             }
             if (is_lost)
@@ -113,21 +113,21 @@ int main(int argc, char **argv)
         }
         if (number < 0 || is_lost)
             continue;
-        lone.answer_ns[lone.answers++] = lone.answered_ns - lone.sent_ns;
-        for (int i = 0; i < lone.arrived; i++) {
-            lone.before_answer += lone.arrived_ns[i] < lone.answered_ns;
-            lone.after_answer_ns[lone.times] = lone.arrived_ns[i] - lone.answered_ns;
-            lone.after_sending_ns[lone.times++] = lone.arrived_ns[i] - lone.sent_ns;
+        run.answer_ns[run.answers++] = run.answered_ns - run.sent_ns;
+        for (int i = 0; i < run.arrived; i++) {
+            run.before_answer += run.arrived_ns[i] < run.answered_ns;
+            run.after_answer_ns[run.times] = run.arrived_ns[i] - run.answered_ns;
+            run.after_sending_ns[run.times++] = run.arrived_ns[i] - run.sent_ns;
         }
     }
     double wall_s = (now_ns() - began_ns) / 1e9, cpu_s = own_cpu_s() - began_cpu_s;
     printf("{\"streams\": %d, \"operations\": %zu, \"failures\": %d, \"out_of_order\": %llu, "
            "\"before_answer\": %zu, \"arrivals\": %zu, ",
-        count, lone.answers, lone.failures + is_lost, (unsigned long long)seen.out_of_order,
-        lone.before_answer, lone.times);
-    print_exact("after_answer_", lone.after_answer_ns, lone.times);
-    print_exact("", lone.after_sending_ns, lone.times);
-    print_exact("answer_", lone.answer_ns, lone.answers);
+        count, run.answers, run.failures + is_lost, (unsigned long long)seen.out_of_order,
+        run.before_answer, run.times);
+    print_exact("after_answer_", run.after_answer_ns, run.times);
+    print_exact("", run.after_sending_ns, run.times);
+    print_exact("answer_", run.answer_ns, run.answers);
     printf("\"trouble\": \"%s\", \"generator_cpu_s\": %.3f, \"generator_utilisation\": %.4f}\n",
         seen.trouble, cpu_s, cpu_s / wall_s);
     return 0;

@@ -1,10 +1,12 @@
-"""The load generator for slow clients: a process that holds thousands of them, and comes back.
+"""The load generator for slow clients: a process that holds thousands of them.
 
-A quarter each: a byte a second of a head; a byte a second of a body; asks for the whole board and
-never reads; opens an event stream and never reads. Whoever is closed opens anew in the next
-second. ``python -m bench.slow`` reads a job from stdin, writes a line when all are there at once
-(those who never read: when their answer waits for them) or ``settle_s`` is over, and at the next
-line on stdin what became of them. Lines are JSON.
+There are four kinds, a quarter each: a client sends a byte a second of a head, or of a body; or it
+asks for the whole board, or opens an event stream, and never reads. A client whose connection is
+closed reconnects in the next second.
+
+``python -m bench.generator.slow_clients`` reads a job from stdin. It writes a line when all clients
+are connected at once (those that never read: when their answer has arrived) or ``settle_s`` is
+over. At the next line on stdin it writes the final figures and ends. Lines are JSON.
 """
 
 from __future__ import annotations
@@ -19,13 +21,13 @@ from typing import Any
 
 from bench import wire
 
-_WINDOW_BYTES = 4096  # of those who never read
+_WINDOW_BYTES = 4096  # of clients that never read
 _TURN_S = 1.0
 KINDS = ("head", "body", "board", "events")
 
 
 class Client:
-    """One of them; without a connection while it cannot get one."""
+    """One client; it has no connection while it cannot get one."""
 
     def __init__(self, port: int, kind: str, begin: bytes) -> None:
         self.opened = 0
@@ -40,7 +42,7 @@ class Client:
         return self._connection is not None and (self._sends or self._is_answered)
 
     def take_turn(self) -> None:
-        """Notice that it was closed, and open anew; else send a byte, or just stay."""
+        """Reconnect if the connection was closed; else send a byte, or stay silent."""
         if self._connection is not None and not self._is_closed():
             if self._sends:
                 with contextlib.suppress(OSError):
@@ -67,7 +69,7 @@ class Client:
             self._connection = None
 
     def _is_closed(self) -> bool:
-        # What the server has sent is asked for by poll, and not taken: a window stays shut.
+        # poll() does not take what the server has sent, so the window stays shut.
         assert self._connection is not None
         poll = select.poll()
         poll.register(self._connection, select.POLLIN | select.POLLRDHUP)
@@ -77,7 +79,7 @@ class Client:
 
 
 def begins(port: int, token: str, board: str) -> dict[str, bytes]:
-    """What each kind of client sends at first."""
+    """The first bytes of each kind of client."""
     return {
         "head": b"GET /livez HTTP/1.1\r\nHost: x\r\nX: ",
         "body": wire.take_head(port, token, board, 60_000),

@@ -1,39 +1,43 @@
-"""Lone events: one operation at a time, and when each of fifty streams has its event.
+"""Latency: one operation at a time, and the time until each of fifty streams has its event.
 
-An event may be there before the operation's answer. So there are two times: from the answer, which
-is negative then, and from the sending of the operation.
+An event may arrive before the operation's answer. So there are two times: from the answer (negative
+in that case), and from the sending of the operation.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from bench.lineup import STARLETTE
-from bench.stage import Stage
-from bench.work import PRODUCT, Column, Ratio, Rows, Target, Work
-from bench.works.operations import filled_starlette, pairs
+from bench.figures import PRODUCT, Rows
+from bench.peers import STARLETTE
+from bench.runner import Runner
+from bench.scenario import Column, Ratio, Scenario, Target
+from bench.scenarios.operations import pairs
 
 _ITEMS = 50
 _STREAMS = 50
 _GAP_MS = 20
 
 
-def _measure(stage: Stage) -> Rows:
+def _measure(runner: Runner) -> Rows:
     def one(peer: Any) -> dict[str, Any]:
-        figures = stage.generator.lone(
+        figures = runner.generator.latency(
             peer.port, pairs(peer, peer.tags), streams=_STREAMS,
-            operations=stage.pick(200, 20), gap_ms=_GAP_MS,
+            operations=runner.pick(200, 20), gap_ms=_GAP_MS,
             live_line=peer.live_line, events_request=peer.events_request,
         )  # fmt: skip
         before = figures["before_answer"] / max(1, figures["arrivals"])
         return {**figures, "before_answer_share": before}
 
-    starts = {PRODUCT: stage.product(items=_ITEMS), STARLETTE: filled_starlette(_ITEMS)}
-    return stage.in_turn((PRODUCT, STARLETTE), one, starts)
+    starts = {
+        PRODUCT: runner.start(PRODUCT, items=_ITEMS),
+        STARLETTE: runner.start(STARLETTE, items=_ITEMS),
+    }
+    return runner.in_turn((PRODUCT, STARLETTE), one, starts)
 
 
-LONE = Work(
-    "lone",
+LATENCY = Scenario(
+    "latency",
     f"one operation every {_GAP_MS} ms and {_STREAMS} streams",
     _measure,
     (
@@ -52,5 +56,5 @@ LONE = Work(
         Target("p50 from the sending, to FastAPI's", Ratio("p50_ms", STARLETTE), 0.8),
         Target("p99 from the sending, to FastAPI's", Ratio("p99_ms", STARLETTE), 0.8),
     ),
-    pictured=("after_answer_p50_ms", "after_answer_p99_ms", "p50_ms", "p99_ms"),
+    plotted=("after_answer_p50_ms", "after_answer_p99_ms", "p50_ms", "p99_ms"),
 )

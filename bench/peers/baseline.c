@@ -1,11 +1,11 @@
-/* The floor: event streams by accept() and send() in one epoll loop, and nothing else.
+/* The baseline: event streams by accept() and send() in one epoll loop, and nothing else.
  *
- *   floor PORT
+ *   baseline PORT
  *
- * Each line on stdin is the data of an event for all streams. It is framed once; what a socket
- * does not take at once waits in the stream's own buffer, and whoever lets more than that wait is
- * closed. There is no log, no identity and no second path: no server that sends each event
- * at once, alone, can do it for less. It ends with its stdin.
+ * Each line on stdin is the data of an event for all streams. It is framed once. Bytes that a
+ * socket does not take at once wait in the stream's own buffer, and a stream whose buffer is full is
+ * closed. There is no log and no identity: no server that sends each event at once and by itself
+ * can do it for less. It ends with its stdin.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>

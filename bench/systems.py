@@ -1,40 +1,47 @@
-"""Who is measured: the product and its peers, and what this machine lacks of them."""
+"""The systems that are measured: the product, its peers, and what this machine lacks for them."""
 
 from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench.peers import Peer
+from bench.cpu_quota import UNLIMITED, CpuQuota
+from bench.figures import PRODUCT
+from bench.peers import BASELINE, INCIDENT, NCHAN, STARLETTE
 from bench.product import Product
-from bench.work import PRODUCT
 
-NCHAN, STARLETTE, INCIDENT, FLOOR = "nchan", "starlette", "incident", "floor"
 NAMES = {
     PRODUCT: "the product",
     NCHAN: "Nchan (nginx)",
     STARLETTE: "FastAPI, sse-starlette",
     INCIDENT: "the incident's design",
-    FLOOR: "C floor",
+    BASELINE: "C baseline",
 }
 _NGINX = (Path("/usr/sbin/nginx"), Path("/usr/lib/nginx/modules/ngx_nchan_module.so"))
 _PACKAGES = ("fastapi", "sse_starlette", "uvicorn", "uvloop", "orjson")
 
 
-def lineup() -> Mapping[str, Callable[[Path], Any]]:
-    """How each that can be had here is started, by name."""
-    from bench.peers.floor import Floor  # noqa: PLC0415 - only what can be had is imported
+def available(quota: CpuQuota = UNLIMITED) -> Mapping[str, Callable[..., Any]]:
+    """How each system that this machine can run is started, by name."""
+    from bench.peers.baseline import Baseline  # noqa: PLC0415 - not every machine can import each
     from bench.peers.incident import Incident  # noqa: PLC0415
     from bench.peers.nchan import Nchan  # noqa: PLC0415
     from bench.peers.starlette_peer import Starlette  # noqa: PLC0415
 
-    kinds: dict[str, Callable[[Path], Peer]] = {
-        PRODUCT: Product, NCHAN: Nchan, STARLETTE: Starlette, INCIDENT: Incident, FLOOR: Floor,
+    kinds: dict[str, Callable[..., Any]] = {
+        PRODUCT: Product, NCHAN: Nchan, STARLETTE: Starlette, INCIDENT: Incident,
+        BASELINE: Baseline,
     }  # fmt: skip
     lacking = missing()
-    return {name: kind for name, kind in kinds.items() if name not in lacking}
+    return {name: partial(kind, quota=quota) for name, kind in kinds.items() if name not in lacking}
+
+
+def product_of(root: Path, quota: CpuQuota = UNLIMITED) -> Mapping[str, Callable[..., Any]]:
+    """The product alone, as the checkout in ``root`` serves it."""
+    return {PRODUCT: partial(Product, root=root.resolve(), quota=quota)}
 
 
 def missing() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The witness: counts the deployment's connections from a side connection, all through the run."""
+"""Counts the deployment's connections to the store from a side connection, during a whole run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _INTERVAL_S = 0.1
 
 
 class ConnectionWatch:
-    """Samples CLIENT LIST in a thread. ``peaks`` is by client name; ``peak_total`` without ours."""
+    """Samples CLIENT LIST in a thread. ``peaks`` is by client name; its own one is not counted."""
 
     def __init__(self, valkey: Valkey) -> None:
         self.samples = 0
@@ -23,7 +23,7 @@ class ConnectionWatch:
         self._thread.start()
 
     def stop(self) -> None:
-        """Idempotent; the connection is closed then."""
+        """Stop and close the connection. Idempotent."""
         self._stop.set()
         self._thread.join()
         self._client.close()

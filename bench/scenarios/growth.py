@@ -1,7 +1,7 @@
-"""Growth: what a take costs on a small and on a huge board, and an event to few and many streams.
+"""Growth: the cost of a take on small and huge boards, and of an event to few and many streams.
 
-The first should not grow at all, the second in proportion. A board of a million items is not
-put item by item: one is, and a script copies all that it consists of, with its log and history.
+The first should not grow at all, the second in proportion. A board of a million items is not added
+item by item: one item is, and a script copies everything it consists of, with log and history.
 """
 
 from __future__ import annotations
@@ -9,21 +9,22 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from bench.figures import PRODUCT, Rows, figure
 from bench.meter import Meter, settle
 from bench.product import Product
-from bench.stage import Stage
-from bench.work import PRODUCT, Column, Ratio, Rows, Target, Value, Work, figure
-from bench.works import fan_out
-from bench.works.operations import pairs
+from bench.runner import Runner
+from bench.scenario import Column, Ratio, Scenario, Target, Value
+from bench.scenarios import fan_out
+from bench.scenarios.operations import pairs
 
 _ITEMS, _FEW_ITEMS = (100, 10_000, 1_000_000), (100, 1_000, 10_000)
 _STREAMS, _FEW_STREAMS = (10, 100, 1_000, 10_000), (10, 30, 100, 300)
 _RATE_PER_S = 10.0
 _COPIED_AT_ONCE = 1000
-_NO_LOG = ("--appendonly", "no")  # a million items would be written to it first
+_NO_LOG = ("--appendonly", "no")  # else a million items would be written to it first
 
-# Copies the item ARGV[1] to the tags numbered from ARGV[2] to ARGV[3]: wherever its tag occurs
-# theirs does, and events get their own number. KEYS are those of BoardKeys, by root.
+# Copies the item ARGV[1] to the tags numbered from ARGV[2] to ARGV[3]. The new tag replaces the old
+# one everywhere, and each event gets its own number. KEYS[1] is the root of the board's keys.
 _COPY = """
 local root, tag = KEYS[1], ARGV[1]
 local function pieces(text)
@@ -65,7 +66,7 @@ redis.call('HSET', root .. ':board', 'seq', string.format('%.0f', seq), 'cursor'
 
 
 def grow(peer: Product, items: int) -> None:
-    """Give a board of one item that many. Raises RuntimeError if they are not there then."""
+    """Copy the item of a board until it has that many. Raises RuntimeError if the copy fails."""
     (tag,) = peer.tags
     with peer.valkey.client() as client:
         copy = client.register_script(_COPY)
@@ -78,32 +79,32 @@ def grow(peer: Product, items: int) -> None:
     peer.tags = [f"SPOOL-{number:05d}" for number in range(0, items, step)]
 
 
-def _measure(stage: Stage) -> Rows:
+def _measure(runner: Runner) -> Rows:
     def take(peer: Product, items: int) -> dict[str, Any]:
         grow(peer, items)
-        peer.serve(workers=1)
-        settle(peer)  # from the check at the start, which takes longer on a large board
+        peer.serve(processes=1)
+        settle(peer)  # the check at the start takes longer on a large board
         meter = Meter(peer)
-        figures = stage.generator.requests(
+        figures = runner.generator.requests(
             peer.port, [pairs(peer, peer.tags)],
-            warm_up_s=stage.pick(0.5, 0.1), duration_s=stage.pick(3.0, 0.4),
+            warm_up_s=runner.pick(0.5, 0.1), duration_s=runner.pick(3.0, 0.4),
         )  # fmt: skip
         used = meter.read(figures["generator_cpu_s"])
         return {"items": items, **figures, **used.per(figures["answers"], "operation")}
 
     def event(peer: Product, streams: int) -> dict[str, Any]:
-        duration_s = stage.pick(4.0, 0.5)
+        duration_s = runner.pick(4.0, 0.5)
         return fan_out.measure(
-            stage, peer, streams=streams, rate_per_s=_RATE_PER_S, duration_s=duration_s
+            runner, peer, streams=streams, rate_per_s=_RATE_PER_S, duration_s=duration_s
         )
 
     rows = {}
-    start = stage.product(items=1, is_served=False, valkey_options=_NO_LOG)
-    for number, items in enumerate(stage.pick(_ITEMS, _FEW_ITEMS)):
-        rows[SIZES[number]] = stage.row(SIZES[number], start, partial(take, items=items))
-    for number, streams in enumerate(stage.pick(_STREAMS, _FEW_STREAMS)):
+    start = runner.start(PRODUCT, items=1, is_served=False, valkey_options=_NO_LOG)
+    for number, items in enumerate(runner.pick(_ITEMS, _FEW_ITEMS)):
+        rows[SIZES[number]] = runner.row(SIZES[number], start, partial(take, items=items))
+    for number, streams in enumerate(runner.pick(_STREAMS, _FEW_STREAMS)):
         name = STREAMS[number]
-        rows[name] = stage.row(name, stage.product(), partial(event, streams=streams))
+        rows[name] = runner.row(name, runner.start(PRODUCT), partial(event, streams=streams))
     return rows
 
 
@@ -124,7 +125,7 @@ def _steepest(key: str) -> Value:
     return compare
 
 
-GROWTH = Work(
+GROWTH = Scenario(
     "growth",
     "a take (at 1 connection) on boards of 100 to 1,000,000 items, and an event to 10 to 10,000 "
     "streams",

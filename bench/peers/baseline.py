@@ -1,29 +1,31 @@
-"""The floor: what it costs to deliver events if the server does nothing else; see floor.c."""
+"""The baseline: a server that delivers events and does nothing else; see baseline.c."""
 
 from __future__ import annotations
 
 import subprocess
 from pathlib import Path
 
+from bench.cpu_quota import UNLIMITED, CpuQuota
 from bench.peers.process import Server
 from bench.server import free_port
 
-_SOURCE = Path(__file__).with_name("floor.c")
+_SOURCE = Path(__file__).with_name("baseline.c")
 
 
-class Floor:
+class Baseline:
     """See :class:`bench.peers.Peer`. Compiles the program; publishes over its stdin."""
 
-    name = "floor"
+    name = "baseline"
     live_line = b"event: ready"
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, quota: CpuQuota = UNLIMITED) -> None:
         self.port = free_port()
-        program = directory / "floor"
+        program = directory / "baseline"
         subprocess.run(["cc", "-O2", "-Wall", "-Wextra", "-o", program, _SOURCE], check=True)
         self._server = Server(
-            self.name, [str(program), str(self.port)], self.port, directory, reads_stdin=True
-        )
+            self.name, [str(program), str(self.port)], self.port, directory,
+            reads_stdin=True, quota=quota,
+        )  # fmt: skip
 
     @property
     def server_pids(self) -> list[int]:

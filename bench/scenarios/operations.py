@@ -1,20 +1,19 @@
-"""Operations in a closed loop: take and pause pairs, on one worker process.
+"""Operations in a closed loop: take and pause pairs, on one process.
 
-Each connection works on items of its own, so a refusal is a failure.
+Each connection scenarios on items of its own, so a refusal is a failure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-from bench.lineup import STARLETTE
+from bench.figures import PRODUCT, Rows
 from bench.meter import Meter
-from bench.peers.starlette_peer import Starlette
-from bench.stage import Stage
-from bench.work import PRODUCT, Column, Figure, Ratio, Rows, Target, Work
+from bench.peers import STARLETTE
+from bench.runner import Runner
+from bench.scenario import Column, Figure, Ratio, Scenario, Target
 
 ITEMS = 1000
 CONNECTIONS = 64
@@ -27,17 +26,17 @@ def pairs(peer: Any, tags: Sequence[str]) -> list[bytes]:
 
 
 def over_connections(peer: Any, tags: Sequence[str], connections: int) -> list[list[bytes]]:
-    """The items dealt out to connections."""
+    """The requests of each connection, which has items of its own."""
     return [pairs(peer, tags[number::connections]) for number in range(connections)]
 
 
 def closed_loop(
-    stage: Stage, peer: Any, tags: Sequence[str], *,
+    runner: Runner, peer: Any, tags: Sequence[str], *,
     connections: int, warm_up_s: float, duration_s: float,
 ) -> dict[str, Any]:  # fmt: skip
-    """As many operations as go; the generator's figures and what they cost."""
+    """As many operations as possible; the generator's figures and the cost of an operation."""
     meter = Meter(peer)
-    figures = stage.generator.requests(
+    figures = runner.generator.requests(
         peer.port, over_connections(peer, tags, connections),
         warm_up_s=warm_up_s, duration_s=duration_s,
     )  # fmt: skip
@@ -45,31 +44,21 @@ def closed_loop(
     return {"connections": connections, **figures, **used.per(figures["answers"], "operation")}
 
 
-class FilledStarlette(Starlette):
-    """That peer with items on its board."""
-
-    def __init__(self, directory: Path, items: int) -> None:
-        super().__init__(directory)
-        self.tags = self.set_up(items)[1]
-
-
-def filled_starlette(items: int) -> Callable[[Path], FilledStarlette]:
-    """How that is started."""
-    return partial(FilledStarlette, items=items)
-
-
-def _measure(stage: Stage) -> Rows:
+def _measure(runner: Runner) -> Rows:
     def loop(peer: Any, connections: int = CONNECTIONS) -> dict[str, Any]:
         return closed_loop(
-            stage, peer, peer.tags, connections=connections,
-            warm_up_s=stage.pick(1.0, 0.2), duration_s=stage.pick(6.0, 0.6),
+            runner, peer, peer.tags, connections=connections,
+            warm_up_s=runner.pick(1.0, 0.2), duration_s=runner.pick(6.0, 0.6),
         )  # fmt: skip
 
-    starts = {PRODUCT: stage.product(items=ITEMS), STARLETTE: filled_starlette(ITEMS)}
-    rows = stage.in_turn((PRODUCT, STARLETTE), loop, starts)
+    starts = {
+        PRODUCT: runner.start(PRODUCT, items=ITEMS),
+        STARLETTE: runner.start(STARLETTE, items=ITEMS),
+    }
+    rows = runner.in_turn((PRODUCT, STARLETTE), loop, starts)
     for connections in (16, 1):
         name = f"{PRODUCT}, {connections}"
-        rows[name] = stage.row(name, starts[PRODUCT], partial(loop, connections=connections))
+        rows[name] = runner.row(name, starts[PRODUCT], partial(loop, connections=connections))
     return rows
 
 
@@ -86,10 +75,9 @@ _COLUMNS = (
     Column("others", "other_cores", "{:.0%}"),
 )
 
-OPERATIONS = Work(
+OPERATIONS = Scenario(
     "operations",
-    f"take and pause of {ITEMS:,} items in a closed loop, {CONNECTIONS} connections, "
-    "one worker process",
+    f"take and pause of {ITEMS:,} items in a closed loop, {CONNECTIONS} connections, one process",
     _measure,
     _COLUMNS,
     (
@@ -97,5 +85,5 @@ OPERATIONS = Work(
         Target("p99, to the own p50", Figure("p99_to_p50"), 2.0),
         Target("p99, to FastAPI's", Ratio("p99_ms", STARLETTE), 0.5),
     ),
-    pictured=("per_s", "p99_ms"),
+    plotted=("per_s", "p99_ms"),
 )

@@ -1,45 +1,46 @@
-"""A crowd: thousands of streams and more than a hundred busy connections, on twenty of Redis'.
+"""A crowd: thousands of streams and more than a hundred busy clients on twenty store connections.
 
-The server refuses whoever opens more: nothing but the product's own budget keeps it from failing.
+The store refuses further connections, so only the product's own budget keeps it from failing.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from bench.connection_watch import ConnectionWatch
+from bench.figures import PRODUCT, Rows
 from bench.meter import Meter
 from bench.product import Product
-from bench.stage import Stage
-from bench.watch import ConnectionWatch
-from bench.work import PRODUCT, Column, Figure, Rows, Target, Work
-from bench.works.half_load import STREAM_COLUMNS, of_streams
-from bench.works.operations import ITEMS, over_connections
+from bench.runner import Runner
+from bench.scenario import Column, Figure, Scenario, Target
+from bench.scenarios.half_load import STREAM_COLUMNS, of_streams
+from bench.scenarios.operations import ITEMS, over_connections
 
 _BUDGET = 20
-_OURS = 1  # the connection that counts the others
-_WORKERS = 2
+_OURS = 1  # connection, which counts the others
+_PROCESSES = 2
 _CONNECTIONS = 128
 _WITHIN_S = 10.0
 
 
-def _measure(stage: Stage) -> Rows:
+def _measure(runner: Runner) -> Rows:
     def crowd(peer: Product) -> dict[str, Any]:
         before = peer.seq()
         watch = ConnectionWatch(peer.valkey)
         try:
-            peer.serve(_WORKERS)
-            with stage.generator.streams(
+            peer.serve(_PROCESSES)
+            with runner.generator.streams(
                 peer.port,
-                stage.pick(10_000, 500),
+                runner.pick(10_000, 500),
                 peer.browsers_events_request,
                 peer.live_line,
             ) as opened:
                 meter = Meter(peer)
-                figures = stage.generator.requests(
+                figures = runner.generator.requests(
                     peer.port, over_connections(peer, peer.tags, _CONNECTIONS),
-                    warm_up_s=stage.pick(1.0, 0.1), duration_s=stage.pick(8.0, 1.0),
+                    warm_up_s=runner.pick(1.0, 0.1), duration_s=runner.pick(8.0, 1.0),
                 )  # fmt: skip
-                watch.stop()  # its place is needed to ask for the number of the last event
+                watch.stop()  # its connection is needed to ask for the number of the last event
                 seen = opened.finish(before + 1, peer.seq(), _WITHIN_S)
                 used = meter.read(figures["generator_cpu_s"] + seen["generator_cpu_s"])
         finally:
@@ -54,16 +55,16 @@ def _measure(stage: Stage) -> Rows:
             "store_samples": watch.samples,
         }
 
-    start = stage.product(
-        items=ITEMS, budget=_BUDGET, is_served=False,
+    start = runner.start(
+        PRODUCT, items=ITEMS, budget=_BUDGET, is_served=False,
         valkey_options=("--maxclients", str(_BUDGET + _OURS)),
     )  # fmt: skip
-    return {PRODUCT: stage.row(PRODUCT, start, crowd)}
+    return {PRODUCT: runner.row(PRODUCT, start, crowd)}
 
 
-CROWD = Work(
+CROWD = Scenario(
     "crowd",
-    f"10,000 streams and {_CONNECTIONS} busy connections on {_WORKERS} worker processes, "
+    f"10,000 streams and {_CONNECTIONS} busy connections on {_PROCESSES} processes, "
     f"with {_BUDGET} connections to the store",
     _measure,
     (
@@ -81,6 +82,6 @@ CROWD = Work(
         Target("operations that failed", Figure("failures"), 0.0, ""),
         Target("connections to the store", Figure("store_connections"), float(_BUDGET), ""),
     ),
-    pictured=("store_connections",),
+    plotted=("store_connections",),
     may_reset=True,
 )

@@ -1,6 +1,6 @@
 """Slow clients: operations alone, and beside two thousand clients that hold their connections.
 
-What those are is in bench/slow.py, which is a process of its own.
+The clients are a process of their own: bench/generator/slow_clients.py.
 """
 
 from __future__ import annotations
@@ -13,31 +13,32 @@ from contextlib import contextmanager
 from typing import Any
 
 from bench.cpu import rss_bytes
+from bench.figures import PRODUCT, Rows
 from bench.product import Product
+from bench.runner import Runner
+from bench.scenario import Column, Figure, Ratio, Scenario, Target
+from bench.scenarios.operations import ITEMS, closed_loop
 from bench.server import BOARD, ROOT
-from bench.stage import Stage
-from bench.work import PRODUCT, Column, Figure, Ratio, Rows, Target, Work
-from bench.works.operations import ITEMS, closed_loop
 
 _ALONE, _BESIDE = f"{PRODUCT}, alone", f"{PRODUCT}, beside them"
 _CONNECTIONS = 8
-_WORKERS = 2
+_PROCESSES = 2
 
 
-def _measure(stage: Stage) -> Rows:
-    clients = stage.pick(2000, 100)
+def _measure(runner: Runner) -> Rows:
+    clients = runner.pick(2000, 100)
 
     def operate(peer: Product) -> dict[str, Any]:
         return closed_loop(
-            stage, peer, peer.tags, connections=_CONNECTIONS,
-            warm_up_s=stage.pick(1.0, 0.1), duration_s=stage.pick(6.0, 0.5),
+            runner, peer, peer.tags, connections=_CONNECTIONS,
+            warm_up_s=runner.pick(1.0, 0.1), duration_s=runner.pick(6.0, 0.5),
         )  # fmt: skip
 
     def both(peer: Product) -> dict[str, dict[str, Any]]:
         alone = operate(peer)
         job = {
             "port": peer.port, "token": peer.token, "board": BOARD,
-            "clients": clients, "settle_s": stage.pick(10.0, 2.0),
+            "clients": clients, "settle_s": runner.pick(10.0, 2.0),
         }  # fmt: skip
         memory_bytes = sum(map(rss_bytes, peer.server_pids))
         with _slow_clients() as process:
@@ -48,13 +49,13 @@ def _measure(stage: Stage) -> Rows:
         beside |= {"clients": clients, "memory_mb": grown_bytes / 1024 / 1024, **figures}
         return {_ALONE: alone, _BESIDE: beside}
 
-    return stage.rows(PRODUCT, stage.product(items=ITEMS, workers=_WORKERS), both)
+    return runner.rows(PRODUCT, runner.start(PRODUCT, items=ITEMS, processes=_PROCESSES), both)
 
 
 @contextmanager
 def _slow_clients() -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "bench.slow"], cwd=ROOT, text=True,
+        [sys.executable, "-m", "bench.generator.slow_clients"], cwd=ROOT, text=True,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE,
     )  # fmt: skip
     with process:
@@ -72,15 +73,14 @@ def _ask(process: subprocess.Popen[str], message: object) -> dict[str, Any]:
     process.stdin.flush()
     line = process.stdout.readline()
     if not line:
-        raise RuntimeError("the slow clients have failed; what they said stands above")
+        raise RuntimeError("the slow clients have failed; see their output above")
     answer: dict[str, Any] = json.loads(line)
     return answer
 
 
-SLOW_CLIENTS = Work(
+SLOW_CLIENTS = Scenario(
     "slow-clients",
-    f"operations at {_CONNECTIONS} connections beside 2,000 slow clients, {_WORKERS} worker "
-    "processes",
+    f"operations at {_CONNECTIONS} connections beside 2,000 slow clients, {_PROCESSES} processes",
     _measure,
     (
         Column("op/s", "per_s", "{:,.0f}"),
@@ -97,5 +97,5 @@ SLOW_CLIENTS = Work(
         Target("p99, to that without them", Ratio("p99_ms", _ALONE, of=_BESIDE), 2.0),
         Target("operations that failed", Figure("failures", _BESIDE), 0.0, ""),
     ),
-    pictured=("p99_ms",),
+    plotted=("p99_ms",),
 )

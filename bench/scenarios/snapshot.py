@@ -1,8 +1,8 @@
-"""A snapshot: what the whole board of ten thousand items costs, and what it costs to have it still.
+"""A snapshot: the cost of the whole board of ten thousand items, changed and unchanged.
 
-Between two of them an item changes hands, so none is the one before; the cost of the operation,
-measured by itself, is taken off. Both sides send the same items as JSON, compressed. Beside it the
-board that has not changed, the answer that it has not (304), and a take as the yardstick.
+An operation between two snapshots makes each a new one; the cost of the operation, measured by
+itself, is subtracted. Both sides send the same items as compressed JSON. The table also has the
+unchanged board, the answer that it has not changed (304), and a take for comparison.
 """
 
 from __future__ import annotations
@@ -13,23 +13,24 @@ from collections.abc import Sequence
 from typing import Any
 
 from bench import wire
-from bench.lineup import STARLETTE, missing
+from bench.figures import PRODUCT, Rows
 from bench.meter import Meter
+from bench.peers import STARLETTE
 from bench.product import Product
-from bench.stage import Stage
-from bench.work import PRODUCT, Column, Ratio, Rows, Target, Work
-from bench.works.operations import filled_starlette, pairs
+from bench.runner import Runner
+from bench.scenario import Column, Ratio, Scenario, Target
+from bench.scenarios.operations import pairs
 
 _NOT_MODIFIED, _TAKE = f"{PRODUCT}, 304", f"{PRODUCT}, take"
 
 
-def _measure(stage: Stage) -> Rows:
-    items = stage.pick(10_000, 500)
+def _measure(runner: Runner) -> Rows:
+    items = runner.pick(10_000, 500)
 
     def loop(peer: Any, requests: Sequence[bytes], **options: Any) -> dict[str, Any]:
         meter = Meter(peer)
-        figures = stage.generator.requests(
-            peer.port, [requests], duration_s=stage.pick(4.0, 0.4), **options
+        figures = runner.generator.requests(
+            peer.port, [requests], duration_s=runner.pick(4.0, 0.4), **options
         )
         used = meter.read(figures["generator_cpu_s"])
         return {**figures, **used.per(figures["answers"], "request")}
@@ -41,7 +42,7 @@ def _measure(stage: Stage) -> Rows:
         operations = pairs(peer, peer.tags[:100])
         take = loop(peer, operations)
         mixed = loop(peer, [each for one in operations for each in (one, whole)], mark="")
-        # Half of those answers are operations'.
+        # Half of those answers belong to operations.
         costs = {key: 2 * mixed[key] - take[key] for key in mixed if key.endswith("_per_request")}
         shared = {key: mixed[key] for key in ("failures", "generator_utilisation", "other_cores")}
         return {
@@ -60,14 +61,14 @@ def _measure(stage: Stage) -> Rows:
         return {**rows, _NOT_MODIFIED: loop(peer, [known], status=304, mark="")}
 
     sides: dict[str, Any] = {
-        PRODUCT: lambda: stage.rows(PRODUCT, stage.product(items=items), of_product),
-        STARLETTE: lambda: stage.rows(
-            STARLETTE, filled_starlette(items), lambda peer: board(STARLETTE, peer)
+        PRODUCT: lambda: runner.rows(PRODUCT, runner.start(PRODUCT, items=items), of_product),
+        STARLETTE: lambda: runner.rows(
+            STARLETTE, runner.start(STARLETTE, items=items), lambda peer: board(STARLETTE, peer)
         ),
     }
-    if STARLETTE in missing():
+    if not runner.has(STARLETTE):
         del sides[STARLETTE]
-    turned = list(sides)[:: 1 if stage.round % 2 else -1]
+    turned = list(sides)[:: 1 if runner.round % 2 else -1]
     rows = {name: sides[name]() for name in turned}
     return {name: row for side in sides for name, row in rows[side].items()}
 
@@ -90,7 +91,7 @@ def _check(answer: bytes, items: int) -> None:
 
 _CPU = "cpu_us_per_request"
 
-SNAPSHOT = Work(
+SNAPSHOT = Scenario(
     "snapshot",
     "a board of 10,000 items, compressed, on one connection, after a change each time",
     _measure,
@@ -111,5 +112,5 @@ SNAPSHOT = Work(
             Ratio("server_us_per_request", _TAKE, of=_NOT_MODIFIED), 1.5,
         ),
     ),
-    pictured=(_CPU, "server_us_per_request"),
+    plotted=(_CPU, "server_us_per_request"),
 )  # fmt: skip
