@@ -29,6 +29,12 @@ from occupancy.core.settings import Settings
 from occupancy.observability.audit_limit import LimitedAudit
 from occupancy.services import Services
 from occupancy.storage.pool import FairPool
+from tests.support.selection import (  # noqa: F401 - hooks
+    pytest_addoption,
+    pytest_collection_modifyitems,
+    pytest_configure,
+    pytest_xdist_make_scheduler,
+)
 from tests.support.servers import BINARIES, RealServer, binary_of
 from tests.support.waiting import wait_until
 
@@ -137,6 +143,14 @@ def services(
 def valkey_services(tmp_path: Path, server_of: Callable[[str], RealServer]) -> Iterator[Services]:
     """Services on the shared Valkey only, for what a fake cannot show."""
     yield from services_on("valkey", tmp_path, server_of)
+
+
+def services_on_one(
+    request: pytest.FixtureRequest, tmp_path: Path, server_of: Callable[[str], RealServer]
+) -> Iterator[Services]:
+    """Services for what is the same on each kind of server: on Valkey, or a fake to be quick."""
+    kind = "fakeredis" if request.config.getoption("--quick") else "valkey"
+    yield from services_on(kind, tmp_path, server_of)
 
 
 def services_on(
