@@ -1,4 +1,4 @@
-"""Fixtures of the command line's tests: one kind of server, as the store's tests run the scripts on each."""
+"""Fixtures of these tests: one kind of server, because others run the scripts on each."""
 
 from __future__ import annotations
 
