@@ -88,5 +88,5 @@ def problem(response: TestResponse) -> tuple[int, str]:
 
 
 def audit_lines_of(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
-    """The lines of the trail, read."""
-    return [json.loads(each.getMessage()) for each in caplog.records if "trail" in each.name]
+    """The lines of the audit log, read."""
+    return [json.loads(each.getMessage()) for each in caplog.records if each.name.endswith(".audit_log")]
