@@ -17,7 +17,7 @@ SMOKE = "test_store.py"  # runs on a real server, whatever else is left out
 _STARTS_A_SERVER = {"own_server", "module_server", "valkey_services", "settings", "site"}
 # In the order in which they begin: what takes longest comes first, so that no process is left alone
 # with it in the end. The first few start processes of their own, and are never quick.
-_SLOW = ("browser", "deployment", "embedded", "bench")
+_SLOW = ("bench", "browser", "deployment", "embedded")
 _ORDER = (*_SLOW, "server", "live", "openapi", "storage", "observability", "access")
 
 if "PYTEST_XDIST_WORKER" in os.environ:
