@@ -33,6 +33,7 @@ from tests.support.selection import (  # noqa: F401 - hooks
     pytest_addoption,
     pytest_collection_modifyitems,
     pytest_configure,
+    pytest_ignore_collect,
     pytest_xdist_make_scheduler,
 )
 from tests.support.servers import BINARIES, RealServer, binary_of

@@ -6,7 +6,7 @@ Hooks of pytest and pytest-xdist; ``tests/conftest.py`` imports them.
 from __future__ import annotations
 
 import os
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 import gevent
 import pytest
@@ -16,9 +16,9 @@ SERVERS = {"valkey", "redis"}
 SMOKE = "test_store.py"  # runs on a real server, whatever else is left out
 _STARTS_A_SERVER = {"own_server", "module_server", "valkey_services", "settings", "site"}
 # In the order in which they begin: what takes longest comes first, so that no process is left alone
-# with it in the end. The first few start processes of their own, and are never quick.
-_SLOW = ("bench", "browser", "deployment", "embedded")
-_ORDER = (*_SLOW, "server", "live", "openapi", "storage", "observability", "access")
+# with it in the end. The first few are never quick.
+_SLOW = ("bench", "browser", "deployment", "embedded", "test_schemathesis.py")
+_ORDER = (*_SLOW, "server", "live", "storage", "observability", "access")
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # xdist hands out the tests from a thread that gevent does not know. Without a watcher of its
@@ -39,6 +39,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "alone: measures time or uses all processors, so nothing may run beside it"
     )
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Not even imports what is slow, where the tests are to be quick."""
+    return True if config.getoption("--quick") and collection_path.name in _SLOW else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -71,8 +76,5 @@ def _is_quick(item: pytest.Item) -> bool:
     parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
     if SERVERS & {each for each in parameters if isinstance(each, str)}:
         return item.path.name == SMOKE and "valkey" in parameters
-    return (
-        _rank(item) >= len(_SLOW)
-        and not _STARTS_A_SERVER & set(item.fixturenames)
-        and not hasattr(item.module, "Deployment")
-    )
+    starts_gunicorn = hasattr(item.module, "Deployment")
+    return not starts_gunicorn and not _STARTS_A_SERVER & set(item.fixturenames)
