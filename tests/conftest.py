@@ -22,6 +22,7 @@ from typing import TypeVar
 import fakeredis
 import pytest
 from flask.testing import FlaskClient
+from xdist.workermanage import WorkerController
 
 from occupancy import create_app
 from occupancy.core.entities import Role, Worker
@@ -42,6 +43,18 @@ from tests.support.waiting import wait_until
 BACKENDS = ["fakeredis", *BINARIES]
 BENCHMARK = pytest.StashKey[str]()  # what the short benchmark has printed
 T = TypeVar("T")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Pass on what the benchmark has printed to the process that prints the summary."""
+    config = session.config
+    if BENCHMARK in config.stash and hasattr(config, "workeroutput"):
+        config.workeroutput["benchmark"] = config.stash[BENCHMARK]
+
+
+def pytest_testnodedown(node: WorkerController) -> None:
+    if printed := getattr(node, "workeroutput", {}).get("benchmark"):
+        node.config.stash[BENCHMARK] = printed
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
