@@ -55,11 +55,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 class _ByFile(LoadScopeScheduling):  # type: ignore[misc] # untyped there
-    """One process runs all tests of a file, and one all tests with a browser: there is one."""
+    """One process runs all tests of a file; two have a browser, so that there are no more."""
 
     def _split_scope(self, nodeid: str) -> str:
         path = nodeid.split("::", 1)[0]
-        return "tests/browser" if path.startswith("tests/browser/") else path
+        if not path.startswith("tests/browser/"):
+            return path
+        return "browser, first half" if path < "tests/browser/test_people" else "browser, the rest"
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling:
