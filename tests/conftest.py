@@ -22,6 +22,7 @@ from typing import TypeVar
 import fakeredis
 import pytest
 from flask.testing import FlaskClient
+from xdist.workermanage import WorkerController
 
 from occupancy import create_app
 from occupancy.core.entities import Role, Worker
@@ -29,12 +30,31 @@ from occupancy.core.settings import Settings
 from occupancy.observability.audit_limit import AuditLimit
 from occupancy.services import Services
 from occupancy.storage.pool import FairPool
+from tests.support.selection import (  # noqa: F401 - hooks
+    pytest_addoption,
+    pytest_collection_modifyitems,
+    pytest_configure,
+    pytest_ignore_collect,
+    pytest_xdist_make_scheduler,
+)
 from tests.support.servers import BINARIES, RealServer, binary_of
 from tests.support.waiting import wait_until
 
 BACKENDS = ["fakeredis", *BINARIES]
 BENCHMARK = pytest.StashKey[str]()  # what the short benchmark has printed
 T = TypeVar("T")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Pass on what the benchmark has printed to the process that prints the summary."""
+    config = session.config
+    if BENCHMARK in config.stash and hasattr(config, "workeroutput"):
+        config.workeroutput["benchmark"] = config.stash[BENCHMARK]
+
+
+def pytest_testnodedown(node: WorkerController) -> None:
+    if printed := getattr(node, "workeroutput", {}).get("benchmark"):
+        node.config.stash[BENCHMARK] = printed
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -137,6 +157,14 @@ def services(
 def valkey_services(tmp_path: Path, server_of: Callable[[str], RealServer]) -> Iterator[Services]:
     """Services on the shared Valkey only, for what a fake cannot show."""
     yield from services_on("valkey", tmp_path, server_of)
+
+
+def services_on_one(
+    request: pytest.FixtureRequest, tmp_path: Path, server_of: Callable[[str], RealServer]
+) -> Iterator[Services]:
+    """Services for what is the same on each kind of server: on Valkey, or a fake to be quick."""
+    kind = "fakeredis" if request.config.getoption("--quick") else "valkey"
+    yield from services_on(kind, tmp_path, server_of)
 
 
 def services_on(

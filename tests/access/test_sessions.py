@@ -187,8 +187,10 @@ def test_unknown_disabled_pinless_and_wrong_are_answered_alike_after_the_same_wo
     valkey_shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shop = valkey_shop
+    real = pins_module.hash_pin(PIN)
+    shop.services.workers.edit("93", pin_hash=real)
     shop.services.workers.add("55", name="No PIN", role=Role.WORKER)
-    shop.services.workers.add("56", name="Out", role=Role.WORKER, pin_hash=HASH, disabled=True)
+    shop.services.workers.add("56", name="Out", role=Role.WORKER, pin_hash=real, disabled=True)
     checked: list[str] = []
     check = check_password_hash
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.browser.chromium import chromium as running_chromium
 from tests.browser.chromium import path_of_chromium
@@ -17,6 +17,8 @@ from tests.browser.site import Site, expect_live, note_mistakes
 from tests.conftest import require
 from tests.support.deployment import Deployment
 from tests.support.servers import RealServer
+
+expect.set_options(timeout=15_000)  # tests in other processes use the same processors
 
 
 class Visit(Protocol):
@@ -85,7 +87,7 @@ def visit(chromium: Browser, site: Site) -> Iterator[Visit]:
             **{"base_url": url or site.url, "locale": "en-GB", **options}
         )
         contexts.append(context)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(30_000)
         context.on("page", lambda page: note_mistakes(page, mistakes))
         if script:
             context.add_init_script(script)

@@ -28,6 +28,8 @@ from tests.support.shop import SUPERVISOR, log_of
 from tests.support.sse_client import EventStream
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.alone  # no operation may wait for long
+
 BUDGET = 20
 WATCHING_BESIDE = 4  # the test's own connections to the server: its store and its sampler
 STREAMS = 200

@@ -16,6 +16,8 @@ from tests.support.deployment import Deployment
 from tests.support.servers import RealServer
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.alone  # a process that gets no turn accepts nothing
+
 STREAMS = 60
 
 

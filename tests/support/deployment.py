@@ -54,7 +54,7 @@ class Deployment:
                 [sys.executable, "-m", "gunicorn", *self._arguments, "wsgi:app"],
                 cwd=ROOT, env=self.environ, stdout=log, stderr=log,
             )  # fmt: skip
-        wait_until(lambda: self.status_of(until) == 200, timeout_s=20, what=f"{until}: {self.log}")
+        wait_until(lambda: self.status_of(until) == 200, timeout_s=60, what=f"{until}: {self.log}")
         return self
 
     def stop(self, sig: signal.Signals = signal.SIGTERM, timeout_s: float = 20) -> float:

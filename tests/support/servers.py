@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import secrets
 import shutil
 import signal
 import socket
@@ -27,9 +30,18 @@ def binary_of(kind: str) -> Path | None:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that stays free until a server listens, and while that server is restarted.
+
+    It is below those that the system gives to outgoing connections (32,768 on Linux, 49,152 on
+    macOS), and each process that runs tests has a thousand of its own.
+    """
+    process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+    first = 20_000 + 1000 * (process % 12)
+    while True:
+        port = first + secrets.randbelow(1000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class RealServer:
@@ -54,14 +66,14 @@ class RealServer:
             command += [f"--{name}", value]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         if until_ready:
-            wait_until(self._answers, what="the server to answer")
+            wait_until(self._answers, timeout_s=30, what="the server to answer")
 
     def stop(self, sig: signal.Signals = signal.SIGTERM) -> None:
         """End it; TERM saves, KILL does not."""
         process, self._process = self._process, None
         if process is not None:
             process.send_signal(sig)
-            process.wait(timeout=10)
+            process.wait(timeout=30)
 
     @property
     def is_running(self) -> bool:

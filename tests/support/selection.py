@@ -1,0 +1,82 @@
+"""Which tests run, in which order, and which of them in the same process.
+
+Hooks of pytest and pytest-xdist; ``tests/conftest.py`` imports them.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path, PurePath
+
+import gevent
+import pytest
+from xdist.scheduler import LoadScopeScheduling
+
+SERVERS = {"valkey", "redis"}
+SMOKE = "test_store.py"  # runs on a real server, whatever else is left out
+_STARTS_A_SERVER = {"own_server", "module_server", "valkey_services", "settings", "site"}
+# In the order in which they begin: what takes longest comes first, so that no process is left alone
+# with it in the end. The first few are never quick.
+_SLOW = ("bench", "browser", "deployment", "embedded", "test_schemathesis.py")
+_ORDER = (*_SLOW, "server", "live", "storage", "observability", "access")
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # xdist hands out the tests from a thread that gevent does not know. Without a watcher of its
+    # own the event loop would end ("would block forever") while it waits for the next test.
+    _xdist = gevent.get_hub().loop.async_()
+    _xdist.start(lambda: None)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--quick",
+        action="store_true",
+        help="leave out what starts a server, gunicorn or a browser, but for one smoke test",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "alone: measures time or uses all processors, so nothing may run beside it"
+    )
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Not even imports what is slow, where the tests are to be quick."""
+    return True if config.getoption("--quick") and collection_path.name in _SLOW else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    items.sort(key=_rank)
+    if config.getoption("--quick"):
+        left_out = [each for each in items if not _is_quick(each)]
+        items[:] = [each for each in items if _is_quick(each)]
+        config.hook.pytest_deselected(items=left_out)
+
+
+class _ByFile(LoadScopeScheduling):  # type: ignore[misc] # untyped there
+    """One process runs all tests of a file; two have a browser, so that there are no more."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.split("::", 1)[0]
+        if not path.startswith("tests/browser/"):
+            return path
+        return "browser, first half" if path < "tests/browser/test_people" else "browser, the rest"
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling:
+    return _ByFile(config, log)
+
+
+def _rank(item: pytest.Item) -> int:
+    directories = PurePath(item.nodeid.split("::", 1)[0]).parts
+    return next((n for n, name in enumerate(_ORDER) if name in directories), len(_ORDER))
+
+
+def _is_quick(item: pytest.Item) -> bool:
+    assert isinstance(item, pytest.Function)
+    parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    if SERVERS & {each for each in parameters if isinstance(each, str)}:
+        return item.path.name == SMOKE and "valkey" in parameters
+    starts_gunicorn = hasattr(item.module, "Deployment")
+    return not starts_gunicorn and not _STARTS_A_SERVER & set(item.fixturenames)
