@@ -69,7 +69,7 @@ class LoginThrottle:
 
     def is_known(self, worker_id: str, address: str) -> bool:
         """Whether the worker has signed in from that address within the last month."""
-        (seconds, _), seen_s = self._client.ask(
+        (seconds, _), seen_s = self._client.run_pipeline(
             lambda pipeline: (
                 pipeline.time(),
                 pipeline.zscore(self._keys.attempts(worker_id, address)[3], address),

@@ -344,7 +344,7 @@ class Store:
         below every character of a tag: so they sort as the tags do.
         """
         keys = self.keys.board(board)
-        (cursor, seq), items = self.client.read_at_once(
+        (cursor, seq), items = self.client.read_atomically(
             lambda pipeline: (
                 pipeline.hmget(keys.board, "cursor", "seq"),
                 pipeline.hvals(keys.view),
@@ -381,7 +381,7 @@ class Store:
 
     def heads(self, boards: Sequence[str]) -> list[tuple[str, int]]:
         """Cursor and seq of each board's last event; ``("0-0", 0)`` where there is none."""
-        replies = self.client.ask(
+        replies = self.client.run_pipeline(
             lambda pipeline: [
                 pipeline.hmget(self.keys.board(each).board, "cursor", "seq") for each in boards
             ]

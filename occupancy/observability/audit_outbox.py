@@ -32,7 +32,7 @@ class AuditOutbox:
         note = {
             "at": at.replace("+00:00", "Z"), "event": event, "by": _user(), "means": "cli", **fields
         }  # fmt: skip
-        self._client.ask(
+        self._client.run_pipeline(
             lambda pipeline: (
                 pipeline.rpush(self._key, msgspec.json.encode(note)),
                 pipeline.ltrim(self._key, -_KEPT, -1),

@@ -40,7 +40,7 @@ class Processes:
 
     def report(self, name: str, figures: Mapping[str, Any]) -> None:
         """Write this process's figures."""
-        self._client.ask(
+        self._client.run_pipeline(
             lambda pipeline: (
                 pipeline.set(self._keys.process(name), msgspec.json.encode(figures), ex=_TTL_S),
                 pipeline.sadd(self._keys.processes, name),
@@ -49,7 +49,7 @@ class Processes:
 
     def withdraw(self, name: str) -> None:
         """This process ends."""
-        self._client.ask(
+        self._client.run_pipeline(
             lambda pipeline: (
                 pipeline.delete(self._keys.process(name)),
                 pipeline.srem(self._keys.processes, name),
@@ -70,7 +70,7 @@ class Processes:
 
     def server(self) -> dict[str, int | None]:
         """The server's count of our connections, by pool; None for what it withholds."""
-        info, clients = self._client.ask_what_it_tells(
+        info, clients = self._client.run_optional(
             lambda pipeline: (pipeline.info("clients"), pipeline.client_list())
         )
         counts: dict[str, int | None] = dict.fromkeys((*CLIENT_NAMES, "other"))

@@ -342,7 +342,7 @@ def test_import_lists_rejected_rows_and_ends_with_status_1(run: Run, shop: Servi
     assert error(result) == "2 of 3 rows rejected."
     lines = result.stdout.splitlines()
     assert lines[0].startswith("line 2 (T 1): tag 'T 1' is not allowed")
-    assert lines[1] == "line 4 (T-3): line 3 has the same one already"
+    assert lines[1] == "line 4 (T-3): line 3 has the same one"
     assert lines[2] == "1 added, 0 updated, 0 unchanged, 2 rejected"
     assert run("items", "show", "T-3").exit_code == 0
 

@@ -11,9 +11,9 @@ import msgspec
 import pytest
 
 from occupancy.access.pins import is_pin
-from occupancy.cli.csv.cells import guarded, unguarded
-from occupancy.cli.csv.encoding import decoded, encoding_of
-from occupancy.cli.csv.exporter import export_items, for_excel
+from occupancy.cli.csv.cells import escape_formula, unescape_formula
+from occupancy.cli.csv.encoding import decode_text, detect_encoding
+from occupancy.cli.csv.exporter import excel_bytes, export_items
 from occupancy.cli.csv.importer import (
     ItemRow,
     Report,
@@ -137,7 +137,10 @@ def test_only_a_header_is_a_file_without_rows() -> None:
         (b'"tag" x;"title"\n', "header cannot be read"),
         (b"sep=;\r\ntag,title\r\nT-1,One", "no column 'tag'; the columns are: tag,title"),
         (b";;\n ; ;\n", "no column 'tag'"),
-        (b"PK\x03\x04\x14\0\x06\0\x08\0\0\0!\0", "spreadsheet itself.*save or export it as CSV"),
+        (
+            b"PK\x03\x04\x14\0\x06\0\x08\0\0\0!\0",
+            "spreadsheet itself.*save or export it as CSV",
+        ),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 100, "spreadsheet itself"),
     ],
 )
@@ -198,7 +201,7 @@ def test_a_header_in_the_midst_is_no_item(mark: str) -> None:
     text = f"Tag,title,area\nB-1,One,x\n{mark}Tag,title,area\nB-2,Two,y\n"
     found = read_items(text.encode())
     assert [isinstance(row, ItemRow) and row.tag for row in found] == ["B-1", False, "B-2"]
-    assert rejected(text) == [(3, "it is the header again: are these two files in one?")]
+    assert rejected(text) == [(3, "it repeats the header: are these two files in one?")]
 
 
 def test_a_mark_after_the_line_that_names_the_separator_is_no_part_of_the_header() -> None:
@@ -223,9 +226,9 @@ def test_lines_are_counted_with_the_first_one_that_names_the_separator() -> None
     ],
 )
 def test_the_encoding_is_found(data: bytes, encoding: str) -> None:
-    found = encoding_of(data)
+    found = detect_encoding(data)
     assert found == encoding
-    assert decoded(data, "auto") == data.decode(found)
+    assert decode_text(data, "auto") == data.decode(found)
 
 
 # Rows
@@ -292,7 +295,7 @@ def test_a_cell_under_no_name_is_rejected() -> None:
 
 
 def test_the_second_of_two_equal_tags_is_rejected_and_names_the_first() -> None:
-    assert rejected("tag\nT-1\nT-2\nT-1\n") == [(4, "line 2 has the same one already")]
+    assert rejected("tag\nT-1\nT-2\nT-1\n") == [(4, "line 2 has the same one")]
 
 
 def test_a_quotation_mark_that_is_not_closed_says_how_far_it_reaches() -> None:
@@ -442,7 +445,7 @@ def test_importing_an_export_changes_nothing(services: Services) -> None:
     for separator in ",;\t":
         text = export_items(items(services), is_full=False, separator=separator)
         assert counts(load(services, text)) == (0, 0, 3, 0)
-        rows = read_items(for_excel(text.replace("\n", "\r\n")))
+        rows = read_items(excel_bytes(text.replace("\n", "\r\n")))
         report = import_items(services.store, "main", rows, actor=ADMIN)
         assert counts(report) == (0, 0, 3, 0)
 
@@ -453,9 +456,9 @@ FORMULAS = [f"{sign}cmd|' /C calc'!A0" for sign in ("=", "+", "-", "@", "＝", "
 @pytest.mark.parametrize(
     "text", [*FORMULAS, "'=x", "''=x", "'x", "x=1", '="0,1;2"', "\t=1", "\r=1"]
 )
-def test_a_guarded_cell_is_no_formula_and_comes_back_as_it_was(text: str) -> None:
-    assert guarded(text)[0] not in "=+-@＝＋－＠\t\r\n"
-    assert unguarded(guarded(text)) == text
+def test_an_escaped_cell_is_no_formula_and_comes_back_as_it_was(text: str) -> None:
+    assert escape_formula(text)[0] not in "=+-@＝＋－＠\t\r\n"
+    assert unescape_formula(escape_formula(text)) == text
 
 
 @pytest.mark.parametrize("is_full", [False, True])

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from occupancy.cli.doctor import CHECKS, Check, Facts, ask, examine
+from occupancy.cli.doctor import CHECKS, Check, Facts, examine, read_facts
 from occupancy.core.errors import StoreUnavailable
 from occupancy.core.settings import Settings
 from occupancy.services import Services
@@ -93,7 +93,7 @@ def test_nearly_full_memory_is_a_warning() -> None:
 
 def test_full_memory_is_an_error() -> None:
     check = judged("memory", info={"maxmemory": 1_000_000})
-    assert (check.level, "nothing can be changed" in check.advice) == ("error", True)
+    assert (check.level, "changes are refused" in check.advice) == ("error", True)
 
 
 def test_logs_and_idempotency_keys_at_their_bounds_must_fit_into_memory() -> None:
@@ -176,7 +176,7 @@ def test_a_server_that_forbids_config_and_client_list_is_examined_all_the_same(
     url = own_server.url.replace("redis://", "redis://managed:secret@")
     services = Services.for_command_line(Settings(redis_url=url, state_dir=str(tmp_path)))
     try:
-        facts = ask(services)
+        facts = read_facts(services)
         levels = {check(facts).name: check(facts).level for check in CHECKS}
     finally:
         services.close()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from occupancy.cli.labels.lines import lines_of, shortened
+from occupancy.cli.labels.lines import truncate, wrap
 from occupancy.cli.labels.sheet import sheets
 from occupancy.core.entities import Item
 from occupancy.services import Services
@@ -55,7 +55,7 @@ MECHANIC, FAMILY, FLAG = "👩🏽\u200d🔧", "👨\u200d👩\u200d👧\u200d�
 
 def lines(text: str, room: float = 10) -> list[str]:
     """In a font of which each character has the width 1."""
-    return lines_of(text, room, lambda _: 1)
+    return wrap(text, room, lambda _: 1)
 
 
 @pytest.mark.parametrize(
@@ -99,10 +99,10 @@ def test_what_a_title_is_made_of_stands_on_the_label(title: str) -> None:
 
 def test_an_ellipsis_takes_the_place_of_whole_characters() -> None:
     room = 4.0
-    broken = lines_of(MECHANIC * 20, room, lambda _: 1)
-    assert shortened(broken, 2, room, lambda _: 1) == [MECHANIC * 4, MECHANIC * 3 + "…"]
-    assert shortened(broken, 0, room, lambda _: 1) == []
-    assert shortened(broken[:2], 2, room, lambda _: 1) == broken[:2]
+    broken = wrap(MECHANIC * 20, room, lambda _: 1)
+    assert truncate(broken, 2, room, lambda _: 1) == [MECHANIC * 4, MECHANIC * 3 + "…"]
+    assert truncate(broken, 0, room, lambda _: 1) == []
+    assert truncate(broken[:2], 2, room, lambda _: 1) == broken[:2]
 
 
 def test_the_command_writes_one_file_a_sheet_and_names_them(

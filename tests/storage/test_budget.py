@@ -110,7 +110,7 @@ def test_pools_that_the_budget_cannot_hold_are_refused_with_the_sum() -> None:
         plan(Settings(ops_pool_size=20, pubsub_pool_size=60))
     told = caught.value.detail
     assert "OCCUPANCY_REDIS_BUDGET=50" in told
-    assert "2 workers x 2" in told
+    assert "2 processes x 2" in told
     assert "20 for operations + 60 for streams" in told
     assert "= 322 connections" in told
     assert "Set it to 322 or more" in told

@@ -136,11 +136,11 @@ def _set_in_a_script(client: OpsClient) -> None:
 
 
 def _set_in_a_pipeline(client: OpsClient) -> None:
-    client.ask(lambda pipeline: (pipeline.get("key"), pipeline.set("key", "1"), pipeline.get("k")))
+    client.run_pipeline(lambda each: (each.get("key"), each.set("key", "1"), each.get("k")))
 
 
 def _set_in_a_transaction(client: OpsClient) -> None:
-    client.ask(lambda pipeline: pipeline.set("key", "1"), transaction=True)
+    client.run_pipeline(lambda pipeline: pipeline.set("key", "1"), transaction=True)
 
 
 @pytest.mark.parametrize(

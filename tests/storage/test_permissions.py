@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from occupancy.boards.records import Preconditions
-from occupancy.cli.doctor import CHECKS, ask
+from occupancy.cli.doctor import CHECKS, read_facts
 from occupancy.core.entities import Person, Role
 from occupancy.core.errors import StoreUnavailable
 from occupancy.core.settings import Settings
@@ -224,7 +224,7 @@ def test_every_command_of_the_scripts_is_tried() -> None:
 
 def test_the_check_names_what_is_missing(services_with: Callable[..., Services]) -> None:
     def found(*rules: str) -> tuple[str, str]:
-        facts = ask(services_with(*rules))
+        facts = read_facts(services_with(*rules))
         (check,) = [each for each in (check(facts) for check in CHECKS) if each.name == "rights"]
         return check.level, check.finding
 
@@ -243,8 +243,8 @@ def test_the_rights_that_the_readme_has_are_enough(services_with: Callable[..., 
     rules = line.split()[5:]
     assert "~occ:*" in rules
     services = services_with("resetkeys", "-@all", *rules)
-    assert services.store.permissions.look() == []
-    facts = ask(services)
+    assert services.store.permissions.check() == []
+    facts = read_facts(services)
     assert facts.denied == []
     services.store.operate("main", PUT, ["A"], actor=ANA, items=[{}])
     services.store.operate("main", TRANSITIONS["take"], ["A"], actor=ANA)
@@ -283,5 +283,5 @@ def test_trying_the_rights_changes_nothing_that_others_see(services: Services) -
     client: Any = services.store.client
     before = {each: json.dumps(str(client.type(each))) for each in client.scan_iter()}
     for _ in range(3):
-        assert services.store.permissions.look() == []
+        assert services.store.permissions.check() == []
     assert {each: json.dumps(str(client.type(each))) for each in client.scan_iter()} == before

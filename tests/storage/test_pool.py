@@ -364,7 +364,7 @@ def test_a_pool_that_stays_busy_raises_its_own_error_after_the_wait(pools: Pools
     assert caught.value.extra["retry_after"] >= 1
     assert "0.05 s" in caught.value.detail
     with pytest.raises(PoolTimeout):
-        client.ask(lambda pipeline: pipeline.ping())
+        client.run_pipeline(lambda pipeline: pipeline.ping())
     pool_of(client).release(connection)
     assert pool_of(client).stats()["timeouts"] == 2
     assert_whole(client)
@@ -486,11 +486,13 @@ def test_a_greenlet_killed_in_the_middle_of_a_pipeline_leaves_no_reply_behind(
     client = pools(f"redis://127.0.0.1:{relay.port}/0")
     client.ping()
     relay.passing = 0
-    stuck = gevent.spawn(client.ask, lambda pipeline: [pipeline.echo(f"old-{n}") for n in range(5)])
+    stuck = gevent.spawn(
+        client.run_pipeline, lambda pipeline: [pipeline.echo(f"old-{n}") for n in range(5)]
+    )
     wait_until(lambda: relay.kept > 0)
     stuck.kill()
     relay.passing = math.inf
-    assert client.ask(lambda pipeline: [pipeline.echo("new"), pipeline.echo("newer")]) == [
+    assert client.run_pipeline(lambda pipeline: [pipeline.echo("new"), pipeline.echo("newer")]) == [
         b"new",
         b"newer",
     ]
@@ -531,7 +533,7 @@ def test_replies_are_never_mixed_up_whatever_is_killed(pools: Pools, url: str) -
                 with gevent.Timeout(dice.choice([0.0001, 0.001]), False):
                     wrong.extend(x for x in [client.echo(word)] if x != word.encode())
             elif dice.random() < 0.3:
-                answers = client.ask(lambda p: [p.echo(word), p.echo(word)])  # noqa: B023 - runs now
+                answers = client.run_pipeline(lambda p: [p.echo(word), p.echo(word)])  # noqa: B023 - runs now
                 wrong.extend(x for x in answers if x != word.encode())
             else:
                 wrong.extend(x for x in [client.echo(word)] if x != word.encode())
@@ -692,7 +694,7 @@ def test_an_answer_that_will_pass_is_unavailable(pools: Pools, reply: str) -> No
         with pytest.raises(StoreUnavailable):
             client.echo("word")
         with pytest.raises(StoreUnavailable):
-            client.ask(lambda pipeline: pipeline.echo("word"))
+            client.run_pipeline(lambda pipeline: pipeline.echo("word"))
         assert pool_of(client).stats()["in_use"] == 0
     finally:
         pools.close()

@@ -115,7 +115,7 @@ def test_the_doctor_says_what_it_does_not_know(services: Services) -> None:
         "connections",
     }  # fmt: skip
     # What the data may come to is computed from the settings; only maxmemory is not known.
-    assert {found[name].finding for name in unknown - {"room"}} == {"not told"}
+    assert {found[name].finding for name in unknown - {"room"}} == {"withheld"}
     assert not [name for name, check in found.items() if check.level == "error"]
 
 
@@ -148,7 +148,7 @@ def test_a_command_that_the_server_does_not_have_tells_nothing(tmp_path: Path) -
     url = f"redis://127.0.0.1:{fake.server_port}/0"
     services = Services.for_command_line(Settings(redis_url=url, state_dir=str(tmp_path)))
     try:
-        told = services.store.client.ask_what_it_tells(
+        told = services.store.client.run_optional(
             lambda pipeline: (pipeline.info("clients"), pipeline.info("memory"))
         )
     finally:

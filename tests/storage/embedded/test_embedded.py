@@ -464,7 +464,7 @@ def test_other_damage_is_not_repaired_and_the_message_says_so(settings: Settings
     file = filled(settings)
     damaged = file.read_bytes() + b"no command"
     file.write_bytes(damaged)
-    with pytest.raises(EmbeddedError, match="is damaged: put back a backup") as caught:
+    with pytest.raises(EmbeddedError, match="is damaged: restore a backup") as caught:
         Embedded.start(settings)
     assert "check-aof" not in caught.value.detail
     assert "nothing to cut off" in repair(settings, "--yes").stdout
