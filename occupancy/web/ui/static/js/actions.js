@@ -1,14 +1,14 @@
-// Actions: from a touch to the server's answer, and nothing shown as done before it.
+// Actions: sends operations; the page shows nothing as done before the server's response.
 //
-// While an operation is under way its item is marked as 'sending' and takes no second touch; each
-// intention has one Idempotency-Key, so a double tap or a retry never counts twice. A refusal is
-// kept with the item until the item changes or something else is tried.
+// While an operation is under way its item is marked as 'sending' and ignores touches; each intention
+// has one Idempotency-Key, so a double tap or a retry never counts twice. A refusal is kept with the
+// item until the item changes or another operation is tried.
 
 import * as api from './api.js';
 import {moment, t} from './i18n.js';
 
 export class Actions {
-  /** `model.put` gets each item that an answer shows; `onChange(tag)` says what to draw anew. */
+  /** `model.put` gets each item of a response; `onChange(tag)` asks for a redraw. */
   constructor(board, model, onChange) {
     this.path = `/api/boards/${board}`;
     this.model = model;
@@ -17,7 +17,7 @@ export class Actions {
     this.refusals = new Map(); // tag → {text, version}
   }
 
-  /** Carries out an operation on an item. Answers whether it stands now; never throws. */
+  /** Carries out an operation on an item. Returns whether it took effect; never throws. */
   async run(operation, tag, fields = {}) {
     if (this.sending.has(tag)) return false;
     this.sending.set(tag, operation);
@@ -36,7 +36,7 @@ export class Actions {
     return isDone;
   }
 
-  /** The same operation on up to 50 items; answers how many of them it stands for now. */
+  /** The same operation on up to 50 items; returns on how many of them it took effect. */
   async runMany(operation, tags, fields = {}) {
     const free = tags.filter((tag) => !this.sending.has(tag)).slice(0, 50);
     for (const tag of free) {
@@ -65,19 +65,19 @@ export class Actions {
     return {done, of: free.length};
   }
 
-  /** What stands in the way of an item, said; '' where nothing does, or the item has changed. */
+  /** The text of an item's refusal; '' if there is none, or the item has changed since. */
   refusal(item) {
     const refusal = this.refusals.get(item.tag);
     if (!refusal || item.version > refusal.version) return '';
     return refusal.text;
   }
 
-  /** What the last try on an item was answered, also where the item has changed since; '' for none. */
+  /** The text of an item's last refusal, even if the item has changed since; '' for none. */
   said(tag) {
     return this.refusals.get(tag)?.text ?? '';
   }
 
-  /** An answer may come when its item was removed, or nobody is signed in any more. */
+  /** A response may arrive after its item was removed or the session ended. */
   #put(item) {
     if (this.model.items.has(item.tag)) this.model.put(item);
   }
@@ -93,7 +93,7 @@ const SAID = new Set(['held', 'not_holder', 'blocked', 'wrong_state', 'limit_rea
   'item_not_found', 'worker_not_found', 'unauthenticated', 'unreachable', 'rate_limited',
   'pool_timeout', 'store_unavailable', 'csrf', 'internal_error']);
 
-/** A refusal in the page's language, with the holder's name and since when. */
+/** A refusal in the page's language, with the holder's name and the start of the hold. */
 export function explain(problem) {
   const values = {
     holder: problem.holder?.name ?? '',

@@ -1,4 +1,4 @@
-// The batch: items chosen together, and the bar of what can be done with all of them.
+// The batch: several chosen items, and the bar with the operations on all of them.
 
 import {explain} from './actions.js';
 import {ask} from './dialogs.js';
@@ -33,13 +33,13 @@ export class Batch {
     this.draw();
   }
 
-  /** `isOwn`: the user has just changed the batch; else the buttons move under their finger. */
+  /** `isOwn`: the user has just changed the batch; otherwise the buttons would move under a finger. */
   draw({isOwn = false} = {}) {
     for (const tag of this.tags) if (!this.model.items.has(tag)) this.tags.delete(tag);
     const bar = byId('batch');
     const possible = [...new Set([...this.tags].flatMap((tag) => this.offered(this.model.items.get(tag))))];
     const drawn = `${this.tags.size} ${possible}`;
-    if (bar.dataset.drawn === drawn) return; // else a touch would end on another button than it began on
+    if (bar.dataset.drawn === drawn) return; // a redraw would end a touch on another button
     bar.dataset.drawn = drawn;
     bar.hidden = this.tags.size === 0;
     document.body.classList.toggle('choosing', !bar.hidden);
@@ -65,7 +65,7 @@ export class Batch {
     }
     if (fields === null) return;
     const {done, of} = await this.actions.runMany(operation, tags, fields);
-    // What was refused stays chosen, with the reason next to it.
+    // Refused items stay chosen, with the reason next to them.
     const refused = tags.filter((tag) => this.actions.refusals.has(tag));
     for (const tag of tags) if (!refused.includes(tag)) this.tags.delete(tag);
     this.onChange(tags);

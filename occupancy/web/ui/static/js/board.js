@@ -1,4 +1,4 @@
-// The board: who works on what, right now, and one touch to take, pause or complete.
+// The board page: who works on what, right now; one touch takes, pauses or completes.
 
 import {Actions} from './actions.js';
 import * as api from './api.js';
@@ -30,11 +30,11 @@ const filter = readFilter();
 let active = null; // the tag that the keyboard acts on
 let live = null;
 let snapshotEtag = null;
-let lastHeard = null; // when the page was last known to be up to date
+let lastHeard = null; // the last time when the page was known to be up to date
 let status = 'connecting';
-let isLoaded = false; // whether the model is what a server has said
+let isLoaded = false; // whether the model comes from the server
 let isDenied = false;
-let isSignedOut = false; // not so as long as the server has not said who is here
+let isSignedOut = false; // false until the server has said who is signed in
 
 const me = () => session.current()?.worker.id ?? null;
 const canAct = () => ['live', 'degraded', 'connecting'].includes(status) && session.may('worker');
@@ -78,7 +78,7 @@ async function reload(signal) {
 }
 
 function apply(event) {
-  snapshotEtag = null; // it is of the snapshot, and the model has moved on
+  snapshotEtag = null; // it belongs to the snapshot, and the model has moved on
   lastHeard = serverNow();
   const before = model.items.get(event.item.tag);
   model.apply(event);
@@ -117,7 +117,7 @@ async function denied(code) {
   }
 }
 
-/** Shows nothing of the board: nobody may see it, or not yet. */
+/** Hides the board: its user may not see it, or not yet. */
 function clear() {
   batch.clear();
   snapshotEtag = null;
@@ -126,7 +126,7 @@ function clear() {
   isDenied = false;
   model.load([]);
   showStatus('connecting');
-  setText(byId('live'), ''); // nothing is followed
+  setText(byId('live'), ''); // the page follows no events
 }
 
 function stop() {
@@ -160,9 +160,9 @@ async function loadBoard() {
   steps.parentElement.hidden = found.steps.length < 2;
 }
 
-// What is shown
+// Drawing
 
-/** Shows what a filter asks for, at once: who has just chosen it looks at the list anew. */
+/** Shows the items of a filter at once, because its user has just chosen it. */
 function showFiltered() {
   writeFilter(filter);
   search.value = filter.text;
@@ -188,7 +188,7 @@ function show() {
   requestAnimationFrame(() => {
     isDue = false;
     const items = model.select(filter, me());
-    // Before there was anything in the list, nothing of it can move.
+    // An empty list has nothing that could move.
     if (attention.isHeld && isLoaded && order.items.length > 0) {
       list.show(order.keep(items, rank, model.items));
     } else {
@@ -258,7 +258,7 @@ search.addEventListener('input', () => { filter.text = search.value; showFiltere
 
 async function act(operation, tag) {
   setActive(tag);
-  attention.note(); // the row stays where it is
+  attention.note(); // the row keeps its place
   if (!session.may('worker')) {
     await session.openDialog();
     if (!session.may('worker')) return;
@@ -279,10 +279,10 @@ function setActive(tag, focus = false) {
   if (focus) list.reveal(tag)?.querySelector('.tag')?.focus({preventScroll: true});
 }
 
-/** Shows an item and lets the keyboard act on it; a filter that hides it is taken off. */
+/** Shows an item and lets the keyboard act on it; removes a filter that hides it. */
 function find(tag) {
   if (!model.items.has(tag)) {
-    location.href = `/boards/${board}/items/${encodeURIComponent(tag)}`; // its page says what became of it
+    location.href = `/boards/${board}/items/${encodeURIComponent(tag)}`; // its page explains its absence
     return;
   }
   if (list.indexOf(tag) < 0) {

@@ -1,4 +1,4 @@
-// A card: one item as a row of the list. Drawn anew as a whole; it keeps nothing of its own.
+// A card: one item as a row of the list. It is redrawn as a whole and has no state.
 
 import {serverNow} from './clock.js';
 import {byId, fill, h, setText, sight} from './dom.js';
@@ -10,10 +10,10 @@ const MAIN = ['take', 'complete', 'pause'];
 const TIMED = new Set(['occupied', 'paused', 'blocked']);
 
 export class Card {
-  /** See board.js for the hooks: what may be done, and what a touch does. */
+  /** See board.js for the hooks: the allowed operations, and the effect of a touch. */
   constructor(hooks) {
     this.hooks = hooks;
-    new ResizeObserver(() => { // what comes at the bottom covers no menu
+    new ResizeObserver(() => { // the bar at the bottom must not cover a menu
       for (const menu of document.querySelectorAll('details.more[open]')) placeMenu(menu);
     }).observe(byId('foot'));
   }
@@ -64,7 +64,7 @@ export class Card {
     if (focused) row.querySelector(`[data-name="${focused}"]`)?.focus({preventScroll: true});
   }
 
-  /** Moves the clocks of the visible rows on. */
+  /** Updates the durations of the visible rows. */
   tick(rows) {
     for (const row of rows) this.#tickRow(row);
   }
@@ -75,7 +75,7 @@ export class Card {
   }
 }
 
-/** Puts a menu that is open where all of it is in sight: upwards, or else the page is scrolled. */
+/** Makes all of an open menu visible: it opens upwards, or the page is scrolled. */
 function placeMenu(details) {
   if (!details.open) return;
   const menu = details.querySelector('.menu');
@@ -87,7 +87,7 @@ function placeMenu(details) {
   else scrollBy(0, hidden);
 }
 
-/** Where other buttons stand now, the second half of a double tap must not hit one of them. */
+/** The second half of a double tap must not hit a button that has taken the place of another. */
 function settle(row, operations) {
   if (row.operations !== undefined && row.operations !== operations) unsettle(row);
   row.operations = operations;

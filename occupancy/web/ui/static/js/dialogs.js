@@ -1,5 +1,4 @@
-// What an operation needs to know: a reason, a worker, a step. Asked in a dialog, with what was
-// said lately to touch.
+// Dialogs for the fields of an operation (a reason, a worker, a step), with recent values to touch.
 
 import * as api from './api.js';
 import {byId, fill, h} from './dom.js';
@@ -17,8 +16,8 @@ const NEEDS = {
 };
 
 /**
- * Asks for the fields of an operation. Answers them, {} where there is nothing to ask, or null
- * where somebody thought better of it.
+ * Asks for the fields of an operation. Returns them, {} if there are none, or null if the user
+ * cancels.
  */
 export async function ask(operation, {item = null, board, count = 1}) {
   const needs = NEEDS[operation];
@@ -77,6 +76,6 @@ function remember(operation, reason) {
     const list = [reason, ...read(operation).filter((each) => each !== reason)].slice(0, MOST_REASONS);
     localStorage.setItem(REASONS, JSON.stringify({...all, [operation]: list}));
   } catch {
-    // A browser that keeps nothing: the reason is typed each time.
+    // The browser stores nothing: the reason is typed each time.
   }
 }

@@ -1,4 +1,4 @@
-// One item: what it is now, what can be done, and what has happened to it.
+// The item page: its state, the allowed operations, and its history.
 
 import {Actions, explain} from './actions.js';
 import * as api from './api.js';
@@ -26,10 +26,10 @@ let live = null;
 let status = 'connecting';
 let events = []; // newest first
 let next = null;
-let isLoaded = false; // whether what is shown is what a server has said
+let isLoaded = false; // whether the page shows data from the server
 let isDenied = false;
-let isSignedOut = false; // not so as long as the server has not said who is here
-let lastHeard = null; // when the page was last known to be up to date
+let isSignedOut = false; // false until the server has said who is signed in
+let lastHeard = null; // the last time when the page was known to be up to date
 
 const notices = new Notices();
 const actions = new Actions(board, model, draw);
@@ -50,7 +50,7 @@ const card = new Card({
 function draw() {
   const item = model.items.get(tag);
   row.hidden = !item;
-  if (!item) { // removed, not there, or nobody is signed in: nothing of it stays in sight
+  if (!item) { // removed, unknown, or no session: hide all of it
     fill(row);
     fill(byId('attributes'));
     setText(byId('worked'), '');
@@ -63,7 +63,7 @@ function draw() {
 }
 
 async function reload(signal) {
-  // The position first: what happens between the two is replayed, and known by its version.
+  // The position first: events between the two requests are replayed, and recognised by version.
   const {cursor, seq} = await api.get(`${path}/items?limit=1`);
   const [item, page] = await Promise.all([
     orNull(api.get(`${path}/items/${tag}`)), orNull(api.get(`${path}/items/${tag}/history`)),
@@ -76,7 +76,7 @@ async function reload(signal) {
   model.load(item ? [item.item] : []);
   showHistory();
   showSituation();
-  return {cursor, seq}; // also of an item that is not there: it may be added
+  return {cursor, seq}; // also for an unknown item: it may be added
 }
 
 async function orNull(asked) {
@@ -88,7 +88,7 @@ async function orNull(asked) {
   }
 }
 
-/** Says what there is to know, and why where there is nothing: each is another thing. */
+/** Shows the item's situation; each reason for an empty page has its own text. */
 function showSituation() {
   const situation = isDenied ? 'denied' : isSignedOut ? 'signed_out'
     : isLoaded ? 'loaded' : status === 'offline' ? 'unreachable' : 'loading';
@@ -96,7 +96,7 @@ function showSituation() {
     loading: t('shown.loading')}[situation] ?? '');
   byId('shown').hidden = byId('shown').textContent === '';
   byId('about').hidden = events.length === 0;
-  if (situation === 'denied') return; // the banner says why
+  if (situation === 'denied') return; // the banner gives the reason
   const [last] = events;
   const isOld = ['degraded', 'offline'].includes(status);
   if (situation !== 'loaded') warn('');
@@ -110,12 +110,12 @@ function warn(text) {
   byId('banner').hidden = text === '';
 }
 
-/** Shows nothing of the item: nobody may see it, or not yet. */
+/** Hides the item: its user may not see it, or not yet. */
 function clear() {
   isLoaded = false;
   isDenied = false;
   status = 'connecting';
-  setText(byId('live'), ''); // nothing is followed
+  setText(byId('live'), ''); // the page follows no events
   delete byId('live').dataset.status;
   events = [];
   next = null;
@@ -148,7 +148,7 @@ function showHistory() {
         isRunning ? ` ${t('item.running')}` : ''))))));
 }
 
-/** Says of which part of the history the table is: it may be longer than what is loaded, or kept. */
+/** Names the part of the history in the table: the whole may be longer than what is loaded or kept. */
 function showPart() {
   const isTrimmed = next === null && events.length > 0 && events.at(-1).type !== 'item.added';
   byId('part').hidden = next === null && !isTrimmed;
@@ -161,13 +161,13 @@ function showWorked(item) {
   setText(byId('worked'), `${title}: ${seconds}`);
 }
 
-/** The step that an event is about; the item has moved on from one that is completed. */
+/** The step that an event is about; after a completion the item is already at the next one. */
 function stepOf(event, index) {
   const before = event.type === 'item.completed' ? events[index + 1] : undefined;
   return (before ?? event).item.step;
 }
 
-/** How long it stayed as an event left it; '' where it still is so, or the event changed no state. */
+/** The duration of the state after an event; '' if it lasts, or the event changed no state. */
 function lasted(event, index) {
   const later = events.slice(0, index).findLast((each) => each.type !== 'item.updated');
   if (!later || event.type === 'item.updated') return '';
@@ -192,7 +192,7 @@ byId('older').addEventListener('click', async () => {
     notices.say(explain(problem), {kind: 'refused'});
     return;
   }
-  if (next !== asked) return; // touched twice, or it was loaded anew
+  if (next !== asked) return; // touched twice, or reloaded
   events.push(...page.history);
   ({next} = page);
   showHistory();

@@ -5,7 +5,7 @@ export const STATES = ['occupied', 'paused', 'available', 'blocked', 'completed'
 export class Model {
   constructor() {
     this.items = new Map();
-    this.search = new Map(); // what is looked through, in small letters
+    this.search = new Map(); // tag → its searchable text, in lower case
     this.listeners = new Set();
   }
 
@@ -14,14 +14,14 @@ export class Model {
     this.listeners.add(listener);
   }
 
-  /** Takes a whole snapshot in place of what was known. */
+  /** Replaces all items by those of a snapshot. */
   load(items) {
     this.items = new Map(items.map((item) => [item.tag, item]));
     this.search.clear();
     this.#tell(null);
   }
 
-  /** Takes one event of the log. An item that is known in a newer version stays as it is. */
+  /** Takes one event of the log. An item known in a newer version stays as it is. */
   apply(event) {
     const {item} = event;
     if (event.type === 'item.removed') {
@@ -32,7 +32,7 @@ export class Model {
     }
   }
 
-  /** Takes an item as an answer or an event shows it, unless a newer version is known. */
+  /** Takes the item of a response or an event, unless a newer version is known. */
   put(item) {
     const known = this.items.get(item.tag);
     if (known && known.version >= item.version) return;
@@ -51,7 +51,7 @@ export class Model {
     for (const listener of this.listeners) listener(tags);
   }
 
-  /** The tag of the item that is written so, or, of one item only, in another case; or null. */
+  /** The tag of the item with that spelling, or of the only one that differs in case; or null. */
   find(tag) {
     if (this.items.has(tag)) return tag;
     const small = tag.toLowerCase();
@@ -59,7 +59,7 @@ export class Model {
     return found.length === 1 ? found[0] : null;
   }
 
-  /** How many items there are in each state. */
+  /** The number of items in each state. */
   counts() {
     const counts = Object.fromEntries(STATES.map((state) => [state, 0]));
     for (const item of this.items.values()) counts[item.state] += 1;
@@ -67,9 +67,9 @@ export class Model {
   }
 
   /**
-   * The items that a filter shows, sorted: first what `worker` holds, then by state in the order
-   * of STATES, then by tag. `filter`: {state, step, mine, text}, each may be missing; 'mine' means
-   * all of mine, in whatever state and step.
+   * The items of a filter, sorted: first those that `worker` holds, then by state in the order of
+   * STATES, then by tag. `filter`: {state, step, mine, text}, each may be missing; 'mine' selects all
+   * items of `worker`, in any state and step.
    */
   select({state, step, mine, text} = {}, worker = null) {
     const words = fold(text ?? '').split(/\s+/).filter(Boolean);
@@ -91,7 +91,7 @@ export class Model {
     return keyed.map(([, item]) => item);
   }
 
-  /** What `worker` holds, the newest first. */
+  /** The items that `worker` holds, newest first. */
   heldBy(worker) {
     if (!worker) return [];
     const held = [...this.items.values()].filter((item) => item.holder?.id === worker);
@@ -110,7 +110,7 @@ export class Model {
   }
 }
 
-/** Which group of the list an item belongs to, for `worker`: what they hold, then each state. */
+/** The group of an item in the list, for `worker`: their own items, then one group per state. */
 export function rankOf(item, worker) {
   return worker && item.holder?.id === worker ? -1 : STATES.indexOf(item.state);
 }
@@ -120,14 +120,14 @@ function compare(one, other) {
 }
 
 /**
- * Small letters without accents: who types 'senal' finds 'Señal'. The API's `q` does the same
- * (occupancy/search.py); a sigma is written otherwise at a word's end.
+ * Lower case without accents: 'senal' finds 'Señal'. The API's `q` does the same
+ * (occupancy/boards/search.py). A sigma has another form at the end of a word.
  */
 export function fold(text) {
   return text.normalize('NFD').replace(/\p{M}/gu, '').toLowerCase().replaceAll('ς', 'σ');
 }
 
-/** Which operations make sense on an item for a worker of a role; what the buttons offer. */
+/** The operations that the buttons offer on an item to a worker of a role. */
 export function offered(item, worker, isSupervisor) {
   const isHolder = item.state === 'occupied' && item.holder?.id === worker;
   const own = isHolder ? ['pause', 'complete', 'release']

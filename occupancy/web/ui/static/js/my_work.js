@@ -1,4 +1,4 @@
-// My work: the items that the signed-in worker holds, always in sight, with buttons to end the work.
+// My work: the signed-in worker's items, always visible, with buttons to end the work.
 
 import {serverNow} from './clock.js';
 import {fill, h, setText} from './dom.js';
@@ -10,13 +10,13 @@ const ENDS = ['pause', 'complete'];
 
 export class MyWork {
   /**
-   * `place` is the list's element; `count` says how many items there are; `more` is a button that
-   * says so too and opens them all, where one line has no room. A touch calls
+   * `place` is the list's element; `count` shows the number of items; `more` is a button that shows
+   * it too and opens the whole list if it needs more than one line. A touch calls
    * `onAct(operation, tag)` or `onShow(tag)`.
    */
   constructor(place, {count, more, actions, canAct, onAct, onShow}) {
     Object.assign(this, {place, count, more, actions, canAct, onAct, onShow});
-    this.entries = new Map(); // by tag, so that touch and focus survive changes of other entries
+    this.entries = new Map(); // by tag: touch and focus survive changes of other entries
     this.isOpen = false;
     more.addEventListener('click', () => (this.isOpen ? this.close() : this.#open()));
     document.addEventListener('click', ({target}) => {
@@ -54,7 +54,7 @@ export class MyWork {
     this.#fit();
   }
 
-  /** Shows one line only: what is behind the others is looked for. */
+  /** Closes the list to one line, because the user needs the content behind it. */
   close() {
     this.isOpen = false;
     this.#fit();
@@ -65,10 +65,10 @@ export class MyWork {
     this.#fit();
   }
 
-  /** Shows the first line only, and how many there are in all, or all of them. */
+  /** Shows the first line and the total number, or all lines. */
   #fit() {
     const entries = [...this.place.children];
-    this.place.classList.remove('open'); // what counts is how many fit into one line
+    this.place.classList.remove('open'); // measure how many fit into one line
     const lineOf = (entry) => entry.offsetTop;
     const isMore = entries.length > 0 && lineOf(entries.at(-1)) > lineOf(entries[0]);
     if (!isMore) this.isOpen = false;
@@ -82,7 +82,7 @@ export class MyWork {
     setText(this.count, !isMore && entries.length > 1 ? number(entries.length) : '');
   }
 
-  /** Moves the clocks on. */
+  /** Updates the durations. */
   tick() {
     for (const time of this.place.querySelectorAll('time')) {
       setText(time, duration((serverNow() - Date.parse(time.dateTime)) / 1000));

@@ -1,10 +1,10 @@
-// One operation from a touch to its notice: ask what it needs, send it, say what came of it.
+// One operation from a touch to its notice: ask for its fields, send it, show the result.
 
 import {explain} from './actions.js';
 import {ask} from './dialogs.js';
 import {t} from './i18n.js';
 
-/** Carries out an operation on an item; a closed dialog ends it without a word. Never throws. */
+/** Carries out an operation on an item; closing its dialog cancels it. Never throws. */
 export async function operate(operation, item, {board, actions, notices}) {
   const {tag} = item;
   let fields;

@@ -1,16 +1,16 @@
-// Work time from an item's history: who occupied it at which step, and for how long. Pure.
+// Work times from an item's history, by step and worker. Pure.
 
 const STARTS = new Set(['item.taken', 'item.reassigned']);
 
 /**
- * Totals by step and worker, the longest first, from events newest first. As on the server, a
- * release takes back all work since the item was last free, in whoever's hands it was; work that is
- * under way counts up to `nowMs`.
+ * Totals by step and worker, longest first, from events newest first. As on the server, a release
+ * takes back all work since the item was last free, of all its holders. Work that is under way counts
+ * up to `nowMs`.
  */
 export function workOf(events, nowMs) {
   const totals = new Map();
   let open = null; // {step, worker, sinceMs}
-  let handedOn = []; // what has been worked since the item was last free, in other hands
+  let handedOn = []; // work since the item was last free, by earlier holders
   const end = (atMs, isRunning = false) => {
     handedOn.push({...open, seconds: Math.max(0, atMs - open.sinceMs) / 1000, isRunning});
     open = null;
@@ -41,7 +41,7 @@ export function workOf(events, nowMs) {
   return [...totals.values()].sort((one, other) => other.seconds - one.seconds);
 }
 
-/** Seconds worked at the present step as the server counts them, with what is under way. */
+/** Seconds worked at the present step by the server's rules, including work under way. */
 export function workedNow(item, nowMs) {
   const running = item.state === 'occupied' ? Math.max(0, nowMs - Date.parse(item.since)) / 1000 : 0;
   return item.worked_s + running;
