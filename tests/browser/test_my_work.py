@@ -1,4 +1,4 @@
-"""What I hold, and what happens to it, is always in sight; an empty list says why it is empty."""
+"""A worker's items and their changes are always visible; an empty list gives the reason."""
 
 from __future__ import annotations
 
@@ -183,7 +183,7 @@ def test_what_others_do_to_my_items_is_said_where_it_is_seen(
     expect_notice(page, "Supervisor gave T-01 to you.")
     expect(page.locator("#my-work li")).to_have_count(1)
     site.do("force-release", board, "T-01", who="supervisor", reason="Shift over")
-    expect_notice(page, "Supervisor took T-01 out of its holder's hands: Shift over")
+    expect_notice(page, "Supervisor took T-01 from its holder: Shift over")
     expect(page.locator("#my-work li")).to_have_count(0)
     site.do("take", board, "T-02")  # nothing to me
     expect(page.locator("#states .count").nth(1)).to_have_text("1")
@@ -282,6 +282,6 @@ def test_work_times_are_the_servers_and_a_partial_table_says_so(site: Site, visi
     site.do("release", board, "T-2", who="holder")
     page.goto(f"/boards/{board}/items/T-2")
     expect(page.locator("#history li")).to_have_count(4)
-    expect(page.locator("#worked")).to_have_text("Worked, as the server counts it: 0 s")
+    expect(page.locator("#worked")).to_have_text("Worked, by the server's count: 0 s")
     expect(page.locator("#work")).to_have_text("Nobody has worked on it yet.")
     expect(page.locator("#part")).to_be_hidden()

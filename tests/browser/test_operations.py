@@ -1,4 +1,4 @@
-"""Operations: one touch, and nothing is shown as done before the server has said so."""
+"""Operations: one touch, and nothing is shown as done before the server's response."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def test_a_refusal_names_the_holder_next_to_the_card_which_corrects_itself(
 ) -> None:
     board = site.board("T-1", "T-2")
     page = visit("/boards")
-    page.add_init_script(DEAF)  # the page does not hear what others do: its cards grow old
+    page.add_init_script(DEAF)  # the page gets no events, so its cards become outdated
     page.goto(f"/boards/{board}")
     expect_state(page, "T-1", "available")
     site.do("take", board, "T-1", who="colleague")

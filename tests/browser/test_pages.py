@@ -1,4 +1,4 @@
-"""Every page: accessible in both themes, in two languages, and whatever is written stays text."""
+"""Every page: accessible in both themes, in two languages, and stored texts stay text."""
 
 from __future__ import annotations
 

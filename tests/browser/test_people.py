@@ -1,4 +1,4 @@
-"""People: who is signed in, how that changes, and how it ends."""
+"""Sessions in the pages: sign-in, switching, and the end."""
 
 from __future__ import annotations
 
@@ -27,9 +27,7 @@ def test_signing_in_switching_and_signing_out(site: Site, visit: Visit) -> None:
     board = site.board("T-1")
     page = visit(f"/boards/{board}", None)
     sign_in_by_hand(page, "holder", "0000")
-    expect(page.locator("#session-dialog .said")).to_have_text(
-        "The worker or the PIN is not right."
-    )
+    expect(page.locator("#session-dialog .said")).to_have_text("The worker or the PIN is wrong.")
     sign_in_by_hand(page, "holder")
     expect(page.locator("#who strong")).to_have_text("Holder")
     expect_live(page)
@@ -42,7 +40,7 @@ def test_signing_in_switching_and_signing_out(site: Site, visit: Visit) -> None:
     expect_live(page)
     expect(button(page, "T-1", "complete")).to_have_count(0)
 
-    # Whoever was here before is a name to touch, and a PIN: one step.
+    # An earlier user is a name to touch, and a PIN: one step.
     page.locator("#who button").click()
     page.locator("#session-dialog").get_by_role("button", name="Holder holder").click()
     expect(page.locator('#session-dialog input[name="pin"]')).to_be_focused()
@@ -181,6 +179,6 @@ def test_the_first_administrator_comes_by_the_printed_link_and_sets_a_pin(
         page.locator("#who button").click()
         sign_in_by_hand(page, "admin", "1379")
         expect(page.locator("#who strong")).to_have_text("Administrator")
-        page.context.close()  # else the server waits for its idle connections
+        page.context.close()  # otherwise the server waits for its idle connections
     finally:
         deployment.stop()

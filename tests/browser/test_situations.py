@@ -1,4 +1,4 @@
-"""What a page shows where there is nothing to show: each reason has words of its own."""
+"""Pages without content: each reason has its own text."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.browser.test_truth import LEAVE, RETURN, own_visit
 
 REFUSED = {"status": 401, "json": {"status": 401, "code": "unauthenticated", "detail": ""}}
 AWAY = {"status": 503, "json": {"status": 503, "code": "store_unavailable", "detail": ""}}
-UNKNOWN = "The server does not say who is signed in. The page goes on by itself when it does."
+UNKNOWN = "The server does not say who is signed in. The page continues by itself when it does."
 
 
 def expect_told(page: Page, shown: str, banner: str = "") -> None:
@@ -58,7 +58,7 @@ def test_the_item_page_tells_loading_signed_out_unreachable_and_not_found_apart(
     page = visit("/boards")
     page.route("**/items?limit=1", lambda route: route.abort())
     page.goto(f"/boards/{board}/items/T-1")
-    expect_told(page, "Not loaded yet: the server cannot be reached. It goes on by itself.")
+    expect_told(page, "Not loaded yet: the server cannot be reached. The page continues by itself.")
     page.unroute("**/items?limit=1")
     expect_state(page, "T-1", "available")
 

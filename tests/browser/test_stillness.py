@@ -1,4 +1,4 @@
-"""The list stands still under the finger, and a double tap has one effect, on one item."""
+"""The list does not move under the finger, and a double tap has one effect, on one item."""
 
 from __future__ import annotations
 
@@ -191,7 +191,7 @@ def test_a_double_tap_in_my_work_ends_one_item(
 def test_the_second_half_of_a_double_tap_takes_nothing_back(
     site: Site, open_board: OpenBoard, what: str, effect: str
 ) -> None:
-    """These stand where they stood, so nothing but the double tap itself tells."""
+    """Elements that have not moved: only the double tap itself is the criterion."""
     board = site.board(*TAGS)
     page = open_board(board, "supervisor", **PHONE)
     expect_still(page)

@@ -1,4 +1,4 @@
-"""The pages say what is so: after signing out, of what was removed, with clocks that are wrong."""
+"""Pages show the true state: after a sign-out, for removed items, with wrong clocks."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.browser.site import (
     wait_for,
 )
 
-# A clock of the device that somebody sets: window.offMs is by how much it is wrong.
+# A device's clock that can be set: window.offMs is its error.
 WRONG_CLOCK = """
 window.offMs = %d;
 const RealDate = Date;
@@ -122,7 +122,7 @@ def remove(site: Site, board: str, tag: str) -> None:
 @pytest.mark.parametrize(
     ("problem", "said"),
     [
-        ({"status": 503, "code": "store_unavailable"}, "The server's store is away."),
+        ({"status": 503, "code": "store_unavailable"}, "The server's store cannot be reached."),
         ({"status": 503, "code": "pool_timeout"}, "The server is busy."),
         ({"status": 500, "code": "internal_error"}, "Something went wrong on the server."),
         (
@@ -130,7 +130,7 @@ def remove(site: Site, board: str, tag: str) -> None:
             "Not signed in: Another site.",
         ),
         ({"status": 429, "code": "rate_limited", "retry_after": 7}, "Too many tries. Wait 7 s."),
-        ({"status": 401, "code": "unauthenticated"}, "The worker or the PIN is not right."),
+        ({"status": 401, "code": "unauthenticated"}, "The worker or the PIN is wrong."),
         ({"status": 400, "code": "invalid_request", "detail": "Too long."}, "Too long."),
     ],
 )
@@ -171,7 +171,7 @@ def test_a_link_that_could_not_be_tried_is_good_still(site: Site, visit: Visit) 
 
     page.route("**/api/session", refuse_first)
     page.goto(f"/sign-in#{secret}")
-    expect(page.locator("#said")).to_contain_text("The server's store is away.")
+    expect(page.locator("#said")).to_contain_text("The server's store cannot be reached.")
     page.reload()
     expect(page).to_have_url(f"{site.url}/boards")
     expect(page.locator("#who strong")).to_have_text("Holder")

@@ -1,4 +1,4 @@
-"""The wall and the status page: what nobody touches, for weeks, and what operators look at."""
+"""The wallboard and the status page."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SCREEN = {"width": 1920, "height": 1080}
 
 
 def open_wall(site: Site, visit: Visit, board: str) -> Page:
-    """A wall screen that was let in by its link."""
+    """A wallboard that has signed in by its link."""
     secret, _ = site.services.tokens.create("watcher", role=Role.OBSERVER, board=board)
     page = visit(f"/sign-in#{secret}", None, viewport=SCREEN)
     expect(page).to_have_url(f"{site.url}/boards/{board}/wall")
@@ -87,7 +87,7 @@ def test_a_wall_whose_link_is_revoked_says_what_to_do(site: Site, visit: Visit) 
         if listed.token.board == board:
             site.services.tokens.revoke(listed.token.id)
     expect(page.locator("#told")).to_be_visible(timeout=15_000)
-    expect(page.locator("#wall")).to_be_hidden()  # what it showed is not for everybody
+    expect(page.locator("#wall")).to_be_hidden()  # its content is not public
     expect(page.locator("#told")).to_contain_text("This screen is not signed in.")
     assert violations(page) == []
 

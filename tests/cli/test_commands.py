@@ -1,4 +1,4 @@
-"""The command line: in this process for its answers, in a process of its own for its ending."""
+"""The command line: in this process for its output, in a separate process for its ending."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ Run = Callable[..., Result]
 
 @pytest.fixture
 def environ(valkey_services: Services, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """The environment that leads a command to the shared Valkey, under the test's own prefix."""
+    """The environment of a command on the shared Valkey, under the test's own prefix."""
     for name in list(os.environ):
         if name.startswith("OCCUPANCY_") or name in ("REDIS_URL", "WEB_CONCURRENCY", "PORT"):
             monkeypatch.delenv(name)
@@ -75,14 +75,14 @@ def run(valkey_services: Services, environ: dict[str, str]) -> Run:
 
 
 def answer(result: Result) -> Any:
-    """The JSON that a command has printed, which must have succeeded."""
+    """The JSON output of a command, which must have succeeded."""
     assert result.exit_code == 0, result.output
     assert result.stderr == ""
     return json.loads(result.stdout)
 
 
 def error(result: Result, status: int = 1) -> str:
-    """The one line that a command has failed with."""
+    """The one error line of a failed command."""
     assert result.exit_code == status, result.output
     assert result.stderr.startswith("Error: ")
     assert result.stderr.count("\n") == 1
@@ -486,7 +486,7 @@ def test_a_new_pin_is_asked_for_twice_and_not_shown(run: Run, shop: Services) ->
     assert result.exit_code == 0, result.output
     assert "2580" not in result.output
     assert is_pin("2580", shop.workers.get("93").pin_hash)
-    run("workers", "pin", "93", stdin="1111\n2222\n2580\n")  # not the same, and then no more
+    run("workers", "pin", "93", stdin="1111\n2222\n2580\n")  # two PINs differ, input ends
     assert is_pin("2580", shop.workers.get("93").pin_hash)
 
 
@@ -694,11 +694,11 @@ def test_without_being_told_to_the_sample_lets_nobody_in(run: Run, shop: Service
     assert shop.tokens.all() == []
 
 
-# In a process of its own
+# In a separate process
 
 
 class Process:
-    """A command in a process of its own; its output is in files, so that it never blocks."""
+    """A command in a separate process; its output goes to files, so that it never blocks."""
 
     def __init__(self, tmp_path: Path, environ: dict[str, str], *args: str) -> None:
         self._out, self._err = tmp_path / "out", tmp_path / "err"
@@ -829,7 +829,7 @@ def test_without_a_server_of_ones_own_the_embedded_one_runs_for_the_command(
     assert tail.errors == "Error: The embedded server is not running: start the web server.\n"
 
 
-# The trail
+# The audit log
 
 
 def test_what_changes_anybodys_access_is_noted_for_the_servers_trail(

@@ -1,4 +1,4 @@
-"""CSV: what a file of items or workers may look like, and what becomes of each row."""
+"""CSV: the accepted files of items and workers, and the result of each row."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ ADMIN = Person("admin", "Admin")
 
 
 def bodies(text: str) -> dict[str, ItemBody]:
-    """The rows of a file, all of which must be good."""
+    """The rows of a file without errors."""
     rows = read_items(text.encode())
     assert all(isinstance(row, ItemRow) for row in rows), rows
     return {row.tag: row.body for row in rows if isinstance(row, ItemRow)}
@@ -320,7 +320,7 @@ def test_an_attribute_given_twice_is_rejected() -> None:
     assert "twice" in why
 
 
-# What becomes of them
+# Results
 
 
 def test_items_are_added_updated_or_left_alone(services: Services) -> None:
@@ -383,7 +383,7 @@ def test_a_server_that_goes_away_in_the_middle_says_how_far_it_came(
 
     def stop_at_the_first_row(_steps: int) -> None:
         steps.append(1)
-        if len(steps) == 2:  # the first call tells of the rejected rows
+        if len(steps) == 2:  # the first call counts the rejected rows
             own_server.stop()
 
     try:

@@ -1,4 +1,4 @@
-"""The doctor: what it finds on a good server, and what it says about each thing that is wrong."""
+"""The doctor: its findings on a good server, and its advice for each problem."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ GOOD = Facts(
 def judged(
     name: str, *, without: str = "", info: dict[str, Any] | None = None, **facts: Any
 ) -> Check:
-    """The check of that name, on a good server but for what is given."""
+    """The check of that name on a good server with the given differences."""
     told = {key: value for key, value in GOOD.info.items() if key != without} | (info or {})
     changed = msgspec.structs.replace(GOOD, info=told, **facts)
     (found,) = [each for each in (check(changed) for check in CHECKS) if each.name == name]
@@ -143,7 +143,7 @@ def test_it_examines_a_real_server(
         levels = {check.name: check.level for check in examine(services)}
     finally:
         services.close()
-    levels.pop("round trip")  # how fast a busy machine is, is no matter of this test
+    levels.pop("round trip")  # not this test's subject: the machine may be busy
     assert set(levels.values()) == {"ok"}
 
 

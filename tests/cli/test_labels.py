@@ -67,7 +67,7 @@ def lines(text: str, room: float = 10) -> list[str]:
         (" ", []),
         (f"abc 10{NBSP}000{NARROW}mm", ["abc", f"10{NBSP}000{NARROW}mm"]),  # never inside a number
         (f"acero{SOFT}inoxidable", ["acero-", "inoxidable"]),
-        (f"ace{SOFT}ro", ["acero"]),  # not seen where nothing is broken
+        (f"ace{SOFT}ro", ["acero"]),  # invisible where no line breaks
         (f"{SOFT}x{SOFT}", ["x"]),
         (f"abcdef{SOFT}ghi{SOFT}jkl", ["abcdefghi-", "jkl"]),
         ("acero-inoxidable", ["acero-", "inoxidable"]),

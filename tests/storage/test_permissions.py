@@ -1,4 +1,4 @@
-"""What the server's access control denies: nothing is done by halves, and it is said what lacks."""
+"""Denied permissions on the server: no operation is half done, and the missing ones are named."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ANA = Person("ana", "Ana")
 
 @pytest.fixture(params=BINARIES)
 def strict_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RealServer]:
-    """A server of each kind, of the test's own."""
+    """A server of each kind for this test alone."""
     server = RealServer(require_binary(request.param), tmp_path / "server")
     server.start()
     yield server
@@ -38,7 +38,7 @@ def strict_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Re
 
 
 def url_of(server: RealServer, *rules: str) -> str:
-    """The URL of a user with all rights but for ``rules``, which come last."""
+    """The URL of a user with all rights, modified by ``rules``."""
     with server.client() as admin:
         admin.execute_command(
             "ACL", "SETUSER", "app", "reset", "on", ">pw", "~occ:*", "+@all", *rules
@@ -137,7 +137,7 @@ def test_without_a_command_that_it_needs_an_operation_does_nothing(
 
 
 TAKE = TRANSITIONS["take"]
-# What each operation writes with, and is asked for before the first write.
+# The commands with which each operation writes; they are tried before the first write.
 NEEDED_BY = {
     **dict.fromkeys(["hset", "hincrby", "zadd", "zrem", "xadd", "set"], (TAKE, REMOVE, PUT)),
     **dict.fromkeys(["del", "hdel", "expire"], (REMOVE,)),
@@ -190,7 +190,7 @@ def test_a_log_that_may_not_be_cut_any_more_grows_and_is_cut_later(
 def test_access_is_changed_and_counted_or_neither(
     services_with: Callable[..., Services], strict_server: RealServer, command: str
 ) -> None:
-    """What is changed and not counted would leave streams open, of those who may not watch."""
+    """An uncounted change would leave streams open after their access has ended."""
     services = services_with("&*")
     services.workers.add("ana", name="Ana", role=Role.WORKER)
     _, token = services.tokens.create("ana")

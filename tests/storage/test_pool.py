@@ -1,4 +1,4 @@
-"""The connection pools: in turn, whole whatever is killed, and inside their bounds."""
+"""The connection pools: fair, complete whatever is killed, and inside their bounds."""
 
 from __future__ import annotations
 
@@ -19,10 +19,17 @@ from occupancy.core.errors import PoolTimeout, SettingError, StoreUnavailable
 from occupancy.core.settings import Settings
 from occupancy.core.transitions import PUT, TRANSITIONS
 from occupancy.services import Services
-from occupancy.storage.budget import Slots
-from occupancy.storage.client import OpsClient, make_pool
+from occupancy.storage.client import OpsClient
 from occupancy.storage.fair_queue import FairQueue
 from occupancy.storage.scripts import Script
+from tests.support.pools import (
+    Pools,
+    assert_slots_are_those_of_open_connections,
+    assert_whole,
+    killed_in_connect,
+    named,
+    pool_of,
+)
 from tests.support.servers import RealServer, free_port
 from tests.support.waiting import wait_until
 
@@ -30,52 +37,10 @@ PASSWORD = "a-password"
 DATABASE = 3
 SOMEBODY = Person("93", "Worker 93")
 
-# A kill in the middle of connect(2) leaves the socket to be closed by its destructor: redis-py
-# closes it itself for an OSError only.
-killed_in_connect = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
-
-
-class Pools:
-    """Makes clients, each on a pool of its own, all on the slots of one process."""
-
-    def __init__(self, directory: Path) -> None:
-        self.slots = Slots(directory / "slots.lock", range(64))
-        self._directory = directory
-        self._clients: list[OpsClient] = []
-
-    def __call__(
-        self, url: str, *, size: int = 1, name: str = "ops", wait_s: float = 5.0,
-        timeout_s: float = 3.0,
-    ) -> OpsClient:  # fmt: skip
-        settings = Settings(
-            redis_url=url, pool_wait_s=wait_s, redis_timeout_s=timeout_s,
-            state_dir=str(self._directory),
-        )  # fmt: skip
-        pool = make_pool(settings, self.slots, name=name, size=size)
-        client = OpsClient(connection_pool=pool)
-        self._clients.append(client)
-        return client
-
-    def close(self) -> None:
-        for client in self._clients:
-            client.connection_pool.disconnect()
-
-
-@pytest.fixture
-def pools(tmp_path: Path) -> Iterator[Pools]:
-    made = Pools(tmp_path)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def url(server_of: Callable[[str], RealServer]) -> str:
-    return server_of("valkey").url
-
 
 @pytest.fixture
 def guarded_url(own_server: RealServer) -> Iterator[str]:
-    """A server that wants a password, with a database other than the first."""
+    """A server with a password, and a database other than the first."""
     with own_server.client() as admin:
         admin.config_set("requirepass", PASSWORD)
     yield f"redis://:{PASSWORD}@127.0.0.1:{own_server.port}/{DATABASE}"
@@ -84,11 +49,11 @@ def guarded_url(own_server: RealServer) -> Iterator[str]:
 
 
 class Relay:
-    """A relay in front of a server that lets a number of replies pass and keeps the rest."""
+    """A relay in front of a server that passes on a number of replies and keeps the rest."""
 
     def __init__(self, port: int) -> None:
-        self.passing = math.inf  # how many more replies may pass
-        self.is_cutting = False  # hang up in place of keeping a reply
+        self.passing = math.inf  # the number of replies that may still pass
+        self.is_cutting = False  # close the connection instead of keeping a reply
         self.kept = 0
         self._upstream_port = port
         self._server = StreamServer(("127.0.0.1", 0), self._serve)
@@ -110,7 +75,7 @@ class Relay:
                     if self.is_cutting:
                         break
         except OSError:
-            pass  # the test has hung up, which is what it wants to look at
+            pass  # the test has closed the connection on purpose
         requests.kill()
         client.close()
         upstream.close()
@@ -143,52 +108,13 @@ def relay_to() -> Iterator[Callable[[int], Relay]]:
         each.stop()
 
 
-def pool_of(client: OpsClient) -> Any:
-    return client.connection_pool
-
-
-def assert_whole(client: OpsClient, *, database: int = 0) -> None:
-    """Every place of the pool is there, and every connection answers what it is asked."""
-    pool = pool_of(client)
-    size = pool.max_connections
-    assert pool.stats()["in_use"] == 0
-    assert pool.stats()["waiting"] == 0
-    with gevent.Timeout(5):
-        taken = [pool.get_connection() for _ in range(size)]
-    try:
-        assert len({id(each) for each in taken}) == size
-        for number, connection in enumerate(taken):
-            word = f"echo-{number}-{random.random()}".encode()
-            connection.send_command("ECHO", word)
-            assert connection.read_response() == word
-            connection.send_command("CLIENT", "INFO")
-            information = connection.read_response()
-            assert f" db={database} ".encode() in information
-            assert b" name=occupancy-ops " in information
-    finally:
-        for connection in taken:
-            pool.release(connection)
-    assert len(pool.pool.queue) == size
-
-
-def assert_slots_are_those_of_open_connections(pools: Pools, client: OpsClient) -> None:
-    is_open = [each for each in pool_of(client)._connections if each.is_connected]
-    assert len(pools.slots._held) == len(is_open)
-
-
-def named(server: RealServer, name: str, **options: Any) -> list[Any]:
-    with server.client(**options) as admin:
-        found: Any = admin.client_list()
-    return [each for each in found if each["name"] == name]
-
-
 # The queue alone
 
 
 def test_a_queue_gives_places_last_in_first_out() -> None:
     queue = FairQueue(3)
     for each in "abc":
-        queue.put_nowait(each)  # type: ignore[arg-type] # any object will do
+        queue.put_nowait(each)  # type: ignore[arg-type] # any object serves
     given: list[Any] = [queue.get(), queue.get()]
     assert given == ["c", "b"]
 
@@ -234,7 +160,7 @@ def test_whoever_gives_back_and_asks_again_stands_behind_those_who_wait() -> Non
     waiter = gevent.spawn(wait)
     gevent.sleep(0)
     queue.put_nowait(place)
-    place = queue.get(timeout=5)  # no switch in between: the place is the waiter's already
+    place = queue.get(timeout=5)  # no switch in between: the waiter has the place already
     order.append("giver")
     queue.put_nowait(place)
     waiter.get()
@@ -291,7 +217,7 @@ def test_chaos_among_waiters_loses_no_place_and_doubles_none() -> None:
     queue = FairQueue(3)
     places = [object() for _ in range(3)]
     for place in places:
-        queue.put_nowait(place)  # type: ignore[arg-type] # any object will do
+        queue.put_nowait(place)  # type: ignore[arg-type] # any object serves
     out: set[int] = set()
 
     def work() -> None:
@@ -346,7 +272,7 @@ def test_a_busy_greenlet_does_not_starve_a_waiter(pools: Pools, url: str) -> Non
             done.append("hog")
 
     def guest() -> None:
-        begun.append(len(done))  # an answer that is there at once lets nobody else begin
+        begun.append(len(done))  # an immediate reply lets no other greenlet begin
         client.ping()
         done.append("guest")
 
@@ -419,7 +345,7 @@ def test_a_connection_killed_in_its_handshake_is_not_handed_out_half_made(
 ) -> None:  # fmt: skip
     relay = relay_to(own_server.port)
     client = pools(guarded_url.replace(str(own_server.port), str(relay.port)))
-    relay.passing = replies  # AUTH, SETNAME, SELECT and the command have one each
+    relay.passing = replies  # one each for AUTH, SETNAME, SELECT and the command
     greenlet = gevent.spawn(client.ping)
     wait_until(lambda: relay.kept == 1, what="the handshake to stand still")
     greenlet.kill()
@@ -628,7 +554,7 @@ def test_a_blocked_command_whose_connection_is_killed_is_not_sent_again(
             admin.client_kill_filter(_id=each["id"])
         blocked.get(timeout=5)
         assert len(refused) == 1
-        assert admin.info("clients")["blocked_clients"] == 0  # sent again, it would block again
+        assert admin.info("clients")["blocked_clients"] == 0  # a resent command would block again
     assert_whole(client)
 
 
@@ -774,7 +700,7 @@ def test_draining_closes_idle_connections_and_keeps_none(
     pool_of(client).release(busy)
     wait_until(lambda: not named(own_server, "occupancy-ops"))
     assert not pools.slots._held
-    assert client.ping()  # still serves what is under way
+    assert client.ping()  # it still serves running requests
     wait_until(lambda: not named(own_server, "occupancy-ops"))
 
 

@@ -1,4 +1,4 @@
-"""A server that tells little of itself, as managed ones do: what it does not tell is unknown.
+"""A server that withholds facts about itself, as managed ones do: those facts are unknown.
 
 The user may do everything but what is dangerous: no INFO, no CONFIG, no CLIENT LIST.
 """
@@ -40,7 +40,7 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RealServe
 
 
 def allow(server: RealServer, *more: str) -> None:
-    """What the user may do from now on, on top of the rest."""
+    """Change the user's rights by these rules from now on."""
     with server.client() as admin:
         admin.execute_command("ACL", "SETUSER", "occ", "reset", *RULES, *more)
 
@@ -114,7 +114,7 @@ def test_the_doctor_says_what_it_does_not_know(services: Services) -> None:
         "server", "role", "persistence", "writing to disk", "eviction", "memory", "room",
         "connections",
     }  # fmt: skip
-    # What the data may come to is computed from the settings; only maxmemory is not known.
+    # The bound of the data is computed from the settings; only maxmemory is unknown.
     assert {found[name].finding for name in unknown - {"room"}} == {"withheld"}
     assert not [name for name, check in found.items() if check.level == "error"]
 
@@ -134,7 +134,7 @@ def test_what_one_command_tells_is_shown_where_another_is_forbidden(
 
 
 def test_a_command_that_the_server_does_not_have_tells_nothing(tmp_path: Path) -> None:
-    """Managed servers of the older kind rename what is dangerous."""
+    """Older managed servers rename dangerous commands."""
 
     def serve(connection: Any, _address: Any) -> None:
         while data := connection.recv(65536):
