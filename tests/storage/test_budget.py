@@ -108,12 +108,12 @@ def test_the_budget_is_dealt_out(given: dict[str, int], ops: int, pubsub: int) -
 def test_pools_that_the_budget_cannot_hold_are_refused_with_the_sum() -> None:
     with pytest.raises(SettingError) as caught:
         plan(Settings(ops_pool_size=20, pubsub_pool_size=60))
-    told = caught.value.detail
-    assert "OCCUPANCY_REDIS_BUDGET=50" in told
-    assert "2 processes x 2" in told
-    assert "20 for operations + 60 for streams" in told
-    assert "= 322 connections" in told
-    assert "Set it to 322 or more" in told
+    message = caught.value.detail
+    assert "OCCUPANCY_REDIS_BUDGET=50" in message
+    assert "2 processes x 2" in message
+    assert "20 for operations + 60 for streams" in message
+    assert "= 322 connections" in message
+    assert "Set it to 322 or more" in message
 
 
 @pytest.mark.parametrize("nodes", [1, 2, 3, 7])
