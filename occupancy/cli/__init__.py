@@ -52,13 +52,6 @@ class _Groups(AppGroup):
         items_group = items.group()
         operations.add_to(items_group)
         labels.add_to(items_group)
-        for group in (
-            boards.group(),
-            items_group,
-            workers.group(),
-            tokens.group(),
-            events.group(),
-            redis.group(),
-            demo.group(),
-        ):
-            self.add_command(group)
+        self.add_command(items_group)
+        for module in (boards, workers, tokens, events, redis, demo):
+            self.add_command(module.group())

@@ -39,7 +39,7 @@ _AREAS = ("A1", "A2", "B1", "B2", "C1")
 _SYSTEMS = (("CW", "Agua de refrigeración"), ("FW", "Agua de alimentación"), ("ST", "Vapor"))
 _DIAMETERS = ('2"', '3"', '4"', '6"', '8"')
 _MATERIALS = ("A106 Gr. B", "A312 TP304L", "A335 P11")
-_ITEM_COUNT = 40
+ITEM_COUNT = 40
 
 # The operations on an item: operation, actor, and the reason or the new holder.
 _History = tuple[tuple[str, str, str], ...]
@@ -77,7 +77,10 @@ def load(store: Store, workers: Workers, on_progress: Callable[[int], None]) -> 
     Raises PoolTimeout and StoreUnavailable; loading again then continues.
     """
     boards = _count(lambda: store.boards.create(BOARD, title=TITLE, steps=STEPS))
-    people = sum(_count(functools.partial(_add_worker, workers, *each)) for each in WORKERS)
+    people = sum(
+        _count(functools.partial(workers.add, worker_id, name=name, role=role))
+        for worker_id, name, role in WORKERS
+    )
     snapshot = store.snapshot(BOARD)
     present = [] if snapshot is None else snapshot.items
     items = {item.tag: item for item in (msgspec.json.decode(e, type=Item) for e in present)}
@@ -108,14 +111,9 @@ def give_pins(workers: Workers) -> dict[str, str]:
     return pins
 
 
-def size() -> int:
-    """The number of items of the sample."""
-    return _ITEM_COUNT
-
-
 def _sample() -> list[tuple[str, ItemBody]]:
     sample = []
-    for number in range(_ITEM_COUNT):
+    for number in range(ITEM_COUNT):
         system, fluid = _SYSTEMS[number // 5 % len(_SYSTEMS)]
         line, spool = 25238 + number // 10, number % 10 + 11
         attributes = {
@@ -145,10 +143,6 @@ def _replay(store: Store, tag: str, history: _History) -> int:
         if not answer.outcomes[0].is_done:
             raise refusal(BOARD, row, answer.outcomes[0])
     return len(history)
-
-
-def _add_worker(workers: Workers, worker_id: str, name: str, role: Role) -> None:
-    workers.add(worker_id, name=name, role=role)
 
 
 def _count(add: Callable[[], object]) -> int:

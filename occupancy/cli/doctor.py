@@ -23,6 +23,7 @@ from occupancy.storage.server_errors import denied_command, unavailable_as_error
 Level = Literal["ok", "warning", "error", "unknown"]
 
 _OLDEST = {"redis": (7, 0), "valkey": (7, 2)}
+_REQUIRED = " or ".join(f"{name} {major}.{minor}" for name, (major, minor) in _OLDEST.items())
 _PINGS = 50
 _SLOW_MS = 5.0
 _CLOCK_S = 2.0
@@ -126,16 +127,14 @@ def _server(facts: Facts) -> Check:
     kind = str(facts.info.get("server_name", "redis"))
     version = str(facts.info.get(f"{kind}_version", facts.info.get("redis_version", "")))
     if not facts.info:
-        needed = " or ".join(f"{name} {a}.{b}" for name, (a, b) in _OLDEST.items())
-        return Check("server", "unknown", "withheld", f"Make sure that it is {needed} or newer.")
+        return Check("server", "unknown", "withheld", f"Make sure that it is {_REQUIRED} or newer.")
     finding = f"{kind} {version}"
     oldest = _OLDEST.get(kind)
     parts = version.split(".")[:2]
     if oldest is None or not all(part.isdigit() for part in parts) or len(parts) < 2:
         return Check("server", "unknown", finding, "It is tested with Redis and Valkey only.")
     if (int(parts[0]), int(parts[1])) < oldest:
-        needed = " or ".join(f"{name} {a}.{b}" for name, (a, b) in _OLDEST.items())
-        return Check("server", "error", finding, f"Upgrade it to {needed} or newer.")
+        return Check("server", "error", finding, f"Upgrade it to {_REQUIRED} or newer.")
     return Check("server", "ok", finding)
 
 
@@ -200,9 +199,7 @@ def _memory(facts: Facts) -> Check:
         advice = "Raise maxmemory: changes are refused until then."
         return Check("memory", "error", finding, advice)
     if limit and used > _NEARLY_FULL * limit:
-        return Check(
-            "memory", "warning", finding, "Raise maxmemory: a full server refuses operations."
-        )
+        return Check("memory", "warning", finding, "Raise maxmemory: it is nearly full.")
     return Check("memory", "ok", finding)
 
 

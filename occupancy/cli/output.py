@@ -45,7 +45,7 @@ def print_fields(fields: dict[str, Any]) -> None:
         click.echo(f"{name.ljust(width)}{_GAP}{_text(value)}".rstrip())
 
 
-def format_time(text: str) -> str:
+def timestamp(text: str) -> str:
     """An RFC 3339 timestamp as people read it, to the second, in UTC."""
     return f"{text[:10]} {text[11:19]}"
 

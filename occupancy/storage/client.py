@@ -29,11 +29,9 @@ from occupancy.core.errors import PoolTimeout, SettingError
 from occupancy.core.settings import Settings
 from occupancy.storage.budget import Slots
 from occupancy.storage.pool import FairPool
-from occupancy.storage.server_errors import (
-    indicates_wrong_server,
-    is_withheld,
-    unavailable_as_error,
-)
+from occupancy.storage.server_errors import is_withheld, is_wrong_server, unavailable_as_error
+
+Fill = Callable[[Any], object]  # puts commands into a pipeline
 
 _SLOT_POLL_S = 0.02  # slots run short only for moments of an unusual overlap, so polling is enough
 
@@ -73,7 +71,7 @@ class _Slotted:
         try:
             return super().read_response(*args, **kwargs)  # type: ignore[misc] # as above
         except redis.RedisError as error:
-            self.has_wrong_server = self.has_wrong_server or indicates_wrong_server(error)
+            self.has_wrong_server = self.has_wrong_server or is_wrong_server(error)
             raise
 
     def disconnect(self, *args: Any, **kwargs: Any) -> None:
@@ -179,9 +177,7 @@ class OpsClient(redis.Redis):
             finally:
                 pool.release(connection)
 
-    def run_pipeline(
-        self, fill: Callable[[Any], object], *, transaction: bool = False
-    ) -> list[Any]:
+    def run_pipeline(self, fill: Fill, *, transaction: bool = False) -> list[Any]:
         """Send the commands that ``fill`` puts into a pipeline in one round trip.
 
         Returns their replies; raises the first error among them.
@@ -189,7 +185,7 @@ class OpsClient(redis.Redis):
         with unavailable_as_error():
             return _checked(self._replies(fill, transaction=transaction))
 
-    def read_atomically(self, fill: Callable[[Any], object]) -> list[Any]:
+    def read_atomically(self, fill: Fill) -> list[Any]:
         """Like ``run_pipeline``, for reads of one state: nothing changes between them.
 
         A full server refuses everything in a transaction, reads included. The reads are then sent
@@ -203,7 +199,7 @@ class OpsClient(redis.Redis):
             except redis.exceptions.OutOfMemoryError:
                 return _checked(self._replies(fill, transaction=False))
 
-    def run_optional(self, fill: Callable[[Any], object]) -> list[Any]:
+    def run_optional(self, fill: Fill) -> list[Any]:
         """Like ``run_pipeline``, with None in place of each reply that the server withholds.
 
         A server withholds a reply if the user lacks the permission (ACL) or the command is
@@ -213,7 +209,7 @@ class OpsClient(redis.Redis):
             replies = self._replies(fill, transaction=False)
             return _checked([None if is_withheld(reply) else reply for reply in replies])
 
-    def _replies(self, fill: Callable[[Any], object], *, transaction: bool) -> list[Any]:
+    def _replies(self, fill: Fill, *, transaction: bool) -> list[Any]:
         with self.pipeline(transaction=transaction) as pipeline:
             fill(pipeline)
             # raise_on_error would put the command, with the caller's data, before the error code.

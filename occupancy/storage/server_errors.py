@@ -85,7 +85,7 @@ def _unavailable() -> StoreUnavailable:
     )
 
 
-def indicates_wrong_server(error: redis.RedisError) -> bool:
+def is_wrong_server(error: redis.RedisError) -> bool:
     """Whether ``error`` suggests that the connection leads to a server that is not the primary.
 
     A demoted primary answers LOADING while it copies the new one; an old primary that is cut off

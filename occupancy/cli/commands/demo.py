@@ -6,7 +6,7 @@ import click
 import msgspec
 
 from occupancy.cli.command import Commands, connected, json_option
-from occupancy.cli.demo import BOARD, WORKERS, give_pins, load, size
+from occupancy.cli.demo import BOARD, ITEM_COUNT, WORKERS, give_pins, load
 from occupancy.cli.output import counted, print_json, print_table, progress
 
 _TOKEN_DAYS = 30
@@ -29,7 +29,7 @@ def group() -> Commands:
     def load_(with_pins: bool, with_tokens: bool, as_json: bool) -> None:
         """Load a sample board with workers and items. Loading it again changes nothing."""
         with connected() as services:
-            with progress(size(), "Loading") as advance:
+            with progress(ITEM_COUNT, "Loading") as advance:
                 loaded = load(services.store, services.workers, advance)
             pins = give_pins(services.workers) if with_pins else {}
             by_role = {role: worker for worker, _, role in reversed(WORKERS)}

@@ -19,14 +19,14 @@ import msgspec
 
 from occupancy.boards.store import Store
 from occupancy.cli.command import Commands, board_option, connected, json_option
-from occupancy.cli.output import counted, format_time
+from occupancy.cli.output import counted, timestamp
 from occupancy.core.entities import CURSOR_PATTERN, Entry, Event
 from occupancy.core.errors import InvalidRequest, PoolTimeout, StoreUnavailable
 
 _START = "0-0"  # before the first event
 _ENTRIES = 500  # in one round trip
 _MAX_BLOCK_MS = 1000  # the delay until a closed stdout is noticed
-_RETRY_S = 1.0
+_RECONNECT_S = 1.0
 
 
 def group() -> Commands:
@@ -85,7 +85,7 @@ class _Follower:
                     reason = error.__cause__ or error.detail
                     _warn(f"The server is unreachable ({reason}); waiting for it.")
                 is_away = True
-                time.sleep(_RETRY_S)
+                time.sleep(_RECONNECT_S)
                 continue
             if is_away:
                 _warn("The server is back.")
@@ -146,7 +146,7 @@ def _line(entry: Entry) -> str:
     event = msgspec.json.decode(entry.event, type=Event)
     item = event.item
     parts = [
-        format_time(event.at), f"{event.seq:>6}", event.type.ljust(19), item.tag.ljust(24),
+        timestamp(event.at), f"{event.seq:>6}", event.type.ljust(19), item.tag.ljust(24),
         f"{event.actor.name} ({event.actor.id})".ljust(24), f"{item.state} at {item.step}",
     ]  # fmt: skip
     if item.reason:

@@ -1,7 +1,4 @@
-"""``flask items``: import, export, list, show, history, reconcile.
-
-operations.py adds the operations, labels.py the labels.
-"""
+"""``flask items``: import, export, list, show, history, reconcile; operations.py has the rest."""
 
 from __future__ import annotations
 
@@ -25,14 +22,7 @@ from occupancy.cli.command import (
 from occupancy.cli.csv.encoding import AUTO, ENCODINGS, WINDOWS, detect_encoding
 from occupancy.cli.csv.exporter import SEPARATORS, excel_bytes, export_items
 from occupancy.cli.csv.importer import Report, import_items, read_items
-from occupancy.cli.output import (
-    counted,
-    format_time,
-    print_fields,
-    print_json,
-    print_table,
-    progress,
-)
+from occupancy.cli.output import counted, print_fields, print_json, print_table, progress, timestamp
 from occupancy.core.entities import MAX_SNAPSHOT_ITEMS, STATES, Event, Item
 
 _NOT_REPAIRABLE = ("history", "log")  # past events cannot be made up
@@ -146,14 +136,7 @@ def _add_list(items: Commands) -> None:
         print_table(
             ["tag", "title", "state", "step", "holder", "since (UTC)"],
             [
-                [
-                    i.tag,
-                    i.title,
-                    i.state,
-                    i.step,
-                    i.holder and i.holder.name,
-                    format_time(i.since),
-                ]
+                [i.tag, i.title, i.state, i.step, i.holder and i.holder.name, timestamp(i.since)]
                 for i in listed
             ],
         )
@@ -207,7 +190,7 @@ def _add_history(items: Commands) -> None:
             ["at (UTC)", "seq", "event", "by", "state", "step", "holder", "reason"],
             [
                 [
-                    format_time(e.at), e.seq, e.type, e.actor.name, e.item.state, e.item.step,
+                    timestamp(e.at), e.seq, e.type, e.actor.name, e.item.state, e.item.step,
                     e.item.holder and e.item.holder.name, e.item.reason,
                 ]
                 for e in listed

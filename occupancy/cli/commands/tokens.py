@@ -6,7 +6,7 @@ import click
 
 from occupancy.access.presentation import rfc3339, shown_token
 from occupancy.cli.command import Commands, check_board, check_worker, connected, json_option
-from occupancy.cli.output import format_time, print_json, print_table
+from occupancy.cli.output import print_json, print_table, timestamp
 from occupancy.core.entities import Role
 from occupancy.core.requests import MAX_TOKEN_DAYS
 
@@ -89,4 +89,4 @@ def group() -> Commands:
 
 def _timestamp(time_s: int | None) -> str | None:
     text = rfc3339(time_s)
-    return text and format_time(text)
+    return text and timestamp(text)

@@ -114,9 +114,8 @@ class Embedded:
         with contextlib.suppress(subprocess.TimeoutExpired):  # gevent, if another waiter reaped it
             self._process.wait(timeout=1.0)
         if last_status is not None and not last_status.endswith("stopped"):
-            # It was killed, and its valkey may live. While we hold the lock, no new owner's server
-            # is on the socket. OSError: a new owner has the lock, and ends the orphan, or the file
-            # is gone.
+            # It was killed, and its valkey may live. While we hold the lock, the socket is not a
+            # new owner's. OSError: a new owner has it, and ends the orphan, or the file is gone.
             with contextlib.suppress(OSError), (self._data_dir / "supervisor.lock").open() as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 send_command(self._socket_path, "SHUTDOWN", timeout_s=LOCK_WAIT_S)
