@@ -55,9 +55,7 @@ class Settings:
         "",
         "address to listen on; empty: `0.0.0.0` if `PORT` is set, else loopback",
     )
-    processes: int = _setting(
-        "WEB_CONCURRENCY", 2, "worker processes on this machine", low=1, high=64
-    )
+    processes: int = _setting("WEB_CONCURRENCY", 2, "processes on this machine", low=1, high=64)
     nodes: int = _setting(
         "OCCUPANCY_NODES", 1, "machines that share the server and its budget", low=1, high=64
     )
@@ -78,14 +76,14 @@ class Settings:
     ops_pool_size: int = _setting(
         "OCCUPANCY_OPS_POOL_SIZE",
         0,
-        "connections for operations per worker process; 0: derived from the budget",
+        "connections for operations per process; 0: derived from the budget",
         low=0,
         high=1000,
     )
     pubsub_pool_size: int = _setting(
         "OCCUPANCY_PUBSUB_POOL_SIZE",
         1,
-        "connections for live delivery per worker process (one is used)",
+        "connections for live delivery per process (one is used)",
         low=1,
         high=1000,
     )
@@ -175,14 +173,14 @@ class Settings:
     streams_per_caller: int = _setting(
         "OCCUPANCY_STREAMS_PER_CALLER",
         1_000,
-        "streams that one worker may have open, per worker process",
+        "streams that one worker may have open, per process",
         low=1,
         high=100_000,
     )
     streams_per_process: int = _setting(
         "OCCUPANCY_STREAMS_PER_PROCESS",
         15_000,
-        "streams that may be open, per worker process",
+        "streams that may be open, per process",
         low=1,
         high=100_000,
     )
