@@ -81,9 +81,7 @@ def test_a_title_runs_nothing_and_the_widest_tag_fits_its_label(chromium: Browse
 
 
 @pytest.mark.parametrize(("columns", "rows"), [(1, 1), (3, 8), (4, 12), (6, 12), (6, 1), (1, 12)])
-def test_nothing_overflows_a_label_whatever_stands_on_it(
-    chromium: Browser, columns: int, rows: int
-) -> None:
+def test_no_text_overflows_a_label(chromium: Browser, columns: int, rows: int) -> None:
     tags = ("T-1", "W" * 64, "MK-1335-CW-25238-011", "x.-" * 21)
     items = [make_item(tag, title=title) for tag in tags for title in TITLES]
     page = chromium.new_page()

@@ -136,7 +136,7 @@ def test_a_status_that_ends_an_event_source_for_good_is_recovered_from(
     assert page.evaluate("() => window.sources.length") == 2
 
 
-def test_offline_is_said_and_what_happened_meanwhile_is_there_afterwards(
+def test_offline_is_shown_and_missed_events_appear_afterwards(
     site: Site, open_board: OpenBoard
 ) -> None:
     board = site.board("T-1", "T-2")

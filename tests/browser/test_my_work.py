@@ -32,7 +32,7 @@ def expect_notice(page: Page, text: str) -> None:
     expect(notice).to_be_in_viewport()
 
 
-def test_what_i_hold_is_in_sight_whatever_the_filter_and_can_be_ended_there(
+def test_my_work_is_visible_with_any_filter_and_can_be_ended_there(
     site: Site, open_board: OpenBoard
 ) -> None:
     board = site.board(*TAGS)
@@ -173,7 +173,7 @@ def test_mine_means_all_of_mine(site: Site, open_board: OpenBoard) -> None:
     expect(page.locator("#mine")).to_have_attribute("aria-pressed", "false")
 
 
-def test_what_others_do_to_my_items_is_said_where_it_is_seen(
+def test_changes_of_my_items_by_others_are_shown_in_a_visible_place(
     site: Site, open_board: OpenBoard
 ) -> None:
     board = site.board(*TAGS)
@@ -213,9 +213,7 @@ def test_a_refusal_is_said_where_it_is_seen_and_leads_to_the_item(
     expect(page.locator("#notices .note")).to_have_count(0)
 
 
-def test_what_changed_in_my_hands_while_nothing_was_heard_is_said(
-    site: Site, open_board: OpenBoard
-) -> None:
+def test_changes_of_my_items_during_a_gap_are_shown(site: Site, open_board: OpenBoard) -> None:
     board = site.board("T-1", "T-2")
     site.do("take", board, "T-1", who="holder")
     page = open_board(board)
@@ -258,9 +256,7 @@ def test_a_board_that_is_still_loading_says_so_and_counts_nothing(site: Site, vi
     expect(page.locator("#states .count").first).to_have_text("40")
 
 
-def test_who_is_signed_out_is_told_so_and_not_that_the_board_is_empty(
-    site: Site, visit: Visit
-) -> None:
+def test_a_signed_out_user_sees_that_instead_of_an_empty_board(site: Site, visit: Visit) -> None:
     page = visit(f"/boards/{site.board(*TAGS)}", None)
     expect(page.locator("#shown")).to_have_text("Nobody is signed in. Sign in to see the board.")
     assert page.locator("#states .count").all_text_contents() == [""] * 6

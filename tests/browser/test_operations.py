@@ -162,9 +162,7 @@ def test_pause_asks_for_a_reason_and_offers_it_the_next_time(
     expect(card(page, "T-2").locator(".reason")).to_have_text("No material")
 
 
-def test_who_thinks_better_of_a_pause_still_holds_the_item(
-    site: Site, open_board: OpenBoard
-) -> None:
+def test_a_cancelled_pause_keeps_the_hold(site: Site, open_board: OpenBoard) -> None:
     board = site.board("T-1")
     page = open_board(board)
     touch(page, "T-1", "take")
@@ -175,7 +173,7 @@ def test_who_thinks_better_of_a_pause_still_holds_the_item(
     assert site.types(board, "T-1") == ["taken"]
 
 
-def test_a_supervisor_can_do_what_only_supervisors_can(site: Site, open_board: OpenBoard) -> None:
+def test_a_supervisor_can_use_the_supervisors_operations(site: Site, open_board: OpenBoard) -> None:
     board = site.board("T-1", steps=("ARM", "SOLD"))
     page = open_board(board, "supervisor")
     site.do("take", board, "T-1", who="colleague")
@@ -205,7 +203,7 @@ def test_a_supervisor_can_do_what_only_supervisors_can(site: Site, open_board: O
     expect(card(page, "T-1").locator(".step")).to_have_text("ARM")
 
 
-def test_a_batch_does_what_it_can_and_says_what_it_could_not(
+def test_a_batch_does_the_possible_and_reports_the_refusals(
     site: Site, open_board: OpenBoard
 ) -> None:
     board = site.board("T-1", "T-2", "T-3")

@@ -87,7 +87,7 @@ def test_all_tabs_of_a_browser_see_who_signed_in(site: Site, visit: Visit) -> No
         expect_live(each)
 
 
-def test_who_touches_nothing_is_warned_and_then_signed_out(site: Site, visit: Visit) -> None:
+def test_an_idle_user_is_warned_and_then_signed_out(site: Site, visit: Visit) -> None:
     page = visit("/sign-in", None)
     page.clock.install()
     site.sign_in(page.context, "holder")
@@ -110,7 +110,7 @@ def test_who_touches_nothing_is_warned_and_then_signed_out(site: Site, visit: Vi
     assert page.request.get("/api/session").status == 401
 
 
-def test_who_uses_one_tab_is_not_signed_out_by_another(site: Site, open_board: OpenBoard) -> None:
+def test_use_of_one_tab_prevents_a_sign_out_by_another(site: Site, open_board: OpenBoard) -> None:
     page = open_board(site.board("T-1"))
     page.context.clock.install()
     page.reload()
@@ -129,7 +129,7 @@ def test_who_uses_one_tab_is_not_signed_out_by_another(site: Site, open_board: O
         expect(each.locator("#who strong")).to_have_text("Holder")
 
 
-def test_a_session_that_is_ended_elsewhere_asks_who_it_is_now(site: Site, visit: Visit) -> None:
+def test_a_session_that_ended_elsewhere_opens_the_sign_in_dialog(site: Site, visit: Visit) -> None:
     site.services.workers.add("leaver", name="Leaver", role=Role.WORKER)
     page = visit(f"/sign-in#{site.services.sessions.create_link('leaver')}", None)
     expect(page).to_have_url(f"{site.url}/boards")

@@ -106,7 +106,7 @@ def test_a_label_of_another_board_or_server_selects_nothing_here(
 
 
 @pytest.mark.parametrize("speed_ms", [5, 44, 100])
-def test_a_scan_while_a_reason_is_asked_is_no_reason_and_sends_nothing(
+def test_a_scan_into_the_reason_dialog_is_not_taken_as_a_reason(
     site: Site, open_board: OpenBoard, speed_ms: int
 ) -> None:
     board = site.board("part-1", "part-2")

@@ -75,7 +75,7 @@ def test_the_item_page_tells_loading_signed_out_unreachable_and_not_found_apart(
         ("/status", "Everything works"),
     ],
 )
-def test_a_page_says_that_it_is_not_known_who_is_signed_in_until_the_server_tells(
+def test_a_page_says_that_the_session_is_unknown_until_the_server_responds(
     site: Site, visit: Visit, path: str, ready: str
 ) -> None:
     board = site.board("T-1", title="Asked for")
@@ -110,12 +110,12 @@ def test_a_page_that_comes_back_while_the_server_is_away_shows_no_name_and_says_
     expect(page.locator("#main")).to_be_visible()
 
 
-def test_who_is_signed_out_is_told_whom_the_status_page_is_for(visit: Visit) -> None:
+def test_a_signed_out_user_sees_the_roles_of_the_status_page(visit: Visit) -> None:
     page = visit("/status", None)
     expect(page.locator("#denied")).to_be_visible()
 
 
-def test_an_item_page_says_of_when_it_is_and_what_of_the_history_could_not_be_had(
+def test_an_item_page_shows_its_time_and_the_missing_part_of_the_history(
     site: Site, visit: Visit
 ) -> None:
     board = site.board("T-1")
@@ -138,7 +138,7 @@ def test_an_item_page_says_of_when_it_is_and_what_of_the_history_could_not_be_ha
 
 
 @pytest.mark.parametrize("path", ["/boards/{board}", "/boards/{board}/items/T-1", "/boards"])
-def test_a_page_that_was_refused_once_goes_on_for_who_is_signed_in_still(
+def test_a_page_that_was_refused_once_continues_with_a_valid_session(
     site: Site, visit: Visit, path: str
 ) -> None:
     board = site.board("T-1", title="Refused once")
@@ -161,7 +161,7 @@ def test_a_page_that_was_refused_once_goes_on_for_who_is_signed_in_still(
     expect(page.locator("dialog[open]")).to_have_count(0)
 
 
-def test_a_board_that_nobody_may_see_any_more_shows_nothing_of_it(site: Site, visit: Visit) -> None:
+def test_a_board_whose_access_has_ended_is_hidden(site: Site, visit: Visit) -> None:
     board = site.board("T-1")
     page = own_visit(site, visit, f"/boards/{board}")
     expect_live(page)
@@ -178,7 +178,7 @@ def test_a_board_that_nobody_may_see_any_more_shows_nothing_of_it(site: Site, vi
     expect_state(page, "T-1", "available")
 
 
-def test_a_wall_goes_dark_when_somebody_signs_out_in_another_tab(site: Site, visit: Visit) -> None:
+def test_a_wallboard_is_hidden_after_a_sign_out_in_another_tab(site: Site, visit: Visit) -> None:
     board = site.board("T-1", "T-2")
     site.do("take", board, "T-1")
     page = own_visit(site, visit, f"/boards/{board}/wall")
@@ -196,7 +196,7 @@ def test_a_wall_goes_dark_when_somebody_signs_out_in_another_tab(site: Site, vis
     expect(page.locator("#holders")).not_to_contain_text("Colleague")
 
 
-def test_what_was_scanned_stands_above_the_bar_and_in_place_of_what_was_scanned_before(
+def test_a_scan_notice_is_above_the_bar_and_replaces_the_one_before(
     site: Site, open_board: OpenBoard
 ) -> None:
     board = site.board("T-1", "T-2")
@@ -218,7 +218,7 @@ def test_what_was_scanned_stands_above_the_bar_and_in_place_of_what_was_scanned_
     expect(page.locator("#notices .note")).to_have_count(0)
 
 
-def test_a_scan_closes_what_covers_its_item(site: Site, open_board: OpenBoard) -> None:
+def test_a_scan_closes_everything_over_its_item(site: Site, open_board: OpenBoard) -> None:
     tags = [f"T-{number}" for number in range(9)]
     board = site.board(*tags)
     for tag in tags:
@@ -232,7 +232,7 @@ def test_a_scan_closes_what_covers_its_item(site: Site, open_board: OpenBoard) -
     page.locator(".row.active .complete").click(trial=True)
 
 
-def test_a_question_to_somebody_is_not_answered_by_the_next(site: Site, visit: Visit) -> None:
+def test_a_dialog_for_one_worker_is_not_answered_by_the_next(site: Site, visit: Visit) -> None:
     board = site.board("T-1")
     site.do("take", board, "T-1", who="holder")
     page = own_visit(site, visit, f"/boards/{board}")

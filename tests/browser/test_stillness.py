@@ -119,7 +119,7 @@ def test_the_row_that_was_acted_on_stays(site: Site, open_board: OpenBoard) -> N
     assert top_of(page, "T-30") == before
 
 
-def test_a_list_that_nobody_uses_puts_itself_in_order(site: Site, open_board: OpenBoard) -> None:
+def test_an_unused_list_reorders_itself(site: Site, open_board: OpenBoard) -> None:
     board = site.board(*TAGS)
     page = open_board(board)
     site.do("take", board, "T-50")
@@ -202,7 +202,7 @@ def test_the_second_half_of_a_double_tap_takes_nothing_back(
     assert not any(site.types(board, tag) for tag in TAGS)
 
 
-def test_what_appears_above_a_scrolled_list_does_not_move_it(
+def test_content_that_appears_above_a_scrolled_list_does_not_move_it(
     site: Site, open_board: OpenBoard
 ) -> None:
     board = site.board(*TAGS)
@@ -227,7 +227,7 @@ def test_what_appears_above_a_scrolled_list_does_not_move_it(
 
 
 @pytest.mark.parametrize(("width", "height"), [(390, 844), (844, 390), (1024, 768)])
-def test_a_menu_at_the_bottom_is_in_sight_as_a_whole(
+def test_a_menu_at_the_bottom_is_wholly_visible(
     site: Site, open_board: OpenBoard, width: int, height: int
 ) -> None:
     board = site.board(*TAGS)
@@ -264,9 +264,7 @@ def test_a_menu_at_the_bottom_is_in_sight_as_a_whole(
         )
 
 
-def test_what_i_hold_stays_in_sight_on_a_phone_on_its_side(
-    site: Site, open_board: OpenBoard
-) -> None:
+def test_my_work_stays_visible_on_a_phone_in_landscape(site: Site, open_board: OpenBoard) -> None:
     board = site.board(*TAGS)
     site.do("take", board, "T-00", who="holder")
     page = open_board(board, **{**PHONE, "viewport": {"width": 844, "height": 390}})

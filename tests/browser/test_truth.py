@@ -92,7 +92,7 @@ def test_an_answer_that_comes_after_signing_out_is_not_shown(
     expect(page.locator("#main")).not_to_contain_text("Part T-1")
 
 
-def test_an_item_that_is_removed_elsewhere_is_said_to_be_and_comes_back(
+def test_an_item_removed_elsewhere_is_shown_as_removed_and_can_return(
     site: Site, visit: Visit
 ) -> None:
     board = site.board("T-1")
@@ -178,7 +178,7 @@ def test_a_link_that_could_not_be_tried_is_good_still(site: Site, visit: Visit) 
 
 
 @pytest.mark.parametrize("off_ms", [HOURS_MS, -HOURS_MS])
-def test_a_clock_that_is_put_right_signs_nobody_out_and_changes_no_duration(
+def test_a_corrected_clock_signs_nobody_out_and_changes_no_duration(
     site: Site, visit: Visit, off_ms: int
 ) -> None:
     board = site.board("T-1")
@@ -259,7 +259,7 @@ def test_the_back_button_shows_nothing_of_a_session_that_has_ended(
     expect(page.locator("#main")).to_be_visible()
 
 
-def test_the_back_button_brings_a_page_up_to_date_for_who_is_signed_in_still(
+def test_the_back_button_brings_a_page_up_to_date_during_a_session(
     site: Site, visit: Visit
 ) -> None:
     board = site.board("T-1")
@@ -273,7 +273,7 @@ def test_the_back_button_brings_a_page_up_to_date_for_who_is_signed_in_still(
     expect_live(page)
 
 
-def test_a_wall_that_comes_back_without_a_session_shows_nobody(site: Site, visit: Visit) -> None:
+def test_a_wallboard_restored_without_a_session_shows_no_names(site: Site, visit: Visit) -> None:
     board = site.board("T-1")
     site.do("take", board, "T-1")
     page = own_visit(site, visit, f"/boards/{board}/wall")

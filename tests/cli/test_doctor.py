@@ -122,7 +122,7 @@ def test_a_slow_round_trip_and_a_wrong_clock_are_warnings() -> None:
     [("role", "role"), ("persistence", "aof_enabled"), ("eviction", "maxmemory_policy"),
      ("memory", "maxmemory"), ("connections", "maxclients")],
 )  # fmt: skip
-def test_what_the_server_does_not_tell_is_unknown(name: str, missing: str) -> None:
+def test_withheld_facts_are_unknown(name: str, missing: str) -> None:
     assert judged(name, without=missing).level == "unknown"
 
 
@@ -147,7 +147,7 @@ def test_it_examines_a_real_server(
     assert set(levels.values()) == {"ok"}
 
 
-def test_it_sees_what_is_wrong_with_a_real_server(tmp_path: Path) -> None:
+def test_it_finds_the_problems_of_a_real_server(tmp_path: Path) -> None:
     server = RealServer(
         require_binary("valkey"), tmp_path / "server",
         **{"appendonly": "no", "maxmemory-policy": "allkeys-lru", "maxmemory": "50mb",
@@ -210,7 +210,7 @@ def test_a_full_server_is_examined_to_the_end(kind: str, tmp_path: Path) -> None
     assert found["round trip"].level == "ok"
 
 
-def test_a_user_who_may_not_even_ask_is_told_which_rights_are_missing(
+def test_a_user_without_any_rights_gets_the_list_of_missing_ones(
     own_server: RealServer, tmp_path: Path
 ) -> None:
     with own_server.client() as admin:

@@ -92,7 +92,7 @@ def test_a_text_is_broken_where_its_readers_would_break_it(text: str, broken: li
 @pytest.mark.parametrize(
     "title", [f"10{NBSP}mm", f"10{NARROW}mm", MECHANIC, FAMILY, FLAG, "☎\ufe0f", "\U0001fae8"]
 )
-def test_what_a_title_is_made_of_stands_on_the_label(title: str) -> None:
+def test_the_whole_title_is_on_the_label(title: str) -> None:
     (sheet,) = sheets([make_item("T-1", title=title)], board_url="http://x", columns=3, rows=8)
     assert texts(sheet) == ["T-1", title]
 
@@ -134,7 +134,7 @@ def test_only_the_tags_that_were_asked_for(run: Run, shop: Services, tmp_path: P
         (["--out", "/nowhere/labels.svg"], "No such file"),
     ],
 )
-def test_what_cannot_be_printed_is_one_line(
+def test_unprintable_characters_stay_on_one_line(
     run: Run, shop: Services, tmp_path: Path, arguments: list[str], why: str
 ) -> None:
     result = run("items", "labels", "--out", str(tmp_path / "l.svg"), *arguments)

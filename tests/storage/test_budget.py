@@ -137,7 +137,7 @@ def test_the_number_that_the_refusal_asks_for_is_the_least_that_does(
         plan(settings(enough - 1))
 
 
-def test_whatever_is_planned_stays_within_the_budget_during_a_reload() -> None:
+def test_every_plan_stays_within_the_budget_during_a_reload() -> None:
     planned = 0
     for budget in range(1, 200, 3):
         for workers in (1, 2, 3, 8):

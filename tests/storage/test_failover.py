@@ -230,7 +230,7 @@ def test_a_server_that_is_promoted_again_is_used_again(pools: Pools, pair: Pair)
 
 
 @killed_in_connect
-def test_kills_in_the_midst_of_a_failover_leave_the_pool_whole_and_lead_nowhere_old(
+def test_kills_during_a_failover_leave_the_pool_whole_and_no_connection_to_the_old_primary(
     pools: Pools, pair: Pair
 ) -> None:
     client = pools(pair.address.url, size=3)

@@ -63,7 +63,7 @@ def services_with(strict_server: RealServer, tmp_path: Path) -> Iterator[Callabl
         each.close()
 
 
-def test_what_cannot_be_published_is_done_all_the_same(
+def test_an_operation_succeeds_even_if_its_event_cannot_be_published(
     strict_server: RealServer, tmp_path: Path
 ) -> None:
     """Redis gives a new user no channels."""
@@ -222,7 +222,7 @@ def test_every_command_of_the_scripts_is_tried() -> None:
     assert used - tried == set()
 
 
-def test_the_check_names_what_is_missing(services_with: Callable[..., Services]) -> None:
+def test_the_check_names_the_missing_rights(services_with: Callable[..., Services]) -> None:
     def found(*rules: str) -> tuple[str, str]:
         facts = read_facts(services_with(*rules))
         (check,) = [each for each in (check(facts) for check in CHECKS) if each.name == "rights"]

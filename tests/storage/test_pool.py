@@ -147,7 +147,7 @@ def test_waiters_are_served_first_come_first_served() -> None:
     assert queue.queue == [None]
 
 
-def test_whoever_gives_back_and_asks_again_stands_behind_those_who_wait() -> None:
+def test_a_caller_that_returns_a_place_and_asks_again_queues_behind_the_waiters() -> None:
     queue = FairQueue(1)
     order: list[str] = []
     place = None
@@ -425,7 +425,7 @@ def test_a_greenlet_killed_in_the_middle_of_a_pipeline_leaves_no_reply_behind(
     assert_whole(client)
 
 
-def test_a_reply_that_comes_too_late_is_nobody_elses(pools: Pools, own_server: RealServer) -> None:
+def test_a_late_reply_reaches_no_other_caller(pools: Pools, own_server: RealServer) -> None:
     client = pools(own_server.url, timeout_s=0.1)
     client.set("a", "value-of-a")
     own_server.signal(signal.SIGSTOP)
@@ -484,7 +484,7 @@ def test_a_connection_with_an_unread_reply_is_not_handed_out(pools: Pools, url: 
     assert_whole(client)
 
 
-def test_a_wrong_option_costs_no_place_and_is_told_at_once(pools: Pools, url: str) -> None:
+def test_a_wrong_option_costs_no_place_and_fails_at_once(pools: Pools, url: str) -> None:
     with pytest.raises(SettingError, match="nonsense"):
         pools(url + "?nonsense=1")
 
@@ -582,7 +582,7 @@ def test_a_wrong_password_is_unavailable(pools: Pools, guarded_url: str) -> None
     assert len(pool_of(client).pool.queue) == 2
 
 
-def test_nobody_listening_is_unavailable(pools: Pools) -> None:
+def test_a_closed_port_is_unavailable(pools: Pools) -> None:
     client = pools(f"redis://127.0.0.1:{free_port()}/0")
     with pytest.raises(StoreUnavailable) as caught:
         client.ping()

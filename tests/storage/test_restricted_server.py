@@ -78,7 +78,7 @@ def test_health_is_healthy_and_the_figures_are_unknown(deployment: Deployment) -
     assert set(told.values()) == {None}
 
 
-def test_connection_statistics_have_what_is_known_here(deployment: Deployment) -> None:
+def test_connection_statistics_have_the_figures_of_this_process(deployment: Deployment) -> None:
     def stats() -> Any:
         answer = deployment.request("GET", "/api/redis-connection-stats")
         assert answer.status_code == 200, answer.text
@@ -107,7 +107,7 @@ def test_operations_streams_and_metrics_are_not_concerned(deployment: Deployment
     assert "Traceback" not in deployment.log
 
 
-def test_the_doctor_says_what_it_does_not_know(services: Services) -> None:
+def test_the_doctor_names_the_unknown_facts(services: Services) -> None:
     found = {check.name: check for check in examine(services)}
     unknown = {name for name, check in found.items() if check.level == "unknown"}
     assert unknown == {
@@ -119,7 +119,7 @@ def test_the_doctor_says_what_it_does_not_know(services: Services) -> None:
     assert not [name for name, check in found.items() if check.level == "error"]
 
 
-def test_what_one_command_tells_is_shown_where_another_is_forbidden(
+def test_the_facts_of_one_command_are_shown_if_another_is_forbidden(
     services: Services, server: RealServer
 ) -> None:
     allow(server, "+info")

@@ -183,7 +183,7 @@ class Deployment:
     def resume(self, ended: EventStream, *, keeps_items: bool = True) -> EventStream:
         """Reconnect like a browser: with the last event id, as often as necessary.
 
-        A worker process on its way out may still accept; it says bye at once.
+        A process on its way out may still accept; it says bye at once.
         """
         ended.wait_for_end()
         while True:

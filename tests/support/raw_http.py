@@ -88,7 +88,7 @@ class Wire:
         self.connection.sendall(data)
 
     def send_apart(self, *pieces: bytes) -> None:
-        """Send pieces that the server reads one by one, if it has one worker process.
+        """Send pieces that the server reads one by one, if it has one process.
 
         What was sent before two others' requests has been read when these are answered.
         """

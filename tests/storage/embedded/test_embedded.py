@@ -241,7 +241,7 @@ def test_stop_ends_the_server_of_a_killed_supervisor(settings: Settings) -> None
     wait_for_end(pids[0])
 
 
-def test_stop_works_when_somebody_else_has_reaped_the_supervisor(
+def test_stop_works_when_another_waiter_has_reaped_the_supervisor(
     settings: Settings, processes: Processes
 ) -> None:
     script = (
@@ -293,7 +293,7 @@ def test_a_crashed_server_is_started_again(settings: Settings) -> None:
     assert not Embedded.is_running(settings)
 
 
-def test_a_second_owner_is_told_who_holds_the_directory(settings: Settings) -> None:
+def test_a_second_owner_gets_an_error_with_the_first_ones_pid(settings: Settings) -> None:
     with Embedded.start(settings):
         pid = server_pid(settings)
         with pytest.raises(EmbeddedError, match="OCCUPANCY_STATE_DIR") as caught:
