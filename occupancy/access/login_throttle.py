@@ -71,7 +71,7 @@ class LoginThrottle:
 
     def is_known(self, worker_id: str, address: str) -> bool:
         """Whether the worker has signed in from that address within the last month."""
-        (now_s, _), signed_in_s = self._client.ask(
+        (now_s, _), signed_in_s = self._client.run_pipeline(
             lambda pipeline: (
                 pipeline.time(),
                 pipeline.zscore(self._keys.attempts(worker_id, address)[3], address),

@@ -109,4 +109,6 @@ class Tickets:
 
     def renew(self, keys: list[str]) -> None:
         """Make these tickets, given by their keys, valid for another COMEBACK_S."""
-        self._client.ask(lambda pipeline: [pipeline.expire(key, COMEBACK_S) for key in keys])
+        self._client.run_pipeline(
+            lambda pipeline: [pipeline.expire(key, COMEBACK_S) for key in keys]
+        )

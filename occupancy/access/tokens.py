@@ -88,7 +88,7 @@ class Tokens:
 
     def all(self) -> list[TokenUse]:
         """All tokens, oldest first."""
-        stored, uses = self._client.ask(
+        stored, uses = self._client.run_pipeline(
             lambda pipeline: (
                 pipeline.hgetall(self._keys.tokens),
                 pipeline.hgetall(self._keys.uses),

@@ -52,7 +52,7 @@ class Boards:
             "title": title or name,
             "max_holds": max_holds,
         }
-        is_new, *_ = self._client.ask(
+        is_new, *_ = self._client.run_pipeline(
             lambda pipeline: [pipeline.hsetnx(keys.board, *field) for field in fields.items()],
             transaction=True,
         )
@@ -68,7 +68,7 @@ class Boards:
                 for state in STATES:
                     pipeline.zlexcount(keys.by_state, f"[{state}|", f"({state}}}")
 
-        replies = iter(self._client.read_at_once(fill))
+        replies = iter(self._client.read_atomically(fill))
         boards = []
         for name in names:
             fields, counts = next(replies), {state: next(replies) for state in STATES}

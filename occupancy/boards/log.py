@@ -26,7 +26,7 @@ class Log:
 
     def heads(self, boards: Sequence[str]) -> list[tuple[str, int]]:
         """Cursor and seq of each board's last event; ``("0-0", 0)`` where there is none."""
-        replies = self._client.ask(
+        replies = self._client.run_pipeline(
             lambda pipeline: [
                 pipeline.hmget(self._keys.board(each).board, "cursor", "seq") for each in boards
             ]

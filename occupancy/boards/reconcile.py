@@ -81,7 +81,7 @@ class Reconciler:
         # Every item has its entries now; there are more entries than items only if some belong
         # to no item. (While others work the counts may differ by chance: then it is looked
         # through for nothing.)
-        sizes = client.ask(
+        sizes = client.run_pipeline(
             lambda pipeline: (
                 pipeline.zcard(keys.by_tag),
                 pipeline.zcard(keys.by_state),
@@ -143,7 +143,7 @@ class Reconciler:
 
     def _check_log(self, board: str) -> list[Problem]:
         keys = self._store.keys.board(board)
-        position, first, last, length = self._store.client.read_at_once(
+        position, first, last, length = self._store.client.read_atomically(
             lambda pipeline: (
                 pipeline.hmget(keys.board, "seq", "cursor"),
                 pipeline.xrange(keys.log, count=1),

@@ -79,7 +79,7 @@ class Timelines:
             pipeline.xrevrange(keys.samples, f"({began_ms}-0", "-", count=1)
             pipeline.xrange(keys.samples, f"{began_ms}-0", "+")
 
-        replies = self._client.read_at_once(fill)
+        replies = self._client.read_atomically(fill)
         (seconds, microseconds), (steps, cursor, seq, completions), *counts = replies[:-2]
         if steps is None and board != MAIN_BOARD:
             raise board_not_found(board)

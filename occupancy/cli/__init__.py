@@ -1,11 +1,11 @@
 """The command line: ``flask boards``, ``items``, ``workers``, ``tokens``, ``events`` and so on.
 
-Thin calls on the same services as the API's, over a single connection out of those that the
-budget reserves for the command line. Whoever may run it can reach the server anyway, so there is
-no check of roles: it acts as an administrator, or on behalf of a worker.
+Thin calls on the same services as the API's, over one of the connections that the budget reserves
+for the command line. It checks no role, because its user can reach the server anyway: it acts as an
+administrator, or on behalf of a worker. It may import services and everything below, never web;
+only the application imports it. Begin with command.py, then commands/boards.py.
 
-Every application has it, and only the ``flask`` command ever asks for it. So its modules, and
-what they need for tables and labels, are imported when it does: a web server starts without them.
+The command modules are imported by the first command, so a web server starts without them.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from flask.cli import AppGroup
 
 
 def init_app(app: Flask) -> None:
-    """Give the application every group of commands."""
+    """Give the application all groups of commands."""
     app.cli = _Groups(app.name)
 
 
 class _Groups(AppGroup):
-    """The groups of commands; made when the first is asked for."""
+    """The groups of commands, made on first use."""
 
     _is_made = False
 
@@ -52,13 +52,6 @@ class _Groups(AppGroup):
         items_group = items.group()
         operations.add_to(items_group)
         labels.add_to(items_group)
-        for group in (
-            boards.group(),
-            items_group,
-            workers.group(),
-            tokens.group(),
-            events.group(),
-            redis.group(),
-            demo.group(),
-        ):
-            self.add_command(group)
+        self.add_command(items_group)
+        for module in (boards, workers, tokens, events, redis, demo):
+            self.add_command(module.group())

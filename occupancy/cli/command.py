@@ -1,7 +1,7 @@
-"""What every command shares: its errors, its connection, its options.
+"""The common part of all commands: errors, connection, options.
 
-A failure is one line on stderr and a status other than 0, whatever has failed: the arguments (2,
-as everywhere), or what the command set out to do (1). Only a mistake of ours is a traceback.
+A failure is one line on stderr and exit status 2 for wrong arguments, 1 for anything else. Only a
+bug is a traceback.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def _one_line() -> Iterator[None]:
         _stop(f"A text cannot be written as {error.encoding}: {error.reason}.", error)
     except OSError as error:
         if error.errno == errno.EPIPE:
-            raise  # click ends quietly when whoever reads its output has gone
+            raise  # click ends quietly when the reader of its output is gone
         _stop(str(error), error)
 
 
@@ -76,7 +76,7 @@ def _hint(ctx: click.Context | None) -> str:
 
 
 def _with_cause(error: OccupancyError) -> str:
-    """For a worker ``detail`` is enough; whoever mends the server wants to know what it said."""
+    """``detail``, with the server's own words after it where the server must be repaired."""
     cause = error.__cause__
     if error.status == 503 and cause is not None:
         return f"{error.detail} ({cause})"
@@ -98,8 +98,8 @@ def fail(message: str) -> NoReturn:
 def connected(*, may_start_server: bool = True) -> Iterator[Services]:
     """The services for one command, over one connection; everything is closed at the end.
 
-    The embedded server, where it is used and does not run, is started for that time. Raises
-    SettingError and EmbeddedError.
+    An embedded server that does not run is started for that time, or raises EmbeddedError without
+    ``may_start_server``. Raises SettingError and EmbeddedError.
     """
     settings = Settings.from_environ(os.environ)
     _check_state_dir(settings)
@@ -131,12 +131,12 @@ def _start_embedded(settings: Settings, stack: contextlib.ExitStack) -> None:
     try:
         stack.enter_context(Embedded.start(settings))
     except EmbeddedError:
-        if not Embedded.is_running(settings):  # else another process has just been faster
+        if not Embedded.is_running(settings):  # else another process started it just before
             raise
 
 
 def checked(kind: type[Body], **fields: Any) -> Body:
-    """The fields that are given, under the same rules as the API's. Raises InvalidRequest."""
+    """The given fields, checked by the API's rules. Raises InvalidRequest."""
     given = {name: value for name, value in fields.items() if value is not None}
     return decode(msgspec.json.encode(given), kind)
 

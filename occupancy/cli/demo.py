@@ -1,7 +1,7 @@
-"""The sample: a shop where pipe spools are assembled, welded and measured.
+"""The sample data: a shop where pipe spools are assembled, welded and measured.
 
-Everything goes through real operations, so that items have a history. Loading it again changes
-nothing: only what is missing is added, and only items that nobody has touched get their story.
+It is made by real operations, so items have a history. Loading it again changes nothing: only
+missing parts are added, and operations are carried out on untouched items only.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ _AREAS = ("A1", "A2", "B1", "B2", "C1")
 _SYSTEMS = (("CW", "Agua de refrigeración"), ("FW", "Agua de alimentación"), ("ST", "Vapor"))
 _DIAMETERS = ('2"', '3"', '4"', '6"', '8"')
 _MATERIALS = ("A106 Gr. B", "A312 TP304L", "A335 P11")
-_ITEMS = 40
+ITEM_COUNT = 40
 
-# What happened to an item: operation, by whom, and the reason or the worker who gets it.
-_Story = tuple[tuple[str, str, str], ...]
-_DONE_ARM: _Story = (("take", "93", ""), ("complete", "93", ""))
-_DONE_SOLD: _Story = (*_DONE_ARM, ("take", "94", ""), ("complete", "94", ""))
-_STORIES: tuple[_Story, ...] = (
+# The operations on an item: operation, actor, and the reason or the new holder.
+_History = tuple[tuple[str, str, str], ...]
+_DONE_ARM: _History = (("take", "93", ""), ("complete", "93", ""))
+_DONE_SOLD: _History = (*_DONE_ARM, ("take", "94", ""), ("complete", "94", ""))
+_HISTORIES: tuple[_History, ...] = (
     (("take", "93", ""),),
     (),
     (*_DONE_ARM, ("take", "94", "")),
@@ -64,7 +64,7 @@ _STORIES: tuple[_Story, ...] = (
 
 
 class Loaded(msgspec.Struct, frozen=True):
-    """How much was added."""
+    """The numbers of things added and of operations carried out."""
 
     boards: int
     workers: int
@@ -73,32 +73,35 @@ class Loaded(msgspec.Struct, frozen=True):
 
 
 def load(store: Store, workers: Workers, on_progress: Callable[[int], None]) -> Loaded:
-    """Add what is missing of the sample; ``on_progress`` is told the items that are done.
+    """Add the missing parts of the sample; ``on_progress`` gets the number of items just done.
 
-    Raises PoolTimeout and StoreUnavailable; loading again then goes on.
+    Raises PoolTimeout and StoreUnavailable; loading again then continues.
     """
     boards = _count(lambda: store.boards.create(BOARD, title=TITLE, steps=STEPS))
-    people = sum(_count(functools.partial(_add_worker, workers, *each)) for each in WORKERS)
+    people = sum(
+        _count(functools.partial(workers.add, worker_id, name=name, role=role))
+        for worker_id, name, role in WORKERS
+    )
     snapshot = store.queries.snapshot(BOARD)
     present = [] if snapshot is None else snapshot.items
     items = {item.tag: item for item in (msgspec.json.decode(e, type=Item) for e in present)}
     missing = [(tag, body.as_json_texts()) for tag, body in _sample() if tag not in items]
     added = list(store.commands.put_many(BOARD, missing, actor=_PEOPLE["1"]))
-    # An item that was added before, and to which nothing has happened since, was left so by a
-    # loading that was cut short (or is one of those to which nothing happens).
+    # An older item in its first version remains from an interrupted loading (or its history is
+    # empty).
     fresh = {outcome.tag for outcome in added} | {t for t, i in items.items() if i.version == 1}
     operations = 0
     for number, (tag, _) in enumerate(_sample()):
         if tag in fresh:
-            operations += _tell(store, tag, _STORIES[number % len(_STORIES)])
+            operations += _replay(store, tag, _HISTORIES[number % len(_HISTORIES)])
         on_progress(1)
     return Loaded(boards, people, len(added), operations)
 
 
 def give_pins(workers: Workers) -> dict[str, str]:
-    """Give random PINs to those of the sample who have none; returns them by worker id.
+    """Give random PINs to the sample's workers without one; returns the PINs by worker id.
 
-    A worker of that id with another name is somebody of this shop, and none of the sample.
+    A worker with such an id and another name belongs to the real shop and gets none.
     """
     pins = {}
     for worker_id, name, _ in WORKERS:
@@ -109,14 +112,9 @@ def give_pins(workers: Workers) -> dict[str, str]:
     return pins
 
 
-def size() -> int:
-    """How many items the sample has."""
-    return _ITEMS
-
-
 def _sample() -> list[tuple[str, ItemBody]]:
     sample = []
-    for number in range(_ITEMS):
+    for number in range(ITEM_COUNT):
         system, fluid = _SYSTEMS[number // 5 % len(_SYSTEMS)]
         line, spool = 25238 + number // 10, number % 10 + 11
         attributes = {
@@ -132,8 +130,8 @@ def _sample() -> list[tuple[str, ItemBody]]:
     return sample
 
 
-def _tell(store: Store, tag: str, story: _Story) -> int:
-    for operation, worker, more in story:
+def _replay(store: Store, tag: str, history: _History) -> int:
+    for operation, worker, more in history:
         row = TRANSITIONS[operation]
         answer = store.commands.execute(
             Command(
@@ -147,11 +145,7 @@ def _tell(store: Store, tag: str, story: _Story) -> int:
         )
         if not answer.outcomes[0].is_done:
             raise refusal(BOARD, row, answer.outcomes[0])
-    return len(story)
-
-
-def _add_worker(workers: Workers, worker_id: str, name: str, role: Role) -> None:
-    workers.add(worker_id, name=name, role=role)
+    return len(history)
 
 
 def _count(add: Callable[[], object]) -> int:

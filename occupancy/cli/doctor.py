@@ -1,6 +1,6 @@
-"""The doctor: is this server fit for the work, and what should be changed?
+"""The doctor of ``flask redis check``: is the server fit, and what should be changed?
 
-It only looks. What a managed server does not let us see is 'unknown', and no reason to fail.
+It changes nothing. Facts that a managed server withholds are 'unknown', which is not a failure.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from occupancy.storage.server_errors import denied_command, unavailable_as_error
 Level = Literal["ok", "warning", "error", "unknown"]
 
 _OLDEST = {"redis": (7, 0), "valkey": (7, 2)}
+_REQUIRED = " or ".join(f"{name} {major}.{minor}" for name, (major, minor) in _OLDEST.items())
 _PINGS = 50
 _SLOW_MS = 5.0
 _CLOCK_S = 2.0
@@ -30,7 +31,7 @@ _NEARLY_FULL = 0.9
 
 
 class Check(msgspec.Struct, frozen=True):
-    """One finding; ``advice`` says what to change, '' where nothing needs to be."""
+    """One finding; ``advice`` says what to change, '' for nothing."""
 
     name: str
     level: Level
@@ -39,11 +40,11 @@ class Check(msgspec.Struct, frozen=True):
 
 
 class Facts(msgspec.Struct, frozen=True):
-    """What the server says of itself. If it withholds that, ``info`` is empty, the others None.
+    """The facts about the server. If it withholds them, ``info`` is empty and the others are None.
 
-    ``ping_ms`` is the median round trip; ``clock_s`` how far the server's clock is ahead of ours;
-    ``denied`` the commands and channels that our user may not use; ``needs`` the memory that the
-    data of so many ``boards`` may take.
+    ``ping_ms``: the median round trip; ``clock_s``: the lead of the server's clock over ours;
+    ``denied``: commands and channels that our user may not use; ``needs``: the most memory that the
+    data of this number of ``boards`` can take.
     """
 
     info: Mapping[str, Any]
@@ -58,34 +59,34 @@ class Facts(msgspec.Struct, frozen=True):
 
 
 def examine(services: Services) -> list[Check]:
-    """Ask the server and judge. Raises PoolTimeout and StoreUnavailable."""
-    facts = ask(services)
+    """Every check of the server. Raises PoolTimeout and StoreUnavailable."""
+    facts = read_facts(services)
     return [check(facts) for check in CHECKS]
 
 
-def ask(services: Services) -> Facts:
-    """Ask the server for its facts. Raises PoolTimeout and StoreUnavailable.
+def read_facts(services: Services) -> Facts:
+    """Read the server's facts. Raises PoolTimeout and StoreUnavailable.
 
-    What the user may not even ask for is among what is denied, instead of the end of it all.
+    A command that the user may not run is added to ``denied`` and does not end the reading.
     """
     client = services.store.client
     denied: set[str] = set()
 
-    def allowed(look: Callable[[], Any]) -> Any:
-        """What ``look`` returns; None where the user may not ask, which is noted."""
+    def allowed(read: Callable[[], Any]) -> Any:
+        """The result of ``read``; None, and an entry in ``denied``, if the user may not run it."""
         try:
-            return look()
+            return read()
         except StoreUnavailable as error:
             if (command := denied_command(error)) is None:
                 raise
             denied.add(command)
             return None
 
-    info, config, clients = client.ask_what_it_tells(
+    info, config, clients = client.run_optional(
         lambda pipeline: (pipeline.info(), pipeline.config_get("save"), pipeline.client_list())
     )
     boards = allowed(services.store.boards.all) or []
-    denied.update(allowed(services.store.permissions.look) or ())
+    denied.update(allowed(services.store.permissions.check) or ())
     with unavailable_as_error():
         denied.update(denied_subscriptions(services.pubsub_pool, services.store.keys))
     return Facts(
@@ -106,7 +107,7 @@ def ask(services: Services) -> Facts:
 
 
 def _ping_ms(client: OpsClient) -> float:
-    """The median round trip."""
+    """The median round trip of _PINGS pings."""
     pings = []
     for _ in range(_PINGS):
         started = time.perf_counter()
@@ -116,7 +117,7 @@ def _ping_ms(client: OpsClient) -> float:
 
 
 def _clock_s(client: OpsClient) -> float:
-    """How far the server's clock is ahead of ours."""
+    """The lead of the server's clock over ours."""
     before = time.time()
     seconds, microseconds = client.time()
     return float(seconds + microseconds / 1e6 - (before + time.time()) / 2)
@@ -126,29 +127,27 @@ def _server(facts: Facts) -> Check:
     kind = str(facts.info.get("server_name", "redis"))
     version = str(facts.info.get(f"{kind}_version", facts.info.get("redis_version", "")))
     if not facts.info:
-        needed = " or ".join(f"{name} {a}.{b}" for name, (a, b) in _OLDEST.items())
-        return Check("server", "unknown", "not told", f"Make sure that it is {needed} or newer.")
+        return Check("server", "unknown", "withheld", f"Make sure that it is {_REQUIRED} or newer.")
     finding = f"{kind} {version}"
     oldest = _OLDEST.get(kind)
     parts = version.split(".")[:2]
     if oldest is None or not all(part.isdigit() for part in parts) or len(parts) < 2:
-        return Check("server", "unknown", finding, "Tested with Redis and Valkey only.")
+        return Check("server", "unknown", finding, "It is tested with Redis and Valkey only.")
     if (int(parts[0]), int(parts[1])) < oldest:
-        needed = " or ".join(f"{name} {a}.{b}" for name, (a, b) in _OLDEST.items())
-        return Check("server", "error", finding, f"Upgrade it to {needed} or newer.")
+        return Check("server", "error", finding, f"Upgrade it to {_REQUIRED} or newer.")
     return Check("server", "ok", finding)
 
 
 def _role(facts: Facts) -> Check:
     role = facts.info.get("role")
     if facts.info.get("cluster_enabled"):
-        advice = "Use a server that is not a cluster: only one node would be asked."
+        advice = "Use a server that is not a cluster: only one node would be used."
         return Check("role", "error", "node of a cluster", advice)
     if role == "master":
         return Check("role", "ok", "primary")
     if role is None:
-        return Check("role", "unknown", "not told")
-    advice = "Let REDIS_URL name the primary: a replica takes no operations."
+        return Check("role", "unknown", "withheld")
+    advice = "Set REDIS_URL to the primary: a replica takes no operations."
     return Check("role", "error", "replica", advice)
 
 
@@ -156,10 +155,10 @@ def _persistence(facts: Facts) -> Check:
     if facts.info.get("aof_enabled"):
         return Check("persistence", "ok", "append-only file")
     if "aof_enabled" not in facts.info:
-        return Check("persistence", "unknown", "not told", "Make sure that it keeps its data.")
+        return Check("persistence", "unknown", "withheld", "Make sure that it keeps its data.")
     advice = "CONFIG SET appendonly yes, and in the server's configuration file."
     if facts.config is None:
-        return Check("persistence", "unknown", "no append-only file; snapshots: not told", advice)
+        return Check("persistence", "unknown", "no append-only file; snapshots: withheld", advice)
     if facts.config.get("save"):
         finding = "snapshots only: minutes of operations are lost in a crash"
         return Check("persistence", "warning", finding, advice)
@@ -174,38 +173,38 @@ def _writing(facts: Facts) -> Check:
     }
     failed = [what for what, status in statuses.items() if status not in ("ok", None)]
     if set(statuses.values()) == {None}:
-        return Check("writing to disk", "unknown", "not told", "Look into the server's log.")
+        return Check("writing to disk", "unknown", "withheld", "See the server's log.")
     if not failed:
         return Check("writing to disk", "ok", "the last writes succeeded")
-    advice = "See the server's log: full disk, missing rights? It may refuse operations until then."
+    advice = "See the server's log: a full disk, or missing permissions? It may refuse operations."
     return Check("writing to disk", "error", f"failed: {', '.join(failed)}", advice)
 
 
 def _eviction(facts: Facts) -> Check:
     policy = facts.info.get("maxmemory_policy")
     if policy is None:
-        return Check("eviction", "unknown", "not told", "maxmemory-policy must be noeviction.")
+        return Check("eviction", "unknown", "withheld", "maxmemory-policy must be noeviction.")
     if policy == "noeviction":
         return Check("eviction", "ok", "noeviction")
-    advice = "CONFIG SET maxmemory-policy noeviction: else items vanish when memory is short."
+    advice = "CONFIG SET maxmemory-policy noeviction: otherwise full memory deletes items."
     return Check("eviction", "error", str(policy), advice)
 
 
 def _memory(facts: Facts) -> Check:
     used, limit = facts.info.get("used_memory"), facts.info.get("maxmemory")
     if used is None or limit is None:
-        return Check("memory", "unknown", "not told")
+        return Check("memory", "unknown", "withheld")
     finding = f"{used / 1e6:.1f} MB used, {f'of {limit / 1e6:.1f} MB' if limit else 'no limit'}"
     if limit and used >= limit:
-        advice = "Raise maxmemory: nothing can be changed until then."
+        advice = "Raise maxmemory: changes are refused until then."
         return Check("memory", "error", finding, advice)
     if limit and used > _NEARLY_FULL * limit:
-        return Check("memory", "warning", finding, "Raise maxmemory: full means no operations.")
+        return Check("memory", "warning", finding, "Raise maxmemory: it is nearly full.")
     return Check("memory", "ok", finding)
 
 
 def _room(facts: Facts) -> Check:
-    """Whether the logs fit into the memory, with the records of one worker at the limit."""
+    """Whether the logs, and the records of one worker at the limit, fit into the memory."""
     used, limit, needs = facts.info.get("used_memory"), facts.info.get("maxmemory"), facts.needs
     finding = (
         f"logs of {facts.boards} board{'s' * (facts.boards != 1)} up to "
@@ -217,7 +216,7 @@ def _room(facts: Facts) -> Check:
     if limit and needs.logs + needs.records > limit:
         advice = (
             f"Raise maxmemory to {(needs.logs + needs.records) / 1e6:,.0f} MB or more, or lower "
-            "OCCUPANCY_LOG_BYTES or OCCUPANCY_OPERATIONS_PER_S: full means no operations."
+            "OCCUPANCY_LOG_BYTES or OCCUPANCY_OPERATIONS_PER_S: a full server refuses operations."
         )
         return Check("room", "warning", finding, advice)
     return Check("room", "ok", finding)
@@ -231,7 +230,7 @@ def _rights(facts: Facts) -> Check:
     meaning = "events are late" if is_late else "no operations"
     return Check(
         "rights", "error", f"missing: {rules} ({meaning})",
-        "ACL SETUSER … with these, or with the rules that the README has.",
+        "ACL SETUSER … with these rules, or with the rules of the README.",
     )  # fmt: skip
 
 
@@ -239,10 +238,10 @@ def _connections(facts: Facts) -> Check:
     most = int(facts.info.get("maxclients", 0))
     if facts.clients is None or not most:
         advice = f"Make sure that maxclients leaves room for {facts.budget}."
-        return Check("connections", "unknown", "not told", advice)
+        return Check("connections", "unknown", "withheld", advice)
     ours = {f"occupancy-{name}" for name in CLIENT_NAMES}
     others = sum(name not in ours for name in facts.clients)
-    finding = f"budget {facts.budget} + {others} of others, of {most}"
+    finding = f"budget {facts.budget} + {others} other clients, of {most}"
     if facts.budget + others > most:
         advice = (
             f"Raise maxclients to {facts.budget + others} or more, or lower OCCUPANCY_REDIS_BUDGET."
@@ -253,7 +252,7 @@ def _connections(facts: Facts) -> Check:
 
 def _round_trip(facts: Facts) -> Check:
     if facts.ping_ms is None:
-        return Check("round trip", "unknown", "not told")
+        return Check("round trip", "unknown", "withheld")
     finding = f"{facts.ping_ms:.2f} ms (median of {_PINGS})"
     if facts.ping_ms > _SLOW_MS:
         advice = "Run the server nearer to the application; every operation takes one round trip."
@@ -263,11 +262,11 @@ def _round_trip(facts: Facts) -> Check:
 
 def _clock(facts: Facts) -> Check:
     if facts.clock_s is None:
-        return Check("clock", "unknown", "not told")
+        return Check("clock", "unknown", "withheld")
     ahead = "ahead of" if facts.clock_s > 0 else "behind"
     finding = f"{abs(facts.clock_s):.3f} s {ahead} this machine's"
     if abs(facts.clock_s) > _CLOCK_S:
-        advice = "Set both clocks by NTP. No hold depends on it, but times that people see do."
+        advice = "Set both clocks by NTP. Holds do not depend on it, but displayed times do."
         return Check("clock", "warning", finding, advice)
     return Check("clock", "ok", finding)
 

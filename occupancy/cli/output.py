@@ -1,4 +1,4 @@
-"""Output: tables for people, JSON for programs, progress on a terminal."""
+"""Output: tables for people, JSON for programs, progress bars on a terminal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import click
 import msgspec
 
 _GAP = "  "
-_LEAST_WIDTH = 8  # of a column that is cut to the terminal
+_MIN_WIDTH = 8  # of a column that is cut to the terminal
 
 
 def print_json(value: Any) -> None:
@@ -21,7 +21,7 @@ def print_json(value: Any) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Print aligned columns; numbers to the right. On a terminal, long texts are cut to fit."""
+    """Print aligned columns, numbers to the right. On a terminal, long texts are cut to fit."""
     cells = [list(columns), *([_text(cell) for cell in row] for row in rows)]
     widths = [max(len(line[column]) for line in cells) for column in range(len(columns))]
     if sys.stdout.isatty():
@@ -39,14 +39,14 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
 
 
 def print_fields(fields: dict[str, Any]) -> None:
-    """Print names and values, one a line."""
+    """Print names and values, one per line."""
     width = max(len(name) for name in fields)
     for name, value in fields.items():
         click.echo(f"{name.ljust(width)}{_GAP}{_text(value)}".rstrip())
 
 
-def moment(text: str) -> str:
-    """An RFC 3339 moment as people read it, to the second, in UTC."""
+def timestamp(text: str) -> str:
+    """An RFC 3339 timestamp as people read it, to the second, in UTC."""
     return f"{text[:10]} {text[11:19]}"
 
 
@@ -57,9 +57,9 @@ def counted(number: int, noun: str) -> str:
 
 @contextlib.contextmanager
 def progress(length: int, label: str) -> Iterator[Callable[[int], None]]:
-    """A progress bar on stderr where that is a terminal; nothing elsewhere.
+    """A progress bar on stderr if that is a terminal, else nothing.
 
-    Yields what to call with the number of steps just made.
+    Yields a function that takes the number of steps just made.
     """
     hidden = not sys.stderr.isatty()
     with click.progressbar(length=length, label=label, file=sys.stderr, hidden=hidden) as bar:
@@ -75,12 +75,12 @@ def _text(cell: Any) -> str:
 
 
 def _fit(widths: list[int], columns: int) -> None:
-    """Narrow the widest columns, but not the first, until a row fits into ``columns``.
+    """Narrow the widest columns until a row fits into ``columns``.
 
-    The first one is what people copy into the next command.
+    The first column keeps its width: people copy it into the next command.
     """
     excess = sum(widths) + len(_GAP) * (len(widths) - 1) - columns
-    while excess > 0 and max(widths[1:], default=0) > _LEAST_WIDTH:
+    while excess > 0 and max(widths[1:], default=0) > _MIN_WIDTH:
         widths[widths.index(max(widths[1:]), 1)] -= 1
         excess -= 1
 

@@ -54,7 +54,7 @@ class Settings:
     )
     processes: int = _setting(
         "WEB_CONCURRENCY", 2, low=1, high=64,
-        text="worker processes on this machine",
+        text="processes on this machine",
     )
     nodes: int = _setting(
         "OCCUPANCY_NODES", 1, low=1, high=64,
@@ -70,11 +70,11 @@ class Settings:
     )
     ops_pool_size: int = _setting(
         "OCCUPANCY_OPS_POOL_SIZE", 0, low=0, high=1000,
-        text="connections for operations per worker process; 0: derived from the budget",
+        text="connections for operations per process; 0: derived from the budget",
     )
     pubsub_pool_size: int = _setting(
         "OCCUPANCY_PUBSUB_POOL_SIZE", 1, low=1, high=1000,
-        text="connections for live delivery per worker process (one is used)",
+        text="connections for live delivery per process (one is used)",
     )
     pool_wait_s: float = _setting(
         "OCCUPANCY_POOL_WAIT_S", 5.0, low=0.01, high=60,
@@ -128,11 +128,11 @@ class Settings:
     )
     streams_per_caller: int = _setting(
         "OCCUPANCY_STREAMS_PER_CALLER", 1_000, low=1, high=100_000,
-        text="streams that one worker may have open, per worker process",
+        text="streams that one worker may have open, per process",
     )
     streams_per_process: int = _setting(
         "OCCUPANCY_STREAMS_PER_PROCESS", 15_000, low=1, high=100_000,
-        text="streams that may be open, per worker process",
+        text="streams that may be open, per process",
     )
     url: str = _setting(
         "OCCUPANCY_URL", "",

@@ -33,7 +33,7 @@ class AuditOutbox:
         """Leave an entry: ``event`` has happened now, by the user of this machine."""
         at, by = iso_text(time.time()), _user()
         entry = {"at": at, "event": event, "by": by, "means": "cli", **fields}
-        self._client.ask(
+        self._client.run_pipeline(
             lambda pipeline: (
                 pipeline.rpush(self._key, msgspec.json.encode(entry)),
                 pipeline.ltrim(self._key, -_MAX_ENTRIES, -1),

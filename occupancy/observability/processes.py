@@ -41,7 +41,7 @@ class Processes:
 
     def report(self, name: str, figures: Mapping[str, Any]) -> None:
         """Write this process's figures."""
-        self._client.ask(
+        self._client.run_pipeline(
             lambda pipeline: (
                 pipeline.set(self._keys.process(name), msgspec.json.encode(figures), ex=_TTL_S),
                 pipeline.sadd(self._keys.processes, name),
@@ -50,7 +50,7 @@ class Processes:
 
     def withdraw(self, name: str) -> None:
         """Remove the report of a process that ends."""
-        self._client.ask(
+        self._client.run_pipeline(
             lambda pipeline: (
                 pipeline.delete(self._keys.process(name)),
                 pipeline.srem(self._keys.processes, name),
@@ -71,7 +71,7 @@ class Processes:
 
     def server(self) -> dict[str, int | None]:
         """The server's count of our connections, by pool; None for what it withholds."""
-        info, clients = self._client.ask_what_it_tells(
+        info, clients = self._client.run_optional(
             lambda pipeline: (pipeline.info("clients"), pipeline.client_list())
         )
         counts: dict[str, int | None] = dict.fromkeys((*CLIENT_NAMES, "other"))

@@ -69,7 +69,7 @@ def health_of(client: OpsClient) -> dict[str, Any]:
     try:
         client.ping()
         latency_ms = (time.monotonic() - started) * 1000
-        (reply,) = client.ask_what_it_tells(lambda pipeline: pipeline.info())
+        (reply,) = client.run_optional(lambda pipeline: pipeline.info())
     except OccupancyError as error:
         return {"status": "unhealthy", "latency_ms": None, "detail": error.detail}
     info = reply or {}

@@ -1,17 +1,17 @@
-"""The connection budget: how many connections each process may open, and the slots that hold it.
+"""The connection budget: the share of connections of each process, and the slots that enforce it.
 
-``OCCUPANCY_REDIS_BUDGET`` bounds what the whole deployment opens. Two things keep it:
+``OCCUPANCY_REDIS_BUDGET`` bounds the connections of the whole deployment, in two ways:
 
-* **Shares.** Every worker process gets the same share, sized so that the old and the new workers
-  of a reload fit side by side: ``(budget / nodes - reserved) / (2 x workers)``.
-* **Slots.** Shares cannot know of a second reload before the first is over, of ``TTIN``, or of
-  ten commands started at once. So each connection also holds one slot while it is open: a byte
-  of a lock file, locked with fcntl. The kernel gives a slot back when its process dies, however
-  it dies. The command line has the ``reserved`` slots to itself: it can neither starve the
-  workers nor be starved by them.
+* **Shares.** Every process has the same share. The old and the new processes of a reload fit side
+  by side: ``(budget / nodes - reserved) / (2 x processes)``.
+* **Slots.** Shares do not cover a second reload before the first is over, ``TTIN``, or ten
+  commands started at once. So each open connection also holds one slot: a byte of a lock file,
+  locked with fcntl. The kernel releases the slot when its process dies, for whatever reason. The
+  command line has the ``reserved`` slots to itself: it can neither starve the web server nor be
+  starved by it.
 
-The server counts a connection a moment longer than we do (it has to notice the close), which
-the halved shares leave ample room for.
+The server counts a connection slightly longer than we do, until it notices the close. The halved
+shares leave ample room for that.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from pathlib import Path
 from occupancy.core.errors import SettingError
 from occupancy.core.settings import Settings
 
-GENERATIONS = 2  # old and new workers while a reload overlaps them
+GENERATIONS = 2  # old and new processes during a reload
 
 
 @dataclasses.dataclass(frozen=True)
 class Budget:
-    """How the connections are dealt out; see :func:`plan`."""
+    """The connections of each process and of the deployment; see :func:`plan`."""
 
     limit: int
     nodes: int
@@ -46,10 +46,9 @@ class Budget:
 
 
 def plan(settings: Settings) -> Budget:
-    """Deal the budget out to the worker processes.
+    """The sizes of the two pools of each process.
 
-    Returns the sizes of the two pools of each worker process. Raises SettingError, with the
-    sum and the numbers that would do, if the budget cannot hold them.
+    Raises SettingError, with the calculation and a sufficient number, if the budget is too small.
     """
     per_node = settings.redis_budget // settings.nodes
     generations = GENERATIONS * settings.processes
@@ -59,7 +58,7 @@ def plan(settings: Settings) -> Budget:
     if needed > per_node:
         raise SettingError(
             f"OCCUPANCY_REDIS_BUDGET={settings.redis_budget} is too small: {settings.processes} "
-            f"workers x {GENERATIONS} (old and new ones during a reload) x ({ops} for operations "
+            f"processes x {GENERATIONS} (old and new during a reload) x ({ops} for operations "
             f"+ {settings.pubsub_pool_size} for streams) + {settings.redis_reserved} reserved for "
             f"the command line = {needed} connections on each of {settings.nodes} machine(s). "
             f"Set it to {needed * settings.nodes} or more, or lower WEB_CONCURRENCY, "
@@ -76,10 +75,10 @@ def plan(settings: Settings) -> Budget:
 
 
 class Slots:
-    """The slots that this process may take, out of the lock file that all processes share.
+    """The slots that this process may take, in the lock file that all processes share.
 
-    fcntl locks belong to the process: never opened twice in one process (closing either
-    descriptor would drop the locks of both), and opened only after the fork.
+    fcntl locks belong to the process. So the file is never opened twice in one process (closing
+    either descriptor would drop the locks of both), and opened only after the fork.
     """
 
     def __init__(self, path: Path, numbers: range) -> None:
@@ -100,7 +99,7 @@ class Slots:
         return len(self._numbers)
 
     def take(self) -> int | None:
-        """A free slot's number, or None when all are taken. Never waits."""
+        """The number of a free slot, or None if all are taken. Never waits."""
         if self._fd < 0:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -118,12 +117,12 @@ class Slots:
     def give_back(self, number: int) -> None:
         fcntl.lockf(self._fd, fcntl.LOCK_UN, 1, number)
         self._held.discard(number)
-        if not self._held:  # else whoever is done with Redis would keep a file open for good
+        if not self._held:  # no connection is open: do not keep the file open either
             os.close(self._fd)
             self._fd = -1
 
 
 def _slots_path(settings: Settings) -> Path:
-    # One file a server and prefix: two deployments that share a state directory share no budget.
+    # One file per server and prefix: deployments with a common state directory share no budget.
     digest = hashlib.sha256(f"{settings.server_url} {settings.prefix}".encode()).hexdigest()[:12]
     return settings.state_path / f"slots-{digest}.lock"

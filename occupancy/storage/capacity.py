@@ -1,7 +1,7 @@
-"""Capacity: how much memory the deployment's data may take, computed from its settings.
+"""Capacity: the most memory that the deployment's data can take, computed from its settings.
 
-What grows with use is bounded: the log of each board, the history of each item, and the records of
-Idempotency-Keys, as many as the limit of operations allows before the first of them expires.
+Three things grow with use, and each is bounded: the log of each board, the history of each item,
+and the records of Idempotency-Keys (the limit of operations times the life of a record).
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ import msgspec
 
 from occupancy.core.settings import Settings
 
-# One record with its key and the server's own overhead. Measured over 65,536 records: 240 bytes on
-# Redis 7.0, 155 on Valkey 9.1. Each further tag of a batch adds some 10, and counts as one more
-# operation.
+# One record with its key and the server's overhead. Measured over 65,536 records: 240 bytes on
+# Redis 7.0, 155 on Valkey 9.1. Each further tag of a batch adds about 10 bytes, and counts as one
+# more operation.
 RECORD_BYTES = 256
 IDEMPOTENCY_TTL_S = 24 * 3600
-_NODE_BYTES = 8 * 1024  # a stream is cut by whole nodes
+_NODE_BYTES = 8 * 1024  # a stream is trimmed by whole nodes
 
 
 class WorstCase(msgspec.Struct, frozen=True):
-    """In bytes. ``records`` is for one worker who operates on one board at the limit."""
+    """Upper bounds in bytes; ``records``: for one worker who operates on one board at the limit."""
 
     logs: int
     histories: int

@@ -1,10 +1,10 @@
-"""The connections: two distinct pools inside one budget, and a client with our errors.
+"""The connections to the server: two separate pools inside one budget, and the client.
 
 Operations wait in turn for a connection of the *ops* pool; all streams of a process share the one
-of the *pubsub* pool (pools.py). Every open connection holds a slot of the deployment's budget
-(budget.py) and tells the server its pool's name.
+connection of the *pubsub* pool (pool.py). Every open connection holds a slot of the budget
+(budget.py) and names its pool to the server.
 
-There are no retries: a command whose answer was lost may have run, and EVAL must not run twice.
+Nothing is retried: a command whose reply was lost may have run, and EVAL must not run twice.
 """
 
 from __future__ import annotations
@@ -29,19 +29,21 @@ from occupancy.core.errors import PoolTimeout, SettingError
 from occupancy.core.settings import Settings
 from occupancy.storage.budget import Slots
 from occupancy.storage.pool import FairPool
-from occupancy.storage.server_errors import is_withheld, tells_of_wrong_server, unavailable_as_error
+from occupancy.storage.server_errors import is_withheld, is_wrong_server, unavailable_as_error
 
-_SLOT_POLL_S = 0.02  # slots are short only for moments of an unusual overlap: polling will do
+Fill = Callable[[Any], object]  # puts commands into a pipeline
+
+_SLOT_POLL_S = 0.02  # slots run short only for moments of an unusual overlap, so polling is enough
 
 
 class _Slotted:
     """Mixin for redis-py's connections: holds a slot of the budget while the socket is open.
 
-    Notes when an answer says that it leads to the wrong server (pools.py).
+    It also records a reply that comes from the wrong server (pool.py).
     """
 
-    slot_deadline = 0.0  # monotonic; until when connecting may wait for a slot
-    is_misled = False
+    slot_deadline = 0.0  # monotonic; connecting waits for a slot until then
+    has_wrong_server = False
 
     def __init__(self, *, slots: Slots, **kwargs: Any) -> None:
         self._slots = slots
@@ -59,7 +61,7 @@ class _Slotted:
             gevent.sleep(_SLOT_POLL_S)
         self._slot = slot
         try:
-            return super()._connect()  # type: ignore[misc] # the mixin's other half has it
+            return super()._connect()  # type: ignore[misc] # defined by the class it is mixed into
         except BaseException as error:
             _close_half_open(error)
             self._give_back_slot()
@@ -69,7 +71,7 @@ class _Slotted:
         try:
             return super().read_response(*args, **kwargs)  # type: ignore[misc] # as above
         except redis.RedisError as error:
-            self.is_misled = self.is_misled or tells_of_wrong_server(error)
+            self.has_wrong_server = self.has_wrong_server or is_wrong_server(error)
             raise
 
     def disconnect(self, *args: Any, **kwargs: Any) -> None:
@@ -79,7 +81,7 @@ class _Slotted:
             self._give_back_slot()
 
     def _give_back_slot(self) -> None:
-        # Also called by redis-py's __del__ on an object whose __init__ has failed.
+        # redis-py's __del__ also calls this on an object whose __init__ failed.
         slot, self._slot = getattr(self, "_slot", None), None
         if slot is not None:
             self._slots.give_back(slot)
@@ -88,8 +90,8 @@ class _Slotted:
 def _close_half_open(error: BaseException) -> None:
     """Close the socket that a killed greenlet was connecting.
 
-    redis-py does so after an OSError only; else the server would go on counting the connection
-    when its slot is given back already. Nothing but the frame that made it knows it.
+    redis-py closes it only after an OSError. Left open, the server would still count the
+    connection after its slot is free. Only the frame that made the socket refers to it.
     """
     for frame, _ in traceback.walk_tb(error.__traceback__):
         half_open = frame.f_locals.get("sock")
@@ -117,7 +119,7 @@ _SLOTTED = {
 
 
 def database_of(settings: Settings) -> int:
-    """The number of the database that every connection of a pool selects."""
+    """The number of the database that every connection selects."""
     try:
         return parse_url(settings.server_url).get("db") or 0
     except ValueError as error:  # names the option, not its value
@@ -129,8 +131,8 @@ def make_pool(
 ) -> FairPool:
     """A pool of ``size`` connections that the server lists as ``occupancy-<name>``.
 
-    ``silence_s`` is how long a read may wait, for connections that read for long; by default
-    OCCUPANCY_REDIS_TIMEOUT_S.
+    ``silence_s`` bounds the wait of a read, for connections that subscribe; by default it is
+    OCCUPANCY_REDIS_TIMEOUT_S. Raises SettingError for a URL that redis-py does not accept.
     """
     try:
         options = dict(parse_url(settings.server_url))
@@ -152,14 +154,14 @@ def make_pool(
             **options,
         )
     except TypeError as error:
-        raise SettingError(f"REDIS_URL has an option that is not known: {error}.") from error
+        raise SettingError(f"REDIS_URL has an unknown option: {error}.") from error
 
 
 class OpsClient(redis.Redis):
-    """redis-py's client with the errors of occupancy, and without what it does around a command.
+    """redis-py's client with occupancy's errors, and without redis-py's work around a command.
 
-    Retries, which there are none of here, telemetry and bookkeeping cost as much as sending the
-    command and reading its reply.
+    Its retries (none here), telemetry and bookkeeping cost as much as sending the command and
+    reading the reply.
     """
 
     on_refused_publications: Callable[[int], None] = staticmethod(lambda count: None)
@@ -169,55 +171,55 @@ class OpsClient(redis.Redis):
         with unavailable_as_error():
             connection = pool.get_connection()
             try:
-                # Whatever is thrown in the midst of either, they close the connection.
+                # Both close the connection on any exception, GreenletExit included.
                 connection.send_command(*args)
-                return self.parse_response(connection, args[0], **options)  # type: ignore[no-untyped-call] # redis-py has not typed it
+                return self.parse_response(connection, args[0], **options)  # type: ignore[no-untyped-call] # untyped in redis-py
             finally:
                 pool.release(connection)
 
-    def ask(self, fill: Callable[[Any], object], *, transaction: bool = False) -> list[Any]:
+    def run_pipeline(self, fill: Fill, *, transaction: bool = False) -> list[Any]:
         """Send the commands that ``fill`` puts into a pipeline in one round trip.
 
         Returns their replies; raises the first error among them.
         """
         with unavailable_as_error():
-            return self._ask(fill, transaction=transaction)
+            return _checked(self._replies(fill, transaction=transaction))
 
-    def read_at_once(self, fill: Callable[[Any], object]) -> list[Any]:
-        """Like ``ask``, for reads that belong together: nothing is changed between them.
+    def read_atomically(self, fill: Fill) -> list[Any]:
+        """Like ``run_pipeline``, for reads of one state: nothing changes between them.
 
-        A full server refuses whatever stands in a transaction, reads too. Then they are sent
-        without one, because reading goes on: as long as it is full no operation takes effect
-        either. Should it get room just then, an operation may fall between two of the reads; so
-        ``fill`` reads a board's position first, and what follows is told by the events after it.
+        A full server refuses everything in a transaction, reads included. The reads are then sent
+        without a transaction: while the server is full, no operation takes effect either. If
+        memory becomes free just then, an operation may fall between two reads. So ``fill`` reads
+        a board's position first: the events after that position include the operation.
         """
         with unavailable_as_error():
             try:
-                return self._ask(fill, transaction=True)
+                return _checked(self._replies(fill, transaction=True))
             except redis.exceptions.OutOfMemoryError:
-                return self._ask(fill, transaction=False)
+                return _checked(self._replies(fill, transaction=False))
 
-    def _ask(self, fill: Callable[[Any], object], *, transaction: bool) -> list[Any]:
+    def run_optional(self, fill: Fill) -> list[Any]:
+        """Like ``run_pipeline``, with None in place of each reply that the server withholds.
+
+        A server withholds a reply if the user lacks the permission (ACL) or the command is
+        disabled. Managed servers withhold INFO, CONFIG and CLIENT LIST.
+        """
+        with unavailable_as_error():
+            replies = self._replies(fill, transaction=False)
+            return _checked([None if is_withheld(reply) else reply for reply in replies])
+
+    def _replies(self, fill: Fill, *, transaction: bool) -> list[Any]:
         with self.pipeline(transaction=transaction) as pipeline:
             fill(pipeline)
-            # raise_on_error would put the command, with what a caller sent, before the code.
+            # raise_on_error would put the command, with the caller's data, before the error code.
             replies: list[Any] = pipeline.execute(raise_on_error=False)
-            for reply in replies:
-                if isinstance(reply, redis.RedisError):
-                    raise reply
             return replies
 
-    def ask_what_it_tells(self, fill: Callable[[Any], object]) -> list[Any]:
-        """Like ``ask``, with None in place of each reply that the server withholds.
 
-        It does so where the user lacks the right (ACL) or the command is not there: managed servers
-        withhold INFO, CONFIG and CLIENT LIST.
-        """
-        with unavailable_as_error(), self.pipeline(transaction=False) as pipeline:
-            fill(pipeline)
-            replies: list[Any] = pipeline.execute(raise_on_error=False)
-            told = [None if is_withheld(reply) else reply for reply in replies]
-            for reply in told:
-                if isinstance(reply, redis.RedisError):
-                    raise reply
-            return told
+def _checked(replies: list[Any]) -> list[Any]:
+    """``replies``; raises the first error among them."""
+    for reply in replies:
+        if isinstance(reply, redis.RedisError):
+            raise reply
+    return replies

@@ -1,8 +1,8 @@
 """The queue for connections: first come, first served, and operations before reads.
 
-redis-py hands a freed connection to whoever runs next, so one busy greenlet starves all waiters.
-:class:`TurnQueue` hands it to the longest waiter. It has two lines, because a flood of reads would
-otherwise keep each operation waiting behind all of them.
+redis-py hands a freed connection to the greenlet that runs next, so one busy greenlet starves all
+waiters. :class:`FairQueue` hands it to the longest waiter. It has two lines: in one line, each
+operation would wait behind a whole flood of reads.
 """
 
 from __future__ import annotations
@@ -17,38 +17,37 @@ from redis.connection import Connection
 
 from occupancy.core.errors import PoolTimeout
 
-_WAITS_KEPT = 1024  # the waits that the percentiles are taken over
-READS_PART = 4  # one of so many connections that come back goes to the reads that wait, if any
-_PEAK_S = 5  # who looks every two seconds sees the worst of what came in between
+_WAITS_KEPT = 1024  # for the percentiles
+READ_SHARE = 4  # every fourth returned connection goes to a waiting read, if there is one
+_PEAK_S = 5  # a poll every two seconds misses no peak
 
 
 class _Priority(local):  # type: ignore[misc] # gevent has no types
     is_read = False
 
 
-_priority = _Priority()  # of each greenlet
+_priority = _Priority()  # per greenlet
 
 
 def set_priority(*, is_read: bool) -> None:
-    """Set the line in which the present greenlet waits from now on: that of reads, or the first."""
+    """Set the line in which the current greenlet waits from now on: that of reads, or the first."""
     _priority.is_read = is_read
 
 
 class FairQueue:
-    """A queue with the part of queue.Queue's interface that the pool uses, fair to its waiters.
+    """A fair queue with the part of queue.Queue's interface that the pool uses.
 
-    Invariant: while anybody waits, ``queue`` is empty; a put goes straight to the longest
-    waiter of a line. So whoever comes later, the greenlet that just gave the connection back
-    included, stands behind those who wait.
+    Invariant: while a greenlet waits, ``queue`` is empty; a put goes straight to the longest
+    waiter of a line. So later callers, including the greenlet that just returned the connection,
+    queue behind the waiters.
 
-    The first line is for operations and for all else that is no read. A put serves it, unless
-    nobody waits there, or READS_PART - 1 puts in a row have passed waiting reads by. So an
-    operation waits for those before it and for a third as many reads, and the last of n reads is
-    served after READS_PART * n puts, however many operations come. Only the wait itself is a
-    switch point: a put chooses the line and takes its first waiter out in one step.
+    The first line is for everything except reads. A put serves it, unless it is empty, or
+    READ_SHARE - 1 puts in a row have skipped waiting reads. So an operation waits for the
+    operations before it and for a third as many reads, and the last of n reads is served after
+    at most READ_SHARE * n puts, however many operations come. Only the wait itself is a switch
+    point: a put chooses the line and takes out its first waiter in one step.
 
-    Idle connections are used last in, first out: few stay busy, and connections beyond those are
-    never opened.
+    Idle connections are used last in, first out, so no more are opened than the load needs.
     """
 
     def __init__(self, maxsize: int) -> None:
@@ -59,7 +58,7 @@ class FairQueue:
         self.waits_ms: collections.deque[float] = collections.deque(maxlen=_WAITS_KEPT)
         self._first: collections.deque[AsyncResult] = collections.deque()
         self._reads: collections.deque[AsyncResult] = collections.deque()
-        self._passed_by = 0  # puts in a row that went to the first line while reads waited
+        self._skipped_reads = 0  # puts in a row that went to the first line while reads waited
         self._peaks: collections.deque[tuple[int, int, int]] = collections.deque(maxlen=_PEAK_S)
 
     def get(self, timeout: float | None = None) -> Connection | None:
@@ -81,9 +80,8 @@ class FairQueue:
         try:
             turn.wait(timeout=timeout)
         except BaseException:  # thrown in from outside: the greenlet is killed, or a gevent.Timeout
-            # No switch point up to the raise, so one of two cases stands: nobody has handed us
-            # anything and we leave the line; or somebody has while the exception was already on
-            # its way, and what we were handed goes to the next in line.
+            # There is no switch point up to the raise. Either we got nothing and leave the line,
+            # or we got a connection while the exception was on its way and pass it on.
             if turn.ready():
                 self.put_nowait(turn.value)
             else:
@@ -103,7 +101,7 @@ class FairQueue:
         return handed
 
     def put_nowait(self, connection: Connection | None) -> None:
-        """Give a connection (or a place to open one) back; it goes to the longest waiter."""
+        """Return a connection (or a place to open one); it goes to the longest waiter."""
         line = self._next_line()
         if line:
             line.popleft().set(connection)
@@ -114,12 +112,12 @@ class FairQueue:
 
     def _next_line(self) -> collections.deque[AsyncResult]:
         if not self._reads:
-            self._passed_by = 0
+            self._skipped_reads = 0
             return self._first
-        if self._first and self._passed_by < READS_PART - 1:
-            self._passed_by += 1
+        if self._first and self._skipped_reads < READ_SHARE - 1:
+            self._skipped_reads += 1
             return self._first
-        self._passed_by = 0
+        self._skipped_reads = 0
         return self._reads
 
     @property
@@ -134,7 +132,7 @@ class FairQueue:
         self._peaks.append((second, in_use, waiting))
 
     def peak(self) -> dict[str, int]:
-        """The most that were in use, and that waited, at once within the last seconds."""
+        """The most connections in use and the most waiters at once, in the last _PEAK_S seconds."""
         oldest = int(time.monotonic()) - _PEAK_S
         recent = [each for each in self._peaks if each[0] > oldest]
         return {

@@ -1,13 +1,13 @@
-"""The pool: who waits for a connection gets it in turn, and no slot is ever lost.
+"""The connection pool: callers wait in turn, and no slot is ever lost.
 
-redis-py's BlockingConnectionPool with three changes, each for a measured trap:
+redis-py's BlockingConnectionPool with three changes, each for a measured defect:
 
-* **Turn.** The longest waiter gets a freed connection, operations before reads (turn_queue.py).
-* **Whole.** A greenlet killed while it waits, while it connects or in the middle of a command
-  must neither lose the slot nor give back a connection with a half-read reply.
+* **Fair.** The longest waiter gets a freed connection, operations before reads (fair_queue.py).
+* **Complete.** A greenlet killed while it waits, connects or runs a command neither loses the slot
+  nor returns a connection with a half-read reply.
 * **Right server.** After a failover that closes nothing, connections still lead to the old
-  primary, which answers READONLY for ever. One such answer retires every connection that is as old
-  as the one that got it.
+  primary, which answers READONLY for ever. One such reply retires every connection of the same age
+  or older.
 """
 
 from __future__ import annotations
@@ -27,25 +27,25 @@ from occupancy.storage.fair_queue import FairQueue
 
 
 class FairPool(BlockingConnectionPool):
-    """A BlockingConnectionPool that is fair, stays whole, and keeps count; see the module.
+    """A BlockingConnectionPool that is fair and complete, and keeps statistics; see the module.
 
-    It is made after the fork (the web server refuses --preload), so it does not ask at each command
-    in which process it is, as redis-py's does.
+    It is made after the fork (the web server refuses --preload). So, unlike redis-py's, it does not
+    check the process id at each command.
     """
 
     pool: FairQueue
 
     def __init__(self, *, size: int, wait_s: float, **connection_kwargs: Any) -> None:
         self._is_draining = False
-        # Goes up whenever the address may lead to another server than before. Invariant: a
-        # connection has the generation that stood *before* it began to connect, so one that is
-        # opened while the generation goes up counts as old.
+        # Incremented whenever the address may lead to another server. Invariant: a connection has
+        # the generation from *before* it began to connect, so a connection that is being opened
+        # during an increment counts as old.
         self.generation = 0
-        super().__init__(  # type: ignore[no-untyped-call] # redis-py has not typed it
+        super().__init__(  # type: ignore[no-untyped-call] # untyped in redis-py
             max_connections=size, timeout=wait_s, queue_class=FairQueue, **connection_kwargs
         )
-        # A keyword that the connection does not take would cost a slot at each attempt: find
-        # out now. Nothing is connected by making one.
+        # An unknown keyword would cost a slot at each attempt, so it fails here instead. Making a
+        # connection object opens nothing.
         self.connection_class(**self.connection_kwargs)
 
     def get_connection(self, command_name: str | None = None, *keys: Any, **options: Any) -> Any:
@@ -59,28 +59,28 @@ class FairPool(BlockingConnectionPool):
         try:
             if connection is None:
                 connection = self.make_connection()  # type: ignore[no-untyped-call] # as above
-                connection.generation, connection.is_misled = self.generation, False
+                connection.generation, connection.has_wrong_server = self.generation, False
             connection.slot_deadline = deadline  # one wait for the turn and the slot together
             if connection.generation != self.generation:
-                # Closed by ``renew``; or still open, because it was on its way to us when that ran.
-                self._begin_anew(connection)
+                # Closed by ``renew``, or still open because it was on its way to us when that ran.
+                self._reset(connection)
             connection.connect()
             if connection.generation != self.generation or _is_stale(connection):
-                # Once: while every command is refused, the generation goes up all the time.
-                self._begin_anew(connection)
+                # Once: while every command is refused, the generation changes all the time.
+                self._reset(connection)
                 connection.connect()
         except BaseException:
-            # Also for a kill in the middle of the handshake: redis-py would give back a
-            # connection that looks connected but has not been authenticated yet.
+            # Also for a kill during the handshake: redis-py would return a connection that looks
+            # connected but is not authenticated.
             if connection is not None:
-                self._begin_anew(connection)
+                self._reset(connection)
             self.pool.put_nowait(connection)
             raise
         return connection
 
     def release(self, connection: Any) -> None:
-        """Give a connection back, closed if its server is wrong; the longest waiter gets it."""
-        if connection.is_misled and connection.generation == self.generation:
+        """Return a connection to the longest waiter; closes it if it leads to the wrong server."""
+        if connection.has_wrong_server and connection.generation == self.generation:
             self.renew()
         if (
             self._is_draining
@@ -91,10 +91,10 @@ class FairPool(BlockingConnectionPool):
         self.pool.put_nowait(connection)
 
     def renew(self) -> None:
-        """Retire every connection that is open now: the address may lead to another server.
+        """Retire every open connection: the address may lead to another server.
 
-        Closes the idle ones here, those in use when they come back, and those on their way to a
-        waiter when it gets them. No switch point, and no place changes hands.
+        Idle connections are closed here, those in use when they are returned, and those on their
+        way to a waiter when it gets them. No switch point, and no place changes hands.
         """
         self.generation += 1
         for connection in self.pool.queue:
@@ -104,28 +104,28 @@ class FairPool(BlockingConnectionPool):
     def hang_up(self) -> None:
         """Renew, and end the reads of the connections in use: each raises ConnectionError.
 
-        For connections that read for ever. One that is being opened has no socket yet to shut
-        down; ``get_connection`` sees by its generation to open it once more.
+        For connections that read for ever. A connection that is being opened has no socket to
+        shut down yet; ``get_connection`` opens it again because of its generation.
         """
         self.renew()
         for connection in self._connections:
             if connection._sock is not None:
-                with contextlib.suppress(OSError):  # the server has hung up before
+                with contextlib.suppress(OSError):  # the server has closed it already
                     connection._sock.shutdown(socket.SHUT_RDWR)
 
-    def _begin_anew(self, connection: Any) -> None:
+    def _reset(self, connection: Any) -> None:
         connection.disconnect()
-        connection.generation, connection.is_misled = self.generation, False
+        connection.generation, connection.has_wrong_server = self.generation, False
 
     def drain(self) -> None:
-        """From now on keep no idle connection open: the next generation of workers needs them."""
+        """Keep no idle connection open from now on: the next processes need the slots."""
         self._is_draining = True
         for connection in self.pool.queue:
             if connection is not None:
                 connection.disconnect()
 
     def stats(self) -> dict[str, Any]:
-        """The pool's figures; waits in milliseconds, over the last 1,024 acquisitions."""
+        """The pool's statistics; waits in milliseconds, over the last 1,024 acquisitions."""
         free = self.pool.queue
         return {
             "max": self.max_connections,
@@ -140,7 +140,7 @@ class FairPool(BlockingConnectionPool):
 
 
 def percentiles(values: Iterable[float]) -> dict[str, float]:
-    """What half of the values, 99 of 100 and all of them keep to; 0 where there is none."""
+    """The median, the 99th percentile and the maximum; 0 without values."""
     ordered = sorted(values)
     return {
         name: _percentile(ordered, share)
@@ -151,8 +151,8 @@ def percentiles(values: Iterable[float]) -> dict[str, float]:
 def _is_stale(connection: Any) -> bool:
     """Whether the server has closed the connection, or left an unread reply on it.
 
-    A peek: redis-py's ``can_read`` polls, which under gevent is a turn of the event loop. It is
-    asked where there is no plain socket of gevent's to peek at: TLS, the command line, a fake.
+    It peeks, because redis-py's ``can_read`` polls, which under gevent is a turn of the event loop.
+    ``can_read`` remains for sockets that are not gevent's own: TLS, the command line, a fake.
     """
     if type(connection._sock) is not gevent.socket.socket:
         try:
@@ -161,11 +161,11 @@ def _is_stale(connection: Any) -> bool:
             return True
     try:
         connection._sock._sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-    except BlockingIOError:  # nothing came: what the parser holds came before
+    except BlockingIOError:  # nothing has arrived; the parser may hold earlier bytes
         return bool(connection._parser._reader.has_data())
     except OSError:
         pass
-    return True  # a byte, or the end
+    return True  # a byte, or the end of the stream
 
 
 def _percentile(ordered: list[float], share: float) -> float:

@@ -55,7 +55,7 @@ class Script:
 
         The script is loaded first, in the same pipeline, so that none can meet NOSCRIPT.
         """
-        replies = self._client.ask(
+        replies = self._client.run_pipeline(
             lambda pipeline: (
                 pipeline.script_load(self.source),
                 *(

@@ -1,6 +1,6 @@
-"""What the server's errors mean: it cannot serve now, it is not the primary, or it withholds facts.
+"""The meaning of the server's errors: unable to serve now, not the primary, or permission denied.
 
-redis-py's other errors are mistakes of ours and stay as they are.
+redis-py's other errors are bugs of ours and stay as they are.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ _WRONG_SERVER = (
     redis.AuthenticationError,
 )
 
-# What a server answers that is there but cannot serve: classes where redis-py has one (it takes
-# the code off their text), and the codes of those that it has none for.
+# Replies of a server that runs but cannot serve: redis-py's classes (it strips the code from their
+# text), and the codes for which it has no class.
 _TEMPORARY = (
     redis.ReadOnlyError,
     redis.exceptions.ClusterDownError,
     redis.exceptions.MasterDownError,
     redis.exceptions.TryAgainError,
-    redis.exceptions.ExecAbortError,  # the server's state has changed, and nothing has run
+    redis.exceptions.ExecAbortError,  # the server's state changed, and no command ran
 )
 _TEMPORARY_CODES = ("MISCONF", "NOREPLICAS", "BUSY")
-# A script that is denied something answers ERR: Redis 7.0; Valkey, and Redis since 7.2.
+# A command denied inside a script answers ERR: the texts of Redis 7.0; of Valkey and Redis 7.2.
 _DENIED_IN_SCRIPT = ("The user executing the script", "ACL failure in script")
 
 
 @contextlib.contextmanager
 def unavailable_as_error() -> Iterator[None]:
-    """Raises StoreUnavailable for every way in which Redis cannot serve right now."""
+    """Raises StoreUnavailable for every error that means that the server cannot serve now."""
     try:
         yield
     except redis.TimeoutError as error:
@@ -52,14 +52,14 @@ def unavailable_as_error() -> Iterator[None]:
         if "max number of clients" in str(error):
             raise StoreUnavailable(
                 "The store takes no more connections: its maxclients is lower than "
-                "OCCUPANCY_REDIS_BUDGET and what others use. Raise it.",
+                "OCCUPANCY_REDIS_BUDGET plus other clients. Raise it.",
                 retry_after=2,
             ) from error
         raise _unavailable() from error
     except redis.OutOfMemoryError as error:
         raise StoreUnavailable(
-            "The store's memory is full: nothing can be changed until an administrator gives it "
-            "more. What was done before is safe.",
+            "The store's memory is full: changes are refused until an administrator gives it more. "
+            "Earlier changes are safe.",
             retry_after=30,
         ) from error
     except redis.exceptions.NoPermissionError as error:
@@ -76,7 +76,7 @@ def unavailable_as_error() -> Iterator[None]:
 
 def _not_allowed() -> StoreUnavailable:
     return StoreUnavailable(
-        "The store's user lacks rights that are needed: `flask redis check` names them.",
+        "The store's user lacks rights: `flask redis check` names them.",
         retry_after=10,
     )
 
@@ -88,12 +88,12 @@ def _unavailable() -> StoreUnavailable:
     )
 
 
-def tells_of_wrong_server(error: redis.RedisError) -> bool:
+def is_wrong_server(error: redis.RedisError) -> bool:
     """Whether ``error`` suggests that the connection leads to a server that is not the primary.
 
-    LOADING comes from a demoted primary while it copies the new one, NOREPLICAS from an old primary
-    that is cut off from the others, NOAUTH through a proxy that has opened its own side anew. If
-    the address still leads to the same server, the price is one connect for each command refused.
+    A demoted primary answers LOADING while it copies the new one; an old primary that is cut off
+    from the others, NOREPLICAS; a proxy that has reopened its own side, NOAUTH. If the address
+    still leads to the same server, the cost is one connect per refused command.
     """
     if isinstance(error, _WRONG_SERVER):
         return True
@@ -109,7 +109,7 @@ def server_text(error: BaseException) -> str:
 
 
 def is_withheld(reply: Any) -> bool:
-    """Whether ``reply`` refuses a command that the user lacks or the server does not have."""
+    """Whether ``reply`` refuses a command that the user may not run or the server lacks."""
     return isinstance(reply, redis.exceptions.NoPermissionError) or (
         isinstance(reply, redis.ResponseError)
         and str(reply).lower().startswith(("unknown command", "unknown subcommand"))
@@ -120,7 +120,7 @@ _DENIED_COMMAND = re.compile(r"'([\w|-]+)' command")
 
 
 def denied_command(error: StoreUnavailable) -> str | None:
-    """The command that our user may not run, if that is the reason for ``error``."""
+    """The command that our user may not run, if ``error`` comes from that; else None."""
     if not isinstance(error.__cause__, redis.exceptions.NoPermissionError):
         return None
     named = _DENIED_COMMAND.search(str(error.__cause__))

@@ -14,7 +14,7 @@ from occupancy.access import read_turns
 from occupancy.access.read_turns import ReadTurns, Share
 from occupancy.core.errors import RateLimited
 from occupancy.core.slices import sliced
-from occupancy.storage.fair_queue import READS_PART, FairQueue, set_priority
+from occupancy.storage.fair_queue import READ_SHARE, FairQueue, set_priority
 from tests.support.waiting import wait_until
 
 ANA, BEN = Share("ana", is_known=True), Share("ben", is_known=True)
@@ -255,7 +255,7 @@ def test_reads_get_their_part_however_many_operations_wait() -> None:
     gevent.sleep(0)
     queue.put_nowait(None)
     gevent.joinall(lines, raise_error=True)
-    assert [at for at, name in enumerate(served) if name == "read"][-1] < 5 * READS_PART
+    assert [at for at, name in enumerate(served) if name == "read"][-1] < 5 * READ_SHARE
 
 
 def test_each_line_of_the_pool_is_first_come_first_served() -> None:

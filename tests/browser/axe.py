@@ -1,4 +1,4 @@
-"""axe: the engine of accessibility audits, run inside a page."""
+"""axe, the engine for accessibility audits, run inside a page."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ THEMES: tuple[tuple[Literal["light", "dark"], dict[str, Any]], ...] = (
 
 
 def violations(page: Page) -> list[str]:
-    """What axe finds against WCAG 2.2 AA, in both themes."""
+    """The violations of WCAG 2.2 AA that axe finds, in both themes."""
     source = require(AXE if AXE.exists() else None, "axe-core (npm ci)").read_text()
-    page.evaluate(source)  # by the debugger: the page's own policy would refuse a script
+    page.evaluate(source)  # by the debugger, because the page's policy refuses foreign scripts
     found = []
     for theme, rules in THEMES:
         page.emulate_media(color_scheme=theme, reduced_motion="reduce")

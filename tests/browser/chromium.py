@@ -1,4 +1,4 @@
-"""Chromium: the one that the system has, driven by Playwright, which brings no browser here."""
+"""The system's Chromium, driven by Playwright without a browser of its own."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from playwright.sync_api import Browser, sync_playwright
 
-HOST_NAME = "board.test"  # leads here too, and is no secure context: neither https nor localhost
+HOST_NAME = "board.test"  # also loopback, and not a secure context: neither https nor localhost
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 _ARGS = [
     "--no-sandbox",
@@ -22,13 +22,13 @@ _ARGS = [
 
 
 def path_of_chromium() -> str | None:
-    """Where the system's Chromium is, if it has one."""
+    """The path of the system's Chromium, or None."""
     return next((found for name in _NAMES if (found := shutil.which(name))), None)
 
 
 @contextlib.contextmanager
 def chromium(path: str) -> Iterator[Browser]:
-    """A running browser; each of its contexts is a browser of its own to the pages."""
+    """A running browser; each context is a separate browser to the pages."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=_ARGS)
         try:

@@ -22,7 +22,7 @@ expect.set_options(timeout=15_000)  # tests in other processes use the same proc
 
 
 class Visit(Protocol):
-    """Opens a page in a browser of its own, signed in as ``worker`` unless that is None.
+    """Opens a page in a new browser, signed in as ``worker`` unless that is None.
 
     The session is one for all visits of the worker: who ends it must sign in anew before.
     ``script`` runs in every page of it before the page's own.
@@ -57,7 +57,7 @@ def site(
     tmp_path_factory: pytest.TempPathFactory,
     server_of: Callable[[str], RealServer],
 ) -> Iterator[Site]:
-    """Shared by all tests: do no harm to it. One worker process, so that its figures are exact."""
+    """Shared by all tests, so none may break it. It has one process, so its figures are exact."""
     deployment = Deployment(
         tmp_path_factory.mktemp("site"), server_of("valkey").url,
         WEB_CONCURRENCY="1", OCCUPANCY_PREFIX="browser",
@@ -71,7 +71,7 @@ def site(
 
 @pytest.fixture
 def visit(chromium: Browser, site: Site) -> Iterator[Visit]:
-    """Visits the shared site, or another by ``url``; mistakes of any page fail the test."""
+    """Visits the shared site, or another by ``url``; an error in any page fails the test."""
     contexts: list[BrowserContext] = []
     mistakes: list[str] = []
 

@@ -1,4 +1,4 @@
-"""Keys as a scanner types them, at any speed, on a machine of any speed."""
+"""Keys typed like a scanner's, at any speed, on a machine of any speed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def scan(page: Page, text: str, speed_ms: float = 5, suffix: str = "Enter") -> N
 
 
 def scan_strokes(page: Page, strokes: list[Stroke], speed_ms: float, suffix: str = "Enter") -> None:
-    """The browser is told when each key was pressed, and gets them all in one go.
+    """The browser gets all keys at once, each with the time when it was pressed.
 
     So the speed is what it should be, however busy the machine is: no answer is waited for
     between two keys, and the last of them was pressed just now.

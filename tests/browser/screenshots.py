@@ -1,4 +1,4 @@
-"""Screenshots of every page, for people to look at: python -m tests.browser.screenshots DIRECTORY
+"""Screenshots of every page for review: python -m tests.browser.screenshots DIRECTORY
 
 Loads the sample into a server of its own, plays a morning at the shop on it, and writes a picture
 of every page for phone, tablet and wall, light and dark, in English and Spanish.

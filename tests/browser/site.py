@@ -1,4 +1,4 @@
-"""A site: a deployment with people and boards, and what its pages are asked by the tests."""
+"""A site: a deployment with people and boards, and checks of its pages."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SETUP = Person("admin", "Admin")
 
 
 class Site:
-    """``url`` is where the browsers go; everybody's PIN is PIN."""
+    """``url`` is the address for the browsers; all workers have the PIN ``PIN``."""
 
     def __init__(self, deployment: Deployment) -> None:
         self.deployment = deployment
@@ -84,7 +84,7 @@ class Site:
         return [each.removeprefix("item.") for each in events if each != "item.added"]
 
     def open_streams(self) -> int:
-        """How many streams the server has open; exact where it has one worker process."""
+        """The number of open streams; exact for a site with one process."""
         stats = self.deployment.request("GET", "/api/redis-connection-stats").json()
         return sum(each["streams"]["open"] for each in stats["workers"])
 
@@ -113,7 +113,7 @@ def button(page: Page, tag: str, operation: str) -> Locator:
 
 
 def touch(page: Page, tag: str, operation: str) -> None:
-    """Touch a button, when its card has stood still for long enough to believe it was meant."""
+    """Touch a button once its card has not moved for long enough for taps to count."""
     row = card(page, tag)
     expect(button(page, tag, operation)).to_have_count(1)
     wait_for(page, "row => !row.isSettling", row.element_handle(), what="the card to stand still")
@@ -146,7 +146,7 @@ def expect_state(page: Page, tag: str, state: str, holder: str = "") -> None:
 
 
 def expect_live(page: Page, status: str = "live") -> None:
-    """Wait until the page says that it follows the board, or what else the matter is."""
+    """Wait until the page shows that it follows the board, or another situation."""
     wait_for(
         page,
         "status => document.getElementById('live').dataset.status === status",
@@ -168,7 +168,7 @@ def wait_for(
 
 
 def note_mistakes(page: Page, mistakes: list[str]) -> None:
-    """Collect what no page of ours may ever do: throw, or be refused something by its policy."""
+    """Collect the errors of a page: exceptions, and violations of its content security policy."""
 
     def on_console(message: Any) -> None:
         if "Content Security Policy" in message.text:

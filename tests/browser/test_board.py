@@ -154,7 +154,7 @@ def test_a_scan_selects_the_item_wherever_the_focus_is(site: Site, open_board: O
     expect_active(page, "cpt-007")
 
 
-def test_a_scan_of_what_is_not_on_the_board_says_so(site: Site, open_board: OpenBoard) -> None:
+def test_a_scan_of_an_unknown_item_says_so(site: Site, open_board: OpenBoard) -> None:
     page = open_board(site.board("T-1"))
     scan(page, "T-999")
     expect(page.locator(".scanned p")).to_have_text("Scanned T-999: it is not on this board.")

@@ -25,7 +25,7 @@ from tests.support.waiting import wait_until
 def site(
     chromium: Browser, tmp_path_factory: pytest.TempPathFactory, module_server: RealServer
 ) -> Iterator[Site]:
-    """A deployment of this module's own, with two worker processes, to do harm to."""
+    """A deployment of this module's own, with two processes, for destructive tests."""
     deployment = Deployment(
         tmp_path_factory.mktemp("fragile"), module_server.url,
         WEB_CONCURRENCY="2", OCCUPANCY_REDIS_TIMEOUT_S="1", OCCUPANCY_POOL_WAIT_S="1",
@@ -38,13 +38,13 @@ def site(
 
 
 def expect_old(page: Page) -> None:
-    """Wait until the page says of when is what it shows."""
+    """Wait until the page shows the time of its data."""
     expect(page.locator("#banner")).to_contain_text(
         re.compile(r"^What you see is from \d\d:\d\d:\d\d\.")
     )
 
 
-def test_redis_away_is_said_and_what_was_touched_meanwhile_is_done_once_when_it_is_back(
+def test_an_outage_of_redis_is_shown_and_a_touch_meanwhile_takes_effect_once_afterwards(
     site: Site, module_server: RealServer, open_board: OpenBoard
 ) -> None:
     board = site.board("T-1", "T-2")

@@ -1,4 +1,4 @@
-"""Sheets of labels, as a browser draws them: each code leads to its item's page."""
+"""Sheets of labels in a browser: each code leads to its item's page."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.cli.test_labels import make_item
 URL = "https://board.example/boards/taller"
 _PIXELS_PER_MM = 6
 
-# What is wide, cannot be broken by spaces, or is made of several code points.
+# Wide texts, texts without spaces, and characters of several code points.
 TITLES = [
     "W" * 200, "m" * 200, "@%" * 100, "Brida ciega DN 150 mm, acero inoxidable " * 4,
     "MAYÚSCULAS ÑANDÚ QUE NO CABEN EN LA ETIQUETA " * 4, "ЩЖШ" * 60, "焊接工位第三号。" * 20,
@@ -28,7 +28,7 @@ TITLES = [
 
 
 def seen(chromium: Browser, sheet: str) -> list[str]:
-    """What a scanner reads off the printed sheet, in no particular order."""
+    """The texts that a scanner reads from the printed sheet, in any order."""
     page = chromium.new_page(
         viewport={"width": 210 * 4, "height": 297 * 4}, device_scale_factor=_PIXELS_PER_MM / 4
     )
@@ -81,9 +81,7 @@ def test_a_title_runs_nothing_and_the_widest_tag_fits_its_label(chromium: Browse
 
 
 @pytest.mark.parametrize(("columns", "rows"), [(1, 1), (3, 8), (4, 12), (6, 12), (6, 1), (1, 12)])
-def test_nothing_overflows_a_label_whatever_stands_on_it(
-    chromium: Browser, columns: int, rows: int
-) -> None:
+def test_no_text_overflows_a_label(chromium: Browser, columns: int, rows: int) -> None:
     tags = ("T-1", "W" * 64, "MK-1335-CW-25238-011", "x.-" * 21)
     items = [make_item(tag, title=title) for tag in tags for title in TITLES]
     page = chromium.new_page()

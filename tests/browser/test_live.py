@@ -1,4 +1,4 @@
-"""Live: any number of tabs over one stream, and nothing missed, whoever goes away."""
+"""Live updates: any number of tabs over one stream miss nothing, whichever tab closes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.browser.site import (
 )
 from tests.support.waiting import wait_until
 
-# Keeps every EventSource that a page opens in sight.
+# Records every EventSource that a page opens.
 SPY = """
 window.sources = [];
 window.EventSource = class extends EventSource {
@@ -75,7 +75,7 @@ def test_ten_tabs_hold_one_stream_and_hear_the_same(site: Site, open_board: Open
     for page in tabs:
         expect_state(page, "T-1", "occupied", "Colleague")
 
-    first.close()  # the stream goes with it; what happens now is on nobody's stream
+    first.close()  # its stream ends too; no stream has the next events
     for operation in ("pause", "take", "complete"):
         site.do(operation, board, "T-1")
     site.do("take", board, "T-2")
@@ -136,7 +136,7 @@ def test_a_status_that_ends_an_event_source_for_good_is_recovered_from(
     assert page.evaluate("() => window.sources.length") == 2
 
 
-def test_offline_is_said_and_what_happened_meanwhile_is_there_afterwards(
+def test_offline_is_shown_and_missed_events_appear_afterwards(
     site: Site, open_board: OpenBoard
 ) -> None:
     board = site.board("T-1", "T-2")

@@ -1,4 +1,4 @@
-"""What I hold, and what happens to it, is always in sight; an empty list says why it is empty."""
+"""A worker's items and their changes are always visible; an empty list gives the reason."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def expect_notice(page: Page, text: str) -> None:
     expect(notice).to_be_in_viewport()
 
 
-def test_what_i_hold_is_in_sight_whatever_the_filter_and_can_be_ended_there(
+def test_my_work_is_visible_with_any_filter_and_can_be_ended_there(
     site: Site, open_board: OpenBoard
 ) -> None:
     board = site.board(*TAGS)
@@ -174,7 +174,7 @@ def test_mine_means_all_of_mine(site: Site, open_board: OpenBoard) -> None:
     expect(page.locator("#mine")).to_have_attribute("aria-pressed", "false")
 
 
-def test_what_others_do_to_my_items_is_said_where_it_is_seen(
+def test_changes_of_my_items_by_others_are_shown_in_a_visible_place(
     site: Site, open_board: OpenBoard
 ) -> None:
     board = site.board(*TAGS)
@@ -184,7 +184,7 @@ def test_what_others_do_to_my_items_is_said_where_it_is_seen(
     expect_notice(page, "Supervisor gave T-01 to you.")
     expect(page.locator("#my-work li")).to_have_count(1)
     site.do("force-release", board, "T-01", who="supervisor", reason="Shift over")
-    expect_notice(page, "Supervisor took T-01 out of its holder's hands: Shift over")
+    expect_notice(page, "Supervisor took T-01 from its holder: Shift over")
     expect(page.locator("#my-work li")).to_have_count(0)
     site.do("take", board, "T-02")  # nothing to me
     expect(page.locator("#states .count").nth(1)).to_have_text("1")
@@ -214,9 +214,7 @@ def test_a_refusal_is_said_where_it_is_seen_and_leads_to_the_item(
     expect(page.locator("#notices .note")).to_have_count(0)
 
 
-def test_what_changed_in_my_hands_while_nothing_was_heard_is_said(
-    site: Site, open_board: OpenBoard
-) -> None:
+def test_changes_of_my_items_during_a_gap_are_shown(site: Site, open_board: OpenBoard) -> None:
     board = site.board("T-1", "T-2")
     site.do("take", board, "T-1", who="holder")
     page = open_board(board)
@@ -259,9 +257,7 @@ def test_a_board_that_is_still_loading_says_so_and_counts_nothing(site: Site, vi
     expect(page.locator("#states .count").first).to_have_text("40")
 
 
-def test_who_is_signed_out_is_told_so_and_not_that_the_board_is_empty(
-    site: Site, visit: Visit
-) -> None:
+def test_a_signed_out_user_sees_that_instead_of_an_empty_board(site: Site, visit: Visit) -> None:
     page = visit(f"/boards/{site.board(*TAGS)}", None)
     expect(page.locator("#shown")).to_have_text("Nobody is signed in. Sign in to see the board.")
     assert page.locator("#states .count").all_text_contents() == [""] * 6
@@ -283,6 +279,6 @@ def test_work_times_are_the_servers_and_a_partial_table_says_so(site: Site, visi
     site.do("release", board, "T-2", who="holder")
     page.goto(f"/boards/{board}/items/T-2")
     expect(page.locator("#history li")).to_have_count(4)
-    expect(page.locator("#worked")).to_have_text("Worked, as the server counts it: 0 s")
+    expect(page.locator("#worked")).to_have_text("Worked, by the server's count: 0 s")
     expect(page.locator("#work")).to_have_text("Nobody has worked on it yet.")
     expect(page.locator("#part")).to_be_hidden()

@@ -1,4 +1,4 @@
-"""Operations: one touch, and nothing is shown as done before the server has said so."""
+"""Operations: one touch, and nothing is shown as done before the server's response."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def test_a_refusal_names_the_holder_next_to_the_card_which_corrects_itself(
 ) -> None:
     board = site.board("T-1", "T-2")
     page = visit("/boards")
-    page.add_init_script(DEAF)  # the page does not hear what others do: its cards grow old
+    page.add_init_script(DEAF)  # the page gets no events, so its cards become outdated
     page.goto(f"/boards/{board}")
     expect_state(page, "T-1", "available")
     site.do("take", board, "T-1", who="colleague")
@@ -162,9 +162,7 @@ def test_pause_asks_for_a_reason_and_offers_it_the_next_time(
     expect(card(page, "T-2").locator(".reason")).to_have_text("No material")
 
 
-def test_who_thinks_better_of_a_pause_still_holds_the_item(
-    site: Site, open_board: OpenBoard
-) -> None:
+def test_a_cancelled_pause_keeps_the_hold(site: Site, open_board: OpenBoard) -> None:
     board = site.board("T-1")
     page = open_board(board)
     touch(page, "T-1", "take")
@@ -175,7 +173,7 @@ def test_who_thinks_better_of_a_pause_still_holds_the_item(
     assert site.types(board, "T-1") == ["taken"]
 
 
-def test_a_supervisor_can_do_what_only_supervisors_can(site: Site, open_board: OpenBoard) -> None:
+def test_a_supervisor_can_use_the_supervisors_operations(site: Site, open_board: OpenBoard) -> None:
     board = site.board("T-1", steps=("ARM", "SOLD"))
     page = open_board(board, "supervisor")
     site.do("take", board, "T-1", who="colleague")
@@ -205,7 +203,7 @@ def test_a_supervisor_can_do_what_only_supervisors_can(site: Site, open_board: O
     expect(card(page, "T-1").locator(".step")).to_have_text("ARM")
 
 
-def test_a_batch_does_what_it_can_and_says_what_it_could_not(
+def test_a_batch_does_the_possible_and_reports_the_refusals(
     site: Site, open_board: OpenBoard
 ) -> None:
     board = site.board("T-1", "T-2", "T-3")

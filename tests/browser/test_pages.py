@@ -1,4 +1,4 @@
-"""Every page: accessible in both themes, in two languages, and whatever is written stays text."""
+"""Every page: accessible in both themes, in two languages, and stored texts stay text."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_the_board_is_accessible_with_menus_batch_and_notices(
     assert violations(page) == []
 
 
-def test_my_work_and_what_was_scanned_are_accessible(site: Site, open_board: OpenBoard) -> None:
+def test_my_work_and_scan_notices_are_accessible(site: Site, open_board: OpenBoard) -> None:
     tags = [f"MK-1335-{number}" for number in range(7)]
     board = site.board(*tags)
     for tag in tags:
@@ -132,7 +132,7 @@ def test_a_phone_needs_no_scrolling_sideways_and_targets_are_large(
         assert small == [], path
 
 
-def test_what_somebody_wrote_is_text_and_nothing_else(site: Site, visit: Visit) -> None:
+def test_stored_texts_stay_text(site: Site, visit: Visit) -> None:
     site.services.workers.add("author", name=PAYLOAD, role=Role.SUPERVISOR)
     board = site.board("T-1", "T-2", title=PAYLOAD, steps=("ARM", "SOLD"))
     site.put(board, {"T-1": PAYLOAD, "T-2": PAYLOAD}, **{"area": PAYLOAD})
@@ -194,6 +194,8 @@ def test_a_browser_in_spanish_gets_spanish_and_the_switch_is_remembered(
     ("path", "said"),
     [("/boards/none-such", "There is no board none-such."), ("{board}/items/T-9", "no item T-9")],
 )
-def test_what_is_not_there_is_said(site: Site, visit: Visit, path: str, said: str) -> None:
+def test_a_missing_item_or_board_is_reported(
+    site: Site, visit: Visit, path: str, said: str
+) -> None:
     page = visit(path.replace("{board}", f"/boards/{site.board()}"))
     expect(page.locator("#banner")).to_contain_text(said)

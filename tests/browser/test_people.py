@@ -1,4 +1,4 @@
-"""People: who is signed in, how that changes, and how it ends."""
+"""Sessions in the pages: sign-in, switching, and the end."""
 
 from __future__ import annotations
 
@@ -27,9 +27,7 @@ def test_signing_in_switching_and_signing_out(site: Site, visit: Visit) -> None:
     board = site.board("T-1")
     page = visit(f"/boards/{board}", None)
     sign_in_by_hand(page, "holder", "0000")
-    expect(page.locator("#session-dialog .said")).to_have_text(
-        "The worker or the PIN is not right."
-    )
+    expect(page.locator("#session-dialog .said")).to_have_text("The worker or the PIN is wrong.")
     sign_in_by_hand(page, "holder")
     expect(page.locator("#who strong")).to_have_text("Holder")
     expect_live(page)
@@ -42,7 +40,7 @@ def test_signing_in_switching_and_signing_out(site: Site, visit: Visit) -> None:
     expect_live(page)
     expect(button(page, "T-1", "complete")).to_have_count(0)
 
-    # Whoever was here before is a name to touch, and a PIN: one step.
+    # An earlier user is a name to touch, and a PIN: one step.
     page.locator("#who button").click()
     page.locator("#session-dialog").get_by_role("button", name="Holder holder").click()
     expect(page.locator('#session-dialog input[name="pin"]')).to_be_focused()
@@ -89,7 +87,7 @@ def test_all_tabs_of_a_browser_see_who_signed_in(site: Site, visit: Visit) -> No
         expect_live(each)
 
 
-def test_who_touches_nothing_is_warned_and_then_signed_out(site: Site, visit: Visit) -> None:
+def test_an_idle_user_is_warned_and_then_signed_out(site: Site, visit: Visit) -> None:
     page = visit("/sign-in", None)
     page.clock.install()
     site.sign_in(page.context, "holder")
@@ -112,7 +110,7 @@ def test_who_touches_nothing_is_warned_and_then_signed_out(site: Site, visit: Vi
     assert page.request.get("/api/session").status == 401
 
 
-def test_who_uses_one_tab_is_not_signed_out_by_another(site: Site, open_board: OpenBoard) -> None:
+def test_use_of_one_tab_prevents_a_sign_out_by_another(site: Site, open_board: OpenBoard) -> None:
     page = open_board(site.board("T-1"))
     page.context.clock.install()
     page.reload()
@@ -131,7 +129,7 @@ def test_who_uses_one_tab_is_not_signed_out_by_another(site: Site, open_board: O
         expect(each.locator("#who strong")).to_have_text("Holder")
 
 
-def test_a_session_that_is_ended_elsewhere_asks_who_it_is_now(site: Site, visit: Visit) -> None:
+def test_a_session_that_ended_elsewhere_opens_the_sign_in_dialog(site: Site, visit: Visit) -> None:
     site.services.workers.add("leaver", name="Leaver", role=Role.WORKER)
     page = visit(f"/sign-in#{site.services.links.create('leaver')}", None)
     expect(page).to_have_url(f"{site.url}/boards")
@@ -181,6 +179,6 @@ def test_the_first_administrator_comes_by_the_printed_link_and_sets_a_pin(
         page.locator("#who button").click()
         sign_in_by_hand(page, "admin", "1379")
         expect(page.locator("#who strong")).to_have_text("Administrator")
-        page.context.close()  # else the server waits for its idle connections
+        page.context.close()  # otherwise the server waits for its idle connections
     finally:
         deployment.stop()

@@ -1,4 +1,4 @@
-"""Scanners of every speed, on every page: a scan selects, says, and operates nothing."""
+"""Scanners of every speed, on every page: a scan selects an item and changes nothing."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_a_us_scanner_on_a_spanish_keyboard_is_understood(
     scan_strokes(page, strokes, 60)
     expect_active(page, "MK-2")
     scan(page, "50% of what", 10)
-    expect_said(page, "This is no label of an item: 50% of what.")
+    expect_said(page, "This is not the label of an item: 50% of what.")
 
 
 def test_a_label_of_another_board_or_server_selects_nothing_here(
@@ -106,7 +106,7 @@ def test_a_label_of_another_board_or_server_selects_nothing_here(
 
 
 @pytest.mark.parametrize("speed_ms", [5, 44, 100])
-def test_a_scan_while_a_reason_is_asked_is_no_reason_and_sends_nothing(
+def test_a_scan_into_the_reason_dialog_is_not_taken_as_a_reason(
     site: Site, open_board: OpenBoard, speed_ms: int
 ) -> None:
     board = site.board("part-1", "part-2")

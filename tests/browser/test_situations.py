@@ -1,4 +1,4 @@
-"""What a page shows where there is nothing to show: each reason has words of its own."""
+"""Pages without content: each reason has its own text."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.browser.test_truth import LEAVE, RETURN, own_visit
 
 REFUSED = {"status": 401, "json": {"status": 401, "code": "unauthenticated", "detail": ""}}
 AWAY = {"status": 503, "json": {"status": 503, "code": "store_unavailable", "detail": ""}}
-UNKNOWN = "The server does not say who is signed in. The page goes on by itself when it does."
+UNKNOWN = "The server does not say who is signed in. The page continues by itself when it does."
 
 
 def expect_told(page: Page, shown: str, banner: str = "") -> None:
@@ -59,7 +59,7 @@ def test_the_item_page_tells_loading_signed_out_unreachable_and_not_found_apart(
     page = visit("/boards")
     page.route("**/items?limit=1", lambda route: route.abort())
     page.goto(f"/boards/{board}/items/T-1")
-    expect_told(page, "Not loaded yet: the server cannot be reached. It goes on by itself.")
+    expect_told(page, "Not loaded yet: the server cannot be reached. The page continues by itself.")
     page.unroute("**/items?limit=1")
     expect_state(page, "T-1", "available")
 
@@ -76,7 +76,7 @@ def test_the_item_page_tells_loading_signed_out_unreachable_and_not_found_apart(
         ("/status", "Everything works"),
     ],
 )
-def test_a_page_says_that_it_is_not_known_who_is_signed_in_until_the_server_tells(
+def test_a_page_says_that_the_session_is_unknown_until_the_server_responds(
     site: Site, visit: Visit, path: str, ready: str
 ) -> None:
     board = site.board("T-1", title="Asked for")
@@ -111,12 +111,12 @@ def test_a_page_that_comes_back_while_the_server_is_away_shows_no_name_and_says_
     expect(page.locator("#main")).to_be_visible()
 
 
-def test_who_is_signed_out_is_told_whom_the_status_page_is_for(visit: Visit) -> None:
+def test_a_signed_out_user_sees_the_roles_of_the_status_page(visit: Visit) -> None:
     page = visit("/status", None)
     expect(page.locator("#denied")).to_be_visible()
 
 
-def test_an_item_page_says_of_when_it_is_and_what_of_the_history_could_not_be_had(
+def test_an_item_page_shows_its_time_and_the_missing_part_of_the_history(
     site: Site, visit: Visit
 ) -> None:
     board = site.board("T-1")
@@ -139,7 +139,7 @@ def test_an_item_page_says_of_when_it_is_and_what_of_the_history_could_not_be_ha
 
 
 @pytest.mark.parametrize("path", ["/boards/{board}", "/boards/{board}/items/T-1", "/boards"])
-def test_a_page_that_was_refused_once_goes_on_for_who_is_signed_in_still(
+def test_a_page_that_was_refused_once_continues_with_a_valid_session(
     site: Site, visit: Visit, path: str
 ) -> None:
     board = site.board("T-1", title="Refused once")
@@ -162,7 +162,7 @@ def test_a_page_that_was_refused_once_goes_on_for_who_is_signed_in_still(
     expect(page.locator("dialog[open]")).to_have_count(0)
 
 
-def test_a_board_that_nobody_may_see_any_more_shows_nothing_of_it(site: Site, visit: Visit) -> None:
+def test_a_board_whose_access_has_ended_is_hidden(site: Site, visit: Visit) -> None:
     board = site.board("T-1")
     page = own_visit(site, visit, f"/boards/{board}")
     expect_live(page)
@@ -179,7 +179,7 @@ def test_a_board_that_nobody_may_see_any_more_shows_nothing_of_it(site: Site, vi
     expect_state(page, "T-1", "available")
 
 
-def test_a_wall_goes_dark_when_somebody_signs_out_in_another_tab(site: Site, visit: Visit) -> None:
+def test_a_wallboard_is_hidden_after_a_sign_out_in_another_tab(site: Site, visit: Visit) -> None:
     board = site.board("T-1", "T-2")
     site.do("take", board, "T-1")
     page = own_visit(site, visit, f"/boards/{board}/wall")
@@ -201,7 +201,7 @@ def test_a_wall_goes_dark_when_somebody_signs_out_in_another_tab(site: Site, vis
     expect(page.locator("#holders")).not_to_contain_text("Colleague")
 
 
-def test_what_was_scanned_stands_above_the_bar_and_in_place_of_what_was_scanned_before(
+def test_a_scan_notice_is_above_the_bar_and_replaces_the_one_before(
     site: Site, open_board: OpenBoard
 ) -> None:
     board = site.board("T-1", "T-2")
@@ -223,7 +223,7 @@ def test_what_was_scanned_stands_above_the_bar_and_in_place_of_what_was_scanned_
     expect(page.locator("#notices .note")).to_have_count(0)
 
 
-def test_a_scan_closes_what_covers_its_item(site: Site, open_board: OpenBoard) -> None:
+def test_a_scan_closes_everything_over_its_item(site: Site, open_board: OpenBoard) -> None:
     tags = [f"T-{number}" for number in range(9)]
     board = site.board(*tags)
     for tag in tags:
@@ -237,7 +237,7 @@ def test_a_scan_closes_what_covers_its_item(site: Site, open_board: OpenBoard) -
     page.locator(".row.active .complete").click(trial=True)
 
 
-def test_a_question_to_somebody_is_not_answered_by_the_next(site: Site, visit: Visit) -> None:
+def test_a_dialog_for_one_worker_is_not_answered_by_the_next(site: Site, visit: Visit) -> None:
     board = site.board("T-1")
     site.do("take", board, "T-1", who="holder")
     page = own_visit(site, visit, f"/boards/{board}")

@@ -1,4 +1,4 @@
-"""The list stands still under the finger, and a double tap has one effect, on one item."""
+"""The list does not move under the finger, and a double tap has one effect, on one item."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_the_row_that_was_acted_on_stays(site: Site, open_board: OpenBoard) -> N
     assert top_of(page, "T-30") == before
 
 
-def test_a_list_that_nobody_uses_puts_itself_in_order(site: Site, open_board: OpenBoard) -> None:
+def test_an_unused_list_reorders_itself(site: Site, open_board: OpenBoard) -> None:
     board = site.board(*TAGS)
     page = open_board(board)
     site.do("take", board, "T-50")
@@ -196,7 +196,7 @@ def test_a_double_tap_in_my_work_ends_one_item(
 def test_the_second_half_of_a_double_tap_takes_nothing_back(
     site: Site, open_board: OpenBoard, what: str, effect: str
 ) -> None:
-    """These stand where they stood, so nothing but the double tap itself tells."""
+    """Elements that have not moved: only the double tap itself is the criterion."""
     board = site.board(*TAGS)
     page = open_board(board, "supervisor", **PHONE)
     expect_still(page)
@@ -207,7 +207,7 @@ def test_the_second_half_of_a_double_tap_takes_nothing_back(
     assert not any(site.types(board, tag) for tag in TAGS)
 
 
-def test_what_appears_above_a_scrolled_list_does_not_move_it(
+def test_content_that_appears_above_a_scrolled_list_does_not_move_it(
     site: Site, open_board: OpenBoard
 ) -> None:
     board = site.board(*TAGS)
@@ -232,7 +232,7 @@ def test_what_appears_above_a_scrolled_list_does_not_move_it(
 
 
 @pytest.mark.parametrize(("width", "height"), [(390, 844), (844, 390), (1024, 768)])
-def test_a_menu_at_the_bottom_is_in_sight_as_a_whole(
+def test_a_menu_at_the_bottom_is_wholly_visible(
     site: Site, open_board: OpenBoard, width: int, height: int
 ) -> None:
     board = site.board(*TAGS)
@@ -269,9 +269,7 @@ def test_a_menu_at_the_bottom_is_in_sight_as_a_whole(
         )
 
 
-def test_what_i_hold_stays_in_sight_on_a_phone_on_its_side(
-    site: Site, open_board: OpenBoard
-) -> None:
+def test_my_work_stays_visible_on_a_phone_in_landscape(site: Site, open_board: OpenBoard) -> None:
     board = site.board(*TAGS)
     site.do("take", board, "T-00", who="holder")
     page = open_board(board, **{**PHONE, "viewport": {"width": 844, "height": 390}})

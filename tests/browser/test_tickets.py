@@ -1,4 +1,4 @@
-"""A page of another site with a ticket: a native EventSource, which comes back by itself."""
+"""A page of another site with a ticket: a native EventSource that reconnects by itself."""
 
 from __future__ import annotations
 

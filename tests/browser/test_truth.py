@@ -1,4 +1,4 @@
-"""The pages say what is so: after signing out, of what was removed, with clocks that are wrong."""
+"""Pages show the true state: after a sign-out, for removed items, with wrong clocks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.browser.site import (
     wait_for,
 )
 
-# A clock of the device that somebody sets: window.offMs is by how much it is wrong.
+# A device's clock that can be set: window.offMs is its error.
 WRONG_CLOCK = """
 window.offMs = %d;
 const RealDate = Date;
@@ -93,7 +93,7 @@ def test_an_answer_that_comes_after_signing_out_is_not_shown(
     expect(page.locator("#main")).not_to_contain_text("Part T-1")
 
 
-def test_an_item_that_is_removed_elsewhere_is_said_to_be_and_comes_back(
+def test_an_item_removed_elsewhere_is_shown_as_removed_and_can_return(
     site: Site, visit: Visit
 ) -> None:
     board = site.board("T-1")
@@ -125,7 +125,7 @@ def remove(site: Site, board: str, tag: str) -> None:
 @pytest.mark.parametrize(
     ("problem", "said"),
     [
-        ({"status": 503, "code": "store_unavailable"}, "The server's store is away."),
+        ({"status": 503, "code": "store_unavailable"}, "The server's store cannot be reached."),
         ({"status": 503, "code": "pool_timeout"}, "The server is busy."),
         ({"status": 500, "code": "internal_error"}, "Something went wrong on the server."),
         (
@@ -133,7 +133,7 @@ def remove(site: Site, board: str, tag: str) -> None:
             "Not signed in: Another site.",
         ),
         ({"status": 429, "code": "rate_limited", "retry_after": 7}, "Too many tries. Wait 7 s."),
-        ({"status": 401, "code": "unauthenticated"}, "The worker or the PIN is not right."),
+        ({"status": 401, "code": "unauthenticated"}, "The worker or the PIN is wrong."),
         ({"status": 400, "code": "invalid_request", "detail": "Too long."}, "Too long."),
     ],
 )
@@ -174,14 +174,14 @@ def test_a_link_that_could_not_be_tried_is_good_still(site: Site, visit: Visit) 
 
     page.route("**/api/session", refuse_first)
     page.goto(f"/sign-in#{secret}")
-    expect(page.locator("#said")).to_contain_text("The server's store is away.")
+    expect(page.locator("#said")).to_contain_text("The server's store cannot be reached.")
     page.reload()
     expect(page).to_have_url(f"{site.url}/boards")
     expect(page.locator("#who strong")).to_have_text("Holder")
 
 
 @pytest.mark.parametrize("off_ms", [HOURS_MS, -HOURS_MS])
-def test_a_clock_that_is_put_right_signs_nobody_out_and_changes_no_duration(
+def test_a_corrected_clock_signs_nobody_out_and_changes_no_duration(
     site: Site, visit: Visit, off_ms: int
 ) -> None:
     board = site.board("T-1")
@@ -262,7 +262,7 @@ def test_the_back_button_shows_nothing_of_a_session_that_has_ended(
     expect(page.locator("#main")).to_be_visible()
 
 
-def test_the_back_button_brings_a_page_up_to_date_for_who_is_signed_in_still(
+def test_the_back_button_brings_a_page_up_to_date_during_a_session(
     site: Site, visit: Visit
 ) -> None:
     board = site.board("T-1")
@@ -276,7 +276,7 @@ def test_the_back_button_brings_a_page_up_to_date_for_who_is_signed_in_still(
     expect_live(page)
 
 
-def test_a_wall_that_comes_back_without_a_session_shows_nobody(site: Site, visit: Visit) -> None:
+def test_a_wallboard_restored_without_a_session_shows_no_names(site: Site, visit: Visit) -> None:
     board = site.board("T-1")
     site.do("take", board, "T-1")
     page = own_visit(site, visit, f"/boards/{board}/wall")

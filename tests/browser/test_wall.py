@@ -1,4 +1,4 @@
-"""The wall and the status page: what nobody touches, for weeks, and what operators look at."""
+"""The wallboard and the status page."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SCREEN = {"width": 1920, "height": 1080}
 
 
 def open_wall(site: Site, visit: Visit, board: str) -> Page:
-    """A wall screen that was let in by its link."""
+    """A wallboard that has signed in by its link."""
     secret, _ = site.services.tokens.create("watcher", role=Role.OBSERVER, board=board)
     page = visit(f"/sign-in#{secret}", None, viewport=SCREEN)
     expect(page).to_have_url(f"{site.url}/boards/{board}/wall")
@@ -34,7 +34,7 @@ def expect_holders(page: Page, names: list[str]) -> None:
     )
 
 
-def test_the_wall_shows_who_has_what_and_follows(site: Site, visit: Visit) -> None:
+def test_the_wallboard_shows_the_holders_and_follows(site: Site, visit: Visit) -> None:
     board = site.board("T-1", "T-2", "T-3", title="Hall one")
     site.do("take", board, "T-1", who="holder")
     page = open_wall(site, visit, board)
@@ -49,7 +49,7 @@ def test_the_wall_shows_who_has_what_and_follows(site: Site, visit: Visit) -> No
     assert page.locator("button, input, select, main a, dialog[open]").count() == 0
 
 
-def test_a_wall_does_not_grow_with_what_happens(site: Site, visit: Visit) -> None:
+def test_a_wallboard_does_not_grow_with_events(site: Site, visit: Visit) -> None:
     board = site.board("T-1", "T-2")
     page = open_wall(site, visit, board)
 
@@ -78,7 +78,7 @@ def test_a_wall_says_when_it_is_old_and_goes_on(site: Site, visit: Visit) -> Non
     expect(page.locator("#banner")).to_be_hidden()
 
 
-def test_a_wall_whose_link_is_revoked_says_what_to_do(site: Site, visit: Visit) -> None:
+def test_a_wallboard_whose_link_is_revoked_gives_advice(site: Site, visit: Visit) -> None:
     board = site.board("T-1")
     page = open_wall(site, visit, board)
     site.do("take", board, "T-1")
@@ -87,7 +87,7 @@ def test_a_wall_whose_link_is_revoked_says_what_to_do(site: Site, visit: Visit) 
         if listed.token.board == board:
             site.services.tokens.revoke(listed.token.id)
     expect(page.locator("#told")).to_be_visible(timeout=15_000)
-    expect(page.locator("#wall")).to_be_hidden()  # what it showed is not for everybody
+    expect(page.locator("#wall")).to_be_hidden()  # its content is not public
     expect(page.locator("#told")).to_contain_text("This screen is not signed in.")
     assert violations(page) == []
 
@@ -114,9 +114,7 @@ def test_supervisors_see_the_pools_and_others_do_not(site: Site, visit: Visit) -
     expect(other.locator("#status")).to_be_hidden()
 
 
-def test_what_the_server_does_not_tell_is_unknown_on_the_status_page(
-    site: Site, visit: Visit
-) -> None:
+def test_withheld_facts_are_unknown_on_the_status_page(site: Site, visit: Visit) -> None:
     def keep_back(route: Route) -> None:
         answer = route.fetch().json()
         if "server" in answer and "budget" in answer:

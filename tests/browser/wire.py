@@ -1,4 +1,4 @@
-"""A wire between browsers and a server, to be cut as no operating system would tell of."""
+"""A connection between browsers and a server that can be cut without any notice."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gevent.server import StreamServer
 
 
 class Wire:
-    """Forwards TCP connections to a port of loopback, in greenlets of the test's process."""
+    """Forwards TCP connections to a port on loopback, in greenlets of the test's process."""
 
     def __init__(self, to_port: int) -> None:
         self._to_port = to_port
@@ -21,12 +21,12 @@ class Wire:
         self._is_cut = False
 
     def cut(self) -> None:
-        """Nothing comes through any more, and nobody is told; new connections are refused."""
+        """Nothing passes any more, and neither end notices; new connections are refused."""
         self._is_cut = True
         self._server.stop()
 
     def mend(self) -> None:
-        """New connections work again; those from before stay dead."""
+        """New connections work again; earlier ones stay dead."""
         self._is_cut = False
         self._server = StreamServer(("127.0.0.1", self.port), self._forward)
         self._server.start()

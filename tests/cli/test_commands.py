@@ -1,4 +1,4 @@
-"""The command line: in this process for its answers, in a process of its own for its ending."""
+"""The command line: in this process for its output, in a separate process for its ending."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ Run = Callable[..., Result]
 
 @pytest.fixture
 def environ(valkey_services: Services, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """The environment that leads a command to the shared Valkey, under the test's own prefix."""
+    """The environment of a command on the shared Valkey, under the test's own prefix."""
     for name in list(os.environ):
         if name.startswith("OCCUPANCY_") or name in ("REDIS_URL", "WEB_CONCURRENCY", "PORT"):
             monkeypatch.delenv(name)
@@ -78,14 +78,14 @@ def run(valkey_services: Services, environ: dict[str, str]) -> Run:
 
 
 def answer(result: Result) -> Any:
-    """The JSON that a command has printed, which must have succeeded."""
+    """The JSON output of a command, which must have succeeded."""
     assert result.exit_code == 0, result.output
     assert result.stderr == ""
     return json.loads(result.stdout)
 
 
 def error(result: Result, status: int = 1) -> str:
-    """The one line that a command has failed with."""
+    """The one error line of a failed command."""
     assert result.exit_code == status, result.output
     assert result.stderr.startswith("Error: ")
     assert result.stderr.count("\n") == 1
@@ -269,7 +269,7 @@ def test_a_held_item_is_not_removed(run: Run, shop: Services) -> None:
     assert "held by Marta" in error(run("items", "remove", "T-1"))
 
 
-def test_history_is_told_newest_first(run: Run, shop: Services) -> None:
+def test_history_is_newest_first(run: Run, shop: Services) -> None:
     run("items", "take", "T-1", "--worker", "93")
     run("items", "pause", "T-1", "--worker", "93", "--reason", "lunch")
     events = answer(run("items", "history", "T-1", "--json"))["history"]
@@ -331,7 +331,7 @@ def test_an_unknown_step_is_refused(run: Run, shop: Services) -> None:
 # Import and export
 
 
-def test_import_prints_what_became_of_the_rows(run: Run, shop: Services, tmp_path: Path) -> None:
+def test_import_prints_the_result_of_each_row(run: Run, shop: Services, tmp_path: Path) -> None:
     file = tmp_path / "items.csv"
     file.write_text("tag,title,area\nT-1,One,B2\nT-2,Two,\nT-3,Three,C1\n")
     result = run("items", "import", str(file))
@@ -345,7 +345,7 @@ def test_import_lists_rejected_rows_and_ends_with_status_1(run: Run, shop: Servi
     assert error(result) == "2 of 3 rows rejected."
     lines = result.stdout.splitlines()
     assert lines[0].startswith("line 2 (T 1): tag 'T 1' is not allowed")
-    assert lines[1] == "line 4 (T-3): line 3 has the same one already"
+    assert lines[1] == "line 4 (T-3): line 3 has the same one"
     assert lines[2] == "1 added, 0 updated, 0 unchanged, 2 rejected"
     assert run("items", "show", "T-3").exit_code == 0
 
@@ -449,7 +449,7 @@ def test_a_pin_that_is_easily_guessed_is_refused(run: Run, pin: str) -> None:
     assert answer(run("workers", "list", "--json"))["workers"] == []
 
 
-def test_a_workers_own_id_is_no_pin(run: Run) -> None:
+def test_a_workers_own_id_is_refused_as_a_pin(run: Run) -> None:
     args = ["workers", "add", "5813", "--name", "Marta", "--role", "worker", "--pin"]
     assert "the worker's id" in error(run(*args, "5813"))
     assert run(*args, "5814").exit_code == 0
@@ -491,11 +491,11 @@ def test_a_new_pin_is_asked_for_twice_and_not_shown(run: Run, shop: Services) ->
     assert result.exit_code == 0, result.output
     assert "2580" not in result.output
     assert is_pin("2580", shop.workers.get("93").pin_hash)
-    run("workers", "pin", "93", stdin="1111\n2222\n2580\n")  # not the same, and then no more
+    run("workers", "pin", "93", stdin="1111\n2222\n2580\n")  # two PINs differ, input ends
     assert is_pin("2580", shop.workers.get("93").pin_hash)
 
 
-def test_a_pin_that_is_not_allowed_or_of_nobody_changes_nothing(run: Run, shop: Services) -> None:
+def test_a_refused_pin_or_an_unknown_worker_changes_nothing(run: Run, shop: Services) -> None:
     assert "PIN" in error(run("workers", "pin", "93", "--pin", "123"))
     assert error(run("workers", "pin", "5", "--pin", "2580")) == "There is no worker 5."
     assert [each.pin_hash for each in shop.workers.all()] == [None, None]
@@ -516,7 +516,7 @@ def test_a_workers_link_signs_in_once(
         shop.sessions.with_link(secret, address="192.0.2.1")
 
 
-def test_nobody_and_the_disabled_get_no_link(run: Run, shop: Services) -> None:
+def test_unknown_and_disabled_workers_get_no_link(run: Run, shop: Services) -> None:
     assert error(run("workers", "link", "5")) == "There is no worker 5."
     run("workers", "disable", "93")
     assert error(run("workers", "link", "93")) == "Worker 93 is disabled; enable them first."
@@ -565,7 +565,7 @@ def test_a_revoked_token_is_gone(run: Run, shop: Services) -> None:
     assert answer(run("tokens", "list", "--json"))["tokens"] == []
 
 
-def test_a_token_of_nobody_is_not_made(run: Run) -> None:
+def test_an_unknown_worker_gets_no_token(run: Run) -> None:
     assert error(run("tokens", "create", "5")) == "There is no worker 5."
 
 
@@ -598,9 +598,7 @@ def test_a_wallboards_link_signs_in_with_the_token(run: Run, shop: Services) -> 
     assert (wall.role, wall.board, wall.idle_s) == (Role.OBSERVER, "main", None)
 
 
-def test_the_list_of_tokens_says_what_they_may_and_when_they_were_used(
-    run: Run, shop: Services
-) -> None:
+def test_the_list_of_tokens_has_their_limits_and_last_use(run: Run, shop: Services) -> None:
     unused = answer(run("tokens", "create", "93", "--json"))
     used = answer(run("tokens", "create", "94", "--role", "observer", "--board", "main", "--json"))
     shop.authenticator.identify(Credential("token", digest_of(used["token"])))
@@ -657,7 +655,7 @@ def test_the_sample_has_a_history_and_loading_it_again_changes_nothing(
     assert run("items", "reconcile", "--board", "taller").exit_code == 0
 
 
-def test_the_sample_leaves_alone_what_people_have_changed(run: Run, shop: Services) -> None:
+def test_the_sample_does_not_touch_items_that_people_have_changed(run: Run, shop: Services) -> None:
     run("demo", "load")
     tag = "MK-1335-CW-25238-011"
     run("items", "put", tag, "--board", "taller", "--title", "Mine")
@@ -693,17 +691,17 @@ def test_the_sample_gives_random_pins_once_and_to_its_own_people_only(
     assert not any(each["pin"] in table for each in people)
 
 
-def test_without_being_told_to_the_sample_lets_nobody_in(run: Run, shop: Services) -> None:
+def test_without_options_the_sample_has_no_credentials(run: Run, shop: Services) -> None:
     assert answer(run("demo", "load", "--json"))["people"] == []
     assert all(each.pin_hash is None for each in shop.workers.all())
     assert shop.tokens.all() == []
 
 
-# In a process of its own
+# In a separate process
 
 
 class Process:
-    """A command in a process of its own; its output is in files, so that it never blocks."""
+    """A command in a separate process; its output goes to files, so that it never blocks."""
 
     def __init__(self, tmp_path: Path, environ: dict[str, str], *args: str) -> None:
         self._out, self._err = tmp_path / "out", tmp_path / "err"
@@ -786,14 +784,14 @@ def test_tail_begins_after_a_cursor_and_prints_json(
     assert (event["seq"], event["type"]) == (3, "item.taken")
 
 
-def test_tail_says_what_was_trimmed(start: Callable[..., Process], shop: Services) -> None:
+def test_tail_reports_trimmed_events(start: Callable[..., Process], shop: Services) -> None:
     shop.store.client.xtrim(shop.store.keys.board("main").log, maxlen=1, approximate=False)
     tail = start("events", "tail", "--after", "0-0")
     wait_until(lambda: len(tail.lines) == 1, timeout_s=30, what="the event that is left")
     assert tail.errors == "1 event missing: trimmed from the log.\n"
 
 
-def test_tail_ends_when_its_reader_goes_away(environ: dict[str, str], shop: Services) -> None:
+def test_tail_ends_when_its_stdout_is_closed(environ: dict[str, str], shop: Services) -> None:
     tail = subprocess.Popen(
         [sys.executable, "-m", "flask", "events", "tail", "--after", "0-0"],
         cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -838,10 +836,10 @@ def test_without_a_server_of_ones_own_the_embedded_one_runs_for_the_command(
     assert tail.errors == "Error: The embedded server is not running: start the web server.\n"
 
 
-# The trail
+# The audit log
 
 
-def test_what_changes_anybodys_access_is_noted_for_the_servers_trail(
+def test_changes_of_access_are_recorded_for_the_audit_log(
     run: Run, shop: Services, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("LOGNAME", "root")

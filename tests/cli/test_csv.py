@@ -1,4 +1,4 @@
-"""CSV: what a file of items or workers may look like, and what becomes of each row."""
+"""CSV: the accepted files of items and workers, and the result of each row."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import pytest
 
 from occupancy.access.pins import is_pin
 from occupancy.boards.commands import Command
-from occupancy.cli.csv.cells import guarded, unguarded
-from occupancy.cli.csv.encoding import decoded, encoding_of
-from occupancy.cli.csv.exporter import export_items, for_excel
+from occupancy.cli.csv.cells import escape_formula, unescape_formula
+from occupancy.cli.csv.encoding import decode_text, detect_encoding
+from occupancy.cli.csv.exporter import excel_bytes, export_items
 from occupancy.cli.csv.importer import (
     ItemRow,
     Report,
@@ -36,7 +36,7 @@ ADMIN = Person("admin", "Admin")
 
 
 def bodies(text: str) -> dict[str, ItemBody]:
-    """The rows of a file, all of which must be good."""
+    """The rows of a file without errors."""
     rows = read_items(text.encode())
     assert all(isinstance(row, ItemRow) for row in rows), rows
     return {row.tag: row.body for row in rows if isinstance(row, ItemRow)}
@@ -100,7 +100,7 @@ def test_the_delimiter_is_found_from_the_header(delimiter: str) -> None:
     assert bodies(text)["T-1"].title == "A, b; c"
 
 
-def test_a_byte_order_mark_is_no_part_of_the_first_column() -> None:
+def test_a_byte_order_mark_does_not_belong_to_the_first_column() -> None:
     assert list(bodies("\ufefftag,title\nT-1,One\n")) == ["T-1"]
 
 
@@ -138,7 +138,10 @@ def test_only_a_header_is_a_file_without_rows() -> None:
         (b'"tag" x;"title"\n', "header cannot be read"),
         (b"sep=;\r\ntag,title\r\nT-1,One", "no column 'tag'; the columns are: tag,title"),
         (b";;\n ; ;\n", "no column 'tag'"),
-        (b"PK\x03\x04\x14\0\x06\0\x08\0\0\0!\0", "spreadsheet itself.*save or export it as CSV"),
+        (
+            b"PK\x03\x04\x14\0\x06\0\x08\0\0\0!\0",
+            "spreadsheet itself.*save or export it as CSV",
+        ),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 100, "spreadsheet itself"),
     ],
 )
@@ -173,9 +176,7 @@ def test_another_encoding_is_read_where_it_is_named(encoding: str) -> None:
     ],
 )
 @pytest.mark.parametrize("encoding", ["utf-8", "cp1252", "utf-16", "utf-16-le", "utf-16-be"])
-def test_what_spreadsheets_leave_in_a_file_is_taken_as_it_is_meant(
-    data: str, encoding: str
-) -> None:
+def test_the_peculiarities_of_spreadsheets_are_accepted(data: str, encoding: str) -> None:
     text = data if encoding != "cp1252" else data.removeprefix("\ufeff")
     if encoding in ("utf-16-le", "utf-16-be") and not text[0].isascii():
         text = text.removeprefix("\ufeff")
@@ -187,7 +188,7 @@ def test_what_spreadsheets_leave_in_a_file_is_taken_as_it_is_meant(
     ]
 
 
-def test_what_stands_in_a_huge_cell_is_no_row() -> None:
+def test_lines_in_a_huge_cell_are_not_rows() -> None:
     cell = "x" * 140_000 + "\nB-2,from inside\n" + "x" * 140_000 + "\nB-3,too"
     found = read_items(f'tag,title\nB-1,"{cell}"\nB-4,Four\n'.encode())
     assert [type(row) for row in found] == [Rejected, ItemRow]
@@ -195,14 +196,14 @@ def test_what_stands_in_a_huge_cell_is_no_row() -> None:
 
 
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
-def test_a_header_in_the_midst_is_no_item(mark: str) -> None:
+def test_a_repeated_header_is_not_an_item(mark: str) -> None:
     text = f"Tag,title,area\nB-1,One,x\n{mark}Tag,title,area\nB-2,Two,y\n"
     found = read_items(text.encode())
     assert [isinstance(row, ItemRow) and row.tag for row in found] == ["B-1", False, "B-2"]
-    assert rejected(text) == [(3, "it is the header again: are these two files in one?")]
+    assert rejected(text) == [(3, "it repeats the header: are these two files in one?")]
 
 
-def test_a_mark_after_the_line_that_names_the_separator_is_no_part_of_the_header() -> None:
+def test_a_mark_after_the_separator_line_does_not_belong_to_the_header() -> None:
     assert list(bodies("sep=;\r\n\ufefftag;title\r\nB-1;One\r\n")) == ["B-1"]
 
 
@@ -224,9 +225,9 @@ def test_lines_are_counted_with_the_first_one_that_names_the_separator() -> None
     ],
 )
 def test_the_encoding_is_found(data: bytes, encoding: str) -> None:
-    found = encoding_of(data)
+    found = detect_encoding(data)
     assert found == encoding
-    assert decoded(data, "auto") == data.decode(found)
+    assert decode_text(data, "auto") == data.decode(found)
 
 
 # Rows
@@ -235,7 +236,7 @@ def test_the_encoding_is_found(data: bytes, encoding: str) -> None:
 @pytest.mark.parametrize(
     "tag", ["1.23457E+11", "1,23457E+11", "1E+11", "-1.5e+05", "1.20E-33", "#######"]
 )
-def test_a_tag_or_an_id_that_a_spreadsheet_has_shortened_says_what_to_do(tag: str) -> None:
+def test_a_tag_or_an_id_shortened_by_a_spreadsheet_is_refused_with_advice(tag: str) -> None:
     ((line, why),) = rejected(f'tag,title\n"{tag}",x\n')
     assert line == 2
     assert "format the column as text" in why or "widen it" in why
@@ -293,7 +294,7 @@ def test_a_cell_under_no_name_is_rejected() -> None:
 
 
 def test_the_second_of_two_equal_tags_is_rejected_and_names_the_first() -> None:
-    assert rejected("tag\nT-1\nT-2\nT-1\n") == [(4, "line 2 has the same one already")]
+    assert rejected("tag\nT-1\nT-2\nT-1\n") == [(4, "line 2 has the same one")]
 
 
 def test_a_quotation_mark_that_is_not_closed_says_how_far_it_reaches() -> None:
@@ -318,7 +319,7 @@ def test_an_attribute_given_twice_is_rejected() -> None:
     assert "twice" in why
 
 
-# What becomes of them
+# Results
 
 
 def test_items_are_added_updated_or_left_alone(services: Services) -> None:
@@ -337,7 +338,7 @@ def test_a_dry_run_counts_the_same_and_changes_nothing(services: Services) -> No
     assert services.store.log.head("main").head_seq == 2
 
 
-def test_what_the_file_has_no_column_for_stays(services: Services) -> None:
+def test_fields_without_a_column_stay(services: Services) -> None:
     load(services, "tag,title,area\nT-1,One,B2\n")
     services.store.commands.execute(Command("main", TRANSITIONS["take"], ["T-1"], actor=ADMIN))
     load(services, "tag,title\nT-1,Uno\n")
@@ -371,7 +372,7 @@ def test_ten_thousand_rows_go_in(valkey_services: Services) -> None:
     assert (board.counts["available"], board.seq) == (10_000, 10_000)
 
 
-def test_a_server_that_goes_away_in_the_middle_says_how_far_it_came(
+def test_an_import_interrupted_by_the_server_reports_its_position(
     tmp_path: Path, own_server: RealServer
 ) -> None:
     settings = Settings(redis_url=own_server.url, state_dir=str(tmp_path / "state"))
@@ -381,7 +382,7 @@ def test_a_server_that_goes_away_in_the_middle_says_how_far_it_came(
 
     def stop_at_the_first_row(_steps: int) -> None:
         steps.append(1)
-        if len(steps) == 2:  # the first call tells of the rejected rows
+        if len(steps) == 2:  # the first call counts the rejected rows
             own_server.stop()
 
     try:
@@ -445,7 +446,7 @@ def test_importing_an_export_changes_nothing(services: Services) -> None:
     for separator in ",;\t":
         text = export_items(items(services), is_full=False, separator=separator)
         assert counts(load(services, text)) == (0, 0, 3, 0)
-        rows = read_items(for_excel(text.replace("\n", "\r\n")))
+        rows = read_items(excel_bytes(text.replace("\n", "\r\n")))
         report = import_items(services.store, "main", rows, actor=ADMIN)
         assert counts(report) == (0, 0, 3, 0)
 
@@ -456,13 +457,13 @@ FORMULAS = [f"{sign}cmd|' /C calc'!A0" for sign in ("=", "+", "-", "@", "＝", "
 @pytest.mark.parametrize(
     "text", [*FORMULAS, "'=x", "''=x", "'x", "x=1", '="0,1;2"', "\t=1", "\r=1"]
 )
-def test_a_guarded_cell_is_no_formula_and_comes_back_as_it_was(text: str) -> None:
-    assert guarded(text)[0] not in "=+-@＝＋－＠\t\r\n"
-    assert unguarded(guarded(text)) == text
+def test_an_escaped_cell_is_not_a_formula_and_survives_a_round_trip(text: str) -> None:
+    assert escape_formula(text)[0] not in "=+-@＝＋－＠\t\r\n"
+    assert unescape_formula(escape_formula(text)) == text
 
 
 @pytest.mark.parametrize("is_full", [False, True])
-def test_no_cell_that_anybody_has_written_is_a_formula(services: Services, is_full: bool) -> None:
+def test_no_exported_cell_is_a_formula(services: Services, is_full: bool) -> None:
     for number, text in enumerate(FORMULAS):
         put(services, f"T-{number}", title=text, attributes={"note": text, text: text, "n": -1})
         block = TRANSITIONS["block"]
@@ -569,7 +570,7 @@ def test_blanks_around_the_digits_of_a_pin_are_no_part_of_it(services: Services)
     assert is_pin("27015839", services.workers.get("93").pin_hash)
 
 
-def test_a_pin_without_its_leading_zeros_says_what_has_happened(services: Services) -> None:
+def test_a_pin_without_its_leading_zeros_is_refused_with_the_cause(services: Services) -> None:
     report = load_workers(services, "id,name,role,pin\n93,Marta,worker,42\n")
     assert "format the column as text" in report.rejected[0].why
 

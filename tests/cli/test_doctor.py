@@ -1,4 +1,4 @@
-"""The doctor: what it finds on a good server, and what it says about each thing that is wrong."""
+"""The doctor: its findings on a good server, and its advice for each problem."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from occupancy.cli.doctor import CHECKS, Check, Facts, ask, examine
+from occupancy.cli.doctor import CHECKS, Check, Facts, examine, read_facts
 from occupancy.core.errors import StoreUnavailable
 from occupancy.core.settings import Settings
 from occupancy.services import Services
@@ -33,7 +33,7 @@ GOOD = Facts(
 def judged(
     name: str, *, without: str = "", info: dict[str, Any] | None = None, **facts: Any
 ) -> Check:
-    """The check of that name, on a good server but for what is given."""
+    """The check of that name on a good server with the given differences."""
     told = {key: value for key, value in GOOD.info.items() if key != without} | (info or {})
     changed = msgspec.structs.replace(GOOD, info=told, **facts)
     (found,) = [each for each in (check(changed) for check in CHECKS) if each.name == name]
@@ -93,7 +93,7 @@ def test_nearly_full_memory_is_a_warning() -> None:
 
 def test_full_memory_is_an_error() -> None:
     check = judged("memory", info={"maxmemory": 1_000_000})
-    assert (check.level, "nothing can be changed" in check.advice) == ("error", True)
+    assert (check.level, "changes are refused" in check.advice) == ("error", True)
 
 
 def test_logs_and_idempotency_keys_at_their_bounds_must_fit_into_memory() -> None:
@@ -122,7 +122,7 @@ def test_a_slow_round_trip_and_a_wrong_clock_are_warnings() -> None:
     [("role", "role"), ("persistence", "aof_enabled"), ("eviction", "maxmemory_policy"),
      ("memory", "maxmemory"), ("connections", "maxclients")],
 )  # fmt: skip
-def test_what_the_server_does_not_tell_is_unknown(name: str, missing: str) -> None:
+def test_withheld_facts_are_unknown(name: str, missing: str) -> None:
     assert judged(name, without=missing).level == "unknown"
 
 
@@ -143,11 +143,11 @@ def test_it_examines_a_real_server(
         levels = {check.name: check.level for check in examine(services)}
     finally:
         services.close()
-    levels.pop("round trip")  # how fast a busy machine is, is no matter of this test
+    levels.pop("round trip")  # not this test's subject: the machine may be busy
     assert set(levels.values()) == {"ok"}
 
 
-def test_it_sees_what_is_wrong_with_a_real_server(tmp_path: Path) -> None:
+def test_it_finds_the_problems_of_a_real_server(tmp_path: Path) -> None:
     server = RealServer(
         require_binary("valkey"), tmp_path / "server",
         **{"appendonly": "no", "maxmemory-policy": "allkeys-lru", "maxmemory": "50mb",
@@ -176,7 +176,7 @@ def test_a_server_that_forbids_config_and_client_list_is_examined_all_the_same(
     url = own_server.url.replace("redis://", "redis://managed:secret@")
     services = Services.for_command_line(Settings(redis_url=url, state_dir=str(tmp_path)))
     try:
-        facts = ask(services)
+        facts = read_facts(services)
         levels = {check(facts).name: check(facts).level for check in CHECKS}
     finally:
         services.close()
@@ -210,7 +210,7 @@ def test_a_full_server_is_examined_to_the_end(kind: str, tmp_path: Path) -> None
     assert found["round trip"].level == "ok"
 
 
-def test_a_user_who_may_not_even_ask_is_told_which_rights_are_missing(
+def test_a_user_without_any_rights_gets_the_list_of_missing_ones(
     own_server: RealServer, tmp_path: Path
 ) -> None:
     with own_server.client() as admin:

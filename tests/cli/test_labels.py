@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from occupancy.cli.labels.lines import lines_of, shortened
+from occupancy.cli.labels.lines import truncate, wrap
 from occupancy.cli.labels.sheet import sheets
 from occupancy.core.entities import Item
 from occupancy.services import Services
@@ -55,7 +55,7 @@ MECHANIC, FAMILY, FLAG = "👩🏽\u200d🔧", "👨\u200d👩\u200d👧\u200d�
 
 def lines(text: str, room: float = 10) -> list[str]:
     """In a font of which each character has the width 1."""
-    return lines_of(text, room, lambda _: 1)
+    return wrap(text, room, lambda _: 1)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def lines(text: str, room: float = 10) -> list[str]:
         (" ", []),
         (f"abc 10{NBSP}000{NARROW}mm", ["abc", f"10{NBSP}000{NARROW}mm"]),  # never inside a number
         (f"acero{SOFT}inoxidable", ["acero-", "inoxidable"]),
-        (f"ace{SOFT}ro", ["acero"]),  # not seen where nothing is broken
+        (f"ace{SOFT}ro", ["acero"]),  # invisible where no line breaks
         (f"{SOFT}x{SOFT}", ["x"]),
         (f"abcdef{SOFT}ghi{SOFT}jkl", ["abcdefghi-", "jkl"]),
         ("acero-inoxidable", ["acero-", "inoxidable"]),
@@ -92,17 +92,17 @@ def test_a_text_is_broken_where_its_readers_would_break_it(text: str, broken: li
 @pytest.mark.parametrize(
     "title", [f"10{NBSP}mm", f"10{NARROW}mm", MECHANIC, FAMILY, FLAG, "☎\ufe0f", "\U0001fae8"]
 )
-def test_what_a_title_is_made_of_stands_on_the_label(title: str) -> None:
+def test_the_whole_title_is_on_the_label(title: str) -> None:
     (sheet,) = sheets([make_item("T-1", title=title)], board_url="http://x", columns=3, rows=8)
     assert texts(sheet) == ["T-1", title]
 
 
 def test_an_ellipsis_takes_the_place_of_whole_characters() -> None:
     room = 4.0
-    broken = lines_of(MECHANIC * 20, room, lambda _: 1)
-    assert shortened(broken, 2, room, lambda _: 1) == [MECHANIC * 4, MECHANIC * 3 + "…"]
-    assert shortened(broken, 0, room, lambda _: 1) == []
-    assert shortened(broken[:2], 2, room, lambda _: 1) == broken[:2]
+    broken = wrap(MECHANIC * 20, room, lambda _: 1)
+    assert truncate(broken, 2, room, lambda _: 1) == [MECHANIC * 4, MECHANIC * 3 + "…"]
+    assert truncate(broken, 0, room, lambda _: 1) == []
+    assert truncate(broken[:2], 2, room, lambda _: 1) == broken[:2]
 
 
 def test_the_command_writes_one_file_a_sheet_and_names_them(
@@ -134,7 +134,7 @@ def test_only_the_tags_that_were_asked_for(run: Run, shop: Services, tmp_path: P
         (["--out", "/nowhere/labels.svg"], "No such file"),
     ],
 )
-def test_what_cannot_be_printed_is_one_line(
+def test_unprintable_characters_stay_on_one_line(
     run: Run, shop: Services, tmp_path: Path, arguments: list[str], why: str
 ) -> None:
     result = run("items", "labels", "--out", str(tmp_path / "l.svg"), *arguments)

@@ -1,4 +1,4 @@
-// The watch: what is not told is a gap and no finding.
+// The watch: a withheld figure is a gap and not a problem.
 
 import assert from 'node:assert/strict';
 import {test} from 'node:test';

@@ -22,6 +22,8 @@ from tests.support.shop import change, log_of
 from tests.support.sse_client import EventStream
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.usefixtures("closes_streams")
+
 
 @pytest.fixture(scope="module", params=["valkey", "redis"])
 def impaired_server(
@@ -43,17 +45,6 @@ def deployment(
     running.sign_in("watcher", Role.OBSERVER)
     yield running
     running.stop()
-
-
-@pytest.fixture(autouse=True)
-def _close_streams(deployment: Deployment) -> Iterator[None]:
-    yield
-    deployment.close_streams()
-
-
-@pytest.fixture
-def shop(deployment: Deployment) -> Services:
-    return deployment.services()
 
 
 @contextlib.contextmanager

@@ -37,6 +37,8 @@ PROMISED_S = 5.0
 STREAMS = 4  # of each credential
 PIN = "417293"
 
+pytestmark = pytest.mark.usefixtures("closes_streams")
+
 
 @pytest.fixture(scope="module")
 def deployment(
@@ -47,17 +49,6 @@ def deployment(
     running.sign_in("bystander", Role.WORKER)
     yield running
     running.stop()
-
-
-@pytest.fixture(autouse=True)
-def _close_streams(deployment: Deployment) -> Iterator[None]:
-    yield
-    deployment.close_streams()
-
-
-@pytest.fixture
-def shop(deployment: Deployment) -> Services:
-    return deployment.services()
 
 
 class Way:

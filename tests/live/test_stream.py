@@ -25,6 +25,8 @@ from tests.support.sse_client import Event, EventStream
 from tests.support.tls import TLSDeployment
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.usefixtures("closes_streams")
+
 
 @pytest.fixture(scope="module", params=["identity", "gzip"])
 def deployment(
@@ -39,18 +41,6 @@ def deployment(
     running.headers["Accept-Encoding"] = request.param
     yield running
     running.stop()
-
-
-@pytest.fixture(autouse=True)
-def _close_streams(deployment: Deployment) -> Iterator[None]:
-    yield
-    deployment.close_streams()
-
-
-@pytest.fixture
-def shop(deployment: Deployment) -> Services:
-    """The deployment's store, to change items without going through HTTP."""
-    return deployment.services()
 
 
 def test_a_new_stream_is_ready_at_the_present_position(

@@ -1,4 +1,4 @@
-"""The connection budget: how it is dealt out, and that no number of processes exceeds it."""
+"""The connection budget: the share of each process, and the bound over any number of processes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.support.deployment import ROOT
 from tests.support.servers import RealServer, free_port
 from tests.support.waiting import wait_until
 
-# Takes slots as long as there are any, says how many, and goes on holding them until its
+# Takes all free slots, prints their number, and holds them until its
 # standard input ends; each line on it makes it give one back.
 TAKER = """
 import sys
@@ -53,7 +53,7 @@ class Taker:
         )  # fmt: skip
 
     def count(self) -> int:
-        """How many it holds, as it says."""
+        """The number of slots that it holds, by its own report."""
         assert self.process.stdout is not None
         return int(self.process.stdout.readline())
 
@@ -89,11 +89,11 @@ def all_of(slots: Slots) -> list[int]:
     [
         ({}, 11, 1),  # (50 - 2) / (2 x 2) = 12
         ({"redis_budget": 20}, 3, 1),
-        ({"redis_budget": 10}, 1, 1),  # the least that two workers can live on
-        ({"redis_budget": 6, "workers": 1}, 1, 1),
-        ({"redis_budget": 20, "workers": 4}, 1, 1),
+        ({"redis_budget": 10}, 1, 1),  # the minimum for two processes
+        ({"redis_budget": 6, "processes": 1}, 1, 1),
+        ({"redis_budget": 20, "processes": 4}, 1, 1),
         ({"redis_budget": 100, "nodes": 2}, 11, 1),
-        ({"redis_budget": 101, "nodes": 2}, 11, 1),  # the odd one belongs to nobody
+        ({"redis_budget": 101, "nodes": 2}, 11, 1),  # the odd one is unused
         ({"redis_budget": 50, "redis_reserved": 10}, 9, 1),
         ({"redis_budget": 50, "pubsub_pool_size": 3}, 9, 3),
         ({"redis_budget": 50, "ops_pool_size": 4}, 4, 1),
@@ -108,12 +108,12 @@ def test_the_budget_is_dealt_out(given: dict[str, int], ops: int, pubsub: int) -
 def test_pools_that_the_budget_cannot_hold_are_refused_with_the_sum() -> None:
     with pytest.raises(SettingError) as caught:
         plan(Settings(ops_pool_size=20, pubsub_pool_size=60))
-    told = caught.value.detail
-    assert "OCCUPANCY_REDIS_BUDGET=50" in told
-    assert "2 workers x 2" in told
-    assert "20 for operations + 60 for streams" in told
-    assert "= 322 connections" in told
-    assert "Set it to 322 or more" in told
+    message = caught.value.detail
+    assert "OCCUPANCY_REDIS_BUDGET=50" in message
+    assert "2 processes x 2" in message
+    assert "20 for operations + 60 for streams" in message
+    assert "= 322 connections" in message
+    assert "Set it to 322 or more" in message
 
 
 @pytest.mark.parametrize("nodes", [1, 2, 3, 7])
@@ -137,7 +137,7 @@ def test_the_number_that_the_refusal_asks_for_is_the_least_that_does(
         plan(settings(enough - 1))
 
 
-def test_whatever_is_planned_stays_within_the_budget_during_a_reload() -> None:
+def test_every_plan_stays_within_the_budget_during_a_reload() -> None:
     planned = 0
     for budget in range(1, 200, 3):
         for workers in (1, 2, 3, 8):
@@ -253,11 +253,6 @@ def connect(tmp_path: Path) -> Iterator[Callable[..., OpsClient]]:
         each.connection_pool.disconnect()
 
 
-@pytest.fixture
-def url(server_of: Callable[[str], RealServer]) -> str:
-    return server_of("valkey").url
-
-
 def test_a_connection_waits_for_a_slot_and_gets_it_when_one_is_free(
     connect: Callable[..., OpsClient], url: str, path: Path
 ) -> None:
@@ -336,7 +331,7 @@ def test_a_slot_goes_back_when_the_connection_closes(
     assert len(slots._held) == 1
     client.connection_pool.disconnect()
     assert not slots._held
-    client.connection_pool.disconnect()  # a second close gives back nothing that is not held
+    client.connection_pool.disconnect()  # a second close returns no slot twice
     client.ping()
     assert len(slots._held) == 1
 

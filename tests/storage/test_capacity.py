@@ -64,7 +64,7 @@ def test_a_log_keeps_about_as_many_bytes_as_are_set(services: Services) -> None:
     client: Any = store.client
     assert client.llen(keys.log_marks) <= 32
 
-    # What is left is whole: contiguous up to the head, and a cursor in it is known.
+    # The rest is complete: contiguous up to the head, and a cursor in it is known.
     first = client.xrange(keys.log, count=1)[0][0].decode()
     replay = store.log.replay("main", first, 10_000)
     assert replay.is_known
@@ -100,7 +100,7 @@ def test_a_history_keeps_about_as_many_bytes_as_are_set(services: Services) -> N
     toggle(store, "A", 100)
     events, _ = store.queries.history("main", "A", limit=1000)
     assert len(events) >= 10
-    assert bytes_in(store, history) < 300 * 1024  # ten of them in any case
+    assert bytes_in(store, history) < 300 * 1024  # it keeps at least ten events
 
 
 def test_the_worst_case_is_computed_from_the_settings() -> None:

@@ -24,7 +24,8 @@ from occupancy.core.entities import Role
 from occupancy.core.errors import StoreUnavailable
 from occupancy.storage.client import OpsClient
 from tests.conftest import require_binary
-from tests.storage.test_pool import (
+from tests.support.deployment import Deployment
+from tests.support.pools import (
     Pools,
     assert_slots_are_those_of_open_connections,
     assert_whole,
@@ -32,7 +33,6 @@ from tests.storage.test_pool import (
     named,
     pool_of,
 )
-from tests.support.deployment import Deployment
 from tests.support.servers import BINARIES, RealServer
 from tests.support.shop import change
 from tests.support.tls import make_certificate
@@ -40,7 +40,7 @@ from tests.support.waiting import wait_until
 
 
 class Address:
-    """A proxy's address: new connections go to ``port``, those that are open stay as they are."""
+    """A proxy's address: new connections go to ``port``, open ones stay."""
 
     def __init__(self, port: int) -> None:
         self.target_port = port
@@ -68,7 +68,7 @@ def _copy(source: Any, target: Any) -> None:
             target.sendall(data)
         target.shutdown(2)
     except OSError:
-        pass  # either end has hung up
+        pass  # either end has closed the connection
 
 
 class Pair:
@@ -82,7 +82,7 @@ class Pair:
         self.address = Address(self.old.port)
 
     def demote(self, *, follows_new: bool = False) -> None:
-        """Make the old one a replica, of the new one or of nobody that can be reached."""
+        """Make the old one a replica, of the new one or of an unreachable server."""
         port = self.new.port if follows_new else 1
         with self.old.client() as admin:
             admin.execute_command("REPLICAOF", "127.0.0.1", port)
@@ -113,13 +113,6 @@ def pair(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Pair]:
     made.stop()
 
 
-@pytest.fixture
-def pools(tmp_path: Path) -> Iterator[Pools]:
-    made = Pools(tmp_path)
-    yield made
-    made.close()
-
-
 def _all_connected(client: OpsClient) -> None:
     """Open every connection that the pool may have."""
     pool = pool_of(client)
@@ -136,11 +129,11 @@ def _set_in_a_script(client: OpsClient) -> None:
 
 
 def _set_in_a_pipeline(client: OpsClient) -> None:
-    client.ask(lambda pipeline: (pipeline.get("key"), pipeline.set("key", "1"), pipeline.get("k")))
+    client.run_pipeline(lambda each: (each.get("key"), each.set("key", "1"), each.get("k")))
 
 
 def _set_in_a_transaction(client: OpsClient) -> None:
-    client.ask(lambda pipeline: pipeline.set("key", "1"), transaction=True)
+    client.run_pipeline(lambda pipeline: pipeline.set("key", "1"), transaction=True)
 
 
 @pytest.mark.parametrize(
@@ -189,7 +182,7 @@ def test_a_waiter_is_not_handed_a_connection_to_the_old_primary(pools: Pools, pa
     refused.send_command("SET", "key", "1")
     with pytest.raises(redis.ReadOnlyError):
         refused.read_response()
-    pool.release(other)  # to the first waiter, which has not run yet when the old one is given up
+    pool.release(other)  # to the first waiter, which has not run yet at the generation change
     pool.release(refused)
     gevent.joinall(waiters, raise_error=True)
     assert_whole(client)
@@ -237,7 +230,7 @@ def test_a_server_that_is_promoted_again_is_used_again(pools: Pools, pair: Pair)
 
 
 @killed_in_connect
-def test_kills_in_the_midst_of_a_failover_leave_the_pool_whole_and_lead_nowhere_old(
+def test_kills_during_a_failover_leave_the_pool_whole_and_no_connection_to_the_old_primary(
     pools: Pools, pair: Pair
 ) -> None:
     client = pools(pair.address.url, size=3)
@@ -263,7 +256,7 @@ def test_kills_in_the_midst_of_a_failover_leave_the_pool_whole_and_lead_nowhere_
         gevent.killall(workers)
         gc.collect()
         with pytest.raises(StoreUnavailable), gevent.Timeout(5):
-            while True:  # at most one refusal for each that still leads there
+            while True:  # at most one refusal per connection that still leads there
                 client.set("key", "x")
                 if not named(pair.old, "occupancy-ops"):
                     raise StoreUnavailable("none leads there")
@@ -297,7 +290,7 @@ def test_waiters_are_served_in_turn_while_every_command_is_refused(
 def test_a_read_without_end_is_ended_by_hanging_up(
     pools: Pools, tmp_path: Path, is_tls: bool, is_reading: bool
 ) -> None:
-    """And as the end of a connection, also if its reader is doing something else right then."""
+    """The end of a connection has the same effect, even if its reader is busy at that time."""
     tls: dict[str, Any] = {}
     query = ""
     if is_tls:
@@ -309,7 +302,7 @@ def test_a_read_without_end_is_ended_by_hanging_up(
 
     def serve(connection: Any, _address: Any) -> None:
         while connection.recv(65536):
-            connection.sendall(b"+OK\r\n")  # the handshake's; there is nothing else
+            connection.sendall(b"+OK\r\n")  # the reply to the handshake
         connection.close()
 
     server = StreamServer(("127.0.0.1", 0), serve, **tls)
@@ -355,11 +348,11 @@ def test_operations_and_live_delivery_go_on_after_a_failover_that_closes_no_conn
         stream = deployment.stream(board)
         stream.wait_for("ready")
         pair.copy_to_new()
-        pair.demote()  # and nobody tells the old one of what is published from now on
+        pair.demote()  # from now on, no publication reaches the old server
         pair.switch()
         path = f"/api/boards/{board}/items/T-1/take"
         wait_until(lambda: deployment.request("POST", path).status_code == 200, what="an operation")
-        # Every process, not only the one that was asked: all connections lead to the new one.
+        # In every process, all connections lead to the new server.
         wait_until(
             lambda: (
                 not [

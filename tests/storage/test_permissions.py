@@ -1,4 +1,4 @@
-"""What the server's access control denies: nothing is done by halves, and it is said what lacks."""
+"""Denied permissions on the server: no operation is half done, and the missing ones are named."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 from occupancy.boards.commands import Command
 from occupancy.boards.records import Preconditions
-from occupancy.cli.doctor import CHECKS, ask
+from occupancy.cli.doctor import CHECKS, read_facts
 from occupancy.core.entities import Person, Role
 from occupancy.core.errors import StoreUnavailable
 from occupancy.core.settings import Settings
@@ -31,7 +31,7 @@ ANA = Person("ana", "Ana")
 
 @pytest.fixture(params=BINARIES)
 def strict_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RealServer]:
-    """A server of each kind, of the test's own."""
+    """A server of each kind for this test alone."""
     server = RealServer(require_binary(request.param), tmp_path / "server")
     server.start()
     yield server
@@ -39,7 +39,7 @@ def strict_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Re
 
 
 def url_of(server: RealServer, *rules: str) -> str:
-    """The URL of a user with all rights but for ``rules``, which come last."""
+    """The URL of a user with all rights, modified by ``rules``."""
     with server.client() as admin:
         admin.execute_command(
             "ACL", "SETUSER", "app", "reset", "on", ">pw", "~occ:*", "+@all", *rules
@@ -64,7 +64,7 @@ def services_with(strict_server: RealServer, tmp_path: Path) -> Iterator[Callabl
         each.close()
 
 
-def test_what_cannot_be_published_is_done_all_the_same(
+def test_an_operation_succeeds_even_if_its_event_cannot_be_published(
     strict_server: RealServer, tmp_path: Path
 ) -> None:
     """Redis gives a new user no channels."""
@@ -138,7 +138,7 @@ def test_without_a_command_that_it_needs_an_operation_does_nothing(
 
 
 TAKE = TRANSITIONS["take"]
-# What each operation writes with, and is asked for before the first write.
+# The commands with which each operation writes; they are tried before the first write.
 NEEDED_BY = {
     **dict.fromkeys(["hset", "hincrby", "zadd", "zrem", "xadd", "set"], (TAKE, REMOVE, PUT)),
     **dict.fromkeys(["del", "hdel", "expire"], (REMOVE,)),
@@ -199,7 +199,7 @@ def test_a_log_that_may_not_be_cut_any_more_grows_and_is_cut_later(
 def test_access_is_changed_and_counted_or_neither(
     services_with: Callable[..., Services], strict_server: RealServer, command: str
 ) -> None:
-    """What is changed and not counted would leave streams open, of those who may not watch."""
+    """An uncounted change would leave streams open after their access has ended."""
     services = services_with("&*")
     services.workers.add("ana", name="Ana", role=Role.WORKER)
     _, token = services.tokens.create("ana")
@@ -231,9 +231,9 @@ def test_every_command_of_the_scripts_is_tried() -> None:
     assert used - tried == set()
 
 
-def test_the_check_names_what_is_missing(services_with: Callable[..., Services]) -> None:
+def test_the_check_names_the_missing_rights(services_with: Callable[..., Services]) -> None:
     def found(*rules: str) -> tuple[str, str]:
-        facts = ask(services_with(*rules))
+        facts = read_facts(services_with(*rules))
         (check,) = [each for each in (check(facts) for check in CHECKS) if each.name == "rights"]
         return check.level, check.finding
 
@@ -252,8 +252,8 @@ def test_the_rights_that_the_readme_has_are_enough(services_with: Callable[..., 
     rules = line.split()[5:]
     assert "~occ:*" in rules
     services = services_with("resetkeys", "-@all", *rules)
-    assert services.store.permissions.look() == []
-    facts = ask(services)
+    assert services.store.permissions.check() == []
+    facts = read_facts(services)
     assert facts.denied == []
     services.store.commands.execute(Command("main", PUT, ["A"], actor=ANA, items=[{}]))
     services.store.commands.execute(Command("main", TRANSITIONS["take"], ["A"], actor=ANA))
@@ -294,5 +294,5 @@ def test_trying_the_rights_changes_nothing_that_others_see(services: Services) -
     client: Any = services.store.client
     before = {each: json.dumps(str(client.type(each))) for each in client.scan_iter()}
     for _ in range(3):
-        assert services.store.permissions.look() == []
+        assert services.store.permissions.check() == []
     assert {each: json.dumps(str(client.type(each))) for each in client.scan_iter()} == before

@@ -1,4 +1,4 @@
-"""The connection pools: in turn, whole whatever is killed, and inside their bounds."""
+"""The connection pools: fair, complete whatever is killed, and inside their bounds."""
 
 from __future__ import annotations
 
@@ -20,10 +20,17 @@ from occupancy.core.errors import PoolTimeout, SettingError, StoreUnavailable
 from occupancy.core.settings import Settings
 from occupancy.core.transitions import PUT, TRANSITIONS
 from occupancy.services import Services
-from occupancy.storage.budget import Slots
-from occupancy.storage.client import OpsClient, make_pool
+from occupancy.storage.client import OpsClient
 from occupancy.storage.fair_queue import FairQueue
 from occupancy.storage.scripts import Script
+from tests.support.pools import (
+    Pools,
+    assert_slots_are_those_of_open_connections,
+    assert_whole,
+    killed_in_connect,
+    named,
+    pool_of,
+)
 from tests.support.servers import RealServer, free_port
 from tests.support.waiting import wait_until
 
@@ -31,52 +38,10 @@ PASSWORD = "a-password"
 DATABASE = 3
 SOMEBODY = Person("93", "Worker 93")
 
-# A kill in the middle of connect(2) leaves the socket to be closed by its destructor: redis-py
-# closes it itself for an OSError only.
-killed_in_connect = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
-
-
-class Pools:
-    """Makes clients, each on a pool of its own, all on the slots of one process."""
-
-    def __init__(self, directory: Path) -> None:
-        self.slots = Slots(directory / "slots.lock", range(64))
-        self._directory = directory
-        self._clients: list[OpsClient] = []
-
-    def __call__(
-        self, url: str, *, size: int = 1, name: str = "ops", wait_s: float = 5.0,
-        timeout_s: float = 3.0,
-    ) -> OpsClient:  # fmt: skip
-        settings = Settings(
-            redis_url=url, pool_wait_s=wait_s, redis_timeout_s=timeout_s,
-            state_dir=str(self._directory),
-        )  # fmt: skip
-        pool = make_pool(settings, self.slots, name=name, size=size)
-        client = OpsClient(connection_pool=pool)
-        self._clients.append(client)
-        return client
-
-    def close(self) -> None:
-        for client in self._clients:
-            client.connection_pool.disconnect()
-
-
-@pytest.fixture
-def pools(tmp_path: Path) -> Iterator[Pools]:
-    made = Pools(tmp_path)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def url(server_of: Callable[[str], RealServer]) -> str:
-    return server_of("valkey").url
-
 
 @pytest.fixture
 def guarded_url(own_server: RealServer) -> Iterator[str]:
-    """A server that wants a password, with a database other than the first."""
+    """A server with a password, and a database other than the first."""
     with own_server.client() as admin:
         admin.config_set("requirepass", PASSWORD)
     yield f"redis://:{PASSWORD}@127.0.0.1:{own_server.port}/{DATABASE}"
@@ -85,11 +50,11 @@ def guarded_url(own_server: RealServer) -> Iterator[str]:
 
 
 class Relay:
-    """A relay in front of a server that lets a number of replies pass and keeps the rest."""
+    """A relay in front of a server that passes on a number of replies and keeps the rest."""
 
     def __init__(self, port: int) -> None:
-        self.passing = math.inf  # how many more replies may pass
-        self.is_cutting = False  # hang up in place of keeping a reply
+        self.passing = math.inf  # the number of replies that may still pass
+        self.is_cutting = False  # close the connection instead of keeping a reply
         self.kept = 0
         self._upstream_port = port
         self._server = StreamServer(("127.0.0.1", 0), self._serve)
@@ -111,7 +76,7 @@ class Relay:
                     if self.is_cutting:
                         break
         except OSError:
-            pass  # the test has hung up, which is what it wants to look at
+            pass  # the test has closed the connection on purpose
         requests.kill()
         client.close()
         upstream.close()
@@ -144,52 +109,13 @@ def relay_to() -> Iterator[Callable[[int], Relay]]:
         each.stop()
 
 
-def pool_of(client: OpsClient) -> Any:
-    return client.connection_pool
-
-
-def assert_whole(client: OpsClient, *, database: int = 0) -> None:
-    """Every place of the pool is there, and every connection answers what it is asked."""
-    pool = pool_of(client)
-    size = pool.max_connections
-    assert pool.stats()["in_use"] == 0
-    assert pool.stats()["waiting"] == 0
-    with gevent.Timeout(5):
-        taken = [pool.get_connection() for _ in range(size)]
-    try:
-        assert len({id(each) for each in taken}) == size
-        for number, connection in enumerate(taken):
-            word = f"echo-{number}-{random.random()}".encode()
-            connection.send_command("ECHO", word)
-            assert connection.read_response() == word
-            connection.send_command("CLIENT", "INFO")
-            information = connection.read_response()
-            assert f" db={database} ".encode() in information
-            assert b" name=occupancy-ops " in information
-    finally:
-        for connection in taken:
-            pool.release(connection)
-    assert len(pool.pool.queue) == size
-
-
-def assert_slots_are_those_of_open_connections(pools: Pools, client: OpsClient) -> None:
-    is_open = [each for each in pool_of(client)._connections if each.is_connected]
-    assert len(pools.slots._held) == len(is_open)
-
-
-def named(server: RealServer, name: str, **options: Any) -> list[Any]:
-    with server.client(**options) as admin:
-        found: Any = admin.client_list()
-    return [each for each in found if each["name"] == name]
-
-
 # The queue alone
 
 
 def test_a_queue_gives_places_last_in_first_out() -> None:
     queue = FairQueue(3)
     for each in "abc":
-        queue.put_nowait(each)  # type: ignore[arg-type] # any object will do
+        queue.put_nowait(each)  # type: ignore[arg-type] # any object serves
     given: list[Any] = [queue.get(), queue.get()]
     assert given == ["c", "b"]
 
@@ -222,7 +148,7 @@ def test_waiters_are_served_first_come_first_served() -> None:
     assert queue.queue == [None]
 
 
-def test_whoever_gives_back_and_asks_again_stands_behind_those_who_wait() -> None:
+def test_a_caller_that_returns_a_place_and_asks_again_queues_behind_the_waiters() -> None:
     queue = FairQueue(1)
     order: list[str] = []
     place = None
@@ -235,7 +161,7 @@ def test_whoever_gives_back_and_asks_again_stands_behind_those_who_wait() -> Non
     waiter = gevent.spawn(wait)
     gevent.sleep(0)
     queue.put_nowait(place)
-    place = queue.get(timeout=5)  # no switch in between: the place is the waiter's already
+    place = queue.get(timeout=5)  # no switch in between: the waiter has the place already
     order.append("giver")
     queue.put_nowait(place)
     waiter.get()
@@ -292,7 +218,7 @@ def test_chaos_among_waiters_loses_no_place_and_doubles_none() -> None:
     queue = FairQueue(3)
     places = [object() for _ in range(3)]
     for place in places:
-        queue.put_nowait(place)  # type: ignore[arg-type] # any object will do
+        queue.put_nowait(place)  # type: ignore[arg-type] # any object serves
     out: set[int] = set()
 
     def work() -> None:
@@ -347,7 +273,7 @@ def test_a_busy_greenlet_does_not_starve_a_waiter(pools: Pools, url: str) -> Non
             done.append("hog")
 
     def guest() -> None:
-        begun.append(len(done))  # an answer that is there at once lets nobody else begin
+        begun.append(len(done))  # an immediate reply lets no other greenlet begin
         client.ping()
         done.append("guest")
 
@@ -365,7 +291,7 @@ def test_a_pool_that_stays_busy_raises_its_own_error_after_the_wait(pools: Pools
     assert caught.value.extra["retry_after"] >= 1
     assert "0.05 s" in caught.value.detail
     with pytest.raises(PoolTimeout):
-        client.ask(lambda pipeline: pipeline.ping())
+        client.run_pipeline(lambda pipeline: pipeline.ping())
     pool_of(client).release(connection)
     assert pool_of(client).stats()["timeouts"] == 2
     assert_whole(client)
@@ -420,7 +346,7 @@ def test_a_connection_killed_in_its_handshake_is_not_handed_out_half_made(
 ) -> None:  # fmt: skip
     relay = relay_to(own_server.port)
     client = pools(guarded_url.replace(str(own_server.port), str(relay.port)))
-    relay.passing = replies  # AUTH, SETNAME, SELECT and the command have one each
+    relay.passing = replies  # one each for AUTH, SETNAME, SELECT and the command
     greenlet = gevent.spawn(client.ping)
     wait_until(lambda: relay.kept == 1, what="the handshake to stand still")
     greenlet.kill()
@@ -487,18 +413,20 @@ def test_a_greenlet_killed_in_the_middle_of_a_pipeline_leaves_no_reply_behind(
     client = pools(f"redis://127.0.0.1:{relay.port}/0")
     client.ping()
     relay.passing = 0
-    stuck = gevent.spawn(client.ask, lambda pipeline: [pipeline.echo(f"old-{n}") for n in range(5)])
+    stuck = gevent.spawn(
+        client.run_pipeline, lambda pipeline: [pipeline.echo(f"old-{n}") for n in range(5)]
+    )
     wait_until(lambda: relay.kept > 0)
     stuck.kill()
     relay.passing = math.inf
-    assert client.ask(lambda pipeline: [pipeline.echo("new"), pipeline.echo("newer")]) == [
+    assert client.run_pipeline(lambda pipeline: [pipeline.echo("new"), pipeline.echo("newer")]) == [
         b"new",
         b"newer",
     ]
     assert_whole(client)
 
 
-def test_a_reply_that_comes_too_late_is_nobody_elses(pools: Pools, own_server: RealServer) -> None:
+def test_a_late_reply_reaches_no_other_caller(pools: Pools, own_server: RealServer) -> None:
     client = pools(own_server.url, timeout_s=0.1)
     client.set("a", "value-of-a")
     own_server.signal(signal.SIGSTOP)
@@ -532,7 +460,7 @@ def test_replies_are_never_mixed_up_whatever_is_killed(pools: Pools, url: str) -
                 with gevent.Timeout(dice.choice([0.0001, 0.001]), False):
                     wrong.extend(x for x in [client.echo(word)] if x != word.encode())
             elif dice.random() < 0.3:
-                answers = client.ask(lambda p: [p.echo(word), p.echo(word)])  # noqa: B023 - runs now
+                answers = client.run_pipeline(lambda p: [p.echo(word), p.echo(word)])  # noqa: B023 - runs now
                 wrong.extend(x for x in answers if x != word.encode())
             else:
                 wrong.extend(x for x in [client.echo(word)] if x != word.encode())
@@ -557,7 +485,7 @@ def test_a_connection_with_an_unread_reply_is_not_handed_out(pools: Pools, url: 
     assert_whole(client)
 
 
-def test_a_wrong_option_costs_no_place_and_is_told_at_once(pools: Pools, url: str) -> None:
+def test_a_wrong_option_costs_no_place_and_fails_at_once(pools: Pools, url: str) -> None:
     with pytest.raises(SettingError, match="nonsense"):
         pools(url + "?nonsense=1")
 
@@ -627,7 +555,7 @@ def test_a_blocked_command_whose_connection_is_killed_is_not_sent_again(
             admin.client_kill_filter(_id=each["id"])
         blocked.get(timeout=5)
         assert len(refused) == 1
-        assert admin.info("clients")["blocked_clients"] == 0  # sent again, it would block again
+        assert admin.info("clients")["blocked_clients"] == 0  # a resent command would block again
     assert_whole(client)
 
 
@@ -655,7 +583,7 @@ def test_a_wrong_password_is_unavailable(pools: Pools, guarded_url: str) -> None
     assert len(pool_of(client).pool.queue) == 2
 
 
-def test_nobody_listening_is_unavailable(pools: Pools) -> None:
+def test_a_closed_port_is_unavailable(pools: Pools) -> None:
     client = pools(f"redis://127.0.0.1:{free_port()}/0")
     with pytest.raises(StoreUnavailable) as caught:
         client.ping()
@@ -693,7 +621,7 @@ def test_an_answer_that_will_pass_is_unavailable(pools: Pools, reply: str) -> No
         with pytest.raises(StoreUnavailable):
             client.echo("word")
         with pytest.raises(StoreUnavailable):
-            client.ask(lambda pipeline: pipeline.echo("word"))
+            client.run_pipeline(lambda pipeline: pipeline.echo("word"))
         assert pool_of(client).stats()["in_use"] == 0
     finally:
         pools.close()
@@ -779,7 +707,7 @@ def test_draining_closes_idle_connections_and_keeps_none(
     pool_of(client).release(busy)
     wait_until(lambda: not named(own_server, "occupancy-ops"))
     assert not pools.slots._held
-    assert client.ping()  # still serves what is under way
+    assert client.ping()  # it still serves running requests
     wait_until(lambda: not named(own_server, "occupancy-ops"))
 
 

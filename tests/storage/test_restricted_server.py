@@ -1,4 +1,4 @@
-"""A server that tells little of itself, as managed ones do: what it does not tell is unknown.
+"""A server that withholds facts about itself, as managed ones do: those facts are unknown.
 
 The user may do everything but what is dangerous: no INFO, no CONFIG, no CLIENT LIST.
 """
@@ -40,7 +40,7 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RealServe
 
 
 def allow(server: RealServer, *more: str) -> None:
-    """What the user may do from now on, on top of the rest."""
+    """Change the user's rights by these rules from now on."""
     with server.client() as admin:
         admin.execute_command("ACL", "SETUSER", "occ", "reset", *RULES, *more)
 
@@ -78,7 +78,7 @@ def test_health_is_healthy_and_the_figures_are_unknown(deployment: Deployment) -
     assert set(told.values()) == {None}
 
 
-def test_connection_statistics_have_what_is_known_here(deployment: Deployment) -> None:
+def test_connection_statistics_have_the_figures_of_this_process(deployment: Deployment) -> None:
     def stats() -> Any:
         answer = deployment.request("GET", "/api/redis-connection-stats")
         assert answer.status_code == 200, answer.text
@@ -107,19 +107,19 @@ def test_operations_streams_and_metrics_are_not_concerned(deployment: Deployment
     assert "Traceback" not in deployment.log
 
 
-def test_the_doctor_says_what_it_does_not_know(services: Services) -> None:
+def test_the_doctor_names_the_unknown_facts(services: Services) -> None:
     found = {check.name: check for check in examine(services)}
     unknown = {name for name, check in found.items() if check.level == "unknown"}
     assert unknown == {
         "server", "role", "persistence", "writing to disk", "eviction", "memory", "room",
         "connections",
     }  # fmt: skip
-    # What the data may come to is computed from the settings; only maxmemory is not known.
-    assert {found[name].finding for name in unknown - {"room"}} == {"not told"}
+    # The bound of the data is computed from the settings; only maxmemory is unknown.
+    assert {found[name].finding for name in unknown - {"room"}} == {"withheld"}
     assert not [name for name, check in found.items() if check.level == "error"]
 
 
-def test_what_one_command_tells_is_shown_where_another_is_forbidden(
+def test_the_facts_of_one_command_are_shown_if_another_is_forbidden(
     services: Services, server: RealServer
 ) -> None:
     allow(server, "+info")
@@ -134,7 +134,7 @@ def test_what_one_command_tells_is_shown_where_another_is_forbidden(
 
 
 def test_a_command_that_the_server_does_not_have_tells_nothing(tmp_path: Path) -> None:
-    """Managed servers of the older kind rename what is dangerous."""
+    """Older managed servers rename dangerous commands."""
 
     def serve(connection: Any, _address: Any) -> None:
         while data := connection.recv(65536):
@@ -148,7 +148,7 @@ def test_a_command_that_the_server_does_not_have_tells_nothing(tmp_path: Path) -
     url = f"redis://127.0.0.1:{fake.server_port}/0"
     services = Services.for_command_line(Settings(redis_url=url, state_dir=str(tmp_path)))
     try:
-        told = services.store.client.ask_what_it_tells(
+        told = services.store.client.run_optional(
             lambda pipeline: (pipeline.info("clients"), pipeline.info("memory"))
         )
     finally:

@@ -1,1 +1,1 @@
-"""What tests share: servers, deployments, clients."""
+"""Shared parts of the tests: servers, deployments, clients."""

@@ -1,4 +1,4 @@
-"""The API as the tests speak it: who does what to which item, and what the log says of it."""
+"""A client of the API for the tests: operations by actors on items, and the log."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Api:
         headers: dict[str, str] | None = None,
         **options: Any,
     ) -> TestResponse:
-        """One request; ``path`` is what comes after /api/boards."""
+        """One request; ``path`` is relative to /api/boards."""
         return self.client.open(
             f"/api/boards{path}",
             method=method,
@@ -64,13 +64,13 @@ class Api:
         self, operation: str, tag: str, who: str, body: dict[str, Any] | None = None, *,
         board: str = "main", headers: dict[str, str] | None = None,
     ) -> TestResponse:  # fmt: skip
-        """Carry out an operation, with the body it needs unless one is given."""
+        """Carry out an operation, by default with the fields that it needs."""
         body = NEEDED.get(operation) if body is None else body
         options = {} if body is None else {"json": body}
         return self.send("POST", f"/{board}/items/{tag}/{operation}", who, headers, **options)
 
     def done(self, operation: str, tag: str, who: str, *args: Any, **options: Any) -> Any:
-        """The item after an operation that must succeed and change something."""
+        """Carry out an operation that must change the item; return the item."""
         response = self.do(operation, tag, who, *args, **options)
         assert response.status_code == 200, response.text
         assert fields(response)["changed"] is True
@@ -113,7 +113,7 @@ def fields(response: TestResponse) -> Any:
 
 
 def assert_problem(response: TestResponse, status: int, code: str) -> Any:
-    """Check that a response is this problem, whole and without internals; returns its fields."""
+    """Check that a response is this complete problem, without internals; returns its fields."""
     assert response.status_code == status, response.text
     assert response.content_type == PROBLEM
     assert response.headers["Cache-Control"] == "no-store"

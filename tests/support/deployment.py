@@ -1,4 +1,4 @@
-"""A real deployment for the tests: gunicorn with its workers in a subprocess, on loopback."""
+"""A real deployment for the tests: gunicorn in a subprocess, on loopback."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Deployment:
         return self
 
     def stop(self, sig: signal.Signals = signal.SIGTERM, timeout_s: float = 20) -> float:
-        """End it, with what the test has opened; how many seconds the server took."""
+        """End it and everything that the test has opened; returns the seconds that it took."""
         self.close_streams()
         if self._services is not None:
             self._services.close()
@@ -88,7 +88,7 @@ class Deployment:
         self.process.send_signal(sig)
 
     def send_at_once(self, requests: Sequence[bytes]) -> list[Wire]:
-        """Send each on a connection of its own; all are there when the first is accepted."""
+        """Send each on its own connection; all have arrived when the first is accepted."""
         frozen = self.worker_pids()
         for pid in frozen:
             os.kill(pid, signal.SIGSTOP)
@@ -103,7 +103,7 @@ class Deployment:
                 os.kill(pid, signal.SIGCONT)
 
     def worker_pids(self) -> set[int]:
-        """The worker processes, which are the master's children."""
+        """The pids of the processes, which are the master's children."""
         assert self.process is not None
         found = subprocess.run(
             ["ps", "-A", "-o", "pid=,ppid=,stat="], capture_output=True, text=True, check=True
@@ -120,7 +120,7 @@ class Deployment:
         return self.log_path.read_text()
 
     def metrics(self) -> str:
-        """What /metrics says, of this moment: the answer there may be a second old."""
+        """The present metrics; the response of /metrics may be a second old."""
         registry = CollectorRegistry()
         for directory in (Path(self.environ["OCCUPANCY_STATE_DIR"]) / "metrics").iterdir():
             multiprocess.MultiProcessCollector(registry, path=str(directory))  # type: ignore[no-untyped-call] # untyped there
@@ -139,7 +139,7 @@ class Deployment:
         return self._services
 
     def sign_in(self, worker: str, role: Role) -> dict[str, str]:
-        """Add a worker; from now on requests are sent with its token, which is returned too."""
+        """Add a worker and send its token with all further requests; returns the token."""
         services = self.services()
         services.workers.add(worker, name=worker.title(), role=role)
         secret, _ = services.tokens.create(worker)
@@ -147,7 +147,7 @@ class Deployment:
         return self.headers
 
     def status_of(self, path: str) -> int:
-        """The status of a GET; 0 where nothing answers."""
+        """The status of a GET; 0 if the server is unreachable."""
         try:
             return requests.get(self.url + path, headers=self.headers, timeout=5).status_code
         except requests.RequestException:
@@ -167,7 +167,7 @@ class Deployment:
         keeps_items: bool = True,
         last_event_id: str | None = None,
     ) -> EventStream:
-        """Open an event stream and, unless it is to be ``unread`` yet, begin to read it."""
+        """Open an event stream and, unless ``unread``, begin to read it."""
         query = f"?after={after}" if after is not None else ""
         url = f"{self.url}/api/boards/{board}/events{query}"
         resumed = {} if last_event_id is None else {"Last-Event-ID": last_event_id}
@@ -181,9 +181,9 @@ class Deployment:
         return opened if unread else opened.read()
 
     def resume(self, ended: EventStream, *, keeps_items: bool = True) -> EventStream:
-        """Come back as a browser does: with the last event id, as often as it takes.
+        """Reconnect like a browser: with the last event id, as often as necessary.
 
-        A worker process on its way out may still accept; it says bye at once.
+        A process on its way out may still accept; it says bye at once.
         """
         ended.wait_for_end()
         while True:

@@ -1,4 +1,4 @@
-"""Two lanes of one deployment: the same request plain, and as only gunicorn and Flask answer it."""
+"""The same request twice to one deployment: on the fast path, and by gunicorn and Flask."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HOLDER, SUPERVISOR = Person("holder", "Holder"), Person("supervisor", "Superviso
 _JSON = "Content-Type: application/json"
 _READ_BYTES = 16 * 1024  # what the lane looks at
 
-# How an item comes to be in a state: who does what, with which reason.
+# The operations that bring an item into a state, and their actors.
 HISTORIES: dict[str, list[tuple[str, Person]]] = {
     "missing": [],
     "available": [],
@@ -35,7 +35,7 @@ HISTORIES: dict[str, list[tuple[str, Person]]] = {
 
 @dataclass(frozen=True)
 class Case:
-    """One request and what must become of it: a status, and a code or an operation's result."""
+    """One request and its expected result: a status, and a code or an operation's result."""
 
     path: str  # below /api/boards/; TAG is the item's
     expected: tuple[int, str]
@@ -48,7 +48,7 @@ class Case:
 
 
 class Lanes:
-    """A deployment with one worker process, who may use it, and items to operate on."""
+    """A deployment with one process, workers, and items to operate on."""
 
     def __init__(self, state_dir: Path, redis_url: str, *arguments: str, **environ: str) -> None:
         environ = {
@@ -126,7 +126,7 @@ class Lanes:
         return b'"state":"occupied"' in self.store.queries.item("main", tag)
 
     def operations(self) -> int:
-        """How many operations the worker process has carried out, or the store has refused."""
+        """The number of operations that the process has carried out, or the store has refused."""
         text = self.deployment.metrics()
         counts = re.findall(r"(?m)^occupancy_operations_total\{.*\} ([0-9.]+)$", text)
         return int(sum(float(each) for each in counts))
@@ -141,7 +141,7 @@ class Lanes:
         return answers
 
     def answers(self, *pieces: bytes) -> list[Answer]:
-        """All answers to what is sent piece by piece, until the server closes."""
+        """All responses to data that is sent in pieces, until the server closes."""
         with Wire(self.deployment.port) as wire:
             wire.send_apart(*pieces)
             wire.end()
@@ -177,7 +177,7 @@ def random_name(prefix: str) -> str:
 
 
 def comparable(answer: Answer, tag: str = "") -> tuple[int, list[tuple[str, str]], str]:
-    """What must be the same: all but an item's own tag and moments, and the cursor."""
+    """The part that must be equal: all except the item's tag and timestamps, and the cursor."""
     text = answer.body.decode()
     if answer.status != 304:
         assert int(answer.get("Content-Length") or "") == len(answer.body)

@@ -1,4 +1,4 @@
-"""A real nginx in front of a deployment, which compresses what passes through it."""
+"""A real nginx in front of a deployment, with compression."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import requests
 from tests.support.servers import free_port
 from tests.support.waiting import wait_until
 
-# As the README has it, plus what compresses JSON.
+# The README's configuration, plus compression of JSON.
 _CONFIGURATION = """
 {user}
 daemon off;

@@ -1,4 +1,4 @@
-"""HTTP/1.1 as bytes on a connection, for what no client library would send."""
+"""HTTP/1.1 as bytes on a connection, for requests that no client library sends."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _BODILESS = (204, 304)
 
 
 class Answer:
-    """One answer, as it came."""
+    """One response in bytes."""
 
     def __init__(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
         self.status = status
@@ -30,7 +30,7 @@ class Answer:
 
     @property
     def code(self) -> str:
-        """What it says in one word: a problem's code, or what has become of an operation."""
+        """A problem's code, or the result of an operation."""
         if self.get("Content-Type") == "application/problem+json":
             return str(self.json["code"])
         if self.get("Content-Type") == "application/json" and "changed" in self.json:
@@ -42,7 +42,7 @@ class Answer:
 
 
 def request(line: str, *headers: str, body: bytes | None = None) -> bytes:
-    """A request's bytes; its host is named, and the length of a body is stated."""
+    """A request's bytes, with Host and, for a body, Content-Length."""
     is_named = any(each.lower().startswith("host:") for each in headers)
     lines = [f"{line} HTTP/1.1", *([] if is_named else ["Host: 127.0.0.1"]), *headers]
     if body is not None:
@@ -55,7 +55,7 @@ class Wire:
 
     def __init__(self, port: int, *, receive_bytes: int = 0) -> None:
         self.connection = socket.socket()
-        if receive_bytes:  # before connecting: it decides the window
+        if receive_bytes:  # before connecting: it determines the window
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
         self.connection.settimeout(30)
         try:
@@ -88,7 +88,7 @@ class Wire:
         self.connection.sendall(data)
 
     def send_apart(self, *pieces: bytes) -> None:
-        """Send pieces that the server reads one by one, if it has one worker process.
+        """Send pieces that the server reads one by one, if it has one process.
 
         What was sent before two others' requests has been read when these are answered.
         """
@@ -102,7 +102,7 @@ class Wire:
                 self.send(piece)  # the server may have refused the first, and closed
 
     def end(self) -> None:
-        """Say that nothing more will be sent."""
+        """Shut down the sending side."""
         with contextlib.suppress(OSError):  # the server has closed already
             self.connection.shutdown(socket.SHUT_WR)
 
@@ -123,7 +123,7 @@ class Wire:
         return list(self._answers())
 
     def _answers(self) -> Iterator[Answer]:
-        # What it has not read when it closes makes the kernel send a reset.
+        # If the server closes with unread data, the kernel sends a reset.
         with contextlib.suppress(ConnectionResetError):
             while found := self._answer():
                 yield found
@@ -136,7 +136,7 @@ class Wire:
         return lines
 
     def until(self, text: bytes) -> bytes:
-        """All that arrives, as it is, to the end of the line that has ``text``."""
+        """All received bytes up to the end of the line that contains ``text``."""
         received = b""
         while line := self._file.readline():
             received += line

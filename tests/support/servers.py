@@ -1,4 +1,4 @@
-"""Real Redis-protocol servers for the tests, started by us and ended by their process id."""
+"""Real Redis and Valkey servers for the tests, started here and ended by their process id."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BINARIES = ("valkey", "redis")
 
 
 def binary_of(kind: str) -> Path | None:
-    """The server binary of that kind, if it can be had here."""
+    """The server binary of that kind, or None."""
     if kind == "valkey":
         return get_binary_path() if sys.platform in ("linux", "darwin") else None
     found = shutil.which("redis-server")
@@ -85,7 +85,7 @@ class RealServer:
         self._process.send_signal(sig)
 
     def client(self, **options: Any) -> redis.Redis:
-        """A client of the test's own, to look at the server from its side."""
+        """A client of the test, to inspect the server."""
         return redis.Redis.from_url(self.url, protocol=2, socket_timeout=5, **options)
 
     def _answers(self) -> bool:

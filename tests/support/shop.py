@@ -1,4 +1,4 @@
-"""What happens on the shop floor, done through the store: changes for the tests to watch."""
+"""Changes of items through the store, for tests that watch them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An event-stream client for the tests, written from the standard and not from our encoder."""
+"""An event-stream client for the tests, written from the standard, not from our encoder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.waiting import wait_until
 
 
 class Event:
-    """One dispatched event: its type, its data as JSON, and the last event id at that moment."""
+    """One dispatched event: its type, its data as JSON, and the last event id at that time."""
 
     def __init__(self, kind: str, data: str, last_id: str) -> None:
         self.kind = kind
@@ -27,7 +27,7 @@ class Event:
 
 
 class EventStream:
-    """One GET of an event stream, read by a greenlet of its own until it ends or is closed."""
+    """One GET of an event stream, read by its own greenlet until it ends or is closed."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class EventStream:
         self.last_id = ""
         self.has_ended = False
         self.connection = socket.socket()
-        if receive_bytes:  # before connecting: it decides the window
+        if receive_bytes:  # before connecting: it determines the window
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
         self.connection.settimeout(30)
         self.connection.connect((parts.hostname, parts.port))
@@ -105,7 +105,7 @@ class EventStream:
                 for block in blocks:
                     self._dispatch(block.decode("utf-8"))
         except (OSError, ValueError):
-            pass  # the connection has ended, which has_ended tells
+            pass  # the connection has ended, see has_ended
         self.has_ended = True
 
     def _chunks(self) -> Any:

@@ -1,4 +1,4 @@
-"""Workers with PINs, and the browsers in which they sign in."""
+"""Workers with PINs, and browsers in which they sign in."""
 
 from __future__ import annotations
 
@@ -55,12 +55,12 @@ class Shop:
         return browser, {"X-CSRF-Token": fields(answer)["csrf_token"]}
 
     def who(self, browser: FlaskClient) -> str | None:
-        """Who is signed in there, by the server's word."""
+        """The signed-in worker, by the server's response."""
         answer = browser.get("/api/session")
         return fields(answer)["worker"]["id"] if answer.status_code == 200 else None
 
     def stored(self, browser: FlaskClient) -> tuple[str, Session]:
-        """What is kept of a browser's session, and under which hash."""
+        """The stored session of a browser, and its hash."""
         cookie = browser.get_cookie(self.services.settings.cookie_name)
         assert cookie is not None
         digest = digest_of(cookie.value)
@@ -68,7 +68,7 @@ class Shop:
         return digest, msgspec.json.decode(found, type=Session)
 
     def rewrite(self, browser: FlaskClient, *, used_s: int | None = None, **changes: Any) -> None:
-        """Change what is kept, as if time had passed."""
+        """Change the stored session, as if time had passed."""
         digest, session = self.stored(browser)
         client, keys = self.services.store.client, self.services.store.keys
         changed = msgspec.structs.replace(session, **changes)

@@ -1,4 +1,4 @@
-"""Waiting for a condition with a deadline: the only way in which a test waits for time."""
+"""Waiting for a condition with a deadline: the only way for a test to wait."""
 
 from __future__ import annotations
 

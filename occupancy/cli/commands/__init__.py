@@ -1,1 +1,1 @@
-"""TODO."""
+"""The commands, one module per group of ``flask``; each parses, calls the services, and prints."""

@@ -23,14 +23,12 @@ def group() -> Commands:
 
     @boards.command("create")
     @click.argument("name", callback=check_board)
-    @click.option("--title", help="What people call it; default: its name.")
-    @click.option(
-        "--steps", metavar="A,B,…", help="The steps that an item goes through, in this order."
-    )
+    @click.option("--title", help="The title that people see; default: the name.")
+    @click.option("--steps", metavar="A,B,…", help="The steps of an item, in this order.")
     @click.option(
         "--max-holds",
         type=click.IntRange(1, 1_000_000),
-        help="Items that a worker may hold at once.",
+        help="The most items that a worker may hold at once.",
     )
     @json_option
     def create(
@@ -38,7 +36,7 @@ def group() -> Commands:
     ) -> None:
         """Create the board NAME.
 
-        The board 'main' exists from the start; it can be given steps as long as it has no items.
+        The board 'main' exists from the start; it can get steps while it has no items.
         """
         listed = [step.strip() for step in steps.split(",")] if steps is not None else []
         if len(set(listed)) < len(listed):

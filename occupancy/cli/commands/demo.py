@@ -1,4 +1,4 @@
-"""``flask demo``: a sample to try things with."""
+"""``flask demo``: sample data for trying the service."""
 
 from __future__ import annotations
 
@@ -6,30 +6,30 @@ import click
 import msgspec
 
 from occupancy.cli.command import Commands, connected, json_option
-from occupancy.cli.demo import BOARD, WORKERS, give_pins, load, size
+from occupancy.cli.demo import BOARD, ITEM_COUNT, WORKERS, give_pins, load
 from occupancy.cli.output import counted, print_json, print_table, progress
 
 _TOKEN_DAYS = 30
 
 
 def group() -> Commands:
-    demo = Commands("demo", help="A sample to try things with.")
+    demo = Commands("demo", help="Sample data for trying the service.")
 
     @demo.command("load")
     @click.option(
         "--pins", "with_pins", is_flag=True,
-        help="Give the sample's workers random PINs and print them. Not where anybody can reach "
-        "the server who should not sign in.",
+        help="Give the sample's workers random PINs and print them. Do not use it on a server "
+        "that outsiders can reach.",
     )  # fmt: skip
     @click.option(
         "--tokens", "with_tokens", is_flag=True,
-        help=f"Make and print a token for one worker of each role, good for {_TOKEN_DAYS} days.",
+        help=f"Make and print a token for one worker of each role, valid for {_TOKEN_DAYS} days.",
     )  # fmt: skip
     @json_option
     def load_(with_pins: bool, with_tokens: bool, as_json: bool) -> None:
         """Load a sample board with workers and items. Loading it again changes nothing."""
         with connected() as services:
-            with progress(size(), "Loading") as advance:
+            with progress(ITEM_COUNT, "Loading") as advance:
                 loaded = load(services.store, services.workers, advance)
             pins = give_pins(services.workers) if with_pins else {}
             by_role = {role: worker for worker, _, role in reversed(WORKERS)}

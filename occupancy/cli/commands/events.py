@@ -1,7 +1,7 @@
 """``flask events``: follow a board's log.
 
-The log itself is read (XREAD, with its one connection), not the live channel: nothing is lost
-while Redis is away, and whatever has been lost in the log shows as a hole in ``seq``.
+It reads the log itself (XREAD, over its one connection), not the live channel: nothing is lost
+while Redis is unreachable, and events that were trimmed from the log show as a gap in ``seq``.
 """
 
 from __future__ import annotations
@@ -19,37 +19,37 @@ import msgspec
 
 from occupancy.boards.store import Store
 from occupancy.cli.command import Commands, board_option, connected, json_option
-from occupancy.cli.output import counted, moment
+from occupancy.cli.output import counted, timestamp
 from occupancy.core.entities import CURSOR_PATTERN, Entry, Event
 from occupancy.core.errors import InvalidRequest, PoolTimeout, StoreUnavailable
 
 _START = "0-0"  # before the first event
 _ENTRIES = 500  # in one round trip
-_MOST_BLOCK_MS = 1000  # so that a reader who has gone is noticed in time
-_RETRY_S = 1.0
+_MAX_BLOCK_MS = 1000  # the delay until a closed stdout is noticed
+_RECONNECT_S = 1.0
 
 
 def group() -> Commands:
-    events = Commands("events", help="Events: what happens on a board.")
+    events = Commands("events", help="Events: the changes on a board.")
 
     @events.command("tail")
     @board_option
     @click.option(
-        "--after", metavar="CURSOR", help="Begin after this event; 0-0: all that is kept."
+        "--after", metavar="CURSOR", help="Begin after this event; 0-0: with the oldest kept."
     )
     @json_option
     def tail(board: str, after: str | None, as_json: bool) -> None:
         """Follow the events of a board, one line each, until Ctrl-C.
 
-        A line has the moment (UTC), the number, the type, the tag, who did it, and the state and
-        step that followed. With --json it is the event as JSON. While the server is away it waits,
-        and then goes on where it was; what is missing then is said on stderr.
+        A line has the time (UTC), the number, the type, the tag, the actor, and the new state and
+        step. With --json it is the event as JSON. While the server is unreachable the command
+        waits, and then continues; missing events are reported on stderr.
         """
         if after is not None and not re.match(CURSOR_PATTERN, after):
             raise InvalidRequest("--after takes a cursor, such as 1763838000123-0.")
         line = _json_line if as_json else _line
         with _ends_quietly(), connected(may_start_server=False) as services:
-            block_ms = min(_MOST_BLOCK_MS, int(services.settings.redis_timeout_s * 500))
+            block_ms = min(_MAX_BLOCK_MS, int(services.settings.redis_timeout_s * 500))
             follower = _Follower(services.store, board, block_ms)
             for entry in follower.entries(after):
                 click.echo(line(entry))
@@ -58,7 +58,7 @@ def group() -> Commands:
 
 
 class _Follower:
-    """Follows a board's log over the server's absences."""
+    """Follows a board's log, also over times when the server is unreachable."""
 
     def __init__(self, store: Store, board: str, block_ms: int) -> None:
         self._store = store
@@ -66,10 +66,10 @@ class _Follower:
         self._block_ms = block_ms
 
     def entries(self, after: str | None) -> Iterator[Entry]:
-        """Every entry after ``after`` (None: from now on); ends when nobody reads stdout.
+        """Every entry after ``after`` (None: from now on); ends when stdout is closed.
 
         Raises BoardNotFound, InvalidRequest for a cursor that is not in the log, and
-        StoreUnavailable where the server cannot be reached to begin with.
+        StoreUnavailable if the server is unreachable at the start.
         """
         cursor, seq = self._start(after)
         is_away = False
@@ -82,16 +82,17 @@ class _Follower:
                 )
             except (PoolTimeout, StoreUnavailable) as error:
                 if not is_away:
-                    _say(f"The server is away ({error.__cause__ or error.detail}); waiting for it.")
+                    reason = error.__cause__ or error.detail
+                    _warn(f"The server is unreachable ({reason}); waiting for it.")
                 is_away = True
-                time.sleep(_RETRY_S)
+                time.sleep(_RECONNECT_S)
                 continue
             if is_away:
-                _say("The server is back.")
+                _warn("The server is back.")
                 is_away = False
             for entry in entries:
                 if entry.seq > seq + 1:
-                    _say(f"{counted(entry.seq - seq - 1, 'event')} missing: trimmed from the log.")
+                    _warn(f"{counted(entry.seq - seq - 1, 'event')} missing: trimmed from the log.")
                 yield entry
                 cursor, seq = entry.cursor, entry.seq
 
@@ -114,24 +115,24 @@ class _Follower:
         replay = self._store.log.replay(self._board, cursor, 1)
         if replay.is_known or cursor == _START:
             return cursor, seq
-        _say("The log does not have the last event any more; going on from its present end.")
+        _warn("The log does not have the last event any more; going on from its present end.")
         return replay.head_cursor, replay.head_seq
 
 
 @contextlib.contextmanager
 def _ends_quietly() -> Iterator[None]:
-    """Ctrl-C and a reader who goes away are how this command ends, not failures."""
+    """Ctrl-C and a closed stdout end this command normally."""
     try:
         yield
     except KeyboardInterrupt:
         pass
     except BrokenPipeError:
-        # Else Python would complain when it flushes stdout at its own end.
+        # Otherwise Python reports an error when it flushes stdout at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _is_closed() -> bool:
-    """Whether the reader of stdout has gone, which a write would tell only at the next event."""
+    """Whether the reader of stdout is gone; a write would notice that only at the next event."""
     try:
         fd = sys.stdout.fileno()
     except OSError:  # a test's buffer
@@ -145,7 +146,7 @@ def _line(entry: Entry) -> str:
     event = msgspec.json.decode(entry.event, type=Event)
     item = event.item
     parts = [
-        moment(event.at), f"{event.seq:>6}", event.type.ljust(19), item.tag.ljust(24),
+        timestamp(event.at), f"{event.seq:>6}", event.type.ljust(19), item.tag.ljust(24),
         f"{event.actor.name} ({event.actor.id})".ljust(24), f"{item.state} at {item.step}",
     ]  # fmt: skip
     if item.reason:
@@ -157,5 +158,5 @@ def _json_line(entry: Entry) -> str:
     return entry.event.decode()
 
 
-def _say(message: str) -> None:
+def _warn(message: str) -> None:
     click.echo(" ".join(message.split()), err=True)

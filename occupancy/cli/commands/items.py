@@ -19,22 +19,22 @@ from occupancy.cli.command import (
     json_option,
     tag_argument,
 )
-from occupancy.cli.csv.encoding import AUTO, ENCODINGS, WINDOWS, encoding_of
-from occupancy.cli.csv.exporter import SEPARATORS, export_items, for_excel
+from occupancy.cli.csv.encoding import AUTO, ENCODINGS, WINDOWS, detect_encoding
+from occupancy.cli.csv.exporter import SEPARATORS, excel_bytes, export_items
 from occupancy.cli.csv.importer import Report, import_items, read_items
-from occupancy.cli.output import counted, moment, print_fields, print_json, print_table, progress
+from occupancy.cli.output import counted, print_fields, print_json, print_table, progress, timestamp
 from occupancy.core.entities import MAX_SNAPSHOT_ITEMS, STATES, Event, Item
 
-_NOT_MENDABLE = ("history", "log")  # what happened cannot be made up afterwards
+_NOT_REPAIRABLE = ("history", "log")  # past events cannot be made up
 
 encoding_option = click.option(
     "--encoding", type=click.Choice(ENCODINGS), default=AUTO, show_default=True,
-    help="How the file is encoded; auto: UTF-8, UTF-16 with its mark, or else Windows-1252.",
+    help="The file's encoding; auto: UTF-8, UTF-16 with its mark, or else Windows-1252.",
 )  # fmt: skip
 
 
 def group() -> Commands:
-    items = Commands("items", help="Items: what one worker at a time may occupy.")
+    items = Commands("items", help="Items: things that one worker at a time may occupy.")
     _add_import(items)
     _add_export(items)
     _add_list(items)
@@ -48,22 +48,22 @@ def _add_import(items: Commands) -> None:
     @items.command("import")
     @click.argument("file", type=click.File("rb"))
     @board_option
-    @click.option("--dry-run", is_flag=True, help="Change nothing; say what would become of it.")
+    @click.option("--dry-run", is_flag=True, help="Change nothing; only report the result.")
     @encoding_option
     @json_option
     def import_(file: BinaryIO, board: str, dry_run: bool, encoding: str, as_json: bool) -> None:
         """Add or update items from the CSV file FILE ('-': standard input).
 
-        The first line names the columns: 'tag', perhaps 'title', and any others, which become
+        The first line names the columns: 'tag', optionally 'title', and any others, which become
         attributes. The delimiter may be a comma, a semicolon or a tab.
 
-        An item that is there already is updated: a title that is given replaces its title, and if
-        the file has columns for attributes, those replace ALL its attributes (an empty cell: the
-        item does not have that one). What the file has no column for stays as it is, and so do
-        state, step and holder. A column 'NAME:json' holds JSON instead of text (numbers, true).
+        An existing item is updated: a non-empty title replaces its title, and if the file has
+        columns for attributes, those replace ALL its attributes (an empty cell: the item does not
+        have that attribute). Fields without a column stay as they are, and so do state, step and
+        holder. A column 'NAME:json' holds JSON instead of text (numbers, true).
 
-        Every good row goes in. Each rejected one is listed with its line and the reason. The
-        exit status is 0 if all rows went in and 1 if some were rejected.
+        Every good row is imported. Each rejected row is listed with its line and the reason. The
+        exit status is 0 if all rows were imported and 1 if some were rejected.
         """
         data = file.read()
         encoding = chosen_encoding(data, encoding)
@@ -85,25 +85,25 @@ def _add_export(items: Commands) -> None:
         help="With state, step, holder, since, reason, epoch, version and worked_s. "
         "Such a file is for reading; it cannot be imported.",
     )  # fmt: skip
-    @click.option("--excel", is_flag=True, help="With the mark by which Excel knows UTF-8.")
+    @click.option("--excel", is_flag=True, help="With the mark by which Excel recognises UTF-8.")
     @click.option(
         "--separator", type=click.Choice(list(SEPARATORS)), default="comma", show_default=True,
-        help="Excel wants the semicolon where its decimals have a comma.",
+        help="Excel needs the semicolon where decimals have a comma.",
     )  # fmt: skip
     def export(file: BinaryIO, board: str, full: bool, excel: bool, separator: str) -> None:
         """Write all items to the CSV file FILE ('-': standard output).
 
-        Importing the file again changes nothing. Attributes that are not plain texts stand in
-        columns 'NAME:json'.
+        Importing the file again changes nothing. Attributes other than plain texts are in columns
+        'NAME:json'.
 
         A text that begins with =, +, - or @ gets an apostrophe before it, so that a spreadsheet
-        does not take it for a formula. The import takes it off again.
+        does not take it for a formula. The import removes it.
         """
         with connected() as services:
             _, found = all_items(services.store, board)
         listed = [msgspec.json.decode(each, type=Item) for each in found]
         text = export_items(listed, is_full=full, separator=SEPARATORS[separator])
-        file.write(for_excel(text) if excel else text.encode())
+        file.write(excel_bytes(text) if excel else text.encode())
         click.echo(f"Exported {counted(len(listed), 'item')}.", err=True)
 
 
@@ -112,7 +112,7 @@ def _add_list(items: Commands) -> None:
     @board_option
     @click.option("--state", type=click.Choice(STATES), help="Only items in this state.")
     @click.option(
-        "--holder", metavar="ID", callback=check_worker, help="Only what this worker holds."
+        "--holder", metavar="ID", callback=check_worker, help="Only items held by this worker."
     )
     @click.option(
         "--search",
@@ -136,7 +136,7 @@ def _add_list(items: Commands) -> None:
         print_table(
             ["tag", "title", "state", "step", "holder", "since (UTC)"],
             [
-                [i.tag, i.title, i.state, i.step, i.holder and i.holder.name, moment(i.since)]
+                [i.tag, i.title, i.state, i.step, i.holder and i.holder.name, timestamp(i.since)]
                 for i in listed
             ],
         )
@@ -168,11 +168,11 @@ def _add_history(items: Commands) -> None:
     @board_option
     @click.option(
         "--limit", type=click.IntRange(1, 1_000_000), default=100, show_default=True,
-        help="Events at most.",
+        help="The most events to show.",
     )  # fmt: skip
     @json_option
     def history(tag: str, board: str, limit: int, as_json: bool) -> None:
-        """Show what happened to an item, the newest first."""
+        """Show the events of an item, newest first."""
         found: list[bytes] = []
         page = None
         with connected() as services:
@@ -190,7 +190,7 @@ def _add_history(items: Commands) -> None:
             ["at (UTC)", "seq", "event", "by", "state", "step", "holder", "reason"],
             [
                 [
-                    moment(e.at), e.seq, e.type, e.actor.name, e.item.state, e.item.step,
+                    timestamp(e.at), e.seq, e.type, e.actor.name, e.item.state, e.item.step,
                     e.item.holder and e.item.holder.name, e.item.reason,
                 ]
                 for e in listed
@@ -200,18 +200,18 @@ def _add_history(items: Commands) -> None:
 
 def _add_reconcile(items: Commands) -> None:
     @items.command("reconcile")
-    @click.option("--repair", is_flag=True, help="Mend indexes that do not agree with the items.")
+    @click.option("--repair", is_flag=True, help="Repair indexes that disagree with the items.")
     @board_option
     @json_option
     def reconcile(repair: bool, board: str, as_json: bool) -> None:
         """Check items, indexes and event log of a board against each other.
 
-        Everybody may go on working meanwhile. What happened cannot be mended: a log or a history
-        that does not agree is only reported. The exit status is 1 if a problem is left.
+        Work may go on meanwhile. Past events cannot be repaired: a log or a history that
+        disagrees is only reported. The exit status is 1 if a problem is left.
         """
         with connected() as services:
             report = Reconciler(services.store).run(board, repair=repair)
-        left = [each for each in report.problems if not repair or each.kind in _NOT_MENDABLE]
+        left = [each for each in report.problems if not repair or each.kind in _NOT_REPAIRABLE]
         if as_json:
             print_json({**msgspec.to_builtins(report), "mended": len(report.problems) - len(left)})
         else:
@@ -230,13 +230,13 @@ def _add_reconcile(items: Commands) -> None:
 
 
 def chosen_encoding(data: bytes, encoding: str) -> str:
-    """The encoding to read a file in; prints a note where it is a guess."""
+    """The encoding to read a file in; prints a note if it is a guess."""
     if encoding != AUTO:
         return encoding
-    found = encoding_of(data)
+    found = detect_encoding(data)
     if found == WINDOWS:
         click.echo(
-            "The file is not UTF-8: it is read as Windows-1252. If letters come out wrong, name "
+            "The file is not UTF-8: it is read as Windows-1252. If letters are wrong, name "
             "another --encoding (cp850 for MS-DOS, mac-roman for an old Mac).",
             err=True,
         )
@@ -244,7 +244,7 @@ def chosen_encoding(data: bytes, encoding: str) -> str:
 
 
 def print_report(report: Report, as_json: bool, encoding: str, *, is_dry_run: bool = False) -> None:
-    """Print what became of the rows of an import; ends the command if some were rejected."""
+    """Print the result of an import; ends the command with status 1 if rows were rejected."""
     rejected = len(report.rejected)
     if as_json:
         fields = {"encoding": encoding, "dry_run": is_dry_run}
@@ -262,7 +262,7 @@ def print_report(report: Report, as_json: bool, encoding: str, *, is_dry_run: bo
 
 
 def all_items(store: Store, board: str, **filters: str | None) -> tuple[str, list[bytes]]:
-    """All items, and the cursor to follow them from: that of the first page."""
+    """All items of a board, and the cursor to follow them from: that of the first page."""
     found: list[bytes] = []
     cursor, page = "", None
     while True:
@@ -270,7 +270,7 @@ def all_items(store: Store, board: str, **filters: str | None) -> tuple[str, lis
             board, limit=MAX_SNAPSHOT_ITEMS, page=page,
             state=filters.get("state"), holder=filters.get("holder"), text=filters.get("text"),
         )  # fmt: skip
-        if snapshot is None:  # only where a known cursor was given
+        if snapshot is None:  # only if a known cursor was given
             return cursor, found
         found += snapshot.items
         cursor, page = cursor or snapshot.cursor, snapshot.next

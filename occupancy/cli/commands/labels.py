@@ -1,4 +1,4 @@
-"""``flask items labels``: a sheet of QR codes, one of each item's page."""
+"""``flask items labels``: sheets of QR codes that open the items' pages."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def add_to(items: Commands) -> None:
         """Print labels with QR codes that open the items' pages, on A4 sheets (SVG).
 
         Open a sheet with a browser and print it at 100 %, without margins. The codes hold the
-        address OCCUPANCY_URL: set it to the one that phones use before you print.
+        address OCCUPANCY_URL: set it to the address that phones use before you print.
         """
         for tag in tags:
             check_name("tag", tag)

@@ -20,7 +20,7 @@ from occupancy.cli.command import (
     json_option,
     tag_argument,
 )
-from occupancy.cli.output import moment, print_json
+from occupancy.cli.output import print_json, timestamp
 from occupancy.core.entities import Item, Person
 from occupancy.core.requests import ItemBody, OperationBody, check_fields
 from occupancy.core.transitions import PUT, REMOVE, TRANSITIONS, Transition
@@ -133,6 +133,5 @@ def _print_answer(board: str, transition: Transition, answer: Answer, as_json: b
         return
     held = f" by {item.holder.name}" if item.holder else ""
     note = "" if outcome.changed else " (nothing changed)"
-    click.echo(
-        f"{item.tag} is {item.state}{held} at {item.step}, since {moment(item.since)} UTC{note}."
-    )
+    since = timestamp(item.since)
+    click.echo(f"{item.tag} is {item.state}{held} at {item.step}, since {since} UTC{note}.")

@@ -1,4 +1,4 @@
-"""``flask redis``: the connections, and whether the server is fit for the work."""
+"""``flask redis``: the connections, the fitness of the server, and the repair of its data."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def group() -> Commands:
     @redis.command("stats")
     @json_option
     def stats(as_json: bool) -> None:
-        """Show the connection budget, the server's count, and every worker process's pools."""
+        """Show the connection budget, the server's count, and the pools of every process."""
         with connected() as services:
             found = services.process_report.connection_stats()
         if as_json:
@@ -67,22 +67,22 @@ def group() -> Commands:
             fail(f"{counted(len(errors), 'error')}: {', '.join(errors)}.")
 
     @redis.command("repair")
-    @click.option("--yes", "is_agreed", is_flag=True, help="Cut them off, not only say so.")
-    def repair(is_agreed: bool) -> None:
+    @click.option("--yes", "is_confirmed", is_flag=True, help="Cut them off; else only report.")
+    def repair(is_confirmed: bool) -> None:
         """Cut off the zero bytes that a power failure left at the end of the embedded data.
 
         For an embedded server that does not start. The operations of the last second before the
-        failure may be lost already; this loses nothing more.
+        failure may be lost already; the repair loses nothing more.
         """
         settings = Settings.from_environ(os.environ)
         if not settings.is_embedded:
             fail("REDIS_URL is set: repair the data of that server with its own tools.")
         data_dir = settings.state_path / "valkey"
-        with append_only_file.unused(data_dir):
+        with append_only_file.exclusive_access(data_dir):
             found = append_only_file.zero_tail(data_dir)
             if found is None:
-                click.echo("The append-only file does not end in zero bytes: nothing to cut off.")
-            elif is_agreed:
+                click.echo("The append-only file does not end in zero bytes; nothing to cut off.")
+            elif is_confirmed:
                 found.cut()
                 click.echo(f"Cut {found.zero_bytes} zero bytes off {found.path}.")
             else:

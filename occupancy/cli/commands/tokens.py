@@ -1,4 +1,4 @@
-"""``flask tokens``: what a worker's browser or program shows to be let in."""
+"""``flask tokens``: the credentials of programs and wallboards."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import click
 
 from occupancy.access.presentation import optional_time, token_as_dict
 from occupancy.cli.command import Commands, check_board, check_worker, connected, json_option
-from occupancy.cli.output import print_json, print_table
+from occupancy.cli.output import print_json, print_table, timestamp
 from occupancy.core.entities import Role
 from occupancy.core.requests import MAX_TOKEN_DAYS
 from occupancy.storage import public_url
 
 
 def group() -> Commands:
-    tokens = Commands("tokens", help="Tokens: how workers are let in.")
+    tokens = Commands("tokens", help="Tokens: credentials for programs and wallboards.")
 
     @tokens.command("create")
     @click.argument("worker", callback=check_worker)
@@ -25,15 +25,15 @@ def group() -> Commands:
     @click.option("--board", callback=check_board, help="For this board only.")
     @click.option(
         "--link", "as_link", is_flag=True,
-        help="Print a link to open on a wallboard: it signs in with the token, which no proxy's "
-        "log gets to see.",
+        help="Print a link to open on a wallboard: it signs in with the token and keeps it out of "
+        "the logs of proxies.",
     )  # fmt: skip
     @json_option
     def create(
         *, worker: str, days: int | None, role: str | None, board: str | None, as_link: bool,
         as_json: bool,
     ) -> None:  # fmt: skip
-        """Make a token for WORKER and print it: once, for only its hash is stored."""
+        """Make a token for WORKER and print it once; only its hash is stored."""
         with connected() as services:
             if board is not None:
                 services.store.boards.get(board)
@@ -51,13 +51,13 @@ def group() -> Commands:
         if token.expires_s is None:
             until = "does not expire"
         else:
-            until = f"expires on {_moment(token.expires_s)} UTC"
+            until = f"expires on {_timestamp(token.expires_s)} UTC"
         click.echo(f"Token {token.id} of {worker}; it {until} and is not shown again.", err=True)
 
     @tokens.command("list")
     @json_option
     def list_(as_json: bool) -> None:
-        """List all tokens by their ids, the oldest first."""
+        """List all tokens by id, oldest first."""
         with connected() as services:
             found = services.tokens.all()
         if as_json:
@@ -66,8 +66,8 @@ def group() -> Commands:
         print_table(
             ["id", "worker", "role", "board", "created (UTC)", "expires (UTC)", "last used (UTC)"],
             [
-                [token.id, token.worker, token.role, token.board, _moment(token.created_s),
-                 _moment(token.expires_s), _moment(used_s)]
+                [token.id, token.worker, token.role, token.board, _timestamp(token.created_s),
+                 _timestamp(token.expires_s), _timestamp(used_s)]
                 for token, used_s in ((each.token, each.used_s) for each in found)
             ],
         )  # fmt: skip
@@ -76,7 +76,7 @@ def group() -> Commands:
     @click.argument("token_id", metavar="ID")
     @json_option
     def revoke(token_id: str, as_json: bool) -> None:
-        """Let nobody in any more with the token ID (see 'flask tokens list')."""
+        """Revoke the token ID (see 'flask tokens list')."""
         with connected() as services:
             token = services.tokens.revoke(token_id)
             services.audit_outbox.leave("token_revoked", worker=token.worker, token=token.id)
@@ -88,6 +88,6 @@ def group() -> Commands:
     return tokens
 
 
-def _moment(moment_s: int | None) -> str | None:
-    text = optional_time(moment_s)
-    return text and text[:19].replace("T", " ")
+def _timestamp(time_s: int | None) -> str | None:
+    text = optional_time(time_s)
+    return text and timestamp(text)

@@ -1,4 +1,4 @@
-"""``flask workers``: who may act, and in which role."""
+"""``flask workers``: the people and programs that may act, and their roles."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def group() -> Commands:
     @click.option("--role", required=True, type=click.Choice(_ROLES), help="What they may do.")
     @click.option(
         "--pin", prompt=True, prompt_required=False, hide_input=True, metavar="[PIN]",
-        help="To sign in at a screen: 4 to 12 digits that are not easily guessed, or a phrase of 8 "
+        help="For sign-in at a screen: 4 to 12 digits that are hard to guess, or a phrase of 8 "
         "characters or more. "
-        "Without a value it is asked for, and does not stay in the shell's history.",
+        "Without a value the command asks for it, which keeps it out of the shell's history.",
     )  # fmt: skip
     @json_option
     def add(worker_id: str, name: str, role: str, pin: str | None, as_json: bool) -> None:
@@ -54,9 +54,9 @@ def group() -> Commands:
     def import_(file: BinaryIO, encoding: str, as_json: bool) -> None:
         """Add or update workers from the CSV file FILE ('-': standard input).
 
-        The columns are id, name, role (observer, worker, supervisor or admin) and perhaps pin; an
-        empty PIN keeps the one that the worker has. Every good row goes in. The exit status is 0
-        if all rows went in and 1 if some were rejected.
+        The columns are id, name, role (observer, worker, supervisor or admin) and optionally pin;
+        an empty cell keeps the worker's PIN. Every good row is imported. The exit status is 0 if
+        all rows were imported and 1 if some were rejected.
         """
         data = file.read()
         encoding = chosen_encoding(data, encoding)
@@ -86,7 +86,7 @@ def group() -> Commands:
     @click.argument("worker_id", metavar="ID", callback=check_worker)
     @json_option
     def disable(worker_id: str, as_json: bool) -> None:
-        """Let the worker ID in no longer. What it holds stays held."""
+        """Disable the worker ID: it can no longer sign in. It keeps its holds."""
         with connected() as services:
             worker = _edit(services, worker_id, disabled=True)
         _print_worker(worker, "is disabled", as_json)
@@ -95,7 +95,7 @@ def group() -> Commands:
     @click.argument("worker_id", metavar="ID", callback=check_worker)
     @json_option
     def enable(worker_id: str, as_json: bool) -> None:
-        """Let the worker ID in again."""
+        """Enable the worker ID again."""
         with connected() as services:
             worker = _edit(services, worker_id, disabled=False)
         _print_worker(worker, "is enabled", as_json)
@@ -109,11 +109,11 @@ def _add_sign_in_to(workers: Commands) -> None:
     @click.argument("worker_id", metavar="ID", callback=check_worker)
     @click.option(
         "--pin", prompt=True, hide_input=True, confirmation_prompt=True,
-        help="The new PIN; it is asked for where it is not given.",
+        help="The new PIN; without a value the command asks for it.",
     )  # fmt: skip
     @json_option
     def pin_(worker_id: str, pin: str, as_json: bool) -> None:
-        """Give the worker ID a new PIN. Whoever is signed in as ID is so no more."""
+        """Give the worker ID a new PIN, and end all its sessions."""
         pin_hash = hash_pin(pin, worker_id)
         with connected() as services:
             worker = _edit(services, worker_id, pin_hash=pin_hash)
@@ -122,7 +122,7 @@ def _add_sign_in_to(workers: Commands) -> None:
     @workers.command("link")
     @click.argument("worker_id", metavar="ID", callback=check_worker)
     def link(worker_id: str) -> None:
-        """Print a link that signs the worker ID in: once, within the hour."""
+        """Print a link that signs the worker ID in once, within the hour."""
         with connected() as services:
             secret = services.links.create(worker_id)
             services.audit_outbox.leave("link_added", worker=worker_id)
@@ -134,7 +134,7 @@ def _add_sign_in_to(workers: Commands) -> None:
     @click.argument("worker_id", metavar="ID", callback=check_worker)
     @json_option
     def sign_out(worker_id: str, as_json: bool) -> None:
-        """End every session of the worker ID, on whatever tablet. Tokens stay good."""
+        """End every session of the worker ID on all devices. Tokens stay valid."""
         with connected() as services:
             worker = services.workers.sign_out(worker_id)
             services.audit_outbox.leave("signed_out_everywhere", worker=worker.id)

@@ -1,4 +1,4 @@
-"""The encoding of a CSV file: UTF-16 by its first bytes, else UTF-8, else Windows-1252."""
+"""Detects the encoding of a CSV file: UTF-16 by its first bytes, else UTF-8, else Windows-1252."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from occupancy.core.errors import InvalidRequest
 
 AUTO = "auto"
 UTF_8, WINDOWS = "utf-8", "cp1252"
-# The last two are never guessed: Excel's "CSV (MS-DOS)" and "CSV (Macintosh)".
+# The last two, Excel's "CSV (MS-DOS)" and "CSV (Macintosh)", are never guessed.
 ENCODINGS = (AUTO, UTF_8, WINDOWS, "latin-1", "utf-16", "cp850", "mac-roman")
 
 _WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # .xlsx, .ods and .numbers; .xls
@@ -20,7 +20,7 @@ _UTF_8_CHARACTER = re.compile(
 _HIGH_BYTE = re.compile(rb"[\x80-\xff]")
 
 
-def encoding_of(data: bytes) -> str:
+def detect_encoding(data: bytes) -> str:
     """The likely encoding of ``data``; decoding may still fail."""
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
@@ -29,20 +29,20 @@ def encoding_of(data: bytes) -> str:
         return "utf-16-le" if data[1] == 0 else "utf-16-be"
     if _is(data, UTF_8) or data.startswith(codecs.BOM_UTF8) or not _is(data, WINDOWS):
         return UTF_8
-    # UTF-8 with one broken byte would be nonsense throughout as Windows-1252. On the other hand a
-    # few pairs of Windows-1252, like É before a closing quotation mark, are UTF-8 by accident.
+    # UTF-8 with one broken byte would be nonsense throughout as Windows-1252. Conversely, a few
+    # pairs of Windows-1252, like É before a closing quotation mark, are UTF-8 by accident.
     rest, characters = _UTF_8_CHARACTER.subn(b"", data)
     return UTF_8 if characters > len(_HIGH_BYTE.findall(rest)) else WINDOWS
 
 
-def decoded(data: bytes, encoding: str) -> str:
-    """The text without byte-order marks and padding. Raises InvalidRequest, with the line."""
+def decode_text(data: bytes, encoding: str) -> str:
+    """The text without byte-order marks and padding. Raises InvalidRequest with the line."""
     if data.startswith(_WORKBOOKS):
         raise InvalidRequest(
             "The file is the spreadsheet itself, not CSV: open it, and save or export it as CSV."
         )
     if encoding == AUTO:
-        encoding = encoding_of(data)
+        encoding = detect_encoding(data)
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError as error:

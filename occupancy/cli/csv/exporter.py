@@ -1,8 +1,8 @@
-"""Items as CSV, such that importing the file again changes nothing.
+"""Writes items as CSV; importing the file again changes nothing.
 
-An attribute whose values are all non-empty texts is a plain column. Any other (numbers, empty
-texts, a name that a spreadsheet or the import would take for something else) becomes a column
-``NAME:json``. A text that a spreadsheet would take for a formula is guarded (csv_cells.py).
+An attribute whose values are all non-empty texts is a plain column. Any other attribute (numbers,
+empty texts, a name with another meaning in a spreadsheet or the import) becomes a column
+``NAME:json``. A text that a spreadsheet would take for a formula is escaped (cells.py).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from occupancy.cli.csv.cells import guarded
+from occupancy.cli.csv.cells import escape_formula
 from occupancy.cli.csv.importer import STATE_COLUMNS
 from occupancy.cli.csv.table import JSON_SUFFIX
 from occupancy.core.entities import Item
@@ -24,13 +24,13 @@ SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t"}
 _RESERVED = {"tag", "title", STATE_COLUMNS[-1]}
 
 
-def for_excel(text: str) -> bytes:
-    """``text`` as UTF-8 with the mark without which Excel takes it for Windows-1252."""
+def excel_bytes(text: str) -> bytes:
+    """``text`` as UTF-8 with a byte-order mark; without it, Excel assumes Windows-1252."""
     return codecs.BOM_UTF8 + text.encode()
 
 
 def export_items(items: Iterable[Item], *, is_full: bool, separator: str = ",") -> str:
-    """The file's text; ``is_full`` adds state, step, holder … as columns before the attributes."""
+    """The file's text; ``is_full`` adds columns for state, step, holder … before the attributes."""
     listed = list(items)
     columns = {name: name for item in listed for name in item.attributes}
     reserved = _RESERVED | (set(STATE_COLUMNS) if is_full else set())
@@ -41,13 +41,13 @@ def export_items(items: Iterable[Item], *, is_full: bool, separator: str = ",") 
     out = io.StringIO(newline="")
     writer = csv.writer(out, delimiter=separator, lineterminator="\n")
     state_columns = STATE_COLUMNS if is_full else ()
-    headers = (guarded(columns[name]) for name in names)
+    headers = (escape_formula(columns[name]) for name in names)
     writer.writerow(["tag", "title", *state_columns, *headers])
     for item in listed:
         writer.writerow(
             [
                 item.tag,
-                guarded(item.title),
+                escape_formula(item.title),
                 *(_state_cell(item, column) for column in state_columns),
                 *(_cell(item.attributes, name, columns[name]) for name in names),
             ]
@@ -68,11 +68,11 @@ def _cell(attributes: dict[str, Any], name: str, column: str) -> str:
         return ""
     value = attributes[name]
     # JSON begins with a digit, a letter, a quotation mark, or a minus that a digit follows.
-    return guarded(value) if column == name else msgspec.json.encode(value).decode()
+    return escape_formula(value) if column == name else msgspec.json.encode(value).decode()
 
 
 def _state_cell(item: Item, column: str) -> Any:
     if column == "holder":
         return item.holder.id if item.holder else ""
     value = getattr(item, column)
-    return guarded(value) if isinstance(value, str) else "" if value is None else value
+    return escape_formula(value) if isinstance(value, str) else "" if value is None else value

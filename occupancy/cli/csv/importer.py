@@ -1,10 +1,10 @@
-"""Items and workers from CSV: every good row goes in, every other is reported with its line.
+"""Imports items and workers from CSV: adds every good row, and reports every other with its line.
 
 A row is checked by the same rules as the body of a PUT. An attribute's column is its name, its
-cells are texts, and an empty cell means that the item does not have it. An apostrophe that guards a
-text against being taken for a formula (csv_cells.py) is no part of it. Whatever a plain column
-cannot say (a number, an empty text, an attribute that is itself called ``title``) stands in a
-column ``NAME:json``, whose cells are JSON; the export (csv_export.py) writes these where needed.
+cells are texts, and an empty cell means that the item lacks it. The apostrophe that escapes a
+formula (cells.py) is removed. Values that a plain column cannot express (a number, an empty text,
+an attribute that is itself called ``title``) are in a column ``NAME:json``, whose cells are JSON;
+the exporter writes these where needed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from occupancy.access.pins import hash_pin, is_pin
 from occupancy.access.workers import Workers
 from occupancy.boards.refusals import refusal
 from occupancy.boards.store import Store
-from occupancy.cli.csv.cells import check_as_typed, pin_as_typed, unguarded
+from occupancy.cli.csv.cells import check_not_reformatted, parse_pin, unescape_formula
 from occupancy.cli.csv.encoding import AUTO
 from occupancy.cli.csv.table import JSON_SUFFIX, Rejected, Row, Table
 from occupancy.core.entities import Person, Role, Worker
@@ -26,13 +26,13 @@ from occupancy.core.errors import InvalidRequest, OccupancyError
 from occupancy.core.requests import ItemBody, check_name, decode
 from occupancy.core.transitions import PUT
 
-# Columns of a full export that are no attributes. The last one tells such a file: the export
-# never writes an attribute into a plain column of that name.
+# Columns of a full export that are not attributes. The last one identifies such a file: the
+# exporter never writes an attribute into a plain column of that name.
 STATE_COLUMNS = ("state", "step", "holder", "since", "reason", "epoch", "version", "worked_s")
 
 
 class Report(msgspec.Struct):
-    """What became of the rows."""
+    """The result of an import, by row."""
 
     added: int = 0
     updated: int = 0
@@ -74,10 +74,10 @@ def import_items(
     dry_run: bool = False,
     on_progress: Callable[[int], None] = lambda _steps: None,
 ) -> Report:
-    """Add or edit the items of ``rows``; with ``dry_run`` only say what would become of them.
+    """Add or edit the items of ``rows``; with ``dry_run`` only report the result.
 
-    ``on_progress`` is told how many rows are done. Raises BoardNotFound, and PoolTimeout or
-    StoreUnavailable with how far it came; what is in then stays, and importing again is safe.
+    ``on_progress`` gets the number of rows just done. Raises BoardNotFound, and PoolTimeout or
+    StoreUnavailable with the position reached. Rows up to there stay, and importing again is safe.
     """
     report = Report(rejected=[row for row in rows if isinstance(row, Rejected)])
     good = [row for row in rows if isinstance(row, ItemRow)]
@@ -124,9 +124,9 @@ def import_workers(
 ) -> Report:
     """Add or edit the workers of ``rows``.
 
-    An empty PIN, or none, keeps the one that the worker has; whether somebody is disabled stays
-    too. ``on_progress`` is told how many rows are done. Raises PoolTimeout or StoreUnavailable
-    with how far it came.
+    An empty or missing PIN keeps the worker's PIN, and disabled workers stay disabled.
+    ``on_progress`` gets the number of rows just done. Raises PoolTimeout or StoreUnavailable with
+    the position reached.
     """
     report = Report(rejected=[])
     present = {worker.id: worker for worker in workers.all()}
@@ -143,13 +143,13 @@ def import_workers(
 def _item_row(row: Row, columns: list[str], lines: dict[str, int]) -> ItemRow | Rejected:
     tag = row.cells["tag"].strip()
     try:
-        check_as_typed("tag", tag)
+        check_not_reformatted("tag", tag)
         check_name("tag", tag)
         _check_first(lines, tag, row.line)
         attributes = _attributes(row)
         given: dict[str, Any] = {}
         if row.cells.get("title"):
-            given["title"] = unguarded(row.cells["title"])
+            given["title"] = unescape_formula(row.cells["title"])
         if any(column not in ("tag", "title", "") for column in columns):
             given["attributes"] = attributes
         return ItemRow(row.line, tag, _decoded(given))
@@ -163,22 +163,22 @@ def _attributes(row: Row) -> dict[str, Any]:
     for column, cell in row.cells.items():
         if column in ("tag", "title") or not cell:
             continue
-        name, value = column, unguarded(cell)
+        name, value = column, unescape_formula(cell)
         if column.endswith(JSON_SUFFIX):
             name = column.removesuffix(JSON_SUFFIX)
             try:
                 msgspec.json.decode(value)
             except (msgspec.DecodeError, RecursionError) as error:
                 raise InvalidRequest(f"{column} is not JSON: {error}.") from error
-            value = msgspec.Raw(value.encode())  # unchanged: check_exact looks at its digits
+            value = msgspec.Raw(value.encode())  # unchanged: check_exact examines its digits
         if name in attributes:
-            raise InvalidRequest(f"{name} is there twice, as text and as JSON.")
+            raise InvalidRequest(f"{name} occurs twice, as text and as JSON.")
         attributes[name] = value
     return attributes
 
 
 def _decoded(given: dict[str, Any]) -> ItemBody:
-    """The body of such a PUT. Raises InvalidRequest, with the name of the wrong attribute."""
+    """The body of the equivalent PUT. Raises InvalidRequest with the name of a wrong attribute."""
     try:
         return decode(msgspec.json.encode(given), ItemBody)
     except InvalidRequest as error:
@@ -212,7 +212,7 @@ def _import_worker(
     worker_id = row.cells["id"].strip()
     old = present.get(worker_id)
     try:
-        check_as_typed("id", worker_id)
+        check_not_reformatted("id", worker_id)
         check_name("worker", worker_id)
         _check_first(lines, worker_id, row.line)
         is_changed = _add_or_edit(workers, row, worker_id, old)
@@ -225,7 +225,7 @@ def _import_worker(
 
 
 def role_of(text: str) -> Role:
-    """Raises InvalidRequest."""
+    """The role of that name. Raises InvalidRequest for an unknown one."""
     try:
         return Role.of(text.strip())
     except KeyError as error:
@@ -234,10 +234,10 @@ def role_of(text: str) -> Role:
 
 
 def _pin_hash(pin: str, worker_id: str, old: Worker | None) -> str | None:
-    pin = pin_as_typed(pin)
+    pin = parse_pin(pin)
     if pin.isdecimal() and len(pin) < 4:
         raise InvalidRequest(
-            "pin has fewer than 4 digits. If it began with 0, the spreadsheet has left that out: "
+            "pin has fewer than 4 digits. If it began with 0, the spreadsheet has removed that: "
             "format the column as text and enter the PIN again."
         )
     old_hash = old.pin_hash if old else None
@@ -249,7 +249,7 @@ def _pin_hash(pin: str, worker_id: str, old: Worker | None) -> str | None:
 def _check_first(lines: dict[str, int], name: str, line: int) -> None:
     first = lines.setdefault(name, line)
     if first != line:
-        raise InvalidRequest(f"line {first} has the same one already.")
+        raise InvalidRequest(f"line {first} has the same one.")
 
 
 def _with_position(error: OccupancyError, report: Report, rows: int) -> OccupancyError:

@@ -1,10 +1,10 @@
-"""CSV as it comes out of spreadsheets, read row by row, each with its line number.
+"""Reads the CSV files that spreadsheets write, row by row, each with its line number.
 
-Programs leave a lot around the data: a first line ``sep=;``, rows of blanks, separators at the end
-of each line, or none where the last cells are empty. All of these are accepted.
+It accepts the programs' habits: a first line ``sep=;``, blank rows, separators at the end of each
+line, and missing separators for empty last cells.
 
-What concerns the whole file (its encoding, its header) is an InvalidRequest; what concerns one
-row is a :class:`Rejected` in its place, and the rows after it are read all the same.
+An error of the whole file (its encoding, its header) is an InvalidRequest. An error of one row is a
+:class:`Rejected` in its place, and reading continues after it.
 """
 
 from __future__ import annotations
@@ -17,34 +17,34 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from occupancy.cli.csv.cells import unguarded
-from occupancy.cli.csv.encoding import AUTO, decoded
+from occupancy.cli.csv.cells import unescape_formula
+from occupancy.cli.csv.encoding import AUTO, decode_text
 from occupancy.core.errors import InvalidRequest
 from occupancy.core.requests import check_text
 
 if TYPE_CHECKING:
     import _csv  # the only place where the type of csv.reader() has a name
 
-# Cells are bounded by what an item may have. The module's own bound would end a row in the midst of
-# a cell with line breaks, and take the rest of that cell for rows.
+# The bounds of an item limit a cell. The csv module's own limit would end a row inside a cell with
+# line breaks, and take the rest of that cell for rows.
 csv.field_size_limit(2**31 - 1)
 
-JSON_SUFFIX = ":json"  # a column name that ends so stands for itself, spaces included
+JSON_SUFFIX = ":json"  # a column name with this suffix is taken literally, spaces included
 _DELIMITERS = (",", ";", "\t")
-# Tells Excel the delimiter. Others write the line back with quotation marks or delimiters.
+# Excel's line for the delimiter. Other programs write it back with quotation marks or delimiters.
 _SEP_LINE = re.compile(r'"?sep=([^"\w\r\n])"?[,;\t ]*(?:\r\n|\r|\n|\Z)', re.IGNORECASE)
 _SPACE_BEFORE_QUOTE = re.compile(r' +"[^"]*"')
 
 
 class Row(msgspec.Struct, frozen=True):
-    """The cells of one row by their columns' names; ``line`` is where it begins, from 1."""
+    """The cells of one row by column name; ``line`` is its first line, counted from 1."""
 
     line: int
     cells: dict[str, str]
 
 
 class Rejected(msgspec.Struct, frozen=True):
-    """A row that does not go in; ``name`` is its tag or id, as far as it has one."""
+    """A row that is not imported; ``name`` is its tag or id, or ''."""
 
     line: int
     name: str
@@ -52,18 +52,18 @@ class Rejected(msgspec.Struct, frozen=True):
 
 
 class Table:
-    """A CSV file with a header. Raises InvalidRequest for a file that is none.
+    """A CSV file with a header. Raises InvalidRequest for any other file.
 
-    ``needed`` are the columns that it must have: the delimiter (comma, semicolon or tab) is the
-    one with which the header has the first of them. Those names, and ``optional`` ones, are
-    recognised in upper and lower case; others lose the spaces around them.
+    ``needed`` are the required columns. The delimiter (comma, semicolon or tab) is the one with
+    which the header contains the first of them. Their names, and the ``optional`` ones, may be in
+    upper or lower case; other names lose the spaces around them.
     """
 
     def __init__(
         self, data: bytes, *, needed: tuple[str, ...], optional: tuple[str, ...] = (),
         encoding: str = AUTO,
     ) -> None:  # fmt: skip
-        self._text = decoded(data, encoding)
+        self._text = decode_text(data, encoding)
         sep_line = _SEP_LINE.match(self._text)
         self._lines_before = 0
         if sep_line is not None:
@@ -109,7 +109,7 @@ class Table:
                 yield self._row(line, cells)
 
     def _row(self, line: int, cells: list[str]) -> Row | Rejected:
-        # Excel leaves out trailing cells that are empty in a whole block of rows.
+        # Excel omits trailing cells that are empty in a whole block of rows.
         padded = cells + [""] * (len(self.columns) - len(cells))
         found = dict(zip(self.columns, padded, strict=False))
         name = found[self._key]
@@ -120,7 +120,7 @@ class Table:
             if cell.strip() and not column:
                 return Rejected(line, name, f"column {position + 1} has no name in the header")
         if [self._plain(cell.lstrip("\ufeff")) for cell in padded] == self.columns:
-            return Rejected(line, name, "it is the header again: are these two files in one?")
+            return Rejected(line, name, "it repeats the header: are these two files in one?")
         found.pop("", None)
         return Row(line, found)
 
@@ -140,10 +140,10 @@ class Table:
         plain = name.strip()
         if plain.lower() in self._known:
             return plain.lower()
-        return unguarded(name if name.endswith(JSON_SUFFIX) else plain)
+        return unescape_formula(name if name.endswith(JSON_SUFFIX) else plain)
 
     def _reader(self, delimiter: str) -> _csv.Reader:
-        # strict: else a quotation mark that is not closed silently swallows the rest of the file.
+        # strict: otherwise an unclosed quotation mark silently swallows the rest of the file.
         return csv.reader(
             io.StringIO(self._text, newline=""), delimiter=delimiter, strict=True,
             skipinitialspace=self._skips_space,

@@ -1,7 +1,7 @@
-"""Lines of a label: a text broken so that it fits, in any script, without a browser's help.
+"""Line breaking for labels: wraps a text in any script to a width, without a browser.
 
-SVG neither breaks a text nor tells its width, and fonts differ from machine to machine. So widths
-are those of a wide font (DejaVu Sans), rounded up: a line may end early, but never too late.
+SVG neither wraps a text nor measures it, and fonts differ from machine to machine. So widths are
+those of a wide font (DejaVu Sans), rounded up: a line may end early, but is never too long.
 Grapheme clusters (a letter with its marks, an emoji made of several) are never broken.
 """
 
@@ -15,9 +15,9 @@ Width = Callable[[str], float]  # of one grapheme cluster, in units of the font 
 _SOFT_HYPHEN, _ZERO_WIDTH_SPACE = "\u00ad", "\u200b"
 _NO_BREAK_SPACES = "\u00a0\u2007\u202f"
 _JOINERS = "\u200c\u200d"
-_KEPT_FORMATS = f"{_JOINERS}\u200e\u200f"  # invisible, but they matter; others are left out
-_VIRAMA = 9  # its combining class: the letter that follows is drawn together with the one before
-_KEPT_WITH_BEFORE = ("Pe", "Pf", "Po", "Lm")  # never the first of a line
+_KEPT_FORMATS = f"{_JOINERS}\u200e\u200f"  # invisible but meaningful; others are left out
+_VIRAMA = 9  # its combining class: the next letter is drawn together with the one before
+_NOT_FIRST = ("Pe", "Pf", "Po", "Lm")  # categories that never begin a line
 _LATIN = {
     0.41: "iIjl.,:;'|! ",
     0.5: 'ftr()[]{}/\\-"*`',
@@ -35,7 +35,7 @@ def monospace(_character: str) -> float:
 def proportional(character: str) -> float:
     """The width of a character in a proportional font, in units of the font size.
 
-    The sum of its parts: a font that cannot join them draws each by itself.
+    The sum over its parts, because a font that cannot join them draws each separately.
     """
     return sum(map(_width_of_part, unicodedata.normalize("NFD", character)))
 
@@ -51,8 +51,8 @@ def _width_of_part(char: str) -> float:
     return 1.4 if ord(char) >= 0x1F000 else 1.15  # emoji are wider than any letter
 
 
-def lines_of(text: str, room: float, width: Width) -> list[str]:
-    """``text`` in lines that are at most ``room`` wide, in units of the font size."""
+def wrap(text: str, room: float, width: Width) -> list[str]:
+    """The lines of ``text``, each at most ``room`` wide, in units of the font size."""
     lines: list[str] = []
     line: list[str] = []
     glue = ""
@@ -74,8 +74,8 @@ def lines_of(text: str, room: float, width: Width) -> list[str]:
     return [*lines, "".join(line)] if line else lines
 
 
-def shortened(lines: list[str], most: int, room: float, width: Width) -> list[str]:
-    """The first ``most`` of ``lines``, with an ellipsis where there are more."""
+def truncate(lines: list[str], most: int, room: float, width: Width) -> list[str]:
+    """The first ``most`` of ``lines``, with an ellipsis if there are more."""
     if len(lines) <= most:
         return lines
     if most < 1:
@@ -91,7 +91,7 @@ def _wide(characters: Iterable[str], width: Width) -> float:
 
 
 def _pieces(characters: list[str]) -> list[tuple[list[str], str]]:
-    """The unbreakable pieces, each with what follows: a space, a soft hyphen, or nothing."""
+    """The unbreakable pieces, each with the separator after it: a space, a soft hyphen, or ""."""
     pieces: list[tuple[list[str], str]] = []
     piece: list[str] = []
 
@@ -118,9 +118,9 @@ def _pieces(characters: list[str]) -> list[tuple[list[str], str]]:
 
 
 def _breaks_between(one: str, other: str) -> bool:
-    """Whether a line may end between two characters without a space: in Chinese, Japanese, emoji.
+    """Whether a line may break between two characters without a space: Chinese, Japanese, emoji.
 
-    Punctuation stays with what it belongs to.
+    Punctuation stays with its neighbour.
     """
     is_wide = any(
         unicodedata.east_asian_width(each[0]) in "WF" or _is_of_flag(each[0])
@@ -128,7 +128,7 @@ def _breaks_between(one: str, other: str) -> bool:
     )
     return (
         is_wide
-        and unicodedata.category(other[0]) not in _KEPT_WITH_BEFORE
+        and unicodedata.category(other[0]) not in _NOT_FIRST
         and unicodedata.category(one[0]) not in ("Ps", "Pi")
         and not {one, other} & set(_NO_BREAK_SPACES)
     )
@@ -144,7 +144,7 @@ def _characters(text: str) -> list[str]:
         elif found and _belongs_to(found[-1], char, category):
             found[-1] += char
         elif category in ("Cc", "Cs", "Zl", "Zp") or ord(char) & 0xFFFE == 0xFFFE:
-            found.append("\ufffd")  # XML may not have it, or it breaks lines by itself
+            found.append("\ufffd")  # not allowed in XML, or a line break of its own
         elif category != "Cf" or char in _KEPT_FORMATS:
             found.append(char)
     return found
@@ -159,7 +159,7 @@ def _belongs_to(before: str, char: str, category: str) -> bool:
         category[0] == "M"
         or char in _KEPT_FORMATS
         or "\U0001f3fb" <= char <= "\U0001f3ff"  # a skin tone
-        or "\U000e0020" <= char <= "\U000e007f"  # of a flag of a region
+        or "\U000e0020" <= char <= "\U000e007f"  # part of a region's flag
         or "\u1160" <= char <= "\u11ff"  # the rest of a Korean syllable
         or (last == "\u200d" and category != "Zs")
         or unicodedata.combining(last) == _VIRAMA
@@ -168,5 +168,5 @@ def _belongs_to(before: str, char: str, category: str) -> bool:
 
 
 def _is_of_flag(char: str) -> bool:
-    """Whether ``char`` is a regional indicator: two of them are the flag of a country."""
+    """Whether ``char`` is a regional indicator: two of them make the flag of a country."""
     return "\U0001f1e6" <= char <= "\U0001f1ff"

@@ -1,16 +1,16 @@
-"""The end of the embedded server's append-only file, after power was lost.
+"""The end of the embedded server's append-only file after a power failure.
 
-A file system may store a file's new length before its data: then the file ends in zero bytes, and
-valkey-server refuses to start. The server's own setting for a truncated last command
+A file system may store a file's new length before its data. Then the file ends in zero bytes, and
+valkey-server refuses to start. The server's setting for a truncated last command
 (`aof-load-truncated`, on by default) does not help, and Valkey 9.1 lacks Redis's
 `aof-load-corrupt-tail-max-size`. Worse, if the zeros replace the rest of the last value, the server
 starts and takes them for a part of that value.
 
-No command ends in a zero byte. So the zeros at the very end hold nothing, whether they follow a
-whole command or replace the rest of one: what remains then is a truncated last command, which the
-server skips by itself, with the whole transaction that it belongs to.
+No command ends in a zero byte. So the zeros at the very end hold no data, whether they follow a
+whole command or replace the rest of one. In the second case a truncated last command remains, which
+the server skips together with its transaction.
 
-The supervisor imports this: no redis, gevent or flask here.
+The supervisor imports this module: no redis, gevent or flask here.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ class ZeroTail:
     zero_bytes: int
 
     def cut(self) -> None:
-        """Cut the zeros off. Making the file as long as before undoes it."""
+        """Cut the zeros off; extending the file to its former length undoes it."""
         with self.path.open("r+b") as file:
             file.truncate(self.good_bytes)
             os.fsync(file.fileno())
 
 
 def zero_tail(data_dir: Path) -> ZeroTail | None:
-    """The zeros at the end of the file that was written last; None where there are none.
+    """The zeros at the end of the file that was written last; None if there are none.
 
-    Raises OSError, and FileNotFoundError where there is no append-only file.
+    Raises OSError, in particular FileNotFoundError if there is no append-only file.
     """
     directory = data_dir / "appendonlydir"
     manifest = (directory / "appendonly.aof.manifest").read_text(errors="replace")
@@ -70,8 +70,8 @@ def zero_tail(data_dir: Path) -> ZeroTail | None:
 
 
 @contextlib.contextmanager
-def unused(data_dir: Path) -> Iterator[None]:
-    """Hold the data's locks. Raises EmbeddedError if somebody uses the data, or there is none."""
+def exclusive_access(data_dir: Path) -> Iterator[None]:
+    """Hold the data's locks. Raises EmbeddedError if the data is in use or missing."""
     with contextlib.ExitStack() as held:
         for name in LOCKS:
             try:
@@ -87,25 +87,25 @@ def unused(data_dir: Path) -> Iterator[None]:
 
 
 def refuse_zero_tail(data_dir: Path) -> None:
-    """Raises EmbeddedError if the file ends in zeros, also if the server would start with them."""
+    """Raises EmbeddedError if the file ends in zeros, even if the server would start with them."""
     with contextlib.suppress(FileNotFoundError):
         found = zero_tail(data_dir)
         if found is not None:
             raise EmbeddedError(
                 f"The embedded server cannot start: {found.path} ends in {found.zero_bytes} zero "
-                "bytes, as after a power failure. 'flask redis repair' says what would be cut off, "
-                "and does it with --yes."
+                "bytes, as after a power failure. 'flask redis repair' reports them, and cuts them "
+                "off with --yes."
             )
 
 
 def advice(data_dir: Path, log_lines: list[str]) -> str:
-    """What to do if the server refused its file; "" if it ended for another reason.
+    """Advice if the server refused its file; "" if it ended for another reason.
 
-    The server's own advice names a tool that the wheel does not have.
+    The server's own advice names a tool that the wheel lacks.
     """
     if not any("Bad file format reading the append only file" in line for line in log_lines):
         return ""
     return (
-        f"the append-only file in {data_dir / 'appendonlydir'} is damaged: put back a backup of "
+        f"the append-only file in {data_dir / 'appendonlydir'} is damaged: restore a backup of "
         f"{data_dir}, or see 'After a power failure' in the README."
     )

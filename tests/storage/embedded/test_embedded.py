@@ -1,4 +1,4 @@
-"""The embedded server: real processes, killed in every order, and the data stays."""
+"""The embedded server: real processes, killed in every order, lose no data."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).parents[3]
 
-# An owner in a process of its own: starts the server, says so, and goes on by the line given.
+# An owner in a separate process: starts the server, says so, and continues with the given line.
 OWNER = """
 import os, signal, sys
 from occupancy.storage.embedded.owner import Embedded
@@ -40,7 +40,7 @@ WAIT_FOR_EVER = OWNER + "sys.stdin.read()\n"
 
 @dataclasses.dataclass
 class Processes:
-    """Starts scripts that own a server, and ends what is left of them by pid."""
+    """Starts scripts that own a server, and ends their remaining processes by pid."""
 
     settings: Settings
     started: list[subprocess.Popen[str]] = dataclasses.field(default_factory=list)
@@ -78,9 +78,9 @@ def read_line(process: subprocess.Popen[str], until: str) -> list[str]:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Iterator[Settings]:
-    settings = Settings(state_dir=str(tmp_path / "a state"))  # a blank is nothing special
+    settings = Settings(state_dir=str(tmp_path / "a state"))  # with a blank in it
     yield settings
-    # What a failed test has left running is asked to end through its own socket.
+    # A server left by a failed test is ended through its own socket.
     with contextlib.suppress(redis.ConnectionError, redis.ResponseError):
         client(settings).shutdown()
     if not settings.embedded_socket.is_relative_to(tmp_path):
@@ -95,13 +95,13 @@ def processes(settings: Settings) -> Iterator[Processes]:
 
 
 def client(settings: Settings) -> Any:
-    """A client that does not retry: a test wants to see the first answer."""
+    """A client without retries, so that a test sees the first answer."""
     path = str(settings.embedded_socket)
     return redis.Redis(unix_socket_path=path, retry=Retry(NoBackoff(), 0), decode_responses=True)
 
 
 def ask(settings: Settings, command: str, *arguments: str) -> Any:
-    """One command on a connection of its own, which is closed afterwards."""
+    """One command on a new connection, which is closed afterwards."""
     with client(settings) as connection:
         try:
             return connection.execute_command(command, *arguments)
@@ -125,7 +125,7 @@ def supervisor_pid(settings: Settings) -> int:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether the process runs; a zombie, which only waits for its parent, does not."""
+    """Whether the process runs; a zombie does not."""
     state = subprocess.run(
         ["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, check=False, text=True
     ).stdout.strip()
@@ -241,7 +241,7 @@ def test_stop_ends_the_server_of_a_killed_supervisor(settings: Settings) -> None
     wait_for_end(pids[0])
 
 
-def test_stop_works_when_somebody_else_has_reaped_the_supervisor(
+def test_stop_works_when_another_waiter_has_reaped_the_supervisor(
     settings: Settings, processes: Processes
 ) -> None:
     script = (
@@ -293,7 +293,7 @@ def test_a_crashed_server_is_started_again(settings: Settings) -> None:
     assert not Embedded.is_running(settings)
 
 
-def test_a_second_owner_is_told_who_holds_the_directory(settings: Settings) -> None:
+def test_a_second_owner_gets_an_error_with_the_first_ones_pid(settings: Settings) -> None:
     with Embedded.start(settings):
         pid = server_pid(settings)
         with pytest.raises(EmbeddedError, match="OCCUPANCY_STATE_DIR") as caught:
@@ -319,7 +319,7 @@ def test_ctrl_c_does_not_reach_the_server(settings: Settings, processes: Process
     )
     owner = processes.run(script + WAIT_FOR_EVER, until="started", start_new_session=True)
     pids = server_pid(settings), supervisor_pid(settings)
-    os.killpg(owner.pid, signal.SIGINT)  # what a terminal does on Ctrl-C
+    os.killpg(owner.pid, signal.SIGINT)  # as a terminal does on Ctrl-C
     read_line(owner, "interrupted")
     for pid in pids:
         assert os.getsid(pid) not in (os.getsid(0), owner.pid)
@@ -391,7 +391,7 @@ def test_a_server_that_does_not_start_is_quoted(settings: Settings) -> None:
     with pytest.raises(EmbeddedError, match=r"valkey\.log ends with: .*AOF manifest"):
         Embedded.start(settings)
     manifest.unlink()
-    with Embedded.start(settings):  # nothing was left behind that holds the directory
+    with Embedded.start(settings):  # nothing holds the directory any more
         assert Embedded.is_running(settings)
 
 
@@ -451,7 +451,7 @@ def test_zeros_at_the_end_after_a_power_failure_are_cut_off_when_it_is_asked_for
     shown = repair(settings)
     assert (shown.returncode, shown.stderr) == (0, "")
     assert f"{zero_bytes} zero bytes" in shown.stdout
-    assert file.read_bytes() == damaged  # nothing is cut off without being asked for
+    assert file.read_bytes() == damaged  # nothing is cut off without an order
     done = repair(settings, "--yes")
     assert (done.returncode, done.stderr) == (0, "")
     assert f"Cut {zero_bytes} zero bytes" in done.stdout
@@ -464,7 +464,7 @@ def test_other_damage_is_not_repaired_and_the_message_says_so(settings: Settings
     file = filled(settings)
     damaged = file.read_bytes() + b"no command"
     file.write_bytes(damaged)
-    with pytest.raises(EmbeddedError, match="is damaged: put back a backup") as caught:
+    with pytest.raises(EmbeddedError, match="is damaged: restore a backup") as caught:
         Embedded.start(settings)
     assert "check-aof" not in caught.value.detail
     assert "nothing to cut off" in repair(settings, "--yes").stdout
@@ -515,7 +515,7 @@ def test_an_interrupted_start_leaves_nothing_behind(
 
     def interrupted(self: Embedded, wait_s: float, until: str | None = None) -> str | None:
         status = read_status(self, wait_s, until)
-        if until:  # by now the server runs, so there is something to leave behind
+        if until:  # now the server runs, and could be left behind
             raise KeyboardInterrupt
         return status
 

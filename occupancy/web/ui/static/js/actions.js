@@ -93,7 +93,7 @@ const SAID = new Set(['held', 'not_holder', 'blocked', 'wrong_state', 'limit_rea
   'item_not_found', 'worker_not_found', 'unauthenticated', 'unreachable', 'rate_limited',
   'pool_timeout', 'store_unavailable', 'csrf', 'internal_error']);
 
-/** A refusal in the page's language, with the holder's name and since when. */
+/** A refusal in the page's language, with the holder's name and the start of the hold. */
 export function explain(problem) {
   const values = {
     holder: problem.holder?.name ?? '',

@@ -1,4 +1,4 @@
-// Requests to the API: JSON, the session's CSRF token, errors as Problem, retries that count once.
+// Requests to the API: JSON, the session's CSRF token, errors as Problem, idempotent retries.
 
 import {elapsed, readClock} from './clock.js';
 
@@ -11,7 +11,7 @@ export class Problem extends Error {
     Object.assign(this, fields);
   }
 
-  /** Whether nobody knows if the request took effect: sending it again with its key is safe. */
+  /** Whether the request may have taken effect; sending it again with its key is safe. */
   get isUncertain() {
     return this.code === 'unreachable' || this.status >= 500;
   }
@@ -21,7 +21,7 @@ export function setCsrfToken(token) {
   csrfToken = token;
 }
 
-/** One request. Answers the decoded body (null for 204); throws Problem. */
+/** One request. Returns the decoded body (null for 204); throws Problem. */
 export async function send(method, path, {body, headers = {}, timeoutMs = 15000} = {}) {
   const all = {Accept: 'application/json', ...headers};
   if (body !== undefined) all['Content-Type'] = 'application/json';
@@ -47,15 +47,15 @@ export async function send(method, path, {body, headers = {}, timeoutMs = 15000}
 
 export const get = (path, options) => send('GET', path, options);
 
-/** A new Idempotency-Key. (crypto.randomUUID is for secure contexts only.) */
+/** A new Idempotency-Key. (crypto.randomUUID exists in secure contexts only.) */
 export function newKey() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
 /**
- * An operation, which counts once however often it is sent: the same key goes with each try.
- * Tries again while the server is busy or away, up to `tries` times; throws the last Problem.
+ * An operation. Every try has the same key, so it takes effect once. It is retried while the server is
+ * busy or unreachable, up to `tries` times; throws the last Problem.
  */
 export async function operate(path, body, {tries = 4, key = newKey(), pause = sleep} = {}) {
   for (let attempt = 1; ; attempt += 1) {

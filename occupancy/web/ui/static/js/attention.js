@@ -1,4 +1,4 @@
-// Attention: whether somebody uses the list now, so that it must not move by itself.
+// Attention: whether somebody uses the list now; then it must not move by itself.
 
 const IDLE_MS = 20000;
 
@@ -9,7 +9,7 @@ export class Attention {
     this.lastMs = -Infinity;
     this.isDown = false;
     const note = () => this.note();
-    // Not 'focusin': a redrawn row gets its focus back without anybody's doing.
+    // Not 'focusin': a redrawn row regains the focus without any user action.
     for (const kind of ['pointerdown', 'pointermove', 'wheel', 'keydown', 'keyup']) {
       list.addEventListener(kind, note, {passive: true});
     }
@@ -22,14 +22,14 @@ export class Attention {
     for (const kind of ['pointerdown', 'keydown']) document.addEventListener(kind, noteIfThere, {passive: true});
   }
 
-  /** Somebody has just used the list. */
+  /** Records that somebody has just used the list. */
   note() {
     this.lastMs = performance.now();
     clearTimeout(this.timer);
     this.timer = setTimeout(() => (this.isHeld ? this.note() : this.onIdle()), IDLE_MS + 10);
   }
 
-  /** Let the list move: its user has turned to something else. */
+  /** Lets the list move: its user has turned to something else. */
   release() {
     clearTimeout(this.timer);
     this.lastMs = -Infinity;

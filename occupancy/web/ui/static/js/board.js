@@ -1,4 +1,4 @@
-// The board: who works on what, right now, and one touch to take, pause or complete.
+// The board page: who works on what, right now; one touch takes, pauses or completes.
 
 import {Actions} from './actions.js';
 import * as api from './api.js';
@@ -31,7 +31,7 @@ const filter = readFilter();
 let active = null; // the tag of the item to which shortcuts apply
 let live = null;
 let snapshotEtag = null;
-let lastHeard = null; // when the page was last known to be up to date
+let lastHeard = null; // the last time when the page was known to be up to date
 let status = 'connecting';
 let isLoaded = false; // whether the model came from the server
 let isDenied = false;
@@ -127,7 +127,7 @@ function clear() {
   isDenied = false;
   model.load([]);
   showStatus('connecting');
-  setText(byId('live'), ''); // nothing is followed
+  setText(byId('live'), ''); // the page follows no events
 }
 
 function stop() {
@@ -161,7 +161,7 @@ async function loadBoard() {
   steps.parentElement.hidden = found.steps.length < 2;
 }
 
-// What is shown
+// Drawing
 
 /** Applies a new filter at once: the user expects the list to change. */
 function showFiltered() {
@@ -259,7 +259,7 @@ search.addEventListener('input', () => { filter.text = search.value; showFiltere
 
 async function act(operation, tag) {
   setActive(tag);
-  attention.note(); // the row stays where it is
+  attention.note(); // the row keeps its place
   if (!session.may('worker')) {
     await session.openDialog();
     if (!session.may('worker')) return;

@@ -1,4 +1,4 @@
-// All boards, with how much is going on there.
+// The list of boards, with the number of items in each state.
 
 import * as api from './api.js';
 import {byId, fill, h, setText} from './dom.js';
@@ -8,7 +8,7 @@ import {start, startAgain} from './page.js';
 
 const REFRESH_MS = 10000;
 let timer;
-let turn = 0; // an answer may come when somebody else is signed in, or nobody
+let turn = 0; // a response may arrive after the session has changed
 
 async function show() {
   const mine = turn;

@@ -88,7 +88,7 @@ function placeMenu(details) {
   else scrollBy(0, hidden);
 }
 
-/** Where other buttons stand now, the second half of a double tap must not hit one of them. */
+/** The second half of a double tap must not hit a button that has taken the place of another. */
 function settle(row, operations) {
   if (row.operations !== undefined && row.operations !== operations) unsettle(row);
   row.operations = operations;

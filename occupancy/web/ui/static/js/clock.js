@@ -1,10 +1,10 @@
-// The clock: the server's time, told by a clock that nobody sets.
+// The clock: the server's time, computed from a monotonic clock.
 //
 // Tablets' clocks are wrong, and get corrected while a page is open. So nothing here depends on the
 // device's time: durations come from performance.now(), and the server's time is that plus an offset.
-// An answer's Date, exact to the second, bounds the offset from both sides, an event's moment from
-// below. Bounds that overlap are narrowed. Where they contradict each other the newest count, because
-// the server's clock was set, or this device slept (performance.now() may stand still meanwhile).
+// A response's Date, exact to the second, bounds the offset from both sides, an event's timestamp from
+// below. Overlapping bounds are narrowed. If bounds contradict each other, the newest count: the
+// server's clock was set, or this device slept (performance.now() may stand still meanwhile).
 
 const DRIFT = 1e-4; // ms per ms by which two clocks may run apart
 const DATE_MS = 1000; // the resolution of a Date
@@ -12,26 +12,26 @@ const DATE_MS = 1000; // the resolution of a Date
 export class Clock {
   constructor(now = () => performance.now(), guess = () => Date.now()) {
     this.now = now;
-    this.low = null; // bounds of the offset, at the moment atMs
+    this.low = null; // bounds of the offset, at the time atMs
     this.high = null;
     this.atMs = 0;
-    this.guessed = guess() - now(); // until the first answer
+    this.guessed = guess() - now(); // until the first response
   }
 
-  /** The moment on the server's clock, in ms. */
+  /** The server's time, in ms. */
   serverNow() {
     return this.now() + (this.low === null ? this.guessed : (this.low + this.high) / 2);
   }
 
-  /** Learns from an answer that has just come, to a request of the moment `askedMs`. */
+  /** Takes a response that has just arrived, to a request sent at `askedMs`. */
   learnAnswer(dateMs, askedMs) {
     this.#narrow(dateMs - this.now(), dateMs + DATE_MS - askedMs);
   }
 
-  /** Learns that the server's clock has passed a moment. */
+  /** Takes a time that the server's clock has passed. */
   learnPast(atMs) {
     const low = atMs - this.now();
-    if (this.low === null) return; // it may be long past: only an answer tells how long
+    if (this.low === null) return; // it may be long past: only a response bounds it from above
     this.#narrow(low, low > this.high ? low + DATE_MS : Infinity);
   }
 
@@ -51,19 +51,19 @@ export class Clock {
 
 const clock = new Clock();
 
-/** Milliseconds since the page began, by a clock that is never set. */
+/** Milliseconds since the page began, by a monotonic clock. */
 export const elapsed = () => performance.now();
 
-/** The moment on the server's clock (ms), by which durations are counted and shown. */
+/** The server's time (ms), from which durations are counted and shown. */
 export const serverNow = () => clock.serverNow();
 
-/** Learns the server's time from a response to a request of the moment `askedMs`. */
+/** Takes the server's time from a response to a request sent at `askedMs`. */
 export function readClock(response, askedMs) {
   const dateMs = Date.parse(response.headers.get('Date'));
   if (!Number.isNaN(dateMs)) clock.learnAnswer(dateMs, askedMs);
 }
 
-/** Learns it from the moment of an event that has just come. */
+/** Takes it from the timestamp of an event that has just arrived. */
 export function readEvent(event) {
   const atMs = Date.parse(event.at);
   if (!Number.isNaN(atMs)) clock.learnPast(atMs);

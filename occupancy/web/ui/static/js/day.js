@@ -1,14 +1,14 @@
-// The day of a board: its timeline as the plots draw it. Pure: no document, no network.
+// The day of a board: its timeline in the form that the plots draw. Pure: no document, no network.
 //
-// `points` are the API's, with `at` in milliseconds: {at, counts, completions}, by time; straight
-// lines lead from one to the next. Before the first of them nothing is known.
+// `points` are the API's, with `at` in milliseconds: {at, counts, completions}, by time, to be joined
+// by straight lines. Nothing is known before the first one.
 
-/** The timeline of an answer of the API. */
+/** The timeline of an API response. */
 export function readTimeline({points}) {
   return points.map((point) => ({...point, at: Date.parse(point.at)}));
 }
 
-/** What `pick` finds in the points, at a moment; null before the first of them, the last one after. */
+/** The value of `pick` at a time: null before the first point, that of the last point after it. */
 export function valueAt(points, at, pick) {
   const next = points.findIndex((point) => point.at >= at);
   if (next === -1) return points.length > 0 ? pick(points.at(-1)) : null;
@@ -19,7 +19,7 @@ export function valueAt(points, at, pick) {
   return pick(before) + (pick(after) - pick(before)) * (at - before.at) / (after.at - before.at);
 }
 
-/** Rows for a plot: how many items were in each of `states`, from `from` on. */
+/** Rows for a plot: the number of items in each of `states`, from `from` on. */
 export function countsOf(points, states, from) {
   const rows = [];
   if (valueAt(points, from, () => 0) !== null) {
@@ -31,7 +31,7 @@ export function countsOf(points, states, from) {
   return rows;
 }
 
-/** Rows for a plot: how many steps were completed in each hour of the clock from `from` to `to`. */
+/** Rows for a plot: the number of steps completed in each full hour from `from` to `to`. */
 export function completedPerHour(points, from, to) {
   const rows = [];
   const steps = (at) => valueAt(points, at, ({completions}) => completions);
@@ -45,7 +45,7 @@ export function completedPerHour(points, from, to) {
   return rows;
 }
 
-/** The full hours of the clock between two moments, every `every` hours. */
+/** The full hours between two times, every `every` hours. */
 export function hoursBetween(from, to, every) {
   const found = [];
   for (let at = hourOf(from + 3600000 - 1); at <= to; at = hourOf(at + 3600000)) {
@@ -54,7 +54,7 @@ export function hoursBetween(from, to, every) {
   return found;
 }
 
-/** How many steps were completed since midnight, or since `since` where less is known. */
+/** The number of steps completed since midnight, or since `since` if less is known. */
 export function completedToday(points, now) {
   if (points.length === 0) return null;
   const midnight = new Date(now).setHours(0, 0, 0, 0);
@@ -63,7 +63,7 @@ export function completedToday(points, now) {
   return {count: Math.round(points.at(-1).completions - began), since, isWhole: since === midnight};
 }
 
-/** The full hour of the clock at or before a moment; by arithmetic, for an hour may come twice. */
+/** The full hour at or before a time; by arithmetic, because an hour may occur twice. */
 function hourOf(at) {
   const shift = (new Date(at).getTimezoneOffset() % 60) * 60000;
   return Math.floor((at - shift) / 3600000) * 3600000 + shift;

@@ -1,8 +1,8 @@
-// Elements without markup in strings: whatever somebody wrote in a title stays text.
+// Makes elements without markup in strings, so that a title always stays text.
 
 /**
  * An element: h('button', {class: 'primary', onclick: take, disabled: false}, 'Take').
- * Properties that begin with 'on' are listeners; true and false set and leave out an attribute.
+ * Properties that begin with 'on' are listeners; true sets an attribute, false leaves it out.
  */
 export function h(name, properties = {}, ...children) {
   const element = document.createElement(name);
@@ -17,7 +17,7 @@ export function h(name, properties = {}, ...children) {
   return element;
 }
 
-/** Puts children in place of those that an element has; null, undefined and false are none. */
+/** Replaces the children of an element; null, undefined and false are skipped. */
 export function fill(element, ...children) {
   element.replaceChildren(...children.filter(isThere));
 }
@@ -26,25 +26,25 @@ function isThere(child) {
   return child !== null && child !== undefined && child !== false;
 }
 
-/** The element with an id; a page that lacks it is a mistake of ours. */
+/** The element with an id; a page that lacks it is a bug. */
 export function byId(id) {
   const found = document.getElementById(id);
   if (!found) throw new Error(`no element #${id}`);
   return found;
 }
 
-/** What is in sight of the page between what stays at the top and at the bottom: {low, high}, in px. */
+/** The visible part of the page between the fixed top and bottom: {low, high}, in px. */
 export function sight() {
   const bottoms = [...document.querySelectorAll('.top, .my-work')].map((each) => each.getBoundingClientRect().bottom);
   return {low: Math.max(0, ...bottoms), high: byId('foot').getBoundingClientRect().top};
 }
 
-/** Sets the text of an element, only if it differs: a live region speaks each time it is set. */
+/** Sets the text of an element if it differs: screen readers speak a live region each time it is set. */
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-/** Says something to those who listen to the page instead of looking at it. */
+/** Announces a text to screen readers. */
 export function announce(text) {
   setText(byId('announcer'), text);
 }

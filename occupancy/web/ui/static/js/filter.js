@@ -1,4 +1,4 @@
-// A board's filter, kept in the page's address: it survives a reload and can be shared.
+// A board's filter, kept in the page's address, so it survives a reload and can be shared.
 
 export const NONE = {state: '', step: '', mine: false, text: ''};
 

@@ -1,4 +1,4 @@
-// The page's language: messages from its catalog, times and numbers as the language writes them.
+// The page's language: messages from its catalog, and formats of times and numbers.
 
 import {serverNow} from './clock.js';
 
@@ -6,7 +6,7 @@ export const language = document.documentElement.lang;
 const catalogAddress = document.querySelector('link[rel=preload][as=fetch]')?.href;
 const messages = catalogAddress ? await (await fetch(catalogAddress)).json() : {};
 
-/** The message of a key, with {name} replaced by what is given. A missing one shows its key. */
+/** The message of a key, with {name} replaced by its value. A missing message shows its key. */
 export function t(key, values = {}) {
   const message = messages[key] ?? key;
   return message.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
@@ -18,7 +18,7 @@ export function tn(key, count, values = {}) {
   return t(`${key}.${form}`, {count: number(count), ...values});
 }
 
-// As the browser's user writes them, where that is the page's language: en-GB has no AM and PM.
+// The browser's locale, if it has the page's language: en-GB has no AM and PM.
 export const locale = navigator.languages?.find((each) => each.split('-')[0] === language) ?? language;
 const numbers = new Intl.NumberFormat(locale);
 const clock = new Intl.DateTimeFormat(locale, {timeStyle: 'medium'});
@@ -28,7 +28,7 @@ export function number(value) {
   return numbers.format(value);
 }
 
-/** A moment of today as a time, of another day with its date. */
+/** A time of today without a date, of another day with its date. */
 export function moment(value) {
   const date = new Date(value);
   const isToday = date.toDateString() === new Date(serverNow()).toDateString();
@@ -45,7 +45,7 @@ export function duration(seconds) {
   return `${Math.floor(s / 86400)} d ${Math.floor(s / 3600) % 24} h`;
 }
 
-/** Chooses another language and loads the page anew in it. */
+/** Chooses another language and reloads the page in it. */
 export function switchTo(other) {
   document.cookie = `lang=${other}; path=/; max-age=31536000; samesite=lax`;
   location.reload();

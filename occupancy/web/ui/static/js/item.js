@@ -97,7 +97,7 @@ function showSituation() {
     loading: t('shown.loading')}[situation] ?? '');
   byId('shown').hidden = byId('shown').textContent === '';
   byId('about').hidden = events.length === 0;
-  if (situation === 'denied') return; // the banner says why
+  if (situation === 'denied') return; // the banner gives the reason
   const [last] = events;
   const isOld = ['degraded', 'offline'].includes(status);
   if (situation !== 'loaded') warn('');
@@ -116,7 +116,7 @@ function clear() {
   isLoaded = false;
   isDenied = false;
   status = 'connecting';
-  setText(byId('live'), ''); // nothing is followed
+  setText(byId('live'), ''); // the page follows no events
   delete byId('live').dataset.status;
   events = [];
   next = null;
@@ -162,7 +162,7 @@ function showWorked(item) {
   setText(byId('worked'), `${title}: ${seconds}`);
 }
 
-/** The step that an event is about; the item has moved on from one that is completed. */
+/** The step that an event is about; after a completion the item is already at the next one. */
 function stepOf(event, index) {
   const before = transitionOf(event)?.target === 'advance' ? events[index + 1] : undefined;
   return (before ?? event).item.step;

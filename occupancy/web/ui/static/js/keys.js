@@ -1,12 +1,12 @@
 // The keyboard: shortcuts for people, and a barcode scanner among the keys.
 //
-// Which keys are a scan, and when a letter may be a shortcut, is decided in scanner.js.
+// scanner.js decides which keys are a scan, and when a letter may be a shortcut.
 
 import {BEGIN_NO_SCAN, Scanner} from './scanner.js';
 
 /**
- * Shortcuts: `map` has functions by key; `scanning` is what scan.js makes for the page. Nothing
- * happens by a shortcut while somebody types into a field or a dialog is open.
+ * Shortcuts: `map` has functions by key; `scanning` are the page's hooks from scan.js. Shortcuts are
+ * off while somebody types into a field or a dialog is open.
  */
 export function listen(map, scanning) {
   const act = (event) => {
@@ -22,14 +22,14 @@ export function listen(map, scanning) {
   const scanner = new Scanner({
     ...scanning,
     onLone(event, label) {
-      // An item whose whole tag is this letter: it cannot be told from a shortcut, and a scan is harmless.
+      // An item whose whole tag is this letter looks like a shortcut; selecting it is harmless.
       if (label.isKnown) scanning.onScan(label);
       else act(event);
     },
   });
   document.addEventListener('keydown', (event) => {
     if (scanner.press(event)) return;
-    if (event.key.length === 1 && !BEGIN_NO_SCAN.has(event.key)) return; // onLone comes, or a scan
+    if (event.key.length === 1 && !BEGIN_NO_SCAN.has(event.key)) return; // onLone follows, or a scan
     if (act(event)) event.preventDefault();
   }, true);
   document.addEventListener('keyup', (event) => scanner.release(event), true);

@@ -1,10 +1,10 @@
-// Labels: what a scanned text says. Pure.
+// Labels: the meaning of a scanned text. Pure.
 //
-// A label has an item's address (the codes that we print) or its tag alone. A scanner may distort the
-// text: it adds an AIM prefix (']C1') for the kind of code, Caps Lock swaps the case, and a scanner set
-// to a US keyboard writes 'httpÑ--host' on a Spanish one. So a text has several readings, of which the
-// first that makes sense counts: as it came, by the keys' places on a US keyboard, with a Spanish
-// layout undone, and each of these with the case swapped.
+// A label has an item's address (our printed codes) or only its tag. A scanner may distort the text: it
+// adds an AIM prefix (']C1') for the kind of code, Caps Lock swaps the case, and a scanner set to a US
+// keyboard writes 'httpÑ--host' on a Spanish one. So a text has several readings, and the first valid
+// one counts: as received, by the keys' places on a US keyboard, with a Spanish layout undone, and each
+// of these with the case swapped.
 
 const TAG = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$/;
 const BOARD = /^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$/;
@@ -12,14 +12,14 @@ const AIM = /^\][A-Za-z][0-9A-Za-z]/;
 const ADDRESS = /https?:\/\/([^/?#\s]+)\/boards\/([^/?#\s]+)\/items\/([^/?#\s]+)/;
 const ADDRESS_IN_ANY_CASE = new RegExp(ADDRESS, 'i');
 
-/** Characters that a Spanish layout writes for a US scanner → what the scanner meant. */
+/** Characters that a Spanish layout writes for a US scanner → the scanner's character. */
 const SPANISH = {'Ñ': ':', 'ñ': ';', '-': '/', '_': '?', '\'': '-', '?': '_', '+': ']', '*': '}', '=': ')',
   '/': '&', '&': '^', '(': '*', ')': '('};
 
 /**
  * The label in a burst of keys: {kind, text, hasPrefix, isKnown}, with `tag` for the kind 'tag', and
  * `host`, `board` and `tag` for 'item'. 'address' is an address of no item, 'other' anything else.
- * `find(tag)` returns the tag of this board's item that is spelled so, in any case, or null.
+ * `find(tag)` returns the tag of this board's item with that spelling, in any case, or null.
  */
 export function readLabel({text, physical}, find = () => null) {
   const came = [text, physical, replaceSpanish(text)].filter((each) => each);
@@ -74,8 +74,8 @@ function swapCase(text) {
 }
 
 /**
- * Where a label belongs: 'here', 'board' (another board), 'server' (another server), or 'none' if it
- * is no label of an item. `hosts` are ours; `board` is null for a page without one.
+ * The origin of a label: 'here', 'board' (another board), 'server' (another server), or 'none' if it
+ * is not a label of an item. `hosts` are ours; `board` is null for a page without one.
  */
 export function placeOfLabel(label, {hosts, board}) {
   if (label.kind === 'tag') return 'here';

@@ -1,17 +1,16 @@
-// The leader: of all tabs of a browser that show the same board, the one that holds the stream.
+// Leader election: of a browser's tabs with the same board, one holds the stream.
 //
-// Web Locks give it, and take it back however a tab ends; they are there under HTTPS and on
-// localhost only. Elsewhere the tabs share a lease in localStorage, renewed every two seconds:
-// for a moment there may then be two leaders, or none, which costs a second stream or a pause and
-// nothing else, because every tab checks the sequence of what it gets. A lease that ends later than
-// a new one would is void: a clock was wrong when it was written. Where nothing can be stored, each
-// tab leads itself.
+// Web Locks elect the leader, and are released however a tab ends, but exist only under HTTPS and on
+// localhost. Elsewhere the tabs share a lease in localStorage, renewed every two seconds. Then there
+// may be two leaders or none for a moment. That costs a second stream or a pause and nothing else,
+// because every tab checks the sequence of its events. A lease that ends later than a new one would is
+// void: a clock was wrong when it was written. Without storage, each tab leads itself.
 
 const RENEW_MS = 2000;
 const LEASE_MS = 3 * RENEW_MS;
 
 export class Leadership {
-  /** `onGain` and `onLose` are called when this tab begins and ceases to lead. */
+  /** `onGain` and `onLose` are called when this tab becomes the leader and stops being it. */
   constructor(name, {onGain, onLose}) {
     this.name = `occupancy-leader-${name}`;
     this.id = String(Math.random());
@@ -21,7 +20,7 @@ export class Leadership {
     this.isCandidate = false;
   }
 
-  /** Stand for it: it comes when nobody else has it. */
+  /** Joins the election. */
   stand() {
     if (this.isCandidate) return;
     this.isCandidate = true;
@@ -29,7 +28,7 @@ export class Leadership {
     else this.#takeTurns();
   }
 
-  /** Leave it to the others. */
+  /** Leaves the election, and the lead. */
   resign() {
     this.isCandidate = false;
     this.abort?.abort();
@@ -62,7 +61,7 @@ export class Leadership {
         if (!isTaken) {
           localStorage.setItem(this.name, JSON.stringify({id: this.id, until: Date.now() + LEASE_MS}));
         }
-        // Two may have written in the same moment: the last one has it, the other sees so next time.
+        // Two may have written at the same time: the last one leads, the other notices at its next turn.
         this.#set(read(this.name)?.id === this.id);
       } catch {
         this.#set(true); // storage is forbidden, or full

@@ -1,8 +1,8 @@
-// A list of which only the visible rows are in the document: 5,000 items are as quick as 20.
+// A virtual list: only the visible rows are in the document, so 5,000 items are as fast as 20.
 //
-// All rows have the same height (the stylesheet's --row), so that where a row stands is a product
-// and not a search. Rows are kept by key and moved, so that a touch, the focus and a screen
-// reader's place survive a change of the list.
+// All rows have the same height (the stylesheet's --row), so the place of a row is a product and needs
+// no search. Rows are kept by key and moved, so that a touch, the focus and a screen reader's position
+// survive a change of the list.
 
 import {sight} from './dom.js';
 import {unsettle} from './taps.js';
@@ -24,12 +24,12 @@ export class List {
   }
 
   /**
-   * Shows other items, or the same in another order. With `isAnchored` and a list that is scrolled,
-   * what is in sight stays there as far as it can.
+   * Shows other items, or the same in another order. With `isAnchored`, the visible rows of a scrolled
+   * list stay in place as far as possible.
    */
   show(items, {isAnchored = false} = {}) {
     const before = isAnchored && scrollY > 0 ? this.#inSight() : [];
-    const isFirst = this.items.length === 0; // nobody can have aimed at anything
+    const isFirst = this.items.length === 0; // no tap can be under way on a row
     if (isFirst) this.top = this.#pageTop;
     this.items = items;
     const at = new Map(items.map((item, index) => [this.keyOf(item), index]));
@@ -42,7 +42,7 @@ export class List {
     this.draw();
   }
 
-  /** Keys and indexes of the rows that can be seen. */
+  /** Keys and indexes of the visible rows. */
   #inSight() {
     return [...this.rows].filter(([, row]) => {
       const {top, bottom} = row.getBoundingClientRect();
@@ -54,7 +54,7 @@ export class List {
     return this.container.getBoundingClientRect().top + scrollY;
   }
 
-  /** What grows or shrinks above the list does not move a list that is scrolled. */
+  /** Keeps a scrolled list in place when the content above it grows or shrinks. */
   #stay() {
     const by = this.#pageTop - this.top;
     if (by === 0) return;
@@ -64,7 +64,7 @@ export class List {
     this.draw();
   }
 
-  /** Draws one item anew, if it is visible. */
+  /** Redraws one item, if it is visible. */
   refresh(key) {
     const row = this.rows.get(key);
     const item = row && this.items.find((each) => this.keyOf(each) === key);
@@ -79,7 +79,7 @@ export class List {
     return this.items.findIndex((each) => this.keyOf(each) === key);
   }
 
-  /** Scrolls an item into view and answers its row. */
+  /** Scrolls an item into view and returns its row. */
   reveal(key) {
     const index = this.indexOf(key);
     if (index < 0) return null;
@@ -144,18 +144,18 @@ export class List {
     putInOrder(this.container, ordered);
   }
 
-  /** Draws every visible row anew, because something beside the items has changed. */
+  /** Redraws every visible row, after a change outside the items. */
   redraw() {
     for (const row of this.rows.values()) this.render(row.item, row);
   }
 }
 
-/** Tab and screen readers follow the document: it has the rows in the order in which they stand. */
+/** Keeps the rows of the document in visible order, for the Tab key and screen readers. */
 function putInOrder(container, rows) {
   const isFollowed = (row, index) => index === rows.length - 1
     || row.compareDocumentPosition(rows[index + 1]) & Node.DOCUMENT_POSITION_FOLLOWING;
   if (rows.every(isFollowed)) return;
-  // A row that is moved loses the focus: the others are put around it.
+  // A moved row loses the focus, so the others are placed around it.
   const focused = rows.findIndex((row) => row.contains(document.activeElement));
   if (focused < 0) {
     container.append(...rows);

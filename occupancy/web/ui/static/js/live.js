@@ -1,28 +1,28 @@
 // Live: a board's events in every tab of a browser, over one stream.
 //
-// The leader among the tabs (leader.js) holds the EventSource and passes on what it hears; the
-// others listen on a BroadcastChannel. A browser opens six connections to a host at most, so a
-// stream for each tab would leave the seventh tab without an answer.
+// The leading tab (leader.js) holds the EventSource and passes on its messages; the others listen on
+// a BroadcastChannel. A browser opens at most six connections to a host, so with a stream per tab the
+// seventh tab would never load.
 //
-// Each tab checks by itself that it misses nothing: events are numbered. It applies number n + 1
-// after n, ignores what it has, and loads the snapshot again for anything else. So it does not
-// matter which tab leads, where its stream began, or what a frozen tab did not hear.
+// Events are numbered, and each tab checks by itself that it misses none. It applies number n + 1
+// after n, ignores earlier numbers, and loads the snapshot again for any other. So it does not matter
+// which tab leads, where its stream began, or what a frozen tab missed.
 
 import {elapsed, readEvent} from './clock.js';
 import {Leadership} from './leader.js';
 
 const FIRST_RETRY_MS = 1000;
 const LAST_RETRY_MS = 30000;
-const HIDDEN_MS = 60000; // nobody looks: after a minute without it the stream is let go
-const POSITION_MS = 10000; // the leader says so often where it is
-const GRACE_MS = 7000; // a reload of the server takes less: that is no reason to say 'offline'
-const SILENCE_MS = 20000; // nothing heard for so long: is the server still there?
+const HIDDEN_MS = 60000; // a page that is hidden for so long closes its stream
+const POSITION_MS = 10000; // the leader's interval for its position
+const GRACE_MS = 7000; // a reload of the server takes less, and must not show 'offline'
+const SILENCE_MS = 20000; // after so much silence, the page checks that the server is reachable
 
 /**
- * `reload(signal)` must load the snapshot and answer its position ({cursor, seq}), and show nothing
- * once the signal is aborted: nobody may be signed in any more; `apply(event)` gets
- * each event, in order, once. `onStatus` gets 'connecting', 'live', 'degraded' or 'offline', and
- * `onDenied` is called when the server says that we may not watch.
+ * `reload(signal)` must load the snapshot and return its position ({cursor, seq}), and show nothing
+ * once the signal is aborted, because the session may have ended. `apply(event)` gets each event, in
+ * order, once. `onStatus` gets 'connecting', 'live', 'degraded' or 'offline', and `onDenied` is called
+ * when the server refuses the stream.
  */
 export class Live {
   constructor(board, {reload, apply, onStatus, onDenied}, {
@@ -41,7 +41,7 @@ export class Live {
     this.seq = null;
     this.status = 'connecting';
     this.retryMs = FIRST_RETRY_MS;
-    this.heldBack = []; // events that came while the snapshot was loading
+    this.heldBack = []; // events that arrived while the snapshot was loading
     this.isReloading = false;
     this.mustReload = false;
     this.heardMs = 0;
@@ -81,11 +81,11 @@ export class Live {
     this.channel = null;
   }
 
-  // What the leader hears
+  // The leader's stream
 
   #open() {
     this.#close();
-    if (this.cursor === null) return; // the first snapshot is still to come: start() goes on
+    if (this.cursor === null) return; // no snapshot yet: start() continues
     const source = new this.Source(`${this.address}?after=${encodeURIComponent(this.cursor)}`);
     this.source = source;
     this.heardMs = this.now();
@@ -145,11 +145,11 @@ export class Live {
     }, waitMs);
   }
 
-  // A network that is lost does not always end its connections, and the stream's heartbeats are
-  // not shown to us: a page must not say 'live' of a stream that nothing comes through any more.
+  // A lost network does not always end its connections, and EventSource hides the heartbeats. A page
+  // must not say 'live' over a dead stream.
 
   #onOffline() {
-    if (this.leadership.isLeading) this.#onFatal(); // and not for good: a server may be on this machine
+    if (this.leadership.isLeading) this.#onFatal(); // it retries: the server may be on this machine
   }
 
   #onOnline() {
@@ -170,7 +170,7 @@ export class Live {
     }
   }
 
-  // What every tab does with it
+  // In every tab
 
   #tell(message) {
     this.channel?.postMessage(message);
@@ -200,7 +200,7 @@ export class Live {
     } else if (message.kind === 'event') {
       this.#onEvent(message);
     } else if (message.kind === 'position' && message.seq > this.seq) {
-      this.#reload(); // something that we did not hear
+      this.#reload(); // an event is missing
     }
   }
 
@@ -248,7 +248,7 @@ export class Live {
     if (this.leadership.isLeading && !this.source) this.#open();
   }
 
-  // Nobody looks
+  // Hidden pages
 
   #onVisibility() {
     clearTimeout(this.hiddenTimer);
@@ -257,7 +257,7 @@ export class Live {
       return;
     }
     if (!this.leadership.isCandidate) {
-      this.#reload(); // asks with the ETag: nothing is loaded where nothing has changed
+      this.#reload(); // conditional on the ETag: loads nothing if nothing has changed
       this.leadership.stand();
     }
     this.#checkSilence();

@@ -1,4 +1,4 @@
-// My work: the items that the signed-in worker holds, always in sight, with buttons to end the work.
+// My work: the signed-in worker's items, always visible, with buttons to end the work.
 
 import {serverNow} from './clock.js';
 import {fill, h, setText} from './dom.js';
@@ -15,7 +15,7 @@ export class MyWork {
    */
   constructor(place, {count, more, actions, canAct, onAct, onShow}) {
     Object.assign(this, {place, count, more, actions, canAct, onAct, onShow});
-    this.entries = new Map(); // by tag, so that touch and focus survive changes of other entries
+    this.entries = new Map(); // by tag: touch and focus survive changes of other entries
     this.isOpen = false;
     more.addEventListener('click', () => (this.isOpen ? this.close() : this.#open()));
     document.addEventListener('click', ({target}) => {

@@ -1,30 +1,30 @@
-// Notices: what has happened to which item, by whom, and a way to it; and what a scan was. They are
-// always in sight, and screen readers speak them. An open dialog shows the answer to a scan itself.
+// Notices: events and scans, each with its item, its actor and a link to the item. They are always
+// visible, and screen readers speak them. An open dialog shows the result of a scan itself.
 
 import {byId, h} from './dom.js';
 import {t} from './i18n.js';
 import {unsettle} from './taps.js';
 
 const MOST = 3;
-const PASSING = ['done', 'scanned']; // only the last one of these stays
-// A notice of the kind 'mine' stays until it is closed.
+const PASSING = ['done', 'scanned']; // of these, only the last one is shown
+// A notice of the kind 'mine' stays until the user closes it.
 const LASTS_MS = {done: 10000, scanned: 15000, refused: 30000};
 
 export class Notices {
-  /** `onShow(tag)` leads to an item. */
+  /** `onShow(tag)` shows an item. */
   constructor({onShow = null} = {}) {
     this.place = byId('notices');
     this.onShow = onShow;
     this.notes = new Set();
-    new ResizeObserver(([{target}]) => { // the end of the page is not behind the bar
+    new ResizeObserver(([{target}]) => { // the bar must not cover the end of the page
       document.documentElement.style.setProperty('--foot', `${target.offsetHeight}px`);
     }).observe(byId('foot'));
   }
 
   /**
-   * Says something. `kind`: 'done' (an operation has succeeded), 'refused', 'mine' (somebody else
-   * did something to one's own items), or 'scanned'. A notice replaces an earlier one about the same
-   * item. `address` is a page to go to.
+   * Shows a notice. `kind`: 'done' (an operation has succeeded), 'refused', 'mine' (another worker
+   * changed an item of the signed-in one), or 'scanned'. A notice replaces an earlier one about the
+   * same item. `address` is a page to link to.
    */
   say(text, {kind = 'done', tag = null, address = null} = {}) {
     for (const note of this.notes) {
@@ -43,11 +43,11 @@ export class Notices {
     this.notes.add(note);
     if (dialog) dialog.prepend(note);
     else this.place.append(note);
-    unsettle(note); // a finger may be on its way to a row that it covers
+    unsettle(note); // a tap on the row that it covers may be under way
     if (LASTS_MS[kind]) note.timer = setTimeout(() => this.#close(note), LASTS_MS[kind]);
   }
 
-  /** Tells how one's items changed during a gap in the events; by whom is not known. */
+  /** Shows the changes of the worker's items during a gap in the events, without the actors. */
   tellMissed(before, now) {
     const tell = (items, others, key) => {
       for (const {tag} of items) {
@@ -58,7 +58,7 @@ export class Notices {
     tell(before, now, 'notice.not_yours');
   }
 
-  /** Closes all of them: somebody else is here now. */
+  /** Closes all notices, when another worker signs in. */
   clear() {
     for (const note of this.notes) this.#close(note);
   }
@@ -71,8 +71,8 @@ export class Notices {
 }
 
 /**
- * The text of an event for `worker`, if somebody else has given them the item or taken it away; else
- * null. `before` is the item before the event.
+ * The text of an event in which somebody else gave `worker` the item or took it away; else null.
+ * `before` is the item before the event.
  */
 export function toldBy({type, actor, item}, before, worker) {
   if (!worker || actor.id === worker) return null;

@@ -1,17 +1,17 @@
-// Order: which items the list has, and where each stands, while the board changes. Pure.
+// Order: the items of the list and their places, while the board changes. Pure.
 //
-// While somebody uses the list, rows keep their places whatever happens to their items: another
-// state, out of the filter, removed. New items wait. The waiting changes are counted, and take effect
-// with the next regrouping.
+// While somebody uses the list, rows keep their places whatever happens to their items: a new state, a
+// filter that excludes them, removal. New items wait. The waiting changes are counted, and take effect
+// at the next regrouping.
 
 export class Order {
   constructor() {
-    this.items = []; // as they stand
+    this.items = []; // in the present order
     this.places = new Map(); // tag → its rank when it was placed
     this.changes = 0; // items that a regrouping would move, add or drop
   }
 
-  /** Puts every item where it belongs. */
+  /** Puts every item in its right place. */
   regroup(items, rankOf) {
     this.items = items;
     this.places = new Map(items.map((item) => [item.tag, rankOf(item)]));
@@ -19,7 +19,7 @@ export class Order {
     return this.items;
   }
 
-  /** Leaves every item where it stands; `known` has the items as they are now, by tag. */
+  /** Keeps every item in its place; `known` has the current items by tag. */
   keep(items, rankOf, known) {
     const wanted = new Map(items.map((item) => [item.tag, rankOf(item)]));
     this.items = this.items.map((item) => known.get(item.tag) ?? {...item, state: 'removed', holder: null});

@@ -1,4 +1,4 @@
-// What every page does first: the language switch, who is signed in, and what goes wrong, said.
+// The start of every page: the language switch, the session, and messages about failures.
 
 import {byId, setText} from './dom.js';
 import {switchTo, t} from './i18n.js';
@@ -8,12 +8,12 @@ import {scanning} from './scan.js';
 import * as session from './session.js';
 import {sleep} from './api.js';
 
-let runs = 0; // how often somebody else was signed in, or nobody
+let runs = 0; // the number of changes of the session
 
 /**
- * Starts a page: `run(session)` is called with who is signed in, now and again after each change;
- * with null where nobody is, after the dialog was offered. `listenToKeys()` is for pages with
- * shortcuts, or items to scan, of their own.
+ * Starts a page: `run(session)` is called now and after each change of the session; with null if
+ * nobody is signed in, after the dialog was offered. `listenToKeys()` is for pages with shortcuts, or
+ * items to scan, of their own.
  */
 export async function start(run, listenToKeys = () => listen({}, scanning())) {
   listenToKeys();
@@ -21,7 +21,7 @@ export async function start(run, listenToKeys = () => listen({}, scanning())) {
   languages.addEventListener('change', () => switchTo(languages.value));
   session.onChange((found) => {
     runs += 1;
-    if (byId('ask-dialog').open) byId('ask-dialog').close('no'); // it asked somebody else
+    if (byId('ask-dialog').open) byId('ask-dialog').close('no'); // it asked another worker
     run(found);
   });
   onRestored(async () => {
@@ -34,21 +34,21 @@ export async function start(run, listenToKeys = () => listen({}, scanning())) {
 }
 
 /**
- * After the server has refused us: asks who is signed in, and runs the page again, also where it is
- * who it was. A server that goes on refusing is asked once a second at most.
+ * After a refusal by the server: asks who is signed in, and runs the page again, even for the same
+ * session. A server that keeps refusing is asked at most once a second.
  */
 export async function startAgain(run) {
   const before = runs;
   await sleep(1000);
   const found = await known();
   if (found === null) {
-    if (!byId('session-dialog').open) session.openDialog(); // somebody may be typing already
+    if (!byId('session-dialog').open) session.openDialog(); // the user may be typing in it already
   } else if (runs === before) {
     await run(found);
   }
 }
 
-/** Who is signed in, or null; asks until the server answers, and says so where that takes long. */
+/** The session, or null; asks until the server responds, and says so if that takes long. */
 async function known() {
   for (let waitMs = 1000; ; waitMs = Math.min(waitMs * 2, 30000)) {
     try {

@@ -1,8 +1,8 @@
-// Plots: small pictures of numbers over time, as SVG made with DOM calls.
+// Plots: small charts of numbers over time, as SVG made with DOM calls.
 //
-// A plot is made once and drawn again in place: however long a page runs, it has the same few
-// elements. It is a picture and no more: whoever draws it says in words what it shows, and has
-// the numbers in a table or beside it.
+// A plot is made once and redrawn in place, so its number of elements stays small however long a page
+// runs. It is only a picture: its caller describes it in words, and shows the numbers in a table or
+// beside it.
 
 const SVG = 'http://www.w3.org/2000/svg';
 const MOST_X_TICKS = 14;
@@ -16,7 +16,7 @@ function svg(name, attributes = {}, ...children) {
 }
 
 /**
- * A scale from 0 that ends on a round number, with few round steps in between: [top, step].
+ * A scale from 0 to a round number, with few round steps in between: [top, step].
  * `least` is the smallest top; `whole` allows no fractions.
  */
 export function scale(most, {least = 1, whole = true, steps = 3} = {}) {
@@ -46,9 +46,9 @@ export function runs(points) {
 }
 
 /**
- * `series`: what is drawn, in this order: {name, kind, hatched}. Kinds: 'stack' (areas upon each
- * other), 'line', 'bar' (with its number above it). The name becomes the class of its elements.
- * A bare plot has no scale: its bars say their numbers.
+ * `series` in drawing order: {name, kind, hatched}. Kinds: 'stack' (stacked areas), 'line', 'bar'
+ * (with its number above it). The name becomes the class of its elements. A bare plot has no scale:
+ * its bars show their numbers.
  */
 export class Plot {
   constructor({series, format = String, isBare = false}) {
@@ -75,15 +75,15 @@ export class Plot {
     this.observer.observe(this.element);
   }
 
-  /** Lets go of it; the element is to be removed by its owner. */
+  /** Releases the observer; the owner removes the element. */
   remove() {
     this.observer.disconnect();
   }
 
   /**
    * Draws rows [{at, values: [one for each series, or null]}] by time from `from` to `to` (ms);
-   * a bar reaches from its row's `at` to its `until`. `ticks`: [{at, text}]. `label`: in words.
-   * `limit`: a value that is marked by a line; what cannot go above it.
+   * a bar reaches from its row's `at` to its `until`. `ticks`: [{at, text}]. `label`: the description
+   * in words. `limit`: an upper bound of the values, marked by a line.
    */
   draw({from, to, rows, ticks = [], label, least = 1, whole = true, limit = null}) {
     this.data = {from, to, rows, ticks, least, whole, limit};
@@ -94,9 +94,9 @@ export class Plot {
   #draw() {
     const {from, to, rows, ticks, least, whole, limit} = this.data;
     const {clientWidth: width, clientHeight: height} = this.element;
-    if (width === 0 || height === 0) return; // not shown; the observer tells when it is
+    if (width === 0 || height === 0) return; // hidden; the observer reports when it is shown
     const em = parseFloat(getComputedStyle(this.element).fontSize);
-    const left = 2.4 * em; // bare ones too: those below each other have one scale of time
+    const left = 2.4 * em; // for bare plots too: plots below each other share a time scale
     const right = width - 0.8 * em;
     const low = height - 1.6 * em;
     const high = 1.1 * em;
@@ -116,7 +116,7 @@ export class Plot {
     }
     for (const {at, text} of ticks.slice(0, MOST_X_TICKS)) {
       grid += `M${x(at)} ${round(low)}v${round(0.3 * em)}`;
-      const half = 0.3 * em * text.length; // as wide as digits are, or a little more
+      const half = 0.3 * em * text.length; // at least the width of digits
       texts.push(['middle', Math.min(x(at), right + 0.6 * em - half), height - 0.25 * em, text]);
     }
     this.series.forEach(({kind}, index) => {
@@ -136,7 +136,7 @@ export class Plot {
     this.#write(texts);
   }
 
-  /** The points of each series, those that are stacked on what lies below them. */
+  /** The points of each series; stacked ones include the values below them. */
   #stack(rows) {
     const below = rows.map(() => 0);
     return this.series.map(({kind}, index) => rows.map(({at, until, values}, row) => {
@@ -148,7 +148,7 @@ export class Plot {
     }));
   }
 
-  /** Labels in place of those before: the elements are used again, and never more than ever needed. */
+  /** Replaces the labels and reuses their elements, so there are never more than once needed. */
   #write(texts) {
     while (this.labels.children.length < texts.length) this.labels.append(svg('text'));
     [...this.labels.children].forEach((element, index) => {
@@ -175,7 +175,7 @@ function areas(points, x, y) {
 }
 
 function lines(points, x, y) {
-  // A run of one point would be invisible: it is drawn as a short dash.
+  // A run of one point would be invisible, so it is drawn as a short dash.
   return runs(points).map((run) => `M${run.map(({at, value}) => `${x(at)} ${y(value)}`).join('L')}${
     run.length === 1 ? 'h2' : ''}`).join('');
 }

@@ -1,8 +1,8 @@
-// Restored pages: the browser keeps a page that is left, and its back button shows it as it was, with
-// names and data, although its session may have ended. So a page hides them when it is left, and shows
-// them only after the server has said who is signed in now.
+// Restored pages: the browser's back button shows a page in its old state, with names and data, even if
+// its session has ended. So a page hides its content when the user leaves it, and shows it again only
+// after the server has said who is signed in.
 
-/** `check()` is awaited before the page is shown again. */
+/** Shows the page again only after `check()` has resolved. */
 export function onRestored(check) {
   let turn = 0;
   addEventListener('pagehide', ({persisted}) => { if (persisted) conceal(); });
@@ -18,7 +18,7 @@ export function onRestored(check) {
 
 function conceal() {
   document.body.classList.add('concealed');
-  // The next user must find neither an open dialog nor a half-typed secret.
+  // The next user must not find an open dialog or a half-typed secret.
   for (const dialog of document.querySelectorAll('dialog[open]')) dialog.close();
   for (const secret of document.querySelectorAll('input[type="password"]')) secret.value = '';
 }

@@ -1,14 +1,14 @@
-// A list for a screen that nobody touches: as many entries as fit, larger where there are few, and
-// page by page where there are more than fit.
+// A list for a wallboard: it shows as many entries as fit, larger if there are few, and page by page if
+// there are more than fit.
 //
-// An entry's elements are used again for another, so that there are never more than fit at once.
+// The elements of an entry are reused for another, so there are never more than fit at once.
 
 const SCALES = [1.7, 1.45, 1.2, 1];
 const MOST_UNPAGED = 100;
 
 /**
- * How entries fit into a box: {scale, columns, rows, pages}. All in the same unit; an entry is
- * `least` wide or wider, and `tall` high, at scale 1.
+ * The layout of entries in a box: {scale, columns, rows, pages}. All lengths have the same unit; at
+ * scale 1 an entry is at least `least` wide, and `tall` high.
  */
 export function fit(count, {width, height, least, tall, gap}) {
   const layouts = SCALES.map((scale) => ({
@@ -18,14 +18,14 @@ export function fit(count, {width, height, least, tall, gap}) {
   }));
   const best = layouts.find(({columns, rows}) => columns * rows >= count) ?? layouts.at(-1);
   const pages = Math.max(1, Math.ceil(count / (best.columns * best.rows)));
-  // Columns of one length, where there is only one page: not a full one beside a short one.
+  // On a single page, columns have equal lengths, not a full one beside a short one.
   const rows = pages > 1 ? best.rows : Math.max(1, Math.ceil(count / best.columns));
   return {...best, rows, pages};
 }
 
 /**
- * `make()` makes an entry, `write(element, item)` puts an item into it. `least` and `tall` in rem.
- * Where the list grows with what is in it (a small screen), `isPaged()` says false.
+ * `make()` makes an entry, `write(element, item)` puts an item into it. `least` and `tall` are in rem.
+ * `isPaged()` is false where the list grows with its content (a small screen).
  */
 export class Rotation {
   constructor(list, {make, write, least, tall, gap = 0.5, isPaged = () => true, onPage = () => {}}) {
@@ -41,7 +41,7 @@ export class Rotation {
     this.draw();
   }
 
-  /** To the next page, or to the first after the last. */
+  /** Goes to the next page, and from the last to the first. */
   turn() {
     if (this.pages < 2) return;
     this.page = (this.page + 1) % this.pages;

@@ -1,8 +1,8 @@
-// Scanning: what a page does with a label that was scanned, and what it says about it.
+// Scanning: the reaction of a page to a scanned label, and its messages.
 //
-// A label of this board selects its item and operates nothing. A label of another board or server
-// never selects an item here that happens to have the same tag. While a dialog is open, a scan changes
-// nothing, and the dialog says so.
+// A label of this board selects its item and changes nothing. A label of another board or server never
+// selects an item here with the same tag. While a dialog is open, a scan changes nothing, and the
+// dialog says so.
 
 import {explain} from './actions.js';
 import * as api from './api.js';
@@ -13,10 +13,10 @@ import {Notices} from './notice.js';
 const MOST_SHOWN = 80;
 
 /**
- * The hooks that keys.js needs. `board` is null for a page without one. `find(tag)` returns the tag of
- * an item that the page knows; `select(tag)` shows it and returns what else to say. Pages without these
- * two ask the server. `hindrance()` returns why nothing can be found now, or ''. `notices` are the
- * page's.
+ * The hooks for keys.js. `board` is null for a page without one. `find(tag)` returns the tag of an item
+ * that the page knows; `select(tag)` shows it and returns an additional message. Pages without these two
+ * ask the server. `hindrance()` returns the reason why no item can be found now, or ''. `notices` are
+ * the page's.
  */
 export function scanning({
   board = null, find = null, select = null, hindrance = () => '', notices = new Notices(),
@@ -31,7 +31,7 @@ export function scanning({
     const {tag} = label;
     const place = placeOfLabel(label, {hosts, board});
     const dialog = document.querySelector('dialog[open]');
-    // A badge or a PIN may have been scanned: only a label's tag is shown.
+    // The scan may be a badge or a PIN, so only a label's tag is shown.
     if (dialog?.id === 'session-dialog') say(t('scan.sign_in_first'));
     else if (place === 'server') say(t('scan.other_server', {tag, host: label.host}));
     else if (place === 'board') say(t('scan.other_board', {tag, board: label.board}), addressOf(label.board, tag));

@@ -1,33 +1,33 @@
-// The scanner: which keys a barcode scanner has typed, wherever the focus is, and where they end.
+// The scanner: tells the keys of a barcode scanner from those of a person, whatever has the focus.
 //
 // To the page a scanner is a keyboard. Wedge scanners leave less than 35 ms between two keys,
 // Bluetooth ones 44 to 100 ms; a person can be as fast as the latter. A scan ends with Enter, Tab
-// or nothing. The rules, by the moment when a key was pressed and not when the page had time for it:
+// or nothing. The rules use the time when a key was pressed, not when the page handled it:
 //
 //  1. Keys with less than 200 ms between them are one burst; modifiers and releases count as keys.
-//     It ends with Enter or Tab, or with 200 ms of silence, or breaks at any other key. A key that
-//     was pressed in time and comes late, because the device was busy, goes on with its burst.
-//  2. A key that is a burst alone, with silence before and after it, is a person's: `onLone`. No
-//     other letter ever operates, so none does while more keys may be coming.
+//     It ends with Enter or Tab, with 200 ms of silence, or at any other key. A key that was pressed
+//     in time and arrives late, because the device was busy, belongs to its burst.
+//  2. A burst of one key, with silence before and after it, is a person's: `onLone`. No other letter
+//     is ever a shortcut, so no shortcut acts while more keys may follow.
 //  3. Outside of text fields any other burst is a scan. Its Enter or Tab does nothing else.
 //  4. In a text field it is a scan if it reads as an item's address or has an AIM prefix; if it is
 //     the tag of an item of this board; or if only a machine types so fast. Its text is removed from
 //     the field.
-//  5. In a form (a reason, a worker, a PIN) ambiguous text stays where it is, but an Enter that ends
-//     it does not send the form: `onHeld` says so. Digits in a PIN field that a person can have typed
-//     are a PIN.
-//  6. For 700 ms after a scan Enter, Tab and lone keys do nothing: over a radio link a suffix may come
-//     late or twice.
+//  5. In a form (a reason, a worker, a PIN) ambiguous text stays in place, but an Enter that ends it
+//     does not send the form: `onHeld` reports that. Digits in a PIN field at a person's speed are a
+//     PIN.
+//  6. For 700 ms after a scan Enter, Tab and lone keys do nothing: over a radio link a suffix may
+//     arrive late or twice.
 //
 // A tag of one character without a suffix looks like that key pressed by hand. It counts as a scan if
 // the board has such an item.
 
 export const QUIET_MS = 200;
-const MACHINE_MS = 35; // nobody types four keys in a row so fast
+const MACHINE_MS = 35; // no person types four keys in a row so fast
 const SCANNER_MS = 160; // no scanner is slower
-const LEAST_KEYS = 4; // fewer may come so fast by chance
+const LEAST_KEYS = 4; // fewer may be so fast by chance
 const AFTER_MS = 700;
-const LATE_MS = 50; // a timer that fires so late: the page was busy
+const LATE_MS = 50; // a timer that fires later shows that the page was busy
 const MOST_LATE_MS = 1000;
 
 /** No tag, address or prefix begins with these, so as shortcuts they need not wait for silence. */
@@ -46,13 +46,13 @@ export class Scanner {
     this.hooks = {read, onScan, onHeld, onLone};
     this.now = now;
     this.burst = null;
-    this.ended = null; // the last burst, as long as silence only has ended it
+    this.ended = null; // the last burst, if only silence has ended it
     this.lastMs = -Infinity; // the last key of any burst
     this.scanMs = -Infinity; // the last key of the last scan
-    this.isSwallowing = false; // the Enter or Tab that is held down ended a scan
+    this.isSwallowing = false; // whether the Enter or Tab that is held down ended a scan
   }
 
-  /** Takes a keydown; returns whether the page must do nothing else with it. */
+  /** Takes a keydown; returns whether the page must ignore it. */
   press(event) {
     const atMs = event.timeStamp;
     const isInTime = atMs >= this.lastMs && atMs - this.lastMs < QUIET_MS;

@@ -1,9 +1,9 @@
-// Who is signed in: shown at the top of every page, switched in one step, ended after some time.
+// The session: shown at the top of every page, switched in one step, ended when idle.
 //
-// Names that have signed in on this device are offered to touch; that list stays on the device.
-// On a device with a keyboard the id can be typed. A session ends on the server after `idle_s`
-// without use; the page announces it a minute before, and signs out when nobody answers. What is
-// idle is counted by a clock that is never set; whether a session has ended, only the server knows.
+// The dialog offers the names that have signed in on this device; that list stays on the device. On a
+// device with a keyboard the id can be typed. A session ends on the server after `idle_s` without use;
+// the page announces it a minute before, and signs out if nobody responds. Idle time is counted by a
+// monotonic clock; only the server decides whether a session has ended.
 
 import {explain} from './actions.js';
 import * as api from './api.js';
@@ -31,7 +31,7 @@ export function current() {
 
 const RANKS = {observer: 1, worker: 2, supervisor: 3, admin: 4};
 
-/** Whether who is signed in has a role, or a higher one. */
+/** Whether the signed-in worker has a role, or a higher one. */
 export function may(role) {
   return session !== null && RANKS[session.worker.role] >= RANKS[role];
 }
@@ -46,7 +46,7 @@ export function onChange(listener) {
   changed.addEventListener('change', () => listener(session));
 }
 
-/** Asks the server who is signed in; nobody is an answer, an unreachable server is a Problem. */
+/** Asks the server for the session; null if there is none. An unreachable server is a Problem. */
 export async function load() {
   let found = null;
   try {
@@ -97,7 +97,7 @@ function remember({id, name}) {
   try {
     localStorage.setItem(RECENT, JSON.stringify(list));
   } catch {
-    // A browser that keeps nothing: the id is typed each time.
+    // The browser stores nothing: the id is typed each time.
   }
 }
 
@@ -119,12 +119,12 @@ export async function signOut(reason = 'session.signed_out') {
   announce(t(reason));
 }
 
-/** Why nobody was signed in. Only what the server says is wrong is called wrong. */
+/** The reason of a failed sign-in. It blames the PIN only if the server does. */
 export function explainSignIn(problem) {
   if (problem.code === 'unauthenticated') return t('session.wrong');
   if (problem.code === 'unreachable') return t('session.unreachable');
   if (problem.code === 'rate_limited') return t('session.wait', {seconds: problem.retry_after});
-  // What these say on a board is about an item, or a role.
+  // On a board, the texts of these codes are about an item, or a role.
   if (['forbidden', 'csrf'].includes(problem.code)) return t('session.refused', {detail: problem.detail});
   return explain(problem);
 }
@@ -180,7 +180,7 @@ export function openDialog() {
         try {
           await signOut();
           dialog.close();
-        } catch (problem) { // still signed in, and whoever walks away now must know it
+        } catch (problem) { // still signed in, which the user must know before leaving
           setText(said, explainSignIn(problem));
         }
       }}, t('session.sign_out', {name: session.worker.name}))),
@@ -190,18 +190,18 @@ export function openDialog() {
   return new Promise((resolve) => { dialog.addEventListener('close', resolve, {once: true}); });
 }
 
-// Idle: whoever touches the page is there; the server is told so now and then, because reading a
-// page is no request.
+// Idle: a touch of the page counts as use. The page tells the server now and then, because reading
+// makes no request.
 
 function touched() {
   lastTouched = elapsed();
   if (lastTouched - lastShared > 1000) {
     lastShared = lastTouched;
-    others?.postMessage('touched'); // else a tab that nobody looks at would sign this one out
+    others?.postMessage('touched'); // otherwise a hidden tab would sign this one out
   }
   if (session?.idle_s && lastTouched - lastTold > 250 * session.idle_s) {
     lastTold = lastTouched;
-    api.get('/api/boards').catch(() => {}); // any request that counts as a use
+    api.get('/api/boards').catch(() => {}); // any request that counts as use
   }
 }
 
@@ -220,7 +220,7 @@ async function tick() {
   }
 }
 
-// The device's clock was set, or it slept, and the clock that is never set may have slept with it.
+// After the device's clock was set, or the device slept: the monotonic clock may have stood still.
 function askAfterJump() {
   const apart = Date.now() - elapsed();
   if (Math.abs(apart - clocksApart) < JUMP_MS) return;

@@ -1,10 +1,10 @@
-// Shown: why a list has the items that it shows, or none. A count that is not known is never shown.
+// The situation of a list: the reason for its content, or for its emptiness. Unknown counts are hidden.
 
 import {number, t, tn} from './i18n.js';
 
 /**
  * One of 'signed_out', 'denied', 'loading', 'unreachable', 'empty', 'no_match' and 'items'.
- * `known` is how many items there are, `count` how many of them are shown.
+ * `known` is the number of items, `count` the number of those shown.
  */
 export function situationOf({isSignedIn, isDenied, isLoaded, status, known, count}) {
   if (!isSignedIn) return 'signed_out';
@@ -14,11 +14,11 @@ export function situationOf({isSignedIn, isDenied, isLoaded, status, known, coun
   return count === 0 ? 'no_match' : 'items';
 }
 
-/** A situation as a sentence; `filter` as in Model.select. */
+/** The sentence for a situation; `filter` as in Model.select. */
 export function describe(situation, {count, filter}) {
-  // On a phone the filter's button may be out of sight.
+  // On a phone the filter's button may be scrolled away.
   if (situation === 'items') return [tn('board.items', count), whatOf(filter)].filter(Boolean).join(' · ');
-  if (situation === 'denied') return ''; // the banner says why
+  if (situation === 'denied') return ''; // the banner gives the reason
   if (situation === 'no_match') return t('shown.no_match', {what: whatOf(filter)});
   return t(`shown.${situation}`);
 }

@@ -1,6 +1,5 @@
-// The page that links lead to. What a link lets in with stands behind its '#': browsers send that
-// to nobody, so it is in no proxy's log. It goes to the server in the body of a POST, and out of
-// the address bar.
+// The page of sign-in links. A link's secret is behind its '#', which browsers do not send, so it is in
+// no proxy's log. The page sends it in the body of a POST, and removes it from the address bar.
 
 import {explain} from './actions.js';
 import * as api from './api.js';
@@ -18,7 +17,7 @@ async function enter(secret) {
   } catch (problem) {
     setText(byId('said'), problem.code === 'unauthenticated' ? t('session.link_used')
       : session.explainSignIn(problem));
-    // The link may be good still: who loads the page again tries it again.
+    // The link may still be valid: reloading the page tries it again.
     if (problem.isUncertain || problem.code === 'rate_limited') history.replaceState(null, '', `#${secret}`);
     return false;
   }
@@ -40,7 +39,7 @@ form.addEventListener('submit', async (event) => {
   }
 });
 
-// Another link that is opened in this tab changes nothing but what stands behind the '#'.
+// Opening another link in this tab changes only the part behind the '#'.
 addEventListener('hashchange', () => { if (location.hash) location.reload(); });
 
 const secret = location.hash.slice(1);

@@ -1,5 +1,5 @@
-// The status of the service: what its operators must see before anybody has to tell them. How much
-// of the connection budget is used, who waits, who got none, and how late events come.
+// The status page for operators: use of the connection budget, requests that wait or time out, and the
+// delay of events.
 
 import * as api from './api.js';
 import {serverNow} from './clock.js';
@@ -11,7 +11,7 @@ import * as session from './session.js';
 import {Watch, WINDOW_MS, allottedOf, usedOf} from './watch.js';
 
 const POLL_MS = 2000;
-const HEALTH_POLLS = 5; // so many polls of the figures to one of the health
+const HEALTH_POLLS = 5; // polls of the statistics per poll of the health
 const OLD_MS = 7000;
 const TICK_MS = 2 * 60 * 1000;
 const PLOTS = ['inUse', 'wait', 'open', 'delay'];
@@ -31,7 +31,7 @@ const unknown = '–';
 const ms = (value) => (value === null || value === undefined ? unknown
   : `${value < 10 ? fine.format(value) : number(Math.round(value))} ms`);
 const count = (value) => (value === null || value === undefined ? unknown : number(value));
-// Of what the server tells: one that keeps it to itself is not one that has none.
+// A figure that the server withholds is unknown, and not zero.
 const orUnknown = (value, format) => (value === null || value === undefined ? t('status.unknown') : format(value));
 const megabytes = (bytes) => `${fine.format(bytes / 1048576)} MB`;
 
@@ -46,7 +46,7 @@ const totals = {
 for (const name of ['waiting', 'open', 'delay']) byId(`${name}-plot`).append(totals[name].element);
 byId('gauge').after(h('div', {class: 'small'}, totals.used.element));
 
-/** Draws `keys` of rows, as they were over the window. */
+/** Draws `keys` of rows over the window. */
 function drawRows(plot, rows, keys, label, options = {}) {
   const to = watch.totals.at(-1)?.at ?? serverNow();
   const from = to - WINDOW_MS;
@@ -140,14 +140,14 @@ function drawProcesses() {
   }
 }
 
-// All of them
+// All processes
 
 function drawBudget({budget, server, workers}) {
   const used = usedOf(server);
   setText(byId('used'), orUnknown(used, number));
   setText(byId('of-limit'), t('status.of_limit', {limit: number(budget.limit)}));
   const gauge = byId('gauge');
-  gauge.hidden = used === null; // a meter without a value is none
+  gauge.hidden = used === null; // a meter needs a value
   gauge.setAttribute('aria-valuenow', used ?? 0);
   gauge.setAttribute('aria-valuemax', budget.limit);
   const shown = orUnknown(used, number);
@@ -216,14 +216,14 @@ function drawVerdict() {
   }));
   if (told.length === 0) told.push({level: 'fine', text: t('status.fine')});
   const list = byId('verdict');
-  // Only what differs is written: the list is read out when it changes.
+  // Only changes are written, because screen readers read the list out when it changes.
   if (list.dataset.told === JSON.stringify(told)) return;
   list.dataset.told = JSON.stringify(told);
   fill(list, ...told.map(({level, text}) => h('li', {class: level},
     h('span', {class: 'sign', 'aria-hidden': 'true'}), text)));
 }
 
-/** The values of a message, as people write them. */
+/** The values of a message, formatted. */
 function said({since, delay, used, limit, maxclients, reasons}) {
   return {
     since: since ? moment(since) : unknown, delay: ms(delay), used: count(used),
@@ -250,7 +250,7 @@ function drawTable({workers}) {
   ];
   const table = byId('table');
   const pids = workers.map(({pid}) => pid).join();
-  if (table.dataset.pids !== pids) { // else only texts change: what somebody marks to copy stays
+  if (table.dataset.pids !== pids) { // otherwise only texts change, and a selection survives
     table.dataset.pids = pids;
     fill(table,
       h('thead', {},
@@ -278,9 +278,9 @@ function draw() {
   drawTable(watch.stats);
 }
 
-// Asking
+// Polling
 
-/** The answer of a route of health, that of a 503 as well; null where nobody answers. */
+/** The response of a health route, also of a 503; null if the server is unreachable. */
 async function ask(path) {
   try {
     return await api.get(path, {timeoutMs: 5000});
@@ -294,7 +294,7 @@ let turn = 0;
 async function poll() {
   clearTimeout(timer);
   turn += 1;
-  const mine = turn; // one that is waiting for its answer does not go on besides
+  const mine = turn; // ends an older poll that still waits for its response
   if (!isRunning) return;
   if (!document.hidden) {
     const stats = await api.get('/api/redis-connection-stats', {timeoutMs: 5000}).catch(() => null);

@@ -1,5 +1,5 @@
-// A page that stays open for weeks: the screen stays awake, and the page becomes the server's
-// newest version by itself.
+// For a page that stays open for weeks: keeps the screen awake, and reloads the page when the server
+// has a newer version.
 
 const CHECK_MS = 60 * 60 * 1000;
 const SOON_MS = 15 * 1000;
@@ -14,29 +14,29 @@ export function stayAwake() {
   let lock = null;
   const ask = async () => {
     if (document.hidden || (lock && !lock.released)) return;
-    lock = await navigator.wakeLock.request('screen').catch(() => null); // a low battery: later again
+    lock = await navigator.wakeLock.request('screen').catch(() => null); // low battery: it tries later
   };
   document.addEventListener('visibilitychange', ask);
   setInterval(ask, AWAKE_MS);
   ask();
 }
 
-/** The version of the pages' files in an address of one of them, or in a page's text. */
+/** The version of the static files, from the address of one of them or from a page's text. */
 export function versionIn(text) {
   return /\/static\/([0-9a-f]{12})\//.exec(text)?.[1] ?? null;
 }
 
 /**
- * Loads the page anew when the server has other files than `own`: looks every hour, and when
- * checkSoon() is called. Only with a server that has just answered, or there would be no page any
- * more; and only for what two looks have seen, because while a server is exchanged its old and
- * its new processes both answer.
+ * Reloads the page when the server has other files than `own`. It checks every hour, and when
+ * checkSoon() is called. It reloads only if the server has just responded, because otherwise the page
+ * would be lost; and only after two checks agree, because during an upgrade old and new processes both
+ * respond.
  */
 export function followVersion(own, {
   look = async () => versionIn(await (await fetch(location.pathname, {cache: 'no-store'})).text()),
   reload = () => location.reload(),
   store = null, // sessionStorage, where the browser allows it
-  now = () => Date.now(), // it must go on over a reload, so it is a clock that may be set
+  now = () => Date.now(), // it must survive a reload, so it cannot be monotonic
 } = {}) {
   let seen = null;
   let timer;
@@ -67,11 +67,11 @@ export function followVersion(own, {
     try {
       (store ?? sessionStorage).setItem(RELOADED, JSON.stringify({version, at: now()}));
     } catch {
-      // A browser that keeps nothing: two looks, half a minute apart, still stand before each reload.
+      // The browser stores nothing: two checks, half a minute apart, still precede each reload.
     }
   }
 
-  // Not all screens of a plant in the same moment.
+  // A random delay: not all screens of a plant at the same time.
   function plan(ms) {
     clearTimeout(timer);
     timer = setTimeout(check, ms * (1 + Math.random()));

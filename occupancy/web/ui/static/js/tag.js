@@ -1,10 +1,10 @@
-// Tags: those of one board differ at the end, so where there is no room the middle is left out.
+// Tags: those of one board differ at the end, so a long tag is shortened in the middle.
 
 import {h} from './dom.js';
 
 const TAIL = 7; // characters
 
-/** A tag in two parts: what may be cut short, and what may not. */
+/** A tag in two parts: one that may be cut, and one that may not. */
 export function partsOf(tag) {
   return [h('span', {class: 'head'}, tag.slice(0, -TAIL)), h('span', {class: 'tail'}, tag.slice(-TAIL))];
 }

@@ -1,13 +1,13 @@
-// Taps: each has one effect, and only on what was there when the finger aimed.
+// Taps: each has one effect, and only on the element that was there when the user aimed.
 //
-// The second half of a double tap must hit nothing, whatever is under the finger by then: a button of
-// the next row, a dialog, a bar. And what has moved, appeared or changed takes no tap for a moment,
-// because the finger was on its way to something else.
+// The second half of a double tap must have no effect, whatever is under the finger by then: a button
+// of the next row, a dialog, a bar. An element that has just moved, appeared or changed ignores taps for
+// a moment, because the finger was aimed at something else.
 
 export const SETTLE_MS = 500;
 const NEAR_PX = 40;
 
-/** Makes an element, with what is in it, ignore taps for a moment. */
+/** Makes an element and its content ignore taps for a moment. */
 export function unsettle(element) {
   element.isSettling = true;
   clearTimeout(element.settling);
@@ -20,10 +20,10 @@ export function isSecondHalf(place, last) {
     && Math.hypot(place.x - last.x, place.y - last.y) < NEAR_PX;
 }
 
-/** Swallows such taps within `areas` (a selector), before any listener there hears of them. */
+/** Swallows such taps within `areas` (a selector), before any listener there gets them. */
 export function guardTaps(areas) {
-  let last = null; // the last tap that counted, wherever
-  let isSecond = false; // of the touch under way; the click that a label makes of one is the same touch
+  let last = null; // the last tap that counted, anywhere
+  let isSecond = false; // whether the present touch is one; a label's click belongs to the same touch
   document.addEventListener('keydown', () => { isSecond = false; }, true);
   document.addEventListener('pointerdown', (event) => {
     isSecond = isSecondHalf({x: event.clientX, y: event.clientY, atMs: event.timeStamp}, last);
@@ -33,7 +33,7 @@ export function guardTaps(areas) {
     if (isGuarded && (isSecond || event.composedPath().some((each) => each.isSettling))) {
       event.preventDefault();
       event.stopImmediatePropagation();
-    } else if (event.detail > 0) { // by a pointer; the keyboard's clicks have no place
+    } else if (event.detail > 0) { // by a pointer; the keyboard's clicks have no position
       last = {x: event.clientX, y: event.clientY, atMs: event.timeStamp};
     }
   }, true);

@@ -1,7 +1,7 @@
-// The wall: a board on a screen that nobody touches, for weeks. It shows, and asks for nothing.
+// The wallboard: a board on a screen that nobody touches, for weeks.
 //
-// What it keeps is bounded: the items of the board, the points of one timeline, as many rows as fit.
-// It never shows a dialog: where somebody must do something, it says what, and goes on by itself.
+// Its memory is bounded: the items of the board, the points of one timeline, as many rows as fit. It
+// never shows a dialog: if somebody must act, it says how, and continues by itself.
 
 import * as api from './api.js';
 import {elapsed, serverNow} from './clock.js';
@@ -18,13 +18,13 @@ import {scanning} from './scan.js';
 import {followVersion, stayAwake, versionIn} from './stay.js';
 import {transitionOf} from './transitions.js';
 
-const DAY_HOURS = 12; // what the picture shows
-const TIMELINE_HOURS = 24; // what is asked for: there must be a midnight in it
+const DAY_HOURS = 12; // shown in the chart
+const TIMELINE_HOURS = 24; // requested: it must contain a midnight
 const TIMELINE_MS = 10 * 60 * 1000;
 const PAGE_S = 12;
 const FRESH_S = 20;
 const AGAIN_MS = 60 * 1000;
-const DRAW_MS = 250; // a batch of fifty is one change to look at
+const DRAW_MS = 250; // a batch of fifty is drawn as one change
 const IN_HAND = ['occupied', 'paused', 'blocked'];
 
 const {board} = document.body.dataset;
@@ -32,8 +32,8 @@ const path = `/api/boards/${board}`;
 const model = new Model();
 let live = null;
 let status = 'connecting';
-let upToDateMs = null; // when what is shown was last known to be right
-let timeline = []; // points; the last is of when it was asked for
+let upToDateMs = null; // the last time when the page was known to be up to date
+let timeline = []; // points; the last is of the time of the request
 let timelineSeq = 0;
 let completions = []; // the seqs of completions that may have come after it
 let isTurning = true;
@@ -43,12 +43,12 @@ const shortWithDay = new Intl.DateTimeFormat(locale, {weekday: 'short', hour: 'n
 const day = new Intl.DateTimeFormat(locale, {weekday: 'long', day: 'numeric', month: 'long'});
 const hour = new Intl.DateTimeFormat(locale, {hour: 'numeric'});
 
-/** The moment that what is shown is of: it does not go on while nothing is heard. */
+/** The time of the displayed data: it stops while nothing arrives. */
 function shownMs() {
   return status === 'live' || upToDateMs === null ? serverNow() : upToDateMs;
 }
 
-/** Since when: the time alone as long as it can be of one day only. */
+/** The start of a state: without the date if that is clear. */
 function since(value) {
   const date = new Date(value);
   return (shownMs() - date < 86400000 ? short : shortWithDay).format(date);
@@ -73,7 +73,7 @@ const holders = new Rotation(byId('holders'), {
     setText(entry.querySelector('.title'), item.title === item.tag ? '' : item.title);
     const step = entry.querySelector('.step');
     setText(step, item.step);
-    step.hidden = item.step === 'work'; // the only one of a board that lists none
+    step.hidden = item.step === 'work'; // the only step of a board without a list
   },
 });
 
@@ -91,7 +91,7 @@ const still = new Rotation(byId('still'), {
   },
 });
 
-// Where a tag is too long, its middle is left out: tags of one board differ at the end.
+// A tag that is too long is shortened in the middle: tags of one board differ at the end.
 const TAIL = 7;
 function tagPlace() {
   return h('span', {class: 'tag'}, h('span', {class: 'head'}), h('span', {class: 'tail'}));
@@ -130,7 +130,7 @@ function draw() {
   for (const [state, count] of Object.entries(model.counts())) setText(counts.get(state), number(count));
   const items = [...model.items.values()];
   const held = items.filter(({holder}) => holder);
-  // In the order of names, so that who looks for somebody finds them where they were.
+  // In the order of names, so that each worker stays in the same place.
   held.sort((one, other) => one.holder.name.localeCompare(other.holder.name, locale)
     || Date.parse(one.since) - Date.parse(other.since));
   holders.show(held);
@@ -145,7 +145,7 @@ function draw() {
 
 model.onChange(drawSoon);
 
-// The picture of the day
+// The chart of the day
 
 const inHand = new Plot({series: [
   {name: 'occupied', kind: 'stack'},
@@ -201,7 +201,7 @@ async function reload(signal) {
   model.load(items);
   byId('wall').hidden = false;
   byId('passing').hidden = true;
-  loadTimeline().catch(() => {}); // the picture waits for the next time; the rest does not
+  loadTimeline().catch(() => {}); // only the chart waits for the next time
   api.get(path).then(({title}) => {
     setText(byId('title'), title);
     document.title = `${title} · occupancy`;
@@ -222,7 +222,7 @@ function heard() {
 function onStatus(next) {
   if (next === 'live' && status !== 'live') {
     heard();
-    if (status !== 'connecting') version.checkSoon(); // the server was away: it may be another now
+    if (status !== 'connecting') version.checkSoon(); // the server may have been upgraded
   }
   status = next;
   byId('live').dataset.status = next;
@@ -231,7 +231,7 @@ function onStatus(next) {
   drawSoon();
 }
 
-/** Says plainly that what is shown is old, and of when it is. */
+/** Shows that the data is old, and its time. */
 function showAge() {
   const banner = byId('banner');
   const isOld = upToDateMs !== null && ['degraded', 'offline'].includes(status);
@@ -274,13 +274,13 @@ function stop() {
   setText(byId('live'), '');
 }
 
-let turn = 0; // a Live that was stopped may still be loading: it must not tell us anything
+let turn = 0; // a stopped Live may still be loading; its results are ignored
 
 async function start() {
   clearTimeout(again);
   try {
     const {idle_s: idleS, worker} = await api.get('/api/session');
-    // A person's session ends when nobody touches anything, and nobody touches a wall.
+    // A person's session ends when idle, and nobody touches a wallboard.
     setText(byId('ends'), idleS ? t('wall.session_ends', {name: worker.name, after: duration(idleS)}) : '');
   } catch (problem) {
     if (problem.status === 401 || problem.status === 403) {
@@ -297,7 +297,7 @@ async function start() {
   const ifMine = (hook) => (...given) => (mine === turn ? hook(...given) : undefined);
   live = new Live(board, {
     async reload(signal) {
-      if (mine !== turn) throw new api.Problem({status: 401}); // ends its trying
+      if (mine !== turn) throw new api.Problem({status: 401}); // ends its retries
       return reload(signal);
     },
     apply: ifMine(apply), onStatus: ifMine(onStatus), onDenied: ifMine(onDenied),
@@ -312,14 +312,14 @@ function startAgainIn(ms) {
   again = setTimeout(start, ms * (0.75 + Math.random() / 2));
 }
 
-// The clock, and what goes by it
+// The clock, and everything that depends on it
 
 function everySecond() {
   const now = new Date(serverNow());
   setText(byId('clock'), short.format(now));
   setText(byId('date'), day.format(now));
   if (status === 'live' && live?.heardMs) {
-    // What the stream's heartbeats and the looks for the server tell; this tab may hold it or not.
+    // By the stream's heartbeats and the checks of the server, whether or not this tab holds the stream.
     upToDateMs = Math.max(upToDateMs, serverNow() - (elapsed() - live.heardMs));
   }
   for (const entry of document.querySelectorAll('.entry')) tick(entry);
@@ -350,7 +350,7 @@ listen({
   hindrance: () => (upToDateMs === null ? t('scan.loading') : ''),
 }));
 
-// Somebody signs in or out in another tab.
+// A sign-in or sign-out in another tab.
 if ('BroadcastChannel' in globalThis) {
   new BroadcastChannel('occupancy-session').addEventListener('message', ({data}) => {
     if (data === 'changed') startAgainIn(500);

@@ -1,5 +1,5 @@
-// The watch: what the figures of the service were over the last ten minutes, and what is wrong with
-// them. Pure: no document, no network. What it keeps is bounded, in time and in number.
+// The watch: the service's figures over the last ten minutes, and the problems in them. Pure: no
+// document, no network. Its data is bounded in time and in number.
 
 export const WINDOW_MS = 10 * 60 * 1000;
 const MOST_ROWS = 400;
@@ -8,21 +8,21 @@ const NEAR = 0.9; // of the budget
 const LATE_MS = 1000;
 
 /**
- * `totals` and each of `processes` ({name, pid, rows}) have rows by time: {at, …figures}, where a
- * figure is null while it was not known: that is a gap, not a zero.
+ * `totals` and each of `processes` ({name, pid, rows}) have rows by time: {at, …figures}. An unknown
+ * figure is null: a gap, and not a zero.
  */
 export class Watch {
   constructor() {
-    this.stats = null; // the last answer
+    this.stats = null; // the last response
     this.statsAt = null;
     this.totals = [];
     this.processes = new Map();
   }
 
-  /** Takes an answer of /api/redis-connection-stats, or null where there was none. */
+  /** Takes a response of /api/redis-connection-stats, or null if there was none. */
   add(stats, at) {
     const last = this.totals.at(-1)?.at;
-    if (at - last > GAP_MS) this.add(null, last + 1); // nobody asked meanwhile: the page was hidden
+    if (at - last > GAP_MS) this.add(null, last + 1); // the page was hidden and did not poll
     if (stats) {
       this.stats = stats;
       this.statsAt = at;
@@ -36,13 +36,13 @@ export class Watch {
       keep(process.rows, {at, ...figuresOf(process.now)}, at);
     }
     keep(this.totals, {at, ...totalsOf(stats)}, at);
-    // A process that has ended stays for as long as there is something of it to see.
+    // A process that has ended stays while the window contains rows of it.
     for (const [name, {now, rows}] of this.processes) {
       if (now === null && rows.every(({inUse}) => inUse === null)) this.processes.delete(name);
     }
   }
 
-  /** By how much a counter has grown within the window, over all processes. */
+  /** The growth of a counter within the window, over all processes. */
   grown(counter) {
     let sum = 0;
     for (const {rows} of this.processes.values()) {
@@ -52,7 +52,7 @@ export class Watch {
     return sum;
   }
 
-  /** What is wrong: [{level, key, values}], the worst first; `health` and `ready` as told last. */
+  /** The problems: [{level, key, values}], worst first; `health` and `ready` are the last responses. */
   findings({isFresh, ready, health}) {
     const found = [];
     const say = (level, key, values = {}) => found.push({level, key, values});
@@ -85,12 +85,12 @@ export class Watch {
   }
 }
 
-/** How many connections of the budget are open; null where the server does not tell. */
+/** The number of open connections of the budget; null if the server withholds it. */
 export function usedOf({ops, pubsub, cli}) {
   return [ops, pubsub, cli].includes(null) ? null : ops + pubsub + cli;
 }
 
-/** How many the present processes open at most. */
+/** The most connections that the present processes open. */
 export function allottedOf({workers}) {
   return workers.reduce((sum, {ops, pubsub}) => sum + ops.max + pubsub.max, 0);
 }
