@@ -34,7 +34,7 @@
     occ:{main}:log                  stream  seq, event: the truth of what happened
     occ:{main}:log_marks            list    cursors at which a block of the log was full
     occ:{main}:samples              stream  STATE → items, completions: as five minutes began
-    occ:{main}:history:TAG          stream  the item's own events
+    occ:{main}:history:TAG          stream  the item's own events, each with the item's version
     occ:{main}:idem:WORKER:HASH     string  first answer to an Idempotency-Key, for 24 h:
                                             codes and versions, not the items
     occ:{main}:rate:WHO             string  operations of a caller, an address: even again when (ms)
