@@ -13,7 +13,14 @@ from typing import Any
 import msgspec
 
 from occupancy.boards.catalog import DEFAULT_STEPS
-from occupancy.boards.records import Answer, Outcome, Preconditions, Rate, board_not_found
+from occupancy.boards.records import (
+    Answer,
+    Outcome,
+    Preconditions,
+    Rate,
+    board_not_found,
+    event_item_of,
+)
 from occupancy.boards.timeline import SAMPLE_MS, SAMPLES_KEPT
 from occupancy.core.entities import MAIN_BOARD, MAX_BATCH_TAGS, STATES, AuthMethod, Person
 from occupancy.core.errors import IdempotencyKeyReused, RateLimited
@@ -200,13 +207,9 @@ def _answer(command: Command, reply: Any) -> Answer:
     return Answer(reply[1].decode(), outcomes, status == b"replayed")
 
 
-class _Event(msgspec.Struct):
-    item: msgspec.Raw
-
-
 def _item(text: bytes, kind: bytes) -> bytes:
     """The item's JSON, where ``text`` is an event (see request.lua) the part of it."""
-    return bytes(msgspec.json.decode(text, type=_Event).item) if kind.endswith(b"event") else text
+    return bytes(event_item_of(text).item) if kind.endswith(b"event") else text
 
 
 def _json_text(value: Any) -> str:

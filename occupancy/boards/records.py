@@ -106,13 +106,22 @@ def item_not_found(board: str, tag: str) -> ItemNotFound:
     return ItemNotFound(f"There is no item {tag} on the board {board}.", tag=tag)
 
 
-class _Versioned(msgspec.Struct):
+class ItemKey(msgspec.Struct):
+    """Which item, and which version of it."""
+
+    tag: str
     version: int
 
 
-def version_of(item: bytes) -> int:
-    """The version of an item, from its JSON."""
-    return msgspec.json.decode(item, type=_Versioned).version
+class EventItem(msgspec.Struct):
+    """The item of an event, as the JSON that it is."""
+
+    type: str
+    item: msgspec.Raw
+
+
+item_key_of = msgspec.json.Decoder(ItemKey).decode
+event_item_of = msgspec.json.Decoder(EventItem).decode
 
 
 def page_token(last: bytes) -> str:

@@ -36,7 +36,7 @@ from isal import isal_zlib
 
 from occupancy.boards.log import Log
 from occupancy.boards.queries import Queries
-from occupancy.boards.records import Snapshot, page_start
+from occupancy.boards.records import Snapshot, event_item_of, item_key_of, page_start
 from occupancy.boards.search import filter_by, select
 from occupancy.core.entities import MAX_SNAPSHOT_ITEMS, TAG_PATTERN, Replay
 from occupancy.core.errors import OccupancyError
@@ -52,21 +52,6 @@ _FOLLOWED_S = 180.0
 _COMPRESSED_BYTES = 1400  # what fits into a packet gains nothing
 _COMPRESSED_ITEMS = 200  # at a time: takes less than SLICE_S
 _GZIP = 16 + 15  # zlib's way to ask for gzip's header and the largest window
-
-
-class _Event(msgspec.Struct):
-    """What an event says of the board; the item stays the text that it is."""
-
-    type: str
-    item: msgspec.Raw
-
-
-class _Tagged(msgspec.Struct):
-    tag: str
-
-
-_event_of = msgspec.json.Decoder(_Event).decode
-_tagged_of = msgspec.json.Decoder(_Tagged).decode
 
 
 class SnapshotResponse:
@@ -89,7 +74,7 @@ class SnapshotResponse:
     def plain(self) -> bytes:
         """The JSON text."""
         if self._plain is None:
-            self._plain = self._joined()
+            self._plain = b",".join(self._parts())  # copies megabytes, once
         return self._plain
 
     def packed(self, pause: Pause = no_pause) -> bytes | None:
@@ -134,8 +119,8 @@ class SnapshotResponse:
         for entry in entries:
             seq += 1
             try:
-                event = _event_of(entry.event)
-                tag = _tagged_of(event.item).tag.encode()
+                event = event_item_of(entry.event)
+                tag = item_key_of(event.item).tag.encode()
             except msgspec.MsgspecError:
                 return None
             position = bisect.bisect_left(tags, tag)
@@ -152,9 +137,6 @@ class SnapshotResponse:
             items[position : position + is_there] = [item]
             size += len(item)
         return SnapshotResponse(Snapshot(end.cursor, seq, tags, items, None), size)
-
-    def _joined(self) -> bytes:
-        return b",".join(self._parts())  # copies the text, which may be megabytes, once
 
     def _parts(self) -> list[bytes]:
         """The JSON text in parts, with commas between them."""

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from flask import Blueprint, Response, current_app, request
 
-from occupancy.boards.records import Answer, version_of
+from occupancy.boards.records import Answer, item_key_of
 from occupancy.boards.refusals import refusal
 from occupancy.boards.snapshot_cache import SnapshotResponse
 from occupancy.boards.store import Store
@@ -131,7 +131,7 @@ def items(board: str) -> Response:
 def item(board: str, tag: str) -> Response:
     read_query()
     found = _store().queries.item(check_name("board", board), check_name("tag", tag))
-    etag = operations.etag_of(version_of(found))
+    etag = operations.etag_of(item_key_of(found).version)
     if {ANY, etag.strip('"')} & set(known_tags(request.headers.get("If-None-Match"))):
         return as_response(not_modified(etag))
     return raw_answer(b'{"item":%b}' % found, etag=etag)

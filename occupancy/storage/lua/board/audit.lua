@@ -58,7 +58,7 @@ for position = 1, #ARGV - 2 do
   local view = redis.call('HGET', VIEW, tag)
   if state then
     if not view or not is_current(view, state, epoch, version) then
-      report(tag, 'view') -- the caller has it mended: operate/item.lua knows how an item is rendered
+      report(tag, 'view') -- the caller has it mended: operate/item.lua can render it
     end
     local last = redis.call('XREVRANGE', history, '+', '-', 'COUNT', 1)[1]
     if not last or version_of(last) ~= version then

@@ -1,4 +1,4 @@
--- check_permissions: which of the commands and channels that the scripts need are denied to this user.
+-- check_permissions: which commands and channels that the scripts need are denied to this user.
 --
 -- Each write is tried on a key of another type, or where it has no effect: it fails by that, or for
 -- lack of rights, and changes nothing.

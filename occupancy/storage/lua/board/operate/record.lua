@@ -27,8 +27,8 @@ local function sample()
 end
 
 -- Bounds the log in bytes. Each time that another block is full, its last cursor becomes a mark;
--- with more blocks than the bound has room for, the log is cut at the oldest mark. An operation costs
--- one more command for it, and the log exceeds the bound by a block and a stream's node at most.
+-- with more blocks than the bound has room for, the log is cut at the oldest mark. An operation
+-- costs one more command for it, and the log exceeds the bound by a block and a stream's node at most.
 local ENTRY_BYTES = 64 -- what an entry takes beside its event
 local MOST_BLOCK_BYTES = 2 * 1024 * 1024 -- cut at once: some thousand entries, whole nodes
 

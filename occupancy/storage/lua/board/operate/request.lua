@@ -26,8 +26,8 @@
 --       version and text: the item after the operation, both '' where there is none
 --       kind: text is the "item" as JSON or the "event" that has it; "newest_item" and
 --       "newest_event" where the first answer's version is no longer kept
--- Publishes  "previous cursor seq event" on the board's live channel, once for each change; previous
---       is the cursor of the event before it, 0-0 before the first
+-- Publishes  "previous cursor seq event" on the board's live channel, once for each change;
+--       previous is the cursor of the event before it, 0-0 before the first
 -- Defines  the names of the keys, request, transition (a row of the table in transitions.py),
 --       int(), now_ms, iso(), contains()
 
