@@ -175,18 +175,13 @@ class Hub:
 
     def figures(self) -> dict[str, Any]:
         """Streams open, slow (their connection takes nothing) and reset; delays of a minute."""
-        delays_ms = self._metrics.recent_delays_ms()
+        delays_ms, boards = self._metrics.recent_delays_ms(), self._boards.values()
         return {
             "open": self.open_streams,
             "slow": self._slow,
-            "resets": self.resets,
+            "resets": self._past_resets + sum(each.frames.resets for each in boards),
             "delay_ms": percentiles(delays_ms) if delays_ms else None,
         }
-
-    @property
-    def resets(self) -> int:
-        """Streams that had to load the snapshot again, since this process began."""
-        return sum(each.frames.resets for each in self._boards.values()) + self._past_resets
 
     def _subscribers(self) -> list[Subscriber]:
         return [each for followed in self._boards.values() for each in followed.subscribers]

@@ -461,7 +461,7 @@ def test_an_outage_is_logged_once(house: House, caplog: pytest.LogCaptureFixture
     assert [each.levelname for each in caplog.records] == ["WARNING"]
 
 
-def test_a_failure_of_the_guard_itself_does_not_end_it(
+def test_a_failure_of_its_own_does_not_end_it(
     house: House, caplog: pytest.LogCaptureFixture
 ) -> None:
     stream = house.open("93")
