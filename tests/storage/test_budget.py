@@ -90,8 +90,8 @@ def all_of(slots: Slots) -> list[int]:
         ({}, 11, 1),  # (50 - 2) / (2 x 2) = 12
         ({"redis_budget": 20}, 3, 1),
         ({"redis_budget": 10}, 1, 1),  # the least that two workers can live on
-        ({"redis_budget": 6, "workers": 1}, 1, 1),
-        ({"redis_budget": 20, "workers": 4}, 1, 1),
+        ({"redis_budget": 6, "processes": 1}, 1, 1),
+        ({"redis_budget": 20, "processes": 4}, 1, 1),
         ({"redis_budget": 100, "nodes": 2}, 11, 1),
         ({"redis_budget": 101, "nodes": 2}, 11, 1),  # the odd one belongs to nobody
         ({"redis_budget": 50, "redis_reserved": 10}, 9, 1),
