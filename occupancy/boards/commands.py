@@ -35,8 +35,8 @@ RATE_BURST_S = 10  # unused operations are kept for so long
 REMOVED_HISTORY_TTL_S = 30 * 24 * 3600  # the history of a removed item stays for a month
 _PUT_MANY_CALLS = 200  # per round trip: short enough that others get their turn on the server
 _COLUMNS = (
-    "operation", "event", "sources", "target", "holder", "holder_only", "needs_free", "creates",
-    "counts_time", "counts_completion",
+    "operation", "event", "sources", "target", "holder", "holder_only", "needs_free",
+    "added_event", "counts_time", "counts_completion",
 )  # fmt: skip
 
 

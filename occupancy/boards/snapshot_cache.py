@@ -41,6 +41,7 @@ from occupancy.boards.search import filter_by, select
 from occupancy.core.entities import MAX_SNAPSHOT_ITEMS, TAG_PATTERN, Replay
 from occupancy.core.errors import OccupancyError
 from occupancy.core.slices import Pause, no_pause, sliced
+from occupancy.core.transitions import PUT, REMOVE
 
 _MOST_ENTRIES = 300  # followed at a time: that many cost a fifth of what ten thousand items do
 _MOST_BYTES = 64 * 1024 * 1024  # of all boards, each counted as if its text were kept as well
@@ -125,11 +126,11 @@ class SnapshotResponse:
                 return None
             position = bisect.bisect_left(tags, tag)
             is_there = position < len(tags) and tags[position] == tag
-            if entry.seq != seq or is_there == (event.type == "item.added"):
+            if entry.seq != seq or is_there == (event.type == PUT.added_event):
                 return None
             if is_there:
                 size -= len(items[position])
-            if event.type == "item.removed":
+            if event.type == REMOVE.event:
                 del tags[position], items[position]
                 continue
             item = bytes(event.item)

@@ -25,7 +25,6 @@ TARGETS = {
     "renamed": "as it is",
     "removed": "removed",
 }
-ADDED_EVENT = "item.added"  # of an operation that creates, where there was no item
 
 
 class Transition(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,9 +32,9 @@ class Transition(msgspec.Struct, frozen=True, kw_only=True):
 
     ``target`` is a state, or one of TARGETS.
 
-    The flags: ``holder_only``, only the holder may do it; ``needs_free``, an occupied item is
-    refused as held; ``creates``, it adds the item where there is none; ``counts_time``, the time
-    of the hold that it ends is added to the item's; ``counts_completion``, to the board's count.
+    ``holder_only``: only the holder may do it. ``needs_free``: an occupied item is refused as held.
+    ``added_event``: it adds an absent item, with this event. ``counts_time``: the time of the hold
+    that it ends is added to the item's. ``counts_completion``: it adds to the board's completions.
 
     On the pages the buttons stand in the order of the table, ``primary`` (filled) before
     ``secondary`` (outlined); a menu has the ``minor`` ones. ``is_for_others``: not offered on an
@@ -50,7 +49,7 @@ class Transition(msgspec.Struct, frozen=True, kw_only=True):
     holder: NextHolder
     holder_only: bool = False
     needs_free: bool = False
-    creates: bool = False
+    added_event: str = ""
     counts_time: bool = False
     counts_completion: bool = False
     reason: FieldRule = "none"
@@ -177,12 +176,12 @@ TRANSITIONS: dict[str, Transition] = {
 
 PUT = Transition(
     operation="put",
-    event="item.updated",  # item.added where there was none
+    event="item.updated",
     role=Role.SUPERVISOR,
     sources=STATES,
     target="edited",
     holder="keep",
-    creates=True,
+    added_event="item.added",
     summary="Add an item, or edit its title and attributes.",
     button="none",
 )

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 
-from occupancy.core.transitions import ADDED_EVENT, PUT, REMOVE, RENAME, TRANSITIONS, Transition
+from occupancy.core.transitions import PUT, REMOVE, RENAME, TRANSITIONS, Transition
 from tests.support.deployment import ROOT
 
 PACKAGE = ROOT / "occupancy"
@@ -17,25 +16,6 @@ TEXTS = {
 }
 EXAMPLES = {"cli/demo.py", "web/ui/templates/docs.html"}  # the sample board, an example of an event
 SUFFIXES = {".py", ".lua", ".js", ".html", ".css", ".json"}
-
-# Lines that still name an operation or an event. Add none.
-KNOWN = {
-    "local needs_free = row.operation == 'take' or row.operation == 'remove'",
-    "or row.operation == 'put' and not may('PERSIST', BOARD) and 'PERSIST'",
-    "if row.operation == 'rename' then",
-    "elseif row.operation == 'rename' then",
-    "elseif row.operation == 'put' then",
-    "if row.operation == 'complete' then",
-    "if row.operation ~= 'put' then",
-    "if row.operation == 'put' then",
-    "and row.operation ~= 'release' then",
-    "record_event('item.added', view, history)",
-    'if is_there == (kind == b"item.added"):',
-    'if kind == b"item.removed":',
-    "record_event('item.added', view, version, history)",
-    'if entry.seq != seq or is_there == (event.type == "item.added"):',
-    'if event.type == "item.removed":',
-}
 
 
 def named(names: list[str], suffix: str) -> re.Pattern[str]:
@@ -48,17 +28,12 @@ def named(names: list[str], suffix: str) -> re.Pattern[str]:
 
 
 def places(names: list[str]) -> set[str]:
-    """The files of the package that name one of ``names``, but for the known lines."""
+    """The files of the package that name one of ``names``."""
     return {
         path.relative_to(PACKAGE).as_posix()
         for path in PACKAGE.rglob("*")
-        if path.suffix in SUFFIXES and any(_naming(path, named(names, path.suffix)))
+        if path.suffix in SUFFIXES and named(names, path.suffix).search(path.read_text())
     }
-
-
-def _naming(path: Path, pattern: re.Pattern[str]) -> list[str]:
-    lines = (line.strip() for line in path.read_text().splitlines())
-    return [line for line in lines if line not in KNOWN and pattern.search(line)]
 
 
 @pytest.mark.parametrize("transition", TRANSITIONS.values(), ids=lambda each: each.operation)
@@ -71,7 +46,7 @@ def test_an_operation_is_named_in_its_row_and_its_texts_only(transition: Transit
 def test_the_event_of_an_edit_is_named_in_its_row_and_its_texts_only(
     transition: Transition,
 ) -> None:
-    events = [transition.event, *([ADDED_EVENT] if transition.creates else [])]
+    events = [transition.event, *filter(None, [transition.added_event])]
     assert places(events) - EXAMPLES == {TABLE, *TEXTS}
 
 

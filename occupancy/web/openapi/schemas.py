@@ -23,10 +23,10 @@ from occupancy.core.requests import (
     TokenBody,
     WorkerBody,
 )
-from occupancy.core.transitions import ADDED_EVENT, PUT, REMOVE, TRANSITIONS, Transition
+from occupancy.core.transitions import PUT, REMOVE, TRANSITIONS, Transition
 
 EVENT_TYPES = [
-    ADDED_EVENT, PUT.event, REMOVE.event, *(each.event for each in TRANSITIONS.values())
+    PUT.added_event, PUT.event, REMOVE.event, *(each.event for each in TRANSITIONS.values())
 ]  # fmt: skip
 
 

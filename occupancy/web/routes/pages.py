@@ -15,7 +15,7 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 
 from occupancy.core.errors import NotFound
 from occupancy.core.requests import check_name
-from occupancy.core.transitions import ADDED_EVENT, PUT, REMOVE, TRANSITIONS
+from occupancy.core.transitions import PUT, REMOVE, TRANSITIONS
 from occupancy.services import Services
 from occupancy.web.auth import public
 from occupancy.web.ui.assets import Assets
@@ -32,7 +32,7 @@ _ROWS = [
     {
         **{name: getattr(each, name) for name in _COLUMNS},
         "role": each.role.label,
-        "added_event": ADDED_EVENT if each.creates else "",
+        "added_event": each.added_event,
     }
     for each in (*TRANSITIONS.values(), PUT, REMOVE)
 ]

@@ -329,7 +329,9 @@ def test_a_reload_loses_no_operation_and_no_answer(
     clients = busy(lanes)
     old = lanes.deployment.worker_pids()
     lanes.deployment.signal(signal.SIGHUP)
-    wait_until(lambda: not old & lanes.deployment.worker_pids(), what="the old workers' end")
+    wait_until(
+        lambda: not old & lanes.deployment.worker_pids(), timeout_s=30, what="the old workers' end"
+    )
     counts = {each: each.operations() for each in clients}
     wait_until(
         lambda: all(each.operations() > counts[each] + 5 for each in clients if each.greenlet),

@@ -45,7 +45,7 @@ local function operate(position, tag)
     return 'ok', 0, '', ''
   end
   if not item then
-    if not transition.creates then
+    if transition.added_event == '' then
       return 'item_not_found', 0, '', ''
     elseif request.versions then
       return 'version_mismatch', 0, '', '' -- RFC 9110 13.1.1: If-Match fails where nothing is
@@ -114,7 +114,7 @@ local function operate(position, tag)
     redis.call('ZADD', BY_TAG, 0, tag)
     redis.call('PERSIST', history)
     index(tag, nil, '', item)
-    record_event('item.added', view, version, history)
+    record_event(transition.added_event, view, version, history)
     return 'added', 1, version, view
   end
   index(tag, old_state, old_holder, item)
