@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
+from occupancy.core.accepted_values import MAX_EXACT, bidi_control, check_exact, is_visible
 from occupancy.core.entities import (
     BOARD_PATTERN,
     MAX_BATCH_TAGS,
@@ -29,9 +30,7 @@ from occupancy.core.entities import (
     control_character,
 )
 from occupancy.core.errors import InvalidRequest
-from occupancy.core.exact_numbers import MAX_EXACT, check_exact
 from occupancy.core.transitions import TRANSITIONS, Transition
-from occupancy.core.visible_text import bidi_control, is_visible
 
 MAX_BODY_BYTES = 64 * 1024
 MAX_ATTRIBUTES_BYTES = 16 * 1024  # an event with its item must stay well below a stream's buffer
