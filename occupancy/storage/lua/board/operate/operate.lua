@@ -45,7 +45,7 @@ local function operate(position, tag)
     return 'ok', 0, '', ''
   end
   if not item then
-    if transition.added_event == '' then
+    if not transition.added_event then
       return 'item_not_found', 0, '', ''
     elseif request.versions then
       return 'version_mismatch', 0, '', '' -- RFC 9110 13.1.1: If-Match fails where nothing is

@@ -38,7 +38,7 @@ local function denied_command()
     or not may('ZREM', BOARD, 'a') and 'ZREM'
     or not may('XADD', BOARD, '*', 'a', '0') and 'XADD'
     or not may('SET', BOARD, '', 'EX', '1') and 'SET'
-    or transition.added_event ~= '' and not may('PERSIST', BOARD) and 'PERSIST'
+    or transition.added_event and not may('PERSIST', BOARD) and 'PERSIST'
     or transition.target == 'removed' and (
       not may('DEL', BOARD) and 'DEL'
       or not may('HDEL', BOARD, 'a') and 'HDEL'
