@@ -9,6 +9,8 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+import msgspec
+
 from occupancy.boards.log import Log
 from occupancy.boards.records import (
     Snapshot,
@@ -81,11 +83,10 @@ class Queries:
         if snapshot is None:
             return None
         if holder is not None and state not in (None, "occupied"):
-            return snapshot.having([])  # a held item is occupied
+            return msgspec.structs.replace(snapshot, items=[])  # a held item is occupied
         if text:
-            finds = Search(text).finds
-            items = zip(snapshot.tags, snapshot.items, strict=True)
-            return snapshot.having([each for each in sliced(items, pause) if finds(each[1])])
+            found = list(filter(Search(text).finds, sliced(snapshot.items, pause)))
+            return msgspec.structs.replace(snapshot, items=found)
         return snapshot
 
     def look(
@@ -106,10 +107,8 @@ class Queries:
         has not changed since ``known_cursor``. Raises BoardNotFound.
         """
         keys = self._keys.board(board)
-        large, is_implicit = (
-            _LARGE_ITEMS if may_be_large else 0,
-            "1" if board == MAIN_BOARD else "0",
-        )
+        is_implicit = "1" if board == MAIN_BOARD else "0"
+        large = _LARGE_ITEMS if may_be_large else 0
         reply = self._snapshot.run(
             [keys.board, index or keys.by_tag, keys.view],
             [is_implicit, low, high, limit, skip, known_cursor, large],
@@ -118,9 +117,8 @@ class Queries:
             raise board_not_found(board)
         if reply[0] != b"ok":
             return reply[0] == b"whole", None
-        tags, items = reply[4::2], reply[5::2]
-        following = page_token(tags[-1]) if reply[3] == b"1" and tags else None
-        return False, Snapshot(reply[1].decode(), int(reply[2]), tags, items, following)
+        following = page_token(reply[-2]) if reply[3] == b"1" and len(reply) > 4 else None
+        return False, Snapshot(reply[1].decode(), int(reply[2]), reply[5::2], following)
 
     def whole(self, board: str, limit: int = MAX_SNAPSHOT_ITEMS) -> Snapshot | None:
         """All of a large board, read at one instant. None where it is not, or beyond ``limit``.
@@ -136,8 +134,7 @@ class Queries:
         )
         if cursor is None or not self.is_large(len(views), limit):
             return None
-        tags = sorted(views)
-        return Snapshot(cursor.decode(), int(seq), tags, [views[tag] for tag in tags], None)
+        return Snapshot(cursor.decode(), int(seq), [views[tag] for tag in sorted(views)], None)
 
     @staticmethod
     def is_large(count: int, limit: int = MAX_SNAPSHOT_ITEMS) -> bool:
