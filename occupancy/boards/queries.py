@@ -72,7 +72,7 @@ class Queries:
         high = f"({prefix[:-1]}}}" if prefix else "+"
 
         read = functools.partial(
-            self.look, board, known_cursor,
+            self.read_page, board, known_cursor,
             index=index, low=low, high=high, limit=limit, skip=len(prefix),
         )  # fmt: skip
         is_large, snapshot = read(may_be_large=not prefix and not page)
@@ -89,7 +89,7 @@ class Queries:
             return msgspec.structs.replace(snapshot, items=found)
         return snapshot
 
-    def look(
+    def read_page(
         self,
         board: str,
         known_cursor: str = "",

@@ -27,9 +27,9 @@ from occupancy.storage.scripts import Script
 log = logging.getLogger(__name__)
 
 START_LIMIT_S = 10.0
-_CHUNK = 100
+_ITEMS_PER_AUDIT = 100
 _ELECTION_TTL_S = 60
-_RETRY_S = 2.0
+_START_RETRY_S = 2.0
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -105,7 +105,7 @@ class Reconciler:
         count = 0
         known = {(problem.tag, problem.kind) for problem in report.problems}
         iterator = iter(tags)
-        while chunk := list(itertools.islice(iterator, _CHUNK)):
+        while chunk := list(itertools.islice(iterator, _ITEMS_PER_AUDIT)):
             if time.monotonic() > until:
                 break
             count += len(chunk)
@@ -178,7 +178,7 @@ def reconcile_at_start(store: Store, sleep: Callable[[float], object]) -> None:
                 _check_all(store)
         except (PoolTimeout, StoreUnavailable) as error:
             log.info("reconciliation waits for the store: %s", error.__cause__ or error)
-            sleep(_RETRY_S)
+            sleep(_START_RETRY_S)
         else:
             return
 

@@ -12,12 +12,12 @@ from __future__ import annotations
 from occupancy.core.addresses import limited_address
 from occupancy.core.errors import RateLimited
 from occupancy.observability import audit_log
-from occupancy.observability.lines_per_minute import MINUTE_S, LinesPerMinute
+from occupancy.observability.repeated_warnings import MINUTE_S, LinesPerMinute
 
 MALFORMED = "malformed"  # the event
-_MAX_LINES = 20
-_MAX_LINES_OF_EVENT = {MALFORMED: 3}
-_MAX_LINES_OF_CODE = {RateLimited.code: 1}  # the denials before it have given the reason
+_MAX_DENIALS = 20
+_MAX_OF_EVENT = {MALFORMED: 3}
+_MAX_OF_CODE = {RateLimited.code: 1}  # the denials before it have given the reason
 _MAX_KINDS = 1000  # a minute; further ones are one kind, so that many addresses fill no memory
 
 _Kind = tuple[tuple[str, str | None], ...]
@@ -48,8 +48,8 @@ class AuditLimit(LinesPerMinute[_Kind]):
 
     def _max_lines(self, kind: _Kind) -> int:
         fields = dict(kind)
-        of_code = _MAX_LINES_OF_CODE.get(str(fields["code"]), _MAX_LINES)
-        return _MAX_LINES_OF_EVENT.get(str(fields["event"]), of_code)
+        of_code = _MAX_OF_CODE.get(str(fields["code"]), _MAX_DENIALS)
+        return _MAX_OF_EVENT.get(str(fields["event"]), of_code)
 
     def _write_count(self, kind: _Kind, count: int) -> None:
         fields = dict(kind)

@@ -41,6 +41,7 @@ class FairPool(BlockingConnectionPool):
         # the generation from *before* it began to connect, so a connection that is being opened
         # during an increment counts as old.
         self.generation = 0
+        self._followed_generation = 0
         super().__init__(  # type: ignore[no-untyped-call] # untyped in redis-py
             max_connections=size, timeout=wait_s, queue_class=FairQueue, **connection_kwargs
         )
@@ -112,6 +113,18 @@ class FairPool(BlockingConnectionPool):
             if connection._sock is not None:
                 with contextlib.suppress(OSError):  # the server has closed it already
                     connection._sock.shutdown(socket.SHUT_RDWR)
+
+    def follow(self, ops_pool: FairPool) -> None:
+        """Hang up if ``ops_pool`` has moved to another server since the last call.
+
+        To be called after a successful write: operations lead to the primary then, so a new
+        connection does too. The old server may be a replica that gets no publications. A canary
+        that arrives by the new connection hides no gap: the log is read after a reconnect.
+        """
+        if self._followed_generation != ops_pool.generation:
+            self.hang_up()
+            # After hang_up, which raises the generation too if one pool serves both.
+            self._followed_generation = ops_pool.generation
 
     def _reset(self, connection: Any) -> None:
         connection.disconnect()
