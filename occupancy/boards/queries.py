@@ -101,17 +101,16 @@ class Queries:
         skip: int = 0,
         may_be_large: bool = True,
     ) -> tuple[bool, Snapshot | None]:
-        """Whether the board is a large one, which is not read here; else its first page.
+        """A page of ``index``, by default the first page of all items; see snapshot.lua.
 
-        The rest says which page of which index; see snapshot.lua. The snapshot is None if the board
-        has not changed since ``known_cursor``. Raises BoardNotFound.
+        Returns whether the board is a large one, which is not read here, and the snapshot: None if
+        it is large or has not changed since ``known_cursor``. Raises BoardNotFound.
         """
         keys = self._keys.board(board)
-        is_implicit = "1" if board == MAIN_BOARD else "0"
         large = _LARGE_ITEMS if may_be_large else 0
         reply = self._snapshot.run(
             [keys.board, index or keys.by_tag, keys.view],
-            [is_implicit, low, high, limit, skip, known_cursor, large],
+            [int(board == MAIN_BOARD), low, high, limit, skip, known_cursor, large],
         )
         if reply[0] == b"board_not_found":
             raise board_not_found(board)
@@ -121,9 +120,9 @@ class Queries:
         return False, Snapshot(reply[1].decode(), int(reply[2]), reply[5::2], following)
 
     def whole(self, board: str, limit: int = MAX_SNAPSHOT_ITEMS) -> Snapshot | None:
-        """All of a large board, read at one instant. None where it is not, or beyond ``limit``.
+        """A large board, read at one instant. None if it is not large or exceeds ``limit``.
 
-        Without Lua, which takes four times as long to hand ten thousand items on.
+        Without Lua, which takes four times as long for ten thousand items.
         """
         keys = self._keys.board(board)
         (cursor, seq), views = self._client.read_atomically(
@@ -138,7 +137,7 @@ class Queries:
 
     @staticmethod
     def is_large(count: int, limit: int = MAX_SNAPSHOT_ITEMS) -> bool:
-        """Whether so many items are worth reading by another way, and may be given at once."""
+        """Whether ``whole`` reads a board of ``count`` items."""
         return _LARGE_ITEMS <= count <= limit
 
     def count(self, board: str) -> int:

@@ -78,9 +78,8 @@ class Reconciler:
 
         report.items = self._check_items(report, self._tags(board, until), repair, until)
 
-        # Every item has its entries now; there are more entries than items only if some belong
-        # to no item. (While others work the counts may differ by chance: then it is looked
-        # through for nothing.)
+        # Every item has its entries now, so more entries than items means that some belong to no
+        # item. (Operations that go on may also make the counts differ; then the search finds none.)
         sizes = client.run_pipeline(
             lambda pipeline: (
                 pipeline.zcard(keys.by_tag),
@@ -184,7 +183,7 @@ def reconcile_at_start(store: Store, sleep: Callable[[float], object]) -> None:
 
 
 def _elect(store: Store) -> bool:
-    """Whether this process is the one to do it: one of all that start within a minute."""
+    """Whether this process does it: one of all those that start within a minute."""
     return bool(store.client.set(store.keys.reconciling, "1", nx=True, ex=_ELECTION_TTL_S))
 
 

@@ -100,14 +100,14 @@ def item_not_found(board: str, tag: str) -> ItemNotFound:
 
 
 class ItemKey(msgspec.Struct):
-    """Which item, and which version of it."""
+    """An item's tag and version."""
 
     tag: str
     version: int
 
 
 class EventItem(msgspec.Struct):
-    """The item of an event, as the JSON that it is."""
+    """An event's type, and its item as JSON."""
 
     type: str
     item: msgspec.Raw

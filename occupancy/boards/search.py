@@ -87,7 +87,7 @@ class Search:
 
 
 def filter_by(state: str | None, holder: str | None) -> Callable[[bytes], bool] | None:
-    """A test whether an item, in JSON, has that state and holder; None: all have.
+    """A test whether an item, in JSON, has that state and holder; None selects all items.
 
     Neither has a character that JSON escapes: an item without the quoted text needs no decoding.
     """

@@ -40,15 +40,11 @@ class AuditOutbox:
             )
         )
 
-    def take(self) -> list[dict[str, Any]]:
-        """Remove and return the oldest entries, with their time as ``at``."""
-        found: Any = self._client.lpop(self._key, _MAX_TAKEN)
-        return [msgspec.json.decode(each, type=dict[str, Any]) for each in found or ()]
-
     def record(self) -> None:
-        """Move the oldest entries to the audit log of this process."""
-        for entry in self.take():
-            audit_log.record(**entry)
+        """Move the oldest entries to the audit log of this process; each has its time as ``at``."""
+        found: Any = self._client.lpop(self._key, _MAX_TAKEN)
+        for entry in found or ():
+            audit_log.record(**msgspec.json.decode(entry))
 
 
 def _user() -> str:

@@ -154,9 +154,9 @@ class FairPool(BlockingConnectionPool):
 
 def percentiles(values: Iterable[float]) -> dict[str, float]:
     """The median, the 99th percentile and the maximum; 0 without values."""
-    ordered = sorted(values)
+    ordered = sorted(values) or [0.0]
     return {
-        name: _percentile(ordered, share)
+        name: round(ordered[max(0, math.ceil(share * len(ordered)) - 1)], 1)
         for name, share in (("p50", 0.50), ("p99", 0.99), ("max", 1.0))
     }
 
@@ -179,9 +179,3 @@ def _is_stale(connection: Any) -> bool:
     except OSError:
         pass
     return True  # a byte, or the end of the stream
-
-
-def _percentile(ordered: list[float], share: float) -> float:
-    if not ordered:
-        return 0.0
-    return round(ordered[max(0, math.ceil(share * len(ordered)) - 1)], 1)

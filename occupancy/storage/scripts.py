@@ -53,7 +53,7 @@ class Script:
     def run_many(self, calls: Sequence[tuple[Sequence[str], Sequence[Any]]]) -> list[Any]:
         """Run it for each of ``calls`` in one round trip; the replies in order.
 
-        The script is loaded first, in the same pipeline, so that none can meet NOSCRIPT.
+        The script is loaded first, in the same pipeline, so that no call gets NOSCRIPT.
         """
         replies = self._client.run_pipeline(
             lambda pipeline: (

@@ -42,7 +42,7 @@ class Lines:
         self.stream = io.StringIO()
         handler = LineHandler(self.stream)
         handler.setFormatter(LineFormatter("[%(levelname)s] %(message)s"))
-        self.log = log_lines.Logger("test")
+        self.log = logging.Logger("test")
         self.log.addHandler(handler)
 
     @property
