@@ -156,15 +156,13 @@ class ReadTurns:
         if not turn.ready():
             raise _too_many()
 
-    def _watch(self) -> None:
-        """Give turns from now on until nobody waits: when the loop is idle, or after PATIENCE_S."""
-        self._watchers = self._made(PATIENCE_S)
-        for each in self._watchers:
-            each.start(self._give)
-
-    def _made(self, late_s: float) -> tuple[Any, Any]:
+    def _watch(self, late_s: float = PATIENCE_S, *, with_idle: bool = True) -> None:
+        """Give turns from now on until nobody waits: when the loop is idle, or after ``late_s``."""
         loop = gevent.get_hub().loop
-        return loop.idle(), loop.timer(late_s, PATIENCE_S)
+        idle, late = self._watchers = loop.idle(), loop.timer(late_s, PATIENCE_S)
+        if with_idle:
+            idle.start(self._give)
+        late.start(self._give)
 
     def _unwatch(self) -> None:
         watchers, self._watchers = self._watchers, None
@@ -189,9 +187,7 @@ class ReadTurns:
         if is_known is None:
             # A timer until the rest is over: an idle watcher would keep the loop spinning.
             self._unwatch()
-            rest_s = self._rested_s - _EARLY_S - now_s
-            self._watchers = self._made(rest_s)
-            self._watchers[1].start(self._give)
+            self._watch(self._rested_s - _EARLY_S - now_s, with_idle=False)
             return
         idle.start(self._give)
         late.again(self._give)

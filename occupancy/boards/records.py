@@ -99,14 +99,14 @@ def item_not_found(board: str, tag: str) -> ItemNotFound:
     return ItemNotFound(f"There is no item {tag} on the board {board}.", tag=tag)
 
 
-class ItemKey(msgspec.Struct):
+class ItemKey(msgspec.Struct, gc=False):
     """An item's tag and version."""
 
     tag: str
     version: int
 
 
-class EventItem(msgspec.Struct):
+class EventItem(msgspec.Struct, gc=False):
     """An event's type, and its item as JSON."""
 
     type: str
