@@ -40,11 +40,15 @@ class AuditOutbox:
             )
         )
 
-    def record(self) -> None:
-        """Move the oldest entries to the audit log of this process; each has its time as ``at``."""
+    def take(self) -> list[dict[str, Any]]:
+        """Remove and return the oldest entries, with their time as ``at``."""
         found: Any = self._client.lpop(self._key, _MAX_TAKEN)
-        for entry in found or ():
-            audit_log.record(**msgspec.json.decode(entry))
+        return [msgspec.json.decode(each, type=dict[str, Any]) for each in found or ()]
+
+    def record(self) -> None:
+        """Move the oldest entries to the audit log of this process."""
+        for entry in self.take():
+            audit_log.record(**entry)
 
 
 def _user() -> str:
