@@ -5,6 +5,7 @@ Wiring only: construction, and the order of start and end.
 
 from __future__ import annotations
 
+import functools
 import logging
 
 import gevent
@@ -40,7 +41,6 @@ from occupancy.observability.repeated_warnings import RepeatedWarnings
 from occupancy.storage import public_url
 from occupancy.storage.budget import Budget, Slots, plan
 from occupancy.storage.client import OpsClient, database_of, make_pool
-from occupancy.storage.failover import LiveFailover
 from occupancy.storage.pool import FairPool
 
 log = logging.getLogger(__name__)
@@ -110,7 +110,7 @@ class Services:
         self.periodic_tasks.tasks = [
             self.process_report.publish,
             # Second: a failure in the rest, perhaps on one board, must not delay it.
-            LiveFailover(ops_pool, pubsub_pool).follow,
+            functools.partial(pubsub_pool.follow, ops_pool),
             self.audit_outbox.record,
             self.store.permissions.refresh,
             self.holder_names.settle,

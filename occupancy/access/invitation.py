@@ -20,7 +20,7 @@ from occupancy.storage.client import OpsClient
 
 log = logging.getLogger(__name__)
 
-_RETRY_S = 2.0  # while Redis cannot be reached
+_STORE_RETRY_S = 2.0  # while Redis cannot be reached
 _CLAIM_TTL_S = 60
 
 
@@ -54,7 +54,7 @@ class Invitation:
                 secret = self._links.create(None)
             except OccupancyError as error:
                 log.info("unknown whether there is any worker: %s", error.__cause__ or error)
-                gevent.sleep(_RETRY_S)
+                gevent.sleep(_STORE_RETRY_S)
         # To the terminal and not to the log, which may be kept and read by others.
         print(  # noqa: T201 - for the person at the terminal
             "occupancy: nobody can sign in yet. Sign in as administrator, once, within the hour:\n"

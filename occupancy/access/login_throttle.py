@@ -25,12 +25,12 @@ from occupancy.storage.client import OpsClient
 from occupancy.storage.scripts import Script
 
 FREE_OF_PAIR, FREE_OF_WORKER = 3, 20
-MAX_WAIT_S = 300
+MAX_PIN_WAIT_S = 300
 ADDRESS_ATTEMPTS = 100  # a whole shift may sign in at once, from behind one address
 ADDRESS_INTERVAL_S = 60
 _FORGOTTEN_S = 3600
-_KNOWN_ADDRESSES = 20
-_KNOWN_S = 30 * 86400
+_MAX_HOME_ADDRESSES = 20
+_ADDRESS_KNOWN_S = 30 * 86400
 
 
 class LoginThrottle:
@@ -50,8 +50,8 @@ class LoginThrottle:
         wait_ms, *counted = self._count_attempt.run(
             self._keys.attempts(worker_id, address),
             [
-                address, FREE_OF_PAIR, FREE_OF_WORKER, MAX_WAIT_S * 1000, ADDRESS_ATTEMPTS,
-                ADDRESS_INTERVAL_S * 1000, _FORGOTTEN_S * 1000, _KNOWN_S,
+                address, FREE_OF_PAIR, FREE_OF_WORKER, MAX_PIN_WAIT_S * 1000, ADDRESS_ATTEMPTS,
+                ADDRESS_INTERVAL_S * 1000, _FORGOTTEN_S * 1000, _ADDRESS_KNOWN_S,
             ],
         )  # fmt: skip
         if wait_ms:
@@ -66,7 +66,7 @@ class LoginThrottle:
         """Take back a right attempt; ``counted`` is what ``count_attempt`` returned for it."""
         self._clear_attempt.run(
             self._keys.attempts(worker_id, address),
-            [address, ADDRESS_INTERVAL_S * 1000, _KNOWN_ADDRESSES, _KNOWN_S, *counted],
+            [address, ADDRESS_INTERVAL_S * 1000, _MAX_HOME_ADDRESSES, _ADDRESS_KNOWN_S, *counted],
         )
 
     def is_known(self, worker_id: str, address: str) -> bool:
@@ -77,4 +77,4 @@ class LoginThrottle:
                 pipeline.zscore(self._keys.attempts(worker_id, address)[3], address),
             )
         )
-        return signed_in_s is not None and now_s - signed_in_s < _KNOWN_S
+        return signed_in_s is not None and now_s - signed_in_s < _ADDRESS_KNOWN_S

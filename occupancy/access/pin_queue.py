@@ -19,10 +19,10 @@ from gevent.event import Event
 
 from occupancy.core.errors import RateLimited
 
-UNKNOWN = 80  # places: some five seconds of waiting
-UNKNOWN_OF_NETWORK = (40, 50, 60)  # places of an address (IPv6: a /64), a /56 and a /48
-KNOWN = 100  # places
-KNOWN_OF_WORKER = 3  # places at one address: enough for a double tap
+MAX_UNKNOWN = 80  # places: some five seconds of waiting
+MAX_OF_NETWORK = (40, 50, 60)  # places of an address (IPv6: a /64), a /56 and a /48
+MAX_KNOWN = 100  # places
+MAX_KNOWN_OF_WORKER = 3  # places at one address: enough for a double tap
 _TURNS_IN_ROW = 3  # of known attempts, while unknown ones wait
 
 
@@ -44,10 +44,10 @@ class PinQueue:
         nothing. No switch point lies between finding a place and taking it.
         """
         if is_known:
-            limits = {"known": KNOWN, f"worker {worker_id}|{address}": KNOWN_OF_WORKER}
+            limits = {"known": MAX_KNOWN, f"worker {worker_id}|{address}": MAX_KNOWN_OF_WORKER}
         else:
-            limits = {"unknown": UNKNOWN}
-            limits |= dict(zip(_networks(address), UNKNOWN_OF_NETWORK, strict=False))
+            limits = {"unknown": MAX_UNKNOWN}
+            limits |= dict(zip(_networks(address), MAX_OF_NETWORK, strict=False))
         if any(self._taken[name] >= limit for name, limit in limits.items()):
             raise RateLimited("Too many sign-ins at once. Try again in a moment.", retry_after=2)
         self._taken.update(limits.keys())

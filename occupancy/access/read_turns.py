@@ -2,11 +2,10 @@
 
 Reads have no rate limit: many wallboards and tablets behind one address may load the board at once,
 and a limit would stop either all of them or nobody. But a process has one core. Three hundred
-readers that asked again as soon as they were answered kept an operation waiting for seconds, since
-each of its steps stood behind all of theirs. So one read begins each time the event loop is idle,
-or after PATIENCE_S if it never is. Operations do not wait here: each of their steps stands behind
-one read at most. This costs nothing: without operations the loop is idle after each read, and the
-next one begins at once.
+readers that asked again at once kept an operation waiting for seconds, because each of its steps
+waited for all of theirs. So one read begins each time the event loop is idle, or after PATIENCE_S
+if it never is. Operations do not wait here: each of their steps waits for one read at most. This
+costs nothing: without operations the loop is idle after each read, and the next begins at once.
 
 The order of turns:
 
@@ -20,19 +19,16 @@ The order of turns:
 * Within a share it is first come, first served. Long work (a search) is cut into slices, and each
   slice is a turn; it continues before its own sender's next request.
 
-A request gets 429, with a time to come back, after MAX_WAIT_S; or at once where MAX_OF_SHARE of its
-share wait, or, for an unknown sender, where MAX_WAITING wait. That is a flood, as so many are
-served in some seconds. An unknown sender at a known address (KnownAddresses) is not refused for
-MAX_WAITING, and its sign-ins have turns of known senders: a flood from elsewhere must not keep
-people out.
+A request gets 429, with a time to come back, after MAX_READ_WAIT_S; at once if MAX_OF_SHARE of its
+share wait; and an unknown sender also if MAX_WAITING wait: that is a flood. An unknown sender at a
+known address (KnownAddresses) is not refused for MAX_WAITING, and its sign-ins have turns of known
+senders: a flood from elsewhere must not keep people out.
 
-A turn is only the moment to begin. Nothing is held during it, so nothing is lost when a greenlet is
-killed in it. A request that has begun takes its further steps as others do; the number of requests
-that do so at once is bounded by the rate at which they begin.
+A turn is only the moment to begin. Nothing is held during it, so a killed greenlet loses nothing.
 
 Concurrency. All changes of state here happen without a switch point; ``wait`` is one itself. The
-turns belong to one event loop, that of the first request. A request in another thread, as under
-``flask run``, has a loop of its own, and no turns to wait for.
+turns belong to the event loop of the first request. A request in another thread, as under
+``flask run``, has a loop of its own and waits for no turn.
 """
 
 from __future__ import annotations
@@ -40,7 +36,7 @@ from __future__ import annotations
 import collections
 import time
 from collections.abc import Hashable
-from typing import Any
+from typing import Any, NamedTuple
 
 import gevent
 from gevent.event import AsyncResult
@@ -48,7 +44,7 @@ from gevent.event import AsyncResult
 from occupancy.core.errors import RateLimited
 
 PATIENCE_S = 0.002  # in a process that is never idle, 500 reads begin in a second
-MAX_WAIT_S = 30.0  # a late page is better than a page that lacks one of its files
+MAX_READ_WAIT_S = 30.0  # a late page is better than a page that lacks one of its files
 _MAX_TURN_S = 0.01  # no turn counts for more: operations may have had most of it
 _EARLY_S = 0.005  # unknown senders may begin so much early: no timer waits for less than 1 ms
 MAX_OF_SHARE = 4_000  # requests of one share that wait
@@ -79,14 +75,11 @@ class KnownAddresses:
         return address in self._addresses
 
 
-class Share:
+class Share(NamedTuple):
     """The sender that a turn counts for: a worker's id if ``is_known``, else an address."""
 
-    __slots__ = ("is_known", "name")
-
-    def __init__(self, name: Hashable, *, is_known: bool) -> None:
-        self.name = name
-        self.is_known = is_known
+    name: Hashable
+    is_known: bool
 
 
 class ReadTurns:
@@ -153,7 +146,7 @@ class ReadTurns:
         if share.is_known and self._watchers is not None:
             self._watchers[0].start(self._give)  # only the timer runs during a rest
         try:
-            turn.wait(timeout=MAX_WAIT_S)
+            turn.wait(timeout=MAX_READ_WAIT_S)
         finally:
             if not turn.ready():  # waited too long, or killed: it is still in its queue
                 queue.remove(turn)
@@ -163,15 +156,13 @@ class ReadTurns:
         if not turn.ready():
             raise _too_many()
 
-    def _watch(self) -> None:
-        """Give turns from now on until nobody waits: when the loop is idle, or after PATIENCE_S."""
-        self._watchers = self._made(PATIENCE_S)
-        for each in self._watchers:
-            each.start(self._give)
-
-    def _made(self, late_s: float) -> tuple[Any, Any]:
+    def _watch(self, late_s: float = PATIENCE_S, *, with_idle: bool = True) -> None:
+        """Give turns from now on until nobody waits: when the loop is idle, or after ``late_s``."""
         loop = gevent.get_hub().loop
-        return loop.idle(), loop.timer(late_s, PATIENCE_S)
+        idle, late = self._watchers = loop.idle(), loop.timer(late_s, PATIENCE_S)
+        if with_idle:
+            idle.start(self._give)
+        late.start(self._give)
 
     def _unwatch(self) -> None:
         watchers, self._watchers = self._watchers, None
@@ -196,9 +187,7 @@ class ReadTurns:
         if is_known is None:
             # A timer until the rest is over: an idle watcher would keep the loop spinning.
             self._unwatch()
-            rest_s = self._rested_s - _EARLY_S - now_s
-            self._watchers = self._made(rest_s)
-            self._watchers[1].start(self._give)
+            self._watch(self._rested_s - _EARLY_S - now_s, with_idle=False)
             return
         idle.start(self._give)
         late.again(self._give)

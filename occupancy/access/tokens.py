@@ -19,6 +19,7 @@ from occupancy.core.errors import InvalidRequest, NotFound
 from occupancy.core.keys import Keys
 from occupancy.core.principal import TOKEN_PREFIX, digest_of, new_secret
 from occupancy.core.requests import MAX_TOKEN_DAYS
+from occupancy.core.timestamps import iso_text
 from occupancy.storage.client import OpsClient
 from occupancy.storage.scripts import PublishingScript
 
@@ -32,6 +33,19 @@ class Token(msgspec.Struct, frozen=True, omit_defaults=True):
     expires_s: int | None = None
     role: str | None = None
     board: str | None = None
+
+    def as_dict(self, used_s: int | None = None) -> dict[str, Any]:
+        """The token as the API shows it; ``used_s``: when it was last used, if that is known."""
+        return {
+            "id": self.id,
+            "worker": self.worker,
+            "role": self.role,
+            "board": self.board,
+            "created": optional_time(self.created_s),
+            "expires": optional_time(self.expires_s),
+            "expired": self.expires_s is not None and self.expires_s <= time.time(),
+            "last_used": optional_time(used_s),
+        }
 
 
 class TokenUse(msgspec.Struct, frozen=True):
@@ -117,3 +131,8 @@ class Tokens:
                 self._on_changed(token.worker)
                 return token
         raise NotFound(f"There is no token {token_id}; `flask tokens list` shows them.")
+
+
+def optional_time(at_s: int | None) -> str | None:
+    """A time (seconds since the epoch) as text, to the second."""
+    return None if at_s is None else iso_text(at_s, "seconds")

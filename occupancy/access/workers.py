@@ -110,13 +110,7 @@ class Workers:
         is_renamed = worker.name != old.worker.name
         (is_done,) = self._replace_worker.run(
             [self._keys.workers, self._keys.changes, self._keys.renamed],
-            [
-                worker.id,
-                old.encoded,
-                encoded,
-                self._keys.access_channel,
-                "1" if is_renamed else "0",
-            ],
+            [worker.id, old.encoded, encoded, self._keys.access_channel, int(is_renamed)],
         )
         self._on_changed(worker.id)
         return StoredWorker(worker, encoded) if is_done else None
@@ -175,6 +169,17 @@ def _edited(encoded: bytes, worker: Worker) -> bytes:
 
 
 _KNOWN_FIELDS = frozenset(Worker.__struct_encode_fields__)
+
+
+def worker_as_dict(worker: Worker) -> dict[str, Any]:
+    """A worker as the API shows it, without the hash of the PIN."""
+    return {
+        "id": worker.id,
+        "name": worker.name,
+        "role": worker.role,
+        "disabled": worker.disabled,
+        "has_pin": worker.pin_hash is not None,
+    }
 
 
 def checked(worker: Worker) -> Worker:

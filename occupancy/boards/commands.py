@@ -177,7 +177,7 @@ class Commands:
 
 @functools.cache
 def _columns(transition: Transition) -> msgspec.Raw:
-    """What the script needs of a transition, without what is false."""
+    """The columns that the script needs, without the false ones."""
     values = {name: getattr(transition, name) for name in _COLUMNS}
     return msgspec.Raw(msgspec.json.encode({name: each for name, each in values.items() if each}))
 
@@ -208,7 +208,7 @@ def _answer(command: Command, reply: Any) -> Answer:
 
 
 def _item(text: bytes, kind: bytes) -> bytes:
-    """The item's JSON, where ``text`` is an event (see request.lua) the part of it."""
+    """The item's JSON; where ``text`` is an event (see request.lua), it is a part of that."""
     return bytes(event_item_of(text).item) if kind.endswith(b"event") else text
 
 

@@ -36,8 +36,7 @@ class Log:
     def replay(self, board: str, cursor: str, count: int) -> Replay:
         """Up to ``count`` entries of the log after ``cursor``. Raises BoardNotFound."""
         keys = self._keys.board(board)
-        is_implicit = "1" if board == MAIN_BOARD else "0"
-        reply = self._replay.run([keys.board, keys.log], [is_implicit, cursor, count])
+        reply = self._replay.run([keys.board, keys.log], [int(board == MAIN_BOARD), cursor, count])
         if reply[0] == b"board_not_found":
             raise board_not_found(board)
         entries = [

@@ -9,6 +9,8 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+import msgspec
+
 from occupancy.boards.log import Log
 from occupancy.boards.records import (
     Snapshot,
@@ -70,7 +72,7 @@ class Queries:
         high = f"({prefix[:-1]}}}" if prefix else "+"
 
         read = functools.partial(
-            self.look, board, known_cursor,
+            self.read_page, board, known_cursor,
             index=index, low=low, high=high, limit=limit, skip=len(prefix),
         )  # fmt: skip
         is_large, snapshot = read(may_be_large=not prefix and not page)
@@ -81,14 +83,13 @@ class Queries:
         if snapshot is None:
             return None
         if holder is not None and state not in (None, "occupied"):
-            return snapshot.having([])  # a held item is occupied
+            return msgspec.structs.replace(snapshot, items=[])  # a held item is occupied
         if text:
-            finds = Search(text).finds
-            items = zip(snapshot.tags, snapshot.items, strict=True)
-            return snapshot.having([each for each in sliced(items, pause) if finds(each[1])])
+            found = list(filter(Search(text).finds, sliced(snapshot.items, pause)))
+            return msgspec.structs.replace(snapshot, items=found)
         return snapshot
 
-    def look(
+    def read_page(
         self,
         board: str,
         known_cursor: str = "",
@@ -100,32 +101,28 @@ class Queries:
         skip: int = 0,
         may_be_large: bool = True,
     ) -> tuple[bool, Snapshot | None]:
-        """Whether the board is a large one, which is not read here; else its first page.
+        """A page of ``index``, by default the first page of all items; see snapshot.lua.
 
-        The rest says which page of which index; see snapshot.lua. The snapshot is None if the board
-        has not changed since ``known_cursor``. Raises BoardNotFound.
+        Returns whether the board is a large one, which is not read here, and the snapshot: None if
+        it is large or has not changed since ``known_cursor``. Raises BoardNotFound.
         """
         keys = self._keys.board(board)
-        large, is_implicit = (
-            _LARGE_ITEMS if may_be_large else 0,
-            "1" if board == MAIN_BOARD else "0",
-        )
+        large = _LARGE_ITEMS if may_be_large else 0
         reply = self._snapshot.run(
             [keys.board, index or keys.by_tag, keys.view],
-            [is_implicit, low, high, limit, skip, known_cursor, large],
+            [int(board == MAIN_BOARD), low, high, limit, skip, known_cursor, large],
         )
         if reply[0] == b"board_not_found":
             raise board_not_found(board)
         if reply[0] != b"ok":
             return reply[0] == b"whole", None
-        tags, items = reply[4::2], reply[5::2]
-        following = page_token(tags[-1]) if reply[3] == b"1" and tags else None
-        return False, Snapshot(reply[1].decode(), int(reply[2]), tags, items, following)
+        following = page_token(reply[-2]) if reply[3] == b"1" and len(reply) > 4 else None
+        return False, Snapshot(reply[1].decode(), int(reply[2]), reply[5::2], following)
 
     def whole(self, board: str, limit: int = MAX_SNAPSHOT_ITEMS) -> Snapshot | None:
-        """All of a large board, read at one instant. None where it is not, or beyond ``limit``.
+        """A large board, read at one instant. None if it is not large or exceeds ``limit``.
 
-        Without Lua, which takes four times as long to hand ten thousand items on.
+        Without Lua, which takes four times as long for ten thousand items.
         """
         keys = self._keys.board(board)
         (cursor, seq), views = self._client.read_atomically(
@@ -136,12 +133,11 @@ class Queries:
         )
         if cursor is None or not self.is_large(len(views), limit):
             return None
-        tags = sorted(views)
-        return Snapshot(cursor.decode(), int(seq), tags, [views[tag] for tag in tags], None)
+        return Snapshot(cursor.decode(), int(seq), [views[tag] for tag in sorted(views)], None)
 
     @staticmethod
     def is_large(count: int, limit: int = MAX_SNAPSHOT_ITEMS) -> bool:
-        """Whether so many items are worth reading by another way, and may be given at once."""
+        """Whether ``whole`` reads a board of ``count`` items."""
         return _LARGE_ITEMS <= count <= limit
 
     def count(self, board: str) -> int:

@@ -27,9 +27,9 @@ from occupancy.storage.scripts import Script
 log = logging.getLogger(__name__)
 
 START_LIMIT_S = 10.0
-_CHUNK = 100
+_ITEMS_PER_AUDIT = 100
 _ELECTION_TTL_S = 60
-_RETRY_S = 2.0
+_START_RETRY_S = 2.0
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -78,9 +78,8 @@ class Reconciler:
 
         report.items = self._check_items(report, self._tags(board, until), repair, until)
 
-        # Every item has its entries now; there are more entries than items only if some belong
-        # to no item. (While others work the counts may differ by chance: then it is looked
-        # through for nothing.)
+        # Every item has its entries now, so more entries than items means that some belong to no
+        # item. (Operations that go on may also make the counts differ; then the search finds none.)
         sizes = client.run_pipeline(
             lambda pipeline: (
                 pipeline.zcard(keys.by_tag),
@@ -105,7 +104,7 @@ class Reconciler:
         count = 0
         known = {(problem.tag, problem.kind) for problem in report.problems}
         iterator = iter(tags)
-        while chunk := list(itertools.islice(iterator, _CHUNK)):
+        while chunk := list(itertools.islice(iterator, _ITEMS_PER_AUDIT)):
             if time.monotonic() > until:
                 break
             count += len(chunk)
@@ -178,13 +177,13 @@ def reconcile_at_start(store: Store, sleep: Callable[[float], object]) -> None:
                 _check_all(store)
         except (PoolTimeout, StoreUnavailable) as error:
             log.info("reconciliation waits for the store: %s", error.__cause__ or error)
-            sleep(_RETRY_S)
+            sleep(_START_RETRY_S)
         else:
             return
 
 
 def _elect(store: Store) -> bool:
-    """Whether this process is the one to do it: one of all that start within a minute."""
+    """Whether this process does it: one of all those that start within a minute."""
     return bool(store.client.set(store.keys.reconciling, "1", nx=True, ex=_ELECTION_TTL_S))
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -62,18 +61,12 @@ class Rate(msgspec.Struct, frozen=True):
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """Items and their tags, in the order of tags, at one instant; ``next`` is a page token."""
+    """Items in the order of their tags, at one instant; ``next`` is a page token."""
 
     cursor: str
     seq: int
-    tags: list[bytes]
     items: list[bytes]
     next: str | None
-
-    def having(self, found: Sequence[tuple[bytes, bytes]]) -> Snapshot:
-        """The same with only these tags and items."""
-        tags, items = [tag for tag, _ in found], [item for _, item in found]
-        return Snapshot(self.cursor, self.seq, tags, items, self.next)
 
 
 class Board(msgspec.Struct, frozen=True):
@@ -106,15 +99,15 @@ def item_not_found(board: str, tag: str) -> ItemNotFound:
     return ItemNotFound(f"There is no item {tag} on the board {board}.", tag=tag)
 
 
-class ItemKey(msgspec.Struct):
-    """Which item, and which version of it."""
+class ItemKey(msgspec.Struct, gc=False):
+    """An item's tag and version."""
 
     tag: str
     version: int
 
 
-class EventItem(msgspec.Struct):
-    """The item of an event, as the JSON that it is."""
+class EventItem(msgspec.Struct, gc=False):
+    """An event's type, and its item as JSON."""
 
     type: str
     item: msgspec.Raw
@@ -122,6 +115,11 @@ class EventItem(msgspec.Struct):
 
 item_key_of = msgspec.json.Decoder(ItemKey).decode
 event_item_of = msgspec.json.Decoder(EventItem).decode
+
+
+def tag_of(item: bytes | msgspec.Raw) -> str:
+    """The tag of an item, from its JSON."""
+    return item_key_of(item).tag
 
 
 def page_token(last: bytes) -> str:

@@ -22,14 +22,31 @@ from occupancy.core.errors import (
 )
 from occupancy.core.transitions import Transition
 
-_KINDS: dict[str, type[OccupancyError]] = {
-    "unknown_step": InvalidRequest,
-    **{
-        kind.code: kind
-        for kind in (
-            Held, WrongState, Blocked, NotHolder, StaleEpoch, VersionMismatch, LimitReached,
-        )
-    },
+# By the script's code: the error and its text.
+_REFUSALS: dict[str, tuple[type[OccupancyError], str]] = {
+    "held": (Held, "{tag} is held by {holder} since {since}."),
+    "wrong_state": (
+        WrongState, "{tag} is {item.state}; {operation} is possible only when it is {sources}.",
+    ),
+    "blocked": (Blocked, "{tag} is blocked since {since}: {item.reason}."),
+    "not_holder": (
+        NotHolder,
+        "{tag} is held by {holder} since {since}; only its holder can {operation} it.",
+    ),
+    "stale_epoch": (
+        StaleEpoch,
+        "{tag} has changed hands since; its epoch is {item.epoch} now. Load it again.",
+    ),
+    "version_mismatch": (
+        VersionMismatch,
+        "{tag} has changed since; its version is {item.version} now. Load it again.",
+    ),
+    "limit_reached": (
+        LimitReached,
+        "{tag} cannot be held as well: the board's limit of items at a time is reached. "
+        "Pause or complete one first.",
+    ),
+    "unknown_step": (InvalidRequest, "step is not one of the board's steps."),
 }  # fmt: skip
 
 
@@ -57,41 +74,20 @@ def refusal(
         "version": item.version,
         "item": msgspec.Raw(outcome.item),
     }
+    kind, text = _REFUSALS[code]
     if outcome.item_is_current:
-        extra["item_is_current"] = True
-        # Not the words of the first answer, which may no longer be true of the item.
-        return _KINDS[code](
-            f"{tag} was refused when this Idempotency-Key was first used. That version of the item "
-            "is no longer kept; this is how it is now.",
-            **extra,
+        # The first answer's text may no longer be true of the item.
+        text = (
+            "{tag} was refused when this Idempotency-Key was first used. That version of the item "
+            "is no longer kept; this is how it is now."
         )
-    holder = item.holder.name if item.holder else "nobody"
-    since = f"{item.since[:10]} {item.since[11:19]} UTC"
-    sources = " or ".join(transition.sources)
-    errors: dict[str, OccupancyError] = {
-        "held": Held(f"{tag} is held by {holder} since {since}.", **extra),
-        "wrong_state": WrongState(
-            f"{tag} is {item.state}; {transition.operation} is possible only when it is {sources}.",
-            **extra,
-        ),
-        "blocked": Blocked(f"{tag} is blocked since {since}: {item.reason}.", **extra),
-        "not_holder": NotHolder(
-            f"{tag} is held by {holder} since {since}; "
-            f"only its holder can {transition.operation} it.",
-            **extra,
-        ),
-        "stale_epoch": StaleEpoch(
-            f"{tag} has changed hands since; its epoch is {item.epoch} now. Load it again.",
-            **extra,
-        ),
-        "version_mismatch": VersionMismatch(
-            f"{tag} has changed since; its version is {item.version} now. Load it again.", **extra
-        ),
-        "limit_reached": LimitReached(
-            f"{tag} cannot be held as well: the board's limit of items at a time is reached. "
-            "Pause or complete one first.",
-            **extra,
-        ),
-        "unknown_step": InvalidRequest("step is not one of the board's steps.", **extra),
-    }
-    return errors[code]
+        extra["item_is_current"] = True
+    detail = text.format(
+        tag=tag,
+        item=item,
+        holder=item.holder.name if item.holder else "nobody",
+        since=f"{item.since[:10]} {item.since[11:19]} UTC",
+        operation=transition.operation,
+        sources=" or ".join(transition.sources),
+    )
+    return kind(detail, **extra)

@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from occupancy.boards.records import Snapshot, page_token
+from occupancy.boards.records import Snapshot, page_token, tag_of
 from occupancy.core.entities import Person
 from occupancy.core.slices import Pause, sliced
 
@@ -46,12 +46,12 @@ class _WithoutMarks(dict[int, int | None]):
 
     def __missing__(self, code: int) -> int | None:
         kept = None if unicodedata.category(chr(code))[0] == "M" else code
-        if len(self) < _MOST_LEARNED:
+        if len(self) < _MAX_LEARNED:
             self[code] = kept
         return kept
 
 
-_MOST_LEARNED = 5000
+_MAX_LEARNED = 5000
 _WITHOUT_MARKS = _WithoutMarks()
 
 
@@ -87,7 +87,7 @@ class Search:
 
 
 def filter_by(state: str | None, holder: str | None) -> Callable[[bytes], bool] | None:
-    """A test whether an item, in JSON, has that state and holder; None: all have.
+    """A test whether an item, in JSON, has that state and holder; None selects all items.
 
     Neither has a character that JSON escapes: an item without the quoted text needs no decoding.
     """
@@ -122,17 +122,16 @@ def select(
 
     ``text`` is searched in that page only. ``pause`` lets others run, once in each SLICE_S.
     """
-    first = bisect.bisect_right(snapshot.tags, start.encode())
-    rest = itertools.islice(zip(snapshot.tags, snapshot.items, strict=True), first, None)
-    page: list[tuple[bytes, bytes]] = []
+    items = snapshot.items
+    first = bisect.bisect_right(items, start, key=tag_of) if start else 0
+    page: list[bytes] = []
     following = None
-    for each in sliced(rest, pause):
-        if is_selected is None or is_selected(each[1]):
+    for item in sliced(itertools.islice(items, first, None), pause):
+        if is_selected is None or is_selected(item):
             if len(page) == limit:
-                following = page_token(page[-1][0])
+                following = page_token(tag_of(page[-1]).encode())
                 break
-            page.append(each)
+            page.append(item)
     if text:
-        finds = Search(text).finds
-        page = [each for each in sliced(page, pause) if finds(each[1])]
-    return msgspec.structs.replace(snapshot.having(page), next=following)
+        page = list(filter(Search(text).finds, sliced(page, pause)))
+    return Snapshot(snapshot.cursor, snapshot.seq, page, following)

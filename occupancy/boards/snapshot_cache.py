@@ -1,26 +1,25 @@
 """The snapshot cache: large boards as this process remembers them, updated from their logs.
 
 Reading ten thousand items, sorting, joining and compressing them costs 10 ms, and when a plant's
-browsers all reload, each of them asks for it. The log says cheaply what has happened since: each
-event carries its whole item. So the board as it was at a cursor, and the entries after that cursor
-up to the log's head, are the board as it is at the head; both are read in one script, at one
-instant. Every request reads the log, so each sees its own writes.
+browsers all reload, each of them asks for it. Each event in the log has its whole item. So a board
+at a cursor, and the entries after that cursor up to the log's head, give the board at the head. One
+script reads the entries and the head at one instant. Every request reads the log, so each sees its
+own writes.
 
 Concurrency. Only reads from the server, and waiting for one, are switch points. So:
 
-* A response is never changed. A newer one takes its place, in one assignment, after everything
-  that it is made of has been read: nobody can see it half-made.
-* A read of the log has a greenlet of its own and serves all that came before it began, because
-  only that is sure to see what was written before they came. For each board there is at most one
-  read under way and one that waits for its end: of a thousand requests at once, one reads and one
-  compresses; nobody overtakes; and a request that is killed while it waits hinders nobody.
-* A board may be dropped (unused, or for want of room) while a read is under way: the read puts it
-  back. If a board comes to be there twice, each is right by itself, and it does not matter which
-  is kept: what is remembered is only where a read begins, and never taken for the present.
+* A response never changes. A newer one replaces it in one assignment, when all of it has been read.
+* A read of the log has a greenlet of its own and serves all requests that came before it began,
+  because only that read is sure to see what was written before they came. For each board there is
+  at most one read under way and one that waits for its end: of a thousand requests at once, one
+  reads and one compresses. A request that is killed while it waits hinders no other.
+* A board may be dropped (unused, or to make room) while a read is under way: the read puts it back.
+  If a board is there twice, each is right by itself, and either may be kept: a remembered response
+  is only where a read begins, and is never taken for the present.
 
-Where the log does not tell, the board is read as a whole: a cursor that it does not know, more
-entries than are worth following, a hole in ``seq``, an event that does not fit. And a repair
-(reconcile.py) mends items without an event: no board is followed for ever.
+The board is read as a whole where the log cannot tell: an unknown cursor, too many entries, a hole
+in ``seq``, an event that does not fit; and every three minutes, because a repair (reconcile.py)
+mends items without an event.
 """
 
 from __future__ import annotations
@@ -36,23 +35,23 @@ from isal import isal_zlib
 
 from occupancy.boards.log import Log
 from occupancy.boards.queries import Queries
-from occupancy.boards.records import Snapshot, event_item_of, item_key_of, page_start
+from occupancy.boards.records import Snapshot, event_item_of, page_start, tag_of
 from occupancy.boards.search import filter_by, select
 from occupancy.core.entities import MAX_SNAPSHOT_ITEMS, TAG_PATTERN, Replay
 from occupancy.core.errors import OccupancyError
 from occupancy.core.slices import Pause, no_pause, sliced
 from occupancy.core.transitions import PUT, REMOVE
 
-_MOST_ENTRIES = 300  # followed at a time: that many cost a fifth of what ten thousand items do
-_MOST_BYTES = 64 * 1024 * 1024  # of all boards, each counted as if its text were kept as well
-_ITEM_BYTES = 150  # what CPython and the two lists add to an item and its tag
+_MAX_ENTRIES = 300  # in one update: they cost a fifth of what ten thousand items do
+_MAX_CACHE_BYTES = 64 * 1024 * 1024  # of all boards, each counted as if its text were kept as well
+_ITEM_OVERHEAD_BYTES = 48  # what CPython and the list add to an item
 _UNUSED_S = 60.0
 _SWEEP_S = 15.0
-_FOLLOWED_S = 180.0
+_MAX_FOLLOWED_S = 180.0  # from one reading of the whole board to the next
 
-_COMPRESSED_BYTES = 1400  # what fits into a packet gains nothing
-_COMPRESSED_ITEMS = 200  # at a time: takes less than SLICE_S
-_GZIP = 16 + 15  # zlib's way to ask for gzip's header and the largest window
+_MIN_COMPRESSED_BYTES = 1400  # a response that fits into a packet gains nothing
+_ITEMS_PER_PIECE = 200  # compressing them takes less than SLICE_S
+_GZIP_WINDOW_BITS = 16 + 15  # zlib's way to ask for gzip's header and the largest window
 
 
 class SnapshotResponse:
@@ -92,14 +91,13 @@ class SnapshotResponse:
 
     def _compressed(self, pause: Pause) -> bytes:
         parts = self._parts()
-        if len(parts) <= _COMPRESSED_ITEMS and sum(map(len, parts)) < _COMPRESSED_BYTES:
+        if len(parts) <= _ITEMS_PER_PIECE and sum(map(len, parts)) < _MIN_COMPRESSED_BYTES:
             return b""
-        compressor = isal_zlib.compressobj(1, isal_zlib.DEFLATED, _GZIP)
+        compressor = isal_zlib.compressobj(1, isal_zlib.DEFLATED, _GZIP_WINDOW_BITS)
         compressed = []
-        groups = range(0, len(parts), _COMPRESSED_ITEMS)
-        for first in sliced(groups, pause, looked_after=1):
-            text = b",".join(parts[first : first + _COMPRESSED_ITEMS])
-            is_last = first + _COMPRESSED_ITEMS >= len(parts)
+        for first in sliced(range(0, len(parts), _ITEMS_PER_PIECE), pause, looked_after=1):
+            text = b",".join(parts[first : first + _ITEMS_PER_PIECE])
+            is_last = first + _ITEMS_PER_PIECE >= len(parts)
             compressed.append(compressor.compress(text if is_last else text + b","))
         compressed.append(compressor.flush())
         return b"".join(compressed)
@@ -115,29 +113,27 @@ class SnapshotResponse:
             return None
         if not entries:
             return self
-        snapshot, size = self.snapshot, self.size
-        tags, items, seq = snapshot.tags.copy(), snapshot.items.copy(), snapshot.seq
+        items, seq, size = self.snapshot.items.copy(), self.snapshot.seq, self.size
         for entry in entries:
             seq += 1
             try:
                 event = event_item_of(entry.event)
-                tag = item_key_of(event.item).tag.encode()
+                tag = tag_of(event.item)
+                position = bisect.bisect_left(items, tag, key=tag_of)
+                is_there = position < len(items) and tag_of(items[position]) == tag
             except msgspec.MsgspecError:
                 return None
-            position = bisect.bisect_left(tags, tag)
-            is_there = position < len(tags) and tags[position] == tag
             if entry.seq != seq or is_there == (event.type == PUT.added_event):
                 return None
             if is_there:
                 size -= len(items[position])
             if event.type == REMOVE.event:
-                del tags[position], items[position]
+                del items[position]
                 continue
             item = bytes(event.item)
-            tags[position : position + is_there] = [tag]
             items[position : position + is_there] = [item]
             size += len(item)
-        return SnapshotResponse(Snapshot(end.cursor, seq, tags, items, None), size)
+        return SnapshotResponse(Snapshot(end.cursor, seq, items, None), size)
 
     def _parts(self) -> list[bytes]:
         """The JSON text in parts, with commas between them."""
@@ -156,8 +152,8 @@ class _CachedBoard:
     """What is remembered of one board."""
 
     def __init__(self) -> None:
-        self.lock = BoundedSemaphore(1)  # held by the look that is under way
-        self.next_look: Any = None  # a greenlet, which has not begun to read
+        self.lock = BoundedSemaphore(1)  # held by the read that is under way
+        self.next_read: Any = None  # its greenlet, which has not begun yet
         self.response: SnapshotResponse | None = None
         self.read_s = 0.0  # when the whole board was read; the rest is from the log
         self.used_s = 0.0
@@ -166,7 +162,7 @@ class _CachedBoard:
     def size(self) -> int:
         if self.response is None:
             return 0
-        return 2 * self.response.size + _ITEM_BYTES * len(self.response.snapshot.items)
+        return 2 * self.response.size + _ITEM_OVERHEAD_BYTES * len(self.response.snapshot.items)
 
 
 class SnapshotCache:
@@ -219,10 +215,10 @@ class SnapshotCache:
         """
         cached = self._boards.get(board)
         if cached is None:
-            is_large, snapshot = self._queries.look(board, known_cursor)
+            is_large, snapshot = self._queries.read_page(board, known_cursor)
             if not is_large:
                 return SnapshotResponse(snapshot) if snapshot is not None else None
-            cached = self._boards.setdefault(board, _CachedBoard())  # another may have put it
+            cached = self._boards.setdefault(board, _CachedBoard())  # or another request has
             self._keep(board, cached)
         response = self._current(board, cached)
         if response is None:
@@ -231,24 +227,24 @@ class SnapshotCache:
         return response if response.cursor != known_cursor else None
 
     def _current(self, board: str, cached: _CachedBoard) -> SnapshotResponse | None:
-        """The result of a look that begins after the call; None where the board is no large one.
+        """The result of a read that begins after the call; None where the board is no large one.
 
-        A failure is shared too: else those that wait would, one after the other, wait for a server
-        that does not answer.
+        A failure is shared too: otherwise the waiting requests would, one after the other, wait for
+        a server that does not answer.
         """
-        if cached.next_look is None:
-            cached.next_look = gevent.spawn(self._look, board, cached)
-        found: SnapshotResponse | OccupancyError | None = cached.next_look.get()
+        if cached.next_read is None:
+            cached.next_read = gevent.spawn(self._read, board, cached)
+        found: SnapshotResponse | OccupancyError | None = cached.next_read.get()
         if isinstance(found, OccupancyError):
             raise type(found)(found.detail, **found.extra) from found.__cause__
         return found
 
-    def _look(self, board: str, cached: _CachedBoard) -> SnapshotResponse | OccupancyError | None:
+    def _read(self, board: str, cached: _CachedBoard) -> SnapshotResponse | OccupancyError | None:
         with cached.lock:
-            cached.next_look = None  # later callers may have written what this one misses
+            cached.next_read = None  # later callers may have written what this one misses
             try:
                 cached.response = self._updated(board, cached)
-            except OccupancyError as error:  # the response that is kept stays right
+            except OccupancyError as error:  # the kept response is still right
                 return error.with_traceback(None)
             if cached.response is not None:
                 self._keep(board, cached)
@@ -260,8 +256,8 @@ class SnapshotCache:
         """The response as it is now: from the log if possible. None: the board is no large one."""
         now_s = time.monotonic()
         response = cached.response
-        if response is not None and now_s - cached.read_s < _FOLLOWED_S:
-            response = response.after(self._log.replay(board, response.cursor, _MOST_ENTRIES))
+        if response is not None and now_s - cached.read_s < _MAX_FOLLOWED_S:
+            response = response.after(self._log.replay(board, response.cursor, _MAX_ENTRIES))
             if response is not None:
                 return response if self._queries.is_large(len(response.snapshot.items)) else None
         snapshot = self._queries.whole(board)
@@ -276,7 +272,7 @@ class SnapshotCache:
         self._boards.pop(board, None)
         self._boards[board] = cached
         size = self.size
-        while size > _MOST_BYTES:
+        while size > _MAX_CACHE_BYTES:
             size -= self._boards.pop(next(iter(self._boards))).size
         if not self._sweeper:
             self._sweeper = gevent.spawn(self._sweep)

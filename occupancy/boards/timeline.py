@@ -1,9 +1,8 @@
 """The timeline: how many items of a board were in each state, over the last days.
 
 operate/record.lua keeps a sample before the first change of every five minutes: the counts as these
-five minutes began. It costs nothing in between, and the log need not reach back. Five minutes
-without a sample had no change, so the counts are known exactly at each boundary since the first
-sample.
+five minutes began. Five minutes without a sample had no change, so the counts at each boundary
+since the first sample are known exactly.
 """
 
 from __future__ import annotations
@@ -69,7 +68,8 @@ class Timelines:
         It begins later where nothing older is known.
         """
         keys = self._keys.board(board)
-        began_ms = _floor(int(time.time() * 1000) - hours * 3600 * 1000)
+        began_ms = int(time.time() * 1000) - hours * 3600 * 1000
+        began_ms -= began_ms % SAMPLE_MS
 
         def fill(pipeline: Any) -> None:
             pipeline.time()
@@ -114,7 +114,3 @@ def _sample(cursor: bytes, fields: dict[bytes, bytes]) -> Sample:
         {state: int(fields[state.encode()]) for state in STATES},
         int(fields[b"completions"]),
     )
-
-
-def _floor(ms: int) -> int:
-    return ms - ms % SAMPLE_MS

@@ -9,19 +9,28 @@ Malformed requests (server/malformed_requests.py) have a lower bound: they name 
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from occupancy.core.addresses import limited_address
 from occupancy.core.errors import RateLimited
 from occupancy.observability import audit_log
-from occupancy.observability.lines_per_minute import MINUTE_S, LinesPerMinute
+from occupancy.observability.repeated_warnings import MINUTE_S, LinesPerMinute
 
 MALFORMED = "malformed"  # the event
-_MAX_LINES = 20
-_MAX_LINES_OF_EVENT = {MALFORMED: 3}
-_MAX_LINES_OF_CODE = {RateLimited.code: 1}  # the denials before it have given the reason
+_MAX_DENIALS = 20
+_MAX_OF_EVENT = {MALFORMED: 3}
+_MAX_OF_CODE = {RateLimited.code: 1}  # the denials before it have given the reason
 _MAX_KINDS = 1000  # a minute; further ones are one kind, so that many addresses fill no memory
 
-_Kind = tuple[tuple[str, str | None], ...]
-_OTHERS: _Kind = (("event", "denied"), ("code", "others"), ("worker", None), ("address", None))
+
+class _Kind(NamedTuple):
+    event: str
+    code: str
+    worker: str | None = None
+    address: str | None = None
+
+
+_OTHERS = _Kind("denied", "others")
 
 
 class AuditLimit(LinesPerMinute[_Kind]):
@@ -37,8 +46,7 @@ class AuditLimit(LinesPerMinute[_Kind]):
         **more: str | None,
     ) -> bool:
         """Write one line, unless the bound of its kind is reached; whether it was written."""
-        network = limited_address(address)
-        kind: _Kind = (("event", event), ("code", code), ("worker", worker), ("address", network))
+        kind = _Kind(event, code, worker, limited_address(address))
         if kind not in self._counts and len(self._counts) >= _MAX_KINDS:
             kind = _OTHERS
         is_written = self._is_allowed(kind)
@@ -47,11 +55,7 @@ class AuditLimit(LinesPerMinute[_Kind]):
         return is_written
 
     def _max_lines(self, kind: _Kind) -> int:
-        fields = dict(kind)
-        of_code = _MAX_LINES_OF_CODE.get(str(fields["code"]), _MAX_LINES)
-        return _MAX_LINES_OF_EVENT.get(str(fields["event"]), of_code)
+        return _MAX_OF_EVENT.get(kind.event, _MAX_OF_CODE.get(kind.code, _MAX_DENIALS))
 
     def _write_count(self, kind: _Kind, count: int) -> None:
-        fields = dict(kind)
-        event = str(fields.pop("event"))
-        audit_log.record(event, **fields, more=count, within_s=MINUTE_S)
+        audit_log.record(**kind._asdict(), more=count, within_s=MINUTE_S)

@@ -24,40 +24,31 @@ from prometheus_client import (
 )
 
 _DELAYS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
-_RECENT, _RECENT_S = 1024, 60.0
+_MAX_RECENT, _RECENT_S = 1024, 60.0
 
 
 class LiveMetrics:
     """The metrics of live delivery."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.deliveries = Counter(
-            "occupancy_deliveries", "Events handed to streams", registry=registry
-        )
+        counter = functools.partial(Counter, registry=registry)
+        self.deliveries = counter("occupancy_deliveries", "Events handed to streams")
         self.delay = Histogram(
             "occupancy_delivery_delay_seconds",
             "Time from writing an event to handing it to the streams",
             buckets=_DELAYS_S,
             registry=registry,
         )
-        self._recent: collections.deque[tuple[float, float]] = collections.deque(maxlen=_RECENT)
-        self.refused = Counter(
+        self._recent: collections.deque[tuple[float, float]] = collections.deque(maxlen=_MAX_RECENT)
+        self.refused = counter(
             "occupancy_publications_refused",
             "Publications (events, changes of access) that the server refused: no permission",
-            registry=registry,
         )
-        self.resets = Counter(
-            "occupancy_stream_resets",
-            "Resets sent to event streams",
-            registry=registry,
+        self.resets = counter("occupancy_stream_resets", "Resets sent to event streams")
+        self.holes = counter(
+            "occupancy_holes_filled", "Gaps in live delivery that were filled from the log"
         )
-        self.holes = Counter(
-            "occupancy_holes_filled", "Gaps in live delivery that were filled from the log",
-            registry=registry,
-        )  # fmt: skip
-        self.reconnects = Counter(
-            "occupancy_hub_reconnects", "Losses of the live connection", registry=registry
-        )
+        self.reconnects = counter("occupancy_hub_reconnects", "Losses of the live connection")
 
     def observe_delay(self, delay_s: float) -> None:
         """Record the time from writing an event to handing it to the streams."""
@@ -76,53 +67,44 @@ class Metrics:
     def __init__(self) -> None:
         registry = self._registry = CollectorRegistry()
         self.live = LiveMetrics(registry)
-        self.operations = Counter(
+        counter = functools.partial(Counter, registry=registry)
+        gauge = functools.partial(Gauge, registry=registry)
+        self.operations = counter(
             "occupancy_operations",
             "Operations by kind and result (ok, unchanged, replayed, or the refusal's code)",
             ["operation", "result"],
-            registry=registry,
         )
-        self.sign_ins = Counter(
-            "occupancy_sign_ins",
-            "Sign-ins by result (ok, or the refusal's code)",
-            ["result"],
-            registry=registry,
+        self.sign_ins = counter(
+            "occupancy_sign_ins", "Sign-ins by result (ok, or the refusal's code)", ["result"]
         )
-        self.denials = Counter(
+        self.denials = counter(
             "occupancy_denials",
             "Requests refused by authentication, authorization or a rate limit, by code",
             ["code"],
-            registry=registry,
         )
-        self.streams = Gauge(
-            "occupancy_streams", "Open event streams", registry=registry,
-            multiprocess_mode="livesum",
-        )  # fmt: skip
-        self._connections = Gauge(
+        self.streams = gauge("occupancy_streams", "Open event streams", multiprocess_mode="livesum")
+        self._connections = gauge(
             "occupancy_pool_connections",
             "Connections of a pool: maximum, in use, idle",
             ["pool", "state"],
-            registry=registry,
             multiprocess_mode="livesum",
         )
-        self._waiting = Gauge(
-            "occupancy_pool_waiting", "Greenlets waiting for a connection", ["pool"],
-            registry=registry, multiprocess_mode="livesum",
-        )  # fmt: skip
-        self._wait = Gauge(
+        self._waiting = gauge(
+            "occupancy_pool_waiting",
+            "Greenlets waiting for a connection",
+            ["pool"],
+            multiprocess_mode="livesum",
+        )
+        self._wait = gauge(
             "occupancy_pool_wait_seconds",
             "Wait for a connection over the last 1,024 acquisitions, in the slowest process",
             ["pool", "quantile"],
-            registry=registry,
             multiprocess_mode="livemax",
         )
-        self._acquired = Counter(
-            "occupancy_pool_acquired", "Connections handed out", ["pool"], registry=registry
+        self._acquired = counter("occupancy_pool_acquired", "Connections handed out", ["pool"])
+        self._timeouts = counter(
+            "occupancy_pool_timeouts", "Waits that ended without a connection", ["pool"]
         )
-        self._timeouts = Counter(
-            "occupancy_pool_timeouts", "Waits that ended without a connection", ["pool"],
-            registry=registry,
-        )  # fmt: skip
         self._copied: dict[str, tuple[int, int]] = {}
         self.operation = functools.cache(self.operations.labels)  # few labels, used often
 

@@ -28,9 +28,7 @@ class WorstCase(msgspec.Struct, frozen=True):
 
 def worst_case(settings: Settings, *, boards: int, items: int) -> WorstCase:
     """The most memory that so many boards and items can take."""
-    block_bytes = min(
-        settings.log_bytes // 32, 2 * 1024 * 1024
-    )  # see bound_log in operate/record.lua
+    block_bytes = min(settings.log_bytes // 32, 2 * 1024 * 1024)  # as bound_log in record.lua
     return WorstCase(
         logs=boards * (settings.log_bytes + block_bytes + _NODE_BYTES),
         histories=items * (settings.history_bytes + _NODE_BYTES),

@@ -17,12 +17,7 @@ from typing import Any
 import gevent
 import redis
 from redis.backoff import NoBackoff
-from redis.connection import (
-    Connection,
-    SSLConnection,
-    UnixDomainSocketConnection,
-    parse_url,
-)
+from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection, parse_url
 from redis.retry import Retry
 
 from occupancy.core.errors import PoolTimeout, SettingError
@@ -99,31 +94,22 @@ def _close_half_open(error: BaseException) -> None:
             half_open.close()
 
 
-class SlottedConnection(_Slotted, Connection):
-    pass
-
-
-class SlottedSSLConnection(_Slotted, SSLConnection):
-    pass
-
-
-class SlottedUnixConnection(_Slotted, UnixDomainSocketConnection):
-    pass
-
-
 _SLOTTED = {
-    Connection: SlottedConnection,
-    SSLConnection: SlottedSSLConnection,
-    UnixDomainSocketConnection: SlottedUnixConnection,
+    kind: type(f"Slotted{kind.__name__}", (_Slotted, kind), {})
+    for kind in (Connection, SSLConnection, UnixDomainSocketConnection)
 }
 
 
-def database_of(settings: Settings) -> int:
-    """The number of the database that every connection selects."""
+def _options_of(settings: Settings) -> dict[str, Any]:
     try:
-        return parse_url(settings.server_url).get("db") or 0
+        return dict(parse_url(settings.server_url))
     except ValueError as error:  # names the option, not its value
         raise SettingError(f"REDIS_URL is not allowed: {error}") from error
+
+
+def database_of(settings: Settings) -> int:
+    """The number of the database that every connection selects. Raises SettingError."""
+    return _options_of(settings).get("db") or 0
 
 
 def make_pool(
@@ -134,10 +120,7 @@ def make_pool(
     ``silence_s`` bounds the wait of a read, for connections that subscribe; by default it is
     OCCUPANCY_REDIS_TIMEOUT_S. Raises SettingError for a URL that redis-py does not accept.
     """
-    try:
-        options = dict(parse_url(settings.server_url))
-    except ValueError as error:  # names the option, not its value
-        raise SettingError(f"REDIS_URL is not allowed: {error}") from error
+    options = _options_of(settings)
     kind = options.pop("connection_class", Connection)
     try:
         return FairPool(

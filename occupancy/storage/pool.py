@@ -41,6 +41,7 @@ class FairPool(BlockingConnectionPool):
         # the generation from *before* it began to connect, so a connection that is being opened
         # during an increment counts as old.
         self.generation = 0
+        self._followed_generation = 0
         super().__init__(  # type: ignore[no-untyped-call] # untyped in redis-py
             max_connections=size, timeout=wait_s, queue_class=FairQueue, **connection_kwargs
         )
@@ -113,6 +114,18 @@ class FairPool(BlockingConnectionPool):
                 with contextlib.suppress(OSError):  # the server has closed it already
                     connection._sock.shutdown(socket.SHUT_RDWR)
 
+    def follow(self, ops_pool: FairPool) -> None:
+        """Hang up if ``ops_pool`` has moved to another server since the last call.
+
+        To be called after a successful write: operations lead to the primary then, so a new
+        connection does too. The old server may be a replica that gets no publications. A canary
+        that arrives by the new connection hides no gap: the log is read after a reconnect.
+        """
+        if self._followed_generation != ops_pool.generation:
+            self.hang_up()
+            # After hang_up, which raises the generation too if one pool serves both.
+            self._followed_generation = ops_pool.generation
+
     def _reset(self, connection: Any) -> None:
         connection.disconnect()
         connection.generation, connection.has_wrong_server = self.generation, False
@@ -141,9 +154,9 @@ class FairPool(BlockingConnectionPool):
 
 def percentiles(values: Iterable[float]) -> dict[str, float]:
     """The median, the 99th percentile and the maximum; 0 without values."""
-    ordered = sorted(values)
+    ordered = sorted(values) or [0.0]
     return {
-        name: _percentile(ordered, share)
+        name: round(ordered[max(0, math.ceil(share * len(ordered)) - 1)], 1)
         for name, share in (("p50", 0.50), ("p99", 0.99), ("max", 1.0))
     }
 
@@ -166,9 +179,3 @@ def _is_stale(connection: Any) -> bool:
     except OSError:
         pass
     return True  # a byte, or the end of the stream
-
-
-def _percentile(ordered: list[float], share: float) -> float:
-    if not ordered:
-        return 0.0
-    return round(ordered[max(0, math.ceil(share * len(ordered)) - 1)], 1)

@@ -18,7 +18,7 @@ from redis.exceptions import NoScriptError
 
 from occupancy.storage.client import OpsClient
 
-_DIRECTORY = Path(__file__).parent / "lua"
+_LUA_DIRECTORY = Path(__file__).parent / "lua"
 
 _OPERATE = (
     "request", "rates", "board", "replayed", "preflight",
@@ -38,7 +38,7 @@ class Script:
     def __init__(self, client: OpsClient, name: str) -> None:
         self._client = client
         self.source = b"".join(
-            (_DIRECTORY / f"{piece}.lua").read_bytes()
+            (_LUA_DIRECTORY / f"{piece}.lua").read_bytes()
             for piece in (*self._first, *PIECES.get(name, (name,)))
         )
         self.sha1 = hashlib.sha1(self.source).hexdigest()  # noqa: S324 - Redis names scripts like this
@@ -53,7 +53,7 @@ class Script:
     def run_many(self, calls: Sequence[tuple[Sequence[str], Sequence[Any]]]) -> list[Any]:
         """Run it for each of ``calls`` in one round trip; the replies in order.
 
-        The script is loaded first, in the same pipeline, so that none can meet NOSCRIPT.
+        The script is loaded first, in the same pipeline, so that no call gets NOSCRIPT.
         """
         replies = self._client.run_pipeline(
             lambda pipeline: (

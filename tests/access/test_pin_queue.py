@@ -1,4 +1,4 @@
-"""The queue for hashing PINs: whoever fills it keeps nobody out who is at their own tablet."""
+"""The queue for hashing PINs: a flood keeps nobody out at their own tablet."""
 
 from __future__ import annotations
 
@@ -11,7 +11,13 @@ import pytest
 import requests
 from gevent.event import Event
 
-from occupancy.access.pin_queue import KNOWN, KNOWN_OF_WORKER, UNKNOWN, UNKNOWN_OF_NETWORK, PinQueue
+from occupancy.access.pin_queue import (
+    MAX_KNOWN,
+    MAX_KNOWN_OF_WORKER,
+    MAX_OF_NETWORK,
+    MAX_UNKNOWN,
+    PinQueue,
+)
 from occupancy.core.addresses import limited_address
 from occupancy.core.entities import Role
 from occupancy.core.errors import RateLimited
@@ -41,13 +47,13 @@ class Crowd:
         return attempts
 
 
-def test_strangers_leave_places_for_those_who_are_known_and_these_for_strangers() -> None:
+def test_unknown_and_known_attempts_take_no_places_of_each_other() -> None:
     crowd = Crowd()
     taken = sum(crowd.takes(1, f"203.0.113.{number}") for number in range(200))
-    assert taken == UNKNOWN
-    assert crowd.takes(9, "10.0.0.1", "93", known=True) == KNOWN_OF_WORKER
+    assert taken == MAX_UNKNOWN
+    assert crowd.takes(9, "10.0.0.1", "93", known=True) == MAX_KNOWN_OF_WORKER
     others = sum(crowd.takes(1, "10.0.0.1", f"w{number}", known=True) for number in range(200))
-    assert others == KNOWN - KNOWN_OF_WORKER
+    assert others == MAX_KNOWN - MAX_KNOWN_OF_WORKER
     crowd.kept.close()
     assert not crowd.queue._taken
     assert crowd.takes(1, "203.0.113.1") == 1
@@ -56,23 +62,23 @@ def test_strangers_leave_places_for_those_who_are_known_and_these_for_strangers(
 @pytest.mark.parametrize(
     ("addresses", "most"),
     [
-        (["203.0.113.1"], UNKNOWN_OF_NETWORK[0]),
-        ([f"2001:db8:0:1::{number:x}" for number in range(70)], UNKNOWN_OF_NETWORK[0]),
-        ([f"2001:db8:0:{number:x}::1" for number in range(70)], UNKNOWN_OF_NETWORK[1]),
-        ([f"2001:db8:0:{number:x}00::1" for number in range(70)], UNKNOWN_OF_NETWORK[2]),
-        ([f"2001:db8:{number:x}::1" for number in range(90)], UNKNOWN),
+        (["203.0.113.1"], MAX_OF_NETWORK[0]),
+        ([f"2001:db8:0:1::{number:x}" for number in range(70)], MAX_OF_NETWORK[0]),
+        ([f"2001:db8:0:{number:x}::1" for number in range(70)], MAX_OF_NETWORK[1]),
+        ([f"2001:db8:0:{number:x}00::1" for number in range(70)], MAX_OF_NETWORK[2]),
+        ([f"2001:db8:{number:x}::1" for number in range(90)], MAX_UNKNOWN),
     ],
     ids=["an address", "a /64", "a /56", "a /48", "many /48"],
 )
-def test_one_customer_takes_no_more_than_a_part_of_the_strangers_places(
+def test_one_customer_takes_no_more_than_a_part_of_the_unknown_places(
     addresses: list[str], most: int
 ) -> None:
     crowd = Crowd()
     assert sum(crowd.takes(100 // len(addresses) + 1, each) for each in addresses) == most
-    assert crowd.takes(1, "2001:db8:ffff:ffff::1") == (most < UNKNOWN)
+    assert crowd.takes(1, "2001:db8:ffff:ffff::1") == (most < MAX_UNKNOWN)
 
 
-def test_those_who_are_known_go_first_and_strangers_go_on_all_the_same() -> None:
+def test_known_attempts_go_first_and_unknown_ones_continue() -> None:
     queue, order, first = PinQueue(), [], Event()
 
     def wait(kind: str) -> None:
@@ -81,13 +87,13 @@ def test_those_who_are_known_go_first_and_strangers_go_on_all_the_same() -> None
             if len(order) == 1:
                 first.wait()
 
-    waiting = [gevent.spawn(wait, kind) for kind in ["stranger"] * 4 + ["known"] * 7]
+    waiting = [gevent.spawn(wait, kind) for kind in ["unknown"] * 4 + ["known"] * 7]
     gevent.idle()
     first.set()
     gevent.joinall(waiting, raise_error=True)
     known = ["known"] * 3
     assert order == [
-        "stranger", *known, "stranger", *known, "stranger", "known", "stranger",
+        "unknown", *known, "unknown", *known, "unknown", "known", "unknown",
     ]  # fmt: skip
 
 

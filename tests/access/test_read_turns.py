@@ -78,7 +78,7 @@ def test_senders_have_equal_shares_however_many_requests_they_have(begun: list[s
     assert [position for position, name in enumerate(begun) if name == "ben"][-1] < 15
 
 
-def test_addresses_of_strangers_have_equal_shares_and_all_together_that_of_the_known(
+def test_unknown_addresses_have_equal_shares_and_together_as_many_turns_as_known_senders(
     begun: list[str],
 ) -> None:
     made = ReadTurns()
@@ -110,11 +110,11 @@ def test_reads_begin_also_where_the_loop_is_never_idle(begun: list[str]) -> None
     made = ReadTurns()
     is_busy = True
 
-    def operate() -> None:
+    def keep_busy() -> None:
         while is_busy:
             gevent.sleep(0)
 
-    busy = [gevent.spawn(operate) for _ in range(5)]
+    busy = [gevent.spawn(keep_busy) for _ in range(5)]
     made.wait(ANA)
     waiting = stand(made, begun, ANA, 5) + stand(made, begun, HERE, 5)
     all_of(waiting)
@@ -122,17 +122,17 @@ def test_reads_begin_also_where_the_loop_is_never_idle(begun: list[str]) -> None
     gevent.joinall(busy)
 
 
-def test_strangers_rest_and_who_is_known_does_not_wait_for_that(begun: list[str]) -> None:
+def test_unknown_senders_rest_and_known_ones_do_not_wait_for_that(begun: list[str]) -> None:
     made = ReadTurns()
     made.wait(HERE)
     wait_until(lambda: made._rested_s > 0, what="the end of the turn")
     assert made._rested_s > made._began_s
     made._rested_s += 1000
-    strangers = stand(made, begun, HERE, 3)
+    unknown = stand(made, begun, HERE, 3)
     all_of(stand(made, begun, ANA, 5))
     assert begun == ["ana"] * 5
     made._rested_s = 0.0
-    all_of(strangers, stand(made, begun, BEN))
+    all_of(unknown, stand(made, begun, BEN))
 
 
 def test_who_is_killed_while_they_wait_leaves_the_line(begun: list[str]) -> None:
@@ -177,13 +177,13 @@ def test_who_waits_too_long_or_behind_too_many_is_told_when_to_come_back(
 ) -> None:
     made = ReadTurns()
     monkeypatch.setattr(made, "_give", lambda: None)  # the turn never ends
-    monkeypatch.setattr(read_turns, "MAX_WAIT_S", 0.01)
+    monkeypatch.setattr(read_turns, "MAX_READ_WAIT_S", 0.01)
     made.wait(ANA)
     with pytest.raises(RateLimited) as refused:
         made.wait(ANA)
     assert refused.value.extra["retry_after"] >= 1
     assert made.waiting == 0
-    monkeypatch.setattr(read_turns, "MAX_WAIT_S", 20)
+    monkeypatch.setattr(read_turns, "MAX_READ_WAIT_S", 20)
     monkeypatch.setattr(read_turns, "MAX_OF_SHARE", 3)
     monkeypatch.setattr(read_turns, "MAX_WAITING", 4)
     waiting = stand(made, begun, ANA, 3)

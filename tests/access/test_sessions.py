@@ -226,7 +226,7 @@ def test_no_endless_queue_of_pins_forms_and_who_finds_it_full_has_tried_nothing(
 ) -> None:
     browser = valkey_shop.browser()
     with monkeypatch.context() as full:
-        full.setattr(pin_queue_module, "UNKNOWN", 0)
+        full.setattr(pin_queue_module, "MAX_UNKNOWN", 0)
         for _ in range(FREE_OF_PAIR + 2):
             answer = valkey_shop.sign_in(browser)
             assert problem(answer) == (429, "rate_limited")

@@ -1,4 +1,4 @@
-"""Images: a large board that is followed through its log is what a fresh reading of it says."""
+"""The snapshot cache: a large board followed through its log equals a fresh reading of it."""
 
 from __future__ import annotations
 
@@ -66,9 +66,9 @@ def fresh(store: Store, board: str = "main") -> bytes:
 
 
 def found(store: Store, board: str = "main") -> bytes:
-    listing = store.snapshot_cache.find(board)
-    assert listing is not None
-    return listing.plain()
+    response = store.snapshot_cache.find(board)
+    assert response is not None
+    return response.plain()
 
 
 def counted(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> list[tuple[Any, ...]]:
@@ -102,26 +102,26 @@ def change_at_random(store: Store, chance: random.Random) -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_an_image_is_the_board_after_whatever_has_happened(
+def test_a_cached_board_equals_the_board_after_any_changes(
     store: Store, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
-    monkeypatch.setattr(cache_module, "_MOST_ENTRIES", 12)
+    monkeypatch.setattr(cache_module, "_MAX_ENTRIES", 12)
     chance = random.Random(seed)
     for tag in TAGS[::2]:
         put(store, tag)
     assert found(store) == fresh(store)
     readings = counted(monkeypatch, store.queries, "whole")
-    looks = 150
-    for _ in range(looks):
+    updates = 150
+    for _ in range(updates):
         for _ in range(chance.choice([0, 1, 1, 2, 8])):
             change_at_random(store, chance)
-        listing = store.snapshot_cache.find("main")
-        assert listing is not None
+        response = store.snapshot_cache.find("main")
+        assert response is not None
         expected = fresh(store)
-        assert listing.plain() == expected
-        assert gzip.decompress(listing.packed() or gzip.compress(expected)) == expected
+        assert response.plain() == expected
+        assert gzip.decompress(response.packed() or gzip.compress(expected)) == expected
     # Of ours beside the fresh ones: where more than the bound came at once, and no other.
-    assert looks <= len(readings) < looks * 1.4
+    assert updates <= len(readings) < updates * 1.4
 
 
 def test_a_board_that_is_followed_is_not_read_again(
@@ -135,13 +135,13 @@ def test_a_board_that_is_followed_is_not_read_again(
     do(store, "remove", "B")
     do(store, "take", "A", "C")
     do(store, "pause", "A", reason='","item":{"tag":"C",')
-    listing = store.snapshot_cache.find("main")
+    response = store.snapshot_cache.find("main")
     assert readings == []
-    assert listing is not None
-    assert listing.plain() == fresh(store)
-    assert store.snapshot_cache.find("main") is listing  # what is compressed is compressed once
-    assert store.snapshot_cache.find("main", listing.cursor) is None
-    assert store.snapshot_cache.find("main", "1-1") is listing
+    assert response is not None
+    assert response.plain() == fresh(store)
+    assert store.snapshot_cache.find("main") is response  # what is compressed is compressed once
+    assert store.snapshot_cache.find("main", response.cursor) is None
+    assert store.snapshot_cache.find("main", "1-1") is response
 
 
 @pytest.mark.parametrize("count", [FEW - 1, FEW])
@@ -174,11 +174,11 @@ def test_a_board_that_grows_beyond_the_limit_has_pages(valkey_services: Services
     assert found(store) == fresh(store)
     assert store.snapshot_cache.size > 0
     put(store, "A")
-    listing = store.snapshot_cache.find("main")
-    assert listing is not None
-    assert len(listing.snapshot.items) == MAX_SNAPSHOT_ITEMS
-    assert listing.snapshot.next is not None
-    assert listing.plain() == fresh(store)
+    response = store.snapshot_cache.find("main")
+    assert response is not None
+    assert len(response.snapshot.items) == MAX_SNAPSHOT_ITEMS
+    assert response.snapshot.next is not None
+    assert response.plain() == fresh(store)
     do(store, "remove", "T-00004")
     assert found(store) == fresh(store)
     assert json.loads(found(store))["next"] is None
@@ -208,7 +208,7 @@ def _cut_all(store: Store) -> None:
 
 
 def _exceed(store: Store) -> None:
-    for number in range(cache_module._MOST_ENTRIES + 1):
+    for number in range(cache_module._MAX_ENTRIES + 1):
         do(store, "release" if number % 2 else "take", "A")
 
 
@@ -272,7 +272,7 @@ def _empty_and_fill(store: Store) -> None:
 def test_where_the_log_does_not_tell_the_board_is_read_anew(
     store: Store, monkeypatch: pytest.MonkeyPatch, happen: Callable[[Store], None]
 ) -> None:
-    monkeypatch.setattr(cache_module, "_MOST_ENTRIES", 20)
+    monkeypatch.setattr(cache_module, "_MAX_ENTRIES", 20)
     put(store, "A", "B", "C")
     found(store)
     happen(store)
@@ -308,7 +308,7 @@ def test_what_was_repaired_shows_after_a_while(
     assert found(store) != good
     assert Reconciler(store).audit("main", ["A", "B", "C"], mend=True) == [("B", "view")]
     assert found(store) != good  # no event says so
-    monkeypatch.setattr(cache_module, "_FOLLOWED_S", 0.0)
+    monkeypatch.setattr(cache_module, "_MAX_FOLLOWED_S", 0.0)
     assert found(store) == good
 
 
@@ -321,37 +321,37 @@ def test_no_listing_is_a_mix_of_two_moments(valkey_services: Services) -> None:
     seen: list[SnapshotResponse] = []
     is_over = False
 
-    def operate(seed: int) -> None:
+    def change(seed: int) -> None:
         chance = random.Random(seed)
         own = f"own-{seed}"
         for count in range(60):
             change_at_random(store, chance)
             put(store, own, title=f'"{count}"')
-            listing = store.snapshot_cache.find("main")
-            assert listing is not None
-            seen.append(listing)
-            item = next(each for each in listing.snapshot.items if own.encode() in each)
+            response = store.snapshot_cache.find("main")
+            assert response is not None
+            seen.append(response)
+            item = next(each for each in response.snapshot.items if own.encode() in each)
             assert json.loads(item)["title"] == str(count)  # their own write
 
-    def look() -> None:
+    def read() -> None:
         last = 0
         while not is_over:
-            listing = store.snapshot_cache.find("main")
-            assert listing is not None
-            assert listing.snapshot.seq >= last  # nobody goes back
-            last = listing.snapshot.seq
-            seen.append(listing)
+            response = store.snapshot_cache.find("main")
+            assert response is not None
+            assert response.snapshot.seq >= last  # nobody goes back
+            last = response.snapshot.seq
+            seen.append(response)
 
-    operators = [gevent.spawn(operate, seed) for seed in range(4)]
-    lookers = [gevent.spawn(look) for _ in range(6)]
-    gevent.joinall(operators, timeout=60, raise_error=True)
+    writers = [gevent.spawn(change, seed) for seed in range(4)]
+    readers = [gevent.spawn(read) for _ in range(6)]
+    gevent.joinall(writers, timeout=60, raise_error=True)
     is_over = True
-    gevent.joinall(lookers, timeout=10, raise_error=True)
+    gevent.joinall(readers, timeout=10, raise_error=True)
 
     # From the log alone: what the board was after each event.
     boards: dict[int, tuple[str, list[bytes]]] = {}
     items: dict[str, bytes] = {}
-    wanted = {listing.snapshot.seq for listing in seen}
+    wanted = {response.snapshot.seq for response in seen}
     for entry in store.log.replay("main", "0-0", 10_000).entries:
         event = json.loads(entry.event)
         tag = event["item"]["tag"]
@@ -361,10 +361,10 @@ def test_no_listing_is_a_mix_of_two_moments(valkey_services: Services) -> None:
         if entry.seq in wanted:
             boards[entry.seq] = entry.cursor, [items[each] for each in sorted(items)]
     assert len(wanted) > 50
-    for listing in seen:
-        snapshot = listing.snapshot
+    for response in seen:
+        snapshot = response.snapshot
         assert (snapshot.cursor, snapshot.items) == boards[snapshot.seq]
-        assert json.loads(listing.plain())["seq"] == snapshot.seq
+        assert json.loads(response.plain())["seq"] == snapshot.seq
 
 
 def at_once(many: int, act: Callable[[], Any]) -> list[Any]:
@@ -373,29 +373,29 @@ def at_once(many: int, act: Callable[[], Any]) -> list[Any]:
     return [each.value for each in greenlets]
 
 
-def test_of_a_hundred_at_once_one_looks_and_compresses(
+def test_of_a_hundred_requests_at_once_one_reads_and_compresses(
     valkey_services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = valkey_services.store
     put(store, *TAGS)
     readings = counted(monkeypatch, store.queries, "whole")
-    looks = counted(monkeypatch, store.log, "replay")
+    updates = counted(monkeypatch, store.log, "replay")
     compressed = counted(monkeypatch, isal_zlib, "compressobj")
 
     def answer() -> bytes | None:
-        listing = store.snapshot_cache.find("main")
-        return listing.packed() if listing is not None else None
+        response = store.snapshot_cache.find("main")
+        return response.packed() if response is not None else None
 
     assert len(set(at_once(100, answer))) == 1
     assert (len(readings), len(compressed)) == (1, 1)
-    assert len(looks) <= 2
+    assert len(updates) <= 2
     do(store, "take", TAGS[0])
-    looks.clear()
+    updates.clear()
     assert len(set(at_once(100, answer))) == 1
-    assert (len(readings), len(looks), len(compressed)) == (1, 1, 2)
+    assert (len(readings), len(updates), len(compressed)) == (1, 1, 2)
 
 
-def test_a_look_that_was_under_way_is_not_believed(
+def test_a_read_that_was_under_way_serves_no_later_request(
     valkey_services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its answer may be from before the write of who comes while it is on its way."""
@@ -453,7 +453,7 @@ def test_a_failure_is_that_of_all_who_wait_and_is_forgotten(
     assert readings == []  # what was known is known still
 
 
-def test_who_is_killed_while_they_look_hinders_nobody(
+def test_a_request_killed_while_it_reads_hinders_no_other(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(store, "A", "B", "C")
@@ -470,7 +470,7 @@ def test_who_is_killed_while_they_look_hinders_nobody(
     do(store, "take", "A")
     waiting += [
         gevent.spawn(store.snapshot_cache.find, "main") for _ in range(3)
-    ]  # of the next look
+    ]  # of the next read
     gevent.sleep(0.01)
     waiting[0].kill()
     waiting[3].kill()
@@ -480,7 +480,7 @@ def test_who_is_killed_while_they_look_hinders_nobody(
     assert [waiting[number].value.plain() for number in (1, 2, 4, 5)] == [expected] * 4
 
 
-def test_an_image_that_is_dropped_while_somebody_looks_is_put_back(
+def test_a_board_dropped_during_a_read_is_put_back(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(store, "A", "B", "C")
@@ -490,7 +490,7 @@ def test_an_image_that_is_dropped_while_somebody_looks_is_put_back(
     def dropped(*args: Any) -> Any:
         store.snapshot_cache._boards.clear()
         replay = real(*args)
-        assert found(store) == fresh(store)  # another image of the same board
+        assert found(store) == fresh(store)  # the same board, cached again
         return replay
 
     with monkeypatch.context() as patch:
@@ -505,7 +505,7 @@ def test_an_image_that_is_dropped_while_somebody_looks_is_put_back(
 # Memory
 
 
-def test_images_take_no_more_than_their_share(
+def test_cached_boards_take_no_more_than_their_bound(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     boards = [f"b{number}" for number in range(4)]
@@ -516,7 +516,7 @@ def test_images_take_no_more_than_their_share(
     one = store.snapshot_cache.size
     text = fresh(store, "b0")
     assert one > 2 * (len(text) - 100)  # as if both the items and the text were kept
-    monkeypatch.setattr(cache_module, "_MOST_BYTES", one * 5 // 2)
+    monkeypatch.setattr(cache_module, "_MAX_CACHE_BYTES", one * 5 // 2)
     for board in boards:
         assert found(store, board) == fresh(store, board)
         assert store.snapshot_cache.size <= one * 5 // 2
@@ -527,7 +527,7 @@ def test_images_take_no_more_than_their_share(
         "b2",
         "b0",
     ]  # the one that was not used for longest went
-    monkeypatch.setattr(cache_module, "_MOST_BYTES", one // 2)
+    monkeypatch.setattr(cache_module, "_MAX_CACHE_BYTES", one // 2)
     for _ in range(2):
         assert found(store, "b1") == fresh(store, "b1")
         assert store.snapshot_cache.size == 0
@@ -538,23 +538,21 @@ def test_the_size_is_counted_along(store: Store) -> None:
     found(store)
     put(store, *TAGS[4:12], title='"' + "x" * 100 + '"')
     do(store, "remove", *TAGS[:3])
-    listing = store.snapshot_cache.find("main")
-    assert listing is not None
-    assert listing.size == sum(len(each) for each in listing.snapshot.items)
+    response = store.snapshot_cache.find("main")
+    assert response is not None
+    assert response.size == sum(len(each) for each in response.snapshot.items)
 
 
-def test_an_image_that_nobody_uses_is_dropped(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unused_board_is_dropped(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cache_module, "_SWEEP_S", 0.01)
     monkeypatch.setattr(cache_module, "_UNUSED_S", 0.1)
-    images = SnapshotCache(store.queries, store.log)
+    cache = SnapshotCache(store.queries, store.log)
     put(store, "A", "B", "C")
     for _ in range(2):
-        images.find("main")
-        assert images.size > 0
+        cache.find("main")
+        assert cache.size > 0
         with gevent.Timeout(5):
-            while images.size:
+            while cache.size:
                 gevent.sleep(0.01)
 
 
@@ -618,18 +616,18 @@ def test_a_large_board_is_searched_as_it_is_kept_with_what_the_server_would_have
 def test_a_compressed_answer_lets_others_run_and_is_whole(store: Store) -> None:
     put(store, *TAGS)
     expected = fresh(store)
-    listing = store.snapshot_cache.find("main")
-    assert listing is not None
+    response = store.snapshot_cache.find("main")
+    assert response is not None
     others: list[int] = []
 
     def pause() -> None:
         others.append(1)
         gevent.sleep(0)
 
-    packed = at_once(5, lambda: listing.packed(pause))
+    packed = at_once(5, lambda: response.packed(pause))
     assert gzip.decompress(packed[0]) == expected
     assert all(each is packed[0] for each in packed)
-    again = SnapshotResponse(listing.snapshot)
+    again = SnapshotResponse(response.snapshot)
     killed = gevent.spawn(again.packed, lambda: gevent.sleep(5))
     gevent.sleep(0)
     killed.kill()

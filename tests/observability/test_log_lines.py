@@ -1,4 +1,4 @@
-"""The log and the trail: no input makes a line of its own, in a message, a traceback or a field."""
+"""The log and the audit log: no input makes a line of its own in a message, traceback or field."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Lines:
         self.stream = io.StringIO()
         handler = LineHandler(self.stream)
         handler.setFormatter(LineFormatter("[%(levelname)s] %(message)s"))
-        self.log = log_lines.Logger("test")
+        self.log = logging.Logger("test")
         self.log.addHandler(handler)
 
     @property
@@ -201,12 +201,12 @@ def test_gunicorns_handlers_are_ours_and_stay_one_each_over_a_reload(tmp_path: P
     logger.error_log.handlers.clear()
 
 
-# The trail
+# The audit log
 
 
 @pytest.fixture
-def written_trail(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
-    """What the trail writes when it is installed as in production."""
+def written_audit_log(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
+    """What the audit log writes when it is installed as in production."""
     stream = io.StringIO()
     monkeypatch.setattr(sys, "stderr", stream)
     handlers, level = audit_log.log.handlers[:], audit_log.log.level
@@ -217,10 +217,10 @@ def written_trail(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
     audit_log.log.propagate = True
 
 
-def test_a_record_is_one_json_object_with_time_and_event(written_trail: io.StringIO) -> None:
+def test_a_record_is_one_json_object_with_time_and_event(written_audit_log: io.StringIO) -> None:
     before = datetime.now(UTC) - timedelta(milliseconds=1)
     audit_log.record("sign_in", worker="93", tries=2, known=True, board=None)
-    [line] = written_trail.getvalue().splitlines()
+    [line] = written_audit_log.getvalue().splitlines()
     found = json.loads(line)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", found["at"])
     assert before <= datetime.fromisoformat(found.pop("at")) <= datetime.now(UTC)
@@ -230,10 +230,10 @@ def test_a_record_is_one_json_object_with_time_and_event(written_trail: io.Strin
 
 
 @pytest.mark.parametrize("end", [*BREAKS, '"}', "\x1b[2K", "\x00", "\ud800", "%s"], ids=ascii)
-def test_no_field_ends_a_record(written_trail: io.StringIO, end: str) -> None:
+def test_no_field_ends_a_record(written_audit_log: io.StringIO, end: str) -> None:
     text = f'x{end}{{"event": "forged"}}'
     audit_log.record("denied", path=text)
-    written = written_trail.getvalue()
+    written = written_audit_log.getvalue()
     assert written.isascii()
     [line] = written.splitlines()
     assert line.isprintable()
@@ -241,32 +241,32 @@ def test_no_field_ends_a_record(written_trail: io.StringIO, end: str) -> None:
 
 
 def test_a_record_is_written_once_and_whatever_the_level_of_the_log(
-    written_trail: io.StringIO,
+    written_audit_log: io.StringIO,
 ) -> None:
     with bare_root():
         for level in ("debug", "error"):
             log_lines.install(level)
             audit_log.record("sign_in")
-    assert written_trail.getvalue().count("\n") == 2
+    assert written_audit_log.getvalue().count("\n") == 2
 
 
 @pytest.mark.parametrize("text", ["x", "é", "\u2028", "😀"])
 def test_a_record_is_cut_to_what_a_pipe_takes_at_once(
-    written_trail: io.StringIO, text: str
+    written_audit_log: io.StringIO, text: str
 ) -> None:
     audit_log.record("denied", **{f"field_{n}": text * 100_000 for n in range(12)})
-    [line] = written_trail.getvalue().splitlines()
+    [line] = written_audit_log.getvalue().splitlines()
     assert len(line) <= MAX_LINE_BYTES
     assert json.loads(line)["field_0"].startswith(text)
 
 
-def test_a_field_that_is_no_json_is_shown_as_text(written_trail: io.StringIO) -> None:
+def test_a_field_that_is_no_json_is_shown_as_text(written_audit_log: io.StringIO) -> None:
     audit_log.record("denied", error=ValueError("no\nway"), path=Path("/x"))
-    found = json.loads(written_trail.getvalue())
+    found = json.loads(written_audit_log.getvalue())
     assert (found["error"], found["path"]) == ("no\nway", "/x")
 
 
-def test_a_command_line_writes_no_trail(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_command_line_writes_no_audit_log(capsys: pytest.CaptureFixture[str]) -> None:
     assert audit_log.log.handlers == []
     audit_log.record("sign_in")
     assert capsys.readouterr().err == ""
@@ -341,7 +341,7 @@ def test_no_request_forges_a_line_of_the_log(
     found = [line for line in written.decode().splitlines() if MARK in line]
     kinds = {OURS.match(line) and line[0] for line in found}
     assert [line for line in found if not OURS.match(line)] == []
-    assert kinds >= {"[", "a", "{"}  # the log, the access log and the trail have all told of them
+    assert kinds >= {"[", "a", "{"}  # the log, the access log and the audit log have a line of each
     assert any(
         " 503" in line or "occupancy.observability.repeated_warnings" in line for line in found
     )

@@ -137,18 +137,18 @@ def test_a_flood_of_503_is_some_lines_and_a_count(
     assert {each.value for each in asking} == {503}
     deployment.stop()  # a minute is over as well when the process ends
     lines = [each for each in deployment.log.splitlines() if "GET /api/boards" in each]
-    assert 0 < len(lines) <= repeated_warnings.MAX_LINES
+    assert 0 < len(lines) <= repeated_warnings.MAX_WARNINGS
     counts = re.findall(r"503 store_unavailable \(\w+\): (\d+) more within 60 s", deployment.log)
     assert sum(int(each) for each in counts) + len(lines) == ASKED
 
 
 def test_each_kind_has_its_lines_and_its_count(caplog: pytest.LogCaptureFixture) -> None:
     counted = repeated_warnings.RepeatedWarnings()
-    for number in range(repeated_warnings.MAX_LINES + 5):
+    for number in range(repeated_warnings.MAX_WARNINGS + 5):
         counted.warn("one", "one %d", number)
     counted.warn("other", "other")
     counted.flush()
     assert caplog.messages == [
-        *(f"one {number}" for number in range(repeated_warnings.MAX_LINES)),
+        *(f"one {number}" for number in range(repeated_warnings.MAX_WARNINGS)),
         "other", "one: 5 more within 60 s",
     ]  # fmt: skip

@@ -40,7 +40,7 @@ SOMEBODY = Person("93", "Worker 93")
 
 
 @pytest.fixture
-def guarded_url(own_server: RealServer) -> Iterator[str]:
+def password_url(own_server: RealServer) -> Iterator[str]:
     """A server with a password, and a database other than the first."""
     with own_server.client() as admin:
         admin.config_set("requirepass", PASSWORD)
@@ -341,11 +341,11 @@ def test_a_handshake_that_gets_no_answer_ends_as_unavailable(pools: Pools) -> No
 
 @pytest.mark.parametrize("replies", [0, 1, 2, 3])
 def test_a_connection_killed_in_its_handshake_is_not_handed_out_half_made(
-    pools: Pools, own_server: RealServer, guarded_url: str, relay_to: Callable[[int], Relay],
+    pools: Pools, own_server: RealServer, password_url: str, relay_to: Callable[[int], Relay],
     replies: int,
 ) -> None:  # fmt: skip
     relay = relay_to(own_server.port)
-    client = pools(guarded_url.replace(str(own_server.port), str(relay.port)))
+    client = pools(password_url.replace(str(own_server.port), str(relay.port)))
     relay.passing = replies  # one each for AUTH, SETNAME, SELECT and the command
     greenlet = gevent.spawn(client.ping)
     wait_until(lambda: relay.kept == 1, what="the handshake to stand still")
@@ -358,9 +358,9 @@ def test_a_connection_killed_in_its_handshake_is_not_handed_out_half_made(
 
 @killed_in_connect
 def test_a_kill_at_any_switch_point_of_connecting_leaves_the_pool_whole(
-    pools: Pools, guarded_url: str
+    pools: Pools, password_url: str
 ) -> None:
-    client = pools(guarded_url, size=2)
+    client = pools(password_url, size=2)
     for turns in range(60):
         pool_of(client).disconnect()
         greenlets = [gevent.spawn(client.set, "k", turns) for _ in range(3)]
@@ -573,8 +573,8 @@ def test_scripts_are_loaded_again_after_a_flush(pools: Pools, own_server: RealSe
 # What the server answers
 
 
-def test_a_wrong_password_is_unavailable(pools: Pools, guarded_url: str) -> None:
-    client = pools(guarded_url.replace(PASSWORD, "wrong"), size=2)
+def test_a_wrong_password_is_unavailable(pools: Pools, password_url: str) -> None:
+    client = pools(password_url.replace(PASSWORD, "wrong"), size=2)
     for _ in range(3):
         with pytest.raises(StoreUnavailable) as caught:
             client.ping()

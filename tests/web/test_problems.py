@@ -425,15 +425,15 @@ def test_failures_of_ours_are_some_lines_without_their_texts_and_a_count(
 
     monkeypatch.setattr(api.services.store.queries, "item", fail)
     monkeypatch.setattr(api.services.store.commands, "execute", fail)
-    for _ in range(repeated_warnings.MAX_LINES):
+    for _ in range(repeated_warnings.MAX_WARNINGS):
         assert api.get("/main/items/T-1").status_code == 500
         assert api.do("take", "T-1", "holder").status_code == 500
     api.services.repeated_warnings.flush()
     told = [each.getMessage() for each in caplog.records if each.levelno >= logging.WARNING]
-    assert len(told) == repeated_warnings.MAX_LINES + 1
+    assert len(told) == repeated_warnings.MAX_WARNINGS + 1
     assert told[0].startswith("GET /api/boards/main/items/T-1 failed. Traceback: ")
     assert told[0].endswith("fail > ValueError; ")
-    assert told[-1] == f"500 (ValueError): {repeated_warnings.MAX_LINES} more within 60 s"
+    assert told[-1] == f"500 (ValueError): {repeated_warnings.MAX_WARNINGS} more within 60 s"
     assert "secret" not in caplog.text
 
 

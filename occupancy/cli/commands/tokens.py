@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from occupancy.access.presentation import optional_time, token_as_dict
+from occupancy.access.tokens import optional_time
 from occupancy.cli.command import Commands, check_board, check_worker, connected, json_option
 from occupancy.cli.output import print_json, print_table, timestamp
 from occupancy.core.entities import Role
@@ -45,7 +45,7 @@ def group() -> Commands:
             )
             link = f"{public_url.read(services.settings)}/sign-in#{secret}"
         if as_json:
-            print_json({"token": secret, "link": link, **token_as_dict(token)})
+            print_json({"token": secret, "link": link, **token.as_dict()})
             return
         click.echo(link if as_link else secret)
         if token.expires_s is None:
@@ -61,7 +61,7 @@ def group() -> Commands:
         with connected() as services:
             found = services.tokens.all()
         if as_json:
-            print_json({"tokens": [token_as_dict(each.token, each.used_s) for each in found]})
+            print_json({"tokens": [each.token.as_dict(each.used_s) for each in found]})
             return
         print_table(
             ["id", "worker", "role", "board", "created (UTC)", "expires (UTC)", "last used (UTC)"],
@@ -81,7 +81,7 @@ def group() -> Commands:
             token = services.tokens.revoke(token_id)
             services.audit_outbox.leave("token_revoked", worker=token.worker, token=token.id)
         if as_json:
-            print_json(token_as_dict(token))
+            print_json(token.as_dict())
         else:
             click.echo(f"The token {token.id} of {token.worker} is revoked.")
 

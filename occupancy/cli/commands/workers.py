@@ -8,7 +8,7 @@ import click
 
 from occupancy.access.links import LINK_TTL_S
 from occupancy.access.pins import hash_pin
-from occupancy.access.presentation import worker_as_dict
+from occupancy.access.workers import worker_as_dict
 from occupancy.cli.command import Commands, check_worker, connected, json_option
 from occupancy.cli.commands.items import chosen_encoding, encoding_option, print_report
 from occupancy.cli.csv.importer import import_workers, read_workers

@@ -1,8 +1,8 @@
 -- publishing: the first piece of each script that publishes (see PublishingScript in scripts.py).
 --
 -- A publication that the server refuses, for lack of rights, must not end a script that has written
--- already. It is counted, and nothing is lost: feeds read the log, and processes compare the
--- number of changes of access.
+-- already. It is counted, and nothing is lost: live delivery reads the log, and processes compare
+-- the number of changes of access.
 --
 -- Defines  publish(channel, message)
 --          refused  publications that the server has refused so far

@@ -7,7 +7,7 @@ from typing import Any
 from flask import Blueprint, Response, current_app
 
 from occupancy.access.links import LINK_TTL_S
-from occupancy.access.presentation import token_as_dict, worker_as_dict
+from occupancy.access.workers import worker_as_dict
 from occupancy.core.entities import Role
 from occupancy.core.errors import InvalidRequest, WorkerNotFound
 from occupancy.core.requests import BoardBody, TokenBody, WorkerBody, check_name
@@ -113,7 +113,7 @@ def create_link(worker_id: str) -> Response:
 def tokens() -> Response:
     read_query()
     listed = _services().tokens.all()
-    return json_answer({"tokens": [token_as_dict(each.token, each.used_s) for each in listed]})
+    return json_answer({"tokens": [each.token.as_dict(each.used_s) for each in listed]})
 
 
 @bp.post("/tokens")
@@ -129,7 +129,7 @@ def create_token() -> Response:
         role=Role.of(body.role) if body.role is not None else None,
     )  # fmt: skip
     _record("token_added", worker=token.worker, token=token.id, role=token.role, board=token.board)
-    return json_answer({"token": secret, **token_as_dict(token)}, 201)
+    return json_answer({"token": secret, **token.as_dict()}, 201)
 
 
 @bp.delete("/tokens/<token_id>")

@@ -19,8 +19,8 @@ local function take_back(key, number, forgotten_ms)
   if redis.call('HINCRBY', key, 'failures', -1) <= 0 then
     redis.call('DEL', key)
   elseif redis.call('HGET', key, 'number') == number then
-    -- There was no attempt since, so this one began the present wait: an earlier wait was over, or
-    -- it could not have been made. The other failures expire as if it had not been made.
+    -- No attempt came after this one, so it began the present wait: an earlier wait was over, or it
+    -- could not have been made. The other failures expire as if it had not been made.
     redis.call('HSET', key, 'until_ms', '0')
     redis.call('PEXPIREAT', key, forgotten_ms)
   end

@@ -22,19 +22,22 @@
 --       or {0, nil} if the worker has changed since it was read
 -- Publishes  "changes worker" on the access channel if a session was ended
 
+local SESSIONS, USES, ENDS, WORKERS, CHANGES, ENDS_OF_OWNER = unpack(KEYS, 1, 6)
+local new_digest, replaced_digest = ARGV[1], ARGV[5]
+local max_sessions, kept_s = tonumber(ARGV[7]), tonumber(ARGV[12])
 local time = redis.call('TIME')
 local now_s = tonumber(time[1])
 local now_ms = now_s * 1000 + math.floor(tonumber(time[2]) / 1000)
 local session = cjson.decode(ARGV[2])
-if redis.call('HGET', KEYS[4], session.worker) ~= ARGV[4] then
+if redis.call('HGET', WORKERS, session.worker) ~= ARGV[4] then
   return { 0, false } -- a new PIN, or disabled: the check of the caller is outdated
 end
 -- Fail here, if a key is of another type, and not after the first write.
-redis.call('HLEN', KEYS[1])
-redis.call('HLEN', KEYS[2])
-redis.call('ZCARD', KEYS[3])
-redis.call('GET', KEYS[5])
-redis.call('ZCARD', KEYS[6])
+redis.call('HLEN', SESSIONS)
+redis.call('HLEN', USES)
+redis.call('ZCARD', ENDS)
+redis.call('GET', CHANGES)
+redis.call('ZCARD', ENDS_OF_OWNER)
 local due_ms, wait_ms = {}, 0
 for i = 7, #KEYS do
   local interval_ms, at_once = tonumber(ARGV[i + 1]), tonumber(ARGV[i + 3])
@@ -51,13 +54,13 @@ end
 -- The session that makes room, if the bound is reached. Ended sessions, and the one that this
 -- sign-in replaces, do not count.
 local leaving = nil
-local digests = redis.call('ZRANGEBYSCORE', KEYS[6], '(' .. now_s, '+inf')
-if #digests >= tonumber(ARGV[7]) then
-  local stored = redis.call('HMGET', KEYS[1], unpack(digests))
-  local used = redis.call('HMGET', KEYS[2], unpack(digests))
+local digests = redis.call('ZRANGEBYSCORE', ENDS_OF_OWNER, '(' .. now_s, '+inf')
+if #digests >= max_sessions then
+  local stored = redis.call('HMGET', SESSIONS, unpack(digests))
+  local used = redis.call('HMGET', USES, unpack(digests))
   local count, since_s = 0, nil
   for i, digest in ipairs(digests) do
-    if stored[i] and digest ~= ARGV[5] then
+    if stored[i] and digest ~= replaced_digest then
       local used_s = tonumber(used[i] or '0') -- not stored by earlier versions
       count = count + 1
       if not since_s or used_s < since_s then
@@ -65,13 +68,13 @@ if #digests >= tonumber(ARGV[7]) then
       end
     end
   end
-  if count < tonumber(ARGV[7]) then
+  if count < max_sessions then
     leaving = nil
-  elseif session.token and since_s + tonumber(ARGV[12]) > now_s then
-    return { 0, (since_s + tonumber(ARGV[12]) - now_s) * 1000, 'full' }
+  elseif session.token and since_s + kept_s > now_s then
+    return { 0, (since_s + kept_s - now_s) * 1000, 'full' }
   end
 end
-local replaced = ARGV[5] ~= '' and redis.call('HGET', KEYS[1], ARGV[5])
+local replaced = replaced_digest ~= '' and redis.call('HGET', SESSIONS, replaced_digest)
 -- An unreadable session lets nobody in, so its end need not be announced.
 local is_read, replaced_session = pcall(cjson.decode, replaced or 'null')
 for i, due in pairs(due_ms) do
@@ -81,33 +84,33 @@ session.created_s, session.ends_s = now_s, now_s + tonumber(ARGV[3])
 local session_json = cjson.encode(session)
 
 local function forget(digest)
-  redis.call('HDEL', KEYS[1], digest)
-  redis.call('HDEL', KEYS[2], digest)
-  redis.call('ZREM', KEYS[3], digest)
-  redis.call('ZREM', KEYS[6], digest)
+  redis.call('HDEL', SESSIONS, digest)
+  redis.call('HDEL', USES, digest)
+  redis.call('ZREM', ENDS, digest)
+  redis.call('ZREM', ENDS_OF_OWNER, digest)
 end
 
 local reply = { 0, session_json }
 
 local function announce(worker)
   reply[#reply + 1] = worker
-  publish(ARGV[6], redis.call('INCR', KEYS[5]) .. ' ' .. worker)
+  publish(ARGV[6], redis.call('INCR', CHANGES) .. ' ' .. worker)
 end
 
-for _, digest in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now_s, 'LIMIT', 0, 100)) do
+for _, digest in ipairs(redis.call('ZRANGEBYSCORE', ENDS, '-inf', now_s, 'LIMIT', 0, 100)) do
   forget(digest) -- expired ones, of any worker
 end
-redis.call('ZREMRANGEBYSCORE', KEYS[6], '-inf', now_s)
+redis.call('ZREMRANGEBYSCORE', ENDS_OF_OWNER, '-inf', now_s)
 if replaced then
   if is_read then
     announce(replaced_session.worker) -- first: if it is denied, none is ended uncounted
   end
-  forget(ARGV[5])
+  forget(replaced_digest)
 end
-if redis.call('ZCARD', KEYS[6]) >= tonumber(ARGV[7]) then
-  for _, digest in ipairs(redis.call('ZRANGE', KEYS[6], 0, -1)) do
-    if redis.call('HEXISTS', KEYS[1], digest) == 0 then
-      redis.call('ZREM', KEYS[6], digest) -- signed out
+if redis.call('ZCARD', ENDS_OF_OWNER) >= max_sessions then
+  for _, digest in ipairs(redis.call('ZRANGE', ENDS_OF_OWNER, 0, -1)) do
+    if redis.call('HEXISTS', SESSIONS, digest) == 0 then
+      redis.call('ZREM', ENDS_OF_OWNER, digest) -- signed out
     end
   end
 end
@@ -115,10 +118,10 @@ if leaving then
   announce(session.worker)
   forget(leaving)
 end
-redis.call('HSET', KEYS[1], ARGV[1], session_json)
-redis.call('HSET', KEYS[2], ARGV[1], now_s)
-redis.call('ZADD', KEYS[3], session.ends_s, ARGV[1])
-redis.call('ZADD', KEYS[6], session.ends_s, ARGV[1])
-redis.call('EXPIREAT', KEYS[6], redis.call('ZRANGE', KEYS[6], -1, -1, 'WITHSCORES')[2])
+redis.call('HSET', SESSIONS, new_digest, session_json)
+redis.call('HSET', USES, new_digest, now_s)
+redis.call('ZADD', ENDS, session.ends_s, new_digest)
+redis.call('ZADD', ENDS_OF_OWNER, session.ends_s, new_digest)
+redis.call('EXPIREAT', ENDS_OF_OWNER, redis.call('ZRANGE', ENDS_OF_OWNER, -1, -1, 'WITHSCORES')[2])
 reply[1] = refused
 return reply

@@ -2,9 +2,9 @@
 --
 -- KEYS  1 board   2 the index to walk (by_tag, by_state or by_holder)   3 view
 -- ARGV  1 "1" if the board exists without having been created   2, 3 lexicographic range
---       4 how many items at most   5 length of what stands before the tag in the index's members
+--       4 how many items at most   5 length of the prefix before the tag in the index's members
 --       6 the cursor that the caller knows already, or ''
---       7 from how many items on the caller would rather read the whole view by itself, or 0
+--       7 from this number of items on, the caller reads the whole view itself; 0: never
 -- Returns  {status, cursor, seq, more, tag, view, tag, view …}
 --       status: ok, board_not_found, unchanged (since the known cursor; nothing follows),
 --       whole (the range is all of a large board; nothing follows)

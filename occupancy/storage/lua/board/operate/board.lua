@@ -1,8 +1,7 @@
 -- operate/board: what the script needs of the board itself.
 --
 -- Needs  request
--- Defines  steps, max_holds, step_index(); cursor, floor_epoch and floor_version, which move with
---       each change
+-- Defines  steps, max_holds; cursor, floor_epoch and floor_version, which move with each change
 -- Ends the script with board_not_found.
 
 local fields = redis.call('HMGET', BOARD, 'steps', 'max_holds', 'cursor', 'floor_epoch',
@@ -13,14 +12,5 @@ end
 local steps = cjson.decode(fields[1] or request.default_steps)
 local max_holds = tonumber(fields[2] or '0')
 local cursor = fields[3] or '0-0'
--- The highest of the items that were removed: an item that is added again counts on from there.
+-- The highest of all removed items: an item that is added again counts on from there.
 local floor_epoch, floor_version = fields[4] or '0', fields[5] or '0'
-
-local function step_index(name)
-  for index, step in ipairs(steps) do
-    if step == name then
-      return index
-    end
-  end
-  return nil
-end

@@ -1,6 +1,6 @@
 -- operate/effects: what an operation does to an item, without holder, epoch and version.
 --
--- Needs  request, steps, step_index(), int(), now_ms
+-- Needs  request, steps, index_of(), int(), now_ms
 -- Defines  effects: by target, a function of the item and the texts of a put
 
 local effects = {
@@ -23,7 +23,7 @@ local effects = {
     item.state, item.reason, item.since_ms = item.prior, item.prior_reason, int(now_ms)
   end,
   advance = function(item)
-    local following = steps[(step_index(item.step) or #steps) + 1]
+    local following = steps[(index_of(steps, item.step) or #steps) + 1]
     item.state = following and 'available' or 'completed'
     if following then
       item.step, item.worked_ms = following, '0'

@@ -53,16 +53,14 @@ local function operate(position, tag)
     item, is_new = new_item(tag), true
   end
   local stored = {} -- what need not be written again
+  local version, view = '', ''
   if not is_new then
     for name, value in pairs(item) do
       stored[name] = value
     end
-  end
-  local texts = request.items and request.items[position]
-  local version, view = '', ''
-  if not is_new then
     version, view = item.version, render(tag, item)
   end
+  local texts = request.items and request.items[position]
   local code = transition.holder == 'to' and not request.to_id and 'worker_not_found'
     or not is_new and precondition_refusal(item) or nil
   if code then
@@ -113,13 +111,11 @@ local function operate(position, tag)
   if is_new then
     redis.call('ZADD', BY_TAG, 0, tag)
     redis.call('PERSIST', history)
-    index(tag, nil, '', item)
-    record_event(transition.added_event, view, version, history)
-    return 'added', 1, version, view
+    old_state = nil
   end
   index(tag, old_state, old_holder, item)
-  record_event(transition.event, view, version, history)
-  return 'ok', 1, version, view
+  record_event(is_new and transition.added_event or transition.event, view, version, history)
+  return is_new and 'added' or 'ok', 1, version, view
 end
 
 local results, outcomes = {}, {}

@@ -1,12 +1,12 @@
--- operate/preflight: keys and rights that would make a write fail later.
+-- operate/preflight: keys and permissions that would make a write fail later.
 --
 -- A key of another type makes its read fail: here, before the first write. Board and record were
 -- read before; samples, and the item of a single tag, are read before anything is written.
 --
--- The server is asked for each command that this operation writes with, because a right may be
--- taken away at any moment; rights are the same for all keys under the prefix. A command that
+-- It asks the server about each command that this operation writes with, because a permission may
+-- be withdrawn at any time; permissions are the same for all keys under the prefix. A command that
 -- reads is denied at its first call, before the first write. A server older than 7.0 cannot be
--- asked: there check_permissions.lua, which tries every command now and then, must do.
+-- asked; there is only check_permissions.lua, which tries every command now and then.
 --
 -- Needs  transition
 -- Defines  may()
@@ -46,6 +46,6 @@ local function denied_command()
     or nil
 end
 local denied = denied_command()
-if denied then -- in the words of the server
+if denied then -- the server's own text
   return redis.error_reply('ERR ACL failure in script: no permissions to run ' .. denied)
 end

@@ -1,9 +1,9 @@
 -- operate/rates: how many operations a caller and an address may do.
 --
--- The generic cell rate algorithm (ITU-T I.371): each key holds the moment at which its owner is
--- even again. A refused operation costs nothing. An accepted one is written before the checks of
--- the items: it is no part of the board, and if that write fails (a full server) nothing else has
--- happened.
+-- The generic cell rate algorithm (ITU-T I.371): each key holds the time at which its owner has used
+-- nothing of the burst. A refused operation costs nothing. An accepted one is written before the
+-- checks of the items: it is no part of the board, and if that write fails (a full server) nothing
+-- else has happened.
 --
 -- Needs  request, now_ms
 -- Ends the script with rate_limited.

@@ -1,6 +1,6 @@
 -- operate/refusals: what refuses an operation on an item, or shows that it is a repeat. Reads only.
 --
--- Needs  request, transition, max_holds, step_index(), contains()
+-- Needs  request, transition, steps, max_holds, index_of()
 -- Defines  next_holder, is_repeat(), precondition_refusal(), state_refusal()
 
 local next_holder = { caller = request.actor_id, to = request.to_id, nobody = '' }
@@ -32,10 +32,10 @@ local function is_repeat(item, texts)
     and (not request.step or request.step == item.step)
 end
 
--- The code of the refusal for what the caller relies on, or nil.
+-- The refusal's code if a precondition fails, or nil.
 local function precondition_refusal(item)
   if request.versions and request.versions[1] ~= '*'
-    and not contains(request.versions, item.version) then
+    and not index_of(request.versions, item.version) then
     return 'version_mismatch'
   elseif request.epoch and request.epoch ~= item.epoch then
     return 'stale_epoch'
@@ -43,16 +43,16 @@ local function precondition_refusal(item)
   return nil
 end
 
--- The code of the refusal for the item's state and its holders, or nil.
+-- The refusal's code if the item's state, its holder or a limit forbids it, or nil.
 local function state_refusal(item)
-  if not contains(transition.sources, item.state) then
+  if not index_of(transition.sources, item.state) then
     if item.state == 'occupied' and transition.needs_free then
       return 'held'
     end
     return item.state == 'blocked' and 'blocked' or 'wrong_state'
   elseif transition.holder_only and item.holder_id ~= request.actor_id then
     return 'not_holder'
-  elseif request.step and not step_index(request.step) then
+  elseif request.step and not index_of(steps, request.step) then
     return 'unknown_step'
   elseif transition.target == 'occupied' and max_holds > 0
     and holds_of(next_holder[transition.holder]) >= max_holds then

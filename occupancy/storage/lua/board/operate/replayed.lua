@@ -11,7 +11,7 @@
 
 local SHORT = 16 -- hex digits of the fingerprint: 64 bits, enough for one worker's keys on a board
 
--- Version, text and kind of the item as it was at that version, or else of the newest there is.
+-- Version, text and kind of the item at that version, or of its newest version that is kept.
 local function recall(position, version, at_cursor)
   if version == '0' then
     return '', '', 'item' -- the answer had no item

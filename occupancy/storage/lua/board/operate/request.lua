@@ -3,13 +3,12 @@
 -- scripts.py joins the pieces, in its order, to one script with one set of locals. For each tag the
 -- script makes all checks first and only then writes, so that a refusal leaves no trace.
 --
--- A script has no rollback, so nothing after the first write may fail, for any tag. What could, and
--- why it does not:
+-- A script has no rollback, so nothing after the first write may fail, for any tag. The possible
+-- causes, and why none of them occurs:
 -- * no memory, a replica, no disk: the server refuses the first write of a script for these and
 --   none after it ("already made a modification"); the first write here is one that needs memory;
 -- * a key of another type: each is read before the first write (see preflight.lua);
--- * rights: see preflight.lua; and for publishing, publishing.lua: the feeds read from the log what
---   they have not heard.
+-- * permissions: see preflight.lua, and publishing.lua for publications.
 --
 -- KEYS  1 board   2 view   3 by_tag   4 by_state   5 by_holder   6 log   7 samples   8 log marks
 --       9 idempotency record (any key of the board where the request has no fingerprint)
@@ -29,7 +28,7 @@
 -- Publishes  "previous cursor seq event" on the board's live channel, once for each change;
 --       previous is the cursor of the event before it, 0-0 before the first
 -- Defines  the names of the keys, request, transition (a row of the table in transitions.py),
---       int(), now_ms, iso(), contains()
+--       int(), now_ms, iso(), index_of()
 
 local BOARD, VIEW, BY_TAG, BY_STATE, BY_HOLDER, LOG, SAMPLES, MARKS, RECORD = unpack(KEYS, 1, 9)
 local FIRST_PAIR = 10
@@ -63,11 +62,11 @@ local function iso(ms)
     rest % 1000)
 end
 
-local function contains(list, value)
-  for _, each in ipairs(list) do
+local function index_of(list, value)
+  for index, each in ipairs(list) do
     if each == value then
-      return true
+      return index
     end
   end
-  return false
+  return nil
 end
