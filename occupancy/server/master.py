@@ -17,12 +17,12 @@ from typing import Any, NoReturn
 from occupancy.core.errors import OccupancyError
 from occupancy.core.settings import Settings
 from occupancy.observability import log_lines
-from occupancy.server.accept_balancing import SLOTS, Loads
+from occupancy.server.accept_balancing import Loads
 from occupancy.storage.budget import plan
 from occupancy.storage.embedded.owner import Embedded
 
-_FILES_KEPT = 256  # for listeners, Redis, logs and metrics
-_MOST_FILES = 65536
+_RESERVED_FILES = 256  # for listeners, Redis, logs and metrics
+_MAX_FILES = 65536
 
 
 def read_settings() -> Settings:
@@ -35,11 +35,11 @@ def read_settings() -> Settings:
 
 def max_connections() -> int:
     """How many connections the limit of open files leaves to a process."""
-    return max(64, min(20_000, _file_limits()[0] - _FILES_KEPT))
+    return max(64, min(20_000, _file_limits()[0] - _RESERVED_FILES))
 
 
 class Master:
-    """The only one of this process; ``MASTER``."""
+    """What the master does; gunicorn.conf.py calls ``MASTER``, the only one."""
 
     def __init__(self) -> None:
         self.loads = Loads.shared()
@@ -74,16 +74,16 @@ class Master:
         shutil.rmtree(os.environ.get("PROMETHEUS_MULTIPROC_DIR", ""), ignore_errors=True)
 
     def before_fork(self, worker: Any) -> None:
-        """Count no connections for the process to come."""
-        Loads(self.loads).write(worker.age % SLOTS, 0)
+        """Count no connections for the new process."""
+        Loads(self.loads, worker.age).write(0)
 
     def after_exit(self, worker: Any) -> None:
         """Forget a process that has ended."""
-        # Unpatched, also in the processes to come: it waits for nothing anyway.
+        # It stays unpatched in the processes to come, which is no harm: it waits for nothing.
         from prometheus_client import multiprocess  # noqa: PLC0415 - only where a process ends
 
         multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call] # untyped there
-        Loads(self.loads).write(worker.age % SLOTS, None)
+        Loads(self.loads, worker.age).write(None)
 
 
 MASTER = Master()
@@ -103,7 +103,7 @@ def prepare_metrics(directory: Path) -> None:
 def _file_limits() -> tuple[int, int]:
     """Soft and hard limit of open files: the soft one as high as it may be."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return (_MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)), hard
+    return (_MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, _MAX_FILES)), hard
 
 
 def _is_running(pid: int) -> bool:

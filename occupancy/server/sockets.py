@@ -2,7 +2,7 @@
 
 * A request must begin within gunicorn's ``keepalive`` seconds, and its head must arrive within as
   many after that (gunicorn reads it inside one timeout over all of its parts).
-* Its body must arrive within BODY_S (``web/request.py``). A body that no route reads is read and
+* Its body must arrive within BODY_S (``web/io.py``). A body that no route reads is read and
   dropped before the next head, under a deadline of ``keepalive`` seconds; a client that sends more
   than UNANSWERED_BYTES of it is closed, and others have their turn meanwhile.
 * A client that does not take a piece of 64 KiB of its answer within WRITE_S is closed.
@@ -30,7 +30,7 @@ from occupancy.web.open_stream import STREAM_SEND_BUFFER_BYTES
 WRITE_S = 30.0
 UNANSWERED_BYTES = 4 * 1024 * 1024  # no request has so many; a body of that size is drained
 _PIECE_BYTES = 64 * 1024  # per deadline, so that a slow reader that reads may take its time
-_READ_BYTES = 16 * 1024
+_MAX_READ_BYTES = 16 * 1024
 _NO_LINGER = struct.pack("ii", 1, 0)
 
 
@@ -55,7 +55,7 @@ class _Bounded:
         self.is_reading = True
         before_s, self.timeout = self.timeout, self._read_timeout_s()
         try:
-            data: bytes = super().recv(min(size, _READ_BYTES), flags)  # type: ignore[misc] # gevent's
+            data: bytes = super().recv(min(size, _MAX_READ_BYTES), flags)  # type: ignore[misc] # gevent's
         except OSError as error:
             raise self._quiet(error) from error
         finally:

@@ -20,7 +20,7 @@ from occupancy.core.entities import Person, Role
 from occupancy.core.errors import InvalidRequest
 from occupancy.server import sockets, waiting_clients
 from occupancy.server.sockets import BoundedSocket
-from occupancy.web import request
+from occupancy.web import io
 from tests.support.deployment import Deployment
 from tests.support.servers import RealServer
 from tests.support.tls import TLSDeployment
@@ -220,12 +220,12 @@ def test_a_tls_handshake_has_a_deadline_too(tmp_path: Path, own_server: RealServ
 def test_a_body_in_time_is_read_and_another_timeout_passes_through(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(request, "BODY_S", 0.01)
-    with request.body_deadline():
+    monkeypatch.setattr(io, "BODY_S", 0.01)
+    with io.body_deadline():
         pass
-    with pytest.raises(InvalidRequest, match="did not arrive"), request.body_deadline():
+    with pytest.raises(InvalidRequest, match="did not arrive"), io.body_deadline():
         gevent.sleep(5)
-    with pytest.raises(gevent.Timeout), gevent.Timeout(0.005), request.body_deadline():
+    with pytest.raises(gevent.Timeout), gevent.Timeout(0.005), io.body_deadline():
         gevent.sleep(5)
 
 

@@ -35,7 +35,7 @@ FILLED = {"B": "main", "T": "T-1", "W": "nobody-there", "K": "0000", "F": "nothi
 ROLES = ("observer", "worker", "supervisor", "admin")
 COLUMNS = ("nobody", *ROLES, "of no board")
 # Their view is reached before the role that the operation needs is known.
-BY_OPERATION = ("api.operate", "api.batch")
+BY_OPERATION = ("api.operate_on_item", "api.batch")
 
 Send = Callable[[str, str], str]
 

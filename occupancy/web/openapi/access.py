@@ -6,7 +6,7 @@ from typing import Any
 
 from occupancy.core import errors
 from occupancy.core.entities import WORKER_PATTERN, Role
-from occupancy.web.openapi.operations import KNOWN, STORE, WITH_BODY, answer, operation
+from occupancy.web.openapi.operations import BASIC, STORE, WITH_BODY, answer, operation
 from occupancy.web.openapi.schemas import BOOLEAN, INTEGER, TEXT, array, nullable, obj, pattern, ref
 
 SECURITY_SCHEMES: dict[str, Any] = {
@@ -25,10 +25,10 @@ SECURITY_SCHEMES: dict[str, Any] = {
     },
 }
 
-_WRITES = (*KNOWN, errors.CsrfFailed, *STORE)
+_WRITES = (*BASIC, errors.CsrfFailed, *STORE)
 _WRITES_BODY = (*_WRITES, *WITH_BODY)
-_GONE = {"204": {"description": "Done."}}
-_MOMENT = nullable({"type": "string", "format": "date-time"})
+_NO_CONTENT = {"204": {"description": "Done."}}
+_TIME = nullable({"type": "string", "format": "date-time"})
 _WORKER_ID = {
     "in": "path", "name": "worker_id", "required": True, "description": "The worker.",
     "schema": pattern(WORKER_PATTERN),
@@ -59,8 +59,8 @@ def schemas() -> dict[str, Any]:
         },
         "Token": {
             **obj(
-                id=TEXT, worker=TEXT, role=nullable(TEXT), board=nullable(TEXT), created=_MOMENT,
-                expires=_MOMENT, expired=BOOLEAN, last_used=_MOMENT,
+                id=TEXT, worker=TEXT, role=nullable(TEXT), board=nullable(TEXT), created=_TIME,
+                expires=_TIME, expired=BOOLEAN, last_used=_TIME,
             ),
             "description": "What is known of a token; never its secret.",
         },
@@ -85,10 +85,10 @@ def paths() -> dict[str, Any]:
                 "a one-time link. Sets the session's cookie, in place of the one that was there.",
             ),
             "get": operation(
-                "access", "whoAmI", "Who am I?", Role.OBSERVER, session, (*KNOWN, *STORE)
+                "access", "whoAmI", "Who am I?", Role.OBSERVER, session, (*BASIC, *STORE)
             ),
             "delete": operation(
-                "access", "signOut", "Sign out.", Role.OBSERVER, _GONE, _WRITES
+                "access", "signOut", "Sign out.", Role.OBSERVER, _NO_CONTENT, _WRITES
             ),
         },
         "/api/session/pin": {
@@ -114,7 +114,7 @@ def paths() -> dict[str, Any]:
         "/api/workers": {
             "get": operation(
                 "access", "listWorkers", "Every worker.", Role.ADMIN,
-                answer(obj(workers=array(ref("schemas", "Worker")))), (*KNOWN, *STORE),
+                answer(obj(workers=array(ref("schemas", "Worker")))), (*BASIC, *STORE),
             )
         },
         "/api/workers/{worker_id}": {
@@ -130,7 +130,7 @@ def paths() -> dict[str, Any]:
         "/api/workers/{worker_id}/sessions": {
             "delete": operation(
                 "access", "signOutEverywhere", "End every session of a worker.", Role.ADMIN,
-                _GONE, (*_WRITES, errors.WorkerNotFound), parameters=[_WORKER_ID],
+                _NO_CONTENT, (*_WRITES, errors.WorkerNotFound), parameters=[_WORKER_ID],
             )
         },
         "/api/workers/{worker_id}/links": {
@@ -145,7 +145,7 @@ def paths() -> dict[str, Any]:
         "/api/tokens": {
             "get": operation(
                 "access", "listTokens", "Every token.", Role.ADMIN,
-                answer(obj(tokens=array(ref("schemas", "Token")))), (*KNOWN, *STORE),
+                answer(obj(tokens=array(ref("schemas", "Token")))), (*BASIC, *STORE),
             ),
             "post": operation(
                 "access", "createToken", "Make a token.", Role.ADMIN,
@@ -157,7 +157,7 @@ def paths() -> dict[str, Any]:
         "/api/tokens/{token_id}": {
             "delete": operation(
                 "access", "revokeToken", "Let nobody in any more with a token.", Role.ADMIN,
-                _GONE, (*_WRITES, errors.NotFound), parameters=[_TOKEN_ID],
+                _NO_CONTENT, (*_WRITES, errors.NotFound), parameters=[_TOKEN_ID],
             )
         },
     }  # fmt: skip

@@ -14,8 +14,8 @@ from occupancy.core.entities import STATES, Role
 from occupancy.core.transitions import PUT, REMOVE, TRANSITIONS, Transition
 from occupancy.web.openapi import access
 from occupancy.web.openapi.operations import (
+    BASIC,
     HEADERS,
-    KNOWN,
     PARAMETERS,
     STORE,
     WITH_BODY,
@@ -116,26 +116,26 @@ def _board_paths() -> dict[str, Any]:
         "/api/boards": {
             "get": operation(
                 "boards", "listBoards", "Every board that you may see.", Role.OBSERVER,
-                answer(obj(boards=array(ref("schemas", "Board")))), (*KNOWN, *STORE),
+                answer(obj(boards=array(ref("schemas", "Board")))), (*BASIC, *STORE),
             ),
             "post": operation(
                 "boards", "createBoard", "Create a board.", Role.ADMIN,
                 answer(one, status=201, text="The board."),
-                (*KNOWN, errors.CsrfFailed, errors.AlreadyExists, *WITH_BODY, *STORE),
+                (*BASIC, errors.CsrfFailed, errors.AlreadyExists, *WITH_BODY, *STORE),
                 body=ref("schemas", "BoardBody"), must_have_body=True,
             ),
         },
         "/api/boards/{board}": {
             "get": operation(
                 "boards", "getBoard", "One board, with its settings.", Role.OBSERVER,
-                answer(one), (*KNOWN, errors.BoardNotFound, *STORE), parameters=["Board"],
+                answer(one), (*BASIC, errors.BoardNotFound, *STORE), parameters=["Board"],
             )
         },
         "/api/boards/{board}/timeline": {
             "get": operation(
                 "boards", "getTimeline",
                 "How many items were in each state over the last hours.", Role.OBSERVER,
-                answer(timeline), (*KNOWN, errors.BoardNotFound, *STORE),
+                answer(timeline), (*BASIC, errors.BoardNotFound, *STORE),
                 parameters=["Board", "Hours"],
                 description="Known exactly at the `points` and, between two of them, at the "
                 "moments `interval_s` apart on the straight line that joins them. The last is "
@@ -146,7 +146,7 @@ def _board_paths() -> dict[str, Any]:
 
 
 def _item_paths() -> dict[str, Any]:
-    reads = (*KNOWN, errors.BoardNotFound, *STORE)
+    reads = (*BASIC, errors.BoardNotFound, *STORE)
     page = obj(cursor=CURSOR, seq=INTEGER, items=array(ref("schemas", "Item")), next=NEXT)
     history = obj(history=array(ref("schemas", "Event")), next=NEXT)
     changed = ref("schemas", "Changed")
@@ -206,7 +206,7 @@ def _operation_paths() -> dict[str, Any]:
             obj(results=array(result), cursor=CURSOR), "IdempotencyReplayed",
             text="What became of each tag, in their order; each on its own.",
         ),
-        (*KNOWN, errors.CsrfFailed, errors.BoardNotFound, errors.WorkerNotFound, *WITH_BODY,
+        (*BASIC, errors.CsrfFailed, errors.BoardNotFound, errors.WorkerNotFound, *WITH_BODY,
          errors.IdempotencyKeyReused, *STORE),
         body=ref("schemas", "BatchBody"), must_have_body=True,
         parameters=["Board", "IdempotencyKey"],
@@ -231,11 +231,11 @@ def _post(transition: Transition) -> dict[str, Any]:
 
 
 def _event_paths() -> dict[str, Any]:
-    kinds = (*KNOWN, errors.BoardNotFound)
+    kinds = (*BASIC, errors.BoardNotFound)
     parameters = ["Board", "LastEventId", "After", "Ticket"]
-    told = "\n".join(f"- `{each['event']}`: {each['description']}" for each in STREAM_EVENTS)
+    described = "\n".join(f"- `{each['event']}`: {each['description']}" for each in STREAM_EVENTS)
     stream = {
-        "description": f"Server-sent events, until one side ends them:\n\n{told}",
+        "description": f"Server-sent events, until one side ends them:\n\n{described}",
         "content": {"text/event-stream": {"schema": TEXT}},
         "x-events": list(STREAM_EVENTS),
     }

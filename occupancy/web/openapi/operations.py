@@ -17,13 +17,11 @@ from occupancy.core.entities import (
 )
 from occupancy.core.errors import OccupancyError
 from occupancy.core.transitions import TRANSITIONS, Transition
+from occupancy.web.io import JSON_TYPE, PROBLEM_TYPE
 from occupancy.web.openapi.schemas import CURSOR, INTEGER, TEXT, pattern, ref
 
-JSON = "application/json"
-PROBLEM = "application/problem+json"
-
 STORE = (errors.PoolTimeout, errors.StoreUnavailable)
-KNOWN = (errors.InvalidRequest, errors.Unauthenticated, errors.Forbidden)
+BASIC = (errors.InvalidRequest, errors.Unauthenticated, errors.Forbidden)
 WITH_BODY = (errors.TooLarge, errors.UnsupportedMediaType)
 
 
@@ -123,7 +121,7 @@ def problem_responses(which: Iterable[type[OccupancyError]]) -> dict[str, Any]:
 def _problem(found: Sequence[type[OccupancyError]]) -> dict[str, Any]:
     response: dict[str, Any] = {
         "description": "\n\n".join(f"`{kind.code}`: {kind.explanation}" for kind in found),
-        "content": {PROBLEM: {"schema": ref("schemas", "Problem")}},
+        "content": {PROBLEM_TYPE: {"schema": ref("schemas", "Problem")}},
         "x-codes": [kind.code for kind in found],
     }
     if found[0].status in (429, 503):
@@ -166,13 +164,13 @@ def operation(  # noqa: PLR0917 - the first six read as the line of a table
             ref("parameters", each) if isinstance(each, str) else each for each in parameters
         ]
     if body is not None:
-        made["requestBody"] = {"required": must_have_body, "content": {JSON: {"schema": body}}}
+        made["requestBody"] = {"required": must_have_body, "content": {JSON_TYPE: {"schema": body}}}
     other = {"description": "Any other error.", "content": _PROBLEM_CONTENT}
     made["responses"] = {**ok, **problem_responses([*kinds, errors.RateLimited]), "default": other}
     return made
 
 
-_PROBLEM_CONTENT = {PROBLEM: {"schema": ref("schemas", "Problem")}}
+_PROBLEM_CONTENT = {PROBLEM_TYPE: {"schema": ref("schemas", "Problem")}}
 
 
 def answer(
@@ -180,7 +178,7 @@ def answer(
 ) -> dict[str, Any]:
     """A response with a JSON body, by its status; ``headers`` are names of components."""
     names = {"IdempotencyReplayed": "Idempotency-Replayed"}
-    response: dict[str, Any] = {"description": text, "content": {JSON: {"schema": schema}}}
+    response: dict[str, Any] = {"description": text, "content": {JSON_TYPE: {"schema": schema}}}
     if headers:
         response["headers"] = {names.get(each, each): ref("headers", each) for each in headers}
     return {str(status): response}
@@ -200,7 +198,7 @@ def operation_id(transition: Transition) -> str:
 def write_errors() -> tuple[type[OccupancyError], ...]:
     """The refusals that every write may meet."""
     return (
-        *KNOWN, errors.CsrfFailed, errors.BoardNotFound, errors.VersionMismatch, *WITH_BODY,
+        *BASIC, errors.CsrfFailed, errors.BoardNotFound, errors.VersionMismatch, *WITH_BODY,
         errors.IdempotencyKeyReused, *STORE,
     )  # fmt: skip
 

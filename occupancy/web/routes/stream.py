@@ -12,15 +12,14 @@ import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from flask import Blueprint, Response, current_app, request
+from flask import Blueprint, Response, request
 
 from occupancy.core.entities import Role
 from occupancy.core.requests import check_name
 from occupancy.live import sse
 from occupancy.live.limits import Place
 from occupancy.live.subscriber import farewell
-from occupancy.services import Services
-from occupancy.web.auth import caller_address, principal, requires, used_ticket
+from occupancy.web.auth import caller_address, current_services, principal, requires, used_ticket
 from occupancy.web.open_stream import OpenStream, cursor_of
 
 bp = Blueprint("stream", __name__, url_prefix="/api/boards")
@@ -30,7 +29,7 @@ bp = Blueprint("stream", __name__, url_prefix="/api/boards")
 @requires(Role.OBSERVER, is_use=False, takes_ticket=True)
 def events(board: str) -> Response:
     check_name("board", board)
-    services: Services = current_app.extensions["occupancy"]
+    services = current_services()
     hub = services.hub
     cursor = cursor_of(request.headers.get("Last-Event-ID"), request.args.items(multi=True))
     place = Place.of(principal(), caller_address())

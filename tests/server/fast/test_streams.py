@@ -1,4 +1,4 @@
-"""Streams that the express lane begins, from the event loop or a connection's greenlet."""
+"""Streams that the express path begins, from the event loop or a connection's greenlet."""
 
 from __future__ import annotations
 
