@@ -16,6 +16,7 @@ from occupancy.boards.snapshot_cache import SnapshotResponse
 from occupancy.core.errors import InvalidRequest, OccupancyError, TooLarge, UnsupportedMediaType
 from occupancy.core.requests import MAX_BODY_BYTES, Body, check_text, decode
 from occupancy.core.slices import Pause
+from occupancy.web.ui.assets import Asset
 
 JSON_TYPE = "application/json"
 PROBLEM_TYPE = "application/problem+json"
@@ -125,6 +126,17 @@ def json_answer(value: Any, status: int = 200) -> Response:
 
 def raw_answer(body: bytes, etag: str | None = None) -> Response:
     return as_response(json_reply(body, etag=etag))
+
+
+def asset_answer(asset: Asset) -> Response:
+    """A file, gzipped if the client accepts that."""
+    is_gzipped = request.accept_encodings["gzip"] > 0
+    response = Response(asset.gzipped if is_gzipped else asset.plain)
+    response.headers["Content-Type"] = asset.content_type
+    if is_gzipped:
+        response.content_encoding = "gzip"
+    response.vary.add("Accept-Encoding")
+    return response
 
 
 def large_answer(snapshot: SnapshotResponse, etag: str, pause: Pause) -> Response:

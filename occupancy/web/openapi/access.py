@@ -1,4 +1,4 @@
-"""The part of the OpenAPI document about who gets in: sessions, tickets, workers, tokens."""
+"""The part of the OpenAPI document about access: sessions, tickets, workers, tokens."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from occupancy.core import errors
 from occupancy.core.entities import WORKER_PATTERN, Role
-from occupancy.web.openapi.operations import BASIC, STORE, WITH_BODY, answer, operation
+from occupancy.web.openapi.operations import BASIC, STORE, WITH_BODY, answer, operation, parameter
 from occupancy.web.openapi.schemas import BOOLEAN, INTEGER, TEXT, array, nullable, obj, pattern, ref
 
 SECURITY_SCHEMES: dict[str, Any] = {
@@ -29,18 +29,12 @@ _WRITES = (*BASIC, errors.CsrfFailed, *STORE)
 _WRITES_BODY = (*_WRITES, *WITH_BODY)
 _NO_CONTENT = {"204": {"description": "Done."}}
 _TIME = nullable({"type": "string", "format": "date-time"})
-_WORKER_ID = {
-    "in": "path", "name": "worker_id", "required": True, "description": "The worker.",
-    "schema": pattern(WORKER_PATTERN),
-}  # fmt: skip
-_TOKEN_ID = {
-    "in": "path", "name": "token_id", "required": True, "description": "The token's id.",
-    "schema": TEXT,
-}  # fmt: skip
+_WORKER_ID = parameter("path", "worker_id", pattern(WORKER_PATTERN), "The worker.", required=True)
+_TOKEN_ID = parameter("path", "token_id", TEXT, "The token's id.", required=True)
 
 
 def schemas() -> dict[str, Any]:
-    """What these routes answer."""
+    """The schemas of these routes' responses."""
     return {
         "Session": {
             **obj(
@@ -96,9 +90,9 @@ def paths() -> dict[str, Any]:
                 "access", "changePin", "Change your own PIN.", Role.OBSERVER, session,
                 _WRITES_BODY,
                 body=ref("schemas", "PinBody"), must_have_body=True,
-                description="For who has signed in with a PIN or a one-time link. `pin` is the "
-                "present one (`403` where it is wrong, counted as at a sign-in); who has none yet "
-                "leaves it out. Answers as a sign-in does; your other sessions end.",
+                description="For a session opened with a PIN or a one-time link. `pin` is the "
+                "present one, if there is one (`403` if it is wrong, counted as at a sign-in). "
+                "Answers as a sign-in does; your other sessions end.",
             )
         },
         "/api/tickets": {
@@ -138,8 +132,8 @@ def paths() -> dict[str, Any]:
                 "access", "createLink", "A link that signs a worker in, once.", Role.ADMIN,
                 answer(obj(path=TEXT, expires_in_s=INTEGER), status=201, text="The link's path."),
                 (*_WRITES, errors.WorkerNotFound), parameters=[_WORKER_ID],
-                description="For a forgotten PIN, or who has to wait after wrong ones. Good within "
-                "the hour, and until something ends the worker's sessions.",
+                description="For a forgotten PIN, or a wait after wrong ones. Valid for an hour, "
+                "or until something ends the worker's sessions.",
             )
         },
         "/api/tokens": {
@@ -148,7 +142,7 @@ def paths() -> dict[str, Any]:
                 answer(obj(tokens=array(ref("schemas", "Token")))), (*BASIC, *STORE),
             ),
             "post": operation(
-                "access", "createToken", "Make a token.", Role.ADMIN,
+                "access", "createToken", "Create a token.", Role.ADMIN,
                 answer(secret, status=201, text="The token; it is shown this once."),
                 (*_WRITES_BODY, errors.WorkerNotFound, errors.BoardNotFound),
                 body=ref("schemas", "TokenBody"), must_have_body=True,
@@ -156,7 +150,7 @@ def paths() -> dict[str, Any]:
         },
         "/api/tokens/{token_id}": {
             "delete": operation(
-                "access", "revokeToken", "Let nobody in any more with a token.", Role.ADMIN,
+                "access", "revokeToken", "Revoke a token.", Role.ADMIN,
                 _NO_CONTENT, (*_WRITES, errors.NotFound), parameters=[_TOKEN_ID],
             )
         },

@@ -74,11 +74,11 @@ def document() -> dict[str, Any]:
         "servers": [{"url": "/"}],
         "security": [{"bearer": []}, {"session": []}],
         "tags": [
-            {"name": "boards", "description": "What there is."},
+            {"name": "boards", "description": "Boards and their counts."},
             {"name": "items", "description": "Items and their history."},
-            {"name": "operations", "description": "What workers do with items."},
-            {"name": "events", "description": "What happens, as it happens."},
-            {"name": "access", "description": "Who gets in, and what they may do."},
+            {"name": "operations", "description": "Changes of items by workers."},
+            {"name": "events", "description": "Live changes of items."},
+            {"name": "access", "description": "Sessions, tokens, workers and their roles."},
             {"name": "health", "description": "For load balancers and monitoring."},
             {"name": "pages", "description": "This description."},
         ],
@@ -241,9 +241,9 @@ def _event_paths() -> dict[str, Any]:
     }
     summary = "The board's events, for `EventSource`."
     text = (
-        "Without a cursor the stream begins now. A comment comes as heartbeat every 15 s. Passing "
-        "trouble is told in the stream and never by a status, which would stop an EventSource for "
-        "good. `retry:` differs from stream to stream, so that reconnects spread out."
+        "Without a cursor the stream begins now. A comment is the heartbeat, every 15 s. A "
+        "temporary fault is reported in the stream and never by a status, which would stop an "
+        "EventSource for good. `retry:` differs from stream to stream, so that reconnects spread out."
     )
     return {
         "/api/boards/{board}/events": {
@@ -317,24 +317,19 @@ def _page_paths() -> dict[str, Any]:
         kinds = refused if parameters else ()
         return {
             "get": operation(
-                "pages",
-                name,
-                summary,
-                None,
-                cached(html),
-                kinds,
+                "pages", name, summary, None, cached(html), kinds,
                 parameters=[*parameters, "IfNoneMatch"],
             )
-        }
+        }  # fmt: skip
 
     return {
-        "/": {"get": operation("pages", "start", "Leads to /boards.", None, here)},
+        "/": {"get": operation("pages", "start", "Redirects to /boards.", None, here)},
         "/sign-in": page("signInPage", "Sign in, by PIN or by a link."),
         "/boards": page("boardsPage", "All boards."),
         "/boards/{board}": page("boardPage", "A board.", "Board"),
         "/boards/{board}/items/{tag}": page("itemPage", "An item's page.", "Board", "Tag"),
         "/boards/{board}/wall": page("wallPage", "A board for the wall.", "Board"),
-        "/status": page("statusPage", "How the service is."),
+        "/status": page("statusPage", "The state of the service."),
         "/docs": page("docs", "This page."),
         "/api/openapi.json": {
             "get": operation(

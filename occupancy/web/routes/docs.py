@@ -11,13 +11,14 @@ import re
 from typing import Any
 
 import msgspec
-from flask import Blueprint, Response, current_app, render_template, request
+from flask import Blueprint, current_app, render_template, request
 from markupsafe import Markup, escape
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from occupancy.core.errors import answered_kinds
 from occupancy.core.transitions import PUT, REMOVE, TARGETS, TRANSITIONS, Transition
 from occupancy.web.auth import public
+from occupancy.web.io import asset_answer
 from occupancy.web.openapi.document import document
 from occupancy.web.openapi.operations import operation_id
 from occupancy.web.openapi.schemas import STREAM_EVENTS
@@ -42,14 +43,9 @@ def docs() -> WerkzeugResponse:
 
 
 def _answer(asset: Asset) -> WerkzeugResponse:
-    is_gzipped = request.accept_encodings["gzip"] > 0
-    response = Response(asset.gzipped if is_gzipped else asset.plain)
-    response.headers["Content-Type"] = asset.content_type
-    if is_gzipped:
-        response.headers["Content-Encoding"] = "gzip"
+    response = asset_answer(asset)
     response.headers["Cache-Control"] = "no-cache"
-    response.vary.add("Accept-Encoding")
-    response.set_etag(asset.digest, weak=is_gzipped)  # RFC 9110, 8.8.1
+    response.set_etag(asset.digest, weak=response.content_encoding is not None)  # RFC 9110, 8.8.1
     return response.make_conditional(request)
 
 
@@ -81,18 +77,16 @@ def _page() -> Asset:
 
 def _routes(whole: dict[str, Any]) -> list[dict[str, Any]]:
     """Every operation of the document, with the components that it refers to in place."""
-    found = whole["components"]["parameters"]
-
-    def parameter(each: dict[str, Any]) -> dict[str, Any]:
-        named: dict[str, Any] = found[each["$ref"].rpartition("/")[2]] if "$ref" in each else each
-        return named
-
+    components = whole["components"]["parameters"]
     return [
         {
             **operation,
             "path": path,
             "method": method.upper(),
-            "parameters": [parameter(each) for each in operation.get("parameters", ())],
+            "parameters": [
+                components[each["$ref"].rpartition("/")[2]] if "$ref" in each else each
+                for each in operation.get("parameters", ())
+            ],
         }
         for path, methods in whole["paths"].items()
         for method, operation in methods.items()
