@@ -97,7 +97,7 @@ class SnapshotResponse:
         compressor = isal_zlib.compressobj(1, isal_zlib.DEFLATED, _GZIP)
         compressed = []
         groups = range(0, len(parts), _COMPRESSED_ITEMS)
-        for first in sliced(groups, pause, looked_after=1):
+        for first in sliced(groups, pause, check_every=1):
             text = b",".join(parts[first : first + _COMPRESSED_ITEMS])
             is_last = first + _COMPRESSED_ITEMS >= len(parts)
             compressed.append(compressor.compress(text if is_last else text + b","))

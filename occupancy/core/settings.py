@@ -23,7 +23,7 @@ _DATABASE = re.compile(r"(/[0-9]*)?\Z")
 # The only form that browsers send (WHATWG HTML, "ASCII serialization of an origin"): lower case,
 # IPv6 in brackets, no path, no default port.
 _ORIGIN = re.compile(r"https?://(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::[1-9][0-9]{0,4})?")
-_HOST = re.compile(r"[a-z0-9_.-]+|\[[0-9a-f:.]+\]|\*")
+_HOST_NAME = re.compile(r"[a-z0-9_.-]+|\[[0-9a-f:.]+\]|\*")
 _BOOLEANS = {"1": True, "true": True, "0": False, "false": False}
 _MAX_UNIX_PATH_BYTES = 100  # sun_path holds 104 (macOS) or 108 (Linux) bytes with its final NUL
 
@@ -299,7 +299,7 @@ def _check_text(settings: Settings) -> None:
             "https://board.example.com, without a path."
         )
     for host in settings.hosts:
-        if not _HOST.fullmatch(host):
+        if not _HOST_NAME.fullmatch(host):
             raise SettingError(
                 f"OCCUPANCY_ALLOWED_HOSTS with {host!r} is not allowed: each must be *, or a name "
                 "or an address in lower case without a port, like board.example.com, 10.0.0.5 or "

@@ -63,7 +63,7 @@ class Listener(StreamServer):  # type: ignore[misc] # gevent has no types
         return free
 
     def _pause(self, pause_s: float) -> None:
-        """Accept nothing for a while, as gevent does it after an error: the loop does not spin."""
+        """Accept nothing for ``pause_s``, as gevent does after an error: the loop does not spin."""
         self.stop_accepting()
         self._timer = self.loop.timer(pause_s)
         self._timer.start(self._start_accepting_if_started)
@@ -113,9 +113,9 @@ class Listener(StreamServer):  # type: ignore[misc] # gevent has no types
         return None
 
     def serve(self, taken: socket.socket, read: FirstRead, address: Any) -> None:
-        """Give a connection that was kept a greenlet; its place is still free."""
+        """Serve a connection that waited without a greenlet; its place is still free."""
         if self.closed:
-            taken.close()  # this process ends; the client comes back to another
+            taken.close()  # this process ends; the client reconnects to another
         else:
             self.do_handle(self._bounded(taken), address, read)
 
@@ -125,13 +125,13 @@ class Listener(StreamServer):  # type: ignore[misc] # gevent has no types
         return made
 
     def wrap_socket_and_handle(self, client_socket: Any, address: Any, read: FirstRead) -> None:
-        """Shake hands for TLS, and go on as without; close a client that does not manage."""
+        """Do the TLS handshake, and serve the connection; close it if the handshake fails."""
         context = self.wrap_socket.__self__
         context.sslsocket_class = BoundedTLSSocket  # as the ssl module's documentation says
         try:
             with gevent.Timeout(HANDSHAKE_S, TimeoutError()):
                 tls = self.wrap_socket(client_socket, **self.ssl_args)
-        except OSError:  # also what is no TLS
+        except OSError:  # a timeout, or a client that speaks no TLS
             client_socket.close()
             return
         with tls:

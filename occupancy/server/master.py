@@ -1,8 +1,8 @@
-"""The master process: what is made once for all processes, and outlives a reload.
+"""The master process: makes what all processes share, and keeps it over a reload.
 
-gunicorn executes its configuration again at each reload and forgets its globals; the modules that
-it imports stay. The master never imports the application, flask or redis: a process patches the
-standard library when it begins, and what was imported before that would keep the unpatched parts.
+gunicorn executes its configuration anew at each reload, but imported modules stay. The master never
+imports the application, flask or redis: a process patches the standard library when it starts, and
+modules imported before that would keep the unpatched parts.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _MAX_FILES = 65536
 
 
 def read_settings() -> Settings:
-    """The settings of the environment; ends the start where one is wrong."""
+    """The settings of the environment; ends the start if one is wrong."""
     try:
         return Settings.from_environ(os.environ)
     except OccupancyError as error:
@@ -68,7 +68,7 @@ class Master:
         )  # fmt: skip
 
     def stop(self) -> None:
-        """Stop what was started; also after a start that has failed."""
+        """Stop what was started, also after a failed start."""
         if self._embedded is not None:
             self._embedded.stop()
         shutil.rmtree(os.environ.get("PROMETHEUS_MULTIPROC_DIR", ""), ignore_errors=True)
@@ -101,7 +101,7 @@ def prepare_metrics(directory: Path) -> None:
 
 
 def _file_limits() -> tuple[int, int]:
-    """Soft and hard limit of open files: the soft one as high as it may be."""
+    """Soft and hard limit of open files; the soft one is raised as far as allowed."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     return (_MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, _MAX_FILES)), hard
 
@@ -111,7 +111,7 @@ def _is_running(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # somebody else's
+    except PermissionError:  # another user's
         return True
     return True
 

@@ -1,7 +1,7 @@
-"""Bounded sockets: a client that is slow, or stands still, keeps its place for a bounded time.
+"""Bounded sockets: a slow or stalled client keeps its place for a bounded time.
 
 * A request must begin within gunicorn's ``keepalive`` seconds, and its head must arrive within as
-  many after that (gunicorn reads it inside one timeout over all of its parts).
+  many after that (one timeout of gunicorn's covers all of it).
 * Its body must arrive within BODY_S (``web/io.py``). A body that no route reads is read and
   dropped before the next head, under a deadline of ``keepalive`` seconds; a client that sends more
   than UNANSWERED_BYTES of it is closed, and others have their turn meanwhile.
@@ -65,8 +65,8 @@ class _Bounded:
         if self._unanswered_bytes > _PIECE_BYTES:
             if self._unanswered_bytes > UNANSWERED_BYTES:
                 raise ConnectionResetError(errno.ECONNRESET, "the client sends without end")
-            # Reading what has arrived already is no switch: one client that sends at full speed
-            # would have the process for itself, and no timeout would ever fire.
+            # Reading data that has arrived is no switch point: a client that sends at full speed
+            # would keep the process busy, and no timeout would ever fire.
             gevent.sleep(0)
         return data
 
@@ -102,10 +102,10 @@ class _Bounded:
         super().shutdown(how)  # type: ignore[misc] # gevent's
 
     def hang_up(self: Any) -> None:
-        """End the connection now, also under a greenlet that waits; what was not taken is gone."""
+        """End the connection now, also while a greenlet waits on it; unsent data is lost."""
         self.waiting.requests.pop(self, None)
         try:
-            # The kernel would keep the rest for minutes, in the hope that it is taken after all.
+            # Else the kernel would keep unsent data for minutes.
             self.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
             self.shutdown(socket.SHUT_RDWR)
         except OSError:
@@ -144,7 +144,7 @@ class BoundedSocket(_Bounded, gevent_socket.socket):  # type: ignore[misc] # gev
         return None if self.timeout else cast(float | None, self.timeout)
 
     def _send_at_once(self, data: bytes, flags: int) -> int:
-        # Nearly always all of it; sendall would first ask the kernel how large its buffer is.
+        # Nearly always sends all; sendall would first ask the kernel how large its buffer is.
         try:
             return cast(int, self.send(data, flags, timeout=0.0))
         except BlockingIOError:
@@ -156,7 +156,7 @@ class BoundedTLSSocket(_Bounded, gevent_ssl.SSLSocket):  # type: ignore[misc] # 
 
 
 class AcceptedSocket:
-    """A connection just accepted, which nothing has to be detached from."""
+    """A connection just accepted; ``take`` as of ``BoundedSocket``."""
 
     __slots__ = ("_accepted",)
 

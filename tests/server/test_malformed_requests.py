@@ -160,7 +160,7 @@ def test_a_flood_of_broken_requests_is_some_lines_and_a_count(
     assert len(written) < 5000
 
 
-def test_what_fails_outside_the_application_is_told_without_its_text() -> None:
+def test_a_failure_outside_the_application_is_logged_without_its_text() -> None:
     from occupancy.observability import log_lines
 
     try:

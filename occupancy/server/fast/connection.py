@@ -70,7 +70,6 @@ class FastPath:
                     request = next(parser)
                 if request is None:
                     return
-                request.proxy_protocol_info = {}
                 worker.handle_request(listener.getsockname(), request, connection, address)
                 # No byte of a body that was not read may be taken for a request.
                 with self._deadline():

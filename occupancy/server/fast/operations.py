@@ -22,7 +22,7 @@ from occupancy.services import Services
 from occupancy.web import operations
 from occupancy.web.auth import check_role, check_rule, credential_of, rule_of, take_turn
 from occupancy.web.io import JSON_TYPE, Reply, problem_reply
-from occupancy.web.problems import crash, note
+from occupancy.web.problems import internal_error, record_error
 
 _ITEMS = re.compile(
     r"/api/boards/([A-Za-z0-9][A-Za-z0-9_-]{0,31})/items"
@@ -76,10 +76,10 @@ class FastOperations:
                 self._services, request, principal, transition, board=board, tag=tag, body=body
             )
         except OccupancyError as error:
-            note(error, self._services, request, principal)
+            record_error(error, self._services, request, principal)
             return problem_reply(error)
         except Exception as error:  # noqa: BLE001 - it is logged, and answered
-            return problem_reply(crash(error, self._services, request))
+            return problem_reply(internal_error(error, self._services, request))
 
     def _not_modified(self, request: FastRequest, board: str, known: str) -> Reply | None:
         """304 if the client's copy of the board is current, else None: Flask answers.
@@ -91,7 +91,7 @@ class FastOperations:
             check_rule(request, self._items_rule, principal, board, self._origins)
             return operations.not_modified_since(self._services.store, board, known)
         except (PoolTimeout, RateLimited, StoreUnavailable) as error:
-            note(error, self._services, request, None)  # Flask would wait once more
+            record_error(error, self._services, request, None)  # Flask would wait once more
             return problem_reply(error)
         except Exception:  # noqa: BLE001 - Flask answers, or logs the failure
             return None

@@ -43,7 +43,7 @@ from occupancy.server.sockets import AcceptedSocket, BoundedSocket
 from occupancy.services import Services
 from occupancy.web.auth import check_rule, credential_of, rule_of, take_turn
 from occupancy.web.open_stream import OpenStream
-from occupancy.web.problems import note, trouble
+from occupancy.web.problems import degraded_stream, record_error
 
 
 class FastStreams:
@@ -147,8 +147,8 @@ class FastStreams:
         """
         if error is not None:
             for each in batch:
-                note(error, self._services, each.request, None)
-                self._send_whole(each.taken, trouble(error))
+                record_error(error, self._services, each.request, None)
+                self._send_whole(each.taken, degraded_stream(error))
             return
         left = [each for each in batch if not self._is_accepted(each)]
         self.begin_accepted()
@@ -190,8 +190,8 @@ class FastStreams:
                 opened = held.enter_context(self._open(request, principal, board))
                 opened.subscriber.log.open()
             except (PoolTimeout, StoreUnavailable) as error:
-                note(error, self._services, request, None)  # Flask would wait once more
-                connection.sendall(self._response.whole(trouble(error)))
+                record_error(error, self._services, request, None)  # Flask would wait once more
+                connection.sendall(self._response.whole(degraded_stream(error)))
                 return True
             except Exception:  # noqa: BLE001 - Flask answers, or logs the failure
                 return False

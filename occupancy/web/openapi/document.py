@@ -243,7 +243,7 @@ def _event_paths() -> dict[str, Any]:
     text = (
         "Without a cursor the stream begins now. A comment is the heartbeat, every 15 s. A "
         "temporary fault is reported in the stream and never by a status, which would stop an "
-        "EventSource for good. `retry:` differs from stream to stream, so that reconnects spread out."
+        "EventSource for good. Each stream has another `retry:`, so that reconnects spread out."
     )
     return {
         "/api/boards/{board}/events": {

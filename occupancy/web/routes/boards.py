@@ -78,7 +78,7 @@ def board_(board: str) -> Response:
 @bp.get("/<board>/timeline")
 @requires(Role.OBSERVER, is_use=False)
 def timeline(board: str) -> Response:
-    """The number of items in each state over time. Polled by wallboards; not a use."""
+    """Items by state over time. Polled by wallboards; does not extend the session."""
     hours = read_limit(read_query("hours"), _DEFAULT_HOURS, MAX_TIMELINE_HOURS, "hours")
     return json_answer(_store().timelines.get(check_name("board", board), hours=hours).as_dict())
 

@@ -105,13 +105,13 @@ def prose(text: str) -> Markup:
 
 @bp.app_template_filter("target")
 def target(transition: Transition) -> str:
-    """The state after a row of the table, in words."""
+    """The state after a transition, in words."""
     return TARGETS.get(transition.target, transition.target)
 
 
 @bp.app_template_filter("holder_after")
 def holder_after(transition: Transition) -> str:
-    """The item's holder after a row of the table, in words."""
+    """The item's holder after a transition, in words."""
     return _HOLDERS[transition.holder]
 
 

@@ -1,8 +1,7 @@
 """The event stream's route: from the request to the frames of a subscriber.
 
-The greenlet that gunicorn gives the request writes what the stream has missed. Then a socket writer
-takes the connection and writes what is live, and the greenlet ends. TLS in gunicorn, another server
-and a test client have no connection to take: there the greenlet goes on writing itself.
+See ``web/open_stream.py``. With TLS in gunicorn, another server or a test client no socket writer
+can take the connection, and the request's greenlet writes the live frames too.
 """
 
 from __future__ import annotations

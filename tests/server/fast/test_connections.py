@@ -121,7 +121,7 @@ def test_a_stream_is_the_last_thing_on_its_connection(paths: BothPaths) -> None:
     assert paths.operations() - before == 2
 
 
-def test_callers_that_come_together_are_each_let_in_or_refused(paths: BothPaths) -> None:
+def test_callers_that_connect_together_are_each_accepted_or_refused(paths: BothPaths) -> None:
     """Nobody of them is known to the process; the board is followed."""
     made = [paths.services.tokens.create("observer") for _ in range(40)]
     shown = [f"Authorization: Bearer {token}" for token, _ in made]
@@ -209,7 +209,7 @@ def test_requests_in_any_packets_are_answered_once_and_in_their_order(
 # Clients that stand still
 
 
-def test_a_connection_that_says_nothing_more_is_closed_without_a_word(
+def test_an_idle_connection_is_closed_without_a_response(
     started: Callable[..., BothPaths],
 ) -> None:
     paths = started("--keep-alive", "2")

@@ -295,7 +295,7 @@ def test_whether_a_board_has_changed_is_answered_alike(
 @pytest.mark.parametrize(
     ("who", "status"), [("observer", 304), ("session", 304), ("on north", 403), ("revoked", 401)]
 )
-def test_a_board_that_has_not_changed_is_told_only_to_whom_may_see_it(
+def test_only_those_who_may_see_a_board_get_its_304(
     paths: BothPaths, who: str, status: int
 ) -> None:
     known = f"If-None-Match: {ask_items(paths, 'still/items', 'plain').get('ETag')}"
@@ -320,7 +320,7 @@ def test_a_changed_board_is_sent_whole(paths: BothPaths) -> None:
         assert tag in answer.body.decode()
 
 
-def test_who_is_too_fast_is_told_so_in_both_paths(proxied: BothPaths) -> None:
+def test_a_rate_limit_is_answered_alike_on_both_paths(proxied: BothPaths) -> None:
     """The address counts: another one may go on. None of the tests before has used it."""
     found = []
     for way in WAYS:
@@ -370,7 +370,7 @@ def test_a_denial_is_recorded_with_the_address_that_the_proxy_says(
     assert [json.loads(each)["address"] for each in denied] == [address]
 
 
-def test_a_store_that_is_away_is_told_alike(tmp_path: Path, own_server: RealServer) -> None:
+def test_an_unreachable_store_is_answered_alike(tmp_path: Path, own_server: RealServer) -> None:
     paths = BothPaths(tmp_path / "state", own_server.url)
     try:
         items = [paths.item() for _ in WAYS]

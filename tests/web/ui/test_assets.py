@@ -92,6 +92,6 @@ def test_scripts_and_styles_name_nothing_from_elsewhere() -> None:
             assert (path.parent / module).exists(), f"{path.name}: {module}"
 
 
-def test_an_address_of_what_is_not_there_is_a_mistake_of_ours() -> None:
+def test_the_address_of_an_unknown_file_is_an_error() -> None:
     with pytest.raises(KeyError):
         Assets().address("js/none.js")
