@@ -178,12 +178,12 @@ class Settings:
             if name.startswith("OCCUPANCY_") and name not in known:
                 raise SettingError(f"{name} is not a setting; known: {', '.join(sorted(known))}.")
         values = {
-            field.name: _parse(field, environ[field.metadata["env"]])
+            field.name: _parse_field(field, environ[field.metadata["env"]])
             for field in fields
             if environ.get(field.metadata["env"], "").strip()
         }
         settings = cls(**values)
-        _check_text(settings)
+        _check_forms(settings)
         if not settings.host:
             host = "0.0.0.0" if environ.get("PORT", "").strip() else "127.0.0.1"  # noqa: S104 - PORT set means a platform routes to us from outside
             settings = dataclasses.replace(settings, host=host)
@@ -251,7 +251,7 @@ class Settings:
         return self.redis_url or f"unix://{quote(bytes(self.embedded_socket))}"
 
 
-def _parse(field: dataclasses.Field[Any], text: str) -> Any:
+def _parse_field(field: dataclasses.Field[Any], text: str) -> Any:
     kind: type = type(field.default)
     text = text.strip()
     if kind is str:
@@ -279,7 +279,7 @@ def _parse(field: dataclasses.Field[Any], text: str) -> Any:
     return value
 
 
-def _check_text(settings: Settings) -> None:
+def _check_forms(settings: Settings) -> None:
     if settings.redis_url:
         parts, where = urlsplit(""), None
         with contextlib.suppress(ValueError):  # the error's text may have a part of the password

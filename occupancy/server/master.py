@@ -21,7 +21,7 @@ from occupancy.server.accept_balancing import Loads
 from occupancy.storage.budget import plan
 from occupancy.storage.embedded.owner import Embedded
 
-_RESERVED_FILES = 256  # for listeners, Redis, logs and metrics
+_OTHER_FILES = 256  # for listeners, Redis, logs and metrics
 _MAX_FILES = 65536
 
 
@@ -35,7 +35,7 @@ def read_settings() -> Settings:
 
 def max_connections() -> int:
     """How many connections the limit of open files leaves to a process."""
-    return max(64, min(20_000, _file_limits()[0] - _RESERVED_FILES))
+    return max(64, min(20_000, _file_limits()[0] - _OTHER_FILES))
 
 
 class Master:

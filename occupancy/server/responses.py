@@ -13,7 +13,7 @@ from occupancy.live import sse
 from occupancy.web.io import Reply
 
 _PHRASES = {each.value: each.phrase for each in HTTPStatus}
-_GZIP = re.compile(r"(?i)(?:^|,)\s*gzip\s*(?:$|,|;\s*q=(?!0(?:\.0*)?\s*(?:$|,)))")
+_ACCEPTED_GZIP = re.compile(r"(?i)(?:^|,)\s*gzip\s*(?:$|,|;\s*q=(?!0(?:\.0*)?\s*(?:$|,)))")
 
 
 def encode_reply(
@@ -53,7 +53,7 @@ class StreamResponse:
 @functools.lru_cache(maxsize=100)  # browsers of a kind send the same
 def takes_gzip(accept_encoding: str | None) -> bool:
     """Whether a client accepts gzip (RFC 9110, 12.5.3)."""
-    return bool(accept_encoding and _GZIP.search(accept_encoding))
+    return bool(accept_encoding and _ACCEPTED_GZIP.search(accept_encoding))
 
 
 def _head(status: int, headers: Mapping[str, str], connection: str = "keep-alive") -> bytes:

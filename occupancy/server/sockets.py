@@ -29,7 +29,7 @@ from occupancy.web.open_stream import STREAM_SEND_BUFFER_BYTES
 
 WRITE_S = 30.0
 UNANSWERED_BYTES = 4 * 1024 * 1024  # no request has so many; a body of that size is drained
-_PIECE_BYTES = 64 * 1024  # per deadline, so that a slow reader that reads may take its time
+_WRITE_PIECE_BYTES = 64 * 1024  # per deadline, so that a slow reader that reads may take its time
 _MAX_READ_BYTES = 16 * 1024
 _NO_LINGER = struct.pack("ii", 1, 0)
 
@@ -62,7 +62,7 @@ class _Bounded:
             self.is_reading = False
             self.timeout = before_s
         self._unanswered_bytes += len(data)
-        if self._unanswered_bytes > _PIECE_BYTES:
+        if self._unanswered_bytes > _WRITE_PIECE_BYTES:
             if self._unanswered_bytes > UNANSWERED_BYTES:
                 raise ConnectionResetError(errno.ECONNRESET, "the client sends without end")
             # Reading data that has arrived is no switch point: a client that sends at full speed
@@ -75,7 +75,7 @@ class _Bounded:
         self.waiting.requests.pop(self, None)
         self._unanswered_bytes = 0
         try:
-            if len(data) <= _PIECE_BYTES:
+            if len(data) <= _WRITE_PIECE_BYTES:
                 sent_bytes = self._send_at_once(data, flags)
                 if sent_bytes < len(data):
                     super().sendall(data[sent_bytes:], flags)  # type: ignore[misc] # gevent's
@@ -91,9 +91,9 @@ class _Bounded:
         try:
             self.waiting.answer(self, data)
             with memoryview(data) as view:
-                for first in range(0, len(view), _PIECE_BYTES):
-                    super().sendall(view[first : first + _PIECE_BYTES], flags)  # type: ignore[misc] # gevent's
-                    self.waiting.taken(self, _PIECE_BYTES)
+                for first in range(0, len(view), _WRITE_PIECE_BYTES):
+                    super().sendall(view[first : first + _WRITE_PIECE_BYTES], flags)  # type: ignore[misc] # gevent's
+                    self.waiting.taken(self, _WRITE_PIECE_BYTES)
         finally:
             self.waiting.answered(self)
 

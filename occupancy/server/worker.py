@@ -28,7 +28,7 @@ class LoggingHub(Hub):  # type: ignore[misc] # gevent has no types
         log_failure(context, t, v, tb)
 
 
-class Worker(GeventWorker):  # type: ignore[misc] # gunicorn ships no types
+class GunicornWorker(GeventWorker):  # type: ignore[misc] # gunicorn ships no types
     """One process that serves, in gunicorn's words a worker."""
 
     loads: mmap

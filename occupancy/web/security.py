@@ -118,7 +118,7 @@ def check_origin(request: HttpRequest, allowed: Collection[str]) -> None:
     if site is not None:
         is_ours = site in ("same-origin", "none")
     else:
-        is_ours = origin is None or _is_own(origin, request)
+        is_ours = origin is None or _is_same_origin(origin, request)
     if not is_ours:
         raise CsrfFailed(
             f"This came from a page of {(origin or site or '')[:200]!r}, which is not this host, "
@@ -127,7 +127,7 @@ def check_origin(request: HttpRequest, allowed: Collection[str]) -> None:
         )
 
 
-def _is_own(origin: str, request: HttpRequest) -> bool:
+def _is_same_origin(origin: str, request: HttpRequest) -> bool:
     try:
         parts = urlsplit(origin)
     except ValueError:

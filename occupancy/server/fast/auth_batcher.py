@@ -6,7 +6,7 @@ without a greenlet, and one round trip to the store answers for many.
 
 When the store fails, all that wait are answered at once, instead of some after each timeout; when
 it is slow, they go on at once too, as greenlets that ask all at the same time. No more than
-MAX_WAITING wait.
+MAX_PENDING wait.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from occupancy.server.fast.request import FastRequest
 
 log = logging.getLogger(__name__)
 
-MAX_WAITING = 1000  # streams; some tens of milliseconds of work
-_SLOW_S = 1.0  # a round trip that takes longer is slow
+MAX_PENDING = 1000  # streams; some tens of milliseconds of work
+_SLOW_LOOKUP_S = 1.0  # a round trip that takes longer is slow
 _MAX_BATCH = 32  # per round trip; their streams then begin in one turn of a millisecond
 
 
@@ -63,7 +63,7 @@ class AuthBatcher:
 
     def add(self, pending: PendingStream) -> bool:
         """Add a stream that awaits authentication; False if too many do. No switch point."""
-        if self.waiting_count >= MAX_WAITING:
+        if self.waiting_count >= MAX_PENDING:
             return False
         self.waiting_count += 1
         self._waiting.append(pending)
@@ -89,7 +89,7 @@ class AuthBatcher:
             except Exception:
                 log.exception("callers were not looked up")  # and greenlets ask for each
             batch, self._batch = self._batch, []
-            if trouble is not None or time.monotonic() - began_s > _SLOW_S:
+            if trouble is not None or time.monotonic() - began_s > _SLOW_LOOKUP_S:
                 batch, self._waiting = batch + self._waiting, []
             try:
                 self._on_answer(batch, trouble)

@@ -28,7 +28,7 @@ SECURITY_SCHEMES: dict[str, Any] = {
 _WRITES = (*BASIC, errors.CsrfFailed, *STORE)
 _WRITES_BODY = (*_WRITES, *WITH_BODY)
 _NO_CONTENT = {"204": {"description": "Done."}}
-_TIME = nullable({"type": "string", "format": "date-time"})
+_NULLABLE_TIME = nullable({"type": "string", "format": "date-time"})
 _WORKER_ID = parameter("path", "worker_id", pattern(WORKER_PATTERN), "The worker.", required=True)
 _TOKEN_ID = parameter("path", "token_id", TEXT, "The token's id.", required=True)
 
@@ -53,8 +53,8 @@ def schemas() -> dict[str, Any]:
         },
         "Token": {
             **obj(
-                id=TEXT, worker=TEXT, role=nullable(TEXT), board=nullable(TEXT), created=_TIME,
-                expires=_TIME, expired=BOOLEAN, last_used=_TIME,
+                id=TEXT, worker=TEXT, role=nullable(TEXT), board=nullable(TEXT),
+                created=_NULLABLE_TIME, expires=_NULLABLE_TIME, expired=BOOLEAN, last_used=_NULLABLE_TIME,
             ),
             "description": "What is known of a token; never its secret.",
         },

@@ -15,8 +15,8 @@ from occupancy.core.transitions import PUT, REMOVE, TRANSITIONS, Transition
 from occupancy.web.openapi import access
 from occupancy.web.openapi.operations import (
     BASIC,
-    HEADERS,
     PARAMETERS,
+    RESPONSE_HEADERS,
     STORE,
     WITH_BODY,
     answer,
@@ -94,7 +94,7 @@ def document() -> dict[str, Any]:
         "components": {
             "schemas": {**schemas(), **access.schemas()},
             "parameters": PARAMETERS,
-            "headers": HEADERS,
+            "headers": RESPONSE_HEADERS,
             "securitySchemes": access.SECURITY_SCHEMES,
         },
     }

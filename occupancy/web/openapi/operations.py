@@ -91,7 +91,7 @@ PARAMETERS: dict[str, Any] = {
     "Page": parameter("query", "page", TEXT, "The `next` of the page before."),
 }  # fmt: skip
 
-HEADERS: dict[str, Any] = {
+RESPONSE_HEADERS: dict[str, Any] = {
     "ETag": {"schema": TEXT, "description": "Send it back in `If-None-Match` or `If-Match`."},
     "IdempotencyReplayed": {
         "schema": {"const": "true"},
@@ -113,10 +113,10 @@ def problem_responses(which: Iterable[type[OccupancyError]]) -> dict[str, Any]:
     by_status: dict[int, list[type[OccupancyError]]] = {}
     for kind in sorted(set(which), key=lambda kind: (kind.status, kind.code)):
         by_status.setdefault(kind.status, []).append(kind)
-    return {str(status): _problem(found) for status, found in by_status.items()}
+    return {str(status): _problem_response(found) for status, found in by_status.items()}
 
 
-def _problem(found: Sequence[type[OccupancyError]]) -> dict[str, Any]:
+def _problem_response(found: Sequence[type[OccupancyError]]) -> dict[str, Any]:
     response: dict[str, Any] = {
         "description": "\n\n".join(f"`{kind.code}`: {kind.explanation}" for kind in found),
         "content": _PROBLEM_CONTENT,

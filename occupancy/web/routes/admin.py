@@ -18,7 +18,7 @@ from occupancy.web.io import json_answer, read_body, read_query
 bp = Blueprint("admin", __name__, url_prefix="/api")
 
 
-def _record(event: str, **fields: Any) -> None:
+def _record_change(event: str, **fields: Any) -> None:
     audit_log.record(event, by=principal().worker.id, means=principal().auth_method, **fields)
 
 
@@ -30,7 +30,7 @@ def create_board() -> Response:
     board = current_services().store.boards.create(
         body.board, title=body.title, steps=body.steps or (), max_holds=body.max_holds or 0
     )
-    _record("board_added", board=board.board)
+    _record_change("board_added", board=board.board)
     return json_answer(board.as_dict(), 201)
 
 
@@ -71,7 +71,7 @@ def put_worker(worker_id: str) -> Response:
     changed = sorted(name for name in changes if name != "pin_hash") + ["pin"] * (
         body.pin is not None
     )
-    _record(
+    _record_change(
         "worker_added" if status == 201 else "worker_edited",
         worker=worker.id,
         role=worker.role,
@@ -87,7 +87,7 @@ def sign_out_everywhere(worker_id: str) -> Response:
     """End all sessions of a worker, for example when a tablet is lost."""
     read_query()
     worker = current_services().workers.sign_out(check_name("worker", worker_id))
-    _record("signed_out_everywhere", worker=worker.id)
+    _record_change("signed_out_everywhere", worker=worker.id)
     return Response(status=204)
 
 
@@ -100,7 +100,7 @@ def create_link(worker_id: str) -> Response:
     """
     read_query()
     secret = current_services().links.create(check_name("worker", worker_id))
-    _record("link_added", worker=worker_id)
+    _record_change("link_added", worker=worker_id)
     return json_answer({"path": f"/sign-in#{secret}", "expires_in_s": LINK_TTL_S}, 201)
 
 
@@ -124,7 +124,9 @@ def create_token() -> Response:
         body.worker, days=body.days, board=body.board,
         role=Role.of(body.role) if body.role is not None else None,
     )  # fmt: skip
-    _record("token_added", worker=token.worker, token=token.id, role=token.role, board=token.board)
+    _record_change(
+        "token_added", worker=token.worker, token=token.id, role=token.role, board=token.board
+    )
     return json_answer({"token": secret, **token_as_dict(token)}, 201)
 
 
@@ -133,5 +135,5 @@ def create_token() -> Response:
 def revoke_token(token_id: str) -> Response:
     read_query()
     token = current_services().tokens.revoke(token_id)
-    _record("token_revoked", worker=token.worker, token=token.id)
+    _record_change("token_revoked", worker=token.worker, token=token.id)
     return Response(status=204)

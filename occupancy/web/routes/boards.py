@@ -148,7 +148,7 @@ def history(board: str, tag: str) -> Response:
 @requires(Role.SUPERVISOR)
 def put(board: str, tag: str) -> Response:
     body = read_body(ItemBody)
-    answer = _carry_out(board, PUT, [tag], body, items=[body.as_json_texts()])
+    answer = _execute(board, PUT, [tag], body, items=[body.as_json_texts()])
     status = 201 if answer.outcomes[0].code == "added" else 200
     return as_response(operations.reply_of(board, PUT, answer, status))
 
@@ -158,7 +158,7 @@ def put(board: str, tag: str) -> Response:
 def remove(board: str, tag: str) -> Response:
     body = read_body(OperationBody)
     check_fields(REMOVE, body)
-    answer = _carry_out(board, REMOVE, [tag], body)
+    answer = _execute(board, REMOVE, [tag], body)
     return as_response(operations.reply_of(board, REMOVE, answer))
 
 
@@ -189,7 +189,7 @@ def batch(board: str) -> Response:
     check_fields(transition, body)
     if body.epoch is not None or "If-Match" in request.headers:
         raise InvalidRequest("A batch takes neither epoch nor If-Match: they concern one item.")
-    answer = _carry_out(board, transition, body.tags, body)
+    answer = _execute(board, transition, body.tags, body)
     results: list[dict[str, Any]] = []
     for outcome in answer.outcomes:
         if outcome.is_done:
@@ -204,7 +204,7 @@ def batch(board: str) -> Response:
     return as_response(operations.mark_replayed(json_reply(body_json), answer))
 
 
-def _carry_out(
+def _execute(
     board: str,
     transition: Transition,
     tags: Sequence[str],

@@ -32,17 +32,17 @@ _HOLDERS = {"caller": "the caller", "to": "`to`", "nobody": "nobody", "keep": "a
 @bp.get("/api/openapi.json")
 @public
 def openapi() -> WerkzeugResponse:
-    return _answer(_document())
+    return _asset_answer(_document_asset())
 
 
 @bp.get("/docs")
 @public
 def docs() -> WerkzeugResponse:
     """The document as a page. ``/docs#<code>`` is where the type of a problem leads."""
-    return _answer(_page())
+    return _asset_answer(_page_asset())
 
 
-def _answer(asset: Asset) -> WerkzeugResponse:
+def _asset_answer(asset: Asset) -> WerkzeugResponse:
     response = asset_answer(asset)
     response.headers["Cache-Control"] = "no-cache"
     response.set_etag(asset.digest, weak=response.content_encoding is not None)  # RFC 9110, 8.8.1
@@ -50,12 +50,12 @@ def _answer(asset: Asset) -> WerkzeugResponse:
 
 
 @functools.cache
-def _document() -> Asset:
+def _document_asset() -> Asset:
     return Asset.of("application/json", msgspec.json.encode(document()))
 
 
 @functools.cache
-def _page() -> Asset:
+def _page_asset() -> Asset:
     whole = document()
     groups = [
         {**tag, "routes": [each for each in _routes(whole) if tag["name"] in each["tags"]]}

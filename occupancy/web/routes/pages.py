@@ -24,12 +24,12 @@ from occupancy.web.ui.languages import COOKIE, LANGUAGES, choose, load_catalogs
 bp = Blueprint("pages", __name__)
 
 
-_COLUMNS = (
+_PAGE_COLUMNS = (
     "operation", "event", "added_event", "sources", "target", "holder_only", "counts_time",
     "fields", "button", "is_for_others", "key",
 )  # fmt: skip
 _ROWS = [
-    {**{name: getattr(each, name) for name in _COLUMNS}, "role": each.role.label}
+    {**{name: getattr(each, name) for name in _PAGE_COLUMNS}, "role": each.role.label}
     for each in (*TRANSITIONS.values(), PUT, REMOVE)
 ]
 TRANSITIONS_JSON = msgspec.json.encode(_ROWS).decode()  # the table, for the pages' scripts

@@ -15,7 +15,7 @@ from gevent.pool import Pool
 from occupancy.core.errors import PoolTimeout, StoreUnavailable
 from occupancy.core.principal import Credential, digest_of
 from occupancy.server.accept_balancing import Loads
-from occupancy.server.fast.auth_batcher import MAX_WAITING
+from occupancy.server.fast.auth_batcher import MAX_PENDING
 from occupancy.server.fast.request import FirstRead
 from occupancy.server.fast.streams import FastStreams
 from occupancy.server.listener import Listener
@@ -212,12 +212,12 @@ def test_a_closed_server_serves_no_unknown_caller(principal: Principal) -> None:
 def test_when_too_many_wait_the_next_is_left_to_a_greenlet(
     principal: Principal, streams: FastStreams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(streams._batcher, "waiting_count", MAX_WAITING)
+    monkeypatch.setattr(streams._batcher, "waiting_count", MAX_PENDING)
     (caller,) = principal.unknown_callers(1)
     read = caller.accept(streams)
     assert read is not None
     assert read.startswith(b"GET /api/boards/hall/events ")
-    assert streams.waiting_count == MAX_WAITING
+    assert streams.waiting_count == MAX_PENDING
     caller.close()
 
 
@@ -247,7 +247,7 @@ def test_unknown_callers_of_a_process_that_ends_get_a_bye(
 def test_when_the_store_is_slow_nobody_waits_for_a_second_answer(
     principal: Principal, streams: FastStreams, learning: Learning, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("occupancy.server.fast.auth_batcher._SLOW_S", 0.0)
+    monkeypatch.setattr("occupancy.server.fast.auth_batcher._SLOW_LOOKUP_S", 0.0)
     served = Served()
     asked, waiting = principal.unknown_callers(2)
     assert asked.accept(streams, served.serve) is None

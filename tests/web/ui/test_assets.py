@@ -28,7 +28,7 @@ def test_the_version_is_that_of_the_files(
         copied = tmp_path / path.relative_to(STATIC)
         copied.parent.mkdir(parents=True, exist_ok=True)
         copied.write_bytes(path.read_bytes())
-    monkeypatch.setattr(assets, "_DIRECTORY", tmp_path)
+    monkeypatch.setattr(assets, "_STATIC", tmp_path)
     assert Assets().version == version
     (tmp_path / "js" / "board.js").write_text("// changed")
     changed = Assets().version
