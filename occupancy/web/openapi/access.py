@@ -54,7 +54,8 @@ def schemas() -> dict[str, Any]:
         "Token": {
             **obj(
                 id=TEXT, worker=TEXT, role=nullable(TEXT), board=nullable(TEXT),
-                created=_NULLABLE_TIME, expires=_NULLABLE_TIME, expired=BOOLEAN, last_used=_NULLABLE_TIME,
+                created=_NULLABLE_TIME, expires=_NULLABLE_TIME, expired=BOOLEAN,
+                last_used=_NULLABLE_TIME,
             ),
             "description": "What is known of a token; never its secret.",
         },
