@@ -95,7 +95,7 @@ class SnapshotResponse:
             return b""
         compressor = isal_zlib.compressobj(1, isal_zlib.DEFLATED, _GZIP_WINDOW_BITS)
         compressed = []
-        for first in sliced(range(0, len(parts), _ITEMS_PER_PIECE), pause, looked_after=1):
+        for first in sliced(range(0, len(parts), _ITEMS_PER_PIECE), pause, check_every=1):
             text = b",".join(parts[first : first + _ITEMS_PER_PIECE])
             is_last = first + _ITEMS_PER_PIECE >= len(parts)
             compressed.append(compressor.compress(text if is_last else text + b","))

@@ -29,7 +29,7 @@ _NEVER_SEEN = {"Cc", "Cf", "Cs", "Mn", "Me", "Zs", "Zl", "Zp"}
 _BIDI_CONTROL = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
 
-class _Texts(msgspec.Struct):
+class _AttributeTexts(msgspec.Struct):
     attributes: dict[str, msgspec.Raw]
 
 
@@ -49,7 +49,7 @@ def check_exact(attributes: dict[str, Any], body: bytes) -> None:
             fractions.add(name)
     if not fractions:
         return
-    texts = msgspec.json.decode(body, type=_Texts).attributes
+    texts = msgspec.json.decode(body, type=_AttributeTexts).attributes
     for name in fractions:
         if not _is_kept(bytes(texts[name]).decode(), attributes[name]):
             raise InvalidRequest(

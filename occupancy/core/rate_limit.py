@@ -4,7 +4,7 @@ from __future__ import annotations
 
 _REFILL_S = 10.0
 _ROUNDING_S = 1e-6  # the error of a sum of intervals must not refuse the last of a burst
-_MOST_REMEMBERED = 10_000
+_MAX_NAMES = 10_000
 
 
 class RateLimiter:
@@ -24,6 +24,6 @@ class RateLimiter:
 
     def count(self, name: str, now_s: float) -> None:
         """Count one more for ``name``, allowed or not."""
-        if len(self._due_s) >= _MOST_REMEMBERED:
+        if len(self._due_s) >= _MAX_NAMES:
             self._due_s = {each: due_s for each, due_s in self._due_s.items() if due_s > now_s}
         self._due_s[name] = max(self._due_s.get(name, 0.0), now_s) + self._interval_s

@@ -37,7 +37,8 @@ MAX_ATTRIBUTES_BYTES = 16 * 1024  # an event with its item must stay well below 
 
 MAX_TOKEN_DAYS = 36_500
 
-_SHOWN = ("title", "name", "reason", "attributes", "steps")  # fields that other people read
+# Fields that other people read.
+_VISIBLE_FIELDS = ("title", "name", "reason", "attributes", "steps")
 
 Epoch = Annotated[int, msgspec.Meta(ge=0, le=MAX_EXACT)]
 Secret = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]  # a token
@@ -143,7 +144,7 @@ def decode(data: bytes, kind: type[Body]) -> Body:
         if value is None:
             continue  # not given, like most fields of most operations
         check_text(name, value)
-        if name in _SHOWN:
+        if name in _VISIBLE_FIELDS:
             check_shown(name, value)
     if isinstance(body, ItemBody) and body.attributes is not None:
         check_exact(body.attributes, data)

@@ -23,7 +23,7 @@ _DATABASE = re.compile(r"(/[0-9]*)?\Z")
 # The only form that browsers send (WHATWG HTML, "ASCII serialization of an origin"): lower case,
 # IPv6 in brackets, no path, no default port.
 _ORIGIN = re.compile(r"https?://(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::[1-9][0-9]{0,4})?")
-_HOST = re.compile(r"[a-z0-9_.-]+|\[[0-9a-f:.]+\]|\*")
+_HOST_NAME = re.compile(r"[a-z0-9_.-]+|\[[0-9a-f:.]+\]|\*")
 _BOOLEANS = {"1": True, "true": True, "0": False, "false": False}
 _MAX_UNIX_PATH_BYTES = 100  # sun_path holds 104 (macOS) or 108 (Linux) bytes with its final NUL
 
@@ -178,12 +178,12 @@ class Settings:
             if name.startswith("OCCUPANCY_") and name not in known:
                 raise SettingError(f"{name} is not a setting; known: {', '.join(sorted(known))}.")
         values = {
-            field.name: _parse(field, environ[field.metadata["env"]])
+            field.name: _parse_field(field, environ[field.metadata["env"]])
             for field in fields
             if environ.get(field.metadata["env"], "").strip()
         }
         settings = cls(**values)
-        _check_text(settings)
+        _check_forms(settings)
         if not settings.host:
             host = "0.0.0.0" if environ.get("PORT", "").strip() else "127.0.0.1"  # noqa: S104 - PORT set means a platform routes to us from outside
             settings = dataclasses.replace(settings, host=host)
@@ -251,7 +251,7 @@ class Settings:
         return self.redis_url or f"unix://{quote(bytes(self.embedded_socket))}"
 
 
-def _parse(field: dataclasses.Field[Any], text: str) -> Any:
+def _parse_field(field: dataclasses.Field[Any], text: str) -> Any:
     kind: type = type(field.default)
     text = text.strip()
     if kind is str:
@@ -279,7 +279,7 @@ def _parse(field: dataclasses.Field[Any], text: str) -> Any:
     return value
 
 
-def _check_text(settings: Settings) -> None:
+def _check_forms(settings: Settings) -> None:
     if settings.redis_url:
         parts, where = urlsplit(""), None
         with contextlib.suppress(ValueError):  # the error's text may have a part of the password
@@ -299,7 +299,7 @@ def _check_text(settings: Settings) -> None:
             "https://board.example.com, without a path."
         )
     for host in settings.hosts:
-        if not _HOST.fullmatch(host):
+        if not _HOST_NAME.fullmatch(host):
             raise SettingError(
                 f"OCCUPANCY_ALLOWED_HOSTS with {host!r} is not allowed: each must be *, or a name "
                 "or an address in lower case without a port, like board.example.com, 10.0.0.5 or "

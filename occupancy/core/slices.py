@@ -10,7 +10,7 @@ Each = TypeVar("Each")
 Pause = Callable[[], None]
 
 SLICE_S = 0.0005  # an operation has some five switch points, and may wait for a slice at each
-_LOOKED_AFTER = 16
+_CHECK_EVERY = 16
 
 
 def no_pause() -> None:
@@ -18,15 +18,15 @@ def no_pause() -> None:
 
 
 def sliced(
-    items: Iterable[Each], pause: Pause, *, looked_after: int = _LOOKED_AFTER
+    items: Iterable[Each], pause: Pause, *, check_every: int = _CHECK_EVERY
 ) -> Iterator[Each]:
     """Yield ``items`` and call ``pause`` whenever the work on them has taken SLICE_S.
 
-    It reads the clock once in ``looked_after`` items.
+    It reads the clock after every ``check_every`` items.
     """
     began_s = time.monotonic()
     for number, item in enumerate(items):
         yield item
-        if number % looked_after == 0 and time.monotonic() - began_s > SLICE_S:
+        if number % check_every == 0 and time.monotonic() - began_s > SLICE_S:
             pause()
             began_s = time.monotonic()

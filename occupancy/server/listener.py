@@ -1,8 +1,7 @@
 """The listener: accepts connections, as many as there are places, in balance with other processes.
 
-The fast path reads first of each plain connection: a stream that can begin at once needs no
-greenlet (``fast/streams.py``). Every other connection gets one from gevent's
-server, the base class.
+The fast path reads first from each plain connection: a stream that can begin at once needs no
+greenlet (``fast/streams.py``). Any other connection gets one from gevent's server, the base class.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from typing import Any, cast
 import gevent
 from gevent.server import StreamServer
 
+from occupancy.live.socket_writer import SocketWriter
 from occupancy.server.accept_balancing import Loads
 from occupancy.server.fast.request import NOTHING_READ, FirstRead
 from occupancy.server.fast.streams import FastStreams
@@ -24,8 +24,8 @@ from occupancy.web.open_stream import STREAM_SEND_BUFFER_BYTES
 HANDSHAKE_S = 5.0
 _FULL_PAUSE_S = 0.05
 _BALANCE_PAUSE_S = 0.005  # enough for a process that sleeps to be woken, also on a busy machine
-_ACCEPTED_AT_ONCE = 16  # and then the others get their turn
-_SHARE_KEPT = 32  # one of so many places is kept free
+_MAX_ACCEPTED = 16  # per turn of the event loop
+_RESERVED_SHARE = 32  # one place in 32 is kept free
 # The kernel would take megabytes for a reader that reads nothing.
 _SEND_BUFFER_BYTES = 128 * 1024
 
@@ -34,25 +34,19 @@ class Listener(StreamServer):  # type: ignore[misc] # gevent has no types
     """gevent's server of one listening socket, with bounded connections.
 
     ``handle`` serves a connection in its greenlet: it gets socket, address and what was read.
-    ``count_without_greenlet`` says how many connections no greenlet serves: these are not in
-    gevent's pool, and keep their places. ``early`` is None where the fast path is off.
+    ``streams`` is None where the fast path is off.
     """
 
     def __init__(
         self,
         listener: Any,
         handle: Callable[..., None],
-        *,
+        streams: FastStreams | None,
         loads: Loads,
-        slot: int,
-        count_without_greenlet: Callable[[], int],
-        early: FastStreams | None,
         **options: Any,
     ) -> None:
+        self._streams = streams
         self._loads = loads
-        self._slot = slot
-        self._count_without_greenlet = count_without_greenlet
-        self._early = early
         self._has_waited = False
         super().__init__(listener, handle, **options)
 
@@ -63,12 +57,13 @@ class Listener(StreamServer):  # type: ignore[misc] # gevent has no types
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, STREAM_SEND_BUFFER_BYTES)
 
     def _free_places(self) -> int:
-        """How many more connections this process may have."""
-        free: int = self.pool.free_count() - self._count_without_greenlet()
+        """How many more connections this process may have; those without a greenlet count too."""
+        waiting = self._streams.waiting_count if self._streams is not None else 0
+        free: int = self.pool.free_count() - SocketWriter.open_count - waiting
         return free
 
     def _pause(self, pause_s: float) -> None:
-        """Accept nothing for a while, as gevent does it after an error: the loop does not spin."""
+        """Accept nothing for ``pause_s``, as gevent does after an error: the loop does not spin."""
         self.stop_accepting()
         self._timer = self.loop.timer(pause_s)
         self._timer.start(self._start_accepting_if_started)
@@ -79,8 +74,8 @@ class Listener(StreamServer):  # type: ignore[misc] # gevent has no types
         None if there is none for a greenlet, no place for it, or another process may have it.
         """
         free = self._free_places()
-        self._loads.write(self._slot, self.pool.size - free)
-        if not self._has_waited and self._loads.is_ahead(self._slot):
+        self._loads.write(self.pool.size - free)
+        if not self._has_waited and self._loads.is_ahead():
             self._has_waited = True
             self._pause(_BALANCE_PAUSE_S)
             return None
@@ -91,37 +86,36 @@ class Listener(StreamServer):  # type: ignore[misc] # gevent has no types
         try:
             return self._accept_one(free)
         finally:
-            if self._early is not None:
-                self._early.begin_accepted()
+            if self._streams is not None:
+                self._streams.begin_accepted()
 
     def _accept_one(self, free: int) -> Any:
         """Accept connections up to the first that needs a greenlet; None if there is no such."""
-        # With several processes max_accept is 1, so that none takes all. An eighth of what this
-        # one has is what it may be ahead anyway (accept_balancing.py).
+        # With several processes max_accept is 1, so that none takes all. By an eighth of its
+        # connections this one may be ahead anyway (accept_balancing.py).
         most = max(self.max_accept, (self.pool.size - free) // 8)
-        for _ in range(min(most, _ACCEPTED_AT_ONCE, free)):
+        for _ in range(min(most, _MAX_ACCEPTED, free)):
             try:
                 descriptor, address = self.socket._accept()
             except BlockingIOError:
                 return None
-            if free <= self.pool.size // _SHARE_KEPT + 1:
-                # Not here: those accepted in the same turn do not read yet, and could fill all
-                # places before one of them can be closed.
+            if free <= self.pool.size // _RESERVED_SHARE + 1:
+                # In a greenlet of its own: the connections of this turn do not read yet, and could
+                # fill all places before one of them can be closed.
                 gevent.spawn(BoundedSocket.waiting.make_room)
             taken = cast(socket.socket, _socket.socket(*self._kind, descriptor))
             read: FirstRead | None = NOTHING_READ
-            if self._early is not None and not self.ssl_enabled:  # TLS begins with a handshake
-                read = self._early.accept(taken, address, self.serve)
-            if read is None:
-                free -= 1
-                continue
-            return self._bounded(taken), address, read
+            if self._streams is not None:
+                read = self._streams.accept(taken, address, self.serve)
+            if read is not None:
+                return self._bounded(taken), address, read
+            free -= 1
         return None
 
     def serve(self, taken: socket.socket, read: FirstRead, address: Any) -> None:
-        """Give a connection that was kept a greenlet; its place is still free."""
+        """Serve a connection that waited without a greenlet; its place is still free."""
         if self.closed:
-            taken.close()  # this process ends; the client comes back to another
+            taken.close()  # this process ends; the client reconnects to another
         else:
             self.do_handle(self._bounded(taken), address, read)
 
@@ -131,13 +125,13 @@ class Listener(StreamServer):  # type: ignore[misc] # gevent has no types
         return made
 
     def wrap_socket_and_handle(self, client_socket: Any, address: Any, read: FirstRead) -> None:
-        """Shake hands for TLS, and go on as without; close a client that does not manage."""
+        """Do the TLS handshake, and serve the connection; close it if the handshake fails."""
         context = self.wrap_socket.__self__
         context.sslsocket_class = BoundedTLSSocket  # as the ssl module's documentation says
         try:
             with gevent.Timeout(HANDSHAKE_S, TimeoutError()):
                 tls = self.wrap_socket(client_socket, **self.ssl_args)
-        except OSError:  # also what is no TLS
+        except OSError:  # a timeout, or a client that speaks no TLS
             client_socket.close()
             return
         with tls:

@@ -1,9 +1,9 @@
 """Malformed requests: the answer, and the audit log's line, where gunicorn cannot read a request.
 
-A malformed request may hold anything: a PIN where a header was expected, a token with a line break
-in it, a ticket. So neither the answer nor the log repeats a byte of it. Both name the kind of
-error, which is all that its sender needs to find it. The audit log has some of a kind and address a
-minute, and then a count (``observability/audit_limit.py``), so a flood cannot fill a disk.
+A malformed request may contain a PIN where a header was expected, a token with a line break in it,
+or a ticket. So neither the answer nor the log repeats a byte of it; both name the kind of error.
+The audit log has some of a kind and address a minute, and then a count
+(``observability/audit_limit.py``), so a flood cannot fill a disk.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ import logging
 import ssl
 from typing import Any
 
-from gunicorn.http import errors as unread
+from gunicorn.http import errors as http_errors
 
 from occupancy.core.errors import Forbidden, InvalidRequest, OccupancyError
 from occupancy.observability.audit_limit import MALFORMED
 from occupancy.observability.log_lines import without_texts
-from occupancy.server.response_head import response_head
+from occupancy.server.responses import encode_reply
 from occupancy.web import security
 from occupancy.web.io import problem_reply
 from occupancy.web.problems import respond
@@ -43,25 +43,25 @@ class _UnknownExpectation(InvalidRequest):
 
 # The code stays invalid_request: the statuses are what RFC 9110 and 6585 have for such heads.
 _ANSWERS: dict[type[Exception], tuple[type[OccupancyError], str]] = {
-    unread.LimitRequestLine: (_LineTooLong, "The request line is too long."),
-    unread.LimitRequestHeaders: (_HeadersTooLarge, "The headers are too many or too large."),
-    unread.UnsupportedTransferCoding: (
+    http_errors.LimitRequestLine: (_LineTooLong, "The request line is too long."),
+    http_errors.LimitRequestHeaders: (_HeadersTooLarge, "The headers are too many or too large."),
+    http_errors.UnsupportedTransferCoding: (
         _UnknownCoding, "Send the body as it is, or with Transfer-Encoding: chunked.",
     ),
-    unread.ExpectationFailed: (_UnknownExpectation, "Only Expect: 100-continue is known."),
-    unread.InvalidRequestLine: (InvalidRequest, "The request line is malformed."),
-    unread.InvalidRequestMethod: (InvalidRequest, "The method is malformed."),
-    unread.InvalidHTTPVersion: (InvalidRequest, "Use HTTP/1.1."),
-    unread.InvalidHeader: (InvalidRequest, "A header is malformed."),
-    unread.InvalidHeaderName: (InvalidRequest, "The name of a header is malformed."),
-    unread.ObsoleteFolding: (InvalidRequest, "A header goes on in the next line."),
-    unread.InvalidChunkSize: (InvalidRequest, "The body's chunks are malformed."),
-    unread.InvalidChunkExtension: (InvalidRequest, "The body's chunks are malformed."),
-    unread.ChunkMissingTerminator: (InvalidRequest, "The body's chunks are malformed."),
-    unread.ForbiddenProxyRequest: (Forbidden, "This proxy is not known."),
+    http_errors.ExpectationFailed: (_UnknownExpectation, "Only Expect: 100-continue is known."),
+    http_errors.InvalidRequestLine: (InvalidRequest, "The request line is malformed."),
+    http_errors.InvalidRequestMethod: (InvalidRequest, "The method is malformed."),
+    http_errors.InvalidHTTPVersion: (InvalidRequest, "Use HTTP/1.1."),
+    http_errors.InvalidHeader: (InvalidRequest, "A header is malformed."),
+    http_errors.InvalidHeaderName: (InvalidRequest, "The name of a header is malformed."),
+    http_errors.ObsoleteFolding: (InvalidRequest, "A header goes on in the next line."),
+    http_errors.InvalidChunkSize: (InvalidRequest, "The body's chunks are malformed."),
+    http_errors.InvalidChunkExtension: (InvalidRequest, "The body's chunks are malformed."),
+    http_errors.ChunkMissingTerminator: (InvalidRequest, "The body's chunks are malformed."),
+    http_errors.ForbiddenProxyRequest: (Forbidden, "This proxy is not known."),
 }  # fmt: skip
 # gunicorn derives these, about the application's own headers, from errors of requests.
-_OURS = (unread.InvalidResponseHeader, unread.InvalidResponseHeaderName)
+_OUR_ERRORS = (http_errors.InvalidResponseHeader, http_errors.InvalidResponseHeaderName)
 
 
 def answer(worker: Any, connection: Any, address: Any, error: BaseException) -> None:
@@ -70,29 +70,27 @@ def answer(worker: Any, connection: Any, address: Any, error: BaseException) -> 
     The arguments are those of gunicorn's ``handle_error``: its worker, the client's socket and
     address, and the exception.
     """
-    is_clients = isinstance(error, unread.ParseException | ssl.SSLError)
-    is_clients = is_clients and not isinstance(error, _OURS)
+    is_malformed = isinstance(error, http_errors.ParseException | ssl.SSLError) and not isinstance(
+        error, _OUR_ERRORS
+    )
     audit = worker.wsgi.extensions["occupancy"].audit_limit
     is_recorded = audit.record(
-        MALFORMED if is_clients else "failed",
+        MALFORMED if is_malformed else "failed",
         code=type(error).__name__,
         address=address[0] if address else None,
     )
-    if is_recorded and not is_clients:
+    if is_recorded and not is_malformed:
         log.error("a request failed outside the application: %s", without_texts(error))
-    problem = _problem_of(error) if is_clients else OccupancyError("Something went wrong here.")
+    problem = _problem_of(error) if is_malformed else OccupancyError("Something went wrong here.")
     try:
-        connection.sendall(whole(problem))
+        connection.sendall(encode_problem(problem))
     except OSError:
         log.debug("a client went away")
 
 
-def whole(error: OccupancyError) -> bytes:
-    """The bytes of an answer with ``error``; it closes the connection."""
-    reply = problem_reply(error)
-    length = {"Content-Length": str(len(reply.body))}
-    headers = {**reply.headers, **security.OTHER, **length}
-    return response_head(reply.status, headers, connection="close") + reply.body
+def encode_problem(error: OccupancyError) -> bytes:
+    """The response with ``error``; it closes the connection."""
+    return encode_reply(problem_reply(error), security.OTHER, connection="close")
 
 
 def _problem_of(error: BaseException) -> OccupancyError:
@@ -105,7 +103,7 @@ def _problem_of(error: BaseException) -> OccupancyError:
 
 def init_app(app: Any) -> None:
     """Answer a body that gunicorn cannot read, while the application reads it, as a problem."""
-    app.register_error_handler(unread.ParseException, _on_broken_body)
+    app.register_error_handler(http_errors.ParseException, _on_broken_body)
 
 
 def _on_broken_body(_error: Exception) -> Any:

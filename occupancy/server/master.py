@@ -1,8 +1,8 @@
-"""The master process: what is made once for all processes, and outlives a reload.
+"""The master process: makes what all processes share, and keeps it over a reload.
 
-gunicorn executes its configuration again at each reload and forgets its globals; the modules that
-it imports stay. The master never imports the application, flask or redis: a process patches the
-standard library when it begins, and what was imported before that would keep the unpatched parts.
+gunicorn executes its configuration anew at each reload, but imported modules stay. The master never
+imports the application, flask or redis: a process patches the standard library when it starts, and
+modules imported before that would keep the unpatched parts.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from typing import Any, NoReturn
 from occupancy.core.errors import OccupancyError
 from occupancy.core.settings import Settings
 from occupancy.observability import log_lines
-from occupancy.server.accept_balancing import SLOTS, Loads
+from occupancy.server.accept_balancing import Loads
 from occupancy.storage.budget import plan
 from occupancy.storage.embedded.owner import Embedded
 
-_FILES_KEPT = 256  # for listeners, Redis, logs and metrics
-_MOST_FILES = 65536
+_OTHER_FILES = 256  # for listeners, Redis, logs and metrics
+_MAX_FILES = 65536
 
 
 def read_settings() -> Settings:
-    """The settings of the environment; ends the start where one is wrong."""
+    """The settings of the environment; ends the start if one is wrong."""
     try:
         return Settings.from_environ(os.environ)
     except OccupancyError as error:
@@ -35,11 +35,11 @@ def read_settings() -> Settings:
 
 def max_connections() -> int:
     """How many connections the limit of open files leaves to a process."""
-    return max(64, min(20_000, _file_limits()[0] - _FILES_KEPT))
+    return max(64, min(20_000, _file_limits()[0] - _OTHER_FILES))
 
 
 class Master:
-    """The only one of this process; ``MASTER``."""
+    """What the master does; gunicorn.conf.py calls ``MASTER``, the only one."""
 
     def __init__(self) -> None:
         self.loads = Loads.shared()
@@ -68,22 +68,22 @@ class Master:
         )  # fmt: skip
 
     def stop(self) -> None:
-        """Stop what was started; also after a start that has failed."""
+        """Stop what was started, also after a failed start."""
         if self._embedded is not None:
             self._embedded.stop()
         shutil.rmtree(os.environ.get("PROMETHEUS_MULTIPROC_DIR", ""), ignore_errors=True)
 
     def before_fork(self, worker: Any) -> None:
-        """Count no connections for the process to come."""
-        Loads(self.loads).write(worker.age % SLOTS, 0)
+        """Count no connections for the new process."""
+        Loads(self.loads, worker.age).write(0)
 
     def after_exit(self, worker: Any) -> None:
         """Forget a process that has ended."""
-        # Unpatched, also in the processes to come: it waits for nothing anyway.
+        # It stays unpatched in the processes to come, which is no harm: it waits for nothing.
         from prometheus_client import multiprocess  # noqa: PLC0415 - only where a process ends
 
         multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call] # untyped there
-        Loads(self.loads).write(worker.age % SLOTS, None)
+        Loads(self.loads, worker.age).write(None)
 
 
 MASTER = Master()
@@ -101,9 +101,9 @@ def prepare_metrics(directory: Path) -> None:
 
 
 def _file_limits() -> tuple[int, int]:
-    """Soft and hard limit of open files: the soft one as high as it may be."""
+    """Soft and hard limit of open files; the soft one is raised as far as allowed."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return (_MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)), hard
+    return (_MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, _MAX_FILES)), hard
 
 
 def _is_running(pid: int) -> bool:
@@ -111,7 +111,7 @@ def _is_running(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # somebody else's
+    except PermissionError:  # another user's
         return True
     return True
 

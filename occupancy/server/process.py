@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import functools
 import gc
 from typing import Any
 
 import gevent
 
-from occupancy.live.socket_writer import SocketWriter
 from occupancy.observability import audit_log, log_lines
 from occupancy.server import malformed_requests
-from occupancy.server.accept_balancing import SLOTS, Loads
+from occupancy.server.accept_balancing import Loads
 from occupancy.server.fast.connection import FastPath, suits
 from occupancy.server.fast.request import FirstRead
 from occupancy.server.listener import Listener
-from occupancy.server.sockets import BoundedSocket
 from occupancy.services import Services
 
 _DRAIN_S = 5.0  # for which gunicorn's end of the process waits
@@ -28,7 +25,7 @@ class Process:
         self._worker = worker
         services: Services = worker.wsgi.extensions["occupancy"]
         self._services = services
-        self._loads, self._slot = Loads(worker.loads), worker.age % SLOTS
+        self._loads = Loads(worker.loads, worker.age)
         malformed_requests.init_app(worker.wsgi)
         is_fast = services.settings.fast_path and suits(worker)
         self._fast_path = FastPath(worker, services) if is_fast else None
@@ -38,58 +35,46 @@ class Process:
         """Connect, and from now on drain when the process is to end."""
         log_lines.install(self._services.settings.log_level)
         audit_log.install()
-        # The rest of the places is for requests, health checks among them.
+        # The other places are for requests, health checks among them.
         self._services.stream_limits.limit_process(self._worker.cfg.worker_connections * 7 // 8)
         self._services.start()
         self._drainer = gevent.spawn(self._drain_when_stopped)
-        # What is there now stays: the collector need not walk over it, now or later.
-        gc.freeze()
+        gc.freeze()  # what is there now stays, and need not be walked over
         gc.enable()
-        # Nothing here makes cycles that matter, and thousands of streams that come back together
-        # would have it walk over them again and again.
+        # Cycles are few here, and collections while thousands of streams come back together would
+        # walk over all of them again and again.
         gc.set_threshold(10_000, 20, 20)
 
     def listener(self, listener: Any, *, spawn: Any, **options: Any) -> Listener:
         """The server of one listening socket; gunicorn calls it like a server class of gevent's."""
         ssl = {name: options[name] for name in options if name == "ssl_context"}
-        made = Listener(
-            listener,
-            functools.partial(self._worker.handle, listener),
-            loads=self._loads,
-            slot=self._slot,
-            count_without_greenlet=self._count_without_greenlet,
-            early=self._fast_path.streams if self._fast_path is not None else None,
-            spawn=spawn,
-            **ssl,
-        )
+        fast_path = None if ssl else self._fast_path  # TLS begins with a handshake
+
+        def handle(connection: Any, address: Any, read: FirstRead) -> None:
+            if fast_path is not None:
+                fast_path.handle(listener, connection, address, read)
+            else:
+                self._worker.handle(listener, connection, address)
+
+        streams = fast_path.streams if fast_path is not None else None
+        made = Listener(listener, handle, streams, self._loads, spawn=spawn, **ssl)
         if self._worker.cfg.workers > 1:
             made.max_accept = 1  # as gunicorn's own: none takes all connections of a burst
         return made
-
-    def serve_fast(self, listener: Any, connection: Any, address: Any, read: FirstRead) -> bool:
-        """Serve a connection with the fast path; False if gunicorn is to serve it alone."""
-        if self._fast_path is None or not isinstance(connection, BoundedSocket):
-            return False
-        self._fast_path.handle(listener, connection, address, read)
-        return True
 
     def join(self) -> None:
         """Wait until all is drained: gunicorn waits for greenlets, and a live stream has none."""
         if self._drainer is not None:
             self._drainer.join(timeout=_DRAIN_S)
 
-    def _count_without_greenlet(self) -> int:
-        waiting = self._fast_path.streams.waiting_count if self._fast_path is not None else 0
-        return SocketWriter.open_count + waiting
-
     def _drain_when_stopped(self) -> None:
         # gunicorn waits for its greenlets to end and then kills the process; nothing tells a
         # stream to end. alive turns false at TERM, HUP and max_requests.
         while self._worker.alive:
             gevent.sleep(0.1)
-        self._loads.write(self._slot, None)
-        # No switch point between the two: a connection that comes after has a greenlet, which is
-        # waited for.
+        self._loads.write(None)
+        # No switch point between the two: a connection that comes after has a greenlet, and
+        # gunicorn waits for it.
         if self._fast_path is not None:
             self._fast_path.streams.leave()
         self._services.drain()

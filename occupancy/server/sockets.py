@@ -1,8 +1,8 @@
-"""Bounded sockets: a client that is slow, or stands still, keeps its place for a bounded time.
+"""Bounded sockets: a slow or stalled client keeps its place for a bounded time.
 
 * A request must begin within gunicorn's ``keepalive`` seconds, and its head must arrive within as
-  many after that (gunicorn reads it inside one timeout over all of its parts).
-* Its body must arrive within BODY_S (``web/request.py``). A body that no route reads is read and
+  many after that (one timeout of gunicorn's covers all of it).
+* Its body must arrive within BODY_S (``web/io.py``). A body that no route reads is read and
   dropped before the next head, under a deadline of ``keepalive`` seconds; a client that sends more
   than UNANSWERED_BYTES of it is closed, and others have their turn meanwhile.
 * A client that does not take a piece of 64 KiB of its answer within WRITE_S is closed.
@@ -29,8 +29,8 @@ from occupancy.web.open_stream import STREAM_SEND_BUFFER_BYTES
 
 WRITE_S = 30.0
 UNANSWERED_BYTES = 4 * 1024 * 1024  # no request has so many; a body of that size is drained
-_PIECE_BYTES = 64 * 1024  # per deadline, so that a slow reader that reads may take its time
-_READ_BYTES = 16 * 1024
+_WRITE_PIECE_BYTES = 64 * 1024  # per deadline, so that a slow reader that reads may take its time
+_MAX_READ_BYTES = 16 * 1024
 _NO_LINGER = struct.pack("ii", 1, 0)
 
 
@@ -55,18 +55,18 @@ class _Bounded:
         self.is_reading = True
         before_s, self.timeout = self.timeout, self._read_timeout_s()
         try:
-            data: bytes = super().recv(min(size, _READ_BYTES), flags)  # type: ignore[misc] # gevent's
+            data: bytes = super().recv(min(size, _MAX_READ_BYTES), flags)  # type: ignore[misc] # gevent's
         except OSError as error:
             raise self._quiet(error) from error
         finally:
             self.is_reading = False
             self.timeout = before_s
         self._unanswered_bytes += len(data)
-        if self._unanswered_bytes > _PIECE_BYTES:
+        if self._unanswered_bytes > _WRITE_PIECE_BYTES:
             if self._unanswered_bytes > UNANSWERED_BYTES:
                 raise ConnectionResetError(errno.ECONNRESET, "the client sends without end")
-            # Reading what has arrived already is no switch: one client that sends at full speed
-            # would have the process for itself, and no timeout would ever fire.
+            # Reading data that has arrived is no switch point: a client that sends at full speed
+            # would keep the process busy, and no timeout would ever fire.
             gevent.sleep(0)
         return data
 
@@ -75,7 +75,7 @@ class _Bounded:
         self.waiting.requests.pop(self, None)
         self._unanswered_bytes = 0
         try:
-            if len(data) <= _PIECE_BYTES:
+            if len(data) <= _WRITE_PIECE_BYTES:
                 sent_bytes = self._send_at_once(data, flags)
                 if sent_bytes < len(data):
                     super().sendall(data[sent_bytes:], flags)  # type: ignore[misc] # gevent's
@@ -91,9 +91,9 @@ class _Bounded:
         try:
             self.waiting.answer(self, data)
             with memoryview(data) as view:
-                for first in range(0, len(view), _PIECE_BYTES):
-                    super().sendall(view[first : first + _PIECE_BYTES], flags)  # type: ignore[misc] # gevent's
-                    self.waiting.taken(self, _PIECE_BYTES)
+                for first in range(0, len(view), _WRITE_PIECE_BYTES):
+                    super().sendall(view[first : first + _WRITE_PIECE_BYTES], flags)  # type: ignore[misc] # gevent's
+                    self.waiting.taken(self, _WRITE_PIECE_BYTES)
         finally:
             self.waiting.answered(self)
 
@@ -102,10 +102,10 @@ class _Bounded:
         super().shutdown(how)  # type: ignore[misc] # gevent's
 
     def hang_up(self: Any) -> None:
-        """End the connection now, also under a greenlet that waits; what was not taken is gone."""
+        """End the connection now, also while a greenlet waits on it; unsent data is lost."""
         self.waiting.requests.pop(self, None)
         try:
-            # The kernel would keep the rest for minutes, in the hope that it is taken after all.
+            # Else the kernel would keep unsent data for minutes.
             self.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
             self.shutdown(socket.SHUT_RDWR)
         except OSError:
@@ -144,7 +144,7 @@ class BoundedSocket(_Bounded, gevent_socket.socket):  # type: ignore[misc] # gev
         return None if self.timeout else cast(float | None, self.timeout)
 
     def _send_at_once(self, data: bytes, flags: int) -> int:
-        # Nearly always all of it; sendall would first ask the kernel how large its buffer is.
+        # Nearly always sends all; sendall would first ask the kernel how large its buffer is.
         try:
             return cast(int, self.send(data, flags, timeout=0.0))
         except BlockingIOError:
@@ -156,7 +156,7 @@ class BoundedTLSSocket(_Bounded, gevent_ssl.SSLSocket):  # type: ignore[misc] # 
 
 
 class AcceptedSocket:
-    """A connection just accepted, which nothing has to be detached from."""
+    """A connection just accepted; ``take`` as of ``BoundedSocket``."""
 
     __slots__ = ("_accepted",)
 

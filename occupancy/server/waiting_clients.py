@@ -1,9 +1,9 @@
-"""Waiting clients: the connections of this process that wait for their clients, and which to close.
+"""Waiting clients: the connections of a process that wait for their clients, and which to close.
 
-* Large answers may fill UNTAKEN_BYTES. Beyond that the slowest client is closed: some hundred
-  readers that take a little now and then would keep megabytes each. A new reader counts as one that
-  takes PRESUMED_BYTES_S. Bytes that several are sent (a board that has not changed) count once, so
-  a hall of screens that reloads closes none.
+* Large responses may fill UNTAKEN_BYTES. Beyond that the slowest client is closed: some hundred
+  slow readers would keep megabytes each. A new reader counts as one that takes PRESUMED_BYTES_S.
+  Bytes that several clients are sent (an unchanged board) count once, so many screens that reload
+  together close none.
 * When the process runs out of places, the connection that has waited longest for its request is
   closed.
 """
@@ -17,7 +17,7 @@ from typing import Protocol
 
 UNTAKEN_BYTES = 128 * 1024 * 1024
 PRESUMED_BYTES_S = 640 * 1024  # per second, for a new reader; slower than any plant's network
-STALL_S = 5.0  # without a piece taken, after which a reader may be closed to make room
+STALLED_READER_S = 5.0  # without a piece taken, after which a reader may be closed to make room
 _PRESUMED_S = 0.1  # seconds at the presumed pace that count beside what was measured
 _KERNEL_BYTES = 512 * 1024  # what both kernels take at once for a client that takes nothing
 
@@ -29,8 +29,8 @@ class ClientConnection(Protocol):
 
 
 @dataclasses.dataclass(slots=True)
-class _Answer:
-    """A large answer that is being sent."""
+class _LargeResponse:
+    """A large response that is being sent."""
 
     number: int  # id() of the bytes, which others may be sent too
     size_bytes: int
@@ -51,14 +51,14 @@ class WaitingClients:
         # Connections without a whole request, in the order in which they began to wait.
         self.requests: dict[ClientConnection, None] = {}
         # In the order in which their clients have last taken a piece.
-        self._answers: dict[ClientConnection, _Answer] = {}
+        self._answers: dict[ClientConnection, _LargeResponse] = {}
         self._sent: collections.Counter[int] = collections.Counter()  # readers, by id of the bytes
         self._untaken_bytes = 0  # of all that is sent, each counted once
 
     def answer(self, connection: ClientConnection, data: bytes) -> None:
         """Note that ``data``, which lives until ``answered``, begins to be sent."""
         now_s = time.monotonic()
-        self._answers[connection] = _Answer(id(data), len(data), now_s, now_s)
+        self._answers[connection] = _LargeResponse(id(data), len(data), now_s, now_s)
         self._sent[id(data)] += 1
         if self._sent[id(data)] == 1:
             self._untaken_bytes += len(data)
@@ -96,6 +96,6 @@ class WaitingClients:
 
     def _close_stalled(self, now_s: float) -> None:
         longest = next(iter(self._answers), None)
-        if longest is not None and now_s - self._answers[longest].since_s >= STALL_S:
+        if longest is not None and now_s - self._answers[longest].since_s >= STALLED_READER_S:
             self.answered(longest)
             longest.hang_up()

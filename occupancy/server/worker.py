@@ -1,7 +1,7 @@
-"""gunicorn's worker class: its gevent worker, with our listener, fast path and answers to errors.
+"""gunicorn's worker class: its gevent worker, with our listener and answers to errors.
 
-A thin shell, because gunicorn's master imports this module, and a reload after an upgrade keeps the
-master's: all that a process does is imported when it is needed, after the fork and the patching.
+gunicorn's master imports this module, and keeps it over a reload after an upgrade. So it is a thin
+shell: all that a process does is imported after the fork and the patching.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from gevent.hub import Hub, set_hub
 from gunicorn.workers.ggevent import GeventWorker
 
 if TYPE_CHECKING:
-    from occupancy.server.fast.request import FirstRead
     from occupancy.server.process import Process
 
 
@@ -29,21 +28,21 @@ class LoggingHub(Hub):  # type: ignore[misc] # gevent has no types
         log_failure(context, t, v, tb)
 
 
-class Worker(GeventWorker):  # type: ignore[misc] # gunicorn ships no types
+class GunicornWorker(GeventWorker):  # type: ignore[misc] # gunicorn ships no types
     """One process that serves, in gunicorn's words a worker."""
 
     loads: mmap
     process: Process | None = None
 
     def leave_master(self, loads: mmap) -> None:
-        """Right after the fork: prepare for imports of our own. ``loads`` is ``Loads.shared()``."""
+        """Prepare, right after the fork, for own imports. ``loads`` is ``Loads.shared()``."""
         self.loads = loads
         # A reload after an upgrade forks from a master that still has the old modules of the
         # package: the process imports all of them anew, not half of them.
         for name in [name for name in sys.modules if name.partition(".")[0] == "occupancy"]:
             del sys.modules[name]
-        # Until the process serves, nearly all that it makes is there to stay: looking for garbage
-        # in between would be a tenth of its start.
+        # Until the process serves, nearly all that it makes is there to stay: collections would
+        # be a tenth of its start.
         gc.disable()
 
     def patch(self) -> None:
@@ -61,11 +60,6 @@ class Worker(GeventWorker):  # type: ignore[misc] # gunicorn ships no types
         self.process = Process(self)
         self.server_class = self.process.listener  # in place of gevent's server
         self.process.start()
-
-    def handle(self, listener: Any, client: Any, addr: Any, read: FirstRead) -> None:
-        """Serve one connection, of which ``read`` has been read, on the fast path if possible."""
-        if self.process is None or not self.process.serve_fast(listener, client, addr, read):
-            super().handle(listener, client, addr)
 
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> None:
         """Answer one request by Flask, and let other connections have their turn."""

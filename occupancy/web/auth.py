@@ -45,24 +45,23 @@ class Rule(msgspec.Struct, frozen=True):
     takes_ticket: bool = False
 
 
-def requires(
-    role: Role, *, any_board: bool = False, is_use: bool = True, takes_ticket: bool = False
-) -> Callable[[View], View]:
-    """Declare that a view is for ``role`` and above; see :class:`Rule`."""
-    return _declares(Rule(role, any_board, is_use, takes_ticket))
+def requires(role: Role | None, **options: bool) -> Callable[[View], View]:
+    """Declare the :class:`Rule` of a view: it is for ``role`` and above."""
 
-
-def public(view: View) -> View:
-    """Declare that a view is for everybody, also without a credential."""
-    return _declares(Rule(None))(view)
-
-
-def _declares(rule: Rule) -> Callable[[View], View]:
     def declare(view: View) -> View:
-        view.rule = rule  # type: ignore[attr-defined] # functions take attributes
+        view.rule = Rule(role, **options)  # type: ignore[attr-defined] # functions take attributes
         return view
 
     return declare
+
+
+public = requires(None)  # a view for everybody, also without a credential
+
+
+def current_services() -> Services:
+    """The services of the present application."""
+    services: Services = current_app.extensions["occupancy"]
+    return services
 
 
 def principal() -> Principal:
@@ -75,7 +74,7 @@ def yield_turn() -> None:
     """Let other readers take a turn in the middle of the present request, which is a long one."""
     share: Share | None = g.share
     if share is not None:
-        current_app.extensions["occupancy"].read_turns.go_on(share)
+        current_services().read_turns.go_on(share)
 
 
 def caller_address() -> str:
@@ -103,34 +102,34 @@ def check_role(principal: Principal, role: Role) -> None:
 _OLD_COOKIE = "occupancy"  # in earlier versions, the name in every deployment
 
 
-def cookie_names(asked: HttpRequest, settings: Settings) -> tuple[str, str]:
+def cookie_names(request: HttpRequest, settings: Settings) -> tuple[str, str]:
     """The name of the session cookie, and its earlier name, which is still accepted.
 
     A browser that has both has signed in since, which ended the session of the older cookie. With
     ``__Host-`` browsers restrict it to this host and to HTTPS (RFC 6265bis, 4.1.3).
     """
-    prefix = "__Host-" if asked.is_secure else ""
+    prefix = "__Host-" if request.is_secure else ""
     return prefix + settings.cookie_name, prefix + _OLD_COOKIE
 
 
-def session_secret(asked: HttpRequest, settings: Settings) -> str | None:
+def session_secret(request: HttpRequest, settings: Settings) -> str | None:
     """The secret in the browser's session cookie, or None."""
-    name, old_name = cookie_names(asked, settings)
-    cookies = asked.cookies
+    name, old_name = cookie_names(request, settings)
+    cookies = request.cookies
     return cookies.get(name) or cookies.get(old_name) or None
 
 
 # Every request
 
 
-_PROBES = (
+_PROBE_PATHS = (
     "/livez", "/readyz", "/metrics", "/api/redis-health", "/api/redis-connection-stats",
 )  # fmt: skip
 _PROBING = Share("|probes", is_known=True)  # no worker's id; all probes have one share
 
 
 def take_turn(
-    asked: HttpRequest, services: Services, credential: Credential | None = None
+    request: HttpRequest, services: Services, credential: Credential | None = None
 ) -> Share | None:
     """Wait for a turn, unless the request is an operation of a known worker. Raises RateLimited.
 
@@ -140,16 +139,16 @@ def take_turn(
     wait behind those. Nor do probes wait behind them: a flooded process is alive, and must not be
     restarted.
     """
-    if asked.path in _PROBES:
+    if request.path in _PROBE_PATHS:
         services.read_turns.wait(_PROBING)
         set_priority(is_read=False)  # /readyz asks whether operations get a connection
         return _PROBING
-    is_read = asked.method in _SAFE_METHODS
+    is_read = request.method in _SAFE_METHODS
     if credential is None:
         with contextlib.suppress(Unauthenticated):  # the request gets the error when its turn comes
-            credential = credential_of(asked, services.settings)
+            credential = credential_of(request, services.settings)
     principal = services.authenticator.known_lately(credential) if credential is not None else None
-    address = limited_address(asked.remote_addr)
+    address = limited_address(request.remote_addr)
     if principal is not None:
         services.known_addresses.add(address)
         if principal.may(Role.WORKER) and not is_read:
@@ -157,7 +156,7 @@ def take_turn(
             return None
         share, is_neighbour = Share(principal.worker.id, is_known=True), False
     else:
-        is_sign_in = asked.path == "/api/session" and asked.method == "POST"
+        is_sign_in = request.path == "/api/session" and request.method == "POST"
         is_neighbour = address in services.known_addresses
         share = Share((address, is_read), is_known=is_sign_in and is_neighbour)
     services.read_turns.wait(share, is_neighbour=is_neighbour)
@@ -200,15 +199,15 @@ def rule_of(view: Callable[..., Any]) -> Rule:
     return rule
 
 
-def credential_of(asked: HttpRequest, settings: Settings) -> Credential:
+def credential_of(request: HttpRequest, settings: Settings) -> Credential:
     """The credential in the request's headers. Raises Unauthenticated."""
-    header = asked.headers.get("Authorization")
+    header = request.headers.get("Authorization")
     if header is not None:
         scheme, _, token = header.partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
             raise Unauthenticated("Send your token as 'Authorization: Bearer <token>'.")
         return Credential("token", digest_of(token.strip()))
-    secret = session_secret(asked, settings)
+    secret = session_secret(request, settings)
     if secret is None:
         raise Unauthenticated(
             "You are not signed in. Sign in, or send a token as 'Authorization: Bearer <token>'."
@@ -217,7 +216,7 @@ def credential_of(asked: HttpRequest, settings: Settings) -> Credential:
 
 
 def check_rule(
-    asked: HttpRequest,
+    request: HttpRequest,
     rule: Rule,
     principal: Principal,
     board: str | None,
@@ -228,15 +227,17 @@ def check_rule(
         check_role(principal, rule.role)
     if principal.board is not None and not rule.any_board and board != principal.board:
         raise Forbidden(f"You may only see the board {principal.board}.")
-    if principal.auth_method == "session" and asked.method not in _SAFE_METHODS:
-        _check_csrf(asked, principal, trusted_origins)
+    if principal.auth_method == "session" and request.method not in _SAFE_METHODS:
+        _check_csrf(request, principal, trusted_origins)
 
 
-def _check_csrf(asked: HttpRequest, principal: Principal, trusted_origins: Collection[str]) -> None:
+def _check_csrf(
+    request: HttpRequest, principal: Principal, trusted_origins: Collection[str]
+) -> None:
     # A foreign page can make the browser send the cookie, but it cannot read the token: only our
     # own pages get it.
-    check_origin(asked, trusted_origins)
-    sent = asked.headers.get("X-CSRF-Token") or ""
+    check_origin(request, trusted_origins)
+    sent = request.headers.get("X-CSRF-Token") or ""
     expected = principal.csrf_token or ""
     if not hmac.compare_digest(sent.encode(), expected.encode()):
         raise CsrfFailed("Send the session's CSRF token (GET /api/session) as X-CSRF-Token.")

@@ -1,7 +1,6 @@
 """Request and response I/O: bodies and queries as they come in, JSON and problems as they go out.
 
-A ``Reply`` is what both Flask's way and the fast path answer with; ``as_response`` makes Flask's
-response of it, and the fast path writes it to the socket itself.
+``as_response`` makes Flask's response of a ``Reply``; the fast path writes it to the socket itself.
 """
 
 from __future__ import annotations
@@ -9,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import gevent
 import msgspec
 from flask import Response, request
 
@@ -16,10 +16,11 @@ from occupancy.boards.snapshot_cache import SnapshotResponse
 from occupancy.core.errors import InvalidRequest, OccupancyError, TooLarge, UnsupportedMediaType
 from occupancy.core.requests import MAX_BODY_BYTES, Body, check_text, decode
 from occupancy.core.slices import Pause
-from occupancy.web.request import body_deadline
+from occupancy.web.ui.assets import Asset
 
-JSON = "application/json"
-PROBLEM = "application/problem+json"
+JSON_TYPE = "application/json"
+PROBLEM_TYPE = "application/problem+json"
+BODY_S = 20.0  # within which a body must have arrived
 
 
 # Requests
@@ -34,7 +35,7 @@ def read_body(kind: type[Body]) -> Body:
         raise InvalidRequest("The body is incomplete.")
     if len(data) > MAX_BODY_BYTES:
         raise TooLarge("The body is larger than 64 KiB.")
-    if data and request.mimetype != JSON:
+    if data and request.mimetype != JSON_TYPE:
         raise UnsupportedMediaType("Send the body as application/json.")
     return decode(data, kind)
 
@@ -50,12 +51,21 @@ def read_query(*known: str) -> dict[str, str]:
     return query
 
 
-def read_limit(query: dict[str, str], default: int, most: int, name: str = "limit") -> int:
-    """A whole number from 1 to ``most`` in the query. Raises InvalidRequest."""
+def read_limit(query: dict[str, str], default: int, maximum: int, name: str = "limit") -> int:
+    """A whole number from 1 to ``maximum`` in the query. Raises InvalidRequest."""
     text = query.get(name, str(default))
-    if not re.fullmatch(r"[0-9]{1,9}", text) or not 1 <= int(text) <= most:
-        raise InvalidRequest(f"{name} is not a whole number from 1 to {most}.")
+    if not re.fullmatch(r"[0-9]{1,9}", text) or not 1 <= int(text) <= maximum:
+        raise InvalidRequest(f"{name} is not a whole number from 1 to {maximum}.")
     return int(text)
+
+
+def body_deadline() -> gevent.Timeout:
+    """A block that reads a body; it raises InvalidRequest if that takes longer than BODY_S.
+
+    An Exception, so that gunicorn knows that the body was not read, and closes the connection.
+    After a gevent.Timeout it would take the rest of a chunked body for the next request.
+    """
+    return gevent.Timeout(BODY_S, InvalidRequest(f"The body did not arrive within {BODY_S:g} s."))
 
 
 # Replies
@@ -70,8 +80,8 @@ class Reply(msgspec.Struct):
 def json_reply(body: bytes, *, status: int = 200, etag: str | None = None) -> Reply:
     """A reply with JSON text. With an ETag a client may store it, and revalidates it each time."""
     if etag is None:
-        return Reply(status, body, {"Content-Type": JSON, "Cache-Control": "no-store"})
-    headers = {"Content-Type": JSON, "Cache-Control": "no-cache", "ETag": etag}
+        return Reply(status, body, {"Content-Type": JSON_TYPE, "Cache-Control": "no-store"})
+    headers = {"Content-Type": JSON_TYPE, "Cache-Control": "no-cache", "ETag": etag}
     return Reply(status, body, headers)
 
 
@@ -92,7 +102,7 @@ def problem(error: OccupancyError) -> dict[str, Any]:
 
 
 def problem_reply(error: OccupancyError) -> Reply:
-    headers = {"Content-Type": PROBLEM, "Cache-Control": "no-store"}
+    headers = {"Content-Type": PROBLEM_TYPE, "Cache-Control": "no-store"}
     if error.status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="occupancy"'
     if "retry_after" in error.extra:
@@ -116,6 +126,17 @@ def json_answer(value: Any, status: int = 200) -> Response:
 
 def raw_answer(body: bytes, etag: str | None = None) -> Response:
     return as_response(json_reply(body, etag=etag))
+
+
+def asset_answer(asset: Asset) -> Response:
+    """A file, gzipped if the client accepts that."""
+    is_gzipped = request.accept_encodings["gzip"] > 0
+    response = Response(asset.gzipped if is_gzipped else asset.plain)
+    response.headers["Content-Type"] = asset.content_type
+    if is_gzipped:
+        response.content_encoding = "gzip"
+    response.vary.add("Accept-Encoding")
+    return response
 
 
 def large_answer(snapshot: SnapshotResponse, etag: str, pause: Pause) -> Response:

@@ -1,9 +1,9 @@
 """An open stream: what it holds until it ends, and how it begins.
 
 ``OpenStream.begin`` begins every stream, whether Flask or the fast path has read its request. A
-greenlet writes the frames that the stream has missed, and meanwhile ``watched`` notices a client
-that goes away when its connection becomes readable, not at the second write after. Then a socket
-writer takes the connection and writes what is live, without a greenlet.
+greenlet writes the frames that the stream has missed; meanwhile ``watched`` notices at once when
+the client goes away, not at the second write after it. Then a socket writer takes the connection
+and writes the live frames without a greenlet.
 """
 
 from __future__ import annotations

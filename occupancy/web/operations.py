@@ -29,29 +29,29 @@ from occupancy.web.request import HttpRequest
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}\Z")
 
 
-def operate(
+def carry_out_one(
     services: Services,
-    asked: HttpRequest,
+    request: HttpRequest,
     principal: Principal,
+    transition: Transition,
     *,
     board: str,
     tag: str,
-    row: Transition,
     body: OperationBody,
 ) -> Reply:
-    """Carry out ``row`` on one item. The board, the tag and the role must have been checked."""
-    check_fields(row, body)
-    answer = carry_out(services, asked, principal, board=board, row=row, tags=[tag], body=body)
-    return reply_one(board, row, answer, to=body.to)
+    """Carry out an operation on one item. Board, tag and role must have been checked."""
+    check_fields(transition, body)
+    answer = carry_out(services, request, principal, transition, board=board, tags=[tag], body=body)
+    return reply_of(board, transition, answer, to=body.to)
 
 
 def carry_out(
     services: Services,
-    asked: HttpRequest,
+    request: HttpRequest,
     principal: Principal,
+    transition: Transition,
     *,
     board: str,
-    row: Transition,
     tags: Sequence[str],
     body: msgspec.Struct,
     items: Sequence[dict[str, str]] | None = None,
@@ -61,7 +61,7 @@ def carry_out(
     settings = services.settings
     command = Command(
         board,
-        row,
+        transition,
         tags,
         actor=principal.person,
         auth_method=principal.auth_method,
@@ -69,21 +69,23 @@ def carry_out(
         to=services.workers.receiver(fields.to),
         step=fields.step,
         items=items,
-        preconditions=_preconditions(asked, [board, row.operation, tags, body], fields.epoch),
+        preconditions=_preconditions(
+            request, [board, transition.operation, tags, body], fields.epoch
+        ),
         rates=(
             Rate(f"caller:{principal.worker.id}", settings.operations_per_s),
-            Rate(f"address:{limited_address(asked.remote_addr)}",
+            Rate(f"address:{limited_address(request.remote_addr)}",
                  settings.address_operations_per_s),
         ),
     )  # fmt: skip
     answer = services.store.commands.execute(command)
     for outcome in answer.outcomes:
-        services.metrics.operation(row.operation, _result(answer, outcome)).inc()
+        services.metrics.operation(transition.operation, _result(answer, outcome)).inc()
     return answer
 
 
-def reply_one(
-    board: str, row: Transition, answer: Answer, status: int = 200, to: str | None = None
+def reply_of(
+    board: str, transition: Transition, answer: Answer, status: int = 200, to: str | None = None
 ) -> Reply:
     """The reply to an operation on one item; ``to`` is the receiver that the request names."""
     outcome = answer.outcomes[0]
@@ -96,31 +98,31 @@ def reply_one(
         )
         reply = json_reply(body, status=status, etag=etag_of(outcome.version))
     else:
-        reply = problem_reply(refusal(board, row, outcome, to=to))
+        reply = problem_reply(refusal(board, transition, outcome, to=to))
     return mark_replayed(reply, answer)
 
 
 def question_of(board: str, query: Mapping[str, str]) -> str:
-    """A hash of the query, for ETags: the answer depends only on it and on the cursor."""
+    """A hash of the query, for ETags: the response depends only on it and on the cursor."""
     return hashlib.sha256(repr((board, sorted(query.items()))).encode()).hexdigest()[:16]
 
 
 def known_cursor(store: Store, board: str, if_none_match: str | None, question: str) -> str:
-    """The cursor of the client's stored answer to the same query; '' if it has none.
+    """The cursor of the client's stored response to the same query; '' if it has none.
 
     For ``*`` that is the board's present cursor. Raises BoardNotFound.
     """
     for tag in known_tags(if_none_match):
         if tag == ANY:
             return store.log.head(board).head_cursor
-        cursor, _, asked = tag.partition(".")
-        if asked == question:
+        cursor, _, tag_question = tag.partition(".")
+        if tag_question == question:
             return cursor
     return ""
 
 
 def not_modified_since(store: Store, board: str, if_none_match: str) -> Reply | None:
-    """304 if the client's stored answer of the whole board is current, else None."""
+    """304 if the client's stored response with the whole board is current, else None."""
     question = question_of(board, {})
     cursor = known_cursor(store, board, if_none_match, question)
     if not cursor or store.log.head(board).head_cursor != cursor:
@@ -147,12 +149,12 @@ def _result(answer: Answer, outcome: Outcome) -> str:
     return outcome.code
 
 
-def _preconditions(asked: HttpRequest, what: list[Any], epoch: int | None) -> Preconditions:
-    """The request's conditions; an Idempotency-Key stands for ``what`` is requested."""
-    key = asked.headers.get("Idempotency-Key")
+def _preconditions(request: HttpRequest, what: list[Any], epoch: int | None) -> Preconditions:
+    """The request's conditions; the fingerprint of an Idempotency-Key covers ``what``."""
+    key = request.headers.get("Idempotency-Key")
     if key is not None and not _IDEMPOTENCY_KEY.match(key):
         raise InvalidRequest("Idempotency-Key is not 1 to 255 visible ASCII characters.")
-    versions = allowed_versions(asked.headers.get("If-Match"))
+    versions = allowed_versions(request.headers.get("If-Match"))
     if key is None:
         return Preconditions(epoch=epoch, versions=versions)
     fingerprint = hashlib.sha256(msgspec.json.encode([*what, versions])).hexdigest()[:32]

@@ -1,8 +1,8 @@
-"""Problems: every error as RFC 9457 ``application/problem+json``, made in this one place."""
+"""Problems: each error as a response (RFC 9457), and its line in the log or the audit log."""
 
 from __future__ import annotations
 
-from flask import Flask, Response, current_app, g, request
+from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
 from occupancy.core import errors
@@ -12,6 +12,7 @@ from occupancy.live import sse
 from occupancy.observability.log_lines import without_texts
 from occupancy.services import Services
 from occupancy.storage.server_errors import server_text
+from occupancy.web.auth import current_services
 from occupancy.web.io import as_response, problem_reply
 from occupancy.web.request import HttpRequest
 
@@ -24,35 +25,35 @@ def respond(error: OccupancyError) -> Response:
     On a stream's route, a temporary error is sent in the stream: any status but 200 would end the
     browser's EventSource for good.
     """
-    services: Services = current_app.extensions["occupancy"]
+    services = current_services()
     # A failed sign-in has a line of its own in the audit log, with more details.
     is_recorded = request.endpoint == "signin.sign_in" and not isinstance(error, errors.CsrfFailed)
-    note(error, services, request, g.get("principal"), is_recorded=is_recorded)
+    record_error(error, services, request, g.get("principal"), is_recorded=is_recorded)
     if request.endpoint == "stream.events" and _is_temporary(error):
-        return Response(trouble(error), content_type=sse.CONTENT_TYPE, headers=sse.HEADERS)
+        return Response(degraded_stream(error), content_type=sse.CONTENT_TYPE, headers=sse.HEADERS)
     return as_response(problem_reply(error))
 
 
-def trouble(error: OccupancyError) -> bytes:
-    """A whole stream for a temporary error: the browser reconnects later."""
+def degraded_stream(error: OccupancyError) -> bytes:
+    """The frames of a stream that only reports a temporary error: the browser reconnects later."""
     wait_ms = max(2000, 1000 * error.extra.get("retry_after", 0))
     degraded = sse.control_frame("degraded", {"detail": error.detail})
     return sse.retry_frame(wait_ms, wait_ms + 2000) + degraded
 
 
-def note(
+def record_error(
     error: OccupancyError,
     services: Services,
-    asked: HttpRequest,
+    request: HttpRequest,
     principal: Principal | None,
     *,
     is_recorded: bool = False,
 ) -> None:
-    """Log what an operator must know, and record a denial unless the audit log has it already."""
+    """Log a 503 for the operator; record a denial, unless the audit log has it already."""
     if error.status == 503:
         cause = error.__cause__ or error
         kind = f"503 {error.code} ({type(cause).__name__})"
-        services.repeated_warnings.warn(kind, "%s %s: %s", asked.method, asked.path, cause)
+        services.repeated_warnings.warn(kind, "%s %s: %s", request.method, request.path, cause)
     elif isinstance(error, _DENIALS):
         services.metrics.denials.labels(error.code).inc()
         if is_recorded:
@@ -60,10 +61,10 @@ def note(
         services.audit_limit.record(
             "denied",
             code=error.code,
-            address=asked.remote_addr,
+            address=request.remote_addr,
             worker=principal.worker.id if principal is not None else None,
-            method=asked.method,
-            path=asked.path,
+            method=request.method,
+            path=request.path,
             means=principal.auth_method if principal is not None else None,
             credential=principal.id if principal is not None else None,
         )
@@ -94,22 +95,21 @@ def _on_http(error: HTTPException) -> Response:
     return response
 
 
-def crash(error: Exception, services: Services, asked: HttpRequest) -> OccupancyError:
-    """The answer to a bug, which is logged.
+def internal_error(error: Exception, services: Services, request: HttpRequest) -> OccupancyError:
+    """Log a bug, and return the error to answer with.
 
-    The log does not get the error's text, which may contain a client's input (a PIN, a token),
-    except for a text of the Redis server.
+    The log gets no error text but the Redis server's: others may contain a PIN or a token.
     """
     kind = f"500 ({type(error).__name__})"
     services.repeated_warnings.error(
         kind, "%s %s failed. Traceback: %s; %s",
-        asked.method, asked.path, without_texts(error), server_text(error),
+        request.method, request.path, without_texts(error), server_text(error),
     )  # fmt: skip
     return OccupancyError("Something went wrong here; it has been logged.")
 
 
 def _on_crash(error: Exception) -> Response:
-    return respond(crash(error, current_app.extensions["occupancy"], request))
+    return respond(internal_error(error, current_services(), request))
 
 
 def init_app(app: Flask) -> None:

@@ -1,8 +1,7 @@
-"""The request: one type for what Flask reads and for what the fast path reads by itself.
+"""The request: one type for Flask's requests and for those that the fast path reads itself.
 
-``HttpRequest`` is all that the API's functions may ask of a request. Flask's request has it, and so
-has the fast path's. Where proxies stand in front, both have applied what these say before anything
-here is asked: ``remote_addr``, ``is_secure`` and the Host header are those of the client.
+``HttpRequest`` is what the API's functions may read of a request. Behind proxies, ``remote_addr``,
+``is_secure`` and the Host header are already those of the client.
 """
 
 from __future__ import annotations
@@ -11,12 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Protocol
 
-import gevent
-
-from occupancy.core.errors import InvalidRequest
-
-BODY_S = 20.0  # within which a body must have arrived
-_HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
+_HOST_HEADER = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 
 
 class Headers(Protocol):
@@ -24,8 +18,6 @@ class Headers(Protocol):
 
 
 class HttpRequest(Protocol):
-    """What may be asked of a request."""
-
     @property
     def method(self) -> str: ...
     @property
@@ -40,13 +32,13 @@ class HttpRequest(Protocol):
     def remote_addr(self) -> str | None: ...
 
 
-def host_of(asked: HttpRequest) -> str:
+def host_of(request: HttpRequest) -> str:
     """The request's host, with its port if given, in lower case; '' if it is malformed.
 
     Not Werkzeug's ``host``, which rejects names with an underscore, as local networks have them.
     """
-    host = asked.headers.get("Host") or ""
-    return host.lower() if _HOST.fullmatch(host) else ""
+    host = request.headers.get("Host") or ""
+    return host.lower() if _HOST_HEADER.fullmatch(host) else ""
 
 
 def forwarded(header: str) -> str:
@@ -63,12 +55,3 @@ def forwarded_scheme(header: str) -> str:
     """The scheme by which the nearest proxy was reached: https or http; '' if not known."""
     nearest = forwarded(header).rpartition(",")[2].lower()
     return {"https": "https", "wss": "https", "http": "http", "ws": "http"}.get(nearest, "")
-
-
-def body_deadline() -> gevent.Timeout:
-    """A block that reads a body; it raises InvalidRequest where that takes longer than BODY_S.
-
-    An Exception, so that gunicorn knows that the body was not read, and closes the connection.
-    After a gevent.Timeout it would take the rest of a chunked body for the next request.
-    """
-    return gevent.Timeout(BODY_S, InvalidRequest(f"The body did not arrive within {BODY_S:g} s."))

@@ -44,8 +44,8 @@ OTHER = {
     **_ALWAYS,
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
-# Probes use an IP address as host, and their answers are of no use to a foreign page.
-_PROBES = ("/livez", "/readyz", "/metrics")
+# Probes use an IP address as host, and a foreign page gains nothing from their answers.
+_ANY_HOST_PATHS = ("/livez", "/readyz", "/metrics")
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 _EXPOSED = "Allow, ETag, Idempotency-Replayed, Retry-After, WWW-Authenticate"
 _PREFLIGHT = {
@@ -69,7 +69,7 @@ def init_app(app: Flask, settings: Settings) -> None:
 
         @app.before_request
         def check_host() -> None:
-            if request.path not in _PROBES and not is_allowed_host(request, hosts):
+            if request.path not in _ANY_HOST_PATHS and not is_allowed_host(request, hosts):
                 raise InvalidRequest(
                     f"This service does not answer as {host_of(request)[:200]!r}. An operator "
                     "can add the name to OCCUPANCY_ALLOWED_HOSTS."
@@ -79,13 +79,13 @@ def init_app(app: Flask, settings: Settings) -> None:
         _allow(app, frozenset(settings.cors_origins))
 
 
-def is_allowed_host(asked: HttpRequest, allowed: Collection[str]) -> bool:
+def is_allowed_host(request: HttpRequest, allowed: Collection[str]) -> bool:
     """Whether the request's host is ``allowed`` or the loopback; always, if none are listed.
 
     A page whose own name resolves to us (DNS rebinding) has our origin in the browser. The names of
     the loopback always resolve to the machine itself, so they need no entry.
     """
-    name = re.sub(r":[0-9]+\Z", "", host_of(asked))
+    name = re.sub(r":[0-9]+\Z", "", host_of(request))
     return not allowed or name in allowed or name in _LOOPBACK
 
 
@@ -104,30 +104,30 @@ def _with_clean_headers(app: WSGIApplication) -> WSGIApplication:
     return call
 
 
-def check_origin(asked: HttpRequest, allowed: Collection[str]) -> None:
+def check_origin(request: HttpRequest, allowed: Collection[str]) -> None:
     """Raise CsrfFailed for a request that a page of another site has made the browser send.
 
     ``allowed`` are the origins of other sites that may do so. For requests that change something
     and that a cookie authenticates, and for signing in. A client that sends neither header is no
     current browser and passes; the CSRF token is required as well.
     """
-    origin = asked.headers.get("Origin")
+    origin = request.headers.get("Origin")
     if origin in allowed:
         return
-    site = asked.headers.get("Sec-Fetch-Site")  # sent to HTTPS and to loopback only
+    site = request.headers.get("Sec-Fetch-Site")  # sent to HTTPS and to loopback only
     if site is not None:
         is_ours = site in ("same-origin", "none")
     else:
-        is_ours = origin is None or _is_own(origin, asked)
+        is_ours = origin is None or _is_same_origin(origin, request)
     if not is_ours:
         raise CsrfFailed(
             f"This came from a page of {(origin or site or '')[:200]!r}, which is not this host, "
-            f"{host_of(asked)[:200]!r}. If it is: a proxy in front must pass Host on, with the "
+            f"{host_of(request)[:200]!r}. If it is: a proxy in front must pass Host on, with the "
             "port."
         )
 
 
-def _is_own(origin: str, asked: HttpRequest) -> bool:
+def _is_same_origin(origin: str, request: HttpRequest) -> bool:
     try:
         parts = urlsplit(origin)
     except ValueError:
@@ -136,9 +136,9 @@ def _is_own(origin: str, asked: HttpRequest) -> bool:
     if default_port is None or not parts.netloc:  # null, or the page of an extension
         return False
     # A request without TLS here may come from a proxy that terminates TLS and is not configured.
-    if asked.is_secure and parts.scheme != "https":
+    if request.is_secure and parts.scheme != "https":
         return False
-    return host_of(asked) in (parts.netloc, parts.netloc + default_port)
+    return host_of(request) in (parts.netloc, parts.netloc + default_port)
 
 
 def _harden(response: Response) -> Response:
@@ -152,8 +152,8 @@ def _allow(app: Flask, allowed: frozenset[str]) -> None:
 
     @app.before_request
     def answer_preflight() -> Response | None:
-        asked = request.headers.get("Access-Control-Request-Method")
-        if request.method != "OPTIONS" or asked is None or not _is_allowed():
+        method = request.headers.get("Access-Control-Request-Method")
+        if request.method != "OPTIONS" or method is None or not _is_allowed():
             return None
         methods = app.create_url_adapter(request).allowed_methods()  # type: ignore[union-attr] # there is a request
         if not methods:

@@ -38,18 +38,21 @@ def deployment(
 def test_a_process_is_ahead_with_clearly_more_than_the_fewest(
     own: int, other: int, is_ahead: bool
 ) -> None:
-    loads = Loads(Loads.shared())
-    loads.write(3, own)
-    loads.write(200, other)
-    assert loads.is_ahead(3) is is_ahead
+    shared = Loads.shared()
+    load = Loads(shared, 3)
+    load.write(own)
+    Loads(shared, 200).write(other)
+    assert load.is_ahead() is is_ahead
 
 
 def test_a_process_that_accepts_no_more_is_not_waited_for() -> None:
-    loads = Loads(Loads.shared())
-    loads.write(1, 50)
-    loads.write(2, 0)
-    loads.write(2, None)
-    assert not loads.is_ahead(1)
+    shared = Loads.shared()
+    load, other = Loads(shared, 1), Loads(shared, 2)
+    load.write(50)
+    other.write(0)
+    assert load.is_ahead()
+    other.write(None)
+    assert not load.is_ahead()
 
 
 def test_streams_opened_together_are_shared_evenly(deployment: Deployment) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from occupancy.core.entities import Role
-from occupancy.server.malformed_requests import whole
+from occupancy.server.malformed_requests import encode_problem
 from tests.support.deployment import Deployment
 from tests.support.raw_http import Answer, Wire, request
 from tests.support.servers import RealServer
@@ -90,7 +90,7 @@ def answers_to(running: Deployment, raw: bytes) -> list[Answer]:
 
 
 def wait_for_the_log(running: Deployment) -> None:
-    """All that was asked before has been told by then."""
+    """All earlier requests have been recorded by then."""
     running.request("GET", "/api/boards", headers={"Referer": "the-last"})
     wait_until(lambda: "the-last" in running.log, what="the last line")
 
@@ -152,15 +152,15 @@ def test_a_flood_of_broken_requests_is_some_lines_and_a_count(
     finally:
         running.stop()
     written = running.log[before:]
-    told = [json.loads(line) for line in written.splitlines() if '"malformed"' in line]
-    assert {each["code"] for each in told} == {"InvalidHeader"}
-    assert sum(each.get("more", 1) for each in told) == 200
-    assert {each["address"] for each in told} == {"127.0.0.1"}
-    assert len(told) < 10
+    lines = [json.loads(line) for line in written.splitlines() if '"malformed"' in line]
+    assert {each["code"] for each in lines} == {"InvalidHeader"}
+    assert sum(each.get("more", 1) for each in lines) == 200
+    assert {each["address"] for each in lines} == {"127.0.0.1"}
+    assert len(lines) < 10
     assert len(written) < 5000
 
 
-def test_what_fails_outside_the_application_is_told_without_its_text() -> None:
+def test_a_failure_outside_the_application_is_logged_without_its_text() -> None:
     from occupancy.observability import log_lines
 
     try:
@@ -175,6 +175,8 @@ def test_what_fails_outside_the_application_is_told_without_its_text() -> None:
 def test_the_answer_to_a_failure_is_a_problem() -> None:
     from occupancy.core.errors import OccupancyError
 
-    head, _, body = whole(OccupancyError("Something went wrong here.")).partition(b"\r\n\r\n")
+    head, _, body = encode_problem(OccupancyError("Something went wrong here.")).partition(
+        b"\r\n\r\n"
+    )
     assert head.startswith(b"HTTP/1.1 500 ")
     assert json.loads(body)["code"] == "internal_error"

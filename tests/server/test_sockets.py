@@ -20,7 +20,7 @@ from occupancy.core.entities import Person, Role
 from occupancy.core.errors import InvalidRequest
 from occupancy.server import sockets, waiting_clients
 from occupancy.server.sockets import BoundedSocket
-from occupancy.web import request
+from occupancy.web import io
 from tests.support.deployment import Deployment
 from tests.support.servers import RealServer
 from tests.support.tls import TLSDeployment
@@ -194,7 +194,7 @@ def test_a_body_that_is_too_large_is_refused_and_the_connection_goes_on(small: D
         assert answer.json()["code"] == "too_large"
 
 
-def test_connections_that_say_nothing_do_not_take_all_places(small: Deployment) -> None:
+def test_silent_connections_do_not_take_all_places(small: Deployment) -> None:
     with contextlib.ExitStack() as stack:
         for _ in range(6 * PLACES):
             stack.enter_context(Slow(small, "").connection)
@@ -220,12 +220,12 @@ def test_a_tls_handshake_has_a_deadline_too(tmp_path: Path, own_server: RealServ
 def test_a_body_in_time_is_read_and_another_timeout_passes_through(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(request, "BODY_S", 0.01)
-    with request.body_deadline():
+    monkeypatch.setattr(io, "BODY_S", 0.01)
+    with io.body_deadline():
         pass
-    with pytest.raises(InvalidRequest, match="did not arrive"), request.body_deadline():
+    with pytest.raises(InvalidRequest, match="did not arrive"), io.body_deadline():
         gevent.sleep(5)
-    with pytest.raises(gevent.Timeout), gevent.Timeout(0.005), request.body_deadline():
+    with pytest.raises(gevent.Timeout), gevent.Timeout(0.005), io.body_deadline():
         gevent.sleep(5)
 
 
@@ -281,7 +281,7 @@ def large() -> bytes:
     return bytes(bytearray(LARGE))
 
 
-def test_when_large_answers_fill_memory_those_who_take_nothing_are_closed(
+def test_when_large_answers_fill_memory_stalled_readers_are_closed(
     monkeypatch: pytest.MonkeyPatch, pairs: list[Pair]
 ) -> None:
     monkeypatch.setattr(waiting_clients, "UNTAKEN_BYTES", len(LARGE) * 5 // 2)
@@ -316,7 +316,7 @@ def test_readers_of_the_same_answer_are_not_closed_for_memory(
         each.get()
 
 
-def test_when_large_answers_fill_memory_who_takes_a_little_now_and_then_is_closed(
+def test_when_large_answers_fill_memory_slow_readers_are_closed(
     monkeypatch: pytest.MonkeyPatch, pairs: list[Pair]
 ) -> None:
     monkeypatch.setattr(waiting_clients, "UNTAKEN_BYTES", len(LARGE) * 5 // 2)
@@ -380,7 +380,7 @@ def test_many_slow_readers_of_a_large_board_that_changes_keep_bounded_memory(
         running.stop()
 
 
-def test_room_is_made_by_whoever_keeps_its_place_waiting_for_a_request_longest(
+def test_the_connection_that_has_waited_longest_for_its_request_is_closed_to_make_room(
     pairs: list[Pair],
 ) -> None:
     dripping, served, silent = pairs

@@ -1,4 +1,4 @@
-"""Who asks for streams past a web server, one connection each: what is sent, and what comes."""
+"""Callers of streams without a web server, one connection each: what they send and receive."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _serves_nobody(taken: socket.socket, read: FirstRead, address: object) -> No
 
 
 class Principal:
-    """Who asks for streams of ``hall`` over one connection, and what comes of it."""
+    """A caller that requests streams of ``hall`` over one connection, and what it receives."""
 
     def __init__(self, services: Services, token: str) -> None:
         self.services = services
@@ -51,14 +51,14 @@ class Principal:
         self._reader = gevent.spawn(self._read)
 
     def another(self, token: str | None = None) -> Principal:
-        """With that token, or the same, on a connection of its own."""
+        """A caller with that token, or the same, on a connection of its own."""
         return Principal(self.services, token or self.token)
 
-    def strangers(self, count: int) -> list[Principal]:
-        """Each with a token of its own, that this process has not seen yet."""
+    def unknown_callers(self, count: int) -> list[Principal]:
+        """Callers each with a token of its own that this process has not seen yet."""
         tokens = [self.services.tokens.create("1")[0] for _ in range(count)]
-        access, guard = self.services.authenticator, self.services.revocation
-        wait_until(lambda: guard._changes == access.changes(), what="the announcements")
+        access, revocation = self.services.authenticator, self.services.revocation
+        wait_until(lambda: revocation._changes == access.changes(), what="the announcements")
         return [self.another(token) for token in tokens]
 
     def _read(self) -> None:
@@ -72,9 +72,9 @@ class Principal:
 
     def follow(self, board: str, query: str = "") -> bool:
         path = f"GET /api/boards/{board}/events{query}"
-        asked = parse(request(path, self._shows))
-        assert asked is not None
-        return fast_streams(self.services).begin(asked, self.served)
+        read = parse(request(path, self._shows))
+        assert read is not None
+        return fast_streams(self.services).begin(read, self.served)
 
     def accept(
         self,
@@ -117,12 +117,12 @@ class Principal:
     @property
     def counted(self) -> tuple[int, int]:
         """Streams that are open, and callers that have opened some of late."""
-        admission = self.services.stream_limits
-        return admission._total, len(admission._callers._due_s)
+        limits = self.services.stream_limits
+        return limits._total, len(limits._callers._due_s)
 
 
 def one_caller(services: Services) -> Iterator[Principal]:
-    """The body of a fixture: a board, a worker, and who asks for that board's streams."""
+    """The body of a fixture: a board, a worker, and a caller of that board's streams."""
     services.store.boards.create("hall")
     services.workers.add("1", name="One", role=Role.WORKER)
     token, _ = services.tokens.create("1")

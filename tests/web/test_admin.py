@@ -94,7 +94,7 @@ def test_a_board_that_is_not_well_formed_is_not_made(valkey_office: Office, body
 # Workers
 
 
-def test_a_worker_is_added_and_edited_by_what_is_named(office: Office) -> None:
+def test_a_worker_is_added_and_only_given_fields_are_edited(office: Office) -> None:
     added = office.done("PUT", "/workers/55", {"name": "Marta", "role": "worker"}, 201)["worker"]
     assert added == {
         "id": "55", "name": "Marta", "role": "worker", "disabled": False, "has_pin": False,
@@ -144,7 +144,7 @@ def test_a_pin_is_never_shown_nor_its_hash(office: Office) -> None:
         assert "scrypt" not in each.text
 
 
-def test_a_new_pin_ends_the_workers_sessions_and_is_what_lets_in(office: Office) -> None:
+def test_a_new_pin_ends_the_workers_sessions_and_signs_in(office: Office) -> None:
     shop = office.shop
     tablet, _ = shop.signed_in("93")
     other, _ = shop.signed_in("94")
@@ -189,7 +189,7 @@ def test_signing_out_everywhere_ends_sessions_and_leaves_tokens_good(office: Off
     assert problem(office.send("DELETE", "/workers/a%20b/sessions")) == (400, "invalid_request")
 
 
-def test_who_has_to_wait_after_wrong_pins_gets_in_by_a_link_from_the_administrator(
+def test_a_link_from_the_administrator_ends_the_wait_after_wrong_pins(
     office: Office,
 ) -> None:
     tablet = office.shop.browser()
@@ -205,13 +205,13 @@ def test_who_has_to_wait_after_wrong_pins_gets_in_by_a_link_from_the_administrat
     assert tablet.post("/api/session", json={"token": secret}).status_code == 401
 
 
-def test_a_link_is_made_for_nobody_and_for_nobody_who_is_disabled(office: Office) -> None:
+def test_no_link_is_made_for_an_unknown_or_disabled_worker(office: Office) -> None:
     assert problem(office.send("POST", "/workers/5/links")) == (404, "worker_not_found")
     office.done("PUT", "/workers/94", {"disabled": True})
     assert problem(office.send("POST", "/workers/94/links")) == (400, "invalid_request")
 
 
-def test_an_administrator_who_lowers_themself_is_none_at_once(office: Office) -> None:
+def test_administrators_that_lower_their_own_role_lose_it_at_once(office: Office) -> None:
     office.done("PUT", "/workers/1", {"role": "worker"})
     assert problem(office.send("PUT", "/workers/1", {"role": "admin"})) == (403, "forbidden")
 
@@ -363,7 +363,7 @@ def test_a_wallboard_that_only_watches_uses_its_token(office: Office) -> None:
 # The trail
 
 
-def test_each_change_leaves_a_line_that_says_who_and_what_and_no_secret(
+def test_each_change_is_in_the_audit_log_without_a_secret(
     valkey_office: Office, caplog: pytest.LogCaptureFixture
 ) -> None:
     office = valkey_office

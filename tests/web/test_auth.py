@@ -74,7 +74,7 @@ def test_the_scheme_may_be_written_in_any_case(api: Api) -> None:
     assert api.get("", "quiet").status_code == 200
 
 
-def test_without_a_token_nothing_is_told(api: Api) -> None:
+def test_without_a_token_nothing_is_answered(api: Api) -> None:
     assert_locked_out(api, "outsider")
     assert_problem(api.get("/nowhere/items", "outsider"), 401, "unauthenticated")
 
@@ -94,7 +94,7 @@ def test_the_tokens_of_a_disabled_worker_are_refused_at_once_and_good_again_afte
     assert api.get("", "holder").status_code == 200
 
 
-def test_what_a_disabled_worker_holds_stays_held(api: Api) -> None:
+def test_items_of_a_disabled_worker_stay_held(api: Api) -> None:
     api.prepare("T-1", "occupied")
     api.services.workers.edit("holder", disabled=True)
     assert_problem(api.do("take", "T-1", "colleague"), 409, "held")

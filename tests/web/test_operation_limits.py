@@ -439,7 +439,7 @@ def test_who_is_refused_pays_nothing(clock: Clock) -> None:
 def test_what_is_remembered_of_rates_is_bounded(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rates_module, "_MOST_REMEMBERED", 100)
+    monkeypatch.setattr(rates_module, "_MAX_NAMES", 100)
     admission = StreamLimits(per_caller=1000, per_process=1000)
     for number in range(1000):
         clock.now_s += 0.1

@@ -127,7 +127,9 @@ def let_time_pass(api: Api) -> None:
 
 
 @pytest.mark.parametrize("operation", MATRIX)
-def test_from_each_state_each_actor_may_or_is_told_why_not(api: Api, operation: str) -> None:
+def test_from_each_state_each_actor_is_allowed_or_refused_with_a_reason(
+    api: Api, operation: str
+) -> None:
     for state, expected in MATRIX[operation].items():
         for who, code in zip(("holder", "colleague", "supervisor"), expected, strict=True):
             tag = f"{state}-{who}"
@@ -164,9 +166,7 @@ def test_a_watcher_may_do_nothing_and_an_outsider_not_even_ask(api: Api, operati
 
 
 @pytest.mark.parametrize("operation", EFFECTS)
-def test_an_operation_leads_where_the_table_says_and_its_event_tells_it(
-    api: Api, operation: str
-) -> None:
+def test_an_operation_and_its_event_have_the_tables_target(api: Api, operation: str) -> None:
     state, who, event_type, after, holder = EFFECTS[operation]
     api.prepare("T-1", state)
     response = api.do(operation, "T-1", who)
@@ -246,7 +246,7 @@ def test_complete_leads_from_step_to_step_and_to_the_end(api: Api, line: str) ->
     assert (item["state"], item["step"], item["holder"]) == ("completed", "SOLD", None)
 
 
-def test_release_brings_back_what_was_before_the_take(api: Api) -> None:
+def test_release_restores_the_state_before_the_take(api: Api) -> None:
     api.prepare("T-1", "occupied")
     api.done("pause", "T-1", "holder", {"reason": "lunch"})
     api.done("take", "T-1", "colleague")
@@ -255,7 +255,7 @@ def test_release_brings_back_what_was_before_the_take(api: Api) -> None:
     assert (item["state"], item["reason"], item["holder"]) == ("paused", "lunch", None)
 
 
-def test_unblock_brings_back_what_was_without_a_holder(api: Api) -> None:
+def test_unblock_restores_the_state_without_a_holder(api: Api) -> None:
     after = {"available": "available", "paused": "paused", "occupied": "paused"}
     for state, expected in after.items():
         api.prepare(state, state)
@@ -390,7 +390,7 @@ def test_reassign_to_an_unknown_worker_is_refused(api: Api) -> None:
     assert api.item("T-1") == before
 
 
-def test_reassign_to_who_holds_it_changes_nothing(api: Api) -> None:
+def test_reassign_to_the_holder_changes_nothing(api: Api) -> None:
     api.prepare("T-1", "occupied")
     answer = fields(api.do("reassign", "T-1", "supervisor", {"to": "holder"}))
     assert answer["changed"] is False

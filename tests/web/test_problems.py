@@ -191,7 +191,7 @@ def test_a_step_of_nothing_visible_is_refused(api: Api, text: str) -> None:
 
 
 @pytest.mark.parametrize("text", BIDI)
-def test_what_shows_a_text_in_another_order_than_it_has_is_refused(api: Api, text: str) -> None:
+def test_a_directional_override_is_refused(api: Api, text: str) -> None:
     code = f"U+{ord(text[3]):04X}"
     for body in ({"title": text}, {"attributes": {"a": text}}, {"attributes": {text: "a"}}):
         assert_invalid(api.put("T-1", body), code, "another order")
@@ -205,7 +205,7 @@ def test_what_shows_a_text_in_another_order_than_it_has_is_refused(api: Api, tex
     "text",
     ["مِفتاح ربط", "שלום", "क्षि", "👩\u200d🔧", "x\u00ady", "10\u202fmm", "e\u0301", "가", "・"],
 )
-def test_what_can_be_seen_in_any_script_is_a_title(api: Api, text: str) -> None:
+def test_visible_text_of_any_script_is_a_title(api: Api, text: str) -> None:
     assert api.put("T-1", {"title": text, "attributes": {text: ""}}).status_code == 200
     assert api.item("T-1")["title"] == text
 

@@ -35,7 +35,7 @@ FILLED = {"B": "main", "T": "T-1", "W": "nobody-there", "K": "0000", "F": "nothi
 ROLES = ("observer", "worker", "supervisor", "admin")
 COLUMNS = ("nobody", *ROLES, "of no board")
 # Their view is reached before the role that the operation needs is known.
-BY_OPERATION = ("api.operate", "api.batch")
+BY_OPERATION = ("api.operate_on_item", "api.batch")
 
 Send = Callable[[str, str], str]
 
@@ -296,7 +296,7 @@ def test_the_table_has_every_route_and_no_other(site: Site) -> None:
 
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("auth_method", ["token", "session", "wall"])
-def test_a_role_is_let_in_where_the_table_says(site: Site, role: str, auth_method: str) -> None:
+def test_a_role_is_allowed_where_the_table_says(site: Site, role: str, auth_method: str) -> None:
     site.walk(site.by(auth_method, role), role, CASES)
 
 
@@ -309,9 +309,7 @@ def test_a_narrowed_token_may_do_what_its_role_may_and_no_more(
 
 
 @pytest.mark.parametrize("auth_method", ["token", "session", "wall"])
-def test_whoever_gets_a_lower_role_has_it_with_all_that_was_given_out_before(
-    site: Site, auth_method: str
-) -> None:
+def test_a_lower_role_applies_to_all_earlier_credentials(site: Site, auth_method: str) -> None:
     send = site.by(auth_method, "admin")
     narrowed = site.by("token", "admin", role=Role.SUPERVISOR)
     assert send("GET", "/api/workers") == "in"
@@ -339,17 +337,17 @@ def test_an_operation_needs_its_role_alone_and_in_a_batch(site: Site, row: Any, 
 # Nobody
 
 
-def test_who_shows_nothing_is_let_in_where_the_table_says(site: Site) -> None:
+def test_requests_without_a_credential_are_allowed_where_the_table_says(site: Site) -> None:
     site.walk(site.sender({}), "nobody", CASES)
 
 
 @pytest.mark.parametrize("kind", ENDS)
-def test_whose_access_has_ended_is_nobody(site: Site, kind: str) -> None:
+def test_ended_access_is_unauthenticated(site: Site, kind: str) -> None:
     for send in Gone(site).ended_by(kind):
         site.walk(send, "nobody")
 
 
-def test_who_shows_what_was_not_given_out_for_it_is_nobody(site: Site) -> None:
+def test_a_credential_of_another_kind_is_unauthenticated(site: Site) -> None:
     for send in Gone(site).forged():
         site.walk(send, "nobody")
 
@@ -398,7 +396,7 @@ def test_a_ticket_opens_a_stream_and_nothing_else(site: Site) -> None:
 
 
 @pytest.mark.parametrize("auth_method", ["token", "wall"])
-def test_a_token_of_another_board_is_let_in_nowhere_but_where_the_table_says(
+def test_a_token_of_another_board_is_allowed_only_where_the_table_says(
     site: Site, auth_method: str
 ) -> None:
     site.services.store.boards.create("other")
@@ -435,7 +433,7 @@ def test_a_token_of_one_board_is_shown_that_board_only(site: Site) -> None:
     assert site.bearer(secret)("GET", "/api/boards/other") == "in"
 
 
-def test_a_ticket_is_for_the_board_of_who_asked_for_it(site: Site) -> None:
+def test_a_ticket_has_the_board_of_its_token(site: Site) -> None:
     site.services.store.boards.create("other")
     secret, _ = site.services.tokens.create("observer", board="other")
     wall = site.services.authenticator.identify(Credential("token", digest_of(secret)))

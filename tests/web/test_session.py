@@ -58,7 +58,7 @@ def test_after_some_wrong_pins_the_right_one_has_to_wait_too(shop: Shop) -> None
     assert "Set-Cookie" not in answer.headers
 
 
-def test_who_waits_as_told_gets_in(shop: Shop) -> None:
+def test_after_the_wait_the_right_pin_signs_in(shop: Shop) -> None:
     browser = shop.browser(AWAY)
     statuses(shop, browser, FREE_OF_PAIR + 1)
     keys, client = shop.services.store.keys, shop.services.store.client
@@ -76,7 +76,7 @@ def test_guesses_at_the_same_moment_are_no_more_than_one_after_the_other(shop: S
     assert answered == [401] * FREE_OF_PAIR + [429] * (20 - FREE_OF_PAIR)
 
 
-def test_the_workers_own_tablet_lets_in_while_a_stranger_guesses(shop: Shop) -> None:
+def test_the_workers_own_tablet_signs_in_while_an_unknown_address_guesses(shop: Shop) -> None:
     assert shop.sign_in(shop.browser(HOME)).status_code == 200
     for number in range(FREE_OF_WORKER):
         shop.services.sessions._login_throttle.count_attempt("93", f"203.0.113.{number}")
@@ -103,7 +103,7 @@ def test_signing_in_as_oneself_between_the_guesses_does_not_help(shop: Shop) -> 
     assert answered == [401] * FREE_OF_PAIR + [429] * 3
 
 
-def test_a_flood_of_strangers_keeps_nobody_out_where_others_of_the_plant_are_known(
+def test_a_flood_from_unknown_addresses_keeps_nobody_out_at_a_known_address(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wall = shop.browser(HOME)
@@ -155,7 +155,7 @@ def proxied(valkey_services: Services) -> Iterator[Shop]:
     services.revocation.stop()
 
 
-def test_behind_a_proxy_only_what_the_proxy_says_counts(proxied: Shop) -> None:
+def test_behind_a_proxy_only_the_proxys_address_counts(proxied: Shop) -> None:
     browser = proxied.browser("127.0.0.1")
 
     def answered(*forwarded: str) -> list[int]:
@@ -183,7 +183,7 @@ def test_without_redis_no_pin_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     services.close()
 
 
-def test_a_session_that_could_not_be_stored_leaves_who_was_signed_in(
+def test_a_sign_in_that_could_not_be_stored_keeps_the_earlier_session(
     valkey_shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between the check of the PIN and the session the worker may be changed by others."""
@@ -235,7 +235,7 @@ def test_being_made_to_wait_is_counted_and_in_the_trail(
         '{"token": "864213"}',
     ],
 )
-def test_what_was_typed_is_neither_repeated_nor_logged(
+def test_typed_secrets_are_neither_repeated_nor_logged(
     valkey_shop: Shop, data: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.DEBUG):

@@ -1,17 +1,17 @@
 """The fast path: the most frequent requests, answered without gunicorn's parser and Flask.
 
 Why: of the CPU that an operation took, gunicorn and Flask used two thirds: measured 510 µs of it,
-of which 170 were for Redis and the operation itself. So a connection's greenlet first reads each
-request by itself (``request.py``) and answers operations, the question whether a board has changed
-(``operations.py``) and streams (``streams.py``), with the same functions that Flask's routes call.
-It reads by the unreader of gunicorn's parser, and unreads what is not for it: gunicorn and Flask
-then answer that request as if nothing had been read before.
+of which 170 were for Redis and the operation itself. So a connection's greenlet first tries to read
+a request itself (``request.py``) and to answer it with the functions that Flask's routes call:
+operations and conditional requests for a board (``operations.py``), streams (``streams.py``). It
+reads through the unreader of gunicorn's parser and unreads any other request, which gunicorn and
+Flask then answer.
 
-What has had an effect is never handed on: once the store is asked to operate, the fast path answers
-by itself, whatever happens. A request that only reads may be handed on, and is then asked again.
+A request that may have had an effect is never handed on: from the call of the store on, the fast
+path answers, whatever happens. A request that only reads may be handed on and is then repeated.
 
-Fair: each answer here needs the store, and waiting for it lets the other connections go on; so a
-client whose next request is always there already takes nothing from the others' turns.
+Each answer here waits for the store, which lets other connections run; so a client that always has
+its next request ready takes no turn from them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from gunicorn import http, util
 
 from occupancy.live.pacing import POLL_S
 from occupancy.server.fast.operations import FastOperations
-from occupancy.server.fast.request import NOTHING_READ, READ_BYTES, FirstRead, RequestReader
+from occupancy.server.fast.request import MAX_REQUEST_BYTES, NOTHING_READ, FirstRead, RequestReader
 from occupancy.server.fast.streams import FastStreams
 from occupancy.server.sockets import BoundedSocket
 from occupancy.services import Services
@@ -33,7 +33,7 @@ from occupancy.web import security
 
 log = logging.getLogger(__name__)
 
-_GONE = (errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN)
+_GONE_ERRNOS = (errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN)
 
 
 class FastPath:
@@ -55,8 +55,8 @@ class FastPath:
     ) -> None:
         """Serve a connection, from its beginning to its end.
 
-        ``read`` is what has been read of it. For the rest the arguments are those of gunicorn's
-        ``handle``, and errors are answered and logged as there.
+        ``read`` is what has been read of it; the other arguments are those of gunicorn's
+        ``handle``, which answers and logs errors in the same way.
         """
         worker = self._worker
         parser = http.RequestParser(worker.cfg, connection, address)
@@ -70,7 +70,6 @@ class FastPath:
                     request = next(parser)
                 if request is None:
                     return
-                request.proxy_protocol_info = {}
                 worker.handle_request(listener.getsockname(), request, connection, address)
                 # No byte of a body that was not read may be taken for a request.
                 with self._deadline():
@@ -80,7 +79,7 @@ class FastPath:
         except (StopIteration, http.errors.NoMoreData):
             log.debug("a connection ends")
         except OSError as error:
-            if error.errno in _GONE:
+            if error.errno in _GONE_ERRNOS:
                 log.debug("a client went away")
             else:
                 worker.log.exception("Socket error processing request.")
@@ -101,7 +100,7 @@ class FastPath:
         while True:
             if not data:
                 with self._deadline():
-                    data = unreader.read(None, READ_BYTES)
+                    data = unreader.read(None, MAX_REQUEST_BYTES)
                 if not data:
                     return False
                 request = self._reader.read(data, address)
@@ -128,12 +127,12 @@ class FastPath:
         return gevent.Timeout(self._keepalive_s, False)
 
     def _let_others(self) -> None:
-        """Give the others turns between an answer's making and its sending.
+        """Give other greenlets turns before an answer is sent.
 
-        What the store answers together is then answered together: a tenth more operations a second,
-        and fewer stragglers. Where few watch, the loop looks at the sockets as well (sleep(0) may
-        come back before it does): the reader of the live connection has the event by now, and the
-        watchers get it before the answer is sent.
+        Operations that the store has answered together are then answered together: a tenth more
+        operations a second, and fewer stragglers. With few watchers the event loop also polls the
+        sockets (sleep(0) may return before it does): the reader of the live connection has the
+        event by now, and the watchers get it before the answer is sent.
         """
         if self._hub.is_watched_by_few:
             gevent.sleep(POLL_S)

@@ -15,26 +15,26 @@ from occupancy.core.errors import (
 )
 from occupancy.core.principal import Principal
 from occupancy.core.requests import OperationBody, decode
-from occupancy.core.transitions import TRANSITIONS
+from occupancy.core.transitions import TRANSITIONS, Transition
 from occupancy.server.fast.request import FastRequest
-from occupancy.server.response_head import response_head
+from occupancy.server.responses import encode_reply
 from occupancy.services import Services
 from occupancy.web import operations
-from occupancy.web.auth import Rule, check_role, check_rule, credential_of, rule_of, take_turn
-from occupancy.web.io import JSON, Reply, problem_reply
-from occupancy.web.problems import crash, note
+from occupancy.web.auth import check_role, check_rule, credential_of, rule_of, take_turn
+from occupancy.web.io import JSON_TYPE, Reply, problem_reply
+from occupancy.web.problems import internal_error, record_error
 
 _ITEMS = re.compile(
     r"/api/boards/([A-Za-z0-9][A-Za-z0-9_-]{0,31})/items"
     r"(?:/([A-Za-z0-9][A-Za-z0-9._:-]{0,63})/([a-z-]+))?\Z"
 )
-_JSON_TYPES = (JSON, JSON + ";charset=utf-8", JSON + "; charset=utf-8")
+_JSON_TYPES = (JSON_TYPE, JSON_TYPE + ";charset=utf-8", JSON_TYPE + "; charset=utf-8")
 
 
 class FastOperations:
     """One per process.
 
-    ``headers`` are those of every answer. ``views`` are Flask's, whose rules hold here as well.
+    ``headers`` are those of every response. ``views`` are Flask's, whose rules hold here as well.
     """
 
     def __init__(
@@ -45,53 +45,55 @@ class FastOperations:
     ) -> None:
         self._services = services
         self._headers = headers
-        self._operate_rule = rule_of(views["api.operate"])
+        self._operation_rule = rule_of(views["api.operate_on_item"])
         self._items_rule = rule_of(views["api.items"])
+        self._origins = services.settings.trusted_origins
 
     def answer(self, request: FastRequest) -> bytes | None:
-        """The whole answer's bytes; None for a request that Flask is to answer."""
+        """The whole response; None for a request that Flask is to answer."""
         found = _ITEMS.match(request.path)
         if found is None or request.query:
             return None
         board, tag, operation = found.groups()
+        reply = None
         if request.method == "GET":
-            known = request.headers.get("if-none-match")
-            reply = self._not_modified(request, board, known) if not tag and known else None
-        elif operation in TRANSITIONS and _is_json(request):
-            reply = self._operate(request, board, tag, operation)
-        else:
-            reply = None
-        return self._encoded(reply) if reply is not None else None
+            if tag is None and (known := request.headers.get("if-none-match")):
+                reply = self._not_modified(request, board, known)
+        elif operation in TRANSITIONS and (
+            not request.body or request.headers.get("content-type") in _JSON_TYPES
+        ):
+            reply = self._operate(request, board, tag, TRANSITIONS[operation])
+        return encode_reply(reply, self._headers) if reply is not None else None
 
-    def _operate(self, request: FastRequest, board: str, tag: str, operation: str) -> Reply:
+    def _operate(self, request: FastRequest, board: str, tag: str, transition: Transition) -> Reply:
         principal = None
         try:
             principal = self._identify(request)
-            self._check(request, self._operate_rule, principal, board)
-            row = TRANSITIONS[operation]
-            check_role(principal, row.role)
-            return operations.operate(
-                self._services, request, principal,
-                board=board, tag=tag, row=row, body=decode(request.body, OperationBody),
-            )  # fmt: skip
+            check_rule(request, self._operation_rule, principal, board, self._origins)
+            check_role(principal, transition.role)
+            body = decode(request.body, OperationBody)
+            return operations.carry_out_one(
+                self._services, request, principal, transition, board=board, tag=tag, body=body
+            )
         except OccupancyError as error:
-            note(error, self._services, request, principal)
+            record_error(error, self._services, request, principal)
             return problem_reply(error)
         except Exception as error:  # noqa: BLE001 - it is logged, and answered
-            return problem_reply(crash(error, self._services, request))
+            return problem_reply(internal_error(error, self._services, request))
 
     def _not_modified(self, request: FastRequest, board: str, known: str) -> Reply | None:
-        """304 if the board is as the client has it; None if it is not, or Flask is to refuse.
+        """304 if the client's copy of the board is current, else None: Flask answers.
 
-        Reading has no effect, so Flask may do it again.
+        Reading has no effect, so Flask may repeat it.
         """
         try:
-            self._check(request, self._items_rule, self._identify(request), board)
+            principal = self._identify(request)
+            check_rule(request, self._items_rule, principal, board, self._origins)
             return operations.not_modified_since(self._services.store, board, known)
         except (PoolTimeout, RateLimited, StoreUnavailable) as error:
-            note(error, self._services, request, None)  # Flask would wait for it once more
+            record_error(error, self._services, request, None)  # Flask would wait once more
             return problem_reply(error)
-        except Exception:  # noqa: BLE001 - Flask does it again, and says or logs why it fails
+        except Exception:  # noqa: BLE001 - Flask answers, or logs the failure
             return None
 
     def _identify(self, request: FastRequest) -> Principal:
@@ -102,16 +104,3 @@ class FastOperations:
             raise
         take_turn(request, self._services, credential)
         return self._services.authenticator.identify(credential)
-
-    def _check(self, request: FastRequest, rule: Rule, principal: Principal, board: str) -> None:
-        check_rule(request, rule, principal, board, self._services.settings.trusted_origins)
-
-    def _encoded(self, reply: Reply) -> bytes:
-        length = {} if reply.status == 304 else {"Content-Length": str(len(reply.body))}
-        headers = {**reply.headers, **self._headers, **length}
-        return response_head(reply.status, headers) + reply.body
-
-
-def _is_json(request: FastRequest) -> bool:
-    """Whether its body is JSON; a request without a body may have any content type."""
-    return not request.body or request.headers.get("content-type") in _JSON_TYPES

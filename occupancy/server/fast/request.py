@@ -1,9 +1,9 @@
-"""Requests that the fast path reads: of the few kinds that come all the time, without a framework.
+"""Requests that the fast path reads itself.
 
-Such a request has arrived in one piece, and nothing about it asks for more than the simplest part
-of RFC 9112: known method, a path without escapes, headers of visible ASCII, each once, a body of a
-stated length. ``parse`` refuses everything else, and gunicorn, which reads all of HTTP, gets the
-same bytes; so what is not understood here is never guessed.
+Such a request has arrived in one piece, and needs only the simplest part of RFC 9112: a known
+method, a path without escapes, headers of visible ASCII, each once, a body of a stated length.
+``parse`` refuses everything else, and gunicorn, which reads all of HTTP, gets the same bytes; so
+nothing is guessed here.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from occupancy.web.open_stream import cursor_of
 from occupancy.web.request import forwarded, forwarded_scheme
 from occupancy.web.security import is_allowed_host
 
-MAX_HEAD_BYTES = 8192
-READ_BYTES = 16 * 1024  # at a time; a request for the fast path has arrived in one piece
-_MOST_FIELDS = 100  # as many as gunicorn takes
+_MAX_HEAD_BYTES = 8192
+MAX_REQUEST_BYTES = 16 * 1024  # read at a time; a request for the fast path is in one piece
+_MAX_FIELDS = 100  # as many as gunicorn accepts
 _LINE = re.compile(rb"(GET|POST) (/[A-Za-z0-9._:@/-]*)(?:\?([A-Za-z0-9._:=&-]*))? HTTP/1\.1\r\n")
-# Never goes back. (Python below 3.11.5 may take too little for a whole field at the very end, which
-# is no danger here: what is matched ends with the end of a line.)
+# Never backtracks. (Python below 3.11.5 may match too little of a field at the very end, which is
+# no danger here: the match ends at the end of a line.)
 _FIELDS = re.compile(rb"(?:[A-Za-z0-9-]++:[\t\x20-\x7e]*+\r\n)*+")
 _EVENTS = re.compile(r"/api/boards/([A-Za-z0-9][A-Za-z0-9_-]{0,31})/events\Z")
 _NEVER_FAST = frozenset(("transfer-encoding", "expect", "upgrade", "trailer", "te"))
@@ -39,30 +39,31 @@ class FastHeaders(dict[str, str]):
 
 
 class FastRequest:
-    """A request read here, as ``web.request.HttpRequest``; what few need is computed when asked."""
+    """A request read here, as ``web.request.HttpRequest``.
 
-    __slots__ = ("_proxies", "body", "headers", "method", "path", "peer", "query")
+    ``peer`` is the address of the sender, ``proxies`` the number of proxies whose headers are
+    believed. Properties are what few requests need.
+    """
 
-    def __init__(self, line: re.Match[bytes], headers: FastHeaders, body: bytes) -> None:
+    __slots__ = ("_peer", "_proxies", "body", "headers", "method", "path", "query")
+
+    def __init__(
+        self, line: re.Match[bytes], headers: FastHeaders, body: bytes, peer: str, proxies: int
+    ) -> None:
         method, path, query = line.groups()
         self.method = method.decode()
         self.path = path.decode()
         self.query = (query or b"").decode()
         self.headers = headers
         self.body = body
-        self.peer = ""
-        self._proxies = 0
-
-    def comes_from(self, peer: str, proxies: int) -> None:
-        """Set the address of the sender, and the number of proxies whose headers are believed."""
-        self.peer = peer
+        self._peer = peer
         self._proxies = proxies
         if proxies and (host := self._forwarded("x-forwarded-host", 1)):
             self.headers["host"] = host
 
     @property
     def remote_addr(self) -> str:
-        return self._forwarded("x-forwarded-for", self._proxies) or self.peer
+        return self._forwarded("x-forwarded-for", self._proxies) or self._peer
 
     @property
     def cookies(self) -> Mapping[str, str]:
@@ -74,7 +75,7 @@ class FastRequest:
         return forwarded_scheme(header or "") == "https"
 
     def _forwarded(self, name: str, from_the_end: int) -> str:
-        """The value that the proxies in front have set; web/security.py does it for Flask."""
+        """The value that proxies have set; for Flask's requests web/security.py finds it."""
         header = self.headers.get(name) if self._proxies else None
         values = forwarded(header).split(",") if header else ()
         return values[-from_the_end] if len(values) >= from_the_end > 0 else ""
@@ -93,7 +94,7 @@ Serve = Callable[[socket.socket, FirstRead, Any], None]
 
 
 class RequestReader:
-    """Reads requests as the settings say; leaves to Flask what only Flask answers."""
+    """Reads requests by the settings; leaves to Flask what only Flask answers."""
 
     def __init__(self, settings: Settings) -> None:
         self._proxies = settings.proxies
@@ -102,19 +103,18 @@ class RequestReader:
 
     def read(self, data: bytes, address: Any) -> FastRequest | None:
         """The request that ``data`` is, sent from ``address``; None if gunicorn is to read it."""
-        request = parse(data)
+        request = parse(data, address[0] if address else "", self._proxies)
         if request is None or (self._has_cors and "origin" in request.headers):
-            return None  # Flask answers what CORS asks
-        request.comes_from(address[0] if address else "", self._proxies)
+            return None  # Flask answers CORS
         if self._hosts and not is_allowed_host(request, self._hosts):
             return None  # Flask refuses it
         return request
 
 
-def parse(data: bytes) -> FastRequest | None:
+def parse(data: bytes, peer: str = "", proxies: int = 0) -> FastRequest | None:
     """The request that ``data`` is, to its last byte; None if it is none for the fast path."""
     line = _LINE.match(data)
-    head_end = data.find(b"\r\n\r\n", 0, MAX_HEAD_BYTES)
+    head_end = data.find(b"\r\n\r\n", 0, _MAX_HEAD_BYTES)
     if line is None or head_end < 0 or not _FIELDS.fullmatch(data, line.end(), head_end + 2):
         return None
     lines = data[line.end() : head_end].decode("ascii").split("\r\n")
@@ -124,22 +124,25 @@ def parse(data: bytes) -> FastRequest | None:
         fields[name.lower()] = value.strip(" \t")
     body = data[head_end + 4 :]
     is_fast = (
-        len(fields) == len(lines) <= _MOST_FIELDS  # none twice
+        len(fields) == len(lines) <= _MAX_FIELDS  # none twice
         and "host" in fields
         and _NEVER_FAST.isdisjoint(fields)
         and fields.get("connection") in (None, "keep-alive", "Keep-Alive")
         and fields.get("content-length", "0") == str(len(body))
         and not (body and line[1] == b"GET")
     )
-    return FastRequest(line, FastHeaders(fields), body) if is_fast else None
+    return FastRequest(line, FastHeaders(fields), body, peer, proxies) if is_fast else None
 
 
-def asked_stream(request: FastRequest) -> tuple[str, str | None] | None:
-    """Board and cursor, if a stream is asked for; not with a ticket, which takes the store."""
+def stream_target(request: FastRequest) -> tuple[str, str | None] | None:
+    """Board and cursor of a request for a stream; None for others, and with a ticket.
+
+    A ticket always needs the store.
+    """
     path = _EVENTS.match(request.path)
     if path is None or request.method != "GET":
         return None
-    # The fast path's requests have no escapes, so there is nothing to decode.
+    # The query has no escapes (see _LINE).
     query = [
         (name, value)
         for name, _, value in (each.partition("=") for each in request.query.split("&"))

@@ -1,16 +1,15 @@
-"""Streams on the fast path: begun past gunicorn and Flask.
+"""Streams on the fast path: begun without gunicorn's parser and Flask.
 
 A stream that can begin without waiting for anything (its caller is remembered, its board followed,
-its cursor in memory) gets no greenlet at all: its request is read as its connection is accepted,
-in 40 µs where gunicorn and Flask took 660. Where only its caller is unknown, it waits for the
-authentication batcher (``auth_batcher.py``). So ten thousand browsers that come back together are
-live within the second. Any other stream is begun by the connection's greenlet.
+its cursor in memory) gets no greenlet: its request is read as its connection is accepted, in 40 µs
+where gunicorn and Flask took 660. If only its caller is unknown, it waits for the authentication
+batcher (``auth_batcher.py``). So ten thousand browsers that reconnect together are live within the
+second. The connection's greenlet begins any other stream.
 
-The connections of one turn are accepted first, and their streams then begin all at once: each write
-between two others would wake its reader, a proxy perhaps that has all of them, and cost a quarter
-of the kernel's time.
+All connections of one turn are accepted before their streams begin: a write between two accepts
+would wake its reader, perhaps a proxy that has all, and cost a quarter of the kernel's time.
 
-Clients that take gzip get it. Refusals are left to Flask, which says why.
+Clients that accept gzip get it. Flask answers refusals.
 """
 
 from __future__ import annotations
@@ -31,20 +30,20 @@ from occupancy.live.subscriber import Board, farewell
 from occupancy.observability.log_lines import without_texts
 from occupancy.server.fast.auth_batcher import AuthBatcher, PendingStream
 from occupancy.server.fast.request import (
+    MAX_REQUEST_BYTES,
     NOTHING_READ,
-    READ_BYTES,
     FastRequest,
     FirstRead,
     RequestReader,
     Serve,
-    asked_stream,
+    stream_target,
 )
-from occupancy.server.fast.stream_response import StreamResponse, takes_gzip
+from occupancy.server.responses import StreamResponse, takes_gzip
 from occupancy.server.sockets import AcceptedSocket, BoundedSocket
 from occupancy.services import Services
 from occupancy.web.auth import check_rule, credential_of, rule_of, take_turn
 from occupancy.web.open_stream import OpenStream
-from occupancy.web.problems import note, trouble
+from occupancy.web.problems import degraded_stream, record_error
 
 
 class FastStreams:
@@ -65,8 +64,7 @@ class FastStreams:
         self._rule = rule_of(views["stream.events"])
         self._reader = reader
         self._response = StreamResponse(headers)
-        # Empty at each switch point: the frames that a stream has missed are all of them only
-        # until another greenlet runs.
+        # Empty at each switch point: once another greenlet runs, streams may have missed more.
         self._accepted: list[tuple[OpenStream, list[bytes], socket.socket]] = []
         self._batcher = AuthBatcher(services.authenticator, self._go_on)
 
@@ -84,9 +82,9 @@ class FastStreams:
         switch point may lie in here, or before the ``begin_accepted`` that follows.
         """
         try:
-            data = taken.recv(READ_BYTES, socket.MSG_DONTWAIT)
+            data = taken.recv(MAX_REQUEST_BYTES, socket.MSG_DONTWAIT)
         except OSError:
-            return NOTHING_READ  # nothing is here yet, or the client has gone: the next read says
+            return NOTHING_READ  # nothing has arrived, or the client has gone; the next read tells
         read = FirstRead(data, None)
         try:
             read = FirstRead(data, self._reader.read(data, address))
@@ -108,20 +106,20 @@ class FastStreams:
                     taken.close()
 
     def leave(self) -> None:
-        """Say goodbye on the connections that wait without a greenlet: this process ends."""
+        """End the connections that wait without a greenlet: this process ends."""
         for each in self._batcher.take_all():
             self._send_whole(each.taken, farewell())
 
     def _keep(self, read: FirstRead, taken: socket.socket, serve: Callable[[], None]) -> bool:
         """Accept a stream, or let it wait for its caller's authentication; False if neither."""
-        asked = asked_stream(read.request) if read.request is not None else None
-        if read.request is None or asked is None:
+        target = stream_target(read.request) if read.request is not None else None
+        if read.request is None or target is None:
             return False
         try:
             credential = credential_of(read.request, self._services.settings)
         except OccupancyError:
             return False
-        pending = PendingStream(read.request, *asked, credential, taken, serve)
+        pending = PendingStream(read.request, *target, credential, taken, serve)
         is_accepted = self._accept(pending)
         return self._batcher.add(pending) if is_accepted is None else is_accepted
 
@@ -138,19 +136,19 @@ class FastStreams:
         try:
             opened = self._open(pending.request, principal, pending.board)
         except OccupancyError:
-            return False  # Flask says why
+            return False  # Flask answers
         self._accepted.append((opened, missed, pending.taken))
         return True
 
     def _go_on(self, batch: list[PendingStream], error: OccupancyError | None) -> None:
         """Begin the streams whose callers are known now, and give the others greenlets.
 
-        With ``error``, answer all of them with it.
+        With ``error`` all of them are answered with it.
         """
         if error is not None:
             for each in batch:
-                note(error, self._services, each.request, None)
-                self._send_whole(each.taken, trouble(error))
+                record_error(error, self._services, each.request, None)
+                self._send_whole(each.taken, degraded_stream(error))
             return
         left = [each for each in batch if not self._is_accepted(each)]
         self.begin_accepted()
@@ -180,24 +178,22 @@ class FastStreams:
 
         After True the connection belongs to the stream, or has been answered for the last time.
         """
-        asked = asked_stream(request)
-        if asked is None or self._services.hub.is_draining:
+        target = stream_target(request)
+        if target is None or self._services.hub.is_draining:
             return False
-        board, cursor = asked
+        board, cursor = target
         with contextlib.ExitStack() as held:
             try:
                 principal = self._identify(request)
                 if self._services.hub.followed(board) is None:
-                    self._services.store.log.head(
-                        board
-                    )  # before anything is counted: it may be 404
+                    self._services.store.log.head(board)  # may be 404, before anything is counted
                 opened = held.enter_context(self._open(request, principal, board))
                 opened.subscriber.log.open()
             except (PoolTimeout, StoreUnavailable) as error:
-                note(error, self._services, request, None)  # Flask would wait for it once more
-                connection.sendall(self._response.whole(trouble(error)))
+                record_error(error, self._services, request, None)  # Flask would wait once more
+                connection.sendall(self._response.whole(degraded_stream(error)))
                 return True
-            except Exception:  # noqa: BLE001 - Flask does it again, and says or logs why it fails
+            except Exception:  # noqa: BLE001 - Flask answers, or logs the failure
                 return False
             missed = _missed_little(opened.subscriber.board, cursor)
             if opened.subscriber.is_ending:  # it may have waited long

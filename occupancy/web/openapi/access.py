@@ -1,4 +1,4 @@
-"""The part of the OpenAPI document about who gets in: sessions, tickets, workers, tokens."""
+"""The part of the OpenAPI document about access: sessions, tickets, workers, tokens."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from occupancy.core import errors
 from occupancy.core.entities import WORKER_PATTERN, Role
-from occupancy.web.openapi.operations import KNOWN, STORE, WITH_BODY, answer, operation
+from occupancy.web.openapi.operations import BASIC, STORE, WITH_BODY, answer, operation, parameter
 from occupancy.web.openapi.schemas import BOOLEAN, INTEGER, TEXT, array, nullable, obj, pattern, ref
 
 SECURITY_SCHEMES: dict[str, Any] = {
@@ -25,22 +25,16 @@ SECURITY_SCHEMES: dict[str, Any] = {
     },
 }
 
-_WRITES = (*KNOWN, errors.CsrfFailed, *STORE)
+_WRITES = (*BASIC, errors.CsrfFailed, *STORE)
 _WRITES_BODY = (*_WRITES, *WITH_BODY)
-_GONE = {"204": {"description": "Done."}}
-_MOMENT = nullable({"type": "string", "format": "date-time"})
-_WORKER_ID = {
-    "in": "path", "name": "worker_id", "required": True, "description": "The worker.",
-    "schema": pattern(WORKER_PATTERN),
-}  # fmt: skip
-_TOKEN_ID = {
-    "in": "path", "name": "token_id", "required": True, "description": "The token's id.",
-    "schema": TEXT,
-}  # fmt: skip
+_NO_CONTENT = {"204": {"description": "Done."}}
+_NULLABLE_TIME = nullable({"type": "string", "format": "date-time"})
+_WORKER_ID = parameter("path", "worker_id", pattern(WORKER_PATTERN), "The worker.", required=True)
+_TOKEN_ID = parameter("path", "token_id", TEXT, "The token's id.", required=True)
 
 
 def schemas() -> dict[str, Any]:
-    """What these routes answer."""
+    """The schemas of these routes' responses."""
     return {
         "Session": {
             **obj(
@@ -59,8 +53,9 @@ def schemas() -> dict[str, Any]:
         },
         "Token": {
             **obj(
-                id=TEXT, worker=TEXT, role=nullable(TEXT), board=nullable(TEXT), created=_MOMENT,
-                expires=_MOMENT, expired=BOOLEAN, last_used=_MOMENT,
+                id=TEXT, worker=TEXT, role=nullable(TEXT), board=nullable(TEXT),
+                created=_NULLABLE_TIME, expires=_NULLABLE_TIME, expired=BOOLEAN,
+                last_used=_NULLABLE_TIME,
             ),
             "description": "What is known of a token; never its secret.",
         },
@@ -85,10 +80,10 @@ def paths() -> dict[str, Any]:
                 "a one-time link. Sets the session's cookie, in place of the one that was there.",
             ),
             "get": operation(
-                "access", "whoAmI", "Who am I?", Role.OBSERVER, session, (*KNOWN, *STORE)
+                "access", "whoAmI", "Who am I?", Role.OBSERVER, session, (*BASIC, *STORE)
             ),
             "delete": operation(
-                "access", "signOut", "Sign out.", Role.OBSERVER, _GONE, _WRITES
+                "access", "signOut", "Sign out.", Role.OBSERVER, _NO_CONTENT, _WRITES
             ),
         },
         "/api/session/pin": {
@@ -96,9 +91,9 @@ def paths() -> dict[str, Any]:
                 "access", "changePin", "Change your own PIN.", Role.OBSERVER, session,
                 _WRITES_BODY,
                 body=ref("schemas", "PinBody"), must_have_body=True,
-                description="For who has signed in with a PIN or a one-time link. `pin` is the "
-                "present one (`403` where it is wrong, counted as at a sign-in); who has none yet "
-                "leaves it out. Answers as a sign-in does; your other sessions end.",
+                description="For a session opened with a PIN or a one-time link. `pin` is the "
+                "present one, if there is one (`403` if it is wrong, counted as at a sign-in). "
+                "Answers as a sign-in does; your other sessions end.",
             )
         },
         "/api/tickets": {
@@ -114,7 +109,7 @@ def paths() -> dict[str, Any]:
         "/api/workers": {
             "get": operation(
                 "access", "listWorkers", "Every worker.", Role.ADMIN,
-                answer(obj(workers=array(ref("schemas", "Worker")))), (*KNOWN, *STORE),
+                answer(obj(workers=array(ref("schemas", "Worker")))), (*BASIC, *STORE),
             )
         },
         "/api/workers/{worker_id}": {
@@ -130,7 +125,7 @@ def paths() -> dict[str, Any]:
         "/api/workers/{worker_id}/sessions": {
             "delete": operation(
                 "access", "signOutEverywhere", "End every session of a worker.", Role.ADMIN,
-                _GONE, (*_WRITES, errors.WorkerNotFound), parameters=[_WORKER_ID],
+                _NO_CONTENT, (*_WRITES, errors.WorkerNotFound), parameters=[_WORKER_ID],
             )
         },
         "/api/workers/{worker_id}/links": {
@@ -138,17 +133,17 @@ def paths() -> dict[str, Any]:
                 "access", "createLink", "A link that signs a worker in, once.", Role.ADMIN,
                 answer(obj(path=TEXT, expires_in_s=INTEGER), status=201, text="The link's path."),
                 (*_WRITES, errors.WorkerNotFound), parameters=[_WORKER_ID],
-                description="For a forgotten PIN, or who has to wait after wrong ones. Good within "
-                "the hour, and until something ends the worker's sessions.",
+                description="For a forgotten PIN, or a wait after wrong ones. Valid for an hour, "
+                "or until something ends the worker's sessions.",
             )
         },
         "/api/tokens": {
             "get": operation(
                 "access", "listTokens", "Every token.", Role.ADMIN,
-                answer(obj(tokens=array(ref("schemas", "Token")))), (*KNOWN, *STORE),
+                answer(obj(tokens=array(ref("schemas", "Token")))), (*BASIC, *STORE),
             ),
             "post": operation(
-                "access", "createToken", "Make a token.", Role.ADMIN,
+                "access", "createToken", "Create a token.", Role.ADMIN,
                 answer(secret, status=201, text="The token; it is shown this once."),
                 (*_WRITES_BODY, errors.WorkerNotFound, errors.BoardNotFound),
                 body=ref("schemas", "TokenBody"), must_have_body=True,
@@ -156,8 +151,8 @@ def paths() -> dict[str, Any]:
         },
         "/api/tokens/{token_id}": {
             "delete": operation(
-                "access", "revokeToken", "Let nobody in any more with a token.", Role.ADMIN,
-                _GONE, (*_WRITES, errors.NotFound), parameters=[_TOKEN_ID],
+                "access", "revokeToken", "Revoke a token.", Role.ADMIN,
+                _NO_CONTENT, (*_WRITES, errors.NotFound), parameters=[_TOKEN_ID],
             )
         },
     }  # fmt: skip

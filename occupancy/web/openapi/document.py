@@ -14,9 +14,9 @@ from occupancy.core.entities import STATES, Role
 from occupancy.core.transitions import PUT, REMOVE, TRANSITIONS, Transition
 from occupancy.web.openapi import access
 from occupancy.web.openapi.operations import (
-    HEADERS,
-    KNOWN,
+    BASIC,
     PARAMETERS,
+    RESPONSE_HEADERS,
     STORE,
     WITH_BODY,
     answer,
@@ -74,11 +74,11 @@ def document() -> dict[str, Any]:
         "servers": [{"url": "/"}],
         "security": [{"bearer": []}, {"session": []}],
         "tags": [
-            {"name": "boards", "description": "What there is."},
+            {"name": "boards", "description": "Boards and their counts."},
             {"name": "items", "description": "Items and their history."},
-            {"name": "operations", "description": "What workers do with items."},
-            {"name": "events", "description": "What happens, as it happens."},
-            {"name": "access", "description": "Who gets in, and what they may do."},
+            {"name": "operations", "description": "Changes of items by workers."},
+            {"name": "events", "description": "Live changes of items."},
+            {"name": "access", "description": "Sessions, tokens, workers and their roles."},
             {"name": "health", "description": "For load balancers and monitoring."},
             {"name": "pages", "description": "This description."},
         ],
@@ -94,7 +94,7 @@ def document() -> dict[str, Any]:
         "components": {
             "schemas": {**schemas(), **access.schemas()},
             "parameters": PARAMETERS,
-            "headers": HEADERS,
+            "headers": RESPONSE_HEADERS,
             "securitySchemes": access.SECURITY_SCHEMES,
         },
     }
@@ -116,26 +116,26 @@ def _board_paths() -> dict[str, Any]:
         "/api/boards": {
             "get": operation(
                 "boards", "listBoards", "Every board that you may see.", Role.OBSERVER,
-                answer(obj(boards=array(ref("schemas", "Board")))), (*KNOWN, *STORE),
+                answer(obj(boards=array(ref("schemas", "Board")))), (*BASIC, *STORE),
             ),
             "post": operation(
                 "boards", "createBoard", "Create a board.", Role.ADMIN,
                 answer(one, status=201, text="The board."),
-                (*KNOWN, errors.CsrfFailed, errors.AlreadyExists, *WITH_BODY, *STORE),
+                (*BASIC, errors.CsrfFailed, errors.AlreadyExists, *WITH_BODY, *STORE),
                 body=ref("schemas", "BoardBody"), must_have_body=True,
             ),
         },
         "/api/boards/{board}": {
             "get": operation(
                 "boards", "getBoard", "One board, with its settings.", Role.OBSERVER,
-                answer(one), (*KNOWN, errors.BoardNotFound, *STORE), parameters=["Board"],
+                answer(one), (*BASIC, errors.BoardNotFound, *STORE), parameters=["Board"],
             )
         },
         "/api/boards/{board}/timeline": {
             "get": operation(
                 "boards", "getTimeline",
                 "How many items were in each state over the last hours.", Role.OBSERVER,
-                answer(timeline), (*KNOWN, errors.BoardNotFound, *STORE),
+                answer(timeline), (*BASIC, errors.BoardNotFound, *STORE),
                 parameters=["Board", "Hours"],
                 description="Known exactly at the `points` and, between two of them, at the "
                 "moments `interval_s` apart on the straight line that joins them. The last is "
@@ -146,7 +146,7 @@ def _board_paths() -> dict[str, Any]:
 
 
 def _item_paths() -> dict[str, Any]:
-    reads = (*KNOWN, errors.BoardNotFound, *STORE)
+    reads = (*BASIC, errors.BoardNotFound, *STORE)
     page = obj(cursor=CURSOR, seq=INTEGER, items=array(ref("schemas", "Item")), next=NEXT)
     history = obj(history=array(ref("schemas", "Event")), next=NEXT)
     changed = ref("schemas", "Changed")
@@ -206,7 +206,7 @@ def _operation_paths() -> dict[str, Any]:
             obj(results=array(result), cursor=CURSOR), "IdempotencyReplayed",
             text="What became of each tag, in their order; each on its own.",
         ),
-        (*KNOWN, errors.CsrfFailed, errors.BoardNotFound, errors.WorkerNotFound, *WITH_BODY,
+        (*BASIC, errors.CsrfFailed, errors.BoardNotFound, errors.WorkerNotFound, *WITH_BODY,
          errors.IdempotencyKeyReused, *STORE),
         body=ref("schemas", "BatchBody"), must_have_body=True,
         parameters=["Board", "IdempotencyKey"],
@@ -231,19 +231,19 @@ def _post(transition: Transition) -> dict[str, Any]:
 
 
 def _event_paths() -> dict[str, Any]:
-    kinds = (*KNOWN, errors.BoardNotFound)
+    kinds = (*BASIC, errors.BoardNotFound)
     parameters = ["Board", "LastEventId", "After", "Ticket"]
-    told = "\n".join(f"- `{each['event']}`: {each['description']}" for each in STREAM_EVENTS)
+    described = "\n".join(f"- `{each['event']}`: {each['description']}" for each in STREAM_EVENTS)
     stream = {
-        "description": f"Server-sent events, until one side ends them:\n\n{told}",
+        "description": f"Server-sent events, until one side ends them:\n\n{described}",
         "content": {"text/event-stream": {"schema": TEXT}},
         "x-events": list(STREAM_EVENTS),
     }
     summary = "The board's events, for `EventSource`."
     text = (
-        "Without a cursor the stream begins now. A comment comes as heartbeat every 15 s. Passing "
-        "trouble is told in the stream and never by a status, which would stop an EventSource for "
-        "good. `retry:` differs from stream to stream, so that reconnects spread out."
+        "Without a cursor the stream begins now. A comment is the heartbeat, every 15 s. A "
+        "temporary fault is reported in the stream and never by a status, which would stop an "
+        "EventSource for good. Each stream has another `retry:`, so that reconnects spread out."
     )
     return {
         "/api/boards/{board}/events": {
@@ -317,24 +317,19 @@ def _page_paths() -> dict[str, Any]:
         kinds = refused if parameters else ()
         return {
             "get": operation(
-                "pages",
-                name,
-                summary,
-                None,
-                cached(html),
-                kinds,
+                "pages", name, summary, None, cached(html), kinds,
                 parameters=[*parameters, "IfNoneMatch"],
             )
-        }
+        }  # fmt: skip
 
     return {
-        "/": {"get": operation("pages", "start", "Leads to /boards.", None, here)},
+        "/": {"get": operation("pages", "start", "Redirects to /boards.", None, here)},
         "/sign-in": page("signInPage", "Sign in, by PIN or by a link."),
         "/boards": page("boardsPage", "All boards."),
         "/boards/{board}": page("boardPage", "A board.", "Board"),
         "/boards/{board}/items/{tag}": page("itemPage", "An item's page.", "Board", "Tag"),
         "/boards/{board}/wall": page("wallPage", "A board for the wall.", "Board"),
-        "/status": page("statusPage", "How the service is."),
+        "/status": page("statusPage", "The state of the service."),
         "/docs": page("docs", "This page."),
         "/api/openapi.json": {
             "get": operation(

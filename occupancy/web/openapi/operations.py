@@ -17,87 +17,81 @@ from occupancy.core.entities import (
 )
 from occupancy.core.errors import OccupancyError
 from occupancy.core.transitions import TRANSITIONS, Transition
+from occupancy.web.io import JSON_TYPE, PROBLEM_TYPE
 from occupancy.web.openapi.schemas import CURSOR, INTEGER, TEXT, pattern, ref
 
-JSON = "application/json"
-PROBLEM = "application/problem+json"
-
 STORE = (errors.PoolTimeout, errors.StoreUnavailable)
-KNOWN = (errors.InvalidRequest, errors.Unauthenticated, errors.Forbidden)
+BASIC = (errors.InvalidRequest, errors.Unauthenticated, errors.Forbidden)
 WITH_BODY = (errors.TooLarge, errors.UnsupportedMediaType)
 
 
 # Parameters and headers
 
 
-def _parameter(
+def parameter(
     place: str, name: str, schema: dict[str, Any], text: str, *, required: bool = False
 ) -> dict[str, Any]:
     return {
-        "in": place,
-        "name": name,
-        "required": required,
-        "description": text,
-        "schema": schema,
-    }
+        "in": place, "name": name, "required": required, "description": text, "schema": schema,
+    }  # fmt: skip
 
 
 PARAMETERS: dict[str, Any] = {
-    "Board": _parameter("path", "board", pattern(BOARD_PATTERN), "The board.", required=True),
-    "Tag": _parameter("path", "tag", pattern(TAG_PATTERN), "The item's tag.", required=True),
-    "IdempotencyKey": _parameter(
+    "Board": parameter("path", "board", pattern(BOARD_PATTERN), "The board.", required=True),
+    "Tag": parameter("path", "tag", pattern(TAG_PATTERN), "The item's tag.", required=True),
+    "IdempotencyKey": parameter(
         "header", "Idempotency-Key", pattern(r"^[!-~]{1,255}\Z"),
         "Makes it safe to send the request again: for 24 hours the same key with the same request "
         "gets the first answer, marked `Idempotency-Replayed: true`. With another request: 422.",
     ),
-    "IfMatch": _parameter(
+    "IfMatch": parameter(
         "header", "If-Match", TEXT,
         'Do it only if the item still has this version, quoted: `"12"`; otherwise 412. The forms '
         'that compressing proxies make of it (`W/"12"`, `"12-gzip"`) name the same version.',
     ),
-    "IfNoneMatch": _parameter(
+    "IfNoneMatch": parameter(
         "header", "If-None-Match", TEXT, "The `ETag` you have: 304 if nothing has changed since. "
         "With `*`: 304 if it exists.",
     ),
-    "LastEventId": _parameter(
+    "LastEventId": parameter(
         "header", "Last-Event-ID", CURSOR,
         "Go on after this event. EventSource sends it by itself when it comes back.",
     ),
-    "After": _parameter(
+    "After": parameter(
         "query", "after", CURSOR,
         "The same, for the first connection. `Last-Event-ID` and `lastEventId` in the query take "
         "precedence over it. Unknown parameters are ignored.",
     ),
-    "Ticket": _parameter(
+    "Ticket": parameter(
         "query", "ticket", TEXT,
         "A ticket, in place of a token or a cookie. Its first use binds it to that address and "
         "board.",
     ),
-    "State": _parameter("query", "state", {**TEXT, "enum": list(STATES)}, "Only this state."),
-    "Holder": _parameter("query", "holder", pattern(WORKER_PATTERN), "Only what they hold."),
-    "Q": _parameter(
+    "State": parameter("query", "state", {**TEXT, "enum": list(STATES)}, "Only this state."),
+    "Holder": parameter("query", "holder", pattern(WORKER_PATTERN), "Only what they hold."),
+    "Q": parameter(
         "query", "q", TEXT,
         "Words to look for in tag, title and holder; a match has all of them. Case and accents do "
         "not matter. Each page searches `limit` items, so it may hold fewer matches than `limit`; "
         "`next` leads on.",
     ),
-    "Limit": _parameter(
+    "Limit": parameter(
         "query", "limit",
         {**INTEGER, "minimum": 1, "maximum": MAX_SNAPSHOT_ITEMS, "default": MAX_SNAPSHOT_ITEMS},
         "Items on a page.",
     ),
-    "HistoryLimit": _parameter(
+    "HistoryLimit": parameter(
         "query", "limit", {**INTEGER, "minimum": 1, "maximum": 1000, "default": 100},
         "Events on a page.",
     ),
-    "Hours": _parameter(
+    "Hours": parameter(
         "query", "hours", {**INTEGER, "minimum": 1, "maximum": MAX_TIMELINE_HOURS, "default": 24},
         "How far back.",
     ),
-    "Page": _parameter("query", "page", TEXT, "The `next` of the page before."),
+    "Page": parameter("query", "page", TEXT, "The `next` of the page before."),
 }  # fmt: skip
 
-HEADERS: dict[str, Any] = {
+RESPONSE_HEADERS: dict[str, Any] = {
     "ETag": {"schema": TEXT, "description": "Send it back in `If-None-Match` or `If-Match`."},
     "IdempotencyReplayed": {
         "schema": {"const": "true"},
@@ -111,19 +105,21 @@ HEADERS: dict[str, Any] = {
 
 # Problem responses
 
+_PROBLEM_CONTENT = {PROBLEM_TYPE: {"schema": ref("schemas", "Problem")}}
+
 
 def problem_responses(which: Iterable[type[OccupancyError]]) -> dict[str, Any]:
     """A response for each status of the kinds ``which``, with the codes that it may carry."""
     by_status: dict[int, list[type[OccupancyError]]] = {}
     for kind in sorted(set(which), key=lambda kind: (kind.status, kind.code)):
         by_status.setdefault(kind.status, []).append(kind)
-    return {str(status): _problem(found) for status, found in by_status.items()}
+    return {str(status): _problem_response(found) for status, found in by_status.items()}
 
 
-def _problem(found: Sequence[type[OccupancyError]]) -> dict[str, Any]:
+def _problem_response(found: Sequence[type[OccupancyError]]) -> dict[str, Any]:
     response: dict[str, Any] = {
         "description": "\n\n".join(f"`{kind.code}`: {kind.explanation}" for kind in found),
-        "content": {PROBLEM: {"schema": ref("schemas", "Problem")}},
+        "content": _PROBLEM_CONTENT,
         "x-codes": [kind.code for kind in found],
     }
     if found[0].status in (429, 503):
@@ -166,13 +162,10 @@ def operation(  # noqa: PLR0917 - the first six read as the line of a table
             ref("parameters", each) if isinstance(each, str) else each for each in parameters
         ]
     if body is not None:
-        made["requestBody"] = {"required": must_have_body, "content": {JSON: {"schema": body}}}
+        made["requestBody"] = {"required": must_have_body, "content": {JSON_TYPE: {"schema": body}}}
     other = {"description": "Any other error.", "content": _PROBLEM_CONTENT}
     made["responses"] = {**ok, **problem_responses([*kinds, errors.RateLimited]), "default": other}
     return made
-
-
-_PROBLEM_CONTENT = {PROBLEM: {"schema": ref("schemas", "Problem")}}
 
 
 def answer(
@@ -180,7 +173,7 @@ def answer(
 ) -> dict[str, Any]:
     """A response with a JSON body, by its status; ``headers`` are names of components."""
     names = {"IdempotencyReplayed": "Idempotency-Replayed"}
-    response: dict[str, Any] = {"description": text, "content": {JSON: {"schema": schema}}}
+    response: dict[str, Any] = {"description": text, "content": {JSON_TYPE: {"schema": schema}}}
     if headers:
         response["headers"] = {names.get(each, each): ref("headers", each) for each in headers}
     return {str(status): response}
@@ -200,7 +193,7 @@ def operation_id(transition: Transition) -> str:
 def write_errors() -> tuple[type[OccupancyError], ...]:
     """The refusals that every write may meet."""
     return (
-        *KNOWN, errors.CsrfFailed, errors.BoardNotFound, errors.VersionMismatch, *WITH_BODY,
+        *BASIC, errors.CsrfFailed, errors.BoardNotFound, errors.VersionMismatch, *WITH_BODY,
         errors.IdempotencyKeyReused, *STORE,
     )  # fmt: skip
 

@@ -192,44 +192,37 @@ def _made_portable(value: Any) -> Any:
 
 # Events of a stream
 
-STREAM_EVENTS: tuple[dict[str, Any], ...] = (
-    {
-        "event": "item",
-        "has_id": True,
-        "data": ref("schemas", "Event"),
-        "description": "An item has changed: " + ", ".join(f"`{name}`" for name in EVENT_TYPES)
-        + ". Every event after the cursor comes in order, once.",
-    },
-    {
-        "event": "ready",
-        "has_id": True,
-        "data": ref("schemas", "Position"),
-        "description": "The stream is live from this position on.",
-    },
-    {
-        "event": "reset",
-        "has_id": True,
-        "data": obj(cursor=CURSOR, seq=INTEGER, snapshot=TEXT, reason=TEXT),
-        "description": "The cursor is not in the log (any more), or this connection is too slow "
-        "for the events: load `snapshot`, and go on from its cursor.",
-    },
-    {
-        "event": "degraded",
-        "has_id": False,
-        "data": obj(detail=TEXT),
-        "description": "Live delivery is impaired: events come some seconds late, or not before "
-        "the store can be reached again. A stream that opens meanwhile gets it after `ready`.",
-    },
-    {
-        "event": "recovered",
-        "has_id": False,
-        "data": {"type": "object"},
-        "description": "Live delivery works again, and missed events have been sent.",
-    },
-    {
-        "event": "bye",
-        "has_id": False,
-        "data": {"type": "object"},
-        "description": "The server goes away; come back after the `retry:` before it.",
-    },
+
+def _event(name: str, data: dict[str, Any], text: str, *, has_id: bool = False) -> dict[str, Any]:
+    return {"event": name, "has_id": has_id, "data": data, "description": text}
+
+
+STREAM_EVENTS = (
+    _event(
+        "item", ref("schemas", "Event"), "An item has changed: "
+        + ", ".join(f"`{name}`" for name in EVENT_TYPES)
+        + ". Every event after the cursor comes in order, once.", has_id=True,
+    ),
+    _event(
+        "ready", ref("schemas", "Position"), "The stream is live from this position on.",
+        has_id=True,
+    ),
+    _event(
+        "reset", obj(cursor=CURSOR, seq=INTEGER, snapshot=TEXT, reason=TEXT),
+        "The cursor is not in the log (any more), or this connection is too slow for the events: "
+        "load `snapshot`, and go on from its cursor.", has_id=True,
+    ),
+    _event(
+        "degraded", obj(detail=TEXT),
+        "Live delivery is impaired: events come some seconds late, or not before the store can be "
+        "reached again. A stream that opens meanwhile gets it after `ready`.",
+    ),
+    _event(
+        "recovered", {"type": "object"},
+        "Live delivery works again, and missed events have been sent.",
+    ),
+    _event(
+        "bye", {"type": "object"},
+        "The server goes away; reconnect after the `retry:` before it.",
+    ),
 )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, Response, current_app
+from flask import Blueprint, Response
 
 from occupancy.access.links import LINK_TTL_S
 from occupancy.access.workers import worker_as_dict
@@ -12,19 +12,13 @@ from occupancy.core.entities import Role
 from occupancy.core.errors import InvalidRequest, WorkerNotFound
 from occupancy.core.requests import BoardBody, TokenBody, WorkerBody, check_name
 from occupancy.observability import audit_log
-from occupancy.services import Services
-from occupancy.web.auth import principal, requires
+from occupancy.web.auth import current_services, principal, requires
 from occupancy.web.io import json_answer, read_body, read_query
 
 bp = Blueprint("admin", __name__, url_prefix="/api")
 
 
-def _services() -> Services:
-    services: Services = current_app.extensions["occupancy"]
-    return services
-
-
-def _record(event: str, **fields: Any) -> None:
+def _record_change(event: str, **fields: Any) -> None:
     audit_log.record(event, by=principal().worker.id, means=principal().auth_method, **fields)
 
 
@@ -33,10 +27,10 @@ def _record(event: str, **fields: Any) -> None:
 def create_board() -> Response:
     read_query()
     body = read_body(BoardBody)
-    board = _services().store.boards.create(
+    board = current_services().store.boards.create(
         body.board, title=body.title, steps=body.steps or (), max_holds=body.max_holds or 0
     )
-    _record("board_added", board=board.board)
+    _record_change("board_added", board=board.board)
     return json_answer(board.as_dict(), 201)
 
 
@@ -44,7 +38,9 @@ def create_board() -> Response:
 @requires(Role.ADMIN)
 def workers() -> Response:
     read_query()
-    return json_answer({"workers": [worker_as_dict(each) for each in _services().workers.all()]})
+    return json_answer(
+        {"workers": [worker_as_dict(each) for each in current_services().workers.all()]}
+    )
 
 
 @bp.put("/workers/<worker_id>")
@@ -54,7 +50,7 @@ def put_worker(worker_id: str) -> Response:
     read_query()
     check_name("worker", worker_id)
     body = read_body(WorkerBody)
-    services = _services()
+    services = current_services()
     changes: dict[str, Any] = {
         name: getattr(body, name)
         for name in ("name", "role", "disabled")
@@ -75,7 +71,7 @@ def put_worker(worker_id: str) -> Response:
     changed = sorted(name for name in changes if name != "pin_hash") + ["pin"] * (
         body.pin is not None
     )
-    _record(
+    _record_change(
         "worker_added" if status == 201 else "worker_edited",
         worker=worker.id,
         role=worker.role,
@@ -90,8 +86,8 @@ def put_worker(worker_id: str) -> Response:
 def sign_out_everywhere(worker_id: str) -> Response:
     """End all sessions of a worker, for example when a tablet is lost."""
     read_query()
-    worker = _services().workers.sign_out(check_name("worker", worker_id))
-    _record("signed_out_everywhere", worker=worker.id)
+    worker = current_services().workers.sign_out(check_name("worker", worker_id))
+    _record_change("signed_out_everywhere", worker=worker.id)
     return Response(status=204)
 
 
@@ -103,8 +99,8 @@ def create_link(worker_id: str) -> Response:
     The answer has a path, because the asking page knows the address at which browsers reach us.
     """
     read_query()
-    secret = _services().links.create(check_name("worker", worker_id))
-    _record("link_added", worker=worker_id)
+    secret = current_services().links.create(check_name("worker", worker_id))
+    _record_change("link_added", worker=worker_id)
     return json_answer({"path": f"/sign-in#{secret}", "expires_in_s": LINK_TTL_S}, 201)
 
 
@@ -112,7 +108,7 @@ def create_link(worker_id: str) -> Response:
 @requires(Role.ADMIN)
 def tokens() -> Response:
     read_query()
-    listed = _services().tokens.all()
+    listed = current_services().tokens.all()
     return json_answer({"tokens": [each.token.as_dict(each.used_s) for each in listed]})
 
 
@@ -123,12 +119,14 @@ def create_token() -> Response:
     read_query()
     body = read_body(TokenBody)
     if body.board is not None:
-        _services().store.boards.get(body.board)
-    secret, token = _services().tokens.create(
+        current_services().store.boards.get(body.board)
+    secret, token = current_services().tokens.create(
         body.worker, days=body.days, board=body.board,
         role=Role.of(body.role) if body.role is not None else None,
     )  # fmt: skip
-    _record("token_added", worker=token.worker, token=token.id, role=token.role, board=token.board)
+    _record_change(
+        "token_added", worker=token.worker, token=token.id, role=token.role, board=token.board
+    )
     return json_answer({"token": secret, **token.as_dict()}, 201)
 
 
@@ -136,6 +134,6 @@ def create_token() -> Response:
 @requires(Role.ADMIN)
 def revoke_token(token_id: str) -> Response:
     read_query()
-    token = _services().tokens.revoke(token_id)
-    _record("token_revoked", worker=token.worker, token=token.id)
+    token = current_services().tokens.revoke(token_id)
+    _record_change("token_revoked", worker=token.worker, token=token.id)
     return Response(status=204)

@@ -1,7 +1,6 @@
 """The routes of boards, items and operations.
 
-Each checks its input, asks the store, and joins the JSON of the answer. Items come from the store
-as JSON and are put into it unchanged.
+Items come from the store as JSON and are put into the response unchanged.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from flask import Blueprint, Response, current_app, request
+from flask import Blueprint, Response, request
 
 from occupancy.boards.records import Answer, item_key_of
 from occupancy.boards.refusals import refusal
@@ -27,9 +26,8 @@ from occupancy.core.requests import (
     transition_of,
 )
 from occupancy.core.transitions import PUT, REMOVE, TRANSITIONS, Transition
-from occupancy.services import Services
 from occupancy.web import operations
-from occupancy.web.auth import check_role, principal, requires, yield_turn
+from occupancy.web.auth import check_role, current_services, principal, requires, yield_turn
 from occupancy.web.entity_tags import ANY, known_tags
 from occupancy.web.io import (
     as_response,
@@ -51,13 +49,8 @@ _DEFAULT_HISTORY = 100
 _MAX_HISTORY = 1000
 
 
-def _services() -> Services:
-    services: Services = current_app.extensions["occupancy"]
-    return services
-
-
 def _store() -> Store:
-    return _services().store
+    return current_services().store
 
 
 # Boards
@@ -67,12 +60,12 @@ def _store() -> Store:
 @requires(Role.OBSERVER, any_board=True)
 def boards() -> Response:
     read_query()
-    listed = [
+    found = [
         {"board": b.board, "title": b.title, "steps": b.steps, "counts": b.counts}
         for b in _store().boards.all()
         if principal().board in (None, b.board)
     ]
-    return json_answer({"boards": listed})
+    return json_answer({"boards": found})
 
 
 @bp.get("/<board>")
@@ -85,7 +78,7 @@ def board_(board: str) -> Response:
 @bp.get("/<board>/timeline")
 @requires(Role.OBSERVER, is_use=False)
 def timeline(board: str) -> Response:
-    """The number of items in each state over time. Polled by wallboards; not a use."""
+    """Items by state over time. Polled by wallboards; does not extend the session."""
     hours = read_limit(read_query("hours"), _DEFAULT_HOURS, MAX_TIMELINE_HOURS, "hours")
     return json_answer(_store().timelines.get(check_name("board", board), hours=hours).as_dict())
 
@@ -118,12 +111,12 @@ def items(board: str) -> Response:
             known_cursor=known_cursor,
             pause=yield_turn,
         )
-        listing = SnapshotResponse(snapshot) if snapshot is not None else None
+        response = SnapshotResponse(snapshot) if snapshot is not None else None
     else:
-        listing = _store().snapshot_cache.find(board, known_cursor)
-    if listing is None:
+        response = _store().snapshot_cache.find(board, known_cursor)
+    if response is None:
         return as_response(not_modified(f'"{known_cursor}.{question}"'))
-    return large_answer(listing, f'"{listing.cursor}.{question}"', yield_turn)
+    return large_answer(response, f'"{response.cursor}.{question}"', yield_turn)
 
 
 @bp.get("/<board>/items/<tag>")
@@ -155,9 +148,9 @@ def history(board: str, tag: str) -> Response:
 @requires(Role.SUPERVISOR)
 def put(board: str, tag: str) -> Response:
     body = read_body(ItemBody)
-    answer = _carry_out(board, PUT, [tag], body, items=[body.as_json_texts()])
+    answer = _execute(board, PUT, [tag], body, items=[body.as_json_texts()])
     status = 201 if answer.outcomes[0].code == "added" else 200
-    return as_response(operations.reply_one(board, PUT, answer, status))
+    return as_response(operations.reply_of(board, PUT, answer, status))
 
 
 @bp.delete("/<board>/items/<tag>")
@@ -165,7 +158,8 @@ def put(board: str, tag: str) -> Response:
 def remove(board: str, tag: str) -> Response:
     body = read_body(OperationBody)
     check_fields(REMOVE, body)
-    return as_response(operations.reply_one(board, REMOVE, _carry_out(board, REMOVE, [tag], body)))
+    answer = _execute(board, REMOVE, [tag], body)
+    return as_response(operations.reply_of(board, REMOVE, answer))
 
 
 # Operations
@@ -173,30 +167,29 @@ def remove(board: str, tag: str) -> Response:
 
 @bp.post("/<board>/items/<tag>/<operation>")
 @requires(Role.WORKER)
-def operate(board: str, tag: str, operation: str) -> Response:
-    row = TRANSITIONS.get(operation)
-    if row is None:
+def operate_on_item(board: str, tag: str, operation: str) -> Response:
+    transition = TRANSITIONS.get(operation)
+    if transition is None:
         raise NotFound(f"There is no such operation; there are {', '.join(TRANSITIONS)}.")
-    check_role(principal(), row.role)
+    check_role(principal(), transition.role)
     board, tag = check_name("board", board), check_name("tag", tag)
     body = read_body(OperationBody)
-    return as_response(
-        operations.operate(
-            _services(), request, principal(), board=board, tag=tag, row=row, body=body
-        )
+    reply = operations.carry_out_one(
+        current_services(), request, principal(), transition, board=board, tag=tag, body=body
     )
+    return as_response(reply)
 
 
 @bp.post("/<board>/batch")
 @requires(Role.WORKER)
 def batch(board: str) -> Response:
     body = read_body(BatchBody)
-    row = transition_of(body.operation)
-    check_role(principal(), row.role)
-    check_fields(row, body)
+    transition = transition_of(body.operation)
+    check_role(principal(), transition.role)
+    check_fields(transition, body)
     if body.epoch is not None or "If-Match" in request.headers:
         raise InvalidRequest("A batch takes neither epoch nor If-Match: they concern one item.")
-    answer = _carry_out(board, row, body.tags, body)
+    answer = _execute(board, transition, body.tags, body)
     results: list[dict[str, Any]] = []
     for outcome in answer.outcomes:
         if outcome.is_done:
@@ -205,20 +198,21 @@ def batch(board: str) -> Response:
                 found["item_is_current"] = True
             results.append({"tag": outcome.tag, "status": 200, **found})
         else:
-            error = refusal(board, row, outcome, to=body.to)
+            error = refusal(board, transition, outcome, to=body.to)
             results.append({"tag": outcome.tag, **problem(error)})
     body_json = msgspec.json.encode({"results": results, "cursor": answer.cursor})
     return as_response(operations.mark_replayed(json_reply(body_json), answer))
 
 
-def _carry_out(
+def _execute(
     board: str,
-    row: Transition,
+    transition: Transition,
     tags: Sequence[str],
     body: OperationBody | ItemBody,
     items: Sequence[dict[str, str]] | None = None,
 ) -> Answer:
     board, tags = check_name("board", board), [check_name("tag", tag) for tag in tags]
     return operations.carry_out(
-        _services(), request, principal(), board=board, row=row, tags=tags, body=body, items=items
-    )
+        current_services(), request, principal(), transition,
+        board=board, tags=tags, body=body, items=items,
+    )  # fmt: skip

@@ -11,13 +11,14 @@ import re
 from typing import Any
 
 import msgspec
-from flask import Blueprint, Response, current_app, render_template, request
+from flask import Blueprint, current_app, render_template, request
 from markupsafe import Markup, escape
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from occupancy.core.errors import answered_kinds
 from occupancy.core.transitions import PUT, REMOVE, TARGETS, TRANSITIONS, Transition
 from occupancy.web.auth import public
+from occupancy.web.io import asset_answer
 from occupancy.web.openapi.document import document
 from occupancy.web.openapi.operations import operation_id
 from occupancy.web.openapi.schemas import STREAM_EVENTS
@@ -31,35 +32,30 @@ _HOLDERS = {"caller": "the caller", "to": "`to`", "nobody": "nobody", "keep": "a
 @bp.get("/api/openapi.json")
 @public
 def openapi() -> WerkzeugResponse:
-    return _answer(_document())
+    return _asset_answer(_document_asset())
 
 
 @bp.get("/docs")
 @public
 def docs() -> WerkzeugResponse:
     """The document as a page. ``/docs#<code>`` is where the type of a problem leads."""
-    return _answer(_page())
+    return _asset_answer(_page_asset())
 
 
-def _answer(asset: Asset) -> WerkzeugResponse:
-    is_gzipped = request.accept_encodings["gzip"] > 0
-    response = Response(asset.gzipped if is_gzipped else asset.plain)
-    response.headers["Content-Type"] = asset.content_type
-    if is_gzipped:
-        response.headers["Content-Encoding"] = "gzip"
+def _asset_answer(asset: Asset) -> WerkzeugResponse:
+    response = asset_answer(asset)
     response.headers["Cache-Control"] = "no-cache"
-    response.vary.add("Accept-Encoding")
-    response.set_etag(asset.digest, weak=is_gzipped)  # RFC 9110, 8.8.1
+    response.set_etag(asset.digest, weak=response.content_encoding is not None)  # RFC 9110, 8.8.1
     return response.make_conditional(request)
 
 
 @functools.cache
-def _document() -> Asset:
+def _document_asset() -> Asset:
     return Asset.of("application/json", msgspec.json.encode(document()))
 
 
 @functools.cache
-def _page() -> Asset:
+def _page_asset() -> Asset:
     whole = document()
     groups = [
         {**tag, "routes": [each for each in _routes(whole) if tag["name"] in each["tags"]]}
@@ -81,18 +77,16 @@ def _page() -> Asset:
 
 def _routes(whole: dict[str, Any]) -> list[dict[str, Any]]:
     """Every operation of the document, with the components that it refers to in place."""
-    found = whole["components"]["parameters"]
-
-    def parameter(each: dict[str, Any]) -> dict[str, Any]:
-        named: dict[str, Any] = found[each["$ref"].rpartition("/")[2]] if "$ref" in each else each
-        return named
-
+    components = whole["components"]["parameters"]
     return [
         {
             **operation,
             "path": path,
             "method": method.upper(),
-            "parameters": [parameter(each) for each in operation.get("parameters", ())],
+            "parameters": [
+                components[each["$ref"].rpartition("/")[2]] if "$ref" in each else each
+                for each in operation.get("parameters", ())
+            ],
         }
         for path, methods in whole["paths"].items()
         for method, operation in methods.items()
@@ -111,13 +105,13 @@ def prose(text: str) -> Markup:
 
 @bp.app_template_filter("target")
 def target(transition: Transition) -> str:
-    """The state after a row of the table, in words."""
+    """The state after a transition, in words."""
     return TARGETS.get(transition.target, transition.target)
 
 
 @bp.app_template_filter("holder_after")
 def holder_after(transition: Transition) -> str:
-    """The item's holder after a row of the table, in words."""
+    """The item's holder after a transition, in words."""
     return _HOLDERS[transition.holder]
 
 

@@ -6,33 +6,27 @@ worker or an item.
 
 from __future__ import annotations
 
-from typing import Any
-
-import msgspec
-from flask import Blueprint, Response, current_app
+from flask import Blueprint, Response
 
 from occupancy.core.errors import OccupancyError
-from occupancy.web.auth import public
+from occupancy.web.auth import current_services, public
+from occupancy.web.io import json_answer
 
 bp = Blueprint("health", __name__)
-
-
-def _services() -> Any:
-    return current_app.extensions["occupancy"]
 
 
 @bp.get("/livez")
 @public
 def livez() -> Response:
     """200 while the process serves. Never touches Redis."""
-    return _json({"status": "alive"})
+    return json_answer({"status": "alive"})
 
 
 @bp.get("/readyz")
 @public
 def readyz() -> Response:
     """200 while operations and live delivery have worked within the last seconds."""
-    services = _services()
+    services = current_services()
     services.hub.start()
     reasons = {}
     try:
@@ -48,38 +42,31 @@ def readyz() -> Response:
     elif services.hub.trouble:
         reasons["live"] = services.hub.trouble
     if reasons:
-        return _json({"status": "not ready", "reasons": reasons}, 503)
-    return _json({"status": "ready"})
+        return json_answer({"status": "not ready", "reasons": reasons}, 503)
+    return json_answer({"status": "ready"})
 
 
 @bp.get("/api/redis-health")
 @public
 def redis_health() -> Response:
     """Whether Redis answers, how fast, and its facts."""
-    found = _services().public_figures.health()
-    return _json(found, 200 if found["status"] == "healthy" else 503)
+    found = current_services().public_figures.health()
+    return json_answer(found, 200 if found["status"] == "healthy" else 503)
 
 
 @bp.get("/api/redis-connection-stats")
 @public
 def redis_connection_stats() -> Response:
     """The budget, the server's count and the pools of every process."""
-    services = _services()
-    return _json(services.process_report.connection_stats(services.public_figures.connections()))
+    services = current_services()
+    return json_answer(
+        services.process_report.connection_stats(services.public_figures.connections())
+    )
 
 
 @bp.get("/metrics")
 @public
 def metrics() -> Response:
-    text = "text/plain; version=0.0.4; charset=utf-8"
-    return _uncached(Response(_services().public_figures.metrics(), content_type=text))
-
-
-def _json(value: Any, status: int = 200) -> Response:
-    body = msgspec.json.encode(value)
-    return _uncached(Response(body, status, content_type="application/json"))
-
-
-def _uncached(response: Response) -> Response:
-    response.headers["Cache-Control"] = "no-store"
-    return response
+    text = current_services().public_figures.metrics()
+    content_type = "text/plain; version=0.0.4; charset=utf-8"
+    return Response(text, headers={"Content-Type": content_type, "Cache-Control": "no-store"})

@@ -1,7 +1,7 @@
-"""Page routes: the pages that workers use. Each is a shell; its scripts ask the API for the rest.
+"""Page routes: the pages that workers use. Each is a shell, which its scripts fill from the API.
 
-A shell holds no data, so it is open to everybody; the API alone decides what somebody may see.
-Board, tag and the transition table stand in data attributes: a page has no script inside it.
+A shell holds no data, so it is open to everybody. Board, tag and the transition table are in data
+attributes, because a page has no inline script.
 """
 
 from __future__ import annotations
@@ -16,24 +16,20 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 from occupancy.core.errors import NotFound
 from occupancy.core.requests import check_name
 from occupancy.core.transitions import PUT, REMOVE, TRANSITIONS
-from occupancy.services import Services
-from occupancy.web.auth import public
+from occupancy.web.auth import current_services, public
+from occupancy.web.io import asset_answer
 from occupancy.web.ui.assets import Assets
-from occupancy.web.ui.languages import COOKIE, LANGUAGES, Catalogs, choose
+from occupancy.web.ui.languages import COOKIE, LANGUAGES, choose, load_catalogs
 
 bp = Blueprint("pages", __name__)
 
 
-_COLUMNS = (
-    "operation", "event", "sources", "target", "holder_only", "counts_time", "fields", "button",
-    "is_for_others", "key",
+_PAGE_COLUMNS = (
+    "operation", "event", "added_event", "sources", "target", "holder_only", "counts_time",
+    "fields", "button", "is_for_others", "key",
 )  # fmt: skip
 _ROWS = [
-    {
-        **{name: getattr(each, name) for name in _COLUMNS},
-        "role": each.role.label,
-        "added_event": each.added_event,
-    }
+    {**{name: getattr(each, name) for name in _PAGE_COLUMNS}, "role": each.role.label}
     for each in (*TRANSITIONS.values(), PUT, REMOVE)
 ]
 TRANSITIONS_JSON = msgspec.json.encode(_ROWS).decode()  # the table, for the pages' scripts
@@ -45,7 +41,7 @@ class Pages:
 
     def __init__(self) -> None:
         self.assets = Assets()
-        self.catalogs = Catalogs(self.assets)
+        self.catalogs = load_catalogs(self.assets)
 
 
 def _pages() -> Pages:
@@ -56,12 +52,11 @@ def _pages() -> Pages:
 def page(template: str, **data: Any) -> WerkzeugResponse:
     """A page in the browser's language, with an ETag."""
     pages = _pages()
-    services: Services = current_app.extensions["occupancy"]
     language = choose(request.cookies.get(COOKIE), request.headers.get("Accept-Language", ""))
-    messages = pages.catalogs.of(language)
+    messages = pages.catalogs[language]
     text = render_template(
         template, asset=pages.assets.address, t=messages.__getitem__, language=language,
-        languages=LANGUAGES, home=urlsplit(services.settings.public_url).netloc,
+        languages=LANGUAGES, home=urlsplit(current_services().settings.public_url).netloc,
         transitions=TRANSITIONS_JSON, shortcuts=_SHORTCUTS, **data,
     )  # fmt: skip
     response = Response(text, content_type="text/html; charset=utf-8")
@@ -123,12 +118,7 @@ def static(version: str, name: str) -> WerkzeugResponse:
     asset = assets.get(name)
     if asset is None:
         raise NotFound("There is nothing at this address.")
-    is_gzipped = request.accept_encodings["gzip"] > 0
-    response = Response(asset.gzipped if is_gzipped else asset.plain)
-    response.headers["Content-Type"] = asset.content_type
-    if is_gzipped:
-        response.headers["Content-Encoding"] = "gzip"
-    response.vary.add("Accept-Encoding")
+    response = asset_answer(asset)
     # During a reload, a page of one version may ask a process of another version for its files.
     is_current = version == assets.version
     response.headers["Cache-Control"] = (

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, Response, current_app, request
+from flask import Blueprint, Response, request
 
 from occupancy.access.sessions import Session
 from occupancy.access.tickets import TICKET_TTL_S
@@ -21,6 +21,7 @@ from occupancy.services import Services
 from occupancy.web.auth import (
     caller_address,
     cookie_names,
+    current_services,
     principal,
     public,
     requires,
@@ -32,16 +33,11 @@ from occupancy.web.security import check_origin
 bp = Blueprint("signin", __name__, url_prefix="/api")
 
 
-def _services() -> Services:
-    services: Services = current_app.extensions["occupancy"]
-    return services
-
-
 @bp.post("/session")
 @public
 def sign_in() -> Response:
     """Sign in with worker and PIN, or with the token of a link. A refusal ends no session."""
-    services = _services()
+    services = current_services()
     check_origin(request, services.settings.trusted_origins)  # else a foreign page could sign us in
     read_query()
     body = read_body(SignInBody)
@@ -60,7 +56,7 @@ def _has_old_cookie() -> bool:
 
     If not, such a cookie may belong to another deployment on this host, and must be kept.
     """
-    services = _services()
+    services = current_services()
     name, old_name = cookie_names(request, services.settings)
     secret = request.cookies.get(old_name)
     if not secret or name in request.cookies:
@@ -73,7 +69,7 @@ def _has_old_cookie() -> bool:
 
 
 def _signed_in(secret: str, session: Session, *, has_old_cookie: bool) -> Response:
-    signed_in = _services().authenticator.identify(Credential("session", digest_of(secret)))
+    signed_in = current_services().authenticator.identify(Credential("session", digest_of(secret)))
     response = json_answer(_described(signed_in))
     max_age_s = session.ends_s - session.created_s
     _set_cookie(response, secret, max_age_s=max_age_s, has_old_cookie=has_old_cookie)
@@ -81,7 +77,7 @@ def _signed_in(secret: str, session: Session, *, has_old_cookie: bool) -> Respon
 
 
 def _set_cookie(response: Response, secret: str, *, max_age_s: int, has_old_cookie: bool) -> None:
-    name, old_name = cookie_names(request, _services().settings)
+    name, old_name = cookie_names(request, current_services().settings)
     response.set_cookie(
         name, secret, max_age=max_age_s, path="/",
         httponly=True, samesite="Lax", secure=request.is_secure,
@@ -93,7 +89,7 @@ def _set_cookie(response: Response, secret: str, *, max_age_s: int, has_old_cook
 
 
 def _open(services: Services, body: SignInBody) -> tuple[str, Session]:
-    had = session_secret(request, _services().settings)
+    had = session_secret(request, current_services().settings)
     address = caller_address()
     if body.token is not None and body.worker is None and body.pin is None:
         if body.token.startswith(LINK_PREFIX):
@@ -125,7 +121,7 @@ def sign_out() -> Response:
     if principal().auth_method != "session":
         raise InvalidRequest("A token is not signed out; an administrator can revoke it.")
     has_old_cookie = _has_old_cookie()
-    _services().sessions.end(principal(), address=caller_address())
+    current_services().sessions.end(principal(), address=caller_address())
     response = Response(status=204)
     _set_cookie(response, "", max_age_s=0, has_old_cookie=has_old_cookie)
     return response
@@ -138,9 +134,9 @@ def change_pin() -> Response:
     read_query()
     body = read_body(PinBody)
     has_old_cookie = _has_old_cookie()
-    secret, session = _services().sessions.with_new_pin(
+    secret, session = current_services().sessions.with_new_pin(
         principal(), body.pin, body.new_pin,
-        address=caller_address(), instead_of=session_secret(request, _services().settings),
+        address=caller_address(), instead_of=session_secret(request, current_services().settings),
     )  # fmt: skip
     return _signed_in(secret, session, has_old_cookie=has_old_cookie)
 
@@ -150,7 +146,7 @@ def change_pin() -> Response:
 def create_ticket() -> Response:
     """Create a ticket, for an EventSource without a cookie."""
     read_query()
-    secret = _services().tickets.create(principal())
+    secret = current_services().tickets.create(principal())
     return json_answer({"ticket": secret, "expires_in_s": TICKET_TTL_S}, 201)
 
 

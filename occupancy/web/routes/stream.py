@@ -1,8 +1,7 @@
 """The event stream's route: from the request to the frames of a subscriber.
 
-The greenlet that gunicorn gives the request writes what the stream has missed. Then a socket writer
-takes the connection and writes what is live, and the greenlet ends. TLS in gunicorn, another server
-and a test client have no connection to take: there the greenlet goes on writing itself.
+See ``web/open_stream.py``. With TLS in gunicorn, another server or a test client no socket writer
+can take the connection, and the request's greenlet writes the live frames too.
 """
 
 from __future__ import annotations
@@ -12,15 +11,14 @@ import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from flask import Blueprint, Response, current_app, request
+from flask import Blueprint, Response, request
 
 from occupancy.core.entities import Role
 from occupancy.core.requests import check_name
 from occupancy.live import sse
 from occupancy.live.limits import Place
 from occupancy.live.subscriber import farewell
-from occupancy.services import Services
-from occupancy.web.auth import caller_address, principal, requires, used_ticket
+from occupancy.web.auth import caller_address, current_services, principal, requires, used_ticket
 from occupancy.web.open_stream import OpenStream, cursor_of
 
 bp = Blueprint("stream", __name__, url_prefix="/api/boards")
@@ -30,7 +28,7 @@ bp = Blueprint("stream", __name__, url_prefix="/api/boards")
 @requires(Role.OBSERVER, is_use=False, takes_ticket=True)
 def events(board: str) -> Response:
     check_name("board", board)
-    services: Services = current_app.extensions["occupancy"]
+    services = current_services()
     hub = services.hub
     cursor = cursor_of(request.headers.get("Last-Event-ID"), request.args.items(multi=True))
     place = Place.of(principal(), caller_address())

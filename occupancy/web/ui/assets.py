@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-_DIRECTORY = Path(__file__).parent / "static"
+_STATIC = Path(__file__).parent / "static"
 _TYPES = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
@@ -36,24 +36,17 @@ class Asset(msgspec.Struct, frozen=True):
         return cls(content_type, plain, gzipped, hashlib.sha256(plain).hexdigest()[:32])
 
 
-def _load() -> dict[str, Asset]:
-    found = {}
-    for path in sorted(_DIRECTORY.rglob("*")):
-        if path.is_file() and path.suffix in _TYPES:
-            plain = path.read_bytes()
-            name = path.relative_to(_DIRECTORY).as_posix()
-            found[name] = Asset.of(_TYPES[path.suffix], plain)
-    return found
-
-
 class Assets:
     """All files below static/, read when the process starts."""
 
     def __init__(self) -> None:
-        self._files = _load()
+        self._files: dict[str, Asset] = {}
         whole = hashlib.sha256()
-        for name, asset in self._files.items():
-            whole.update(f"{name}\0{len(asset.plain)}\0".encode() + asset.plain)
+        for path in sorted(_STATIC.rglob("*")):
+            if path.is_file() and path.suffix in _TYPES:
+                name, plain = path.relative_to(_STATIC).as_posix(), path.read_bytes()
+                self._files[name] = Asset.of(_TYPES[path.suffix], plain)
+                whole.update(f"{name}\0{len(plain)}\0".encode() + plain)
         self.version = whole.hexdigest()[:12]
 
     def get(self, name: str) -> Asset | None:

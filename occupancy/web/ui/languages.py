@@ -6,8 +6,6 @@ the same messages of every language.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import msgspec
 from werkzeug.datastructures import LanguageAccept
 from werkzeug.http import parse_accept_header
@@ -18,18 +16,12 @@ LANGUAGES = ("en", "es")
 COOKIE = "lang"
 
 
-class Catalogs:
-    """The messages of every language, by key."""
-
-    def __init__(self, assets: Assets) -> None:
-        self._messages: dict[str, dict[str, str]] = {
-            language: msgspec.json.decode(assets.text(f"i18n/{language}.json"), type=dict[str, str])
-            for language in LANGUAGES
-        }
-
-    def of(self, language: str) -> Mapping[str, str]:
-        """The catalog of one of LANGUAGES."""
-        return self._messages[language]
+def load_catalogs(assets: Assets) -> dict[str, dict[str, str]]:
+    """The messages by key, for each of LANGUAGES."""
+    return {
+        language: msgspec.json.decode(assets.text(f"i18n/{language}.json"), type=dict[str, str])
+        for language in LANGUAGES
+    }
 
 
 def choose(chosen: str | None, accept_language: str) -> str:

@@ -1,4 +1,4 @@
-"""Callers who are not known yet when they ask for a stream, and are looked up together."""
+"""Streams of callers that are not known yet, which are looked up together."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gevent.pool import Pool
 from occupancy.core.errors import PoolTimeout, StoreUnavailable
 from occupancy.core.principal import Credential, digest_of
 from occupancy.server.accept_balancing import Loads
-from occupancy.server.fast.auth_batcher import MOST
+from occupancy.server.fast.auth_batcher import MAX_PENDING
 from occupancy.server.fast.request import FirstRead
 from occupancy.server.fast.streams import FastStreams
 from occupancy.server.listener import Listener
@@ -30,7 +30,7 @@ def principal(valkey_services: Services) -> Iterator[Principal]:
 
 
 class Learning:
-    """What the store is asked about callers; it answers when it may."""
+    """The look-ups of callers; the store answers when it may."""
 
     def __init__(self, services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
         self.asked: list[int] = []  # how many at a time
@@ -77,8 +77,8 @@ def _are_ready(principals: list[Principal]) -> bool:
 def test_callers_that_are_not_known_are_looked_up_together(
     principal: Principal, streams: FastStreams, learning: Learning
 ) -> None:
-    strangers = principal.strangers(5)
-    together = [*strangers, strangers[0].another()]
+    unknown = principal.unknown_callers(5)
+    together = [*unknown, unknown[0].another()]
     assert [each.accept(streams) for each in together] == [None] * 6
     streams.begin_accepted()
     wait_until(lambda: learning.asked)
@@ -101,11 +101,11 @@ def test_callers_that_are_not_known_are_looked_up_together(
         each.close()
 
 
-def test_who_is_not_let_in_is_left_to_a_greenlet_and_the_others_begin(
+def test_a_refused_caller_is_left_to_a_greenlet_and_the_others_begin(
     principal: Principal, streams: FastStreams
 ) -> None:
     served = Served()
-    good, bad = principal.strangers(2), principal.another("occ_nobody_has_this")
+    good, bad = principal.unknown_callers(2), principal.another("occ_nobody_has_this")
     for each in (good[0], bad, good[1]):
         assert each.accept(streams, served.serve) is None
     wait_until(lambda: served.read and _are_ready(good))
@@ -116,11 +116,11 @@ def test_who_is_not_let_in_is_left_to_a_greenlet_and_the_others_begin(
         each.close()
 
 
-def test_whose_access_changes_while_the_store_is_asked_is_asked_for_again(
+def test_a_caller_whose_access_changes_during_the_look_up_is_looked_up_again(
     principal: Principal, streams: FastStreams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     served = Served()
-    (stranger,) = principal.strangers(1)
+    (caller,) = principal.unknown_callers(1)
     access = principal.services.authenticator
     run_many = access._identify.run_many
 
@@ -130,45 +130,45 @@ def test_whose_access_changes_while_the_store_is_asked_is_asked_for_again(
         return replies
 
     monkeypatch.setattr(access._identify, "run_many", change_meanwhile)
-    assert stranger.accept(streams, served.serve) is None
-    wait_until(lambda: served.read or stranger.received)
+    assert caller.accept(streams, served.serve) is None
+    wait_until(lambda: served.read or caller.received)
     assert len(served.read) == 1
-    assert stranger.received == b""
-    stranger.close()
+    assert caller.received == b""
+    caller.close()
 
 
 @pytest.mark.parametrize("error", [StoreUnavailable("made to fail"), PoolTimeout("made to fail")])
-def test_when_the_store_fails_all_who_wait_are_told(
+def test_when_the_store_fails_all_that_wait_are_answered(
     principal: Principal, streams: FastStreams, learning: Learning, error: Exception
 ) -> None:
-    strangers = principal.strangers(3)
-    assert strangers[0].accept(streams) is None
+    unknown = principal.unknown_callers(3)
+    assert unknown[0].accept(streams) is None
     wait_until(lambda: learning.asked)
-    for each in strangers[1:]:  # they would be asked for in the next round trip
+    for each in unknown[1:]:  # they would be asked for in the next round trip
         assert each.accept(streams) is None
     learning.fails = error
     learning.may_answer.set()
-    wait_until(lambda: all(each.received.endswith(b"0\r\n\r\n") for each in strangers))
-    assert all(b"event: degraded" in each.received for each in strangers)
+    wait_until(lambda: all(each.received.endswith(b"0\r\n\r\n") for each in unknown))
+    assert all(b"event: degraded" in each.received for each in unknown)
     assert learning.asked == [1]
     assert streams.waiting_count == 0
     assert principal.counted[0] == 1
-    for each in strangers:
+    for each in unknown:
         each.close()
 
 
-def test_a_mistake_of_ours_leaves_them_to_greenlets(
+def test_a_bug_leaves_them_to_greenlets(
     principal: Principal, streams: FastStreams, learning: Learning
 ) -> None:
     served = Served()
-    strangers = principal.strangers(2)
-    for each in strangers:
+    unknown = principal.unknown_callers(2)
+    for each in unknown:
         assert each.accept(streams, served.serve) is None
     learning.fails = RuntimeError("made to fail")
     learning.may_answer.set()
     wait_until(lambda: len(served.read) == 2)
     wait_until(lambda: streams.waiting_count == 0)
-    for each in strangers:
+    for each in unknown:
         each.close()
 
 
@@ -176,7 +176,7 @@ def test_one_that_cannot_be_served_does_not_keep_the_next_waiting(
     principal: Principal, streams: FastStreams, learning: Learning
 ) -> None:
     served = Served()
-    (good,) = principal.strangers(1)
+    (good,) = principal.unknown_callers(1)
     bad = [principal.another("occ_nobody_has_this") for _ in range(2)]
 
     def fail(taken: socket.socket, read: FirstRead, address: object) -> None:
@@ -193,15 +193,14 @@ def test_one_that_cannot_be_served_does_not_keep_the_next_waiting(
         each.close()
 
 
-def test_a_server_that_is_closed_serves_no_stranger(principal: Principal) -> None:
+def test_a_closed_server_serves_no_unknown_caller(principal: Principal) -> None:
     served: list[Any] = []
     listener = gevent.socket.socket()
     listener.bind(("127.0.0.1", 0))
     listener.listen()
     server = Listener(
-        listener, lambda *args: served.append(args), spawn=Pool(1), early=None,
-        loads=Loads(Loads.shared()), slot=0, count_without_greenlet=lambda: 0,
-    )  # fmt: skip
+        listener, lambda *args: served.append(args), None, Loads(Loads.shared(), 0), spawn=Pool(1)
+    )
     server.start()
     server.close()
     read = FirstRead(b"GET / HTTP/1.1\r\n\r\n", None)
@@ -213,19 +212,19 @@ def test_a_server_that_is_closed_serves_no_stranger(principal: Principal) -> Non
 def test_when_too_many_wait_the_next_is_left_to_a_greenlet(
     principal: Principal, streams: FastStreams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(streams._batcher, "waiting_count", MOST)
-    (stranger,) = principal.strangers(1)
-    read = stranger.accept(streams)
+    monkeypatch.setattr(streams._batcher, "waiting_count", MAX_PENDING)
+    (caller,) = principal.unknown_callers(1)
+    read = caller.accept(streams)
     assert read is not None
     assert read.startswith(b"GET /api/boards/hall/events ")
-    assert streams.waiting_count == MOST
-    stranger.close()
+    assert streams.waiting_count == MAX_PENDING
+    caller.close()
 
 
-def test_strangers_of_a_process_that_ends_are_told_to_come_back(
+def test_unknown_callers_of_a_process_that_ends_get_a_bye(
     principal: Principal, streams: FastStreams, learning: Learning
 ) -> None:
-    asked, waiting = principal.strangers(2)
+    asked, waiting = principal.unknown_callers(2)
     assert asked.accept(streams) is None
     wait_until(lambda: learning.asked)
     assert waiting.accept(streams) is None
@@ -238,7 +237,7 @@ def test_strangers_of_a_process_that_ends_are_told_to_come_back(
         assert each.received.endswith(b"0\r\n\r\n")
     assert streams.waiting_count == 0
     learning.may_answer.set()  # too late
-    wait_until(lambda: not streams._batcher._is_asking)
+    wait_until(lambda: not streams._batcher._is_running)
     assert streams.waiting_count == 0
     assert principal.counted[0] == 1
     for each in (asked, waiting):
@@ -248,9 +247,9 @@ def test_strangers_of_a_process_that_ends_are_told_to_come_back(
 def test_when_the_store_is_slow_nobody_waits_for_a_second_answer(
     principal: Principal, streams: FastStreams, learning: Learning, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("occupancy.server.fast.auth_batcher._SLOW_S", 0.0)
+    monkeypatch.setattr("occupancy.server.fast.auth_batcher._SLOW_LOOKUP_S", 0.0)
     served = Served()
-    asked, waiting = principal.strangers(2)
+    asked, waiting = principal.unknown_callers(2)
     assert asked.accept(streams, served.serve) is None
     wait_until(lambda: learning.asked)
     assert waiting.accept(streams, served.serve) is None
@@ -271,7 +270,7 @@ def test_a_record_that_cannot_be_read_keeps_nobody_else_out(
     record: bytes, are_both_left: bool, principal: Principal, streams: FastStreams
 ) -> None:
     served = Served()
-    good, broken = principal.strangers(2)
+    good, broken = principal.unknown_callers(2)
     digest = digest_of(broken.token)
     principal.services.store.client.hset(principal.services.tokens._keys.tokens, digest, record)
     for each in (broken, good):

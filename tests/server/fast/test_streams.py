@@ -1,4 +1,4 @@
-"""Streams that the express lane begins, from the event loop or a connection's greenlet."""
+"""Streams that the express path begins, from the event loop or a connection's greenlet."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_its_connection_buffers_as_much_as_a_stream_may(principal: Principal) ->
     assert buffered == 2 * STREAM_SEND_BUFFER_BYTES
 
 
-def test_what_is_closed_while_it_waits_is_told_no_more_than_bye(
+def test_a_stream_closed_while_it_waits_gets_only_a_bye(
     principal: Principal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     principal.put(1)
@@ -81,7 +81,7 @@ def test_a_board_that_does_not_exist_is_left_to_flask_and_counts_for_nothing(
     assert principal.services.hub.followed("nowhere") is None
 
 
-def test_a_store_that_fails_is_told_and_all_is_given_back(
+def test_a_failing_store_is_reported_and_all_places_are_given_back(
     principal: Principal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     replay = principal.store.log.replay
@@ -117,7 +117,7 @@ def test_a_stream_that_has_missed_much_gets_all_of_it_in_order(principal: Princi
     other.close()
 
 
-def test_streams_accepted_together_begin_when_all_of_them_were_greeted(
+def test_streams_accepted_in_one_turn_begin_after_the_last_is_accepted(
     principal: Principal,
 ) -> None:
     assert principal.follow("hall")  # its caller is remembered now, and its board followed
@@ -158,7 +158,7 @@ def test_a_stream_that_cannot_begin_gives_its_place_back_and_the_others_begin(
     second.close()
 
 
-def test_what_is_no_request_for_a_stream_is_left_to_a_greenlet(principal: Principal) -> None:
+def test_a_request_for_no_stream_is_left_to_a_greenlet(principal: Principal) -> None:
     assert principal.follow("hall")
     other = principal.another()
     read = other.accept(fast_streams(principal.services), path="/livez")

@@ -183,7 +183,7 @@ def test_the_document_and_its_page_are_made_once(
 
 
 @pytest.mark.parametrize("path", ["/api/openapi.json", "/docs"])
-def test_what_has_not_changed_is_not_sent_again(browser: FlaskClient, path: str) -> None:
+def test_an_unchanged_document_is_not_sent_again(browser: FlaskClient, path: str) -> None:
     etag = browser.get(path).headers["ETag"]
     again = browser.get(path, headers={"If-None-Match": etag})
     assert (again.status_code, again.data) == (304, b"")
@@ -253,7 +253,7 @@ def test_the_page_loads_nothing_from_elsewhere_and_runs_nothing(
     assert "default-src 'none'" in policy
 
 
-def test_whatever_the_page_leads_to_here_is_there(browser: FlaskClient, page: Page) -> None:
+def test_every_local_link_of_the_page_leads_somewhere(browser: FlaskClient, page: Page) -> None:
     here = {link for link in page.links if link.startswith("/")}
     assert {re.sub(r"^/static/[0-9a-f]{12}/", "", link) for link in here} == {
         "css/docs.css", "/api/openapi.json",
@@ -278,7 +278,7 @@ def test_only_files_of_the_pages_are_served(browser: FlaskClient, path: str) -> 
     assert response.content_type == "application/problem+json"
 
 
-def test_every_operation_may_be_told_to_wait() -> None:
+def test_every_operation_may_be_rate_limited() -> None:
     for path, methods in document()["paths"].items():
         for method, found in methods.items():
             refused = found["responses"]["429"]

@@ -28,7 +28,7 @@ def test_the_version_is_that_of_the_files(
         copied = tmp_path / path.relative_to(STATIC)
         copied.parent.mkdir(parents=True, exist_ok=True)
         copied.write_bytes(path.read_bytes())
-    monkeypatch.setattr(assets, "_DIRECTORY", tmp_path)
+    monkeypatch.setattr(assets, "_STATIC", tmp_path)
     assert Assets().version == version
     (tmp_path / "js" / "board.js").write_text("// changed")
     changed = Assets().version
@@ -92,6 +92,6 @@ def test_scripts_and_styles_name_nothing_from_elsewhere() -> None:
             assert (path.parent / module).exists(), f"{path.name}: {module}"
 
 
-def test_an_address_of_what_is_not_there_is_a_mistake_of_ours() -> None:
+def test_the_address_of_an_unknown_file_is_an_error() -> None:
     with pytest.raises(KeyError):
         Assets().address("js/none.js")

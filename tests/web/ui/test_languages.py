@@ -136,7 +136,7 @@ def test_spanish_says_the_three_words_of_the_shop_floor() -> None:
         ("", "es", "es"),
     ],
 )
-def test_the_language_is_the_chosen_one_or_what_the_browser_likes_best(
+def test_the_language_is_the_chosen_one_or_the_browsers_preferred_one(
     chosen: str | None, accepted: str, answered: str
 ) -> None:
     assert choose(chosen, accepted) == answered

@@ -13,14 +13,14 @@ from typing import Any
 from occupancy.boards.commands import Command
 from occupancy.core.entities import Person, Role
 from occupancy.core.transitions import PUT, TRANSITIONS
-from occupancy.server.fast.request import parse
+from occupancy.server.fast.request import MAX_REQUEST_BYTES, parse
 from tests.support.deployment import Deployment
 from tests.support.raw_http import Answer, Wire, request
 
 WAYS = ("plain", "not plain", "in pieces")
 HOLDER, SUPERVISOR = Person("holder", "Holder"), Person("supervisor", "Supervisor")
 _JSON = "Content-Type: application/json"
-_READ_BYTES = 16 * 1024  # what the lane looks at
+
 
 # The operations that bring an item into a state, and their actors.
 HISTORIES: dict[str, list[tuple[str, Person]]] = {
@@ -47,7 +47,7 @@ class Case:
     method: str = "POST"
 
 
-class Lanes:
+class BothPaths:
     """A deployment with one process, workers, and items to operate on."""
 
     def __init__(self, state_dir: Path, redis_url: str, *arguments: str, **environ: str) -> None:
@@ -149,8 +149,8 @@ class Lanes:
 
     def send(self, case: Case, tag: str, way: str) -> Answer:
         data = self._bytes_of(case, tag, way)
-        is_plain = parse(data[:_READ_BYTES]) is not None
-        assert is_plain == (way != "not plain" and len(data) <= _READ_BYTES)
+        is_plain = parse(data[:MAX_REQUEST_BYTES]) is not None
+        assert is_plain == (way != "not plain" and len(data) <= MAX_REQUEST_BYTES)
         with Wire(self.deployment.port) as wire:
             wire.send_apart(*((data[:40], data[40:]) if way == "in pieces" else (data,)))
             return wire.answer()
