@@ -17,6 +17,7 @@ from occupancy.core.requests import check_name
 from occupancy.storage import public_url
 
 
+@click.command("labels")
 @board_option
 @click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), default="labels.svg",
