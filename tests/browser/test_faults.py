@@ -1,4 +1,4 @@
-"""Trouble: Redis away, gunicorn reloaded, killed or away, a network that swallows everything.
+"""Faults: Redis away, gunicorn reloaded, killed or away, a network that drops everything.
 
 Each time the page says so, says of when is what it shows, and is up to date again by itself.
 """
@@ -92,7 +92,7 @@ def test_killed_workers_are_recovered_from(site: Site, open_board: OpenBoard) ->
     expect_state(page, "T-1", "occupied", "Colleague")
 
 
-def test_a_server_that_stays_away_is_said_and_buttons_say_so_too(site: Site, visit: Visit) -> None:
+def test_a_server_that_stays_away_is_shown_and_buttons_say_so_too(site: Site, visit: Visit) -> None:
     board = site.board("T-1")
     page = visit("/boards")
     page.clock.install()

@@ -493,7 +493,7 @@ def test_a_credential_that_cannot_be_read_lets_nobody_in_and_shields_no_others(
 # The goodbye
 
 
-def test_who_does_not_take_the_goodbye_is_hung_up_on(harness: Harness) -> None:
+def test_a_connection_that_does_not_read_the_bye_is_cut(harness: Harness) -> None:
     stuck, polite = harness.open("93", is_stuck=True), harness.open("93")
     harness.settle()
     harness.revoke("93")

@@ -80,7 +80,7 @@ def test_a_flood_of_one_kind_hides_no_other(denials: Denials) -> None:
     ]
 
 
-def test_who_has_a_whole_network_is_one_address(denials: Denials) -> None:
+def test_a_whole_network_counts_as_one_address(denials: Denials) -> None:
     for number in range(50):
         denials.refuse(1, "rate_limited", address=f"2001:db8::{number:x}")
     denials.audit.flush()

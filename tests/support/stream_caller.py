@@ -1,4 +1,4 @@
-"""Who asks for streams past a web server, one connection each: what is sent, and what comes."""
+"""Clients that open streams of the fast path without a web server, one connection each."""
 
 from __future__ import annotations
 

@@ -121,7 +121,7 @@ def test_a_stream_is_the_last_thing_on_its_connection(paths: BothPaths) -> None:
     assert paths.operations() - before == 2
 
 
-def test_callers_that_come_together_are_each_let_in_or_refused(paths: BothPaths) -> None:
+def test_callers_that_arrive_together_are_each_admitted_or_refused(paths: BothPaths) -> None:
     """Nobody of them is known to the process; the board is followed."""
     made = [paths.services.tokens.create("observer") for _ in range(40)]
     shown = [f"Authorization: Bearer {token}" for token, _ in made]

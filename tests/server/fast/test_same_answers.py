@@ -320,7 +320,7 @@ def test_a_changed_board_is_sent_whole(paths: BothPaths) -> None:
         assert tag in answer.body.decode()
 
 
-def test_who_is_too_fast_is_told_so_in_both_paths(proxied: BothPaths) -> None:
+def test_a_client_that_is_too_fast_is_refused_on_both_paths(proxied: BothPaths) -> None:
     """The address counts: another one may go on. None of the tests before has used it."""
     found = []
     for way in WAYS:
