@@ -1,4 +1,4 @@
-"""PIN attempts: guessing is slow, and a guesser locks nobody else out for long."""
+"""PIN attempts: guessing is slow, and whoever guesses keeps nobody else out for long."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from occupancy.services import Services
 HOME, AWAY = "10.0.0.1", "203.0.113.9"
 
 
-class Attempts:
-    """Attempts, and a clock that moves by changing the stored times."""
+class Desk:
+    """Attempts, and a clock that is moved by moving what is stored."""
 
     def __init__(self, services: Services) -> None:
         self.services = services
@@ -32,7 +32,7 @@ class Attempts:
         self.throttle = LoginThrottle(services.store.client, services.store.keys)
 
     def wait_s(self, worker: str = "93", address: str = AWAY) -> int:
-        """Try once; the seconds to wait, 0 if the attempt is allowed."""
+        """Try once: 0 if it may, else how long to wait."""
         try:
             self.throttle.count_attempt(worker, address)
         except RateLimited as error:
@@ -62,184 +62,180 @@ class Attempts:
 
 
 @pytest.fixture
-def attempts(services: Services) -> Attempts:
-    return Attempts(services)
+def desk(services: Services) -> Desk:
+    return Desk(services)
 
 
 def test_a_few_wrong_ones_are_free_and_then_the_wait_doubles_up_to_five_minutes(
-    attempts: Attempts,
+    desk: Desk,
 ) -> None:
     for _ in range(FREE_OF_PAIR):
-        assert attempts.wait_s() == 0
+        assert desk.wait_s() == 0
     waits = []
     for _ in range(10):
-        waits.append(attempts.wait_s())
-        attempts.pass_by(waits[-1])
-        assert attempts.wait_s() == 0
+        waits.append(desk.wait_s())
+        desk.pass_by(waits[-1])
+        assert desk.wait_s() == 0
     assert waits == [2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
     assert max(waits) == MAX_WAIT_S
 
 
-def test_being_refused_does_not_make_the_wait_longer(attempts: Attempts) -> None:
-    attempts.wrong(FREE_OF_PAIR)
-    assert [attempts.wait_s() for _ in range(20)] == [2] * 20
+def test_being_refused_does_not_make_the_wait_longer(desk: Desk) -> None:
+    desk.wrong(FREE_OF_PAIR)
+    assert [desk.wait_s() for _ in range(20)] == [2] * 20
 
 
-def test_guesses_at_the_same_moment_are_all_counted(attempts: Attempts) -> None:
-    guesses = [gevent.spawn(attempts.wait_s) for _ in range(30)]
+def test_guesses_at_the_same_moment_are_all_counted(desk: Desk) -> None:
+    guesses = [gevent.spawn(desk.wait_s) for _ in range(30)]
     gevent.joinall(guesses, raise_error=True)
     assert [each.value for each in guesses].count(0) == FREE_OF_PAIR
 
 
-def test_a_right_pin_is_taken_back_and_what_was_wrong_before_is_not(attempts: Attempts) -> None:
-    attempts.wrong(FREE_OF_PAIR - 1, address=HOME)
+def test_a_right_pin_is_taken_back_and_what_was_wrong_before_is_not(desk: Desk) -> None:
+    desk.wrong(FREE_OF_PAIR - 1, address=HOME)
     for _ in range(10):
-        attempts.right()
-    assert [attempts.wait_s(address=HOME), attempts.wait_s(address=HOME)] == [0, 2]
+        desk.right()
+    assert [desk.wait_s(address=HOME), desk.wait_s(address=HOME)] == [0, 2]
 
 
 @pytest.mark.parametrize("address", ["its own", "another"])
-def test_the_workers_own_sign_in_gives_a_guesser_no_new_tries(
-    attempts: Attempts, address: str
-) -> None:
+def test_the_workers_own_sign_in_gives_a_guesser_no_new_tries(desk: Desk, address: str) -> None:
     """At the guesser's address, and for guesses from everywhere."""
     if address == "its own":
-        attempts.wrong(FREE_OF_PAIR + 4)
+        desk.wrong(FREE_OF_PAIR + 4)
         victim, guessed_from = AWAY, AWAY
     else:
         for number in range(FREE_OF_WORKER + 4):
-            attempts.wrong(1, address=f"203.0.113.{number}")
+            desk.wrong(1, address=f"203.0.113.{number}")
         victim, guessed_from = HOME, "203.0.113.99"
-    waited_s = attempts.wait_s(address=victim)
+    waited_s = desk.wait_s(address=victim)
     assert waited_s > 0
-    attempts.pass_by(waited_s)
-    attempts.right(address=victim)
-    assert attempts.wait_s(address=guessed_from) == 0  # had waited for as long as it takes
-    assert attempts.wait_s(address=guessed_from) >= 2 * waited_s
+    desk.pass_by(waited_s)
+    desk.right(address=victim)
+    assert desk.wait_s(address=guessed_from) == 0  # had waited for as long as it takes
+    assert desk.wait_s(address=guessed_from) >= 2 * waited_s
 
 
-def test_a_right_pin_takes_back_no_guess_that_was_made_meanwhile(attempts: Attempts) -> None:
-    attempts.wrong(FREE_OF_PAIR - 1)
-    counted = attempts.throttle.count_attempt("93", AWAY)
-    attempts.pass_by(10)
-    assert attempts.wait_s() == 0  # a guess, while the right one is hashed
-    wait_s = attempts.wait_s()
-    attempts.throttle.clear_attempt("93", AWAY, counted)
-    assert attempts.wait_s() == wait_s > 0
+def test_a_right_pin_takes_back_no_guess_that_was_made_meanwhile(desk: Desk) -> None:
+    desk.wrong(FREE_OF_PAIR - 1)
+    counted = desk.throttle.count_attempt("93", AWAY)
+    desk.pass_by(10)
+    assert desk.wait_s() == 0  # a guess, while the right one is hashed
+    wait_s = desk.wait_s()
+    desk.throttle.clear_attempt("93", AWAY, counted)
+    assert desk.wait_s() == wait_s > 0
 
 
-def test_right_pins_do_not_keep_wrong_ones_from_being_forgotten(attempts: Attempts) -> None:
-    attempts.wrong(2, address=HOME)
-    key = attempts.services.store.keys.attempts("93", HOME)[0]
-    attempts.client.pexpire(key, 60_000)
-    attempts.right()
-    assert 0 < attempts.client.pttl(key) <= 60_000
-    attempts.client.delete(key)
-    attempts.right()
-    assert not attempts.client.exists(key)
+def test_right_pins_do_not_keep_wrong_ones_from_being_forgotten(desk: Desk) -> None:
+    desk.wrong(2, address=HOME)
+    key = desk.services.store.keys.attempts("93", HOME)[0]
+    desk.client.pexpire(key, 60_000)
+    desk.right()
+    assert 0 < desk.client.pttl(key) <= 60_000
+    desk.client.delete(key)
+    desk.right()
+    assert not desk.client.exists(key)
 
 
-def test_one_address_cannot_lock_out_another(attempts: Attempts) -> None:
-    attempts.wrong(8)
-    assert attempts.wait_s() > 60
-    assert attempts.wait_s(address=HOME) == 0
+def test_one_address_cannot_lock_out_another(desk: Desk) -> None:
+    desk.wrong(8)
+    assert desk.wait_s() > 60
+    assert desk.wait_s(address=HOME) == 0
 
 
 def test_a_guesser_with_many_addresses_is_slowed_down_and_the_workers_own_tablet_is_not(
-    attempts: Attempts,
+    desk: Desk,
 ) -> None:
-    attempts.right(address=HOME)
-    waits = [attempts.wait_s(address=f"203.0.113.{number}") for number in range(FREE_OF_WORKER + 5)]
+    desk.right(address=HOME)
+    waits = [desk.wait_s(address=f"203.0.113.{number}") for number in range(FREE_OF_WORKER + 5)]
     assert waits[:FREE_OF_WORKER] == [0] * FREE_OF_WORKER
     assert all(waits[FREE_OF_WORKER:])
-    attempts.right(address=HOME)
+    desk.right(address=HOME)
 
 
-def test_nobody_is_locked_out_for_longer_than_five_minutes(attempts: Attempts) -> None:
+def test_nobody_is_locked_out_for_longer_than_five_minutes(desk: Desk) -> None:
     for number in range(60):
-        attempts.pass_by(attempts.wait_s(address=f"203.0.113.{number}"))
-        attempts.wait_s(address=f"203.0.113.{number}")
-    assert 0 < attempts.wait_s(address=HOME) <= MAX_WAIT_S
+        desk.pass_by(desk.wait_s(address=f"203.0.113.{number}"))
+        desk.wait_s(address=f"203.0.113.{number}")
+    assert 0 < desk.wait_s(address=HOME) <= MAX_WAIT_S
 
 
-def test_an_address_may_try_so_many_for_all_workers_and_then_one_a_minute(
-    attempts: Attempts,
-) -> None:
-    waits = [attempts.wait_s(f"w{number}") for number in range(ADDRESS_ATTEMPTS + 3)]
+def test_an_address_may_try_so_many_for_all_workers_and_then_one_a_minute(desk: Desk) -> None:
+    waits = [desk.wait_s(f"w{number}") for number in range(ADDRESS_ATTEMPTS + 3)]
     assert waits[:ADDRESS_ATTEMPTS] == [0] * ADDRESS_ATTEMPTS
     assert all(0 < each <= ADDRESS_INTERVAL_S for each in waits[ADDRESS_ATTEMPTS:])
-    assert attempts.wait_s("another", HOME) == 0
-    attempts.pass_by(ADDRESS_INTERVAL_S)
-    assert attempts.wait_s("one-more") == 0
-    assert attempts.wait_s("and-more") > 0
+    assert desk.wait_s("another", HOME) == 0
+    desk.pass_by(ADDRESS_INTERVAL_S)
+    assert desk.wait_s("one-more") == 0
+    assert desk.wait_s("and-more") > 0
 
 
-def test_right_ones_cost_their_address_nothing(attempts: Attempts) -> None:
+def test_right_ones_cost_their_address_nothing(desk: Desk) -> None:
     for number in range(ADDRESS_ATTEMPTS + 20):
-        attempts.right(f"w{number}")
+        desk.right(f"w{number}")
 
 
-def test_signing_in_as_oneself_gives_no_new_tries_for_others(attempts: Attempts) -> None:
-    attempts.wrong(6)
-    before = attempts.wait_s()
-    attempts.right("mallory", AWAY)
-    assert attempts.wait_s() == before
+def test_signing_in_as_oneself_gives_no_new_tries_for_others(desk: Desk) -> None:
+    desk.wrong(6)
+    before = desk.wait_s()
+    desk.right("mallory", AWAY)
+    assert desk.wait_s() == before
 
 
-def test_an_unknown_worker_is_treated_as_a_known_one(attempts: Attempts) -> None:
+def test_an_unknown_worker_is_treated_as_a_known_one(desk: Desk) -> None:
     """The script is never told whether there is such a worker."""
-    attempts.wrong(FREE_OF_PAIR, "nobody")
-    assert attempts.wait_s("nobody") == 2
+    desk.wrong(FREE_OF_PAIR, "nobody")
+    assert desk.wait_s("nobody") == 2
 
 
-def test_a_clock_that_is_set_back_locks_nobody_out_for_long(attempts: Attempts) -> None:
+def test_a_clock_that_is_set_back_locks_nobody_out_for_long(desk: Desk) -> None:
     """Waiting as one is told to is enough; it does not take until the clock has caught up."""
-    attempts.right("92", AWAY)
-    attempts.wrong(FREE_OF_PAIR + 4)
+    desk.right("92", AWAY)
+    desk.wrong(FREE_OF_PAIR + 4)
     for number in range(ADDRESS_ATTEMPTS):
-        attempts.wait_s(f"w{number}")
-    assert attempts.wait_s() > 0
-    assert attempts.wait_s("94") > 0
-    attempts.pass_by(-10 * 86400)
+        desk.wait_s(f"w{number}")
+    assert desk.wait_s() > 0
+    assert desk.wait_s("94") > 0
+    desk.pass_by(-10 * 86400)
     for worker, address in (("93", AWAY), ("92", AWAY), ("94", AWAY), ("93", HOME), ("94", HOME)):
-        waited_s = attempts.wait_s(worker, address)
+        waited_s = desk.wait_s(worker, address)
         assert waited_s <= MAX_WAIT_S
-        attempts.pass_by(waited_s)
-        assert not waited_s or attempts.wait_s(worker, address) == 0
+        desk.pass_by(waited_s)
+        assert not waited_s or desk.wait_s(worker, address) == 0
 
 
-def test_after_the_clock_was_set_back_guessing_is_slow_all_the_same(attempts: Attempts) -> None:
-    attempts.wrong(FREE_OF_PAIR + 4)
-    attempts.pass_by(-10 * 86400)
-    assert attempts.wait_s() == 0
-    assert attempts.wait_s() > 30
+def test_after_the_clock_was_set_back_guessing_is_slow_all_the_same(desk: Desk) -> None:
+    desk.wrong(FREE_OF_PAIR + 4)
+    desk.pass_by(-10 * 86400)
+    assert desk.wait_s() == 0
+    assert desk.wait_s() > 30
 
 
-def test_everything_is_forgotten_by_itself(attempts: Attempts) -> None:
-    attempts.wrong(5)
-    attempts.right()
-    keys = [*attempts.client.scan_iter(f"{attempts.services.settings.prefix}:*")]
+def test_everything_is_forgotten_by_itself(desk: Desk) -> None:
+    desk.wrong(5)
+    desk.right()
+    keys = [*desk.client.scan_iter(f"{desk.services.settings.prefix}:*")]
     assert len(keys) >= 4
-    assert all(attempts.client.ttl(key) > 0 for key in keys)
+    assert all(desk.client.ttl(key) > 0 for key in keys)
 
 
 def test_the_addresses_that_are_known_are_bounded(
-    attempts: Attempts, monkeypatch: pytest.MonkeyPatch
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(login_throttle, "_KNOWN_ADDRESSES", 3)
     for number in range(6):
-        attempts.right(address=f"10.0.0.{number}")
-    assert attempts.client.zcard(attempts.services.store.keys.attempts("93", "")[3]) == 3
+        desk.right(address=f"10.0.0.{number}")
+    assert desk.client.zcard(desk.services.store.keys.attempts("93", "")[3]) == 3
 
 
-def test_an_address_is_known_for_a_month_after_the_last_sign_in_there(attempts: Attempts) -> None:
-    attempts.right()
-    assert attempts.throttle.is_known("93", HOME)
-    assert not attempts.throttle.is_known("93", AWAY)
-    assert not attempts.throttle.is_known("94", HOME)
-    month_ago_s = attempts.client.time()[0] - 30 * 86400
-    attempts.client.zadd(attempts.services.store.keys.attempts("93", "")[3], {HOME: month_ago_s})
-    assert not attempts.throttle.is_known("93", HOME)
+def test_an_address_is_known_for_a_month_after_the_last_sign_in_there(desk: Desk) -> None:
+    desk.right()
+    assert desk.throttle.is_known("93", HOME)
+    assert not desk.throttle.is_known("93", AWAY)
+    assert not desk.throttle.is_known("94", HOME)
+    month_ago_s = desk.client.time()[0] - 30 * 86400
+    desk.client.zadd(desk.services.store.keys.attempts("93", "")[3], {HOME: month_ago_s})
+    assert not desk.throttle.is_known("93", HOME)
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ class Crowd:
         return attempts
 
 
-def test_unknown_addresses_leave_places_for_known_ones_and_these_for_unknown_ones() -> None:
+def test_strangers_leave_places_for_those_who_are_known_and_these_for_strangers() -> None:
     crowd = Crowd()
     taken = sum(crowd.takes(1, f"203.0.113.{number}") for number in range(200))
     assert taken == UNKNOWN
@@ -64,7 +64,7 @@ def test_unknown_addresses_leave_places_for_known_ones_and_these_for_unknown_one
     ],
     ids=["an address", "a /64", "a /56", "a /48", "many /48"],
 )
-def test_one_customer_takes_no_more_than_a_part_of_the_places_for_unknown_addresses(
+def test_one_customer_takes_no_more_than_a_part_of_the_strangers_places(
     addresses: list[str], most: int
 ) -> None:
     crowd = Crowd()
@@ -72,7 +72,7 @@ def test_one_customer_takes_no_more_than_a_part_of_the_places_for_unknown_addres
     assert crowd.takes(1, "2001:db8:ffff:ffff::1") == (most < UNKNOWN)
 
 
-def test_known_addresses_go_first_and_unknown_ones_still_proceed() -> None:
+def test_those_who_are_known_go_first_and_strangers_go_on_all_the_same() -> None:
     queue, order, first = PinQueue(), [], Event()
 
     def wait(kind: str) -> None:
@@ -81,13 +81,13 @@ def test_known_addresses_go_first_and_unknown_ones_still_proceed() -> None:
             if len(order) == 1:
                 first.wait()
 
-    waiting = [gevent.spawn(wait, kind) for kind in ["unknown"] * 4 + ["known"] * 7]
+    waiting = [gevent.spawn(wait, kind) for kind in ["stranger"] * 4 + ["known"] * 7]
     gevent.idle()
     first.set()
     gevent.joinall(waiting, raise_error=True)
     known = ["known"] * 3
     assert order == [
-        "unknown", *known, "unknown", *known, "unknown", "known", "unknown",
+        "stranger", *known, "stranger", *known, "stranger", "known", "stranger",
     ]  # fmt: skip
 
 

@@ -78,7 +78,7 @@ def test_senders_have_equal_shares_however_many_requests_they_have(begun: list[s
     assert [position for position, name in enumerate(begun) if name == "ben"][-1] < 15
 
 
-def test_unknown_addresses_have_equal_shares_and_together_that_of_the_known_ones(
+def test_addresses_of_strangers_have_equal_shares_and_all_together_that_of_the_known(
     begun: list[str],
 ) -> None:
     made = ReadTurns()
@@ -122,17 +122,17 @@ def test_reads_begin_also_where_the_loop_is_never_idle(begun: list[str]) -> None
     gevent.joinall(busy)
 
 
-def test_unknown_addresses_pause_and_known_ones_do_not_wait_for_that(begun: list[str]) -> None:
+def test_strangers_rest_and_who_is_known_does_not_wait_for_that(begun: list[str]) -> None:
     made = ReadTurns()
     made.wait(HERE)
     wait_until(lambda: made._rested_s > 0, what="the end of the turn")
     assert made._rested_s > made._began_s
     made._rested_s += 1000
-    unknown = stand(made, begun, HERE, 3)
+    strangers = stand(made, begun, HERE, 3)
     all_of(stand(made, begun, ANA, 5))
     assert begun == ["ana"] * 5
     made._rested_s = 0.0
-    all_of(unknown, stand(made, begun, BEN))
+    all_of(strangers, stand(made, begun, BEN))
 
 
 def test_who_is_killed_while_they_wait_leaves_the_line(begun: list[str]) -> None:

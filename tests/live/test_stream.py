@@ -98,10 +98,10 @@ def test_last_event_id_goes_before_after(
     assert stream.seqs() == []
 
 
-PATHS = {"fast": {}, "flask": {"TE": "trailers"}}  # the second is no plain request
+LANES = {"express": {}, "flask": {"TE": "trailers"}}  # the second is no plain request
 
 
-@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("lane", LANES)
 @pytest.mark.parametrize(
     "query",
     [
@@ -111,26 +111,26 @@ PATHS = {"fast": {}, "flask": {"TE": "trailers"}}  # the second is no plain requ
     ],
 )  # fmt: skip
 def test_a_cursor_in_the_query_counts_as_the_header_and_what_is_unknown_is_ignored(
-    deployment: Deployment, shop: Services, board: str, query: str, path: str
+    deployment: Deployment, shop: Services, board: str, query: str, lane: str
 ) -> None:
     """As the usual polyfills send it, and as clients that add something against caches do."""
     last = change(shop, board, 2)
     change(shop, board, 1, tag="T-2")
     url = f"{deployment.url}/api/boards/{board}/events?{query.replace('LAST', last)}"
-    stream = deployment.keep(EventStream(url, {**deployment.headers, **PATHS[path]}).read())
+    stream = deployment.keep(EventStream(url, {**deployment.headers, **LANES[lane]}).read())
     assert stream.status == 200
     stream.wait_for("ready")
     assert stream.seqs() == [4, 5]
     assert not stream.of_kind("reset")
 
 
-@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("lane", LANES)
 @pytest.mark.parametrize("query", ["lastEventId=nonsense", "after=%00%0a", "Last-Event-ID=a.b:c"])
 def test_a_cursor_in_the_query_that_is_none_gets_a_reset(
-    deployment: Deployment, board: str, query: str, path: str
+    deployment: Deployment, board: str, query: str, lane: str
 ) -> None:
     url = f"{deployment.url}/api/boards/{board}/events?{query}"
-    stream = deployment.keep(EventStream(url, {**deployment.headers, **PATHS[path]}).read())
+    stream = deployment.keep(EventStream(url, {**deployment.headers, **LANES[lane]}).read())
     assert stream.status == 200
     stream.wait_for("reset")
 

@@ -1,4 +1,4 @@
-"""Denials in the audit log: one line each, and a count for a flood of them."""
+"""Denials in the trail: each has its line, and a flood of them is a count."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from tests.support.tablets import audit_lines_of
 HOME, AWAY = "10.0.0.1", "203.0.113.9"
 
 
-class Denials:
-    """Denials, and their lines in the audit log."""
+class Desk:
+    """Denials, and what stands in the trail of them."""
 
     def __init__(self, caplog: pytest.LogCaptureFixture) -> None:
         self.audit = AuditLimit()
@@ -37,76 +37,74 @@ class Denials:
 
 
 @pytest.fixture
-def denials(caplog: pytest.LogCaptureFixture) -> Iterator[Denials]:
+def desk(caplog: pytest.LogCaptureFixture) -> Iterator[Desk]:
     with caplog.at_level(logging.INFO, "occupancy.observability.audit_log"):
-        made = Denials(caplog)
+        made = Desk(caplog)
         yield made
         made.audit.flush()
 
 
-def test_of_a_flood_of_429_one_line_and_then_a_count_is_written(denials: Denials) -> None:
-    denials.refuse(1000, "rate_limited")
-    assert denials.told() == [("rate_limited", "93", AWAY, None)]
-    denials.audit.flush()
-    assert denials.told() == [("rate_limited", "93", AWAY, 999)]
-    denials.audit.flush()
-    assert denials.told() == []
-    denials.refuse(1, "rate_limited")
-    assert denials.told() == [("rate_limited", "93", AWAY, None)], "the next minute"
+def test_of_a_flood_of_429_one_line_and_then_a_count_is_written(desk: Desk) -> None:
+    desk.refuse(1000, "rate_limited")
+    assert desk.told() == [("rate_limited", "93", AWAY, None)]
+    desk.audit.flush()
+    assert desk.told() == [("rate_limited", "93", AWAY, 999)]
+    desk.audit.flush()
+    assert desk.told() == []
+    desk.refuse(1, "rate_limited")
+    assert desk.told() == [("rate_limited", "93", AWAY, None)], "the next minute"
 
 
 @pytest.mark.parametrize("code", ["unauthenticated", "forbidden", "csrf"])
-def test_other_denials_each_have_their_line_until_they_are_a_flood(
-    denials: Denials, code: str
-) -> None:
-    denials.refuse(20, code)
-    assert denials.told() == [(code, "93", AWAY, None)] * 20
-    denials.refuse(300, code)
-    assert denials.told() == []
-    denials.audit.flush()
-    assert denials.told() == [(code, "93", AWAY, 300)]
+def test_other_denials_each_have_their_line_until_they_are_a_flood(desk: Desk, code: str) -> None:
+    desk.refuse(20, code)
+    assert desk.told() == [(code, "93", AWAY, None)] * 20
+    desk.refuse(300, code)
+    assert desk.told() == []
+    desk.audit.flush()
+    assert desk.told() == [(code, "93", AWAY, 300)]
 
 
-def test_a_flood_of_one_kind_hides_no_other(denials: Denials) -> None:
-    denials.refuse(50, "rate_limited")
-    denials.told()
-    denials.refuse(1, "rate_limited", worker="94")
-    denials.refuse(1, "rate_limited", address=HOME)
-    denials.refuse(1, "forbidden")
-    assert denials.told() == [
+def test_a_flood_of_one_kind_hides_no_other(desk: Desk) -> None:
+    desk.refuse(50, "rate_limited")
+    desk.told()
+    desk.refuse(1, "rate_limited", worker="94")
+    desk.refuse(1, "rate_limited", address=HOME)
+    desk.refuse(1, "forbidden")
+    assert desk.told() == [
         ("rate_limited", "94", AWAY, None),
         ("rate_limited", "93", HOME, None),
         ("forbidden", "93", AWAY, None),
     ]
 
 
-def test_a_whole_network_counts_as_one_address(denials: Denials) -> None:
+def test_who_has_a_whole_network_is_one_address(desk: Desk) -> None:
     for number in range(50):
-        denials.refuse(1, "rate_limited", address=f"2001:db8::{number:x}")
-    denials.audit.flush()
-    assert [each[3] for each in denials.told()] == [None, 49]
+        desk.refuse(1, "rate_limited", address=f"2001:db8::{number:x}")
+    desk.audit.flush()
+    assert [each[3] for each in desk.told()] == [None, 49]
 
 
 def test_a_flood_from_very_many_addresses_is_bounded_too(
-    denials: Denials, monkeypatch: pytest.MonkeyPatch
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(audit_limit, "_MAX_KINDS", 5)
     for number in range(200):
-        denials.refuse(1, "unauthenticated", address=f"10.0.0.{number}")
-    denials.audit.flush()
-    told = denials.told()
+        desk.refuse(1, "unauthenticated", address=f"10.0.0.{number}")
+    desk.audit.flush()
+    told = desk.told()
     assert len(told) == 5 + 20 + 1
     assert told[-1] == ("others", None, None, 200 - 5 - 20)
 
 
 def test_the_count_is_told_when_the_minute_is_over(
-    denials: Denials, monkeypatch: pytest.MonkeyPatch
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lines_per_minute, "MINUTE_S", 0.01)
-    denials.refuse(3, "rate_limited")
-    assert denials.audit._minute is not None
-    denials.audit._minute.join(timeout=10)
-    assert [each[3] for each in denials.told()] == [None, 2]
+    desk.refuse(3, "rate_limited")
+    assert desk.audit._minute is not None
+    desk.audit._minute.join(timeout=10)
+    assert [each[3] for each in desk.told()] == [None, 2]
 
 
 def test_a_program_that_runs_wild_without_a_token_leaves_a_count(

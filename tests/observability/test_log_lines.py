@@ -1,4 +1,4 @@
-"""The logs: no input makes a line of its own, in a message, a traceback or a field."""
+"""The log and the trail: no input makes a line of its own, in a message, a traceback or a field."""
 
 from __future__ import annotations
 
@@ -201,12 +201,12 @@ def test_gunicorns_handlers_are_ours_and_stay_one_each_over_a_reload(tmp_path: P
     logger.error_log.handlers.clear()
 
 
-# The audit log
+# The trail
 
 
 @pytest.fixture
 def written_trail(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
-    """What the audit log writes when it is installed as in production."""
+    """What the trail writes when it is installed as in production."""
     stream = io.StringIO()
     monkeypatch.setattr(sys, "stderr", stream)
     handlers, level = audit_log.log.handlers[:], audit_log.log.level
@@ -341,11 +341,7 @@ def test_no_request_forges_a_line_of_the_log(
     found = [line for line in written.decode().splitlines() if MARK in line]
     kinds = {OURS.match(line) and line[0] for line in found}
     assert [line for line in found if not OURS.match(line)] == []
-    assert kinds >= {
-        "[",
-        "a",
-        "{",
-    }  # the log, the access log, the audit log
+    assert kinds >= {"[", "a", "{"}  # the log, the access log and the trail have all told of them
     assert any(
         " 503" in line or "occupancy.observability.repeated_warnings" in line for line in found
     )

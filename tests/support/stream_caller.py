@@ -1,4 +1,4 @@
-"""Clients that open streams of the fast path without a web server, one connection each."""
+"""Who asks for streams past a web server, one connection each: what is sent, and what comes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _serves_nobody(taken: socket.socket, read: FirstRead, address: object) -> No
 
 
 class Principal:
-    """A client that opens streams of ``hall`` over one connection, and what it receives."""
+    """Who asks for streams of ``hall`` over one connection, and what comes of it."""
 
     def __init__(self, services: Services, token: str) -> None:
         self.services = services
@@ -51,14 +51,14 @@ class Principal:
         self._reader = gevent.spawn(self._read)
 
     def another(self, token: str | None = None) -> Principal:
-        """The same client, or one with ``token``, on a connection of its own."""
+        """With that token, or the same, on a connection of its own."""
         return Principal(self.services, token or self.token)
 
-    def unauthenticated(self, count: int) -> list[Principal]:
-        """Clients awaiting authentication: each has a token that the process has not seen yet."""
+    def strangers(self, count: int) -> list[Principal]:
+        """Each with a token of its own, that this process has not seen yet."""
         tokens = [self.services.tokens.create("1")[0] for _ in range(count)]
-        authenticator, revocation = self.services.authenticator, self.services.revocation
-        wait_until(lambda: revocation._changes == authenticator.changes(), what="the announcements")
+        access, guard = self.services.authenticator, self.services.revocation
+        wait_until(lambda: guard._changes == access.changes(), what="the announcements")
         return [self.another(token) for token in tokens]
 
     def _read(self) -> None:

@@ -360,7 +360,7 @@ def test_a_wallboard_that_only_watches_uses_its_token(office: Office) -> None:
         assert int(found) > 1, path
 
 
-# The audit log
+# The trail
 
 
 def test_each_change_leaves_a_line_that_says_who_and_what_and_no_secret(

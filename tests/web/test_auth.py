@@ -58,15 +58,15 @@ def assert_locked_out(api: Api, who: str) -> None:
     ],
 )
 def test_a_header_that_is_no_good_token_is_refused(api: Api, header: str) -> None:
-    api.people["unknown"] = {"Authorization": header}
-    assert_locked_out(api, "unknown")
+    api.people["stranger"] = {"Authorization": header}
+    assert_locked_out(api, "stranger")
 
 
 def test_a_token_with_something_before_or_after_it_is_another(api: Api) -> None:
     token = token_of(api, "holder")
     for wrong in (token + "x", token[:-1], token.upper(), f"{token} x", f"{token},{token}"):
-        api.people["unknown"] = {"Authorization": f"Bearer {wrong}"}
-        assert_locked_out(api, "unknown")
+        api.people["stranger"] = {"Authorization": f"Bearer {wrong}"}
+        assert_locked_out(api, "stranger")
 
 
 def test_the_scheme_may_be_written_in_any_case(api: Api) -> None:

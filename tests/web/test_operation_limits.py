@@ -671,8 +671,8 @@ def test_both_processes_together_keep_one_limit(tmp_path: Path, own_server: Real
         assert int(answer.headers["Retry-After"]) >= 1
     finally:
         deployment.stop()
-    audited = [json.loads(each) for each in deployment.log.splitlines() if each.startswith("{")]
-    denied = [each for each in audited if each["event"] == "denied"]
+    trail = [json.loads(each) for each in deployment.log.splitlines() if each.startswith("{")]
+    denied = [each for each in trail if each["event"] == "denied"]
     assert {each["worker"] for each in denied} == {"93"}
     # A line at once, and a count of the others, of each process.
     assert len(denied) <= 4

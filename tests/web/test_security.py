@@ -538,9 +538,9 @@ def test_another_name_is_refused_in_both_ways_in_and_probes_come_by_any(
     ).start()
     try:
         running.sign_in(f"w-{secrets.token_hex(4)}", Role.OBSERVER)
-        for more in ({}, {"TE": "trailers"}):  # the second is no plain request
+        for lane in ({}, {"TE": "trailers"}):  # the second is no plain request
             for host, status in (("board.example.com", 200), ("evil.example", 400)):
-                headers = {"Host": host, **more}
+                headers = {"Host": host, **lane}
                 assert running.request("GET", "/api/boards", headers=headers).status_code == status
                 path = "/api/boards/main/events"
                 with requests.get(

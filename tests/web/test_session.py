@@ -76,13 +76,13 @@ def test_guesses_at_the_same_moment_are_no_more_than_one_after_the_other(shop: S
     assert answered == [401] * FREE_OF_PAIR + [429] * (20 - FREE_OF_PAIR)
 
 
-def test_the_workers_own_tablet_lets_in_while_another_address_guesses(shop: Shop) -> None:
+def test_the_workers_own_tablet_lets_in_while_a_stranger_guesses(shop: Shop) -> None:
     assert shop.sign_in(shop.browser(HOME)).status_code == 200
     for number in range(FREE_OF_WORKER):
         shop.services.sessions._login_throttle.count_attempt("93", f"203.0.113.{number}")
-    guesser = shop.sign_in(shop.browser(FAR))
-    assert problem(guesser) == (429, "rate_limited")
-    assert fields(guesser)["retry_after"] <= MAX_WAIT_S
+    stranger = shop.sign_in(shop.browser(FAR))
+    assert problem(stranger) == (429, "rate_limited")
+    assert fields(stranger)["retry_after"] <= MAX_WAIT_S
     assert shop.sign_in(shop.browser(HOME)).status_code == 200
     assert shop.sign_in(shop.browser(FAR), "94").status_code == 200
 
@@ -103,7 +103,7 @@ def test_signing_in_as_oneself_between_the_guesses_does_not_help(shop: Shop) -> 
     assert answered == [401] * FREE_OF_PAIR + [429] * 3
 
 
-def test_a_flood_from_unknown_addresses_keeps_nobody_out_where_others_of_the_plant_are_known(
+def test_a_flood_of_strangers_keeps_nobody_out_where_others_of_the_plant_are_known(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wall = shop.browser(HOME)
@@ -123,7 +123,7 @@ def test_a_flood_from_unknown_addresses_keeps_nobody_out_where_others_of_the_pla
 
     assert answers(FAR) == [429, 429]
     assert answers(HOME) == [200, 200]
-    assert len(stood) == 1  # the page's read queued with the unknown addresses; the sign-in did not
+    assert len(stood) == 1  # the page's read, in line with the strangers; the sign-in was not
 
 
 def test_unknown_workers_are_refused_and_made_to_wait_in_the_same_words(

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.both_paths import BothPaths
+from tests.support.lanes import Lanes
 from tests.support.raw_http import Answer, Wire, request
 from tests.support.servers import RealServer
 
@@ -19,10 +19,8 @@ PAGE = request("GET /livez")
 
 
 @pytest.fixture(scope="module")
-def paths(
-    tmp_path_factory: pytest.TempPathFactory, module_server: RealServer
-) -> Iterator[BothPaths]:
-    made = BothPaths(tmp_path_factory.mktemp("state"), module_server.url)
+def lanes(tmp_path_factory: pytest.TempPathFactory, module_server: RealServer) -> Iterator[Lanes]:
+    made = Lanes(tmp_path_factory.mktemp("state"), module_server.url)
     yield made
     made.stop()
     assert "Traceback" not in made.deployment.log
@@ -31,12 +29,12 @@ def paths(
 class Attack:
     """Two items, of which one is taken in the open and the other by what is hidden in bytes."""
 
-    def __init__(self, paths: BothPaths) -> None:
-        self.paths = paths
-        self.open, self.hidden = paths.item(), paths.item()
-        self.take = paths.take(self.open)
-        self.smuggled = paths.take(self.hidden)
-        self.before = paths.operations()
+    def __init__(self, lanes: Lanes) -> None:
+        self.lanes = lanes
+        self.open, self.hidden = lanes.item(), lanes.item()
+        self.take = lanes.take(self.open)
+        self.smuggled = lanes.take(self.hidden)
+        self.before = lanes.operations()
 
     def line(self, method: str = "POST", version: str = "HTTP/1.1") -> str:
         return f"{method} /api/boards/main/items/{self.open}/take {version}"
@@ -44,24 +42,24 @@ class Attack:
     def head(self, *lines: str, first: str | None = None) -> bytes:
         """The open request with these lines in its head, and nothing of a body."""
         host = () if any(each.lower().startswith("host:") for each in lines) else ("Host: x",)
-        shown = self.paths.shows["holder"]
+        shown = self.lanes.shows["holder"]
         head = (first or self.line(), *host, shown, JSON, *lines, "", "")
         return "\r\n".join(head).encode("latin-1")
 
     def expect(self, statuses: list[int], *pieces: bytes) -> list[Answer]:
         """Of the answers those with 200 that concern operations are all that is done."""
-        answers = self.paths.answers(*pieces)
+        answers = self.lanes.answers(*pieces)
         assert [each.status for each in answers] == statuses, answers
         told = {str(each.json["item"]["tag"]) for each in answers if each.code == "changed"}
-        assert told == {tag for tag in (self.open, self.hidden) if self.paths.is_taken(tag)}
+        assert told == {tag for tag in (self.open, self.hidden) if self.lanes.is_taken(tag)}
         done = sum(each.code in ("changed", "unchanged") for each in answers)
-        assert self.paths.operations() - self.before == done
+        assert self.lanes.operations() - self.before == done
         return answers
 
 
 @pytest.fixture
-def attack(paths: BothPaths) -> Attack:
-    return Attack(paths)
+def attack(lanes: Lanes) -> Attack:
+    return Attack(lanes)
 
 
 # Where a body ends
@@ -138,9 +136,9 @@ def test_a_body_ends_where_its_length_says_or_is_refused(
 def test_a_body_that_does_not_come_whole_has_no_effect(
     attack: Attack, length: str, come: bytes
 ) -> None:
-    answers = attack.paths.answers(attack.head(f"Content-Length: {length}"), come)
+    answers = attack.lanes.answers(attack.head(f"Content-Length: {length}"), come)
     assert 200 not in [each.status for each in answers]
-    assert not attack.paths.is_taken(attack.open)
+    assert not attack.lanes.is_taken(attack.open)
 
 
 CARRIERS = {
@@ -314,14 +312,14 @@ def test_line_feeds_alone_end_no_head(attack: Attack) -> None:
     attack.expect([], attack.take.removesuffix(b"\r\n"))
 
 
-def test_a_head_in_two_packets_is_one_wherever_it_is_cut(paths: BothPaths) -> None:
-    tag = paths.item("held")
-    data = paths.take(tag, JSON, body=b"{}")
-    with Wire(paths.deployment.port) as wire:
-        before = paths.operations()
+def test_a_head_in_two_packets_is_one_wherever_it_is_cut(lanes: Lanes) -> None:
+    tag = lanes.item("held")
+    data = lanes.take(tag, JSON, body=b"{}")
+    with Wire(lanes.deployment.port) as wire:
+        before = lanes.operations()
         for cut in range(1, len(data)):
             wire.send_apart(data[:cut], data[cut:])
             assert wire.answer().code == "unchanged"
-        assert paths.operations() - before == len(data) - 1
+        assert lanes.operations() - before == len(data) - 1
         wire.end()
         assert wire.answers() == []

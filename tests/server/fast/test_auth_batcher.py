@@ -77,8 +77,8 @@ def _are_ready(principals: list[Principal]) -> bool:
 def test_callers_that_are_not_known_are_looked_up_together(
     principal: Principal, streams: FastStreams, learning: Learning
 ) -> None:
-    callers = principal.unauthenticated(5)
-    together = [*callers, callers[0].another()]
+    strangers = principal.strangers(5)
+    together = [*strangers, strangers[0].another()]
     assert [each.accept(streams) for each in together] == [None] * 6
     streams.begin_accepted()
     wait_until(lambda: learning.asked)
@@ -86,9 +86,9 @@ def test_callers_that_are_not_known_are_looked_up_together(
     assert not any(each.received for each in together)
     assert principal.counted[0] == 1  # they have no streams yet
     principal.put(1)  # what happens meanwhile is not for them: they begin after it
-    board_log = principal.services.hub.followed("hall")
-    assert board_log is not None
-    wait_until(lambda: board_log.seq == 1)
+    feed = principal.services.hub.followed("hall")
+    assert feed is not None
+    wait_until(lambda: feed.seq == 1)
     learning.may_answer.set()
     wait_until(lambda: _are_ready(together))
     assert learning.asked == [5]
@@ -105,7 +105,7 @@ def test_who_is_not_let_in_is_left_to_a_greenlet_and_the_others_begin(
     principal: Principal, streams: FastStreams
 ) -> None:
     served = Served()
-    good, bad = principal.unauthenticated(2), principal.another("occ_nobody_has_this")
+    good, bad = principal.strangers(2), principal.another("occ_nobody_has_this")
     for each in (good[0], bad, good[1]):
         assert each.accept(streams, served.serve) is None
     wait_until(lambda: served.read and _are_ready(good))
@@ -120,7 +120,7 @@ def test_whose_access_changes_while_the_store_is_asked_is_asked_for_again(
     principal: Principal, streams: FastStreams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     served = Served()
-    (caller,) = principal.unauthenticated(1)
+    (stranger,) = principal.strangers(1)
     access = principal.services.authenticator
     run_many = access._identify.run_many
 
@@ -130,30 +130,30 @@ def test_whose_access_changes_while_the_store_is_asked_is_asked_for_again(
         return replies
 
     monkeypatch.setattr(access._identify, "run_many", change_meanwhile)
-    assert caller.accept(streams, served.serve) is None
-    wait_until(lambda: served.read or caller.received)
+    assert stranger.accept(streams, served.serve) is None
+    wait_until(lambda: served.read or stranger.received)
     assert len(served.read) == 1
-    assert caller.received == b""
-    caller.close()
+    assert stranger.received == b""
+    stranger.close()
 
 
 @pytest.mark.parametrize("error", [StoreUnavailable("made to fail"), PoolTimeout("made to fail")])
 def test_when_the_store_fails_all_who_wait_are_told(
     principal: Principal, streams: FastStreams, learning: Learning, error: Exception
 ) -> None:
-    callers = principal.unauthenticated(3)
-    assert callers[0].accept(streams) is None
+    strangers = principal.strangers(3)
+    assert strangers[0].accept(streams) is None
     wait_until(lambda: learning.asked)
-    for each in callers[1:]:  # they would be asked for in the next round trip
+    for each in strangers[1:]:  # they would be asked for in the next round trip
         assert each.accept(streams) is None
     learning.fails = error
     learning.may_answer.set()
-    wait_until(lambda: all(each.received.endswith(b"0\r\n\r\n") for each in callers))
-    assert all(b"event: degraded" in each.received for each in callers)
+    wait_until(lambda: all(each.received.endswith(b"0\r\n\r\n") for each in strangers))
+    assert all(b"event: degraded" in each.received for each in strangers)
     assert learning.asked == [1]
     assert streams.waiting_count == 0
     assert principal.counted[0] == 1
-    for each in callers:
+    for each in strangers:
         each.close()
 
 
@@ -161,14 +161,14 @@ def test_a_mistake_of_ours_leaves_them_to_greenlets(
     principal: Principal, streams: FastStreams, learning: Learning
 ) -> None:
     served = Served()
-    callers = principal.unauthenticated(2)
-    for each in callers:
+    strangers = principal.strangers(2)
+    for each in strangers:
         assert each.accept(streams, served.serve) is None
     learning.fails = RuntimeError("made to fail")
     learning.may_answer.set()
     wait_until(lambda: len(served.read) == 2)
     wait_until(lambda: streams.waiting_count == 0)
-    for each in callers:
+    for each in strangers:
         each.close()
 
 
@@ -176,7 +176,7 @@ def test_one_that_cannot_be_served_does_not_keep_the_next_waiting(
     principal: Principal, streams: FastStreams, learning: Learning
 ) -> None:
     served = Served()
-    (good,) = principal.unauthenticated(1)
+    (good,) = principal.strangers(1)
     bad = [principal.another("occ_nobody_has_this") for _ in range(2)]
 
     def fail(taken: socket.socket, read: FirstRead, address: object) -> None:
@@ -193,7 +193,7 @@ def test_one_that_cannot_be_served_does_not_keep_the_next_waiting(
         each.close()
 
 
-def test_a_server_that_is_closed_serves_no_unauthenticated_caller(principal: Principal) -> None:
+def test_a_server_that_is_closed_serves_no_stranger(principal: Principal) -> None:
     served: list[Any] = []
     listener = gevent.socket.socket()
     listener.bind(("127.0.0.1", 0))
@@ -214,18 +214,18 @@ def test_when_too_many_wait_the_next_is_left_to_a_greenlet(
     principal: Principal, streams: FastStreams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(streams._batcher, "waiting_count", MOST)
-    (caller,) = principal.unauthenticated(1)
-    read = caller.accept(streams)
+    (stranger,) = principal.strangers(1)
+    read = stranger.accept(streams)
     assert read is not None
     assert read.startswith(b"GET /api/boards/hall/events ")
     assert streams.waiting_count == MOST
-    caller.close()
+    stranger.close()
 
 
-def test_callers_of_a_process_that_ends_are_told_to_come_back(
+def test_strangers_of_a_process_that_ends_are_told_to_come_back(
     principal: Principal, streams: FastStreams, learning: Learning
 ) -> None:
-    asked, waiting = principal.unauthenticated(2)
+    asked, waiting = principal.strangers(2)
     assert asked.accept(streams) is None
     wait_until(lambda: learning.asked)
     assert waiting.accept(streams) is None
@@ -250,7 +250,7 @@ def test_when_the_store_is_slow_nobody_waits_for_a_second_answer(
 ) -> None:
     monkeypatch.setattr("occupancy.server.fast.auth_batcher._SLOW_S", 0.0)
     served = Served()
-    asked, waiting = principal.unauthenticated(2)
+    asked, waiting = principal.strangers(2)
     assert asked.accept(streams, served.serve) is None
     wait_until(lambda: learning.asked)
     assert waiting.accept(streams, served.serve) is None
@@ -271,7 +271,7 @@ def test_a_record_that_cannot_be_read_keeps_nobody_else_out(
     record: bytes, are_both_left: bool, principal: Principal, streams: FastStreams
 ) -> None:
     served = Served()
-    good, broken = principal.unauthenticated(2)
+    good, broken = principal.strangers(2)
     digest = digest_of(broken.token)
     principal.services.store.client.hset(principal.services.tokens._keys.tokens, digest, record)
     for each in (broken, good):

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.both_paths import WAYS, BothPaths, Case, comparable
+from tests.support.lanes import WAYS, Case, Lanes, comparable
 from tests.support.raw_http import Answer
 from tests.support.servers import RealServer
 from tests.support.waiting import wait_until
@@ -212,23 +212,21 @@ PROXIED = {
 
 
 @pytest.fixture(scope="module", params=["1", "0"], ids=["fast path", "no fast path"])
-def paths(
+def lanes(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
     module_server: RealServer,
-) -> Iterator[BothPaths]:
+) -> Iterator[Lanes]:
     state_dir = tmp_path_factory.mktemp("state")
-    made = BothPaths(state_dir, module_server.url, OCCUPANCY_FAST_PATH=request.param)
+    made = Lanes(state_dir, module_server.url, OCCUPANCY_FAST_PATH=request.param)
     yield made
     made.stop()
 
 
 @pytest.fixture(scope="module")
-def proxied(
-    tmp_path_factory: pytest.TempPathFactory, module_server: RealServer
-) -> Iterator[BothPaths]:
+def proxied(tmp_path_factory: pytest.TempPathFactory, module_server: RealServer) -> Iterator[Lanes]:
     """Behind one proxy, open to the pages of another site, and with a low rate for an address."""
-    made = BothPaths(
+    made = Lanes(
         tmp_path_factory.mktemp("state"), module_server.url, OCCUPANCY_PROXIES="1",
         OCCUPANCY_CORS_ORIGINS=CORS_ORIGIN, OCCUPANCY_ADDRESS_OPERATIONS_PER_S=str(RATE),
     )  # fmt: skip
@@ -236,37 +234,37 @@ def proxied(
     made.stop()
 
 
-def assert_alike(paths: BothPaths, case: Case) -> None:
+def assert_alike(lanes: Lanes, case: Case) -> None:
     found = []
-    for way, (answer, tag) in zip(WAYS, paths.in_each_way(case), strict=True):
+    for way, (answer, tag) in zip(WAYS, lanes.in_each_way(case), strict=True):
         assert (answer.status, answer.code) == case.expected, (way, answer)
         found.append(comparable(answer, tag))
     assert found[0] == found[1] == found[2]
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_an_operation_is_answered_alike(paths: BothPaths, name: str) -> None:
-    assert_alike(paths, CASES[name])
+def test_an_operation_is_answered_alike(lanes: Lanes, name: str) -> None:
+    assert_alike(lanes, CASES[name])
 
 
 @pytest.mark.parametrize("name", PROXIED)
-def test_an_operation_from_behind_a_proxy_is_answered_alike(proxied: BothPaths, name: str) -> None:
+def test_an_operation_from_behind_a_proxy_is_answered_alike(proxied: Lanes, name: str) -> None:
     assert_alike(proxied, PROXIED[name])
 
 
 @pytest.mark.parametrize("first", WAYS)
 @pytest.mark.parametrize("then", WAYS)
-def test_an_idempotency_key_is_one_for_both_paths(paths: BothPaths, first: str, then: str) -> None:
+def test_an_idempotency_key_is_one_for_both_lanes(lanes: Lanes, first: str, then: str) -> None:
     key = (f"Idempotency-Key: {secrets.token_hex(8)}",)
-    tag, other = paths.item(), paths.item()
-    answer = paths.send(op("take", headers=key), tag, first)
+    tag, other = lanes.item(), lanes.item()
+    answer = lanes.send(op("take", headers=key), tag, first)
     assert answer.code == "changed"
-    again = paths.send(op("take", headers=key), tag, then)
+    again = lanes.send(op("take", headers=key), tag, then)
     assert again.get("Idempotency-Replayed") == "true"
     assert again.body == answer.body
-    reused = paths.send(op("take", headers=key), other, then)
+    reused = lanes.send(op("take", headers=key), other, then)
     assert (reused.status, reused.code) == (422, "idempotency_key_reused")
-    assert not paths.is_taken(other)
+    assert not lanes.is_taken(other)
 
 
 @pytest.mark.parametrize(
@@ -279,14 +277,14 @@ def test_an_idempotency_key_is_one_for_both_paths(paths: BothPaths, first: str, 
 )  # fmt: skip
 @pytest.mark.parametrize("query", ["", "?", "?state=available"])
 def test_whether_a_board_has_changed_is_answered_alike(
-    paths: BothPaths, known: str, status: int, query: str
+    lanes: Lanes, known: str, status: int, query: str
 ) -> None:
     path = f"still/items{query}"
-    etag = ask_items(paths, path, "plain").get("ETag") or ""
+    etag = ask_items(lanes, path, "plain").get("ETag") or ""
     header = known.format(
         etag=etag, cursor=etag.partition(".")[0] + '"', renamed=f'{etag[:-1]}-gzip"'
     )
-    answers = [ask_items(paths, path, way, f"If-None-Match: {header}") for way in WAYS]
+    answers = [ask_items(lanes, path, way, f"If-None-Match: {header}") for way in WAYS]
     assert [each.status for each in answers] == [status] * 3
     assert answers[0].get("ETag") == etag
     assert comparable(answers[0]) == comparable(answers[1]) == comparable(answers[2])
@@ -296,31 +294,29 @@ def test_whether_a_board_has_changed_is_answered_alike(
     ("who", "status"), [("observer", 304), ("session", 304), ("on north", 403), ("revoked", 401)]
 )
 def test_a_board_that_has_not_changed_is_told_only_to_whom_may_see_it(
-    paths: BothPaths, who: str, status: int
+    lanes: Lanes, who: str, status: int
 ) -> None:
-    known = f"If-None-Match: {ask_items(paths, 'still/items', 'plain').get('ETag')}"
-    answers = [ask_items(paths, "still/items", way, known, who=who) for way in WAYS]
+    known = f"If-None-Match: {ask_items(lanes, 'still/items', 'plain').get('ETag')}"
+    answers = [ask_items(lanes, "still/items", way, known, who=who) for way in WAYS]
     assert [each.status for each in answers] == [status] * 3
     assert comparable(answers[0]) == comparable(answers[1]) == comparable(answers[2])
 
 
-def ask_items(
-    paths: BothPaths, path: str, way: str, *headers: str, who: str = "observer"
-) -> Answer:
+def ask_items(lanes: Lanes, path: str, way: str, *headers: str, who: str = "observer") -> Answer:
     case = Case(path, (0, ""), who=who, headers=headers, method="GET")
-    return paths.send(case, "", way)
+    return lanes.send(case, "", way)
 
 
-def test_a_changed_board_is_sent_whole(paths: BothPaths) -> None:
-    known = f"If-None-Match: {ask_items(paths, 'main/items', 'plain').get('ETag')}"
+def test_a_changed_board_is_sent_whole(lanes: Lanes) -> None:
+    known = f"If-None-Match: {ask_items(lanes, 'main/items', 'plain').get('ETag')}"
     for way in WAYS:
-        tag = paths.item()
-        answer = ask_items(paths, "main/items", way, known)
+        tag = lanes.item()
+        answer = ask_items(lanes, "main/items", way, known)
         assert answer.status == 200
         assert tag in answer.body.decode()
 
 
-def test_a_client_that_is_too_fast_is_refused_on_both_paths(proxied: BothPaths) -> None:
+def test_who_is_too_fast_is_told_so_in_both_lanes(proxied: Lanes) -> None:
     """The address counts: another one may go on. None of the tests before has used it."""
     found = []
     for way in WAYS:
@@ -332,7 +328,7 @@ def test_a_client_that_is_too_fast_is_refused_on_both_paths(proxied: BothPaths) 
     assert found[0] == found[1] == found[2]
 
 
-def fast(proxied: BothPaths, way: str, address: str) -> Answer:
+def fast(proxied: Lanes, way: str, address: str) -> Answer:
     """Take an item until that is refused."""
     tag = proxied.item()
     for _ in range(50 * RATE):
@@ -358,7 +354,7 @@ def fast(proxied: BothPaths, way: str, address: str) -> Answer:
 )
 @pytest.mark.parametrize("way", WAYS)
 def test_a_denial_is_recorded_with_the_address_that_the_proxy_says(
-    proxied: BothPaths, way: str, forwarded: str, address: str
+    proxied: Lanes, way: str, forwarded: str, address: str
 ) -> None:
     tag = proxied.item()
     sent = sent_as("nobody", "", 401, headers=(f"X-Forwarded-For: {forwarded}",))
@@ -371,15 +367,15 @@ def test_a_denial_is_recorded_with_the_address_that_the_proxy_says(
 
 
 def test_a_store_that_is_away_is_told_alike(tmp_path: Path, own_server: RealServer) -> None:
-    paths = BothPaths(tmp_path / "state", own_server.url)
+    lanes = Lanes(tmp_path / "state", own_server.url)
     try:
-        items = [paths.item() for _ in WAYS]
-        assert paths.send(op("take"), items[0], "plain").status == 200  # the caller is remembered
+        items = [lanes.item() for _ in WAYS]
+        assert lanes.send(op("take"), items[0], "plain").status == 200  # the caller is remembered
         own_server.stop()
-        answers = [paths.send(op("take"), tag, way) for tag, way in zip(items, WAYS, strict=True)]
+        answers = [lanes.send(op("take"), tag, way) for tag, way in zip(items, WAYS, strict=True)]
         assert [(each.status, each.code) for each in answers] == [(503, "store_unavailable")] * 3
         found = [comparable(*each) for each in zip(answers, items, strict=True)]
         assert found[0] == found[1] == found[2]
         own_server.start()  # a worker process without it takes seconds to end
     finally:
-        paths.stop()
+        lanes.stop()

@@ -1,4 +1,4 @@
-"""Streams that the fast path begins, from the event loop or a connection's greenlet."""
+"""Streams that the express lane begins, from the event loop or a connection's greenlet."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_what_is_closed_while_it_waits_is_told_no_more_than_bye(
     replay = principal.store.log.replay
 
     def wait(board: str, cursor: str, count: int) -> Replay:
-        if principal.services.hub.open_streams:  # it opens its board log, and has a place already
+        if principal.services.hub.open_streams:  # it opens its feed, and has a place already
             is_asking.set()
             may_answer.wait(10)
         return replay(board, cursor, count)
@@ -87,7 +87,7 @@ def test_a_store_that_fails_is_told_and_all_is_given_back(
     replay = principal.store.log.replay
 
     def fail(board: str, cursor: str, count: int) -> Replay:
-        if principal.services.hub.open_streams:  # it opens its board log, and has a place already
+        if principal.services.hub.open_streams:  # it opens its feed, and has a place already
             raise StoreUnavailable("made to fail")
         return replay(board, cursor, count)
 
@@ -102,10 +102,10 @@ def test_a_stream_that_has_missed_much_gets_all_of_it_in_order(principal: Princi
     assert principal.follow("hall")  # so that its events are in memory
     other = principal.another()
     principal.put(200)
-    board_log = principal.services.hub.followed("hall")
-    assert board_log is not None
-    wait_until(lambda: board_log.seq == 200)
-    missed = board_log.since("0-0")
+    feed = principal.services.hub.followed("hall")
+    assert feed is not None
+    wait_until(lambda: feed.seq == 200)
+    missed = feed.since("0-0")
     assert missed is not None
     assert sum(map(len, missed)) > ROUND_BYTES
     assert other.follow("hall", "?after=0-0")
@@ -117,7 +117,7 @@ def test_a_stream_that_has_missed_much_gets_all_of_it_in_order(principal: Princi
     other.close()
 
 
-def test_streams_accepted_together_begin_when_all_of_them_were_authenticated(
+def test_streams_accepted_together_begin_when_all_of_them_were_greeted(
     principal: Principal,
 ) -> None:
     assert principal.follow("hall")  # its caller is remembered now, and its board followed
@@ -152,7 +152,7 @@ def test_a_stream_that_cannot_begin_gives_its_place_back_and_the_others_begin(
     wait_until(lambda: first.is_over and b"event: ready" in second.received)
     assert first.received == b""
     assert principal.counted[0] == 2
-    streams.begin_accepted()  # of a turn in which nobody was authenticated
+    streams.begin_accepted()  # of a turn in which nobody was greeted
     assert principal.counted[0] == 2
     first.close()
     second.close()

@@ -20,7 +20,7 @@ from tests.support.raw_http import Answer, Wire, request
 WAYS = ("plain", "not plain", "in pieces")
 HOLDER, SUPERVISOR = Person("holder", "Holder"), Person("supervisor", "Supervisor")
 _JSON = "Content-Type: application/json"
-_READ_BYTES = 16 * 1024  # what the fast path reads at first
+_READ_BYTES = 16 * 1024  # what the lane looks at
 
 # The operations that bring an item into a state, and their actors.
 HISTORIES: dict[str, list[tuple[str, Person]]] = {
@@ -47,7 +47,7 @@ class Case:
     method: str = "POST"
 
 
-class BothPaths:
+class Lanes:
     """A deployment with one process, workers, and items to operate on."""
 
     def __init__(self, state_dir: Path, redis_url: str, *arguments: str, **environ: str) -> None:
