@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from playwright.sync_api import BrowserContext, Locator, Page, TimeoutError, expect
@@ -26,6 +27,16 @@ PEOPLE = {
     "admin": Role.ADMIN,
 }
 _SETUP = Person("admin", "Admin")
+
+
+@contextlib.contextmanager
+def running(deployment: Deployment) -> Iterator[Site]:
+    """The site of a deployment, with its people, from its start to its stop."""
+    site = Site(deployment)
+    site.add_people()
+    deployment.start()
+    yield site
+    deployment.stop()
 
 
 class Site:

@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import OpenBoard, Visit
-from tests.browser.site import Site, button, card, expect_live, expect_state, touch
+from tests.browser.site import Site, button, card, expect_live, expect_state, running, touch
 from tests.browser.wire import Wire
 from tests.support.deployment import Deployment
 from tests.support.servers import RealServer
@@ -30,11 +30,8 @@ def site(
         tmp_path_factory.mktemp("fragile"), module_server.url,
         WEB_CONCURRENCY="2", OCCUPANCY_REDIS_TIMEOUT_S="1", OCCUPANCY_POOL_WAIT_S="1",
     )  # fmt: skip
-    made = Site(deployment)
-    made.add_people()
-    deployment.start()
-    yield made
-    deployment.stop()
+    with running(deployment) as made:
+        yield made
 
 
 def expect_old(page: Page) -> None:

@@ -10,8 +10,8 @@ import requests
 
 from occupancy.core.entities import Role
 from tests.conftest import require
-from tests.support.lanes import random_name
 from tests.support.deployment import Deployment
+from tests.support.lanes import random_name
 from tests.support.nginx import Nginx, nginx_path
 from tests.support.servers import RealServer
 

@@ -41,7 +41,7 @@ def add(worker_id: str, name: str, role: str, pin: str | None, as_json: bool) ->
     with connected() as services:
         worker = services.workers.add(worker_id, name=name, role=Role.of(role), pin_hash=pin_hash)
         fields = "name,role" if pin is None else "name,role,pin"
-        _note(services, "worker_added", worker, fields)
+        _record(services, "worker_added", worker, fields)
     _print_worker(worker, "is added", as_json)
 
 
@@ -85,9 +85,7 @@ def list_(as_json: bool) -> None:
 @json_option
 def disable(worker_id: str, as_json: bool) -> None:
     """Disable the worker ID: it can no longer sign in. It keeps its holds."""
-    with connected() as services:
-        worker = _edit(services, worker_id, disabled=True)
-    _print_worker(worker, "is disabled", as_json)
+    _edit(worker_id, "is disabled", as_json, disabled=True)
 
 
 @group.command("enable")
@@ -95,9 +93,7 @@ def disable(worker_id: str, as_json: bool) -> None:
 @json_option
 def enable(worker_id: str, as_json: bool) -> None:
     """Enable the worker ID again."""
-    with connected() as services:
-        worker = _edit(services, worker_id, disabled=False)
-    _print_worker(worker, "is enabled", as_json)
+    _edit(worker_id, "is enabled", as_json, disabled=False)
 
 
 @group.command("pin")
@@ -109,10 +105,7 @@ def enable(worker_id: str, as_json: bool) -> None:
 @json_option
 def pin_(worker_id: str, pin: str, as_json: bool) -> None:
     """Give the worker ID a new PIN, and end all its sessions."""
-    pin_hash = hash_pin(pin, worker_id)
-    with connected() as services:
-        worker = _edit(services, worker_id, pin_hash=pin_hash)
-    _print_worker(worker, "has a new PIN", as_json)
+    _edit(worker_id, "has a new PIN", as_json, pin_hash=hash_pin(pin, worker_id))
 
 
 @group.command("link")
@@ -138,21 +131,22 @@ def sign_out(worker_id: str, as_json: bool) -> None:
     _print_worker(worker, "is signed out everywhere", as_json)
 
 
-def _edit(services: Services, worker_id: str, **changes: Any) -> Worker:
-    worker = services.workers.edit(worker_id, **changes)
-    fields = ",".join(name.removesuffix("_hash") for name in changes)
-    _note(services, "worker_edited", worker, fields)
-    return worker
+def _edit(worker_id: str, result: str, as_json: bool, **changes: Any) -> None:
+    with connected() as services:
+        worker = services.workers.edit(worker_id, **changes)
+        fields = ",".join(name.removesuffix("_hash") for name in changes)
+        _record(services, "worker_edited", worker, fields)
+    _print_worker(worker, result, as_json)
 
 
-def _note(services: Services, event: str, worker: Worker, fields: str) -> None:
+def _record(services: Services, event: str, worker: Worker, fields: str) -> None:
     services.audit_outbox.leave(
         event, worker=worker.id, role=worker.role, fields=fields, disabled=worker.disabled
     )
 
 
-def _print_worker(worker: Worker, what: str, as_json: bool) -> None:
+def _print_worker(worker: Worker, result: str, as_json: bool) -> None:
     if as_json:
         print_json(worker_as_dict(worker))
     else:
-        click.echo(f"The {worker.role} {worker.name} ({worker.id}) {what}.")
+        click.echo(f"The {worker.role} {worker.name} ({worker.id}) {result}.")
