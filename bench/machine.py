@@ -35,7 +35,7 @@ class WorkUnit:
     scale: float  # from that figure to milliseconds of one unit
 
     def cost_ms(self, machine: Mapping[str, float]) -> float | None:
-        """What one of them costs on that machine; None where it was not measured."""
+        """The cost of one unit on that machine; None where it was not measured."""
         cost = machine.get(self.key)
         return None if cost is None else cost * self.scale * machine.get("slowdown", 1.0)
 
@@ -88,7 +88,7 @@ def _loop(count: int) -> int:
 
 
 def bytecodes_per_turn(loop: Callable[[int], int] = _loop) -> int:
-    """How many bytecodes one turn of the loop takes, as the interpreter compiles it."""
+    """The number of bytecodes in one turn of the loop, as the interpreter compiles it."""
     names = [each.opname for each in dis.get_instructions(loop)]
     return names.index("JUMP_BACKWARD") - names.index("FOR_ITER") + 1
 

@@ -34,7 +34,7 @@ def text(result: dict[str, Any]) -> str:
 
 
 def markdown(result: dict[str, Any]) -> str:
-    """The same, each scenario with its picture."""
+    """The same report as Markdown, each scenario with its picture."""
     parts = [_about(result)]
     if not is_comparison(result):
         parts.append("\n".join(_markdown_table(targets(result))))
@@ -57,7 +57,7 @@ def put_into(page: str, content: str) -> str:
 
 
 def is_comparison(result: dict[str, Any]) -> bool:
-    """Whether two versions were measured; each round then has rows by version."""
+    """Whether two versions were measured; if so, each round has rows by version."""
     return "against" in result["about"]
 
 
@@ -79,7 +79,7 @@ def verdicts(result: dict[str, Any]) -> list[Verdict]:
 
 
 def losses(result: dict[str, Any]) -> list[str]:
-    """What makes the figures worthless, in either version."""
+    """The failures of either version that make the figures worthless."""
     if not is_comparison(result):
         return [each for scenario, rounds in measured(result) for each in scenario.losses(rounds)]
     return [

@@ -102,7 +102,7 @@ class Scenario:
         ]  # fmt: skip
 
     def losses(self, rounds: Sequence[Rows]) -> Iterator[str]:
-        """What the product must not do on any machine: fail, lose events, exceed its budget."""
+        """The losses allowed on no machine: failures, lost events, an exceeded budget."""
         for number, rows in enumerate(rounds, 1):
             for name, row in rows.items():
                 if name.startswith(PRODUCT):

@@ -113,7 +113,7 @@ def module_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealServ
 
 @pytest.fixture(autouse=True)
 def _each_test_tells_of_its_own_refusals(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A process tells within a minute how many more it has refused: not in a later test's trail."""
+    """A process logs its count of further refusals within a minute: not during a later test."""
     made: list[AuditLimit] = []
     begin = AuditLimit.__init__
 

@@ -1,4 +1,4 @@
-"""The benchmark's peers: other servers that deliver events by SSE, each as one would really run it.
+"""The benchmark's peers: other servers that deliver events by SSE, each in its usual configuration.
 
 ``nchan`` is the specialist (an nginx module), ``baseline`` a server that does nothing but send,
 ``starlette_peer`` the alternative that a Python team would write, and ``incident`` the design that
@@ -45,7 +45,7 @@ class Peer(Protocol):
         """The bytes that open a stream."""
 
     def publish(self, data: bytes) -> None:
-        """Deliver one event to all streams, as the server's users would.
+        """Deliver one event to all streams, in the way of the server's users.
 
         ``data`` is one line of JSON that begins with ``{"seq":N``, N one more than the last.
         """

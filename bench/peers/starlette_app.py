@@ -1,4 +1,4 @@
-"""The alternative that a Python team would write: FastAPI, sse-starlette and redis.asyncio.
+"""A Python team's likely alternative: FastAPI, sse-starlette and redis.asyncio.
 
 It avoids the known traps: one script per operation, one pubsub connection per process, each event
 encoded once, bounded queues, orjson, hiredis, uvloop. It lacks replay, roles, limits, idempotency
@@ -187,7 +187,7 @@ async def items(
     content = orjson.dumps({"cursor": f"{number}-0", "seq": number, "items": found})
     if "gzip" not in accept_encoding:
         return Response(content, media_type="application/json")
-    # GZipMiddleware would cost every event and operation something.
+    # No GZipMiddleware: it would slow every event and operation.
     packed = gzip.compress(content, compresslevel=1)
     headers = {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
     return Response(packed, media_type="application/json", headers=headers)

@@ -1,4 +1,4 @@
-"""The alternative that a Python team would write (starlette_app.py), on uvicorn."""
+"""A Python team's likely alternative (starlette_app.py), on uvicorn."""
 
 from __future__ import annotations
 

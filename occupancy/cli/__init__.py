@@ -49,9 +49,8 @@ class _Groups(AppGroup):
             workers,
         )
 
-        items_group = items.group()
-        operations.add_to(items_group)
-        labels.add_to(items_group)
-        self.add_command(items_group)
-        for module in (boards, workers, tokens, events, redis, demo):
-            self.add_command(module.group())
+        commands: list[click.Command] = [*operations.COMMANDS, labels.labels]
+        for command in commands:
+            items.group.add_command(command)
+        for module in (boards, items, workers, tokens, events, redis, demo):
+            self.add_command(module.group)

@@ -10,7 +10,6 @@ import contextlib
 import errno
 import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import click
@@ -56,12 +55,15 @@ def _one_line() -> Iterator[None]:
     except click.exceptions.NoArgsIsHelpError:
         raise
     except click.UsageError as error:
-        _stop(f"{error.format_message().rstrip('.?')}.{_hint(error.ctx)}", error, _WrongUse)
+        hint = f" Try '{error.ctx.command_path} --help'." if error.ctx is not None else ""
+        _stop(f"{error.format_message().rstrip('.?')}.{hint}", error, _WrongUse)
     except OccupancyError as error:
-        _stop(_with_cause(error), error)
+        # The server's own words help where the server must be repaired.
+        is_of_server = error.status == 503 and error.__cause__ is not None
+        _stop(f"{error.detail} ({error.__cause__})" if is_of_server else error.detail, error)
     except ServerError as error:
-        # Passing trouble has come as StoreUnavailable. What is left is a REDIS_URL that the server
-        # refuses (a database that it does not have), or a server that is none of ours.
+        # Temporary failures arrive as StoreUnavailable. The rest is a REDIS_URL that the server
+        # refuses (a database that it does not have), or a server of another kind.
         _stop(f"The server refuses: {error}", error)
     except UnicodeEncodeError as error:
         _stop(f"A text cannot be written as {error.encoding}: {error.reason}.", error)
@@ -69,18 +71,6 @@ def _one_line() -> Iterator[None]:
         if error.errno == errno.EPIPE:
             raise  # click ends quietly when the reader of its output is gone
         _stop(str(error), error)
-
-
-def _hint(ctx: click.Context | None) -> str:
-    return f" Try '{ctx.command_path} --help'." if ctx is not None else ""
-
-
-def _with_cause(error: OccupancyError) -> str:
-    """``detail``, with the server's own words after it where the server must be repaired."""
-    cause = error.__cause__
-    if error.status == 503 and cause is not None:
-        return f"{error.detail} ({cause})"
-    return error.detail
 
 
 def _stop(
@@ -117,14 +107,10 @@ def _check_state_dir(settings: Settings) -> None:
     path = settings.state_path
     try:
         path.mkdir(parents=True, exist_ok=True)
+        if not os.access(path, os.W_OK | os.X_OK):
+            raise OSError("it is not writable")
     except OSError as error:
-        raise _unusable(path, str(error)) from error
-    if not os.access(path, os.W_OK | os.X_OK):
-        raise _unusable(path, "it is not writable")
-
-
-def _unusable(path: Path, why: str) -> SettingError:
-    return SettingError(f"OCCUPANCY_STATE_DIR={str(path)!r} is not usable: {why}.")
+        raise SettingError(f"OCCUPANCY_STATE_DIR={str(path)!r} is not usable: {error}.") from error
 
 
 def _start_embedded(settings: Settings, stack: contextlib.ExitStack) -> None:

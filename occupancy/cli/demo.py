@@ -7,7 +7,7 @@ missing parts are added, and operations are carried out on untouched items only.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import msgspec
 
@@ -87,8 +87,7 @@ def load(store: Store, workers: Workers, on_progress: Callable[[int], None]) -> 
     items = {item.tag: item for item in (msgspec.json.decode(e, type=Item) for e in present)}
     missing = [(tag, body.as_json_texts()) for tag, body in _sample() if tag not in items]
     added = list(store.commands.put_many(BOARD, missing, actor=_PEOPLE["1"]))
-    # An older item in its first version remains from an interrupted loading (or its history is
-    # empty).
+    # An older item in its first version is from an interrupted loading, or has an empty history.
     fresh = {outcome.tag for outcome in added} | {t for t, i in items.items() if i.version == 1}
     operations = 0
     for number, (tag, _) in enumerate(_sample()):
@@ -112,8 +111,7 @@ def give_pins(workers: Workers) -> dict[str, str]:
     return pins
 
 
-def _sample() -> list[tuple[str, ItemBody]]:
-    sample = []
+def _sample() -> Iterator[tuple[str, ItemBody]]:
     for number in range(ITEM_COUNT):
         system, fluid = _SYSTEMS[number // 5 % len(_SYSTEMS)]
         line, spool = 25238 + number // 10, number % 10 + 11
@@ -126,25 +124,18 @@ def _sample() -> list[tuple[str, ItemBody]]:
         }
         title = f"Spool {spool:03d}, línea {line}"
         body = ItemBody(title=title, attributes=dict(attributes))
-        sample.append((f"MK-1335-{system}-{line}-{spool:03d}", body))
-    return sample
+        yield f"MK-1335-{system}-{line}-{spool:03d}", body
 
 
 def _replay(store: Store, tag: str, history: _History) -> int:
     for operation, worker, more in history:
-        row = TRANSITIONS[operation]
-        answer = store.commands.execute(
-            Command(
-                BOARD,
-                row,
-                [tag],
-                actor=_PEOPLE[worker],
-                reason=more if more and row.reason != "none" and row.holder != "to" else None,
-                to=_PEOPLE[more] if row.holder == "to" else None,
-            )
-        )
-        if not answer.outcomes[0].is_done:
-            raise refusal(BOARD, row, answer.outcomes[0])
+        transition = TRANSITIONS[operation]
+        to = _PEOPLE[more] if transition.holder == "to" else None
+        reason = more or None if to is None else None
+        command = Command(BOARD, transition, [tag], actor=_PEOPLE[worker], reason=reason, to=to)
+        (outcome,) = store.commands.execute(command).outcomes
+        if not outcome.is_done:
+            raise refusal(BOARD, transition, outcome)
     return len(history)
 
 

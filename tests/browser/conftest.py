@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.browser.chromium import chromium as running_chromium
 from tests.browser.chromium import path_of_chromium
-from tests.browser.site import Site, expect_live, note_mistakes
+from tests.browser.site import Site, expect_live, note_mistakes, running
 from tests.conftest import require
 from tests.support.deployment import Deployment
 from tests.support.servers import RealServer
@@ -62,11 +62,8 @@ def site(
         tmp_path_factory.mktemp("site"), server_of("valkey").url,
         WEB_CONCURRENCY="1", OCCUPANCY_PREFIX="browser",
     )  # fmt: skip
-    made = Site(deployment)
-    made.add_people()
-    deployment.start()
-    yield made
-    deployment.stop()
+    with running(deployment) as made:
+        yield made
 
 
 @pytest.fixture

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from playwright.sync_api import BrowserContext, Locator, Page, TimeoutError, expect
@@ -26,6 +27,16 @@ PEOPLE = {
     "admin": Role.ADMIN,
 }
 _SETUP = Person("admin", "Admin")
+
+
+@contextlib.contextmanager
+def running(deployment: Deployment) -> Iterator[Site]:
+    """The site of a deployment, with its people, from its start to its stop."""
+    site = Site(deployment)
+    site.add_people()
+    deployment.start()
+    yield site
+    deployment.stop()
 
 
 class Site:
@@ -116,7 +127,7 @@ def touch(page: Page, tag: str, operation: str) -> None:
     """Touch a button once its card has not moved for long enough for taps to count."""
     row = card(page, tag)
     expect(button(page, tag, operation)).to_have_count(1)
-    wait_for(page, "row => !row.isSettling", row.element_handle(), what="the card to stand still")
+    wait_for(page, "row => !row.ignoresTaps", row.element_handle(), what="the card to stand still")
     if operation not in ("take", "pause", "complete"):
         row.locator("summary").click()
     button(page, tag, operation).click()
@@ -126,7 +137,7 @@ def expect_still(page: Page) -> None:
     """Wait until a touch of anything on the board counts: nothing has moved for a moment."""
     wait_for(
         page,
-        "() => ![...document.querySelectorAll('*')].some((each) => each.isSettling)",
+        "() => ![...document.querySelectorAll('*')].some((each) => each.ignoresTaps)",
         what="the page to stand still",
     )
 

@@ -1,4 +1,4 @@
-"""Trouble: Redis away, gunicorn reloaded, killed or away, a network that swallows everything.
+"""Faults: Redis away, gunicorn reloaded, killed or away, a network that drops everything.
 
 Each time the page says so, says of when is what it shows, and is up to date again by itself.
 """
@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import OpenBoard, Visit
-from tests.browser.site import Site, button, card, expect_live, expect_state, touch
+from tests.browser.site import Site, button, card, expect_live, expect_state, running, touch
 from tests.browser.wire import Wire
 from tests.support.deployment import Deployment
 from tests.support.servers import RealServer
@@ -30,11 +30,8 @@ def site(
         tmp_path_factory.mktemp("fragile"), module_server.url,
         WEB_CONCURRENCY="2", OCCUPANCY_REDIS_TIMEOUT_S="1", OCCUPANCY_POOL_WAIT_S="1",
     )  # fmt: skip
-    made = Site(deployment)
-    made.add_people()
-    deployment.start()
-    yield made
-    deployment.stop()
+    with running(deployment) as made:
+        yield made
 
 
 def expect_old(page: Page) -> None:
@@ -92,7 +89,7 @@ def test_killed_workers_are_recovered_from(site: Site, open_board: OpenBoard) ->
     expect_state(page, "T-1", "occupied", "Colleague")
 
 
-def test_a_server_that_stays_away_is_said_and_buttons_say_so_too(site: Site, visit: Visit) -> None:
+def test_a_server_that_stays_away_is_shown_and_buttons_say_so_too(site: Site, visit: Visit) -> None:
     board = site.board("T-1")
     page = visit("/boards")
     page.clock.install()

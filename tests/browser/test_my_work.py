@@ -279,6 +279,6 @@ def test_work_times_are_the_servers_and_a_partial_table_says_so(site: Site, visi
     site.do("release", board, "T-2", who="holder")
     page.goto(f"/boards/{board}/items/T-2")
     expect(page.locator("#history li")).to_have_count(4)
-    expect(page.locator("#worked")).to_have_text("Worked, by the server's count: 0 s")
+    expect(page.locator("#worked")).to_have_text("Worked, as the server counts it: 0 s")
     expect(page.locator("#work")).to_have_text("Nobody has worked on it yet.")
     expect(page.locator("#part")).to_be_hidden()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -30,15 +31,17 @@ TAGS = [f"T-{number:02}" for number in range(60)]
 
 
 def double_tap(page: Page, x: float, y: float, gap_ms: int) -> None:
-    """Two real touches at one place, ``gap_ms`` apart."""
-    wire = page.context.new_cdp_session(page)
+    """Two real touches at one place, ``gap_ms`` apart by their timestamps on a busy machine too."""
+    session = page.context.new_cdp_session(page)
+    began_s = time.time()
     for number in range(2):
         if number:
             page.evaluate("ms => new Promise((resolve) => { setTimeout(resolve, ms); })", gap_ms)
-        point = {"x": x, "y": y}
-        wire.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [point]})
-        wire.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
-    wire.detach()
+        at_s = began_s + number * gap_ms / 1000
+        for kind, points in (("touchStart", [{"x": x, "y": y}]), ("touchEnd", [])):
+            touch = {"type": kind, "touchPoints": points, "timestamp": at_s}
+            session.send("Input.dispatchTouchEvent", touch)
+    session.detach()
 
 
 def scroll_to(page: Page, tag: str) -> None:

@@ -11,7 +11,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from playwright.sync_api import Browser
 
-from tests.browser.site import Site, wait_for
+from tests.browser.site import Site, running, wait_for
 from tests.support.deployment import Deployment
 from tests.support.servers import RealServer
 from tests.support.waiting import wait_until
@@ -52,11 +52,8 @@ def site(
     deployment = Deployment(
         tmp_path_factory.mktemp("ticketed"), module_server.url, OCCUPANCY_CORS_ORIGINS=elsewhere
     )
-    made = Site(deployment)
-    made.add_people()
-    deployment.start()
-    yield made
-    deployment.stop()
+    with running(deployment) as made:
+        yield made
 
 
 def test_a_stream_opened_with_a_ticket_survives_a_reload_of_the_service(

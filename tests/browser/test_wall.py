@@ -128,7 +128,7 @@ def test_withheld_facts_are_unknown_on_the_status_page(site: Site, visit: Visit)
     page.goto("/status")
     expect(page.locator("#used")).to_have_text("unknown")
     expect(page.locator("#redis dd")).to_have_text(["unknown"] * 4)
-    expect(page.locator("#allotted")).to_contain_text("it does not say")
+    expect(page.locator("#allotted")).to_contain_text("The server does not say")
     expect(page.locator("#processes section")).to_have_count(1)
     wait_until(lambda: page.locator("#verdict li.fine").count(), what="that all is well")
     assert violations(page) == []

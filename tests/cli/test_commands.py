@@ -1,4 +1,4 @@
-"""The command line: in this process for its output, in a separate process for its ending."""
+"""The command line: in this process for its output, in a separate process for its exit."""
 
 from __future__ import annotations
 
@@ -879,7 +879,7 @@ def test_changes_of_access_are_recorded_for_the_audit_log(
     assert not any(each in caplog.text for each in ("2580", "864213", secret, made["token"]))
 
 
-def test_the_samples_pins_and_tokens_are_noted_without_their_secrets(
+def test_the_samples_pins_and_tokens_are_recorded_without_their_secrets(
     run: Run, valkey_services: Services
 ) -> None:
     given = answer(run("demo", "load", "--pins", "--tokens", "--json"))["people"]
@@ -892,7 +892,7 @@ def test_the_samples_pins_and_tokens_are_noted_without_their_secrets(
     assert not any(f"'{person['pin']}'" in str(note) for person in given)
 
 
-def test_notes_are_written_once_whichever_process_comes_first_and_are_bounded(
+def test_audit_records_are_written_once_whichever_process_comes_first_and_are_bounded(
     shop: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(audit_outbox, "_MAX_ENTRIES", 150)

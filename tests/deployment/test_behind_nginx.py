@@ -1,4 +1,4 @@
-"""Behind a proxy that compresses: it renames our ETags, and they still do what they are for."""
+"""Behind a proxy that compresses: it weakens our ETags, and conditional requests still work."""
 
 from __future__ import annotations
 

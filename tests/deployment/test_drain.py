@@ -1,4 +1,4 @@
-"""Going away: TERM, HUP and max_requests end streams with a word, and workers within 10 s."""
+"""Shutdown: TERM, HUP and max_requests end streams with `bye`, and processes exit within 10 s."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def deployment(tmp_path: Path, own_server: RealServer) -> Iterator[Deployment]:
     running.stop()
 
 
-def test_term_ends_every_stream_with_a_word_and_gives_all_connections_back(
+def test_term_ends_every_stream_with_bye_and_gives_all_connections_back(
     deployment: Deployment, own_server: RealServer
 ) -> None:
     streams = ready_streams(deployment)
@@ -53,7 +53,7 @@ def test_term_ends_every_stream_with_a_word_and_gives_all_connections_back(
         )
 
 
-def test_a_reload_ends_every_stream_with_a_word_and_each_goes_on_at_its_cursor(
+def test_a_reload_ends_every_stream_with_bye_and_each_goes_on_at_its_cursor(
     deployment: Deployment,
 ) -> None:
     shop = deployment.services()
@@ -74,10 +74,10 @@ def test_a_reload_ends_every_stream_with_a_word_and_each_goes_on_at_its_cursor(
     wait_until(lambda: not old & deployment.worker_pids(), what="the old workers to be gone")
 
 
-def test_who_still_waits_for_a_stream_is_told_to_come_back(
+def test_a_client_that_awaits_its_stream_is_told_to_reconnect(
     deployment: Deployment, own_server: RealServer
 ) -> None:
-    """The store does not say who they are before the process has ended."""
+    """The store does not authenticate them before the process has ended."""
     tokens = deployment.services().tokens
     shows = [f"Authorization: Bearer {tokens.create('worker')[0]}" for _ in range(20)]
     ready_streams(deployment)  # so that the board is followed

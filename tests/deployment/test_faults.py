@@ -1,4 +1,4 @@
-"""Trouble: connections cut, servers stopped, restarted, filled up, made read-only, hung.
+"""Faults: cut connections, and servers that are stopped, restarted, full, read-only or hung.
 
 Each time: a clear answer while it lasts, nothing lost and no restart needed after it.
 """
@@ -52,7 +52,7 @@ def shop(deployment: Deployment) -> Services:
 
 @pytest.fixture
 def server(deployment: Deployment, module_server: RealServer) -> Iterator[RealServer]:
-    """The deployment's server, to do harm to; it runs again, and is known to, after the test."""
+    """The deployment's server, for a test to damage; afterwards it runs again."""
     yield module_server
     deployment.close_streams()
     if not module_server.is_running:
@@ -237,7 +237,7 @@ def test_a_server_that_hangs_degrades_the_streams_until_it_goes_on(
     assert stream.seqs() == [1, 2]
 
 
-def test_who_is_not_known_when_the_server_hangs_is_told_and_comes_back(
+def test_an_unauthenticated_client_is_told_that_the_server_hangs_and_reconnects(
     deployment: Deployment, shop: Services, server: RealServer, board: str
 ) -> None:
     path = f"GET /api/boards/{board}/events"
@@ -299,7 +299,7 @@ def test_a_malformed_chunk_is_a_problem_and_no_crash(
     assert b"invalid_request" in answer
 
 
-def test_a_wrong_password_is_said_and_does_not_stop_the_process(tmp_path: Path) -> None:
+def test_a_wrong_password_is_reported_and_does_not_stop_the_process(tmp_path: Path) -> None:
     binary = require_binary("valkey")
     server = RealServer(binary, tmp_path / "server", requirepass="right")
     server.start()
@@ -346,12 +346,12 @@ def test_put_survives_a_restart_of_the_server(
 
 
 def reasons_of(deployment: Deployment) -> set[str]:
-    """Why the worker process that happens to answer is not ready."""
+    """The responding process's reasons for not being ready."""
     return set(deployment.request("GET", "/readyz").json().get("reasons", ()))
 
 
 def dump(client: redis.Redis) -> dict[bytes, Any]:
-    """Every key with its serialised value, but for what the processes report about themselves."""
+    """Every key with its serialised value, except the processes' own reports."""
     return {
         key: client.dump(key)
         for key in client.scan_iter()

@@ -1,4 +1,4 @@
-"""The first start: with nobody known yet, the terminal shows one link that lets one person in."""
+"""The first start: while there is no worker, the terminal shows a link that signs one person in."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def start(tmp_path: Path, module_server: RealServer) -> Iterator[Start]:
 
 
 def links_of(deployment: Deployment) -> list[tuple[str, str]]:
-    """What both processes have printed until their end: address and secret of each link."""
+    """Address and secret of each link that both processes have printed until they exit."""
     processes = deployment.services().processes
     wait_until(lambda: len(processes.all()) == 2, what="both processes")
     deployment.stop()
@@ -125,7 +125,7 @@ def test_the_link_has_the_address_that_browsers_use(start: Start) -> None:
     assert [address for address, _ in links_of(deployment)] == ["https://board.example.com"]
 
 
-def test_the_secret_is_neither_stored_nor_in_the_trail(
+def test_the_secret_is_neither_stored_nor_in_the_audit_log(
     start: Start, module_server: RealServer
 ) -> None:
     deployment = start()
@@ -152,7 +152,7 @@ def test_a_server_that_comes_up_later_is_waited_for(start: Start, own_server: Re
 
 
 def stored(client: redis.Redis) -> str:
-    """Every key with what it holds (a dump may be compressed)."""
+    """Every key with its value; dumps are not comparable, because they may be compressed."""
     read: dict[bytes, Callable[[bytes], Any]] = {
         b"string": client.get,
         b"hash": client.hgetall,

@@ -1,4 +1,4 @@
-"""Floods of reads from the outside: what others do goes on, and nobody honest is refused."""
+"""Floods of reads from outside: other requests continue, and no legitimate client is refused."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def running(tmp_path: Path, own_server: RealServer) -> Iterator[Deployment]:
 
 @contextlib.contextmanager
 def flood(running: Deployment, line: str, *headers: str) -> Iterator[list[int]]:
-    """Ask on many connections, again and again; the statuses that have come."""
+    """Send requests on many connections repeatedly; the statuses received."""
     statuses: list[int] = []
     is_over = threading.Event()
 
@@ -86,7 +86,7 @@ def test_under_a_flood_operations_go_on_and_it_is_answered_in_turn(
             )
             stood_behind.append(len(statuses) - before)
             assert answer.code == "changed"
-    # Each of its steps stood behind all who ask, when they did not wait in turn.
+    # Without a queue, each of its steps would wait behind all the others.
     assert sorted(stood_behind)[10] < CONNECTIONS, stood_behind
     assert len(statuses) >= CONNECTIONS  # reads have had their turns too
     assert set(statuses) == {status}
@@ -99,7 +99,7 @@ def test_under_a_flood_operations_go_on_and_it_is_answered_in_turn(
 def test_probes_do_not_stand_behind_a_flood_from_the_same_address(
     running: Deployment, probe: str
 ) -> None:
-    """Whatever restarts a process that does not answer must not do so because of a flood."""
+    """A supervisor that restarts unresponsive processes must not do so during a flood."""
     stood_behind = []
     with flood(running, "GET /nothing") as statuses, Wire(running.port) as wire:
         while len(statuses) < CONNECTIONS:

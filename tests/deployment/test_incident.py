@@ -59,7 +59,7 @@ def deployment(tmp_path: Path, server: RealServer) -> Iterator[Deployment]:
 
 
 class Sampler:
-    """Counts the deployment's connections on the server's side, again and again."""
+    """Counts the deployment's connections on the server, repeatedly."""
 
     def __init__(self, server: RealServer) -> None:
         self.most: Counter[str] = Counter()
@@ -181,7 +181,7 @@ def has_reached(stream: EventStream, seq: int) -> bool:
 
 
 def reconnect(deployment: Deployment, stream: EventStream) -> EventStream:
-    """As a browser does it: when the stream has ended, again with the last event id."""
+    """Reconnects as a browser does: after the end of the stream, with the last event id."""
     again = deployment.resume(stream, keeps_items=False)
     assert stream.events[-1].kind == "bye"
     ready = again.wait_for("ready")

@@ -1,4 +1,4 @@
-"""bin/run: what it says on the terminal is where the service can be reached."""
+"""bin/run: the terminal shows the address at which the service can be reached."""
 
 from __future__ import annotations
 

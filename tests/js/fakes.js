@@ -1,4 +1,4 @@
-// What the pages' scripts find in a browser, as far as the tests need it.
+// Fakes of the browser interfaces that the page scripts use.
 
 import {mock} from 'node:test';
 

@@ -1,4 +1,4 @@
-// Texts, numbers and times as the page's language writes them.
+// Texts, numbers and times in the page's language.
 
 import assert from 'node:assert/strict';
 import {after, test} from 'node:test';

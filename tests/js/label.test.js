@@ -1,4 +1,4 @@
-// What a scanned text says.
+// The readings of a scanned text.
 
 import assert from 'node:assert/strict';
 import {test} from 'node:test';

@@ -1,4 +1,4 @@
-// Who of the tabs leads: by Web Locks, and where there are none by a lease.
+// Leader election among tabs: by Web Locks, or by a lease where there are none.
 
 import assert from 'node:assert/strict';
 import {afterEach, beforeEach, mock, test} from 'node:test';

@@ -1,4 +1,4 @@
-// Live delivery over many tabs: one stream, nothing missed, nothing twice, and honest about it.
+// Live delivery to several tabs: one stream, no event lost or repeated, and a true status.
 
 import assert from 'node:assert/strict';
 import {afterEach, beforeEach, mock, test} from 'node:test';

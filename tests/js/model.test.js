@@ -1,4 +1,4 @@
-// The model of a board: what it takes, what a filter shows, what is offered to whom.
+// The model of a board: events, filters, and the operations offered to a worker.
 
 import assert from 'node:assert/strict';
 import {readFileSync} from 'node:fs';

@@ -1,4 +1,4 @@
-// The scanner among the keys, at every speed and with every ending.
+// A barcode scanner's keys at every speed and with every suffix.
 
 import assert from 'node:assert/strict';
 import {afterEach, beforeEach, mock, test} from 'node:test';

@@ -1,4 +1,4 @@
-// The transition table on the page: which buttons, in which order, under which keys.
+// The transition table on the page: the buttons, their order and their keys.
 
 import assert from 'node:assert/strict';
 import {test} from 'node:test';

@@ -122,7 +122,7 @@ class Stream(Subscriber):
             revocation.unwatch(principal, self)
 
 
-class House:
+class Harness:
     """A revocation, the streams that it watches, and an authenticator that access changes in."""
 
     def __init__(self) -> None:
@@ -186,12 +186,12 @@ def is_closed(*streams: Stream) -> Callable[[], bool]:
 
 
 @pytest.fixture
-def house(monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
+def harness(monkeypatch: pytest.MonkeyPatch) -> Iterator[Harness]:
     """With short turns; whoever is told goodbye is hung up on soon."""
     monkeypatch.setattr(revocation_module, "TURN_S", 0.02)
     monkeypatch.setattr(revocation_module, "_RETRY_S", 0.01)
     monkeypatch.setattr(revocation_module, "_GOODBYE_S", 0.05)
-    made = House()
+    made = Harness()
     yield made
     made.close()
 
@@ -199,45 +199,45 @@ def house(monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
 # Whose streams end
 
 
-def test_the_streams_of_a_revoked_credential_end_and_no_others(house: House) -> None:
-    concerned = [house.open("93"), house.open("93")]
-    others = [house.open("93", "another session"), house.open("94")]
-    house.settle()
-    house.revoke("93")
+def test_the_streams_of_a_revoked_credential_end_and_no_others(harness: Harness) -> None:
+    concerned = [harness.open("93"), harness.open("93")]
+    others = [harness.open("93", "another session"), harness.open("94")]
+    harness.settle()
+    harness.revoke("93")
     wait_until(is_closed(*concerned), what="the streams' end")
-    house.settle()
+    harness.settle()
     assert not any(each.is_closed for each in others)
 
 
-def test_only_the_credentials_of_the_worker_concerned_are_looked_at(house: House) -> None:
-    streams = [house.open(str(number)) for number in range(10)]
-    house.settle()
-    house.access.asked.clear()
-    house.revoke("3")
+def test_only_the_credentials_of_the_worker_concerned_are_looked_at(harness: Harness) -> None:
+    streams = [harness.open(str(number)) for number in range(10)]
+    harness.settle()
+    harness.access.asked.clear()
+    harness.revoke("3")
     wait_until(is_closed(streams[3]), what="the stream's end")
-    house.settle()
-    assert house.access.asked == [[credential_of("3")]]
+    harness.settle()
+    assert harness.access.asked == [[credential_of("3")]]
 
 
-def test_a_lost_announcement_is_noticed_by_the_count(house: House) -> None:
-    stream, other = house.open("93"), house.open("94")
-    house.settle()
-    house.revoke("93", is_lost=True)
+def test_a_lost_announcement_is_noticed_by_the_count(harness: Harness) -> None:
+    stream, other = harness.open("93"), harness.open("94")
+    harness.settle()
+    harness.revoke("93", is_lost=True)
     wait_until(is_closed(stream), what="the stream's end")
-    house.settle()
+    harness.settle()
     assert not other.is_closed
 
 
 def test_a_lost_announcement_is_noticed_by_the_number_of_the_next(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(revocation_module, "TURN_S", 60)  # the next turn is the announcement's
-    house.revocation.on_announcement(None)
-    stream, other = house.open("93"), house.open("94")
-    house.revocation.on_announcement(None)
-    house.settle()
-    house.revoke("93", is_lost=True)
-    house.revoke("95")
+    harness.revocation.on_announcement(None)
+    stream, other = harness.open("93"), harness.open("94")
+    harness.revocation.on_announcement(None)
+    harness.settle()
+    harness.revoke("93", is_lost=True)
+    harness.revoke("95")
     wait_until(is_closed(stream), what="the stream's end")
     assert not other.is_closed
 
@@ -246,183 +246,187 @@ def test_a_lost_announcement_is_noticed_by_the_number_of_the_next(
     "payload", [None, b"", b"7", b"x 93", b" 93", b"1.5 93", b"99 \xff", b"-1 93", b"\xff 93"]
 )
 def test_after_an_announcement_that_says_nothing_all_are_looked_at(
-    house: House, payload: bytes | None
+    harness: Harness, payload: bytes | None
 ) -> None:
-    streams = [house.open("93"), house.open("94")]
-    house.settle()
-    house.access.asked.clear()
-    house.revocation.on_announcement(payload)
-    wait_until(lambda: house.asked >= len(streams), what="all to be looked at")
-    house.settle()
-    assert house.access.forgotten
+    streams = [harness.open("93"), harness.open("94")]
+    harness.settle()
+    harness.access.asked.clear()
+    harness.revocation.on_announcement(payload)
+    wait_until(lambda: harness.asked >= len(streams), what="all to be looked at")
+    harness.settle()
+    assert harness.access.forgotten
     assert not any(each.is_closed for each in streams)
 
 
-def test_a_count_that_goes_back_is_noticed(house: House) -> None:
-    house.access.counted = 5
-    stream, other = house.open("93"), house.open("94")
-    house.settle()
-    del house.access.ends_in_s[credential_of("93")]
-    house.access.counted = 0  # the server was emptied, or restored from a backup
+def test_a_count_that_goes_back_is_noticed(harness: Harness) -> None:
+    harness.access.counted = 5
+    stream, other = harness.open("93"), harness.open("94")
+    harness.settle()
+    del harness.access.ends_in_s[credential_of("93")]
+    harness.access.counted = 0  # the server was emptied, or restored from a backup
     wait_until(is_closed(stream), what="the stream's end")
-    house.settle()
+    harness.settle()
     assert not other.is_closed
 
 
 def test_a_count_that_has_gone_back_and_come_up_again_is_noticed_after_the_reconnect(
-    house: House,
+    harness: Harness,
 ) -> None:
-    house.access.counted = 5
-    stream = house.open("93")
-    house.settle()
-    del house.access.ends_in_s[credential_of("93")]
-    house.revocation.on_announcement(None)  # a server that has lost its last second was restarted
+    harness.access.counted = 5
+    stream = harness.open("93")
+    harness.settle()
+    del harness.access.ends_in_s[credential_of("93")]
+    harness.revocation.on_announcement(None)  # a server that has lost its last second was restarted
     wait_until(is_closed(stream), what="the stream's end")
 
 
 def test_who_ends_without_any_announcement_is_noticed_within_the_minute(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(revocation_module, "_CHECK_S", 0.1)
-    stream, other = house.open("93"), house.open("94")
-    house.settle()
-    del house.access.ends_in_s[credential_of("93")]  # a clock was set, a backup restored
+    stream, other = harness.open("93"), harness.open("94")
+    harness.settle()
+    del harness.access.ends_in_s[credential_of("93")]  # a clock was set, a backup restored
     wait_until(is_closed(stream), what="the stream's end")
     assert not other.is_closed
 
 
-def test_a_credential_that_ends_by_itself_is_looked_at_when_it_ends(house: House) -> None:
+def test_a_credential_that_ends_by_itself_is_looked_at_when_it_ends(harness: Harness) -> None:
     ending = credential_of("93")
-    house.access.ends_in_s[ending] = 0.05
-    stream, other = house.open("93"), house.open("94")
-    wait_until(lambda: house.access.asked and house.access.asked[-1] == [ending], what="a look")
+    harness.access.ends_in_s[ending] = 0.05
+    stream, other = harness.open("93"), harness.open("94")
+    wait_until(lambda: harness.access.asked and harness.access.asked[-1] == [ending], what="a look")
     assert not stream.is_closed  # it was used meanwhile, and is good again
-    del house.access.ends_in_s[ending]
+    del harness.access.ends_in_s[ending]
     wait_until(is_closed(stream), what="the stream's end")
     assert not other.is_closed
 
 
-def test_a_token_that_is_for_another_board_now_may_not_watch_this_one(house: House) -> None:
-    stream = house.open("93")
-    house.settle()
-    watched = house.revocation._watched[credential_of("93")]
+def test_a_token_that_is_for_another_board_now_may_not_watch_this_one(harness: Harness) -> None:
+    stream = harness.open("93")
+    harness.settle()
+    watched = harness.revocation._watched[credential_of("93")]
     watched.principal = Principal(
         worker=watched.principal.worker, role=Role.WORKER, credential=watched.principal.credential,
         id="id", board="north",
     )  # fmt: skip
-    house.revocation.on_announcement(None)
+    harness.revocation.on_announcement(None)
     wait_until(is_closed(stream), what="the stream's end")
 
 
 # While the count is being read
 
 
-def test_an_announcement_while_the_count_is_read_is_not_lost(house: House) -> None:
-    stream, other = house.open("93"), house.open("94")
-    house.settle()
-    house.access.counting.shut()
-    wait_until(lambda: house.access.counting.waiting, what="the question")
-    house.revoke("93")  # after the server has counted
-    house.access.counting.open()
+def test_an_announcement_while_the_count_is_read_is_not_lost(harness: Harness) -> None:
+    stream, other = harness.open("93"), harness.open("94")
+    harness.settle()
+    harness.access.counting.shut()
+    wait_until(lambda: harness.access.counting.waiting, what="the question")
+    harness.revoke("93")  # after the server has counted
+    harness.access.counting.open()
     wait_until(is_closed(stream), what="the stream's end")
-    house.settle()
+    harness.settle()
     assert not other.is_closed
 
 
-def test_a_change_that_is_counted_before_its_announcement_arrives_is_noticed(house: House) -> None:
-    stream, other = house.open("93"), house.open("94")
-    house.settle()
-    house.access.counting.shut()
-    wait_until(lambda: house.access.counting.waiting, what="the question")
-    house.access.counting.open()
-    late = house.revoke("93", is_lost=True)
+def test_a_change_that_is_counted_before_its_announcement_arrives_is_noticed(
+    harness: Harness,
+) -> None:
+    stream, other = harness.open("93"), harness.open("94")
+    harness.settle()
+    harness.access.counting.shut()
+    wait_until(lambda: harness.access.counting.waiting, what="the question")
+    harness.access.counting.open()
+    late = harness.revoke("93", is_lost=True)
     wait_until(is_closed(stream), what="the stream's end")
-    house.revocation.on_announcement(late)
-    house.settle()
+    harness.revocation.on_announcement(late)
+    harness.settle()
     assert not other.is_closed
 
 
-def test_a_stream_that_joins_while_the_count_is_read_is_looked_at(house: House) -> None:
-    house.open("94")
-    house.settle()
-    house.access.counting.shut()
-    wait_until(lambda: house.access.counting.waiting, what="the question")
-    stream = house.open("93")  # whose check was before
-    del house.access.ends_in_s[credential_of("93")]
-    house.access.counting.open()
+def test_a_stream_that_joins_while_the_count_is_read_is_looked_at(harness: Harness) -> None:
+    harness.open("94")
+    harness.settle()
+    harness.access.counting.shut()
+    wait_until(lambda: harness.access.counting.waiting, what="the question")
+    stream = harness.open("93")  # whose check was before
+    del harness.access.ends_in_s[credential_of("93")]
+    harness.access.counting.open()
     wait_until(is_closed(stream), what="the stream's end")
 
 
 # While credentials are being looked at
 
 
-def look_under_way(house: House) -> None:
+def look_under_way(harness: Harness) -> None:
     """Have all looked at; the answers are decided and held back."""
-    house.access.looking.shut()
-    house.revocation.on_announcement(None)
-    wait_until(lambda: house.access.looking.waiting, what="the question")
+    harness.access.looking.shut()
+    harness.revocation.on_announcement(None)
+    wait_until(lambda: harness.access.looking.waiting, what="the question")
 
 
 @pytest.mark.parametrize("is_lost", [False, True])
-def test_a_revocation_after_the_answer_was_decided_is_noticed(house: House, is_lost: bool) -> None:
-    stream, other = house.open("93"), house.open("94")
-    house.settle()
-    look_under_way(house)
-    house.revoke("93", is_lost=is_lost)
-    house.access.looking.open()
+def test_a_revocation_after_the_answer_was_decided_is_noticed(
+    harness: Harness, is_lost: bool
+) -> None:
+    stream, other = harness.open("93"), harness.open("94")
+    harness.settle()
+    look_under_way(harness)
+    harness.revoke("93", is_lost=is_lost)
+    harness.access.looking.open()
     wait_until(is_closed(stream), what="the stream's end")
-    house.settle()
+    harness.settle()
     assert not other.is_closed
 
 
 @pytest.mark.parametrize("is_lost", [False, True])
 def test_a_stream_that_joins_while_its_old_answer_is_under_way_is_looked_at_again(
-    house: House, is_lost: bool
+    harness: Harness, is_lost: bool
 ) -> None:
-    first = house.open("93")
-    house.settle()
-    look_under_way(house)
-    house.revoke("93", is_lost=is_lost)
-    joined = house.open("93")
-    del house.access.ends_in_s[credential_of("93")]
-    house.access.looking.open()
+    first = harness.open("93")
+    harness.settle()
+    look_under_way(harness)
+    harness.revoke("93", is_lost=is_lost)
+    joined = harness.open("93")
+    del harness.access.ends_in_s[credential_of("93")]
+    harness.access.looking.open()
     wait_until(is_closed(first, joined), what="the streams' end")
 
 
 def test_a_stream_that_joins_while_the_others_of_its_credential_are_told_to_go_goes_too(
-    house: House,
+    harness: Harness,
 ) -> None:
-    first = house.open("93", is_stuck=True)
-    house.settle()
-    house.revoke("93")
+    first = harness.open("93", is_stuck=True)
+    harness.settle()
+    harness.revoke("93")
     wait_until(is_closed(first), what="the stream's end")
-    joined = house.open("93")  # whose check was before the revocation
-    del house.access.ends_in_s[credential_of("93")]
+    joined = harness.open("93")  # whose check was before the revocation
+    del harness.access.ends_in_s[credential_of("93")]
     wait_until(is_closed(joined), what="the stream's end")
 
 
-def test_streams_that_leave_and_come_back_meanwhile_are_watched_still(house: House) -> None:
-    stream, other = house.open("93"), house.open("94")
-    house.settle()
-    look_under_way(house)
+def test_streams_that_leave_and_come_back_meanwhile_are_watched_still(harness: Harness) -> None:
+    stream, other = harness.open("93"), harness.open("94")
+    harness.settle()
+    look_under_way(harness)
     stream.leave()
-    wait_until(lambda: credential_of("93") not in house.revocation._watched, what="it to be gone")
-    again = house.open("93")
-    house.access.looking.open()
-    house.settle()
+    wait_until(lambda: credential_of("93") not in harness.revocation._watched, what="it to be gone")
+    again = harness.open("93")
+    harness.access.looking.open()
+    harness.settle()
     assert not again.is_closed
-    house.revoke("93")
+    harness.revoke("93")
     wait_until(is_closed(again), what="the stream's end")
     assert not other.is_closed
 
 
-def test_a_count_that_moves_twice_while_all_are_looked_at_is_noticed(house: House) -> None:
-    streams = [house.open("93"), house.open("94")]
-    house.settle()
-    look_under_way(house)
-    house.revoke("93", is_lost=True)
-    house.revoke("94")
-    house.access.looking.open()
+def test_a_count_that_moves_twice_while_all_are_looked_at_is_noticed(harness: Harness) -> None:
+    streams = [harness.open("93"), harness.open("94")]
+    harness.settle()
+    look_under_way(harness)
+    harness.revoke("93", is_lost=True)
+    harness.revoke("94")
+    harness.access.looking.open()
     wait_until(is_closed(*streams), what="the streams' end")
 
 
@@ -430,85 +434,85 @@ def test_a_count_that_moves_twice_while_all_are_looked_at_is_noticed(house: Hous
 
 
 @pytest.mark.parametrize("where", ["counting", "looking"])
-def test_what_could_not_be_looked_at_is_due_again(house: House, where: str) -> None:
-    stream, other = house.open("93"), house.open("94")
-    house.settle()
-    gate: Gate = getattr(house.access, where)
+def test_what_could_not_be_looked_at_is_due_again(harness: Harness, where: str) -> None:
+    stream, other = harness.open("93"), harness.open("94")
+    harness.settle()
+    gate: Gate = getattr(harness.access, where)
     gate.shut()
-    house.revoke("93")
+    harness.revoke("93")
     wait_until(lambda: gate.waiting, what="the question")
-    house.access.failure = StoreUnavailable("The store cannot be reached.")
+    harness.access.failure = StoreUnavailable("The store cannot be reached.")
     gate.open()
     wait_until(lambda: gate.waiting == 0, what="the failure")
     assert not stream.is_closed
-    house.access.failure = None
+    harness.access.failure = None
     wait_until(is_closed(stream), what="the stream's end")
-    house.settle()
+    harness.settle()
     assert not other.is_closed
 
 
-def test_an_outage_is_logged_once(house: House, caplog: pytest.LogCaptureFixture) -> None:
-    house.open("93")
-    house.settle()
-    calls = house.access.counting
-    house.access.failure = StoreUnavailable("The store cannot be reached.")
+def test_an_outage_is_logged_once(harness: Harness, caplog: pytest.LogCaptureFixture) -> None:
+    harness.open("93")
+    harness.settle()
+    calls = harness.access.counting
+    harness.access.failure = StoreUnavailable("The store cannot be reached.")
     seen = collections.Counter[str]()
-    house.access.switch = lambda: seen.update(["asked"])
+    harness.access.switch = lambda: seen.update(["asked"])
     wait_until(lambda: seen["asked"] > 5, what="some attempts")
-    house.access.failure = None
-    house.settle()
+    harness.access.failure = None
+    harness.settle()
     assert calls.waiting == 0
     assert [each.levelname for each in caplog.records] == ["WARNING"]
 
 
 def test_a_failure_of_its_own_does_not_end_it(
-    house: House, caplog: pytest.LogCaptureFixture
+    harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
-    stream = house.open("93")
-    house.settle()
-    house.access.failure = RuntimeError("a mistake of ours")
-    house.revoke("93")
+    stream = harness.open("93")
+    harness.settle()
+    harness.access.failure = RuntimeError("a mistake of ours")
+    harness.revoke("93")
     wait_until(lambda: caplog.records, what="the failure")
-    house.access.failure = None
+    harness.access.failure = None
     wait_until(is_closed(stream), what="the stream's end")
 
 
 def test_a_credential_that_cannot_be_read_lets_nobody_in_and_shields_no_others(
-    house: House,
+    harness: Harness,
 ) -> None:
-    streams = [house.open(str(number)) for number in range(5)]
-    house.settle()
-    house.access.unreadable = {credential_of("3")}
-    house.revoke("4", is_lost=True)
+    streams = [harness.open(str(number)) for number in range(5)]
+    harness.settle()
+    harness.access.unreadable = {credential_of("3")}
+    harness.revoke("4", is_lost=True)
     wait_until(is_closed(streams[3], streams[4]), what="the streams' end")
-    house.access.unreadable = set()
-    house.settle()
+    harness.access.unreadable = set()
+    harness.settle()
     assert [each.is_closed for each in streams] == [False, False, False, True, True]
 
 
 # The goodbye
 
 
-def test_who_does_not_take_the_goodbye_is_hung_up_on(house: House) -> None:
-    stuck, polite = house.open("93", is_stuck=True), house.open("93")
-    house.settle()
-    house.revoke("93")
+def test_a_connection_that_does_not_read_the_bye_is_cut(harness: Harness) -> None:
+    stuck, polite = harness.open("93", is_stuck=True), harness.open("93")
+    harness.settle()
+    harness.revoke("93")
     wait_until(lambda: stuck.is_gone, what="the stuck stream to be hung up on")
     assert not polite.is_gone
-    house.settle()
-    assert not house.revocation._leaving
+    harness.settle()
+    assert not harness.revocation._leaving
 
 
 def test_streams_are_ended_once_and_the_trail_says_how_many(
-    house: House, caplog: pytest.LogCaptureFixture
+    harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
-    streams = [house.open("93", is_stuck=True) for _ in range(3)]
-    house.settle()
+    streams = [harness.open("93", is_stuck=True) for _ in range(3)]
+    harness.settle()
     with caplog.at_level(logging.INFO, logger="occupancy.observability.audit_log"):
-        house.revoke("93")
+        harness.revoke("93")
         wait_until(is_closed(*streams), what="the streams' end")
-        house.revocation.on_announcement(None)
-        wait_until(lambda: not house.revocation._watched, what="the streams to be hung up on")
+        harness.revocation.on_announcement(None)
+        wait_until(lambda: not harness.revocation._watched, what="the streams to be hung up on")
     lines = [
         each.getMessage()
         for each in caplog.records
@@ -563,25 +567,25 @@ def connected(services: Services) -> None:
 # Its own life
 
 
-def test_nothing_is_left_of_streams_that_have_ended(house: House) -> None:
-    streams = [house.open(str(number % 20)) for number in range(100)]
-    house.settle()
+def test_nothing_is_left_of_streams_that_have_ended(harness: Harness) -> None:
+    streams = [harness.open(str(number % 20)) for number in range(100)]
+    harness.settle()
     for number in range(0, 20, 2):
-        house.revoke(str(number))
+        harness.revoke(str(number))
     wait_until(is_closed(*streams[0::2]), what="the streams' end")
-    gevent.killall(house._greenlets)  # the others are killed, as at the end of a worker process
-    assert not house.revocation._watched
-    assert not house.revocation._leaving
+    gevent.killall(harness._greenlets)  # the others are killed, as at the end of a worker process
+    assert not harness.revocation._watched
+    assert not harness.revocation._leaving
 
 
-def test_a_thousand_changes_at_once_cost_no_thousand_looks(house: House) -> None:
-    streams = [house.open(str(number)) for number in range(200)]
-    house.settle()
-    house.access.asked.clear()
+def test_a_thousand_changes_at_once_cost_no_thousand_looks(harness: Harness) -> None:
+    streams = [harness.open(str(number)) for number in range(200)]
+    harness.settle()
+    harness.access.asked.clear()
     for number in range(1000):
-        house.revoke(str(number))
+        harness.revoke(str(number))
     wait_until(is_closed(*streams), what="the streams' end")
-    assert len(house.access.asked) <= 4  # two round trips, and two more if one was under way
+    assert len(harness.access.asked) <= 4  # two round trips, and two more if one was under way
 
 
 def test_looking_at_ten_thousand_sessions_takes_a_round_trip_for_a_hundred(
@@ -633,25 +637,25 @@ def test_looking_at_ten_thousand_sessions_takes_a_round_trip_for_a_hundred(
 
 
 class Turmoil:
-    """What happens to a house at random: streams, revocations, late announcements, outages."""
+    """What happens to a harness at random: streams, revocations, late announcements, outages."""
 
-    def __init__(self, house: House, seed: int) -> None:
+    def __init__(self, harness: Harness, seed: int) -> None:
         self.streams: list[tuple[str, Stream]] = []
-        self._house = house
+        self._harness = harness
         self._chance = random.Random(seed)
         self._late: collections.deque[bytes] = collections.deque()  # in order, as a connection's
-        house.access.switch = self._pause
+        harness.access.switch = self._pause
 
     def happen(self, times: int) -> None:
         kinds = [self._open] * 3 + [self._revoke] * 2 + [self._leave, self._allow, self._toggle]
         for _ in range(times):
             self._chance.choice(kinds)()
             while self._late and self._chance.random() < 0.5:
-                self._house.revocation.on_announcement(self._late.popleft())
+                self._harness.revocation.on_announcement(self._late.popleft())
             if self._chance.random() < 0.1:
-                self._house.revocation.on_announcement(None)
+                self._harness.revocation.on_announcement(None)
             self._pause()
-        self._house.access.failure = None
+        self._harness.access.failure = None
 
     def _pause(self) -> None:
         gevent.sleep(self._chance.choice([0, 0, 0.001]))
@@ -661,9 +665,9 @@ class Turmoil:
 
     def _open(self) -> None:
         """A stream whose check was before a revocation may open after it, too."""
-        worker, good = self._worker(), self._house.access.ends_in_s
+        worker, good = self._worker(), self._harness.access.ends_in_s
         was_good = credential_of(worker) in good or self._chance.random() < 0.2
-        stream = self._house.open(worker, is_stuck=self._chance.random() < 0.1)
+        stream = self._harness.open(worker, is_stuck=self._chance.random() < 0.1)
         self.streams.append((worker, stream))
         if not was_good:
             good.pop(credential_of(worker), None)
@@ -673,33 +677,33 @@ class Turmoil:
             self.streams.pop(self._chance.randrange(len(self.streams)))[1].leave()
 
     def _revoke(self) -> None:
-        announcement = self._house.revoke(self._worker(), is_lost=True)
+        announcement = self._harness.revoke(self._worker(), is_lost=True)
         if self._chance.random() < 0.6:
             self._late.append(announcement)
 
     def _allow(self) -> None:
-        worker, access = self._worker(), self._house.access
+        worker, access = self._worker(), self._harness.access
         access.counted += 1
         access.ends_in_s[credential_of(worker)] = float("inf")
         self._late.append(f"{access.counted} {worker}".encode())
 
     def _toggle(self) -> None:
-        access = self._house.access
+        access = self._harness.access
         access.failure = None if access.failure else StoreUnavailable("away")
 
 
 @pytest.mark.parametrize("seed", range(60))
 def test_whatever_happens_no_stream_of_a_revoked_credential_survives(
-    house: House, seed: int
+    harness: Harness, seed: int
 ) -> None:
-    turmoil = Turmoil(house, seed)
+    turmoil = Turmoil(harness, seed)
     turmoil.happen(120)
-    house.settle()
-    good, watched = house.access.ends_in_s, house.revocation._watched
+    harness.settle()
+    good, watched = harness.access.ends_in_s, harness.revocation._watched
     for worker, stream in turmoil.streams:
         assert stream.is_closed or credential_of(worker) in good
         assert stream.is_closed or stream in watched[credential_of(worker)].streams
-    wait_until(lambda: not house.revocation._leaving, what="the stuck ones to be hung up on")
+    wait_until(lambda: not harness.revocation._leaving, what="the stuck ones to be hung up on")
     for _, stream in turmoil.streams:
         stream.leave()
     wait_until(lambda: not watched, what="all to be gone")

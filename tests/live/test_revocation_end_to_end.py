@@ -131,7 +131,7 @@ class Worker:
         return Way(self.deployment, cookie, answer.json()["csrf_token"])
 
     def lines(self) -> list[dict[str, Any]]:
-        """What the trail says of the streams that were ended."""
+        """The audit log's lines about the ended streams."""
         said = [json.loads(each) for each in self.deployment.log.splitlines() if each[:1] == "{"]
         return [
             each for each in said if each["event"] == "streams_closed" and each["worker"] == self.id

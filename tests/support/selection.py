@@ -1,4 +1,4 @@
-"""Which tests run, in which order, and which of them in the same process.
+"""The selection of tests: which run, in which order, and which share a process.
 
 Hooks of pytest and pytest-xdist; ``tests/conftest.py`` imports them.
 """

@@ -21,7 +21,7 @@ PIN = "4711"
 
 
 def cheap_hash(pin: str) -> str:
-    """A hash that takes less than a hundredth of the work of a real one, which is 50 ms a check."""
+    """A hash with less than a hundredth of a real one's work, which takes 50 ms per check."""
     return generate_password_hash(pin, "scrypt:256:8:1")
 
 

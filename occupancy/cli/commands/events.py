@@ -17,7 +17,7 @@ from collections.abc import Iterator
 import click
 import msgspec
 
-from occupancy.boards.store import Store
+from occupancy.boards.log import Log
 from occupancy.cli.command import Commands, board_option, connected, json_option
 from occupancy.cli.output import counted, timestamp
 from occupancy.core.entities import CURSOR_PATTERN, Entry, Event
@@ -28,95 +28,82 @@ _ENTRIES = 500  # in one round trip
 _MAX_BLOCK_MS = 1000  # the delay until a closed stdout is noticed
 _RECONNECT_S = 1.0
 
-
-def group() -> Commands:
-    events = Commands("events", help="Events: the changes on a board.")
-
-    @events.command("tail")
-    @board_option
-    @click.option(
-        "--after", metavar="CURSOR", help="Begin after this event; 0-0: with the oldest kept."
-    )
-    @json_option
-    def tail(board: str, after: str | None, as_json: bool) -> None:
-        """Follow the events of a board, one line each, until Ctrl-C.
-
-        A line has the time (UTC), the number, the type, the tag, the actor, and the new state and
-        step. With --json it is the event as JSON. While the server is unreachable the command
-        waits, and then continues; missing events are reported on stderr.
-        """
-        if after is not None and not re.match(CURSOR_PATTERN, after):
-            raise InvalidRequest("--after takes a cursor, such as 1763838000123-0.")
-        line = _json_line if as_json else _line
-        with _ends_quietly(), connected(may_start_server=False) as services:
-            block_ms = min(_MAX_BLOCK_MS, int(services.settings.redis_timeout_s * 500))
-            follower = _Follower(services.store, board, block_ms)
-            for entry in follower.entries(after):
-                click.echo(line(entry))
-
-    return events
+group = Commands("events", help="Events: the changes on a board.")
 
 
-class _Follower:
-    """Follows a board's log, also over times when the server is unreachable."""
+@group.command("tail")
+@board_option
+@click.option(
+    "--after", metavar="CURSOR", help="Begin after this event; 0-0: with the oldest kept."
+)
+@json_option
+def tail(board: str, after: str | None, as_json: bool) -> None:
+    """Follow the events of a board, one line each, until Ctrl-C.
 
-    def __init__(self, store: Store, board: str, block_ms: int) -> None:
-        self._store = store
-        self._board = board
-        self._block_ms = block_ms
+    A line has the time (UTC), the number, the type, the tag, the actor, and the new state and
+    step. With --json it is the event as JSON. While the server is unreachable the command
+    waits, and then continues; missing events are reported on stderr.
+    """
+    if after is not None and not re.match(CURSOR_PATTERN, after):
+        raise InvalidRequest("--after takes a cursor, such as 1763838000123-0.")
+    with _ends_quietly(), connected(may_start_server=False) as services:
+        block_ms = min(_MAX_BLOCK_MS, int(services.settings.redis_timeout_s * 500))
+        for entry in _follow(services.store.log, board, after, block_ms):
+            click.echo(entry.event.decode() if as_json else _line(entry))
 
-    def entries(self, after: str | None) -> Iterator[Entry]:
-        """Every entry after ``after`` (None: from now on); ends when stdout is closed.
 
-        Raises BoardNotFound, InvalidRequest for a cursor that is not in the log, and
-        StoreUnavailable if the server is unreachable at the start.
-        """
-        cursor, seq = self._start(after)
-        is_away = False
-        while not _is_closed():
-            try:
-                if is_away:
-                    cursor, seq = self._resume(cursor, seq)
-                entries = self._store.log.follow(
-                    self._board, cursor, block_ms=self._block_ms, count=_ENTRIES
-                )
-            except (PoolTimeout, StoreUnavailable) as error:
-                if not is_away:
-                    reason = error.__cause__ or error.detail
-                    _warn(f"The server is unreachable ({reason}); waiting for it.")
-                is_away = True
-                time.sleep(_RECONNECT_S)
-                continue
+def _follow(log: Log, board: str, after: str | None, block_ms: int) -> Iterator[Entry]:
+    """Every entry after ``after`` (None: from now on); ends when stdout is closed.
+
+    It waits while the server is unreachable. Raises BoardNotFound, InvalidRequest for a cursor
+    that is not in the log, and StoreUnavailable if the server is unreachable at the start.
+    """
+    cursor, seq = _start(log, board, after)
+    is_away = False
+    while not _is_closed():
+        try:
             if is_away:
-                _warn("The server is back.")
-                is_away = False
-            for entry in entries:
-                if entry.seq > seq + 1:
-                    _warn(f"{counted(entry.seq - seq - 1, 'event')} missing: trimmed from the log.")
-                yield entry
-                cursor, seq = entry.cursor, entry.seq
+                cursor, seq = _resume(log, board, cursor, seq)
+            entries = log.follow(board, cursor, block_ms=block_ms, count=_ENTRIES)
+        except (PoolTimeout, StoreUnavailable) as error:
+            if not is_away:
+                reason = error.__cause__ or error.detail
+                _warn(f"The server is unreachable ({reason}); waiting for it.")
+            is_away = True
+            time.sleep(_RECONNECT_S)
+            continue
+        if is_away:
+            _warn("The server is back.")
+            is_away = False
+        for entry in entries:
+            if entry.seq > seq + 1:
+                _warn(f"{counted(entry.seq - seq - 1, 'event')} missing: trimmed from the log.")
+            yield entry
+            cursor, seq = entry.cursor, entry.seq
 
-    def _start(self, after: str | None) -> tuple[str, int]:
-        """Cursor and number of the last event that is not wanted."""
-        replay = self._store.log.replay(self._board, after or "", 1)
-        if after is None:
-            return replay.head_cursor, replay.head_seq
-        if after == _START:
-            return _START, 0
-        if not replay.is_known:
-            raise InvalidRequest(
-                f"The cursor {after} is not in the log of the board {self._board}: it was trimmed "
-                f"or never there. --after {_START} begins with the oldest event that is kept."
-            )
-        return after, replay.entries[0].seq - 1 if replay.entries else replay.head_seq
 
-    def _resume(self, cursor: str, seq: int) -> tuple[str, int]:
-        """Where to go on after an absence: a log that was restored may end before ``cursor``."""
-        replay = self._store.log.replay(self._board, cursor, 1)
-        if replay.is_known or cursor == _START:
-            return cursor, seq
-        _warn("The log does not have the last event any more; going on from its present end.")
+def _start(log: Log, board: str, after: str | None) -> tuple[str, int]:
+    """Cursor and number of the last event that is not wanted."""
+    replay = log.replay(board, after or "", 1)
+    if after is None:
         return replay.head_cursor, replay.head_seq
+    if after == _START:
+        return _START, 0
+    if not replay.is_known:
+        raise InvalidRequest(
+            f"The cursor {after} is not in the log of the board {board}: it was trimmed "
+            f"or never there. --after {_START} begins with the oldest event that is kept."
+        )
+    return after, replay.entries[0].seq - 1 if replay.entries else replay.head_seq
+
+
+def _resume(log: Log, board: str, cursor: str, seq: int) -> tuple[str, int]:
+    """Where to go on after an absence: a log that was restored may end before ``cursor``."""
+    replay = log.replay(board, cursor, 1)
+    if replay.is_known or cursor == _START:
+        return cursor, seq
+    _warn("The log no longer has the last event; going on from its present end.")
+    return replay.head_cursor, replay.head_seq
 
 
 @contextlib.contextmanager
@@ -152,10 +139,6 @@ def _line(entry: Entry) -> str:
     if item.reason:
         parts.append(f"({item.reason})")
     return "  ".join(parts)
-
-
-def _json_line(entry: Entry) -> str:
-    return entry.event.decode()
 
 
 def _warn(message: str) -> None:

@@ -32,201 +32,175 @@ encoding_option = click.option(
     help="The file's encoding; auto: UTF-8, UTF-16 with its mark, or else Windows-1252.",
 )  # fmt: skip
 
-
-def group() -> Commands:
-    items = Commands("items", help="Items: things that one worker at a time may occupy.")
-    _add_import(items)
-    _add_export(items)
-    _add_list(items)
-    _add_show(items)
-    _add_history(items)
-    _add_reconcile(items)
-    return items
+group = Commands("items", help="Items: things that one worker at a time may occupy.")
 
 
-def _add_import(items: Commands) -> None:
-    @items.command("import")
-    @click.argument("file", type=click.File("rb"))
-    @board_option
-    @click.option("--dry-run", is_flag=True, help="Change nothing; only report the result.")
-    @encoding_option
-    @json_option
-    def import_(file: BinaryIO, board: str, dry_run: bool, encoding: str, as_json: bool) -> None:
-        """Add or update items from the CSV file FILE ('-': standard input).
+@group.command("import")
+@click.argument("file", type=click.File("rb"))
+@board_option
+@click.option("--dry-run", is_flag=True, help="Change nothing; only report the result.")
+@encoding_option
+@json_option
+def import_(file: BinaryIO, board: str, dry_run: bool, encoding: str, as_json: bool) -> None:
+    """Add or update items from the CSV file FILE ('-': standard input).
 
-        The first line names the columns: 'tag', optionally 'title', and any others, which become
-        attributes. The delimiter may be a comma, a semicolon or a tab.
+    The first line names the columns: 'tag', optionally 'title', and any others, which become
+    attributes. The delimiter may be a comma, a semicolon or a tab.
 
-        An existing item is updated: a non-empty title replaces its title, and if the file has
-        columns for attributes, those replace ALL its attributes (an empty cell: the item does not
-        have that attribute). Fields without a column stay as they are, and so do state, step and
-        holder. A column 'NAME:json' holds JSON instead of text (numbers, true).
+    An existing item is updated: a non-empty title replaces its title, and if the file has
+    columns for attributes, those replace ALL its attributes (an empty cell: the item does not
+    have that attribute). Fields without a column stay as they are, and so do state, step and
+    holder. A column 'NAME:json' holds JSON instead of text (numbers, true).
 
-        Every good row is imported. Each rejected row is listed with its line and the reason. The
-        exit status is 0 if all rows were imported and 1 if some were rejected.
-        """
-        data = file.read()
-        encoding = chosen_encoding(data, encoding)
-        rows = read_items(data, encoding=encoding)
-        with connected() as services, progress(len(rows), "Importing") as advance:
-            report = import_items(
-                services.store, board, rows,
-                actor=COMMAND_LINE, dry_run=dry_run, on_progress=advance,
-            )  # fmt: skip
-        print_report(report, as_json, encoding, is_dry_run=dry_run)
-
-
-def _add_export(items: Commands) -> None:
-    @items.command("export")
-    @click.argument("file", type=click.File("wb"))
-    @board_option
-    @click.option(
-        "--full", is_flag=True,
-        help="With state, step, holder, since, reason, epoch, version and worked_s. "
-        "Such a file is for reading; it cannot be imported.",
-    )  # fmt: skip
-    @click.option("--excel", is_flag=True, help="With the mark by which Excel recognises UTF-8.")
-    @click.option(
-        "--separator", type=click.Choice(list(SEPARATORS)), default="comma", show_default=True,
-        help="Excel needs the semicolon where decimals have a comma.",
-    )  # fmt: skip
-    def export(file: BinaryIO, board: str, full: bool, excel: bool, separator: str) -> None:
-        """Write all items to the CSV file FILE ('-': standard output).
-
-        Importing the file again changes nothing. Attributes other than plain texts are in columns
-        'NAME:json'.
-
-        A text that begins with =, +, - or @ gets an apostrophe before it, so that a spreadsheet
-        does not take it for a formula. The import removes it.
-        """
-        with connected() as services:
-            _, found = all_items(services.store, board)
-        listed = [msgspec.json.decode(each, type=Item) for each in found]
-        text = export_items(listed, is_full=full, separator=SEPARATORS[separator])
-        file.write(excel_bytes(text) if excel else text.encode())
-        click.echo(f"Exported {counted(len(listed), 'item')}.", err=True)
-
-
-def _add_list(items: Commands) -> None:
-    @items.command("list")
-    @board_option
-    @click.option("--state", type=click.Choice(STATES), help="Only items in this state.")
-    @click.option(
-        "--holder", metavar="ID", callback=check_worker, help="Only items held by this worker."
-    )
-    @click.option(
-        "--search",
-        metavar="TEXT",
-        help="Only items with all words of TEXT in tag, title or holder.",
-    )
-    @json_option
-    def list_(
-        board: str, state: str | None, holder: str | None, search: str | None, as_json: bool
-    ) -> None:
-        """List the items of a board, in the order of their tags."""
-        with connected() as services:
-            cursor, found = all_items(
-                services.store, board, state=state, holder=holder, text=search
-            )
-        if as_json:
-            raw = [msgspec.Raw(each) for each in found]
-            print_json({"board": board, "cursor": cursor, "items": raw})
-            return
-        listed = [msgspec.json.decode(each, type=Item) for each in found]
-        print_table(
-            ["tag", "title", "state", "step", "holder", "since (UTC)"],
-            [
-                [i.tag, i.title, i.state, i.step, i.holder and i.holder.name, timestamp(i.since)]
-                for i in listed
-            ],
-        )
-
-
-def _add_show(items: Commands) -> None:
-    @items.command("show")
-    @tag_argument
-    @board_option
-    @json_option
-    def show(tag: str, board: str, as_json: bool) -> None:
-        """Show one item."""
-        with connected() as services:
-            found = services.store.queries.item(board, tag)
-        if as_json:
-            print_json(msgspec.Raw(found))
-            return
-        item = msgspec.json.decode(found, type=Item)
-        fields: dict[str, Any] = {
-            name: getattr(item, name) for name in item.__struct_fields__ if name != "attributes"
-        }
-        fields["holder"] = f"{item.holder.name} ({item.holder.id})" if item.holder else None
-        print_fields({**fields, **{f". {name}": text for name, text in item.attributes.items()}})
-
-
-def _add_history(items: Commands) -> None:
-    @items.command("history")
-    @tag_argument
-    @board_option
-    @click.option(
-        "--limit", type=click.IntRange(1, 1_000_000), default=100, show_default=True,
-        help="The most events to show.",
-    )  # fmt: skip
-    @json_option
-    def history(tag: str, board: str, limit: int, as_json: bool) -> None:
-        """Show the events of an item, newest first."""
-        found: list[bytes] = []
-        page = None
-        with connected() as services:
-            while len(found) < limit:
-                count = min(1000, limit - len(found))
-                events, page = services.store.queries.history(board, tag, limit=count, page=page)
-                found += events
-                if page is None:
-                    break
-        if as_json:
-            print_json({"history": [msgspec.Raw(each) for each in found]})
-            return
-        listed = [msgspec.json.decode(each, type=Event) for each in found]
-        print_table(
-            ["at (UTC)", "seq", "event", "by", "state", "step", "holder", "reason"],
-            [
-                [
-                    timestamp(e.at), e.seq, e.type, e.actor.name, e.item.state, e.item.step,
-                    e.item.holder and e.item.holder.name, e.item.reason,
-                ]
-                for e in listed
-            ],
+    Every good row is imported. Each rejected row is listed with its line and the reason. The
+    exit status is 0 if all rows were imported and 1 if some were rejected.
+    """
+    data = file.read()
+    encoding = chosen_encoding(data, encoding)
+    rows = read_items(data, encoding=encoding)
+    with connected() as services, progress(len(rows), "Importing") as advance:
+        report = import_items(
+            services.store, board, rows,
+            actor=COMMAND_LINE, dry_run=dry_run, on_progress=advance,
         )  # fmt: skip
+    print_report(report, as_json, encoding, is_dry_run=dry_run)
 
 
-def _add_reconcile(items: Commands) -> None:
-    @items.command("reconcile")
-    @click.option("--repair", is_flag=True, help="Repair indexes that disagree with the items.")
-    @board_option
-    @json_option
-    def reconcile(repair: bool, board: str, as_json: bool) -> None:
-        """Check items, indexes and event log of a board against each other.
+@group.command("export")
+@click.argument("file", type=click.File("wb"))
+@board_option
+@click.option(
+    "--full", is_flag=True,
+    help="With state, step, holder, since, reason, epoch, version and worked_s. "
+    "Such a file is for reading; it cannot be imported.",
+)  # fmt: skip
+@click.option("--excel", is_flag=True, help="With the mark by which Excel recognises UTF-8.")
+@click.option(
+    "--separator", type=click.Choice(list(SEPARATORS)), default="comma", show_default=True,
+    help="Excel needs the semicolon where decimals have a comma.",
+)  # fmt: skip
+def export(file: BinaryIO, board: str, full: bool, excel: bool, separator: str) -> None:
+    """Write all items to the CSV file FILE ('-': standard output).
 
-        Work may go on meanwhile. Past events cannot be repaired: a log or a history that
-        disagrees is only reported. The exit status is 1 if a problem is left.
-        """
-        with connected() as services:
-            report = Reconciler(services.store).run(board, repair=repair)
-        left = [each for each in report.problems if not repair or each.kind in _NOT_REPAIRABLE]
-        if as_json:
-            print_json({**msgspec.to_builtins(report), "mended": len(report.problems) - len(left)})
-        else:
-            if report.problems:
-                print_table(
-                    ["tag", "where", "problem", "mended"],
-                    [
-                        [each.tag, each.kind, each.text, each not in left]
-                        for each in report.problems
-                    ],
-                )
-            problems = counted(len(report.problems), "problem")
-            click.echo(f"{counted(report.items, 'item')} checked, {problems}.")
-        if left:
-            fail(f"{counted(len(left), 'problem')} left on the board {board}.")
+    Importing the file again changes nothing. Attributes other than plain texts are in columns
+    'NAME:json'.
+
+    A text that begins with =, +, - or @ gets an apostrophe before it, so that a spreadsheet
+    does not take it for a formula. The import removes it.
+    """
+    with connected() as services:
+        _, found = all_items(services.store, board)
+    listed = [msgspec.json.decode(each, type=Item) for each in found]
+    text = export_items(listed, is_full=full, separator=SEPARATORS[separator])
+    file.write(excel_bytes(text) if excel else text.encode())
+    click.echo(f"Exported {counted(len(listed), 'item')}.", err=True)
+
+
+@group.command("list")
+@board_option
+@click.option("--state", type=click.Choice(STATES), help="Only items in this state.")
+@click.option(
+    "--holder", metavar="ID", callback=check_worker, help="Only items held by this worker."
+)
+@click.option(
+    "--search", metavar="TEXT", help="Only items with all words of TEXT in tag, title or holder."
+)
+@json_option
+def list_(
+    board: str, state: str | None, holder: str | None, search: str | None, as_json: bool
+) -> None:
+    """List the items of a board, in the order of their tags."""
+    with connected() as services:
+        cursor, found = all_items(services.store, board, state=state, holder=holder, text=search)
+    if as_json:
+        print_json({"board": board, "cursor": cursor, "items": list(map(msgspec.Raw, found))})
+        return
+    listed = [msgspec.json.decode(each, type=Item) for each in found]
+    print_table(
+        ["tag", "title", "state", "step", "holder", "since (UTC)"],
+        [
+            [i.tag, i.title, i.state, i.step, i.holder and i.holder.name, timestamp(i.since)]
+            for i in listed
+        ],
+    )
+
+
+@group.command("show")
+@tag_argument
+@board_option
+@json_option
+def show(tag: str, board: str, as_json: bool) -> None:
+    """Show one item."""
+    with connected() as services:
+        found = services.store.queries.item(board, tag)
+    if as_json:
+        print_json(msgspec.Raw(found))
+        return
+    item = msgspec.json.decode(found, type=Item)
+    fields: dict[str, Any] = msgspec.structs.asdict(item)
+    attributes = fields.pop("attributes")
+    fields["holder"] = f"{item.holder.name} ({item.holder.id})" if item.holder else None
+    print_fields({**fields, **{f". {name}": text for name, text in attributes.items()}})
+
+
+@group.command("history")
+@tag_argument
+@board_option
+@click.option(
+    "--limit", type=click.IntRange(1, 1_000_000), default=100, show_default=True,
+    help="The most events to show.",
+)  # fmt: skip
+@json_option
+def history(tag: str, board: str, limit: int, as_json: bool) -> None:
+    """Show the events of an item, newest first."""
+    found: list[bytes] = []
+    page = None
+    with connected() as services:
+        while len(found) < limit:
+            count = min(1000, limit - len(found))
+            events, page = services.store.queries.history(board, tag, limit=count, page=page)
+            found += events
+            if page is None:
+                break
+    if as_json:
+        print_json({"history": [msgspec.Raw(each) for each in found]})
+        return
+    listed = [msgspec.json.decode(each, type=Event) for each in found]
+    print_table(
+        ["at (UTC)", "seq", "event", "by", "state", "step", "holder", "reason"],
+        [
+            [
+                timestamp(e.at), e.seq, e.type, e.actor.name, e.item.state, e.item.step,
+                e.item.holder and e.item.holder.name, e.item.reason,
+            ]
+            for e in listed
+        ],
+    )  # fmt: skip
+
+
+@group.command("reconcile")
+@click.option("--repair", is_flag=True, help="Repair indexes that disagree with the items.")
+@board_option
+@json_option
+def reconcile(repair: bool, board: str, as_json: bool) -> None:
+    """Check items, indexes and event log of a board against each other.
+
+    Work may go on meanwhile. Past events cannot be repaired: a log or a history that
+    disagrees is only reported. The exit status is 1 if a problem is left.
+    """
+    with connected() as services:
+        report = Reconciler(services.store).run(board, repair=repair)
+    left = [each for each in report.problems if not repair or each.kind in _NOT_REPAIRABLE]
+    if as_json:
+        print_json({**msgspec.to_builtins(report), "mended": len(report.problems) - len(left)})
+    else:
+        if report.problems:
+            rows = [[each.tag, each.kind, each.text, each not in left] for each in report.problems]
+            print_table(["tag", "where", "problem", "mended"], rows)
+        problems = counted(len(report.problems), "problem")
+        click.echo(f"{counted(report.items, 'item')} checked, {problems}.")
+    if left:
+        fail(f"{counted(len(left), 'problem')} left on the board {board}.")
 
 
 def chosen_encoding(data: bytes, encoding: str) -> str:

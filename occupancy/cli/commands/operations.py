@@ -8,11 +8,9 @@ import click
 import msgspec
 
 from occupancy.boards.commands import Command
-from occupancy.boards.records import Answer
 from occupancy.boards.refusals import refusal
 from occupancy.cli.command import (
     COMMAND_LINE,
-    Commands,
     board_option,
     check_worker,
     checked,
@@ -27,43 +25,34 @@ from occupancy.core.transitions import PUT, REMOVE, TRANSITIONS, Transition
 from occupancy.services import Services
 
 
-def add_to(items: Commands) -> None:
-    """Add every operation to the group ``items``."""
-    for transition in TRANSITIONS.values():
-        items.add_command(_command(transition))
+@click.command(PUT.operation)
+@tag_argument
+@click.option("--title", help="The new title.")
+@click.option(
+    "--attribute", "pairs", multiple=True, metavar="NAME=VALUE",
+    help="An attribute; may be repeated. Those given replace all that the item has.",
+)  # fmt: skip
+@board_option
+@json_option
+def put(tag: str, title: str | None, pairs: tuple[str, ...], board: str, as_json: bool) -> None:
+    """Add an item, or edit its title and attributes. What is not given stays as it is."""
+    if any("=" not in pair for pair in pairs):
+        raise click.UsageError("--attribute takes NAME=VALUE.")
+    attributes = dict(pair.split("=", 1) for pair in pairs)
+    body = checked(ItemBody, title=title, attributes=attributes or None)
+    with connected() as services:
+        command = Command(board, PUT, [tag], actor=COMMAND_LINE, items=[body.as_json_texts()])
+        _execute(services, command, as_json)
 
-    @items.command(PUT.operation)
-    @tag_argument
-    @click.option("--title", help="The new title.")
-    @click.option(
-        "--attribute", "pairs", multiple=True, metavar="NAME=VALUE",
-        help="An attribute; may be repeated. Those given replace all that the item has.",
-    )  # fmt: skip
-    @board_option
-    @json_option
-    def put(tag: str, title: str | None, pairs: tuple[str, ...], board: str, as_json: bool) -> None:
-        """Add an item, or edit its title and attributes. What is not given stays as it is."""
-        if any("=" not in pair for pair in pairs):
-            raise click.UsageError("--attribute takes NAME=VALUE.")
-        attributes = dict(pair.split("=", 1) for pair in pairs)
-        body = checked(ItemBody, title=title, attributes=attributes or None)
-        with connected() as services:
-            answer = services.store.commands.execute(
-                Command(board, PUT, [tag], actor=COMMAND_LINE, items=[body.as_json_texts()])
-            )
-        _print_answer(board, PUT, answer, as_json)
 
-    @items.command(REMOVE.operation, short_help=REMOVE.summary)
-    @tag_argument
-    @board_option
-    @json_option
-    def remove(tag: str, board: str, as_json: bool) -> None:
-        """Remove an item that nobody holds. Its history is kept for a month."""
-        with connected() as services:
-            answer = services.store.commands.execute(
-                Command(board, REMOVE, [tag], actor=COMMAND_LINE)
-            )
-        _print_answer(board, REMOVE, answer, as_json)
+@click.command(REMOVE.operation, short_help=REMOVE.summary)
+@tag_argument
+@board_option
+@json_option
+def remove(tag: str, board: str, as_json: bool) -> None:
+    """Remove an item that nobody holds. Its history is kept for a month."""
+    with connected() as services:
+        _execute(services, Command(board, REMOVE, [tag], actor=COMMAND_LINE), as_json)
 
 
 _FIELD_OPTIONS: dict[str, dict[str, Any]] = {
@@ -82,35 +71,24 @@ def _command(transition: Transition) -> click.Command:
         body = checked(OperationBody, **fields)
         check_fields(transition, body)
         with connected() as services:
-            answer = services.store.commands.execute(
-                Command(
-                    board,
-                    transition,
-                    [tag],
-                    actor=_person(services, worker) or COMMAND_LINE,
-                    reason=body.reason,
-                    to=_person(services, body.to),
-                    step=body.step,
-                )
+            actor, to = _person(services, worker) or COMMAND_LINE, _person(services, body.to)
+            command = Command(
+                board, transition, [tag], actor=actor, reason=body.reason, to=to, step=body.step
             )
-        _print_answer(board, transition, answer, as_json)
+            _execute(services, command, as_json)
 
-    parameters: list[Any] = [
-        tag_argument,
-        click.option(
-            "--worker",
-            required=needs_worker,
-            metavar="ID",
-            callback=check_worker,
-            help="On behalf of this worker"
-            + ("." if needs_worker else "; default: the command line itself."),
-        ),
+    default = "" if needs_worker else "; default: the command line itself"
+    worker_option = click.option(
+        "--worker", required=needs_worker, metavar="ID", callback=check_worker,
+        help=f"On behalf of this worker{default}.",
+    )  # fmt: skip
+    field_options = [
+        click.option(f"--{name}", required=rule == "required", **_FIELD_OPTIONS[name])
+        for name, rule in transition.fields.items()
+        if rule != "none"
     ]
-    for name, rule in transition.fields.items():
-        if rule != "none":
-            required = rule == "required"
-            parameters.append(click.option(f"--{name}", required=required, **_FIELD_OPTIONS[name]))
-    for decorate in reversed([*parameters, board_option, json_option]):
+    parameters = [tag_argument, worker_option, *field_options, board_option, json_option]
+    for decorate in reversed(parameters):
         run = decorate(run)
     return click.command(transition.operation, help=transition.summary)(run)
 
@@ -119,19 +97,24 @@ def _person(services: Services, worker: str | None) -> Person | None:
     return services.workers.active(worker).person if worker is not None else None
 
 
-def _print_answer(board: str, transition: Transition, answer: Answer, as_json: bool) -> None:
+def _execute(services: Services, command: Command, as_json: bool) -> None:
+    """Carry out a command for one item, and print its answer. Raises what refuses it."""
+    answer = services.store.commands.execute(command)
     outcome = answer.outcomes[0]
     if not outcome.is_done:
-        raise refusal(board, transition, outcome)
+        raise refusal(command.board, command.transition, outcome)
     if as_json:
         changed, item_json = outcome.changed, msgspec.Raw(outcome.item)
         print_json({"changed": changed, "item": item_json, "cursor": answer.cursor})
         return
     item = msgspec.json.decode(outcome.item, type=Item)
-    if transition.target == "removed":
+    if command.transition.target == "removed":
         click.echo(f"{item.tag} is removed.")
         return
     held = f" by {item.holder.name}" if item.holder else ""
     note = "" if outcome.changed else " (nothing changed)"
     since = timestamp(item.since)
     click.echo(f"{item.tag} is {item.state}{held} at {item.step}, since {since} UTC{note}.")
+
+
+COMMANDS = [*map(_command, TRANSITIONS.values()), put, remove]

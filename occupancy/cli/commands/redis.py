@@ -12,81 +12,80 @@ from occupancy.cli.output import counted, print_fields, print_json, print_table
 from occupancy.core.settings import Settings
 from occupancy.storage.embedded import append_only_file
 
+group = Commands("redis", help="The server: its connections and its fitness.")
 
-def group() -> Commands:
-    redis = Commands("redis", help="The server: its connections and its fitness.")
 
-    @redis.command("stats")
-    @json_option
-    def stats(as_json: bool) -> None:
-        """Show the connection budget, the server's count, and the pools of every process."""
-        with connected() as services:
-            found = services.process_report.connection_stats()
-        if as_json:
-            print_json(found)
-            return
-        for name in ("budget", "server"):
-            click.echo(f"{name}:")
-            print_fields({
-                f"  {key}": "unknown" if value is None else value
-                for key, value in found[name].items()
-            })  # fmt: skip
-        click.echo("workers:")
-        print_table(
-            ["  pid", "ops max", "in use", "idle", "waiting", "timeouts", "wait p50 ms", "p99 ms",
-             "pubsub max", "in use", "streams", "slow", "resets"],
+@group.command("stats")
+@json_option
+def stats(as_json: bool) -> None:
+    """Show the connection budget, the server's count, and the pools of every process."""
+    with connected() as services:
+        found = services.process_report.connection_stats()
+    if as_json:
+        print_json(found)
+        return
+    for name in ("budget", "server"):
+        click.echo(f"{name}:")
+        print_fields({
+            f"  {key}": "unknown" if value is None else value
+            for key, value in found[name].items()
+        })  # fmt: skip
+    click.echo("workers:")
+    print_table(
+        ["  pid", "ops max", "in use", "idle", "waiting", "timeouts", "wait p50 ms", "p99 ms",
+         "pubsub max", "in use", "streams", "slow", "resets"],
+        [
             [
-                [
-                    f"  {worker['pid']}",
-                    *(worker["ops"][name] for name in ("max", "in_use", "idle", "waiting",
-                                                       "timeouts")),
-                    *(worker["ops"]["wait_ms"][name] for name in ("p50", "p99")),
-                    *(worker["pubsub"][name] for name in ("max", "in_use")),
-                    *(worker["streams"][name] for name in ("open", "slow", "resets")),
-                ]
-                for worker in found["workers"]
-            ],
-        )  # fmt: skip
+                f"  {worker['pid']}",
+                *(worker["ops"][name] for name in ("max", "in_use", "idle", "waiting",
+                                                   "timeouts")),
+                *(worker["ops"]["wait_ms"][name] for name in ("p50", "p99")),
+                *(worker["pubsub"][name] for name in ("max", "in_use")),
+                *(worker["streams"][name] for name in ("open", "slow", "resets")),
+            ]
+            for worker in found["workers"]
+        ],
+    )  # fmt: skip
 
-    @redis.command("check")
-    @json_option
-    def check(as_json: bool) -> None:
-        """Examine the server, and say what to change. The exit status is 1 if there is an error."""
-        with connected() as services:
-            checks = examine(services)
-        if as_json:
-            print_json({"checks": checks})
+
+@group.command("check")
+@json_option
+def check(as_json: bool) -> None:
+    """Examine the server, and say what to change. The exit status is 1 if there is an error."""
+    with connected() as services:
+        checks = examine(services)
+    if as_json:
+        print_json({"checks": checks})
+    else:
+        width = max(len(each.name) for each in checks)
+        for each in checks:
+            click.echo(f"{each.level:<8} {each.name:<{width}}  {each.finding}")
+            if each.advice:
+                click.echo(f"{'':<8} {'':<{width}}  -> {each.advice}")
+    errors = [each.name for each in checks if each.level == "error"]
+    if errors:
+        fail(f"{counted(len(errors), 'error')}: {', '.join(errors)}.")
+
+
+@group.command("repair")
+@click.option("--yes", "is_confirmed", is_flag=True, help="Cut them off; else only report.")
+def repair(is_confirmed: bool) -> None:
+    """Cut off the zero bytes that a power failure left at the end of the embedded data.
+
+    For an embedded server that does not start. The operations of the last second before the
+    failure may be lost already; the repair loses nothing more.
+    """
+    settings = Settings.from_environ(os.environ)
+    if not settings.is_embedded:
+        fail("REDIS_URL is set: repair the data of that server with its own tools.")
+    data_dir = settings.state_path / "valkey"
+    with append_only_file.exclusive_access(data_dir):
+        found = append_only_file.zero_tail(data_dir)
+        if found is None:
+            click.echo("The append-only file does not end in zero bytes; nothing to cut off.")
+        elif is_confirmed:
+            found.cut()
+            click.echo(f"Cut {found.zero_bytes} zero bytes off {found.path}.")
         else:
-            width = max(len(each.name) for each in checks)
-            for each in checks:
-                click.echo(f"{each.level:<8} {each.name:<{width}}  {each.finding}")
-                if each.advice:
-                    click.echo(f"{'':<8} {'':<{width}}  -> {each.advice}")
-        errors = [each.name for each in checks if each.level == "error"]
-        if errors:
-            fail(f"{counted(len(errors), 'error')}: {', '.join(errors)}.")
-
-    @redis.command("repair")
-    @click.option("--yes", "is_confirmed", is_flag=True, help="Cut them off; else only report.")
-    def repair(is_confirmed: bool) -> None:
-        """Cut off the zero bytes that a power failure left at the end of the embedded data.
-
-        For an embedded server that does not start. The operations of the last second before the
-        failure may be lost already; the repair loses nothing more.
-        """
-        settings = Settings.from_environ(os.environ)
-        if not settings.is_embedded:
-            fail("REDIS_URL is set: repair the data of that server with its own tools.")
-        data_dir = settings.state_path / "valkey"
-        with append_only_file.exclusive_access(data_dir):
-            found = append_only_file.zero_tail(data_dir)
-            if found is None:
-                click.echo("The append-only file does not end in zero bytes; nothing to cut off.")
-            elif is_confirmed:
-                found.cut()
-                click.echo(f"Cut {found.zero_bytes} zero bytes off {found.path}.")
-            else:
-                click.echo(f"{found.path} ends in {found.zero_bytes} zero bytes.")
-                click.echo("Make a backup, then cut them off: flask redis repair --yes")
-
-    return redis
+            click.echo(f"{found.path} ends in {found.zero_bytes} zero bytes.")
+            click.echo("Make a backup, then cut them off: flask redis repair --yes")

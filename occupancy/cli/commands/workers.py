@@ -20,142 +20,133 @@ from occupancy.storage import public_url
 
 _ROLES = [role.label for role in Role]
 
-
-def group() -> Commands:
-    workers = Commands("workers", help="Workers: people and programs that may act.")
-
-    @workers.command("add")
-    @click.argument("worker_id", metavar="ID", callback=check_worker)
-    @click.option("--name", required=True, help="The name that others see.")
-    @click.option("--role", required=True, type=click.Choice(_ROLES), help="What they may do.")
-    @click.option(
-        "--pin", prompt=True, prompt_required=False, hide_input=True, metavar="[PIN]",
-        help="For sign-in at a screen: 4 to 12 digits that are hard to guess, or a phrase of 8 "
-        "characters or more. "
-        "Without a value the command asks for it, which keeps it out of the shell's history.",
-    )  # fmt: skip
-    @json_option
-    def add(worker_id: str, name: str, role: str, pin: str | None, as_json: bool) -> None:
-        """Add the worker ID."""
-        check_text("The name", name)
-        pin_hash = hash_pin(pin, worker_id) if pin is not None else None
-        with connected() as services:
-            worker = services.workers.add(
-                worker_id, name=name, role=Role.of(role), pin_hash=pin_hash
-            )
-            fields = "name,role" if pin is None else "name,role,pin"
-            _note(services, "worker_added", worker, fields)
-        _print_worker(worker, "is added", as_json)
-
-    @workers.command("import")
-    @click.argument("file", type=click.File("rb"))
-    @encoding_option
-    @json_option
-    def import_(file: BinaryIO, encoding: str, as_json: bool) -> None:
-        """Add or update workers from the CSV file FILE ('-': standard input).
-
-        The columns are id, name, role (observer, worker, supervisor or admin) and optionally pin;
-        an empty cell keeps the worker's PIN. Every good row is imported. The exit status is 0 if
-        all rows were imported and 1 if some were rejected.
-        """
-        data = file.read()
-        encoding = chosen_encoding(data, encoding)
-        rows = read_workers(data, encoding=encoding)
-        with connected() as services, progress(len(rows), "Importing") as advance:
-            report = import_workers(services.workers, rows, on_progress=advance)
-            services.audit_outbox.leave(
-                "workers_imported", added=report.added, updated=report.updated
-            )
-        print_report(report, as_json, encoding)
-
-    @workers.command("list")
-    @json_option
-    def list_(as_json: bool) -> None:
-        """List all workers."""
-        with connected() as services:
-            found = services.workers.all()
-        if as_json:
-            print_json({"workers": [worker_as_dict(worker) for worker in found]})
-            return
-        print_table(
-            ["id", "name", "role", "disabled", "pin"],
-            [[w.id, w.name, w.role, w.disabled, w.pin_hash is not None] for w in found],
-        )
-
-    @workers.command("disable")
-    @click.argument("worker_id", metavar="ID", callback=check_worker)
-    @json_option
-    def disable(worker_id: str, as_json: bool) -> None:
-        """Disable the worker ID: it can no longer sign in. It keeps its holds."""
-        with connected() as services:
-            worker = _edit(services, worker_id, disabled=True)
-        _print_worker(worker, "is disabled", as_json)
-
-    @workers.command("enable")
-    @click.argument("worker_id", metavar="ID", callback=check_worker)
-    @json_option
-    def enable(worker_id: str, as_json: bool) -> None:
-        """Enable the worker ID again."""
-        with connected() as services:
-            worker = _edit(services, worker_id, disabled=False)
-        _print_worker(worker, "is enabled", as_json)
-
-    _add_sign_in_to(workers)
-    return workers
+group = Commands("workers", help="Workers: people and programs that may act.")
 
 
-def _add_sign_in_to(workers: Commands) -> None:
-    @workers.command("pin")
-    @click.argument("worker_id", metavar="ID", callback=check_worker)
-    @click.option(
-        "--pin", prompt=True, hide_input=True, confirmation_prompt=True,
-        help="The new PIN; without a value the command asks for it.",
-    )  # fmt: skip
-    @json_option
-    def pin_(worker_id: str, pin: str, as_json: bool) -> None:
-        """Give the worker ID a new PIN, and end all its sessions."""
-        pin_hash = hash_pin(pin, worker_id)
-        with connected() as services:
-            worker = _edit(services, worker_id, pin_hash=pin_hash)
-        _print_worker(worker, "has a new PIN", as_json)
-
-    @workers.command("link")
-    @click.argument("worker_id", metavar="ID", callback=check_worker)
-    def link(worker_id: str) -> None:
-        """Print a link that signs the worker ID in once, within the hour."""
-        with connected() as services:
-            secret = services.links.create(worker_id)
-            services.audit_outbox.leave("link_added", worker=worker_id)
-            url = public_url.read(services.settings)
-        click.echo(f"{url}/sign-in#{secret}")
-        click.echo(f"Good for one sign-in within {LINK_TTL_S // 60} minutes.", err=True)
-
-    @workers.command("sign-out")
-    @click.argument("worker_id", metavar="ID", callback=check_worker)
-    @json_option
-    def sign_out(worker_id: str, as_json: bool) -> None:
-        """End every session of the worker ID on all devices. Tokens stay valid."""
-        with connected() as services:
-            worker = services.workers.sign_out(worker_id)
-            services.audit_outbox.leave("signed_out_everywhere", worker=worker.id)
-        _print_worker(worker, "is signed out everywhere", as_json)
+@group.command("add")
+@click.argument("worker_id", metavar="ID", callback=check_worker)
+@click.option("--name", required=True, help="The name that others see.")
+@click.option("--role", required=True, type=click.Choice(_ROLES), help="What they may do.")
+@click.option(
+    "--pin", prompt=True, prompt_required=False, hide_input=True, metavar="[PIN]",
+    help="For sign-in at a screen: 4 to 12 digits that are hard to guess, or a phrase of 8 "
+    "characters or more. "
+    "Without a value the command asks for it, which keeps it out of the shell's history.",
+)  # fmt: skip
+@json_option
+def add(worker_id: str, name: str, role: str, pin: str | None, as_json: bool) -> None:
+    """Add the worker ID."""
+    check_text("The name", name)
+    pin_hash = hash_pin(pin, worker_id) if pin is not None else None
+    with connected() as services:
+        worker = services.workers.add(worker_id, name=name, role=Role.of(role), pin_hash=pin_hash)
+        fields = "name,role" if pin is None else "name,role,pin"
+        _record(services, "worker_added", worker, fields)
+    _print_worker(worker, "is added", as_json)
 
 
-def _edit(services: Services, worker_id: str, **changes: Any) -> Worker:
-    worker = services.workers.edit(worker_id, **changes)
-    fields = ",".join(name.removesuffix("_hash") for name in changes)
-    _note(services, "worker_edited", worker, fields)
-    return worker
+@group.command("import")
+@click.argument("file", type=click.File("rb"))
+@encoding_option
+@json_option
+def import_(file: BinaryIO, encoding: str, as_json: bool) -> None:
+    """Add or update workers from the CSV file FILE ('-': standard input).
+
+    The columns are id, name, role (observer, worker, supervisor or admin) and optionally pin;
+    an empty cell keeps the worker's PIN. Every good row is imported. The exit status is 0 if
+    all rows were imported and 1 if some were rejected.
+    """
+    data = file.read()
+    encoding = chosen_encoding(data, encoding)
+    rows = read_workers(data, encoding=encoding)
+    with connected() as services, progress(len(rows), "Importing") as advance:
+        report = import_workers(services.workers, rows, on_progress=advance)
+        services.audit_outbox.leave("workers_imported", added=report.added, updated=report.updated)
+    print_report(report, as_json, encoding)
 
 
-def _note(services: Services, event: str, worker: Worker, fields: str) -> None:
+@group.command("list")
+@json_option
+def list_(as_json: bool) -> None:
+    """List all workers."""
+    with connected() as services:
+        found = services.workers.all()
+    if as_json:
+        print_json({"workers": [worker_as_dict(worker) for worker in found]})
+        return
+    print_table(
+        ["id", "name", "role", "disabled", "pin"],
+        [[w.id, w.name, w.role, w.disabled, w.pin_hash is not None] for w in found],
+    )
+
+
+@group.command("disable")
+@click.argument("worker_id", metavar="ID", callback=check_worker)
+@json_option
+def disable(worker_id: str, as_json: bool) -> None:
+    """Disable the worker ID: it can no longer sign in. It keeps its holds."""
+    _edit(worker_id, "is disabled", as_json, disabled=True)
+
+
+@group.command("enable")
+@click.argument("worker_id", metavar="ID", callback=check_worker)
+@json_option
+def enable(worker_id: str, as_json: bool) -> None:
+    """Enable the worker ID again."""
+    _edit(worker_id, "is enabled", as_json, disabled=False)
+
+
+@group.command("pin")
+@click.argument("worker_id", metavar="ID", callback=check_worker)
+@click.option(
+    "--pin", prompt=True, hide_input=True, confirmation_prompt=True,
+    help="The new PIN; without a value the command asks for it.",
+)  # fmt: skip
+@json_option
+def pin_(worker_id: str, pin: str, as_json: bool) -> None:
+    """Give the worker ID a new PIN, and end all its sessions."""
+    _edit(worker_id, "has a new PIN", as_json, pin_hash=hash_pin(pin, worker_id))
+
+
+@group.command("link")
+@click.argument("worker_id", metavar="ID", callback=check_worker)
+def link(worker_id: str) -> None:
+    """Print a link that signs the worker ID in once, within the hour."""
+    with connected() as services:
+        secret = services.links.create(worker_id)
+        services.audit_outbox.leave("link_added", worker=worker_id)
+        url = public_url.read(services.settings)
+    click.echo(f"{url}/sign-in#{secret}")
+    click.echo(f"Good for one sign-in within {LINK_TTL_S // 60} minutes.", err=True)
+
+
+@group.command("sign-out")
+@click.argument("worker_id", metavar="ID", callback=check_worker)
+@json_option
+def sign_out(worker_id: str, as_json: bool) -> None:
+    """End every session of the worker ID on all devices. Tokens stay valid."""
+    with connected() as services:
+        worker = services.workers.sign_out(worker_id)
+        services.audit_outbox.leave("signed_out_everywhere", worker=worker.id)
+    _print_worker(worker, "is signed out everywhere", as_json)
+
+
+def _edit(worker_id: str, result: str, as_json: bool, **changes: Any) -> None:
+    with connected() as services:
+        worker = services.workers.edit(worker_id, **changes)
+        fields = ",".join(name.removesuffix("_hash") for name in changes)
+        _record(services, "worker_edited", worker, fields)
+    _print_worker(worker, result, as_json)
+
+
+def _record(services: Services, event: str, worker: Worker, fields: str) -> None:
     services.audit_outbox.leave(
         event, worker=worker.id, role=worker.role, fields=fields, disabled=worker.disabled
     )
 
 
-def _print_worker(worker: Worker, what: str, as_json: bool) -> None:
+def _print_worker(worker: Worker, result: str, as_json: bool) -> None:
     if as_json:
         print_json(worker_as_dict(worker))
     else:
-        click.echo(f"The {worker.role} {worker.name} ({worker.id}) {what}.")
+        click.echo(f"The {worker.role} {worker.name} ({worker.id}) {result}.")

@@ -58,7 +58,7 @@ def read_items(data: bytes, *, encoding: str = AUTO) -> list[ItemRow | Rejected]
             "This is a full export: its states would become attributes. "
             "Export without --full to import it again."
         )
-    lines: dict[str, int] = {}
+    lines: dict[str, int] = {}  # of each tag
     return [
         row if isinstance(row, Rejected) else _item_row(row, table.columns, lines)
         for row in table.rows()
@@ -81,14 +81,10 @@ def import_items(
     """
     report = Report(rejected=[row for row in rows if isinstance(row, Rejected)])
     good = [row for row in rows if isinstance(row, ItemRow)]
-    store.log.head(board)
+    store.log.head(board)  # raises BoardNotFound also if there is no good row
     on_progress(len(report.rejected))
-    outcomes = store.commands.put_many(
-        board,
-        ((row.tag, row.body.as_json_texts()) for row in good),
-        actor=actor,
-        dry_run=dry_run,
-    )
+    bodies = ((row.tag, row.body.as_json_texts()) for row in good)
+    outcomes = store.commands.put_many(board, bodies, actor=actor, dry_run=dry_run)
     try:
         for row, outcome in zip(good, outcomes, strict=True):
             if not outcome.is_done:
@@ -133,7 +129,10 @@ def import_workers(
     lines: dict[str, int] = {}
     try:
         for row in rows:
-            _import_worker(workers, row, present, lines, report)
+            if isinstance(row, Rejected):
+                report.rejected.append(row)
+            else:
+                _import_worker(workers, row, present, lines, report)
             on_progress(1)
     except OccupancyError as error:
         raise _with_position(error, report, len(rows)) from error.__cause__
@@ -143,15 +142,12 @@ def import_workers(
 def _item_row(row: Row, columns: list[str], lines: dict[str, int]) -> ItemRow | Rejected:
     tag = row.cells["tag"].strip()
     try:
-        check_not_reformatted("tag", tag)
-        check_name("tag", tag)
-        _check_first(lines, tag, row.line)
-        attributes = _attributes(row)
+        _check_key("tag", "tag", tag, lines, row.line)
         given: dict[str, Any] = {}
         if row.cells.get("title"):
             given["title"] = unescape_formula(row.cells["title"])
         if any(column not in ("tag", "title", "") for column in columns):
-            given["attributes"] = attributes
+            given["attributes"] = _attributes(row)
         return ItemRow(row.line, tag, _decoded(given))
     except InvalidRequest as error:
         return Rejected(row.line, tag, error.detail.rstrip("."))
@@ -190,41 +186,27 @@ def _decoded(given: dict[str, Any]) -> ItemBody:
         raise
 
 
-def _add_or_edit(workers: Workers, row: Row, worker_id: str, old: Worker | None) -> bool:
-    name, role = row.cells["name"].strip(), role_of(row.cells["role"])
-    pin_hash = _pin_hash(row.cells.get("pin", ""), worker_id, old)
-    if old is None:
-        workers.add(worker_id, name=name, role=role, pin_hash=pin_hash)
-        return True
-    return workers.edit(worker_id, name=name, role=role.label, pin_hash=pin_hash) != old
-
-
 def _import_worker(
-    workers: Workers,
-    row: Row | Rejected,
-    present: dict[str, Worker],
-    lines: dict[str, int],
-    report: Report,
+    workers: Workers, row: Row, present: dict[str, Worker], lines: dict[str, int], report: Report
 ) -> None:
-    if isinstance(row, Rejected):
-        report.rejected.append(row)
-        return
     worker_id = row.cells["id"].strip()
     old = present.get(worker_id)
     try:
-        check_not_reformatted("id", worker_id)
-        check_name("worker", worker_id)
-        _check_first(lines, worker_id, row.line)
-        is_changed = _add_or_edit(workers, row, worker_id, old)
+        _check_key("id", "worker", worker_id, lines, row.line)
+        name, role = row.cells["name"].strip(), _role(row.cells["role"])
+        pin_hash = _pin_hash(row.cells.get("pin", ""), worker_id, old)
+        if old is None:
+            workers.add(worker_id, name=name, role=role, pin_hash=pin_hash)
+            report.added += 1
+        elif workers.edit(worker_id, name=name, role=role.label, pin_hash=pin_hash) != old:
+            report.updated += 1
+        else:
+            report.unchanged += 1
     except InvalidRequest as error:
         report.rejected.append(Rejected(row.line, worker_id, error.detail.rstrip(".")))
-        return
-    report.added += old is None
-    report.updated += old is not None and is_changed
-    report.unchanged += old is not None and not is_changed
 
 
-def role_of(text: str) -> Role:
+def _role(text: str) -> Role:
     """The role of that name. Raises InvalidRequest for an unknown one."""
     try:
         return Role.of(text.strip())
@@ -246,7 +228,10 @@ def _pin_hash(pin: str, worker_id: str, old: Worker | None) -> str | None:
     return hash_pin(pin, worker_id)
 
 
-def _check_first(lines: dict[str, int], name: str, line: int) -> None:
+def _check_key(column: str, kind: str, name: str, lines: dict[str, int], line: int) -> None:
+    """Raises InvalidRequest for an invalid tag or id, or one that an earlier line has."""
+    check_not_reformatted(column, name)
+    check_name(kind, name)
     first = lines.setdefault(name, line)
     if first != line:
         raise InvalidRequest(f"line {first} has the same one.")

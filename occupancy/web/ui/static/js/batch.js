@@ -4,7 +4,7 @@ import {explain} from './actions.js';
 import {ask} from './dialogs.js';
 import {byId, fill, h} from './dom.js';
 import {number, t, tn} from './i18n.js';
-import {unsettle} from './taps.js';
+import {ignoreTaps} from './tap_filter.js';
 import {buttonClass} from './transitions.js';
 
 const MOST = 50;
@@ -45,7 +45,7 @@ export class Batch {
     bar.hidden = this.tags.size === 0;
     document.body.classList.toggle('choosing', !bar.hidden);
     if (bar.hidden) return;
-    if (!isOwn) unsettle(bar);
+    if (!isOwn) ignoreTaps(bar);
     fill(
       bar,
       h('strong', {}, tn('batch.chosen', this.tags.size)),

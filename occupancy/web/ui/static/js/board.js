@@ -16,13 +16,13 @@ import {Model, STATES, offered, rankOf} from './model.js';
 import {MyWork} from './my_work.js';
 import {Notices, toldBy} from './notice.js';
 import {operate} from './operate.js';
-import {Order} from './order.js';
 import {start, startAgain} from './page.js';
+import {RowOrder} from './row_order.js';
 import {scanning} from './scan.js';
 import * as session from './session.js';
+import {countOf, describe, situationOf} from './situation.js';
 import {loadSnapshot} from './snapshot.js';
-import {countOf, describe, situationOf} from './shown.js';
-import {guardTaps, unsettle} from './taps.js';
+import {filterTaps, ignoreTaps} from './tap_filter.js';
 import {KEYS} from './transitions.js';
 
 const board = document.body.dataset.board;
@@ -43,7 +43,7 @@ const offeredToMe = (item) => offered(item, me(), session.isOffered);
 const rank = (item) => rankOf(item, me());
 
 const list = new List(byId('items'), {render: (item, row) => card.draw(item, row), keyOf: (item) => item.tag});
-const order = new Order();
+const order = new RowOrder();
 const attention = new Attention(byId('items'), () => show());
 const notices = new Notices({onShow: find});
 const actions = new Actions(board, model, (tag) => { list.refresh(tag); show(); });
@@ -210,7 +210,7 @@ function showMine(held) {
 
 function showChanges() {
   const button = byId('changes');
-  if (button.hidden && order.changes > 0) unsettle(button);
+  if (button.hidden && order.changes > 0) ignoreTaps(button);
   button.hidden = order.changes === 0;
   if (order.changes > 0) setText(button, tn('board.changes', order.changes));
 }
@@ -333,5 +333,5 @@ setInterval(() => {
   card.tick(list.rows.values());
   myWork.tick();
 }, 1000);
-guardTaps('.items, .my-work, .foot, #ask-dialog');
+filterTaps('.items, .my-work, .foot, #ask-dialog');
 show();

@@ -3,14 +3,14 @@
 import {serverNow} from './clock.js';
 import {byId, fill, h, setText, sight} from './dom.js';
 import {duration, t} from './i18n.js';
-import {partsOf} from './tag.js';
-import {unsettle} from './taps.js';
+import {partsOf} from './tag_parts.js';
+import {ignoreTaps} from './tap_filter.js';
 import {buttonClass, mainOf} from './transitions.js';
 
 const TIMED = new Set(['occupied', 'paused', 'blocked']);
 
 export class Card {
-  /** `hooks`, as in board.js: the operations that are offered, and the effect of a touch. */
+  /** `hooks` (see board.js) say which operations are offered, and handle touches. */
   constructor(hooks) {
     this.hooks = hooks;
     new ResizeObserver(() => { // a notice at the bottom must not cover a menu
@@ -90,6 +90,6 @@ function placeMenu(details) {
 
 /** The second half of a double tap must not hit a button that has taken the place of another. */
 function settle(row, operations) {
-  if (row.operations !== undefined && row.operations !== operations) unsettle(row);
+  if (row.operations !== undefined && row.operations !== operations) ignoreTaps(row);
   row.operations = operations;
 }

@@ -14,9 +14,9 @@ import {operate} from './operate.js';
 import {start, startAgain} from './page.js';
 import {scanning} from './scan.js';
 import * as session from './session.js';
-import {guardTaps} from './taps.js';
+import {filterTaps} from './tap_filter.js';
 import {isAdded, transitionOf} from './transitions.js';
-import {workOf, workedNow} from './work.js';
+import {workOf, workedNow} from './worked_time.js';
 
 const {board, tag} = document.body.dataset;
 const path = `/api/boards/${board}`;
@@ -64,7 +64,8 @@ function draw() {
 }
 
 async function reload(signal) {
-  // The position first: events between the two are replayed, and recognized by their version.
+  // Loads the position first: events between the two requests are replayed, and recognized by their
+  // version.
   const {cursor, seq} = await api.get(`${path}/items?limit=1`);
   const [item, page] = await Promise.all([
     orNull(api.get(`${path}/items/${tag}`)), orNull(api.get(`${path}/items/${tag}/history`)),
@@ -248,6 +249,6 @@ start(run, () => listen({}, scanning({
   board, notices, hindrance: () => (session.current() ? '' : t('scan.sign_in_first')),
 })));
 setInterval(tick, 1000);
-guardTaps('.items, .foot, #ask-dialog');
+filterTaps('.items, .foot, #ask-dialog');
 draw();
 showSituation();

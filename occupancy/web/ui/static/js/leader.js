@@ -1,10 +1,10 @@
-// Leader election: of a browser's tabs with the same board, one holds the stream.
+// Leader election: one of the browser's tabs with the same board holds the stream.
 //
 // Web Locks elect the leader, and are released however a tab ends, but exist only under HTTPS and on
 // localhost. Elsewhere the tabs share a lease in localStorage, renewed every two seconds. Then there
 // may be two leaders or none for a moment. That costs a second stream or a pause and nothing else,
 // because every tab checks the sequence of its events. A lease that ends later than a new one would is
-// void: a clock was wrong when it was written. Without storage, each tab leads itself.
+// ignored: a clock was wrong when it was written. Without storage, each tab is its own leader.
 
 const RENEW_MS = 2000;
 const LEASE_MS = 3 * RENEW_MS;
@@ -28,7 +28,7 @@ export class Leadership {
     else this.#takeTurns();
   }
 
-  /** Leaves the election, and the lead. */
+  /** Leaves the election, and gives up the lead. */
   resign() {
     this.isCandidate = false;
     this.abort?.abort();

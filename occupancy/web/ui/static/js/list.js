@@ -1,11 +1,11 @@
 // A virtual list: only the visible rows are in the document, so 5,000 items are as fast as 20.
 //
-// All rows have the same height (the stylesheet's --row), so the place of a row is a product and needs
-// no search. Rows are kept by key and moved, so that a touch, the focus and a screen reader's position
+// All rows have the same height (the stylesheet's --row), so a row's place is computed without
+// a search. Rows are kept by key and moved, so that a touch, the focus and a screen reader's position
 // survive a change of the list.
 
 import {sight} from './dom.js';
-import {unsettle} from './taps.js';
+import {ignoreTaps} from './tap_filter.js';
 
 const SPARE_ROWS = 6;
 
@@ -60,7 +60,7 @@ export class List {
     if (by === 0) return;
     this.top += by;
     if (scrollY > 0) scrollBy(0, by);
-    for (const row of this.rows.values()) unsettle(row);
+    for (const row of this.rows.values()) ignoreTaps(row);
     this.draw();
   }
 
@@ -121,9 +121,9 @@ export class List {
         this.rows.set(key, row);
         if (ordered.length > 0) ordered.at(-1).after(row);
         else this.container.prepend(row);
-        if (isReordered) unsettle(row);
+        if (isReordered) ignoreTaps(row);
       } else if (row.index !== index) {
-        unsettle(row);
+        ignoreTaps(row);
       }
       row.index = index;
       ordered.push(row);

@@ -13,10 +13,10 @@ import {Leadership} from './leader.js';
 
 const FIRST_RETRY_MS = 1000;
 const LAST_RETRY_MS = 30000;
-const HIDDEN_MS = 60000; // a page that is hidden for so long closes its stream
+const HIDDEN_MS = 60000; // a page that is hidden for this long closes its stream
 const POSITION_MS = 10000; // the leader's interval for its position
 const GRACE_MS = 7000; // a reload of the server takes less, and must not show 'offline'
-const SILENCE_MS = 20000; // after so much silence, the page checks that the server is reachable
+const SILENCE_MS = 20000; // after this much silence, the page checks that the server is reachable
 
 /**
  * `reload(signal)` must load the snapshot and return its position ({cursor, seq}), and show nothing

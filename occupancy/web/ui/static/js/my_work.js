@@ -3,8 +3,8 @@
 import {serverNow} from './clock.js';
 import {fill, h, setText} from './dom.js';
 import {duration, number, t} from './i18n.js';
-import {partsOf} from './tag.js';
-import {unsettle} from './taps.js';
+import {partsOf} from './tag_parts.js';
+import {ignoreTaps} from './tap_filter.js';
 import {ENDS, buttonClass} from './transitions.js';
 
 export class MyWork {
@@ -33,10 +33,10 @@ export class MyWork {
       if (!tags.includes(tag)) {
         entry.remove();
         this.entries.delete(tag);
-        this.#unsettle();
+        this.#ignoreTaps();
       }
     }
-    if (before.join() !== tags.join()) this.#unsettle();
+    if (before.join() !== tags.join()) this.#ignoreTaps();
     const entryOf = (tag) => this.entries.get(tag) ?? h('li', {class: 'mine-entry'});
     this.entries = new Map(tags.map((tag) => [tag, entryOf(tag)]));
     items.forEach((item, index) => {
@@ -44,7 +44,7 @@ export class MyWork {
       if (this.place.children[index] !== entry) this.place.insertBefore(entry, this.place.children[index] ?? null);
       const drawn = [item.version, this.actions.sending.get(item.tag), this.canAct()].join();
       if (entry.dataset.drawn === drawn) return;
-      if (entry.dataset.drawn) unsettle(entry);
+      if (entry.dataset.drawn) ignoreTaps(entry);
       entry.dataset.drawn = drawn;
       entry.dataset.key = item.tag;
       this.#drawEntry(item, entry);
@@ -88,8 +88,8 @@ export class MyWork {
     }
   }
 
-  #unsettle() {
-    for (const entry of this.place.children) unsettle(entry);
+  #ignoreTaps() {
+    for (const entry of this.place.children) ignoreTaps(entry);
   }
 
   #drawEntry(item, entry) {

@@ -3,7 +3,7 @@
 
 import {byId, h} from './dom.js';
 import {t} from './i18n.js';
-import {unsettle} from './taps.js';
+import {ignoreTaps} from './tap_filter.js';
 
 const MOST = 3;
 const PASSING = ['done', 'scanned']; // of these, only the last one is shown
@@ -43,7 +43,7 @@ export class Notices {
     this.notes.add(note);
     if (dialog) dialog.prepend(note);
     else this.place.append(note);
-    unsettle(note); // a tap on the row that it covers may be under way
+    ignoreTaps(note); // a tap on the row that it covers may be under way
     if (LASTS_MS[kind]) note.timer = setTimeout(() => this.#close(note), LASTS_MS[kind]);
   }
 

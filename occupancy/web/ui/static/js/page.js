@@ -1,12 +1,12 @@
 // The start of every page: the language switch, the session, and messages about failures.
 
+import {sleep} from './api.js';
 import {byId, setText} from './dom.js';
 import {switchTo, t} from './i18n.js';
 import {listen} from './keys.js';
 import {onRestored} from './restored.js';
 import {scanning} from './scan.js';
 import * as session from './session.js';
-import {sleep} from './api.js';
 
 let runs = 0; // the number of changes of the session
 

@@ -8,7 +8,7 @@ import {duration, locale, moment, number, t, tn} from './i18n.js';
 import {start} from './page.js';
 import {Plot} from './plot.js';
 import * as session from './session.js';
-import {Watch, WINDOW_MS, allottedOf, usedOf} from './watch.js';
+import {Monitor, WINDOW_MS, allottedOf, usedOf} from './monitor.js';
 
 const POLL_MS = 2000;
 const HEALTH_POLLS = 5; // polls of the statistics per poll of the health
@@ -20,7 +20,7 @@ const clock = new Intl.DateTimeFormat(locale, {timeStyle: 'short'});
 const fine = new Intl.NumberFormat(locale, {maximumFractionDigits: 1});
 const round = new Intl.NumberFormat(locale, {maximumSignificantDigits: 3, notation: 'compact'});
 
-let watch = new Watch();
+let monitor = new Monitor();
 let ready = null;
 let health = null;
 let polls = 0;
@@ -48,7 +48,7 @@ byId('gauge').after(h('div', {class: 'small'}, totals.used.element));
 
 /** Draws `keys` of rows over the window. */
 function drawRows(plot, rows, keys, label, options = {}) {
-  const to = watch.totals.at(-1)?.at ?? serverNow();
+  const to = monitor.totals.at(-1)?.at ?? serverNow();
   const from = to - WINDOW_MS;
   const ticks = [];
   for (let at = Math.ceil(from / TICK_MS) * TICK_MS; at <= to; at += TICK_MS) {
@@ -124,12 +124,12 @@ const panels = new Map();
 
 function drawProcesses() {
   for (const [name, panel] of panels) {
-    if (!watch.processes.has(name)) {
+    if (!monitor.processes.has(name)) {
       panel.remove();
       panels.delete(name);
     }
   }
-  for (const process of watch.processes.values()) {
+  for (const process of monitor.processes.values()) {
     let panel = panels.get(process.name);
     if (!panel) {
       panel = new ProcessPanel(process);
@@ -163,8 +163,8 @@ function drawBudget({budget, server, workers}) {
   fill(byId('shares'), ...shares.map(([name, word]) => h('li', {},
     h('span', {class: `swatch ${name}`, 'aria-hidden': 'true'}), word, ' ',
     h('strong', {}, orUnknown(server[name], number)))));
-  drawRows(totals.used, watch.totals, ['used'],
-    inWords(t('status.budget'), shown, count(mostOf(watch.totals, 'used'))), {limit: budget.limit});
+  drawRows(totals.used, monitor.totals, ['used'],
+    inWords(t('status.budget'), shown, count(mostOf(monitor.totals, 'used'))), {limit: budget.limit});
   const isKnown = server.maxclients !== null && server.other !== null;
   setText(byId('allotted'), t(isKnown ? 'status.allotted' : 'status.allotted_unknown', {
     allotted: number(allottedOf({workers})), reserved: number(budget.reserved),
@@ -174,23 +174,23 @@ function drawBudget({budget, server, workers}) {
 
 function drawTotals({workers}) {
   const sum = (pick) => workers.reduce((total, each) => total + pick(each), 0);
-  const now = watch.totals.at(-1);
+  const now = monitor.totals.at(-1);
   const waiting = sum(({ops}) => ops.waiting);
-  const timeouts = watch.grown('timeouts');
+  const timeouts = monitor.grown('timeouts');
   setText(byId('waiting'), number(waiting));
   byId('waiting').parentElement.classList.toggle('warn', waiting > 0);
   setText(byId('timeouts'), number(timeouts));
   byId('timeouts').parentElement.classList.toggle('bad', timeouts > 0);
   setText(byId('open'), number(sum(({streams}) => streams.open)));
   setText(byId('streams-more'), t('status.streams_more', {
-    slow: number(sum(({streams}) => streams.slow)), resets: number(watch.grown('resets')),
+    slow: number(sum(({streams}) => streams.slow)), resets: number(monitor.grown('resets')),
   }));
   setText(byId('delay'), ms(now?.delay));
   for (const [key, title, shown] of [
     ['waiting', t('status.waiting'), count], ['open', t('status.streams'), count], ['delay', t('status.delay'), ms],
   ]) {
-    drawRows(totals[key], watch.totals, [key],
-      inWords(title, shown(now?.[key]), shown(mostOf(watch.totals, key))),
+    drawRows(totals[key], monitor.totals, [key],
+      inWords(title, shown(now?.[key]), shown(mostOf(monitor.totals, key))),
       {least: key === 'delay' ? 10 : 4});
   }
 }
@@ -208,9 +208,9 @@ function drawHealth() {
 }
 
 function drawVerdict() {
-  const isFresh = watch.statsAt !== null && serverNow() - watch.statsAt < OLD_MS;
-  const found = watch.findings({isFresh, ready, health});
-  document.body.classList.toggle('old', !isFresh && watch.statsAt !== null);
+  const isFresh = monitor.statsAt !== null && serverNow() - monitor.statsAt < OLD_MS;
+  const found = monitor.findings({isFresh, ready, health});
+  document.body.classList.toggle('old', !isFresh && monitor.statsAt !== null);
   const told = found.map(({level, key, values}) => ({
     level, text: 'count' in values ? tn(key, values.count) : t(key, said(values)),
   }));
@@ -272,10 +272,10 @@ function draw() {
   drawVerdict();
   drawHealth();
   drawProcesses();
-  if (!watch.stats) return;
-  drawBudget(watch.stats);
-  drawTotals(watch.stats);
-  drawTable(watch.stats);
+  if (!monitor.stats) return;
+  drawBudget(monitor.stats);
+  drawTotals(monitor.stats);
+  drawTable(monitor.stats);
 }
 
 // Polling
@@ -302,7 +302,7 @@ async function poll() {
       [ready, health] = await Promise.all([ask('/readyz'), ask('/api/redis-health')]);
     }
     if (mine !== turn) return;
-    watch.add(stats, serverNow());
+    monitor.add(stats, serverNow());
     polls += 1;
     draw();
   }
@@ -318,7 +318,7 @@ await start((found) => {
   byId('denied').hidden = isRunning;
   byId('status').hidden = !isRunning;
   if (isRunning) {
-    watch = new Watch();
+    monitor = new Monitor();
     poll();
   }
 });

@@ -5,17 +5,18 @@
 
 import * as api from './api.js';
 import {elapsed, serverNow} from './clock.js';
-import {completedPerHour, completedToday, countsOf, hoursBetween, readTimeline} from './day.js';
 import {byId, h, setText} from './dom.js';
 import {duration, locale, moment, number, t, tn} from './i18n.js';
 import {listen} from './keys.js';
+import {followVersion, stayAwake, versionIn} from './kiosk.js';
 import {Live} from './live.js';
 import {Model, STATES} from './model.js';
 import {Plot} from './plot.js';
 import {onRestored} from './restored.js';
 import {Rotation} from './rotation.js';
 import {scanning} from './scan.js';
-import {followVersion, stayAwake, versionIn} from './stay.js';
+import {splitTag} from './tag_parts.js';
+import {completedPerHour, completedToday, countsOf, hoursBetween, readTimeline} from './timeline.js';
 import {transitionOf} from './transitions.js';
 
 const DAY_HOURS = 12; // shown in the chart
@@ -91,8 +92,6 @@ const still = new Rotation(byId('still'), {
   },
 });
 
-// A tag that is too long is shortened in the middle: tags of one board differ at the end.
-const TAIL = 7;
 function tagPlace() {
   return h('span', {class: 'tag'}, h('span', {class: 'head'}), h('span', {class: 'tail'}));
 }
@@ -101,8 +100,9 @@ function write(entry, item, name) {
   entry.dataset.since = item.since;
   entry.dataset.state = item.state;
   setText(entry.querySelector('.name'), name);
-  setText(entry.querySelector('.head'), item.tag.slice(0, -TAIL));
-  setText(entry.querySelector('.tail'), item.tag.slice(-TAIL));
+  const [head, tail] = splitTag(item.tag);
+  setText(entry.querySelector('.head'), head);
+  setText(entry.querySelector('.tail'), tail);
   tick(entry);
 }
 

@@ -1,4 +1,4 @@
-// What an empty list means.
+// The situations of an empty list.
 
 import assert from 'node:assert/strict';
 import {after, test} from 'node:test';
@@ -9,7 +9,7 @@ const restore = install({
   document: {documentElement: {lang: 'en'}, querySelector: () => null},
   navigator: {languages: ['en']},
 });
-const {situationOf} = await import('../../occupancy/web/ui/static/js/shown.js');
+const {situationOf} = await import('../../occupancy/web/ui/static/js/situation.js');
 after(restore);
 
 const KNOWN = {isSignedIn: true, isDenied: false, isLoaded: true, status: 'live', known: 60, count: 60};

@@ -1,9 +1,9 @@
-// The order of the rows, while somebody uses the list and while nobody does.
+// The order of the rows while the list is in use, and while it is not.
 
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
 
-import {Order} from '../../occupancy/web/ui/static/js/order.js';
+import {RowOrder} from '../../occupancy/web/ui/static/js/row_order.js';
 
 const item = (tag, state = 'available') => ({tag, state, holder: null});
 const rankOf = ({state}) => ['occupied', 'available'].indexOf(state);
@@ -11,7 +11,7 @@ const mapOf = (items) => new Map(items.map((each) => [each.tag, each]));
 const told = (items) => items.map(({tag, state}) => `${tag} ${state}`);
 
 function orderOf(...items) {
-  const order = new Order();
+  const order = new RowOrder();
   order.regroup(items, rankOf);
   return order;
 }

@@ -1,10 +1,10 @@
-// Order: the items of the list and their places, while the board changes. Pure.
+// The order of the list's rows while the board changes. Pure.
 //
 // While somebody uses the list, rows keep their places whatever happens to their items: a new state, a
 // filter that excludes them, removal. New items wait. The waiting changes are counted, and take effect
 // at the next regrouping.
 
-export class Order {
+export class RowOrder {
   constructor() {
     this.items = []; // in the present order
     this.places = new Map(); // tag → its rank when it was placed

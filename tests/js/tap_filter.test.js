@@ -1,9 +1,9 @@
-// Which tap is the second half of a double tap.
+// The second half of a double tap.
 
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
 
-import {isSecondHalf} from '../../occupancy/web/ui/static/js/taps.js';
+import {isSecondHalf} from '../../occupancy/web/ui/static/js/tap_filter.js';
 
 const FIRST = {x: 100, y: 100, atMs: 1000};
 

@@ -1,5 +1,5 @@
-// The watch: the service's figures over the last ten minutes, and the problems in them. Pure: no
-// document, no network. Its data is bounded in time and in number.
+// The monitor keeps the service's figures of the last ten minutes and finds the problems in them. Pure:
+// no document, no network. Its data is bounded in time and in number.
 
 export const WINDOW_MS = 10 * 60 * 1000;
 const MOST_ROWS = 400;
@@ -11,7 +11,7 @@ const LATE_MS = 1000;
  * `totals` and each of `processes` ({name, pid, rows}) have rows by time: {at, …figures}. An unknown
  * figure is null: a gap, and not a zero.
  */
-export class Watch {
+export class Monitor {
   constructor() {
     this.stats = null; // the last response
     this.statsAt = null;

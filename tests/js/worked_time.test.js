@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import {test} from 'node:test';
 
 import './table.js';
-import {workOf, workedNow} from '../../occupancy/web/ui/static/js/work.js';
+import {workOf, workedNow} from '../../occupancy/web/ui/static/js/worked_time.js';
 
 const ONE = {id: '1', name: 'One'};
 const TWO = {id: '2', name: 'Two'};

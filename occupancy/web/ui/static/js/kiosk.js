@@ -1,4 +1,4 @@
-// For a page that stays open for weeks: keeps the screen awake, and reloads the page when the server
+// Kiosk pages, which stay open for weeks: keeps the screen awake, and reloads the page when the server
 // has a newer version.
 
 const CHECK_MS = 60 * 60 * 1000;

@@ -1,7 +1,7 @@
-// The day of a board: its timeline in the form that the plots draw. Pure: no document, no network.
+// A board's timeline in the form that the plots draw. Pure: no document, no network.
 //
-// `points` are the API's, with `at` in milliseconds: {at, counts, completions}, by time, to be joined
-// by straight lines. Nothing is known before the first one.
+// `points` are the API's, with `at` in milliseconds: {at, counts, completions}, by time, joined by
+// straight lines. Nothing is known before the first one.
 
 /** The timeline of an API response. */
 export function readTimeline({points}) {
