@@ -93,7 +93,8 @@ def test_a_history_that_disagrees_is_reported_and_left_alone(
 def test_a_damaged_history_is_reported_and_does_not_end_the_check(
     services: Services, board: str, entry: dict[str, str]
 ) -> None:
-    services.store.client.xadd(services.store.keys.board(board).history("FREE"), dict(entry))
+    history = services.store.keys.board(board).history("FREE")
+    services.store.client.xadd(history, {**entry})
     assert problems(services, board) == {("FREE", "history")}
 
 
