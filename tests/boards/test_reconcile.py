@@ -89,6 +89,15 @@ def test_a_history_that_disagrees_is_reported_and_left_alone(
     assert problems(services, board) == {("FREE", "history")}
 
 
+@pytest.mark.parametrize("entry", [("event", "garbage"), ("event", "{}"), ("other", "1")])
+def test_a_damaged_history_is_reported_and_does_not_end_the_check(
+    services: Services, board: str, entry: tuple[str, str]
+) -> None:
+    history = services.store.keys.board(board).history("FREE")
+    services.store.client.xadd(history, {entry[0]: entry[1]})
+    assert problems(services, board) == {("FREE", "history")}
+
+
 def test_a_log_with_a_hole_is_reported(services: Services, board: str) -> None:
     log = services.store.keys.board(board).log
     entries: Any = services.store.client.xrange(log)

@@ -6,7 +6,14 @@ import re
 
 import pytest
 
-from occupancy.core.transitions import PUT, REMOVE, RENAME, TRANSITIONS, Transition
+from occupancy.core.transitions import (
+    PUT,
+    REMOVE,
+    RENAME,
+    TARGETS,
+    TRANSITIONS,
+    Transition,
+)
 from tests.support.deployment import ROOT
 
 PACKAGE = ROOT / "occupancy"
@@ -78,3 +85,7 @@ def test_no_module_compares_the_name_of_an_operation(suffix: str) -> None:
 )
 def test_a_name_is_found_in_every_language(line: str, suffix: str) -> None:
     assert named(["take"], suffix).search(line)
+
+
+def test_each_special_target_is_that_of_some_operation() -> None:
+    assert TARGETS.keys() <= {each.target for each in (*TRANSITIONS.values(), PUT, RENAME, REMOVE)}

@@ -62,6 +62,7 @@ class FastPath:
         parser = http.RequestParser(worker.cfg, connection, address)
         request = None
         try:
+            listener_name = listener.getsockname()  # now: it is closed when the process drains
             connection.setblocking(True)
             while self._serve(parser.unreader, connection, address, read):
                 read = NOTHING_READ
@@ -70,7 +71,7 @@ class FastPath:
                     request = next(parser)
                 if request is None:
                     return
-                worker.handle_request(listener.getsockname(), request, connection, address)
+                worker.handle_request(listener_name, request, connection, address)
                 # No byte of a body that was not read may be taken for a request.
                 with self._deadline():
                     is_at_end = parser.finish_body()

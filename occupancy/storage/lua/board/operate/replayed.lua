@@ -35,7 +35,7 @@ local function recall(position, version, at_cursor)
     return present, view, 'newest_item'
   end
   local newest = redis.call('XREVRANGE', history, '+', '-', 'COUNT', 1)[1]
-  if newest then
+  if newest and version_of(newest) then
     return version_of(newest), newest[2][2], 'newest_event'
   end
   return '', '', 'newest_item'
