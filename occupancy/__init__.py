@@ -1,8 +1,8 @@
 """occupancy: who is working on what, right now — and may I have it?
 
-``create_app`` is the only place where the parts are wired together. It imports them only when
-it is called: gunicorn's master imports this package for its settings before the workers have
-monkey-patched anything, and redis must not be imported before that.
+``create_app`` makes the Flask application; ``services.py`` makes what it works with. It imports
+both only when it is called: gunicorn's master imports this package for its settings before the
+workers have monkey-patched anything, and redis must not be imported before that.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 def create_app(services: Services | None = None) -> Flask:
     """The WSGI application, with its command line.
 
-    Without ``services`` they are made from the environment. Nothing connects to Redis yet; the
-    hub starts with the first stream, or when gunicorn.conf.py starts it. Raises SettingError.
+    Without ``services`` they are made from the environment. Nothing connects to Redis yet: the
+    hub starts with ``Services.start`` or the first stream. Raises SettingError.
     """
     import os  # noqa: PLC0415 - see the module
 

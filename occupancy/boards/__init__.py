@@ -1,7 +1,7 @@
 """Boards and their items: what changes them, what reads them, and their logs.
 
-Imports core and storage only; services, the web and the command line import it, live delivery does
-not. Begin with ``commands.py`` for how an operation is carried out, and then the script in
-``storage/lua/board/operate/``; with ``queries.py`` and ``log.py`` for reading. ``store.py`` holds
-all parts together.
+May import core and storage. Services, web and the command line import it; live delivery does not.
+To learn how an operation is carried out, begin with ``commands`` and go on to the script in
+``storage/lua/board/operate/``. For reading, begin with ``queries`` and ``log``. ``store`` holds all
+parts together.
 """

@@ -1,9 +1,9 @@
 """The command line: ``flask boards``, ``items``, ``workers``, ``tokens``, ``events`` and so on.
 
-Thin calls on the same services as the API's, over one of the connections that the budget reserves
-for the command line. It checks no role, because its user can reach the server anyway: it acts as an
-administrator, or on behalf of a worker. It may import services and everything below, never web;
-only the application imports it. Begin with command.py, then commands/boards.py.
+Each command calls the same services as the API, over one of the connections that the budget
+reserves for the command line. It checks no role, because its user can reach the server anyway: it
+acts as an administrator, or on behalf of a worker. May import services and everything below, never
+web; only the application imports it. Begin with ``command``, then ``commands/boards.py``.
 
 The command modules are imported by the first command, so a web server starts without them.
 """

@@ -1,6 +1,7 @@
 """The web server's processes: gunicorn's worker class, sockets with bounds, and the fast path.
 
-It may import ``web`` and all below; nothing imports it but gunicorn's configuration. Begin reading
-in ``worker.py``, which gunicorn makes in each process, and ``process.py``, which says what serves
-there. A connection goes from ``listener.py`` to ``fast/connection.py``.
+May import ``web`` and all below; only gunicorn's configuration imports it. Begin with ``process``:
+what serves in a process, from its start to its drain. ``worker`` is the class that gunicorn makes
+in each process, ``master`` makes what all processes share. A connection goes from ``listener`` to
+``fast/connection.py``.
 """

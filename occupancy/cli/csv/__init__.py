@@ -1,4 +1,5 @@
-"""CSV files of items and workers: encoding.py, table.py and cells.py read, then import and export.
+"""CSV files of items and workers.
 
-Imported by the commands only. Begin with importer.py.
+``importer`` and ``exporter`` do the work; ``encoding``, ``table`` and ``cells`` know the habits of
+spreadsheets. Only the commands import it. Begin with ``importer``.
 """
