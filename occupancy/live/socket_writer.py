@@ -14,9 +14,6 @@ on the broadcaster and the event loop do everything, so nothing here may block o
 * A client that goes away makes its socket readable; the loop closes it.
 * ``on_ended`` is called from the loop and never from inside a call of the owner's, so no stream
   disappears while the broadcaster iterates over streams and writes to them.
-
-Only a plain socket of our own server can be taken. Under TLS, behind another server and in a test
-client the stream's greenlet writes what the subscriber has.
 """
 
 from __future__ import annotations
@@ -34,7 +31,7 @@ from occupancy.live.sse import LAST_CHUNK, Payload, http_chunk
 
 _READABLE, _WRITABLE = 1, 2
 _AT_ONCE = int(socket.MSG_DONTWAIT)  # whether or not the socket is a blocking one
-_NO_LINGER = struct.pack("ii", 1, 0)
+NO_LINGER = struct.pack("ii", 1, 0)
 
 
 class SocketWriter:
@@ -113,7 +110,7 @@ class SocketWriter:
         """End the connection now; bytes that the client has not taken are dropped."""
         with contextlib.suppress(OSError):  # closed already
             # Otherwise the kernel would keep the rest for minutes and try to deliver it.
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
         self.close()
 
     def close(self) -> None:

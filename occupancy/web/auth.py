@@ -98,7 +98,6 @@ def check_role(principal: Principal, role: Role) -> None:
 
 # Session cookies
 
-
 _OLD_COOKIE = "occupancy"  # in earlier versions, the name in every deployment
 
 
@@ -114,13 +113,11 @@ def cookie_names(request: HttpRequest, settings: Settings) -> tuple[str, str]:
 
 def session_secret(request: HttpRequest, settings: Settings) -> str | None:
     """The secret in the browser's session cookie, or None."""
-    name, old_name = cookie_names(request, settings)
-    cookies = request.cookies
-    return cookies.get(name) or cookies.get(old_name) or None
+    names, cookies = cookie_names(request, settings), request.cookies
+    return next((cookies[name] for name in names if cookies.get(name)), None)
 
 
 # Every request
-
 
 _PROBE_PATHS = (
     "/livez", "/readyz", "/metrics", "/api/redis-health", "/api/redis-connection-stats",
@@ -228,16 +225,9 @@ def check_rule(
     if principal.board is not None and not rule.any_board and board != principal.board:
         raise Forbidden(f"You may only see the board {principal.board}.")
     if principal.auth_method == "session" and request.method not in _SAFE_METHODS:
-        _check_csrf(request, principal, trusted_origins)
-
-
-def _check_csrf(
-    request: HttpRequest, principal: Principal, trusted_origins: Collection[str]
-) -> None:
-    # A foreign page can make the browser send the cookie, but it cannot read the token: only our
-    # own pages get it.
-    check_origin(request, trusted_origins)
-    sent = request.headers.get("X-CSRF-Token") or ""
-    expected = principal.csrf_token or ""
-    if not hmac.compare_digest(sent.encode(), expected.encode()):
-        raise CsrfFailed("Send the session's CSRF token (GET /api/session) as X-CSRF-Token.")
+        # A foreign page can make the browser send the cookie, but only our own pages get the token.
+        check_origin(request, trusted_origins)
+        sent = request.headers.get("X-CSRF-Token") or ""
+        expected = principal.csrf_token or ""
+        if not hmac.compare_digest(sent.encode(), expected.encode()):
+            raise CsrfFailed("Send the session's CSRF token (GET /api/session) as X-CSRF-Token.")

@@ -6,13 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from occupancy.core.errors import (
-    OccupancyError,
-    PoolTimeout,
-    RateLimited,
-    StoreUnavailable,
-    Unauthenticated,
-)
+from occupancy.core import errors
 from occupancy.core.principal import Principal
 from occupancy.core.requests import OperationBody, decode
 from occupancy.core.transitions import TRANSITIONS, Transition
@@ -75,7 +69,7 @@ class FastOperations:
             return operations.carry_out_one(
                 self._services, request, principal, transition, board=board, tag=tag, body=body
             )
-        except OccupancyError as error:
+        except errors.OccupancyError as error:
             record_error(error, self._services, request, principal)
             return problem_reply(error)
         except Exception as error:  # noqa: BLE001 - it is logged, and answered
@@ -90,7 +84,7 @@ class FastOperations:
             principal = self._identify(request)
             check_rule(request, self._items_rule, principal, board, self._origins)
             return operations.not_modified_since(self._services.store, board, known)
-        except (PoolTimeout, RateLimited, StoreUnavailable) as error:
+        except (errors.PoolTimeout, errors.RateLimited, errors.StoreUnavailable) as error:
             record_error(error, self._services, request, None)  # Flask would wait once more
             return problem_reply(error)
         except Exception:  # noqa: BLE001 - Flask answers, or logs the failure
@@ -99,7 +93,7 @@ class FastOperations:
     def _identify(self, request: FastRequest) -> Principal:
         try:
             credential = credential_of(request, self._services.settings)
-        except Unauthenticated:
+        except errors.Unauthenticated:
             take_turn(request, self._services)
             raise
         take_turn(request, self._services, credential)

@@ -62,16 +62,11 @@ def _page_asset() -> Asset:
         for tag in whole["tags"]
     ]
     text = render_template(
-        "docs.html",
-        info=whole["info"],
-        groups=groups,
-        schemas=whole["components"]["schemas"],
-        transitions=[*TRANSITIONS.values(), PUT, REMOVE],
-        operation_id=operation_id,
-        kinds=answered_kinds(),
-        events=STREAM_EVENTS,
+        "docs.html", info=whole["info"], groups=groups, schemas=whole["components"]["schemas"],
+        transitions=[*TRANSITIONS.values(), PUT, REMOVE], operation_id=operation_id,
+        kinds=answered_kinds(), events=STREAM_EVENTS,
         asset=current_app.extensions["occupancy.pages"].assets.address,
-    )
+    )  # fmt: skip
     return Asset.of("text/html; charset=utf-8", text.encode())
 
 
