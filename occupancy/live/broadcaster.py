@@ -191,8 +191,7 @@ class Broadcaster:
     def wait_for_room(self) -> None:
         """Wait until a round, without a pause before it, has taken what is pending now.
 
-        A greenlet that appends much at once calls this now and then. Else frames would pile up
-        here, and overflow even streams that are read at once.
+        Else frames of a greenlet that appends many would overflow even streams that are read.
         """
         self._taken.clear()
         self._hurry.set()

@@ -170,11 +170,10 @@ class Hub:
         """Streams open, slow (their connection takes nothing) and reset; delays of a minute."""
         delays_ms, boards = self._metrics.recent_delays_ms(), self._boards.values()
         return {
-            "open": self.open_streams,
-            "slow": self._slow,
+            "open": self.open_streams, "slow": self._slow,
             "resets": self._past_resets + sum(each.frames.resets for each in boards),
             "delay_ms": percentiles(delays_ms) if delays_ms else None,
-        }
+        }  # fmt: skip
 
     def _subscribers(self) -> list[Subscriber]:
         return [each for followed in self._boards.values() for each in followed.subscribers]

@@ -12,6 +12,7 @@ subscription has succeeded: it found what was published before, and the reader h
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Callable, Iterable
 
@@ -65,16 +66,12 @@ class Probe:
         self._wake.set()
 
     def send_canaries(self) -> None:
-        """Publish canaries, for ever."""
-        repeat("a canary", self._send_canary)
+        """Publish canaries, for ever. A server that takes no writes still publishes."""
+        repeat("a canary", functools.partial(self._client.publish, self._canary_channel, ""))
 
     def compare_logs(self) -> None:
         """Compare positions with the ends of the logs, for ever."""
         repeat("a look at the logs", self.compare, self._wake)
-
-    def _send_canary(self) -> None:
-        # A server that takes no writes still publishes.
-        self._client.publish(self._canary_channel, "")
 
     def compare(self) -> None:
         """Compare positions with the ends of the logs. Raises PoolTimeout, StoreUnavailable."""
@@ -95,7 +92,7 @@ class Probe:
             self._on_live()
 
 
-def repeat(what: str, do: Callable[[], None], wake: Event | None = None) -> None:
+def repeat(what: str, do: Callable[[], object], wake: Event | None = None) -> None:
     """Call ``do`` every PROBE_S, and whenever ``wake`` is set, for ever.
 
     Failures do not end it. The first of several like failures in a row is logged.

@@ -3,10 +3,8 @@
 Most of a delivery's cost beyond the kernel's ``send()`` is waking a greenlet, its way through
 generator, Flask and gunicorn, and framing the same bytes again: measured 31 to 49 µs per delivery
 that way, and 10 µs when the broadcaster writes the framed bytes itself. And a stream without a
-greenlet needs no stack, environ or request: 3 KB instead of 20.
-
-So once a stream has caught up, its socket is taken from gunicorn and its greenlet ends. From then
-on the broadcaster and the event loop do everything, so nothing here may block or switch:
+greenlet takes 3 KB instead of 20. The broadcaster and the event loop do everything, so nothing here
+may block or switch:
 
 * Bytes that the socket does not take at once (after a partial write, or none) are the *rest*. While
   there is one, the subscriber keeps later frames, within its bound, and the loop writes on when the

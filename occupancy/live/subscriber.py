@@ -179,10 +179,7 @@ class Subscriber:
     # For the stream's own greenlet.
 
     def frames(self, cursor: str | None) -> Iterator[bytes]:
-        """The whole body: from ``cursor``, or from now on, to the stream's end.
-
-        For a stream whose greenlet writes it. Others use ``join`` and a socket writer.
-        """
+        """The whole body, for a stream whose greenlet writes it."""
         yield from self.join(cursor)
         while self.is_live and (piece := self.next_piece()) is not None:
             if piece:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hmac
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -28,6 +28,7 @@ from occupancy.web.request import HttpRequest
 from occupancy.web.security import check_origin
 
 View = TypeVar("View", bound=Callable[..., Any])
+Views = Mapping[str, Callable[..., Any]]  # Flask's, by endpoint
 
 _SAFE_METHODS = ("GET", "HEAD")
 
@@ -72,9 +73,8 @@ def principal() -> Principal:
 
 def yield_turn() -> None:
     """Let other readers take a turn in the middle of the present request, which is a long one."""
-    share: Share | None = g.share
-    if share is not None:
-        current_services().read_turns.go_on(share)
+    if g.share is not None:
+        current_services().read_turns.go_on(g.share)
 
 
 def caller_address() -> str:
@@ -131,10 +131,9 @@ def take_turn(
     """Wait for a turn, unless the request is an operation of a known worker. Raises RateLimited.
 
     ``credential`` is the request's, if it has been read already. Returns the share that the request
-    counts for, with which long work waits for further turns; None for an operation. Writes of
-    unknown senders have another share than the reads of their address, so that a sign-in does not
-    wait behind those. Nor do probes wait behind them: a flooded process is alive, and must not be
-    restarted.
+    counts for, with which long work waits for further turns; None for an operation. Neither a
+    sign-in nor a probe waits behind the reads of its address: a flooded process is alive, and must
+    not be restarted.
     """
     if request.path in _PROBE_PATHS:
         services.read_turns.wait(_PROBING)

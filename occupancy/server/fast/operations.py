@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 from occupancy.core import errors
 from occupancy.core.principal import Principal
@@ -14,7 +13,7 @@ from occupancy.server.fast.request import FastRequest
 from occupancy.server.responses import encode_reply
 from occupancy.services import Services
 from occupancy.web import operations
-from occupancy.web.auth import check_role, check_rule, credential_of, rule_of, take_turn
+from occupancy.web.auth import Views, check_role, check_rule, credential_of, rule_of, take_turn
 from occupancy.web.io import JSON_TYPE, Reply, problem_reply
 from occupancy.web.problems import internal_error, record_error
 
@@ -31,12 +30,7 @@ class FastOperations:
     ``headers`` are those of every response. ``views`` are Flask's, whose rules hold here as well.
     """
 
-    def __init__(
-        self,
-        services: Services,
-        headers: Mapping[str, str],
-        views: Mapping[str, Callable[..., Any]],
-    ) -> None:
+    def __init__(self, services: Services, headers: Mapping[str, str], views: Views) -> None:
         self._services = services
         self._headers = headers
         self._operation_rule = rule_of(views["api.operate_on_item"])

@@ -37,7 +37,7 @@ from occupancy.server.fast.request import (
 from occupancy.server.responses import StreamResponse, takes_gzip
 from occupancy.server.sockets import BoundedSocket
 from occupancy.services import Services
-from occupancy.web.auth import check_rule, credential_of, rule_of, take_turn
+from occupancy.web.auth import Views, check_rule, credential_of, rule_of, take_turn
 from occupancy.web.open_stream import OpenStream
 from occupancy.web.problems import degraded_stream, record_error
 
@@ -49,11 +49,7 @@ class FastStreams:
     """
 
     def __init__(
-        self,
-        services: Services,
-        headers: Mapping[str, str],
-        views: Mapping[str, Callable[..., Any]],
-        reader: RequestReader,
+        self, services: Services, headers: Mapping[str, str], views: Views, reader: RequestReader
     ) -> None:
         self._services = services
         self._origins: Collection[str] = services.settings.trusted_origins

@@ -70,14 +70,12 @@ def _signed_in(secret: str, session: Session, *, has_old_cookie: bool) -> Respon
 
 def _set_cookie(response: Response, secret: str, *, max_age_s: int, has_old_cookie: bool) -> None:
     name, old_name = auth.cookie_names(request, auth.current_services().settings)
-    response.set_cookie(
-        name, secret, max_age=max_age_s, path="/",
-        httponly=True, samesite="Lax", secure=request.is_secure,
-    )  # fmt: skip
+    attributes: dict[str, Any] = {
+        "path": "/", "httponly": True, "samesite": "Lax", "secure": request.is_secure,
+    }  # fmt: skip
+    response.set_cookie(name, secret, max_age=max_age_s, **attributes)
     if has_old_cookie:
-        response.delete_cookie(
-            old_name, path="/", httponly=True, samesite="Lax", secure=request.is_secure
-        )
+        response.delete_cookie(old_name, **attributes)
 
 
 def _open(services: Services, body: SignInBody) -> tuple[str, Session]:
