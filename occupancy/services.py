@@ -121,14 +121,12 @@ class Services:
         """For a process of the web server. Raises SettingError."""
         budget = plan(settings)
         slots = Slots.for_workers(settings, budget)
-        return cls(
-            settings,
-            make_pool(settings, slots, name="ops", size=budget.ops),
-            make_pool(
-                settings, slots, name="pubsub", size=budget.pubsub,
-                silence_s=SILENCE_S + PROBE_S,
-            ),
-        )  # fmt: skip
+        silence_s = SILENCE_S + PROBE_S
+        ops_pool = make_pool(settings, slots, name="ops", size=budget.ops)
+        pubsub_pool = make_pool(
+            settings, slots, name="pubsub", size=budget.pubsub, silence_s=silence_s
+        )
+        return cls(settings, ops_pool, pubsub_pool)
 
     @classmethod
     def for_command_line(cls, settings: Settings) -> Services:

@@ -186,7 +186,7 @@ def services_on(
         url = server_of(kind).url
         made = Services.for_web(Settings(redis_url=url, prefix=prefix, state_dir=state_dir))
     yield made
-    if made.hub.is_running and kind != "fakeredis":
+    if made.hub._greenlets and not made.hub.is_draining and kind != "fakeredis":
         # Else it may be killed while it connects, and redis-py leaves that socket to the collector.
         with contextlib.suppress(AssertionError):  # the test has taken the server away
             wait_until(lambda: made.hub.trouble is None, timeout_s=3, what="live delivery")

@@ -2,9 +2,7 @@
 
 The sink of a board's log. It makes a frame of each entry and of each change of live delivery, gives
 it to the broadcaster, and remembers the latest ones. So a browser that was away for a moment, and a
-thousand that come back together, are served without asking Redis.
-
-Invariants:
+thousand that come back together, are served without asking Redis. Invariants:
 
 * The position moves in the same step, without a switch point, as the frame's number. Nobody sees
   the one without the other.

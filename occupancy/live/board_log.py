@@ -107,18 +107,14 @@ class BoardLog:
             self.catch_up_soon()
 
     def catch_up_soon(self) -> None:
-        """Deliver what the log holds beyond the position, in a greenlet. No switch point.
-
-        If that fails, the next entry or probe tries again.
-        """
+        """``catch_up`` in a greenlet; if it fails, the next entry or probe tries again."""
         self._is_behind = True
         self._begin_catching_up()
 
     def catch_up(self) -> None:
         """Deliver what the log holds beyond the position.
 
-        For a stream that has read further. Raises PoolTimeout or StoreUnavailable, with the
-        position where it was.
+        Raises PoolTimeout or StoreUnavailable, with the position where it was.
         """
         with self._alone():
             self._read_log()

@@ -2,9 +2,7 @@
 
 One greenlet per process makes the rounds. A round takes all pending frames of each board, joins
 them, and hands them to each live stream once. ``pacing`` decides when a round begins and when it
-lets others run.
-
-Invariants:
+lets others run. Invariants:
 
 * Frames are numbered as they are appended; a channel's ``number`` is that of its last frame. Each
   stream knows the number of the last frame that it has. So a stream that joins between a frame's
@@ -39,17 +37,14 @@ _ROOM_WITHIN_S = 1.0
 
 
 class Receiver(Protocol):
-    """A stream that frames are handed to. No method may switch."""
+    """A stream that frames are handed to; see Subscriber. No method may switch."""
 
     is_live: bool
     is_gzip: bool
     number: int  # of the last frame of its channel that it has
 
-    def push(self, payload: Payload) -> None:
-        """Take frames. May fail."""
-
-    def owe_reset(self) -> None:
-        """Drop what waits and send a reset instead. Never fails."""
+    def push(self, payload: Payload) -> None: ...
+    def owe_reset(self) -> None: ...  # never fails
 
 
 class Batch(NamedTuple):
@@ -196,8 +191,7 @@ class Broadcaster:
     def wait_for_room(self) -> None:
         """Wait until a round, without a pause before it, has taken what is pending now.
 
-        A greenlet that appends much at once calls this now and then. Else frames would pile up
-        here, and overflow even streams that are read at once.
+        Else frames of a greenlet that appends many would overflow even streams that are read.
         """
         self._taken.clear()
         self._hurry.set()

@@ -1,12 +1,9 @@
 """The hub: the registry of the boards and streams of one process.
 
 It starts the greenlets of live delivery and connects them: a publication that the reader hears is
-offered to its board's log (see the package for the rest of its way). Each part has a greenlet of
-its own, and so has each board that catches up, so none waits for another.
-
-While live delivery is impaired, every stream gets ``degraded``, streams that open meanwhile too,
-and the probe serves them from the log. Each board's streams get ``recovered`` after the events that
-they missed.
+offered to its board's log. Each part has a greenlet of its own, and so has each board that catches
+up, so none waits for another. While live delivery is impaired, every stream gets ``degraded``, and
+the probe serves it from the log; it gets ``recovered`` after the events that it missed.
 """
 
 from __future__ import annotations
@@ -65,7 +62,7 @@ class Hub:
         self._store = store
         self._pool = pool
         self._metrics = metrics
-        self._access_changed = on_access_changed
+        self.on_access_changed = on_access_changed
         self._on_probe = on_probe
         self._broadcaster = Broadcaster()
         self._boards: dict[str, _Board] = {}
@@ -77,7 +74,8 @@ class Hub:
         self._has_seen_another_format = False
         self._reader = Reader(pool, keys, metrics, self, process=process)
         self._probe = Probe(
-            store, client, self._reader, self._boards,
+            store, client, self._reader,
+            lambda: [each.log for each in self._boards.values()],
             canary_channel=keys.canary_channel(process), on_live=self._on_live,
         )  # fmt: skip
 
@@ -111,11 +109,6 @@ class Hub:
         for board in list(self._boards.values()):  # streams may end meanwhile
             board.log.stop()
         self._pool.drain()
-
-    @property
-    def is_running(self) -> bool:
-        """Whether it follows Redis, or tries to."""
-        return bool(self._greenlets) and not self.is_draining
 
     @property
     def trouble(self) -> str | None:
@@ -177,11 +170,10 @@ class Hub:
         """Streams open, slow (their connection takes nothing) and reset; delays of a minute."""
         delays_ms, boards = self._metrics.recent_delays_ms(), self._boards.values()
         return {
-            "open": self.open_streams,
-            "slow": self._slow,
+            "open": self.open_streams, "slow": self._slow,
             "resets": self._past_resets + sum(each.frames.resets for each in boards),
             "delay_ms": percentiles(delays_ms) if delays_ms else None,
-        }
+        }  # fmt: skip
 
     def _subscribers(self) -> list[Subscriber]:
         return [each for followed in self._boards.values() for each in followed.subscribers]
@@ -199,9 +191,6 @@ class Hub:
                 self._has_seen_another_format = True
                 log.warning("a message for %s is not one of ours: %r", board, payload[:80])
             followed.log.catch_up_soon()
-
-    def on_access_changed(self, payload: bytes | None) -> None:
-        self._access_changed(payload)
 
     def on_subscribed(self) -> None:
         self._probe.probe_now()

@@ -1,10 +1,8 @@
 """Stream limits: how many streams a caller may have, and how fast it may open them.
 
-They are counted per process, because that is where a stream costs something (a socket, its share of
-each round), and because a thousand browsers that come back together after a restart must not ask
-Redis each. A caller that may have N streams may open N at once, and N more over the next ten
-seconds. Where N is small, it may open 20, because a page that is reloaded opens its stream before
-the old one is known to be closed.
+They are counted per process, where a stream costs a socket. A caller that may have N streams may
+open N at once, and N more over the next ten seconds. Where N is small, it may open 20, because a
+page that is reloaded opens its stream before the old one is known to be closed.
 
 A worker's streams have one bound together. But a thief of a wallboard's link must not displace that
 wallboard. So a credential with few streams has some places beyond the bound, and so has an address

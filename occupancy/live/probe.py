@@ -4,8 +4,7 @@
 * It compares each board's position with the end of its log. While publications are heard, it
   compares only the boards that were silent since the last probe; otherwise all of them. So without
   the live connection every event still arrives, some seconds late. One round trip reads the ends of
-  all logs, and a board that is behind catches up in a separate greenlet: a board that has missed
-  much, or whose log is slow to read, delays neither the others nor the canaries.
+  all logs, and a board that is behind catches up in a separate greenlet, which delays no other.
 
 Each of the two has its own greenlet. Live delivery works after a probe that began after the
 subscription has succeeded: it found what was published before, and the reader hears the rest.
@@ -13,9 +12,9 @@ subscription has succeeded: it found what was published before, and the reader h
 
 from __future__ import annotations
 
+import functools
 import logging
-from collections.abc import Callable, Mapping
-from typing import Protocol
+from collections.abc import Callable, Iterable
 
 import gevent
 from gevent.event import Event
@@ -30,22 +29,19 @@ log = logging.getLogger(__name__)
 _BOARDS_AT_ONCE = 500  # in a round trip
 
 
-class FollowedBoard(Protocol):
-    """A board that has streams in this process."""
-
-    @property
-    def log(self) -> BoardLog: ...
-
-
 class Probe:
-    """One per process. ``on_live`` is called after each probe that finds delivery working."""
+    """One per process.
+
+    ``followed`` returns the logs of the boards that have streams. ``on_live`` is called after each
+    probe that finds delivery working.
+    """
 
     def __init__(
         self,
         store: LogReader,
         client: OpsClient,
         reader: Reader,
-        boards: Mapping[str, FollowedBoard],
+        followed: Callable[[], Iterable[BoardLog]],
         *,
         canary_channel: str,
         on_live: Callable[[], None],
@@ -54,7 +50,7 @@ class Probe:
         self._client = client
         self._canary_channel = canary_channel
         self._reader = reader
-        self._boards = boards
+        self._followed = followed
         self._on_live = on_live
         self._settled: int | None = None  # the subscription before which nothing is missing
         self._wake = Event()
@@ -70,23 +66,19 @@ class Probe:
         self._wake.set()
 
     def send_canaries(self) -> None:
-        """Publish canaries, for ever."""
-        repeat("a canary", self._send_canary)
+        """Publish canaries, for ever. A server that takes no writes still publishes."""
+        repeat("a canary", functools.partial(self._client.publish, self._canary_channel, ""))
 
     def compare_logs(self) -> None:
         """Compare positions with the ends of the logs, for ever."""
         repeat("a look at the logs", self.compare, self._wake)
-
-    def _send_canary(self) -> None:
-        # A server that takes no writes still publishes.
-        self._client.publish(self._canary_channel, "")
 
     def compare(self) -> None:
         """Compare positions with the ends of the logs. Raises PoolTimeout, StoreUnavailable."""
         began_by = self._reader.subscription
         is_all = began_by is None or began_by != self._settled
         # A board without a position is about to read it, and is due in the next probe.
-        followed = [each.log for each in self._boards.values() if each.log.cursor]
+        followed = [each for each in self._followed() if each.cursor]
         due = [each for each in followed if each.is_silent() or each.is_degraded or is_all]
         for first in range(0, len(due), _BOARDS_AT_ONCE):
             logs = due[first : first + _BOARDS_AT_ONCE]
@@ -100,7 +92,7 @@ class Probe:
             self._on_live()
 
 
-def repeat(what: str, do: Callable[[], None], wake: Event | None = None) -> None:
+def repeat(what: str, do: Callable[[], object], wake: Event | None = None) -> None:
     """Call ``do`` every PROBE_S, and whenever ``wake`` is set, for ever.
 
     Failures do not end it. The first of several like failures in a row is logged.

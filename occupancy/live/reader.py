@@ -1,9 +1,8 @@
 """The reader: reads publications from the server, and waits for nothing but its socket.
 
 One greenlet, on the one connection of the *pubsub* pool. It hands each message to a listener that
-does not wait either. Else one board's trouble would hold up every other board and the announcements
-of changed access. A connection that is silent for longer than the canaries allow (see ``probe``) is
-dead: a half-open TCP connection reports no error by itself. Its read times out, because the pool
+does not wait either. A connection that is silent for longer than the canaries allow (see ``probe``)
+is dead: a half-open TCP connection reports no error by itself. Its read times out, because the pool
 sets that timeout, and it is replaced.
 """
 
@@ -35,17 +34,10 @@ _MESSAGES_PER_TURN = 100  # before others run
 class Listener(Protocol):
     """Gets the messages that the reader reads. No method may switch."""
 
-    def on_entry(self, board: str, payload: bytes) -> None:
-        """An entry of ``board`` was published; see ``published_entry``."""
-
-    def on_access_changed(self, payload: bytes | None) -> None:
-        """A worker's access has changed; None: announcements may have been missed."""
-
-    def on_subscribed(self) -> None:
-        """The reader hears publications from now on; earlier ones may be missed."""
-
-    def on_unreachable(self, why: object) -> None:
-        """The reader has failed twice in a row without reading anything."""
+    def on_entry(self, board: str, payload: bytes) -> None: ...  # see ``published_entry``
+    def on_access_changed(self, payload: bytes | None, /) -> None: ...  # None: some may be missed
+    def on_subscribed(self) -> None: ...  # earlier publications may be missed
+    def on_unreachable(self, why: object) -> None: ...  # failed twice without reading anything
 
 
 class Reader:

@@ -1,15 +1,11 @@
 """Revocation: ends the streams of callers that may not watch any more.
 
-Each open stream is registered with the credential that it was opened with. When a worker's access
-changes, the change is counted and announced ("changes worker"), and the credentials of that
-worker's streams are checked again. The streams of those no longer valid are closed, and their
-browsers get 401 when they come back. A client that does not take the ``bye`` is hung up.
-
-Nothing rests on an announcement arriving. The count is read every two seconds, and if it is not
-that of the last announcement, one was missed and all credentials are checked again. A credential
-with an end of its own (an unused session, a token that expires) is checked when it ends, and each
-once per minute in any case: a clock may be set, and data restored from a backup. While Redis is
-away no credential can be checked, and nothing is delivered either.
+When a worker's access changes, the change is counted and announced ("changes worker"), and the
+credentials of that worker's streams are checked again. The streams of those no longer valid are
+closed, and their browsers get 401 when they come back. Nothing rests on an announcement arriving:
+docs/design.md says how the count shows a missed one. Each credential is checked when it ends by
+itself, and once per minute in any case: a clock may be set, and data restored from a backup. While
+Redis is away no credential can be checked, and nothing is delivered either.
 """
 
 from __future__ import annotations

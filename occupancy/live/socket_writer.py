@@ -3,10 +3,8 @@
 Most of a delivery's cost beyond the kernel's ``send()`` is waking a greenlet, its way through
 generator, Flask and gunicorn, and framing the same bytes again: measured 31 to 49 µs per delivery
 that way, and 10 µs when the broadcaster writes the framed bytes itself. And a stream without a
-greenlet needs no stack, environ or request: 3 KB instead of 20.
-
-So once a stream has caught up, its socket is taken from gunicorn and its greenlet ends. From then
-on the broadcaster and the event loop do everything, so nothing here may block or switch:
+greenlet takes 3 KB instead of 20. The broadcaster and the event loop do everything, so nothing here
+may block or switch:
 
 * Bytes that the socket does not take at once (after a partial write, or none) are the *rest*. While
   there is one, the subscriber keeps later frames, within its bound, and the loop writes on when the
@@ -14,9 +12,6 @@ on the broadcaster and the event loop do everything, so nothing here may block o
 * A client that goes away makes its socket readable; the loop closes it.
 * ``on_ended`` is called from the loop and never from inside a call of the owner's, so no stream
   disappears while the broadcaster iterates over streams and writes to them.
-
-Only a plain socket of our own server can be taken. Under TLS, behind another server and in a test
-client the stream's greenlet writes what the subscriber has.
 """
 
 from __future__ import annotations
@@ -34,7 +29,7 @@ from occupancy.live.sse import LAST_CHUNK, Payload, http_chunk
 
 _READABLE, _WRITABLE = 1, 2
 _AT_ONCE = int(socket.MSG_DONTWAIT)  # whether or not the socket is a blocking one
-_NO_LINGER = struct.pack("ii", 1, 0)
+NO_LINGER = struct.pack("ii", 1, 0)
 
 
 class SocketWriter:
@@ -113,7 +108,7 @@ class SocketWriter:
         """End the connection now; bytes that the client has not taken are dropped."""
         with contextlib.suppress(OSError):  # closed already
             # Otherwise the kernel would keep the rest for minutes and try to deliver it.
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
         self.close()
 
     def close(self) -> None:

@@ -1,12 +1,8 @@
 """The bytes of an event stream, after the WHATWG HTML standard, section "Server-sent events".
 
-Pure. Everything is encoded once per process and copied to every subscriber. Cursors come from
-Redis and JSON escapes CR and LF, so no input of a caller can begin a line of its own.
-
-Compression also happens once. A gzip stream is a header and blocks of DEFLATE (RFC 1951), and
-blocks that refer to nothing before them may stand in many streams, whatever came before in those.
-Events sent together are alike, and shrink to a tenth. Such a stream never has gzip's last block and
-checksum: it ends like a download that breaks off, which it is.
+Pure. Everything is encoded and compressed once per process and copied to every subscriber: blocks
+of DEFLATE (RFC 1951) that refer to nothing before them may stand in many gzip streams. Cursors come
+from Redis and JSON escapes CR and LF, so no input of a caller can begin a line of its own.
 """
 
 from __future__ import annotations

@@ -8,8 +8,7 @@ are dropped and a ``reset`` says so.
 Gapless by construction: going live is ``since()`` followed by ``is_live = True`` with no switch
 point in between. ``since()`` answers only for a cursor that is in memory, with everything that came
 after it (pending frames too: the stream's number says that it has them), and every later frame is
-pushed. So the stream gets each entry after its cursor, in order, once, whatever happens in other
-greenlets before or after.
+pushed. So the stream gets each entry after its cursor, in order, once.
 """
 
 from __future__ import annotations
@@ -20,14 +19,14 @@ import random
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import Protocol
 
 from gevent.event import Event
 
-from occupancy.core.entities import CURSOR_PATTERN, Replay
+from occupancy.core.entities import CURSOR_PATTERN
 from occupancy.core.errors import BoardNotFound, PoolTimeout, StoreUnavailable
 from occupancy.live import sse
-from occupancy.live.board_log import PAGE_ENTRIES
+from occupancy.live.board_frames import BoardFrames
+from occupancy.live.board_log import PAGE_ENTRIES, BoardLog
 from occupancy.live.pacing import ROUND_BYTES
 from occupancy.live.socket_writer import SocketWriter
 
@@ -39,31 +38,6 @@ STALL_S = 30.0
 _BYE_RETRY_MS = (500, 6000)  # the streams of a process that ends come back over some seconds
 
 
-class Log(Protocol):
-    """The board's log, as a stream that joins reads it; see BoardLog."""
-
-    def open(self) -> None: ...
-    def read_page(self, cursor: str) -> Replay: ...
-    def catch_up(self) -> None: ...
-
-
-class Board(Protocol):
-    """The board's frames, as a stream asks for them; see BoardFrames. No switch points."""
-
-    board: str
-    changes: int
-    degraded: bytes
-
-    @property
-    def number(self) -> int: ...
-    def since(self, cursor: str) -> list[bytes] | None: ...
-    def joined(self, *, is_gzip: bool) -> None: ...
-    def ready_frame(self) -> bytes: ...
-    def reset_frame(self, reason: str) -> bytes: ...
-    def state_frame(self) -> bytes: ...
-    def count_reset(self) -> None: ...
-
-
 class Subscriber:
     """One stream. Its greenlet (``frames``) or its socket writer takes its pieces."""
 
@@ -73,7 +47,7 @@ class Subscriber:
         "is_live", "log", "number",
     )  # fmt: skip
 
-    def __init__(self, log: Log, board: Board) -> None:
+    def __init__(self, log: BoardLog, board: BoardFrames) -> None:
         self.is_live = False
         self.is_gone = False
         self.is_gzip = False  # whether it takes frames compressed; set before it goes live
@@ -85,7 +59,7 @@ class Subscriber:
         self._pieces: list[bytes] = []
         self._bytes = 0
         self._overflowed = False
-        self._changes = 0  # Board.changes, as of the last state that it got
+        self._changes = 0  # BoardFrames.changes, as of the last state that it got
         self._closing = False
         self._has_said_bye = False
         self._writer: SocketWriter | None = None
@@ -182,13 +156,10 @@ class Subscriber:
                 frames += self.board.state_frame()
             return self.coded(frames)
         if self._pieces:
-            count, size = 1, len(self._pieces[0])
-            while count < len(self._pieces) and size + len(self._pieces[count]) <= _PIECE_BYTES:
-                size += len(self._pieces[count])
-                count += 1
-            piece = b"".join(self._pieces[:count])
-            del self._pieces[:count]
-            self._bytes -= size
+            pieces = next(sse.grouped(self._pieces, _PIECE_BYTES))
+            del self._pieces[: len(pieces)]
+            piece = b"".join(pieces)
+            self._bytes -= len(piece)
             return piece
         if self._closing:
             self._has_said_bye = True
@@ -208,10 +179,7 @@ class Subscriber:
     # For the stream's own greenlet.
 
     def frames(self, cursor: str | None) -> Iterator[bytes]:
-        """The whole body: from ``cursor``, or from now on, to the stream's end.
-
-        For a stream whose greenlet writes it. Others use ``join`` and a socket writer.
-        """
+        """The whole body, for a stream whose greenlet writes it."""
         yield from self.join(cursor)
         while self.is_live and (piece := self.next_piece()) is not None:
             if piece:

@@ -1,10 +1,8 @@
 """Accept balancing: the processes of a machine share its connections evenly.
 
 They all wait on one listening socket, and the first that wakes accepts. Connections that are
-opened together and stay open can so end up with one process: measured with two of them and 64 busy
-keep-alive connections, p99 was 70 times p50 (4.7 and 332 ms), because one had nearly all.
-
-So each process writes the number of its connections into shared memory, and one that is ahead of
+opened together and stay open can so end up with one process: p99 was up to 70 times p50. So each
+process writes the number of its connections into shared memory, and one that is ahead of
 another waits a moment before it accepts, in which the other can (``listener.py``). It then accepts
 in any case: a process that hangs delays a connection by that moment, and no more.
 """

@@ -2,8 +2,6 @@
 
 A malformed request may contain a PIN where a header was expected, a token with a line break in it,
 or a ticket. So neither the answer nor the log repeats a byte of it; both name the kind of error.
-The audit log has some of a kind and address a minute, and then a count
-(``observability/audit_limit.py``), so a flood cannot fill a disk.
 """
 
 from __future__ import annotations
@@ -70,15 +68,11 @@ def answer(worker: Any, connection: Any, address: Any, error: BaseException) -> 
     The arguments are those of gunicorn's ``handle_error``: its worker, the client's socket and
     address, and the exception.
     """
-    is_malformed = isinstance(error, http_errors.ParseException | ssl.SSLError) and not isinstance(
-        error, _OUR_ERRORS
-    )
+    is_malformed = isinstance(error, http_errors.ParseException | ssl.SSLError)
+    is_malformed = is_malformed and not isinstance(error, _OUR_ERRORS)
+    event, code = MALFORMED if is_malformed else "failed", type(error).__name__
     audit = worker.wsgi.extensions["occupancy"].audit_limit
-    is_recorded = audit.record(
-        MALFORMED if is_malformed else "failed",
-        code=type(error).__name__,
-        address=address[0] if address else None,
-    )
+    is_recorded = audit.record(event, code=code, address=address[0] if address else None)
     if is_recorded and not is_malformed:
         log.error("a request failed outside the application: %s", without_texts(error))
     problem = _problem_of(error) if is_malformed else OccupancyError("Something went wrong here.")
@@ -94,11 +88,9 @@ def encode_problem(error: OccupancyError) -> bytes:
 
 
 def _problem_of(error: BaseException) -> OccupancyError:
-    for kind in type(error).__mro__:
-        if kind in _ANSWERS:
-            made, detail = _ANSWERS[kind]
-            return made(detail)
-    return InvalidRequest("The request is malformed.")
+    known = (_ANSWERS[kind] for kind in type(error).__mro__ if kind in _ANSWERS)
+    kind, detail = next(known, (InvalidRequest, "The request is malformed."))
+    return kind(detail)
 
 
 def init_app(app: Any) -> None:

@@ -41,9 +41,7 @@ class Process:
         self._drainer = gevent.spawn(self._drain_when_stopped)
         gc.freeze()  # what is there now stays, and need not be walked over
         gc.enable()
-        # Cycles are few here, and collections while thousands of streams come back together would
-        # walk over all of them again and again.
-        gc.set_threshold(10_000, 20, 20)
+        gc.set_threshold(10_000, 20, 20)  # cycles are few, and thousands of streams are walked over
 
     def listener(self, listener: Any, *, spawn: Any, **options: Any) -> Listener:
         """The server of one listening socket; gunicorn calls it like a server class of gevent's."""

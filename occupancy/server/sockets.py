@@ -17,13 +17,13 @@ import _socket
 import contextlib
 import errno
 import socket
-import struct
 from typing import Any, cast
 
 import gevent
 from gevent import socket as gevent_socket
 from gevent import ssl as gevent_ssl
 
+from occupancy.live.socket_writer import NO_LINGER
 from occupancy.server.waiting_clients import WaitingClients
 from occupancy.web.open_stream import STREAM_SEND_BUFFER_BYTES
 
@@ -31,7 +31,6 @@ WRITE_S = 30.0
 UNANSWERED_BYTES = 4 * 1024 * 1024  # no request has so many; a body of that size is drained
 _WRITE_PIECE_BYTES = 64 * 1024  # per deadline, so that a slow reader that reads may take its time
 _MAX_READ_BYTES = 16 * 1024
-_NO_LINGER = struct.pack("ii", 1, 0)
 
 
 class _Bounded:
@@ -104,12 +103,10 @@ class _Bounded:
     def hang_up(self: Any) -> None:
         """End the connection now, also while a greenlet waits on it; unsent data is lost."""
         self.waiting.requests.pop(self, None)
-        try:
+        with contextlib.suppress(OSError):  # gone already
             # Else the kernel would keep unsent data for minutes.
-            self.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+            self.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
             self.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass  # gone already
 
     def close(self: Any) -> None:
         self.waiting.requests.pop(self, None)
@@ -153,15 +150,3 @@ class BoundedSocket(_Bounded, gevent_socket.socket):  # type: ignore[misc] # gev
 
 class BoundedTLSSocket(_Bounded, gevent_ssl.SSLSocket):  # type: ignore[misc] # gevent has no types
     """gevent's TLS socket, bounded."""
-
-
-class AcceptedSocket:
-    """A connection just accepted; ``take`` as of ``BoundedSocket``."""
-
-    __slots__ = ("_accepted",)
-
-    def __init__(self, accepted: socket.socket) -> None:
-        self._accepted = accepted
-
-    def take(self) -> socket.socket:
-        return self._accepted

@@ -1,9 +1,8 @@
 """Waiting clients: the connections of a process that wait for their clients, and which to close.
 
-* Large responses may fill UNTAKEN_BYTES. Beyond that the slowest client is closed: some hundred
-  slow readers would keep megabytes each. A new reader counts as one that takes PRESUMED_BYTES_S.
-  Bytes that several clients are sent (an unchanged board) count once, so many screens that reload
-  together close none.
+* Large responses may fill UNTAKEN_BYTES. Beyond that the slowest client is closed. A new reader
+  counts as one that takes PRESUMED_BYTES_S. Bytes that several clients are sent (an unchanged
+  board) count once, so many screens that reload together close none.
 * When the process runs out of places, the connection that has waited longest for its request is
   closed.
 """

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hmac
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -28,6 +28,7 @@ from occupancy.web.request import HttpRequest
 from occupancy.web.security import check_origin
 
 View = TypeVar("View", bound=Callable[..., Any])
+Views = Mapping[str, Callable[..., Any]]  # Flask's, by endpoint
 
 _SAFE_METHODS = ("GET", "HEAD")
 
@@ -72,9 +73,8 @@ def principal() -> Principal:
 
 def yield_turn() -> None:
     """Let other readers take a turn in the middle of the present request, which is a long one."""
-    share: Share | None = g.share
-    if share is not None:
-        current_services().read_turns.go_on(share)
+    if g.share is not None:
+        current_services().read_turns.go_on(g.share)
 
 
 def caller_address() -> str:
@@ -98,7 +98,6 @@ def check_role(principal: Principal, role: Role) -> None:
 
 # Session cookies
 
-
 _OLD_COOKIE = "occupancy"  # in earlier versions, the name in every deployment
 
 
@@ -114,13 +113,11 @@ def cookie_names(request: HttpRequest, settings: Settings) -> tuple[str, str]:
 
 def session_secret(request: HttpRequest, settings: Settings) -> str | None:
     """The secret in the browser's session cookie, or None."""
-    name, old_name = cookie_names(request, settings)
-    cookies = request.cookies
-    return cookies.get(name) or cookies.get(old_name) or None
+    names, cookies = cookie_names(request, settings), request.cookies
+    return next((cookies[name] for name in names if cookies.get(name)), None)
 
 
 # Every request
-
 
 _PROBE_PATHS = (
     "/livez", "/readyz", "/metrics", "/api/redis-health", "/api/redis-connection-stats",
@@ -134,10 +131,9 @@ def take_turn(
     """Wait for a turn, unless the request is an operation of a known worker. Raises RateLimited.
 
     ``credential`` is the request's, if it has been read already. Returns the share that the request
-    counts for, with which long work waits for further turns; None for an operation. Writes of
-    unknown senders have another share than the reads of their address, so that a sign-in does not
-    wait behind those. Nor do probes wait behind them: a flooded process is alive, and must not be
-    restarted.
+    counts for, with which long work waits for further turns; None for an operation. Neither a
+    sign-in nor a probe waits behind the reads of its address: a flooded process is alive, and must
+    not be restarted.
     """
     if request.path in _PROBE_PATHS:
         services.read_turns.wait(_PROBING)
@@ -228,16 +224,9 @@ def check_rule(
     if principal.board is not None and not rule.any_board and board != principal.board:
         raise Forbidden(f"You may only see the board {principal.board}.")
     if principal.auth_method == "session" and request.method not in _SAFE_METHODS:
-        _check_csrf(request, principal, trusted_origins)
-
-
-def _check_csrf(
-    request: HttpRequest, principal: Principal, trusted_origins: Collection[str]
-) -> None:
-    # A foreign page can make the browser send the cookie, but it cannot read the token: only our
-    # own pages get it.
-    check_origin(request, trusted_origins)
-    sent = request.headers.get("X-CSRF-Token") or ""
-    expected = principal.csrf_token or ""
-    if not hmac.compare_digest(sent.encode(), expected.encode()):
-        raise CsrfFailed("Send the session's CSRF token (GET /api/session) as X-CSRF-Token.")
+        # A foreign page can make the browser send the cookie, but only our own pages get the token.
+        check_origin(request, trusted_origins)
+        sent = request.headers.get("X-CSRF-Token") or ""
+        expected = principal.csrf_token or ""
+        if not hmac.compare_digest(sent.encode(), expected.encode()):
+            raise CsrfFailed("Send the session's CSRF token (GET /api/session) as X-CSRF-Token.")

@@ -92,13 +92,9 @@ def not_modified(etag: str) -> Reply:
 def problem(error: OccupancyError) -> dict[str, Any]:
     """The problem document of ``error`` (RFC 9457)."""
     return {
-        "type": f"/docs#{error.code}",
-        "title": error.title,
-        "status": error.status,
-        "detail": error.detail,
-        "code": error.code,
-        **error.extra,
-    }
+        "type": f"/docs#{error.code}", "title": error.title, "status": error.status,
+        "detail": error.detail, "code": error.code, **error.extra,
+    }  # fmt: skip
 
 
 def problem_reply(error: OccupancyError) -> Reply:
@@ -141,8 +137,7 @@ def asset_answer(asset: Asset) -> Response:
 
 def large_answer(snapshot: SnapshotResponse, etag: str, pause: Pause) -> Response:
     """A snapshot, gzipped if the client accepts that; ``pause`` lets other greenlets run."""
-    is_accepted = request.accept_encodings.quality("gzip") > 0
-    packed = snapshot.packed(pause) if is_accepted else None
+    packed = snapshot.packed(pause) if request.accept_encodings["gzip"] > 0 else None
     if packed is None:
         response = raw_answer(snapshot.plain(), etag)
     else:

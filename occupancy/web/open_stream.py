@@ -1,9 +1,9 @@
 """An open stream: what it holds until it ends, and how it begins.
 
-``OpenStream.begin`` begins every stream, whether Flask or the fast path has read its request. A
-greenlet writes the frames that the stream has missed; meanwhile ``watched`` notices at once when
-the client goes away, not at the second write after it. Then a socket writer takes the connection
-and writes the live frames without a greenlet.
+``OpenStream`` begins every stream, whether Flask or the fast path has read its request. A greenlet
+writes the frames that the stream has missed; meanwhile ``watched`` notices at once when the client
+goes away, not at the second write after it. Then a socket writer takes the connection and writes
+the live frames without a greenlet.
 """
 
 from __future__ import annotations
@@ -77,25 +77,17 @@ class OpenStream:
         cursor: str | None,
         connection: Any,
         *,
-        missed: list[bytes] | None = None,
         first: Callable[[bytes], bytes] | None = None,
         is_chunked: bool = True,
     ) -> Iterator[bytes]:
         """Begin the stream after ``cursor``, or now; yields what is written before it is live.
 
         Where ``connection`` is ``Detachable``, a socket writer writes what comes then; else all to
-        the stream's end is yielded. ``missed`` are the frames after the cursor, if they are known
-        already: they are written at once, and nothing is yielded. No switch point may lie between
-        ``Feed.since`` and this.
-
-        ``first`` encodes the first frames, with the response's head, and then the rest is yielded
-        as coded chunks; without it frames are yielded as they are, and the server writes the head.
+        the stream's end is yielded. ``first`` encodes the first frames, with the response's head,
+        and then the rest is yielded as coded chunks; without it frames are yielded as they are, and
+        the server writes the head.
         """
         subscriber = self.subscriber
-        if missed is not None and first is not None:
-            frames = b"".join([sse.retry_frame(), *subscriber.go_live(missed)])
-            self._hand_over(connection, begin=first(frames))
-            return
         with watched(connection, subscriber):
             retry = sse.retry_frame()  # the response's head goes out with it, before any waiting
             yield first(retry) if first is not None else retry
@@ -106,23 +98,29 @@ class OpenStream:
                 is_encoded = first is not None
                 yield sse.http_chunk(subscriber.coded(frames)) if is_encoded else frames
         if subscriber.is_live:
-            self._hand_over(connection, is_chunked=is_chunked)
+            self._hand_over(connection.take(), is_chunked=is_chunked)
+
+    def begin_at_once(
+        self, taken: socket.socket, missed: list[bytes], first: Callable[[bytes], bytes]
+    ) -> None:
+        """Begin the stream with ``missed``, the frames after its cursor; ``first`` encodes them.
+
+        No switch point may lie between ``BoardFrames.since`` and this.
+        """
+        frames = b"".join([sse.retry_frame(), *self.subscriber.go_live(missed)])
+        self._hand_over(taken, begin=first(frames))
 
     def _hand_over(
-        self, connection: Detachable, *, is_chunked: bool = True, begin: bytes = b""
+        self, taken: socket.socket, *, is_chunked: bool = True, begin: bytes = b""
     ) -> None:
         """From now on a socket writer writes the live stream; ``begin`` is what it begins with.
 
         No switch point may lie between the subscriber's going live and this.
         """
         writer = SocketWriter(
-            connection.take(),
-            is_chunked=is_chunked,
-            is_gzip=self.subscriber.is_gzip,
-            begin=begin,
-            next_piece=self.subscriber.next_piece,
-            on_ended=self._give_back,
-        )
+            taken, is_chunked=is_chunked, is_gzip=self.subscriber.is_gzip, begin=begin,
+            next_piece=self.subscriber.next_piece, on_ended=self._give_back,
+        )  # fmt: skip
         self.has_writer = True
         self.subscriber.attach(writer)
 

@@ -59,23 +59,15 @@ def carry_out(
     """Check the rest of the request, carry it out, and count its outcome."""
     fields = body if isinstance(body, OperationBody) else OperationBody()
     settings = services.settings
+    address = limited_address(request.remote_addr)
+    what = [board, transition.operation, tags, body]
     command = Command(
-        board,
-        transition,
-        tags,
-        actor=principal.person,
-        auth_method=principal.auth_method,
-        reason=fields.reason,
-        to=services.workers.receiver(fields.to),
-        step=fields.step,
-        items=items,
-        preconditions=_preconditions(
-            request, [board, transition.operation, tags, body], fields.epoch
-        ),
+        board, transition, tags, actor=principal.person, auth_method=principal.auth_method,
+        reason=fields.reason, to=services.workers.receiver(fields.to), step=fields.step,
+        items=items, preconditions=_preconditions(request, what, fields.epoch),
         rates=(
             Rate(f"caller:{principal.worker.id}", settings.operations_per_s),
-            Rate(f"address:{limited_address(request.remote_addr)}",
-                 settings.address_operations_per_s),
+            Rate(f"address:{address}", settings.address_operations_per_s),
         ),
     )  # fmt: skip
     answer = services.store.commands.execute(command)

@@ -56,18 +56,14 @@ def record_error(
         services.repeated_warnings.warn(kind, "%s %s: %s", request.method, request.path, cause)
     elif isinstance(error, _DENIALS):
         services.metrics.denials.labels(error.code).inc()
-        if is_recorded:
-            return
-        services.audit_limit.record(
-            "denied",
-            code=error.code,
-            address=request.remote_addr,
-            worker=principal.worker.id if principal is not None else None,
-            method=request.method,
-            path=request.path,
-            means=principal.auth_method if principal is not None else None,
-            credential=principal.id if principal is not None else None,
-        )
+        if not is_recorded:
+            services.audit_limit.record(
+                "denied", code=error.code, address=request.remote_addr,
+                worker=principal.worker.id if principal is not None else None,
+                method=request.method, path=request.path,
+                means=principal.auth_method if principal is not None else None,
+                credential=principal.id if principal is not None else None,
+            )  # fmt: skip
 
 
 def _is_temporary(error: OccupancyError) -> bool:

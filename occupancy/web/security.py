@@ -3,10 +3,8 @@
 A browser is the only client that obeys a foreign page. Headers on every response: our pages run
 only our scripts and are not framed, and no response is taken for another type than it declares. The
 origin of a request is checked if a cookie authenticates it. CORS is off unless origins of other
-sites are listed; they get no cookie, so their pages use tokens.
-
-Behind proxies that the settings count, the client's address, scheme and host come from their
-headers.
+sites are listed; they get no cookie, so their pages use tokens. Behind proxies that the settings
+count, the client's address, scheme and host come from their headers.
 """
 
 from __future__ import annotations
@@ -40,10 +38,7 @@ _HTML = {
     "img-src 'self' data:; connect-src 'self'; manifest-src 'self'; base-uri 'none'; "
     "form-action 'self'; frame-ancestors 'none'",
 }
-OTHER = {
-    **_ALWAYS,
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-}
+OTHER = {**_ALWAYS, "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'"}
 # Probes use an IP address as host, and a foreign page gains nothing from their answers.
 _ANY_HOST_PATHS = ("/livez", "/readyz", "/metrics")
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")

@@ -1018,7 +1018,7 @@ def add(shop: Services, *tags: str) -> None:
 
 
 def real_stream(shop: Services, cursor: str | None) -> Stream:
-    return Stream(Board(shop.store, "main"), cursor)
+    return Stream(Board(shop.store.log, "main"), cursor)
 
 
 def test_a_real_log_is_read_from_its_beginning(shop: Services) -> None:

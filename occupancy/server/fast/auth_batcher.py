@@ -1,12 +1,9 @@
 """The authentication batcher: looks up together the callers of many streams that begin at once.
 
-After a restart thousands of browsers come back together, each with a session of its own. A
-greenlet for each, which asks the store for that one, cost 210 µs. Here their connections wait
-without a greenlet, and one round trip to the store answers for many.
-
-When the store fails, all that wait are answered at once, instead of some after each timeout; when
-it is slow, they go on at once too, as greenlets that ask all at the same time. No more than
-MAX_PENDING wait.
+A greenlet for each, which asks the store for that one, cost 210 µs. Here their connections wait
+without a greenlet, and one round trip to the store answers for many. When the store fails, all that
+wait are answered at once, instead of some after each timeout; when it is slow, they go on at once
+too, as greenlets that ask all at the same time. No more than MAX_PENDING wait.
 """
 
 from __future__ import annotations
@@ -42,6 +39,9 @@ class PendingStream(NamedTuple):
     serve: Callable[[], None]
 
 
+OnAnswer = Callable[[list[PendingStream], OccupancyError | None], None]
+
+
 class AuthBatcher:
     """One per process.
 
@@ -49,11 +49,7 @@ class AuthBatcher:
     which the store could not be asked, and why.
     """
 
-    def __init__(
-        self,
-        authenticator: Authenticator,
-        on_answer: Callable[[list[PendingStream], OccupancyError | None], None],
-    ) -> None:
+    def __init__(self, authenticator: Authenticator, on_answer: OnAnswer) -> None:
         self.waiting_count = 0
         self._authenticator = authenticator
         self._on_answer = on_answer

@@ -1,11 +1,9 @@
-"""The fast path: the most frequent requests, answered without gunicorn's parser and Flask.
+"""A connection's greenlet, which answers requests itself or leaves them to gunicorn and Flask.
 
 Why: of the CPU that an operation took, gunicorn and Flask used two thirds: measured 510 µs of it,
-of which 170 were for Redis and the operation itself. So a connection's greenlet first tries to read
-a request itself (``request.py``) and to answer it with the functions that Flask's routes call:
-operations and conditional requests for a board (``operations.py``), streams (``streams.py``). It
-reads through the unreader of gunicorn's parser and unreads any other request, which gunicorn and
-Flask then answer.
+of which 170 were for Redis and the operation itself. So the greenlet first tries to read a request
+itself (``request.py``) and to answer it: operations and conditional requests for a board
+(``operations.py``), streams (``streams.py``). It unreads any other request.
 
 A request that may have had an effect is never handed on: from the call of the store on, the fast
 path answers, whatever happens. A request that only reads may be handed on and is then repeated.

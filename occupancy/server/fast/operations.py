@@ -3,16 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
-from occupancy.core.errors import (
-    OccupancyError,
-    PoolTimeout,
-    RateLimited,
-    StoreUnavailable,
-    Unauthenticated,
-)
+from occupancy.core import errors
 from occupancy.core.principal import Principal
 from occupancy.core.requests import OperationBody, decode
 from occupancy.core.transitions import TRANSITIONS, Transition
@@ -20,7 +13,7 @@ from occupancy.server.fast.request import FastRequest
 from occupancy.server.responses import encode_reply
 from occupancy.services import Services
 from occupancy.web import operations
-from occupancy.web.auth import check_role, check_rule, credential_of, rule_of, take_turn
+from occupancy.web.auth import Views, check_role, check_rule, credential_of, rule_of, take_turn
 from occupancy.web.io import JSON_TYPE, Reply, problem_reply
 from occupancy.web.problems import internal_error, record_error
 
@@ -37,12 +30,7 @@ class FastOperations:
     ``headers`` are those of every response. ``views`` are Flask's, whose rules hold here as well.
     """
 
-    def __init__(
-        self,
-        services: Services,
-        headers: Mapping[str, str],
-        views: Mapping[str, Callable[..., Any]],
-    ) -> None:
+    def __init__(self, services: Services, headers: Mapping[str, str], views: Views) -> None:
         self._services = services
         self._headers = headers
         self._operation_rule = rule_of(views["api.operate_on_item"])
@@ -75,7 +63,7 @@ class FastOperations:
             return operations.carry_out_one(
                 self._services, request, principal, transition, board=board, tag=tag, body=body
             )
-        except OccupancyError as error:
+        except errors.OccupancyError as error:
             record_error(error, self._services, request, principal)
             return problem_reply(error)
         except Exception as error:  # noqa: BLE001 - it is logged, and answered
@@ -90,7 +78,7 @@ class FastOperations:
             principal = self._identify(request)
             check_rule(request, self._items_rule, principal, board, self._origins)
             return operations.not_modified_since(self._services.store, board, known)
-        except (PoolTimeout, RateLimited, StoreUnavailable) as error:
+        except (errors.PoolTimeout, errors.RateLimited, errors.StoreUnavailable) as error:
             record_error(error, self._services, request, None)  # Flask would wait once more
             return problem_reply(error)
         except Exception:  # noqa: BLE001 - Flask answers, or logs the failure
@@ -99,7 +87,7 @@ class FastOperations:
     def _identify(self, request: FastRequest) -> Principal:
         try:
             credential = credential_of(request, self._services.settings)
-        except Unauthenticated:
+        except errors.Unauthenticated:
             take_turn(request, self._services)
             raise
         take_turn(request, self._services, credential)

@@ -1,15 +1,10 @@
 """Streams on the fast path: begun without gunicorn's parser and Flask.
 
 A stream that can begin without waiting for anything (its caller is remembered, its board followed,
-its cursor in memory) gets no greenlet: its request is read as its connection is accepted, in 40 µs
-where gunicorn and Flask took 660. If only its caller is unknown, it waits for the authentication
-batcher (``auth_batcher.py``). So ten thousand browsers that reconnect together are live within the
-second. The connection's greenlet begins any other stream.
-
-All connections of one turn are accepted before their streams begin: a write between two accepts
-would wake its reader, perhaps a proxy that has all, and cost a quarter of the kernel's time.
-
-Clients that accept gzip get it. Flask answers refusals.
+its cursor in memory) gets no greenlet: its request is read as its connection is accepted. If only
+its caller is unknown, it waits for the authentication batcher. The connection's greenlet begins any
+other stream. All connections of one turn are accepted before their streams begin: a write between
+two accepts would wake its reader. docs/design.md has the measurements. Flask answers refusals.
 """
 
 from __future__ import annotations
@@ -24,9 +19,10 @@ from occupancy.core.addresses import limited_address
 from occupancy.core.errors import OccupancyError, PoolTimeout, StoreUnavailable
 from occupancy.core.principal import Principal
 from occupancy.live import sse
+from occupancy.live.board_frames import BoardFrames
 from occupancy.live.limits import Place
 from occupancy.live.pacing import ROUND_BYTES
-from occupancy.live.subscriber import Board, farewell
+from occupancy.live.subscriber import farewell
 from occupancy.observability.log_lines import without_texts
 from occupancy.server.fast.auth_batcher import AuthBatcher, PendingStream
 from occupancy.server.fast.request import (
@@ -39,9 +35,9 @@ from occupancy.server.fast.request import (
     stream_target,
 )
 from occupancy.server.responses import StreamResponse, takes_gzip
-from occupancy.server.sockets import AcceptedSocket, BoundedSocket
+from occupancy.server.sockets import BoundedSocket
 from occupancy.services import Services
-from occupancy.web.auth import check_rule, credential_of, rule_of, take_turn
+from occupancy.web.auth import Views, check_rule, credential_of, rule_of, take_turn
 from occupancy.web.open_stream import OpenStream
 from occupancy.web.problems import degraded_stream, record_error
 
@@ -53,11 +49,7 @@ class FastStreams:
     """
 
     def __init__(
-        self,
-        services: Services,
-        headers: Mapping[str, str],
-        views: Mapping[str, Callable[..., Any]],
-        reader: RequestReader,
+        self, services: Services, headers: Mapping[str, str], views: Views, reader: RequestReader
     ) -> None:
         self._services = services
         self._origins: Collection[str] = services.settings.trusted_origins
@@ -100,7 +92,7 @@ class FastStreams:
         for opened, missed, taken in accepted:
             with opened:
                 try:
-                    self._begin(opened, None, AcceptedSocket(taken), missed)
+                    opened.begin_at_once(taken, missed, self._first(opened))
                 except Exception as error:  # noqa: BLE001 - it is logged
                     self._log_failure("a stream was not begun", error)
                     taken.close()
@@ -195,10 +187,14 @@ class FastStreams:
                 return True
             except Exception:  # noqa: BLE001 - Flask answers, or logs the failure
                 return False
-            missed = _missed_little(opened.subscriber.board, cursor)
-            if opened.subscriber.is_ending:  # it may have waited long
-                missed = None
-            self._begin(opened, cursor, connection, missed)
+            first, missed = self._first(opened), _missed_little(opened.subscriber.board, cursor)
+            if missed is not None and not opened.subscriber.is_ending:  # it may have waited long
+                opened.begin_at_once(connection.take(), missed, first)
+                return True
+            for frames in opened.begin(cursor, connection, first=first):
+                connection.sendall(frames)
+            if not opened.has_writer:
+                connection.sendall(sse.LAST_CHUNK)
         return True
 
     def _identify(self, request: FastRequest) -> Principal:
@@ -219,16 +215,9 @@ class FastStreams:
         opened.subscriber.is_gzip = takes_gzip(request.headers.get("accept-encoding"))
         return opened
 
-    def _begin(
-        self, opened: OpenStream, cursor: str | None, connection: Any, missed: list[bytes] | None
-    ) -> None:
-        """Begin a stream; with ``missed`` at once, without a switch point and a ``sendall``."""
-        subscriber = opened.subscriber
-        encode = functools.partial(self._response.first, is_gzip=subscriber.is_gzip)
-        for frames in opened.begin(cursor, connection, missed=missed, first=encode):
-            connection.sendall(frames)
-        if not opened.has_writer:
-            connection.sendall(sse.LAST_CHUNK)
+    def _first(self, opened: OpenStream) -> Callable[[bytes], bytes]:
+        """Encodes the stream's first frames, with the response's head."""
+        return functools.partial(self._response.first, is_gzip=opened.subscriber.is_gzip)
 
     def _log_failure(self, what: str, error: Exception) -> None:
         """Log a mistake of ours. Each of a flood of connections may run into it."""
@@ -238,7 +227,7 @@ class FastStreams:
         )
 
 
-def _missed_little(board: Board, cursor: str | None) -> list[bytes] | None:
+def _missed_little(board: BoardFrames, cursor: str | None) -> list[bytes] | None:
     """The frames after ``cursor``; None if they are not in memory, or too much for one write."""
     missed = board.since(cursor) if cursor else []
     return missed if missed is not None and sum(map(len, missed)) <= ROUND_BYTES else None

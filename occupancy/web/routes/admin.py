@@ -38,9 +38,8 @@ def create_board() -> Response:
 @requires(Role.ADMIN)
 def workers() -> Response:
     read_query()
-    return json_answer(
-        {"workers": [worker_as_dict(each) for each in current_services().workers.all()]}
-    )
+    listed = current_services().workers.all()
+    return json_answer({"workers": [worker_as_dict(each) for each in listed]})
 
 
 @bp.put("/workers/<worker_id>")
@@ -51,11 +50,9 @@ def put_worker(worker_id: str) -> Response:
     check_name("worker", worker_id)
     body = read_body(WorkerBody)
     services = current_services()
-    changes: dict[str, Any] = {
-        name: getattr(body, name)
-        for name in ("name", "role", "disabled")
-        if getattr(body, name) is not None
-    }
+    given: dict[str, Any] = {"name": body.name, "role": body.role, "disabled": body.disabled}
+    changes = {name: value for name, value in given.items() if value is not None}
+    changed = sorted(changes) + (["pin"] if body.pin is not None else [])
     if body.pin is not None:
         changes["pin_hash"] = services.pin_hasher.hash(body.pin, worker_id)
     try:
@@ -68,16 +65,10 @@ def put_worker(worker_id: str) -> Response:
             disabled=bool(body.disabled),
         )  # fmt: skip
         status = 201
-    changed = sorted(name for name in changes if name != "pin_hash") + ["pin"] * (
-        body.pin is not None
-    )
     _record_change(
-        "worker_added" if status == 201 else "worker_edited",
-        worker=worker.id,
-        role=worker.role,
-        fields=",".join(changed),
-        disabled=worker.disabled,
-    )
+        "worker_added" if status == 201 else "worker_edited", worker=worker.id, role=worker.role,
+        fields=",".join(changed), disabled=worker.disabled,
+    )  # fmt: skip
     return json_answer({"worker": worker_as_dict(worker)}, status)
 
 

@@ -1,7 +1,4 @@
-"""The routes of boards, items and operations.
-
-Items come from the store as JSON and are put into the response unchanged.
-"""
+"""The routes of boards, items and operations."""
 
 from __future__ import annotations
 
@@ -26,21 +23,9 @@ from occupancy.core.requests import (
     transition_of,
 )
 from occupancy.core.transitions import PUT, REMOVE, TRANSITIONS, Transition
-from occupancy.web import operations
+from occupancy.web import io, operations
 from occupancy.web.auth import check_role, current_services, principal, requires, yield_turn
 from occupancy.web.entity_tags import ANY, known_tags
-from occupancy.web.io import (
-    as_response,
-    json_answer,
-    json_reply,
-    large_answer,
-    not_modified,
-    problem,
-    raw_answer,
-    read_body,
-    read_limit,
-    read_query,
-)
 
 bp = Blueprint("api", __name__, url_prefix="/api/boards")
 
@@ -59,28 +44,28 @@ def _store() -> Store:
 @bp.get("")
 @requires(Role.OBSERVER, any_board=True)
 def boards() -> Response:
-    read_query()
+    io.read_query()
     found = [
         {"board": b.board, "title": b.title, "steps": b.steps, "counts": b.counts}
         for b in _store().boards.all()
         if principal().board in (None, b.board)
     ]
-    return json_answer({"boards": found})
+    return io.json_answer({"boards": found})
 
 
 @bp.get("/<board>")
 @requires(Role.OBSERVER)
 def board_(board: str) -> Response:
-    read_query()
-    return json_answer(_store().boards.get(check_name("board", board)).as_dict())
+    io.read_query()
+    return io.json_answer(_store().boards.get(check_name("board", board)).as_dict())
 
 
 @bp.get("/<board>/timeline")
 @requires(Role.OBSERVER, is_use=False)
 def timeline(board: str) -> Response:
     """Items by state over time. Polled by wallboards; does not extend the session."""
-    hours = read_limit(read_query("hours"), _DEFAULT_HOURS, MAX_TIMELINE_HOURS, "hours")
-    return json_answer(_store().timelines.get(check_name("board", board), hours=hours).as_dict())
+    hours = io.read_limit(io.read_query("hours"), _DEFAULT_HOURS, MAX_TIMELINE_HOURS, "hours")
+    return io.json_answer(_store().timelines.get(check_name("board", board), hours=hours).as_dict())
 
 
 # Items
@@ -90,76 +75,68 @@ def timeline(board: str) -> Response:
 @requires(Role.OBSERVER)
 def items(board: str) -> Response:
     check_name("board", board)
-    query = read_query("state", "holder", "q", "limit", "page")
+    query = io.read_query("state", "holder", "q", "limit", "page")
     state, holder = query.get("state"), query.get("holder")
     if state is not None and state not in STATES:
         raise InvalidRequest(f"state is not one of {', '.join(STATES)}.")
     if holder is not None:
         check_name("worker", holder)
-    limit = read_limit(query, MAX_SNAPSHOT_ITEMS, MAX_SNAPSHOT_ITEMS)
+    limit = io.read_limit(query, MAX_SNAPSHOT_ITEMS, MAX_SNAPSHOT_ITEMS)
     question = operations.question_of(board, query)
     known = request.headers.get("If-None-Match")
     known_cursor = operations.known_cursor(_store(), board, known, question)
     if query:
         snapshot = _store().snapshot_cache.select(
-            board,
-            state=state,
-            holder=holder,
-            text=query.get("q"),
-            limit=limit,
-            page=query.get("page"),
-            known_cursor=known_cursor,
-            pause=yield_turn,
-        )
+            board, state=state, holder=holder, text=query.get("q"), limit=limit,
+            page=query.get("page"), known_cursor=known_cursor, pause=yield_turn,
+        )  # fmt: skip
         response = SnapshotResponse(snapshot) if snapshot is not None else None
     else:
         response = _store().snapshot_cache.find(board, known_cursor)
     if response is None:
-        return as_response(not_modified(f'"{known_cursor}.{question}"'))
-    return large_answer(response, f'"{response.cursor}.{question}"', yield_turn)
+        return io.as_response(io.not_modified(f'"{known_cursor}.{question}"'))
+    return io.large_answer(response, f'"{response.cursor}.{question}"', yield_turn)
 
 
 @bp.get("/<board>/items/<tag>")
 @requires(Role.OBSERVER)
 def item(board: str, tag: str) -> Response:
-    read_query()
+    io.read_query()
     found = _store().queries.item(check_name("board", board), check_name("tag", tag))
     etag = operations.etag_of(item_key_of(found).version)
     if {ANY, etag.strip('"')} & set(known_tags(request.headers.get("If-None-Match"))):
-        return as_response(not_modified(etag))
-    return raw_answer(b'{"item":%b}' % found, etag=etag)
+        return io.as_response(io.not_modified(etag))
+    return io.raw_answer(b'{"item":%b}' % found, etag=etag)
 
 
 @bp.get("/<board>/items/<tag>/history")
 @requires(Role.OBSERVER)
 def history(board: str, tag: str) -> Response:
-    query = read_query("limit", "page")
+    query = io.read_query("limit", "page")
     events, following = _store().queries.history(
-        check_name("board", board),
-        check_name("tag", tag),
-        limit=read_limit(query, _DEFAULT_HISTORY, _MAX_HISTORY),
-        page=query.get("page"),
-    )
+        check_name("board", board), check_name("tag", tag),
+        limit=io.read_limit(query, _DEFAULT_HISTORY, _MAX_HISTORY), page=query.get("page"),
+    )  # fmt: skip
     following_json = msgspec.json.encode(following)
-    return raw_answer(b'{"history":[%b],"next":%b}' % (b",".join(events), following_json))
+    return io.raw_answer(b'{"history":[%b],"next":%b}' % (b",".join(events), following_json))
 
 
 @bp.put("/<board>/items/<tag>")
 @requires(Role.SUPERVISOR)
 def put(board: str, tag: str) -> Response:
-    body = read_body(ItemBody)
+    body = io.read_body(ItemBody)
     answer = _execute(board, PUT, [tag], body, items=[body.as_json_texts()])
     status = 201 if answer.outcomes[0].code == "added" else 200
-    return as_response(operations.reply_of(board, PUT, answer, status))
+    return io.as_response(operations.reply_of(board, PUT, answer, status))
 
 
 @bp.delete("/<board>/items/<tag>")
 @requires(Role.SUPERVISOR)
 def remove(board: str, tag: str) -> Response:
-    body = read_body(OperationBody)
+    body = io.read_body(OperationBody)
     check_fields(REMOVE, body)
     answer = _execute(board, REMOVE, [tag], body)
-    return as_response(operations.reply_of(board, REMOVE, answer))
+    return io.as_response(operations.reply_of(board, REMOVE, answer))
 
 
 # Operations
@@ -173,17 +150,17 @@ def operate_on_item(board: str, tag: str, operation: str) -> Response:
         raise NotFound(f"There is no such operation; there are {', '.join(TRANSITIONS)}.")
     check_role(principal(), transition.role)
     board, tag = check_name("board", board), check_name("tag", tag)
-    body = read_body(OperationBody)
+    body = io.read_body(OperationBody)
     reply = operations.carry_out_one(
         current_services(), request, principal(), transition, board=board, tag=tag, body=body
     )
-    return as_response(reply)
+    return io.as_response(reply)
 
 
 @bp.post("/<board>/batch")
 @requires(Role.WORKER)
 def batch(board: str) -> Response:
-    body = read_body(BatchBody)
+    body = io.read_body(BatchBody)
     transition = transition_of(body.operation)
     check_role(principal(), transition.role)
     check_fields(transition, body)
@@ -199,9 +176,9 @@ def batch(board: str) -> Response:
             results.append({"tag": outcome.tag, "status": 200, **found})
         else:
             error = refusal(board, transition, outcome, to=body.to)
-            results.append({"tag": outcome.tag, **problem(error)})
+            results.append({"tag": outcome.tag, **io.problem(error)})
     body_json = msgspec.json.encode({"results": results, "cursor": answer.cursor})
-    return as_response(operations.mark_replayed(json_reply(body_json), answer))
+    return io.as_response(operations.mark_replayed(io.json_reply(body_json), answer))
 
 
 def _execute(

@@ -16,7 +16,7 @@ from markupsafe import Markup, escape
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from occupancy.core.errors import answered_kinds
-from occupancy.core.transitions import PUT, REMOVE, TARGETS, TRANSITIONS, Transition
+from occupancy.core.transitions import PUT, REMOVE, TARGETS, TRANSITIONS
 from occupancy.web.auth import public
 from occupancy.web.io import asset_answer
 from occupancy.web.openapi.document import document
@@ -62,16 +62,11 @@ def _page_asset() -> Asset:
         for tag in whole["tags"]
     ]
     text = render_template(
-        "docs.html",
-        info=whole["info"],
-        groups=groups,
-        schemas=whole["components"]["schemas"],
-        transitions=[*TRANSITIONS.values(), PUT, REMOVE],
-        operation_id=operation_id,
-        kinds=answered_kinds(),
-        events=STREAM_EVENTS,
+        "docs.html", info=whole["info"], groups=groups, schemas=whole["components"]["schemas"],
+        transitions=[*TRANSITIONS.values(), PUT, REMOVE], targets=TARGETS, holders=_HOLDERS,
+        operation_id=operation_id, kinds=answered_kinds(), events=STREAM_EVENTS,
         asset=current_app.extensions["occupancy.pages"].assets.address,
-    )
+    )  # fmt: skip
     return Asset.of("text/html; charset=utf-8", text.encode())
 
 
@@ -101,18 +96,6 @@ def prose(text: str) -> Markup:
     """Text of the document as HTML: `code`, paragraphs, nothing else."""
     coded = re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text)))
     return Markup(coded.replace("\n\n", "<br>"))  # noqa: S704 - escaped the line before
-
-
-@bp.app_template_filter("target")
-def target(transition: Transition) -> str:
-    """The state after a transition, in words."""
-    return TARGETS.get(transition.target, transition.target)
-
-
-@bp.app_template_filter("holder_after")
-def holder_after(transition: Transition) -> str:
-    """The item's holder after a transition, in words."""
-    return _HOLDERS[transition.holder]
 
 
 @bp.app_template_filter("kind")

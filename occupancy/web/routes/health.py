@@ -59,9 +59,8 @@ def redis_health() -> Response:
 def redis_connection_stats() -> Response:
     """The budget, the server's count and the pools of every process."""
     services = current_services()
-    return json_answer(
-        services.process_report.connection_stats(services.public_figures.connections())
-    )
+    connections = services.public_figures.connections()
+    return json_answer(services.process_report.connection_stats(connections))
 
 
 @bp.get("/metrics")

@@ -72,42 +72,16 @@ def start() -> WerkzeugResponse:
     return redirect("/boards")
 
 
-@bp.get("/sign-in")
+@bp.get("/sign-in", defaults={"template": "sign_in.html"})  # by PIN or by a sign-in link
+@bp.get("/boards", defaults={"template": "boards.html"})
+@bp.get("/boards/<board>", defaults={"template": "board.html"})
+@bp.get("/boards/<board>/items/<tag>", defaults={"template": "item.html"})  # QR codes lead here
+@bp.get("/boards/<board>/wall", defaults={"template": "wall.html"})
+@bp.get("/status", defaults={"template": "status.html"})
 @public
-def sign_in() -> WerkzeugResponse:
-    """The page on which people sign in, by PIN or by a sign-in link."""
-    return page("sign_in.html")
-
-
-@bp.get("/boards")
-@public
-def boards() -> WerkzeugResponse:
-    return page("boards.html")
-
-
-@bp.get("/boards/<board>")
-@public
-def board(board: str) -> WerkzeugResponse:
-    return page("board.html", board=check_name("board", board))
-
-
-@bp.get("/boards/<board>/items/<tag>")
-@public
-def item(board: str, tag: str) -> WerkzeugResponse:
-    """An item with its history; the QR code on the item leads here."""
-    return page("item.html", board=check_name("board", board), tag=check_name("tag", tag))
-
-
-@bp.get("/boards/<board>/wall")
-@public
-def wall(board: str) -> WerkzeugResponse:
-    return page("wall.html", board=check_name("board", board))
-
-
-@bp.get("/status")
-@public
-def status() -> WerkzeugResponse:
-    return page("status.html")
+def shell(template: str, **names: str) -> WerkzeugResponse:
+    """A page; the names in its path are checked."""
+    return page(template, **{name: check_name(name, value) for name, value in names.items()})
 
 
 @bp.get("/static/<version>/<path:name>")
@@ -121,7 +95,6 @@ def static(version: str, name: str) -> WerkzeugResponse:
     response = asset_answer(asset)
     # During a reload, a page of one version may ask a process of another version for its files.
     is_current = version == assets.version
-    response.headers["Cache-Control"] = (
-        "public, max-age=31536000, immutable" if is_current else "no-store"
-    )
+    cache = "public, max-age=31536000, immutable" if is_current else "no-store"
+    response.headers["Cache-Control"] = cache
     return response

@@ -18,15 +18,7 @@ from occupancy.core.errors import InvalidRequest, RateLimited, Unauthenticated
 from occupancy.core.principal import LINK_PREFIX, Credential, Principal, digest_of
 from occupancy.core.requests import PinBody, SignInBody
 from occupancy.services import Services
-from occupancy.web.auth import (
-    caller_address,
-    cookie_names,
-    current_services,
-    principal,
-    public,
-    requires,
-    session_secret,
-)
+from occupancy.web import auth
 from occupancy.web.io import json_answer, read_body, read_query
 from occupancy.web.security import check_origin
 
@@ -34,10 +26,10 @@ bp = Blueprint("signin", __name__, url_prefix="/api")
 
 
 @bp.post("/session")
-@public
+@auth.public
 def sign_in() -> Response:
     """Sign in with worker and PIN, or with the token of a link. A refusal ends no session."""
-    services = current_services()
+    services = auth.current_services()
     check_origin(request, services.settings.trusted_origins)  # else a foreign page could sign us in
     read_query()
     body = read_body(SignInBody)
@@ -56,8 +48,8 @@ def _has_old_cookie() -> bool:
 
     If not, such a cookie may belong to another deployment on this host, and must be kept.
     """
-    services = current_services()
-    name, old_name = cookie_names(request, services.settings)
+    services = auth.current_services()
+    name, old_name = auth.cookie_names(request, services.settings)
     secret = request.cookies.get(old_name)
     if not secret or name in request.cookies:
         return False
@@ -69,28 +61,26 @@ def _has_old_cookie() -> bool:
 
 
 def _signed_in(secret: str, session: Session, *, has_old_cookie: bool) -> Response:
-    signed_in = current_services().authenticator.identify(Credential("session", digest_of(secret)))
-    response = json_answer(_described(signed_in))
+    credential = Credential("session", digest_of(secret))
+    response = json_answer(_described(auth.current_services().authenticator.identify(credential)))
     max_age_s = session.ends_s - session.created_s
     _set_cookie(response, secret, max_age_s=max_age_s, has_old_cookie=has_old_cookie)
     return response
 
 
 def _set_cookie(response: Response, secret: str, *, max_age_s: int, has_old_cookie: bool) -> None:
-    name, old_name = cookie_names(request, current_services().settings)
-    response.set_cookie(
-        name, secret, max_age=max_age_s, path="/",
-        httponly=True, samesite="Lax", secure=request.is_secure,
-    )  # fmt: skip
+    name, old_name = auth.cookie_names(request, auth.current_services().settings)
+    attributes: dict[str, Any] = {
+        "path": "/", "httponly": True, "samesite": "Lax", "secure": request.is_secure,
+    }  # fmt: skip
+    response.set_cookie(name, secret, max_age=max_age_s, **attributes)
     if has_old_cookie:
-        response.delete_cookie(
-            old_name, path="/", httponly=True, samesite="Lax", secure=request.is_secure
-        )
+        response.delete_cookie(old_name, **attributes)
 
 
 def _open(services: Services, body: SignInBody) -> tuple[str, Session]:
-    had = session_secret(request, current_services().settings)
-    address = caller_address()
+    had = auth.session_secret(request, services.settings)
+    address = auth.caller_address()
     if body.token is not None and body.worker is None and body.pin is None:
         if body.token.startswith(LINK_PREFIX):
             return services.sessions.with_link(body.token, address=address, instead_of=had)
@@ -108,53 +98,51 @@ def _open(services: Services, body: SignInBody) -> tuple[str, Session]:
 
 
 @bp.get("/session")
-@requires(Role.OBSERVER, any_board=True, is_use=False)
+@auth.requires(Role.OBSERVER, any_board=True, is_use=False)
 def who_am_i() -> Response:
     read_query()
-    return json_answer(_described(principal()))
+    return json_answer(_described(auth.principal()))
 
 
 @bp.delete("/session")
-@requires(Role.OBSERVER, any_board=True)
+@auth.requires(Role.OBSERVER, any_board=True)
 def sign_out() -> Response:
     read_query()
-    if principal().auth_method != "session":
+    if auth.principal().auth_method != "session":
         raise InvalidRequest("A token is not signed out; an administrator can revoke it.")
     has_old_cookie = _has_old_cookie()
-    current_services().sessions.end(principal(), address=caller_address())
+    auth.current_services().sessions.end(auth.principal(), address=auth.caller_address())
     response = Response(status=204)
     _set_cookie(response, "", max_age_s=0, has_old_cookie=has_old_cookie)
     return response
 
 
 @bp.put("/session/pin")
-@requires(Role.OBSERVER)
+@auth.requires(Role.OBSERVER)
 def change_pin() -> Response:
     """Change the own PIN. The answer is that of a sign-in, with a new cookie and CSRF token."""
     read_query()
     body = read_body(PinBody)
-    has_old_cookie = _has_old_cookie()
-    secret, session = current_services().sessions.with_new_pin(
-        principal(), body.pin, body.new_pin,
-        address=caller_address(), instead_of=session_secret(request, current_services().settings),
+    has_old_cookie, services = _has_old_cookie(), auth.current_services()
+    secret, session = services.sessions.with_new_pin(
+        auth.principal(), body.pin, body.new_pin, address=auth.caller_address(),
+        instead_of=auth.session_secret(request, services.settings),
     )  # fmt: skip
     return _signed_in(secret, session, has_old_cookie=has_old_cookie)
 
 
 @bp.post("/tickets")
-@requires(Role.OBSERVER, any_board=True, is_use=False)
+@auth.requires(Role.OBSERVER, any_board=True, is_use=False)
 def create_ticket() -> Response:
     """Create a ticket, for an EventSource without a cookie."""
     read_query()
-    secret = current_services().tickets.create(principal())
+    secret = auth.current_services().tickets.create(auth.principal())
     return json_answer({"ticket": secret, "expires_in_s": TICKET_TTL_S}, 201)
 
 
 def _described(known: Principal) -> dict[str, Any]:
     return {
         "worker": {"id": known.worker.id, "name": known.worker.name, "role": known.role.label},
-        "means": known.auth_method,
-        "board": known.board,
-        "csrf_token": known.csrf_token,
-        "idle_s": known.idle_s,
-    }
+        "means": known.auth_method, "board": known.board,
+        "csrf_token": known.csrf_token, "idle_s": known.idle_s,
+    }  # fmt: skip

@@ -345,16 +345,16 @@ def test_a_reload_loses_no_operation_and_no_answer(
 
 
 def test_a_request_that_arrives_slowly_during_a_reload_is_answered(
-    started: Callable[..., Lanes],
+    started: Callable[..., BothPaths],
 ) -> None:
-    lanes = started(WEB_CONCURRENCY="1")
-    old = lanes.deployment.worker_pids()
-    with socket.create_connection(("127.0.0.1", lanes.deployment.port), timeout=10) as connection:
+    paths = started(WEB_CONCURRENCY="1")
+    old = paths.deployment.worker_pids()
+    with socket.create_connection(("127.0.0.1", paths.deployment.port), timeout=10) as connection:
         connection.sendall(PAGE)
         assert connection.recv(1000).startswith(b"HTTP/1.1 200 ")  # accepted by the old process
         connection.sendall(PAGE[:-2])
-        lanes.deployment.signal(signal.SIGHUP)
-        wait_until(lambda: lanes.deployment.worker_pids() - old, what="the new process")
+        paths.deployment.signal(signal.SIGHUP)
+        wait_until(lambda: paths.deployment.worker_pids() - old, what="the new process")
         connection.sendall(b"X: ")
         for _ in range(20):  # longer than gunicorn takes to close the listener, a second
             connection.sendall(b"x")
