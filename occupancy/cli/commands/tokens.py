@@ -17,16 +17,12 @@ group = Commands("tokens", help="Tokens: credentials for programs and wallboards
 @group.command("create")
 @click.argument("worker", callback=check_worker)
 @click.option("--days", type=click.IntRange(1, MAX_TOKEN_DAYS), help="Expires after N days.")
-@click.option(
-    "--role", type=click.Choice([role.label for role in Role]),
-    help="Less than the worker's own role.",
-)  # fmt: skip
+@click.option("--role", type=click.Choice([role.label for role in Role]),
+    help="Less than the worker's own role.")  # fmt: skip
 @click.option("--board", callback=check_board, help="For this board only.")
-@click.option(
-    "--link", "as_link", is_flag=True,
+@click.option("--link", "as_link", is_flag=True,
     help="Print a link to open on a wallboard: it signs in with the token and keeps it out of "
-    "the logs of proxies.",
-)  # fmt: skip
+    "the logs of proxies.")  # fmt: skip
 @json_option
 def create(
     *, worker: str, days: int | None, role: str | None, board: str | None, as_link: bool,
