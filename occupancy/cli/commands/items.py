@@ -230,7 +230,7 @@ def print_report(report: Report, as_json: bool, encoding: str, *, is_dry_run: bo
         fail(f"{rejected} of {counted(report.rows, 'row')} rejected.")
 
 
-def all_items(store: Store, board: str, **filters: str | None) -> tuple[str, list[bytes]]:
+def all_items(store: Store, board: str, **filters: Any) -> tuple[str, list[bytes]]:
     """All items of a board, and the cursor to follow them from: that of the first page."""
     found: list[bytes] = []
     cursor, page = "", None

@@ -6,7 +6,7 @@ import click
 
 from occupancy.access.tokens import optional_time
 from occupancy.cli.command import Commands, check_board, check_worker, connected, json_option
-from occupancy.cli.output import print_json, print_table, timestamp
+from occupancy.cli.output import print_json, print_result, print_table, timestamp
 from occupancy.core.entities import Role
 from occupancy.core.requests import MAX_TOKEN_DAYS
 from occupancy.storage import public_url
@@ -77,10 +77,7 @@ def revoke(token_id: str, as_json: bool) -> None:
     with connected() as services:
         token = services.tokens.revoke(token_id)
         services.audit_outbox.leave("token_revoked", worker=token.worker, token=token.id)
-    if as_json:
-        print_json(token.as_dict())
-    else:
-        click.echo(f"The token {token.id} of {token.worker} is revoked.")
+    print_result(as_json, token.as_dict(), f"The token {token.id} of {token.worker} is revoked.")
 
 
 def _timestamp(time_s: int | None) -> str | None:

@@ -12,7 +12,7 @@ from occupancy.access.workers import worker_as_dict
 from occupancy.cli.command import Commands, check_worker, connected, json_option
 from occupancy.cli.commands.items import chosen_encoding, encoding_option, print_report
 from occupancy.cli.csv.importer import import_workers, read_workers
-from occupancy.cli.output import print_json, print_table, progress
+from occupancy.cli.output import print_json, print_result, print_table, progress
 from occupancy.core.entities import Role, Worker
 from occupancy.core.requests import check_text
 from occupancy.services import Services
@@ -143,7 +143,5 @@ def _record(services: Services, event: str, worker: Worker, fields: str) -> None
 
 
 def _print_worker(worker: Worker, result: str, as_json: bool) -> None:
-    if as_json:
-        print_json(worker_as_dict(worker))
-    else:
-        click.echo(f"The {worker.role} {worker.name} ({worker.id}) {result}.")
+    text = f"The {worker.role} {worker.name} ({worker.id}) {result}."
+    print_result(as_json, worker_as_dict(worker), text)
