@@ -73,7 +73,6 @@ def read_facts(services: Services) -> Facts:
     denied: set[str] = set()
 
     def allowed(read: Callable[[], Any]) -> Any:
-        """The result of ``read``; None, and an entry in ``denied``, if the user may not run it."""
         try:
             return read()
         except StoreUnavailable as error:
@@ -89,6 +88,7 @@ def read_facts(services: Services) -> Facts:
     denied.update(allowed(services.store.permissions.check) or ())
     with unavailable_as_error():
         denied.update(denied_subscriptions(services.pubsub_pool, services.store.keys))
+    items = sum(sum(board.counts.values()) for board in boards)
     return Facts(
         info=info or {},
         config=config,
@@ -97,11 +97,7 @@ def read_facts(services: Services) -> Facts:
         clock_s=allowed(lambda: _clock_s(client)),
         budget=services.budget.limit,
         denied=sorted(denied),
-        needs=worst_case(
-            services.settings,
-            boards=len(boards),
-            items=sum(sum(board.counts.values()) for board in boards),
-        ),
+        needs=worst_case(services.settings, boards=len(boards), items=items),
         boards=len(boards),
     )
 
@@ -228,10 +224,8 @@ def _rights(facts: Facts) -> Check:
     rules = acl_rules(facts.denied)
     is_late = all(each[0] == "&" for each in facts.denied)
     meaning = "events are late" if is_late else "no operations"
-    return Check(
-        "rights", "error", f"missing: {rules} ({meaning})",
-        "ACL SETUSER … with these rules, or with the rules of the README.",
-    )  # fmt: skip
+    advice = "ACL SETUSER … with these rules, or with the rules of the README."
+    return Check("rights", "error", f"missing: {rules} ({meaning})", advice)
 
 
 def _connections(facts: Facts) -> Check:

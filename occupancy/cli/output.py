@@ -20,6 +20,14 @@ def print_json(value: Any) -> None:
     click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
 
 
+def print_result(as_json: bool, value: Any, text: str) -> None:
+    """Print ``value`` as JSON, or the sentence ``text``."""
+    if as_json:
+        print_json(value)
+    else:
+        click.echo(text)
+
+
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """Print aligned columns, numbers to the right. On a terminal, long texts are cut to fit."""
     cells = [list(columns), *([_text(cell) for cell in row] for row in rows)]

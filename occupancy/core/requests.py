@@ -70,12 +70,8 @@ class ItemBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
 
     def as_json_texts(self) -> dict[str, str]:
         """The given fields as JSON text, attributes in the order of their names."""
-        texts = {}
-        if self.title is not None:
-            texts["title"] = _encode(self.title)
-        if self.attributes is not None:
-            texts["attributes"] = _encode(self.attributes)
-        return texts
+        given = {"title": self.title, "attributes": self.attributes}
+        return {name: _encode(value) for name, value in given.items() if value is not None}
 
 
 class SignInBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):

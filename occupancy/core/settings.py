@@ -40,129 +40,74 @@ class Settings:
     """All settings of a deployment. Build it with :meth:`from_environ`."""
 
     # fmt: off
-    redis_url: str = _setting(
-        "REDIS_URL", "",
-        text="server to use: `redis://`, `rediss://` or `unix://`; empty: the embedded Valkey",
-    )
-    port: int = _setting(
-        "PORT", 8000, low=1, high=65535,
-        text="TCP port of the web server; when it is set, the server listens on all addresses",
-    )
-    host: str = _setting(
-        "OCCUPANCY_HOST", "",
-        text="address to listen on; empty: `0.0.0.0` if `PORT` is set, else loopback",
-    )
-    processes: int = _setting(
-        "WEB_CONCURRENCY", 2, low=1, high=64,
-        text="processes on this machine",
-    )
-    nodes: int = _setting(
-        "OCCUPANCY_NODES", 1, low=1, high=64,
-        text="machines that share the server and its budget",
-    )
-    redis_budget: int = _setting(
-        "OCCUPANCY_REDIS_BUDGET", 50, low=1, high=100_000,
-        text="connections that the whole deployment may open",
-    )
-    redis_reserved: int = _setting(
-        "OCCUPANCY_REDIS_RESERVED", 2, low=1, high=64,
-        text="connections of the budget kept for the command line, on each machine",
-    )
-    ops_pool_size: int = _setting(
-        "OCCUPANCY_OPS_POOL_SIZE", 0, low=0, high=1000,
-        text="connections for operations per process; 0: derived from the budget",
-    )
-    pubsub_pool_size: int = _setting(
-        "OCCUPANCY_PUBSUB_POOL_SIZE", 1, low=1, high=1000,
-        text="connections for live delivery per process (one is used)",
-    )
-    pool_wait_s: float = _setting(
-        "OCCUPANCY_POOL_WAIT_S", 5.0, low=0.01, high=60,
-        text="how long an operation waits in turn for a connection, in seconds",
-    )
-    redis_timeout_s: float = _setting(
-        "OCCUPANCY_REDIS_TIMEOUT_S", 3.0, low=0.05, high=60,
-        text="how long to wait for the server to accept or to answer, in seconds",
-    )
-    prefix: str = _setting("OCCUPANCY_PREFIX", "occ", text="first part of every key and channel")
-    state_dir: str = _setting(
-        "OCCUPANCY_STATE_DIR", "var",
-        text="directory for the embedded server's data, metrics and connection slots",
-    )
-    log_entries: int = _setting(
-        "OCCUPANCY_LOG_ENTRIES", 100_000, low=100, high=100_000_000,
-        text="events that a board's stream keeps, about",
-    )
-    log_bytes: int = _setting(
-        "OCCUPANCY_LOG_BYTES", 64 * 1024 * 1024, low=1024 * 1024, high=64 * 1024**3,
-        text="bytes that a board's stream keeps, about",
-    )
-    history_entries: int = _setting(
-        "OCCUPANCY_HISTORY_ENTRIES", 1_000, low=10, high=1_000_000,
-        text="events that an item's history keeps, about",
-    )
-    history_bytes: int = _setting(
-        "OCCUPANCY_HISTORY_BYTES", 1024 * 1024, low=16 * 1024, high=1024**3,
-        text="bytes that an item's history keeps, about; 10 events in any case",
-    )
-    embedded_memory_bytes: int = _setting(
-        "OCCUPANCY_EMBEDDED_MEMORY_BYTES", 1024**3, low=16 * 1024 * 1024, high=1024**4,
+    redis_url: str = _setting("REDIS_URL", "",
+        text="server to use: `redis://`, `rediss://` or `unix://`; empty: the embedded Valkey")
+    port: int = _setting("PORT", 8000, low=1, high=65535,
+        text="TCP port of the web server; when it is set, the server listens on all addresses")
+    host: str = _setting("OCCUPANCY_HOST", "",
+        text="address to listen on; empty: `0.0.0.0` if `PORT` is set, else loopback")
+    processes: int = _setting("WEB_CONCURRENCY", 2, low=1, high=64,
+        text="processes on this machine")
+    nodes: int = _setting("OCCUPANCY_NODES", 1, low=1, high=64,
+        text="machines that share the server and its budget")
+    redis_budget: int = _setting("OCCUPANCY_REDIS_BUDGET", 50, low=1, high=100_000,
+        text="connections that the whole deployment may open")
+    redis_reserved: int = _setting("OCCUPANCY_REDIS_RESERVED", 2, low=1, high=64,
+        text="connections of the budget kept for the command line, on each machine")
+    ops_pool_size: int = _setting("OCCUPANCY_OPS_POOL_SIZE", 0, low=0, high=1000,
+        text="connections for operations per process; 0: derived from the budget")
+    pubsub_pool_size: int = _setting("OCCUPANCY_PUBSUB_POOL_SIZE", 1, low=1, high=1000,
+        text="connections for live delivery per process (one is used)")
+    pool_wait_s: float = _setting("OCCUPANCY_POOL_WAIT_S", 5.0, low=0.01, high=60,
+        text="how long an operation waits in turn for a connection, in seconds")
+    redis_timeout_s: float = _setting("OCCUPANCY_REDIS_TIMEOUT_S", 3.0, low=0.05, high=60,
+        text="how long to wait for the server to accept or to answer, in seconds")
+    prefix: str = _setting("OCCUPANCY_PREFIX", "occ",
+        text="first part of every key and channel")
+    state_dir: str = _setting("OCCUPANCY_STATE_DIR", "var",
+        text="directory for the embedded server's data, metrics and connection slots")
+    log_entries: int = _setting("OCCUPANCY_LOG_ENTRIES", 100_000, low=100, high=100_000_000,
+        text="events that a board's stream keeps, about")
+    log_bytes: int = _setting("OCCUPANCY_LOG_BYTES", 64 * 1024 * 1024,
+        low=1024 * 1024, high=64 * 1024**3, text="bytes that a board's stream keeps, about")
+    history_entries: int = _setting("OCCUPANCY_HISTORY_ENTRIES", 1_000, low=10, high=1_000_000,
+        text="events that an item's history keeps, about")
+    history_bytes: int = _setting("OCCUPANCY_HISTORY_BYTES", 1024 * 1024,
+        low=16 * 1024, high=1024**3,
+        text="bytes that an item's history keeps, about; 10 events in any case")
+    embedded_memory_bytes: int = _setting("OCCUPANCY_EMBEDDED_MEMORY_BYTES", 1024**3,
+        low=16 * 1024 * 1024, high=1024**4,
         text="bytes of memory that the embedded Valkey may use; when it is full, changes are "
-        "refused",
-    )
-    session_idle_s: int = _setting(
-        "OCCUPANCY_SESSION_IDLE_S", 1800, low=30, high=30 * 86400,
-        text="a session ends after this time without use, in seconds; short for shared tablets",
-    )
-    session_max_s: int = _setting(
-        "OCCUPANCY_SESSION_MAX_S", 43_200, low=60, high=365 * 86400,
-        text="a session ends after this time in any case, in seconds",
-    )
-    operations_per_s: int = _setting(
-        "OCCUPANCY_OPERATIONS_PER_S", 20, low=1, high=100_000,
-        text="operations of one worker on a board per second, over 10 s; a batch counts its tags",
-    )
-    address_operations_per_s: int = _setting(
-        "OCCUPANCY_ADDRESS_OPERATIONS_PER_S", 2_000, low=1, high=100_000,
-        text="the same for all that come from one address",
-    )
-    streams_per_caller: int = _setting(
-        "OCCUPANCY_STREAMS_PER_CALLER", 1_000, low=1, high=100_000,
-        text="streams that one worker may have open, per process",
-    )
-    streams_per_process: int = _setting(
-        "OCCUPANCY_STREAMS_PER_PROCESS", 15_000, low=1, high=100_000,
-        text="streams that may be open, per process",
-    )
-    url: str = _setting(
-        "OCCUPANCY_URL", "",
+        "refused")
+    session_idle_s: int = _setting("OCCUPANCY_SESSION_IDLE_S", 1800, low=30, high=30 * 86400,
+        text="a session ends after this time without use, in seconds; short for shared tablets")
+    session_max_s: int = _setting("OCCUPANCY_SESSION_MAX_S", 43_200, low=60, high=365 * 86400,
+        text="a session ends after this time in any case, in seconds")
+    operations_per_s: int = _setting("OCCUPANCY_OPERATIONS_PER_S", 20, low=1, high=100_000,
+        text="operations of one worker on a board per second, over 10 s; a batch counts its tags")
+    address_operations_per_s: int = _setting("OCCUPANCY_ADDRESS_OPERATIONS_PER_S", 2_000,
+        low=1, high=100_000, text="the same for all that come from one address")
+    streams_per_caller: int = _setting("OCCUPANCY_STREAMS_PER_CALLER", 1_000, low=1, high=100_000,
+        text="streams that one worker may have open, per process")
+    streams_per_process: int = _setting("OCCUPANCY_STREAMS_PER_PROCESS", 15_000,
+        low=1, high=100_000, text="streams that may be open, per process")
+    url: str = _setting("OCCUPANCY_URL", "",
         text="address of the service as browsers see it, for the links that it prints; "
-        "empty: from `OCCUPANCY_HOST` and `PORT`",
-    )
-    proxies: int = _setting(
-        "OCCUPANCY_PROXIES", 0, low=0, high=10,
+        "empty: from `OCCUPANCY_HOST` and `PORT`")
+    proxies: int = _setting("OCCUPANCY_PROXIES", 0, low=0, high=10,
         text="reverse proxies in front, whose `X-Forwarded-For`, `-Proto` and `-Host` are "
-        "believed; 0: nobody's are",
-    )
-    hosts: tuple[str, ...] = _setting(
-        "OCCUPANCY_ALLOWED_HOSTS", (),
+        "believed; 0: nobody's are")
+    hosts: tuple[str, ...] = _setting("OCCUPANCY_ALLOWED_HOSTS", (),
         text="host names that the service answers to, separated by commas, without ports, besides "
-        "that of `OCCUPANCY_URL`; `*`: any; empty: only that one, or any without `OCCUPANCY_URL`",
-    )
-    cors_origins: tuple[str, ...] = _setting(
-        "OCCUPANCY_CORS_ORIGINS", (),
+        "that of `OCCUPANCY_URL`; `*`: any; empty: only that one, or any without `OCCUPANCY_URL`")
+    cors_origins: tuple[str, ...] = _setting("OCCUPANCY_CORS_ORIGINS", (),
         text="origins of other sites whose pages may use the API with a token, separated by "
-        "commas; empty: none",
-    )
-    fast_path: bool = _setting(
-        "OCCUPANCY_FAST_PATH", True,
+        "commas; empty: none")
+    fast_path: bool = _setting("OCCUPANCY_FAST_PATH", True,
         text="answer the most frequent requests without gunicorn's parser and Flask; `0` or "
-        "`false`: no",
-    )
-    log_level: str = _setting(
-        "OCCUPANCY_LOG_LEVEL", "info",
-        text="`debug`, `info`, `warning` or `error`",
-    )
+        "`false`: no")
+    log_level: str = _setting("OCCUPANCY_LOG_LEVEL", "info",
+        text="`debug`, `info`, `warning` or `error`")
     # fmt: on
 
     @classmethod
@@ -251,8 +196,13 @@ class Settings:
         return self.redis_url or f"unix://{quote(bytes(self.embedded_socket))}"
 
 
+def _wrong(name: str, value: str, allowed: str) -> SettingError:
+    return SettingError(f"{name}={value!r} is not allowed: it must be {allowed}.")
+
+
 def _parse_field(field: dataclasses.Field[Any], text: str) -> Any:
     kind: type = type(field.default)
+    name, low, high = (field.metadata[key] for key in ("env", "low", "high"))
     text = text.strip()
     if kind is str:
         return text
@@ -260,22 +210,15 @@ def _parse_field(field: dataclasses.Field[Any], text: str) -> Any:
         return tuple(each.strip() for each in text.split(","))
     if kind is bool:
         if text.lower() not in _BOOLEANS:
-            name = field.metadata["env"]
-            raise SettingError(
-                f"{name}={text!r} is not allowed: it must be one of {', '.join(_BOOLEANS)}."
-            )
+            raise _wrong(name, text, f"one of {', '.join(_BOOLEANS)}")
         return _BOOLEANS[text.lower()]
-    low, high = field.metadata["low"], field.metadata["high"]
-    noun = "a whole number" if kind is int else "a number"
     try:
         value = kind(text)
     except ValueError:
         value = None
     if value is None or not low <= value <= high:
-        name = field.metadata["env"]
-        raise SettingError(
-            f"{name}={text!r} is not allowed: it must be {noun} from {low} to {high}."
-        )
+        noun = "a whole number" if kind is int else "a number"
+        raise _wrong(name, text, f"{noun} from {low} to {high}")
     return value
 
 
@@ -294,10 +237,8 @@ def _check_forms(settings: Settings) -> None:
                 "redis://[user:password@]host[:port][/db], rediss://… or unix:///path."
             )
     if settings.url and not re.fullmatch(r"https?://[^/?#\s@]+/?", settings.url):
-        raise SettingError(
-            f"OCCUPANCY_URL={settings.url!r} is not allowed: it must be like "
-            "https://board.example.com, without a path."
-        )
+        allowed = "like https://board.example.com, without a path"
+        raise _wrong("OCCUPANCY_URL", settings.url, allowed)
     for host in settings.hosts:
         if not _HOST_NAME.fullmatch(host):
             raise SettingError(
@@ -314,12 +255,6 @@ def _check_forms(settings: Settings) -> None:
                 "lower case, without a path, a slash at the end, a wildcard or a default port."
             )
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}", settings.prefix):
-        raise SettingError(
-            f"OCCUPANCY_PREFIX={settings.prefix!r} is not allowed: it must be 1 to 32 letters, "
-            "digits, '-' or '_'."
-        )
+        raise _wrong("OCCUPANCY_PREFIX", settings.prefix, "1 to 32 letters, digits, '-' or '_'")
     if settings.log_level not in ("debug", "info", "warning", "error"):
-        raise SettingError(
-            f"OCCUPANCY_LOG_LEVEL={settings.log_level!r} is not allowed: it must be debug, info, "
-            "warning or error."
-        )
+        raise _wrong("OCCUPANCY_LOG_LEVEL", settings.log_level, "debug, info, warning or error")

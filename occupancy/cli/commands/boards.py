@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from occupancy.cli.command import Commands, check_board, checked, connected, json_option
-from occupancy.cli.output import print_fields, print_json, print_table
+from occupancy.cli.output import print_fields, print_json, print_result, print_table
 from occupancy.core.entities import MAX_STEPS, STATES, Step, Title
 from occupancy.core.errors import InvalidRequest
 
@@ -25,10 +25,8 @@ group = Commands("boards", help="Boards: independent sets of items.")
 @click.argument("name", callback=check_board)
 @click.option("--title", help="The title that people see; default: the name.")
 @click.option("--steps", metavar="A,B,…", help="The steps of an item, in this order.")
-@click.option(
-    "--max-holds", type=click.IntRange(1, 1_000_000),
-    help="The most items that a worker may hold at once.",
-)  # fmt: skip
+@click.option("--max-holds", type=click.IntRange(1, 1_000_000),
+    help="The most items that a worker may hold at once.")  # fmt: skip
 @json_option
 def create(
     name: str, title: str | None, steps: str | None, max_holds: int | None, as_json: bool
@@ -46,10 +44,8 @@ def create(
             name, title=fields.title, steps=fields.steps, max_holds=max_holds or 0
         )
         services.audit_outbox.leave("board_added", board=board.board)
-    if as_json:
-        print_json(board.as_dict())
-    else:
-        click.echo(f"Created the board {name} with the steps {', '.join(board.steps)}.")
+    steps_text = ", ".join(board.steps)
+    print_result(as_json, board.as_dict(), f"Created the board {name} with the steps {steps_text}.")
 
 
 @group.command("list")
@@ -77,14 +73,8 @@ def show(name: str, as_json: bool) -> None:
     if as_json:
         print_json(board.as_dict())
         return
-    print_fields(
-        {
-            "board": board.board,
-            "title": board.title,
-            "steps": ",".join(board.steps),
-            "max holds": board.max_holds or "no limit",
-            **board.counts,
-            "events": board.seq,
-            "cursor": board.cursor,
-        }
-    )
+    print_fields({
+        "board": board.board, "title": board.title, "steps": ",".join(board.steps),
+        "max holds": board.max_holds or "no limit", **board.counts,
+        "events": board.seq, "cursor": board.cursor,
+    })  # fmt: skip

@@ -15,13 +15,10 @@ group = Commands("demo", help="Sample data for trying the service.")
 
 
 @group.command("load")
-@click.option(
-    "--pins", "with_pins", is_flag=True,
+@click.option("--pins", "with_pins", is_flag=True,
     help="Give the sample's workers random PINs and print them. Do not use it on a server "
-    "that outsiders can reach.",
-)  # fmt: skip
-@click.option(
-    "--tokens", "with_tokens", is_flag=True,
+    "that outsiders can reach.")  # fmt: skip
+@click.option("--tokens", "with_tokens", is_flag=True,
     help=f"Make and print a token for one worker of each role, valid for {_TOKEN_DAYS} days.",
 )  # fmt: skip
 @json_option

@@ -69,16 +69,13 @@ def import_(file: BinaryIO, board: str, dry_run: bool, encoding: str, as_json: b
 @group.command("export")
 @click.argument("file", type=click.File("wb"))
 @board_option
-@click.option(
-    "--full", is_flag=True,
+@click.option("--full", is_flag=True,
     help="With state, step, holder, since, reason, epoch, version and worked_s. "
-    "Such a file is for reading; it cannot be imported.",
-)  # fmt: skip
+    "Such a file is for reading; it cannot be imported.")  # fmt: skip
 @click.option("--excel", is_flag=True, help="With the mark by which Excel recognises UTF-8.")
 @click.option(
     "--separator", type=click.Choice(list(SEPARATORS)), default="comma", show_default=True,
-    help="Excel needs the semicolon where decimals have a comma.",
-)  # fmt: skip
+    help="Excel needs the semicolon where decimals have a comma.")  # fmt: skip
 def export(file: BinaryIO, board: str, full: bool, excel: bool, separator: str) -> None:
     """Write all items to the CSV file FILE ('-': standard output).
 
@@ -146,10 +143,8 @@ def show(tag: str, board: str, as_json: bool) -> None:
 @group.command("history")
 @tag_argument
 @board_option
-@click.option(
-    "--limit", type=click.IntRange(1, 1_000_000), default=100, show_default=True,
-    help="The most events to show.",
-)  # fmt: skip
+@click.option("--limit", type=click.IntRange(1, 1_000_000), default=100, show_default=True,
+    help="The most events to show.")  # fmt: skip
 @json_option
 def history(tag: str, board: str, limit: int, as_json: bool) -> None:
     """Show the events of an item, newest first."""
@@ -235,15 +230,12 @@ def print_report(report: Report, as_json: bool, encoding: str, *, is_dry_run: bo
         fail(f"{rejected} of {counted(report.rows, 'row')} rejected.")
 
 
-def all_items(store: Store, board: str, **filters: str | None) -> tuple[str, list[bytes]]:
+def all_items(store: Store, board: str, **filters: Any) -> tuple[str, list[bytes]]:
     """All items of a board, and the cursor to follow them from: that of the first page."""
     found: list[bytes] = []
     cursor, page = "", None
     while True:
-        snapshot = store.queries.snapshot(
-            board, limit=MAX_SNAPSHOT_ITEMS, page=page,
-            state=filters.get("state"), holder=filters.get("holder"), text=filters.get("text"),
-        )  # fmt: skip
+        snapshot = store.queries.snapshot(board, limit=MAX_SNAPSHOT_ITEMS, page=page, **filters)
         if snapshot is None:  # only if a known cursor was given
             return cursor, found
         found += snapshot.items

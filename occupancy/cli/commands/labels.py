@@ -19,8 +19,7 @@ from occupancy.storage import public_url
 
 @click.command("labels")
 @board_option
-@click.option(
-    "--out", type=click.Path(dir_okay=False, path_type=Path), default="labels.svg",
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), default="labels.svg",
     show_default=True, help="The file; with more than one sheet NAME-1.svg, NAME-2.svg …",
 )  # fmt: skip
 @click.option("--tag", "tags", multiple=True, help="Only this item; may be given again.")

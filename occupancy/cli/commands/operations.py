@@ -28,10 +28,8 @@ from occupancy.services import Services
 @click.command(PUT.operation)
 @tag_argument
 @click.option("--title", help="The new title.")
-@click.option(
-    "--attribute", "pairs", multiple=True, metavar="NAME=VALUE",
-    help="An attribute; may be repeated. Those given replace all that the item has.",
-)  # fmt: skip
+@click.option("--attribute", "pairs", multiple=True, metavar="NAME=VALUE",
+    help="An attribute; may be repeated. Those given replace all that the item has.")  # fmt: skip
 @board_option
 @json_option
 def put(tag: str, title: str | None, pairs: tuple[str, ...], board: str, as_json: bool) -> None:
@@ -80,8 +78,7 @@ def _command(transition: Transition) -> click.Command:
     default = "" if needs_worker else "; default: the command line itself"
     worker_option = click.option(
         "--worker", required=needs_worker, metavar="ID", callback=check_worker,
-        help=f"On behalf of this worker{default}.",
-    )  # fmt: skip
+        help=f"On behalf of this worker{default}.")  # fmt: skip
     field_options = [
         click.option(f"--{name}", required=rule == "required", **_FIELD_OPTIONS[name])
         for name, rule in transition.fields.items()

@@ -6,7 +6,7 @@ import click
 
 from occupancy.access.tokens import optional_time
 from occupancy.cli.command import Commands, check_board, check_worker, connected, json_option
-from occupancy.cli.output import print_json, print_table, timestamp
+from occupancy.cli.output import print_json, print_result, print_table, timestamp
 from occupancy.core.entities import Role
 from occupancy.core.requests import MAX_TOKEN_DAYS
 from occupancy.storage import public_url
@@ -17,16 +17,12 @@ group = Commands("tokens", help="Tokens: credentials for programs and wallboards
 @group.command("create")
 @click.argument("worker", callback=check_worker)
 @click.option("--days", type=click.IntRange(1, MAX_TOKEN_DAYS), help="Expires after N days.")
-@click.option(
-    "--role", type=click.Choice([role.label for role in Role]),
-    help="Less than the worker's own role.",
-)  # fmt: skip
+@click.option("--role", type=click.Choice([role.label for role in Role]),
+    help="Less than the worker's own role.")  # fmt: skip
 @click.option("--board", callback=check_board, help="For this board only.")
-@click.option(
-    "--link", "as_link", is_flag=True,
+@click.option("--link", "as_link", is_flag=True,
     help="Print a link to open on a wallboard: it signs in with the token and keeps it out of "
-    "the logs of proxies.",
-)  # fmt: skip
+    "the logs of proxies.")  # fmt: skip
 @json_option
 def create(
     *, worker: str, days: int | None, role: str | None, board: str | None, as_link: bool,
@@ -81,10 +77,7 @@ def revoke(token_id: str, as_json: bool) -> None:
     with connected() as services:
         token = services.tokens.revoke(token_id)
         services.audit_outbox.leave("token_revoked", worker=token.worker, token=token.id)
-    if as_json:
-        print_json(token.as_dict())
-    else:
-        click.echo(f"The token {token.id} of {token.worker} is revoked.")
+    print_result(as_json, token.as_dict(), f"The token {token.id} of {token.worker} is revoked.")
 
 
 def _timestamp(time_s: int | None) -> str | None:

@@ -12,7 +12,7 @@ from occupancy.access.workers import worker_as_dict
 from occupancy.cli.command import Commands, check_worker, connected, json_option
 from occupancy.cli.commands.items import chosen_encoding, encoding_option, print_report
 from occupancy.cli.csv.importer import import_workers, read_workers
-from occupancy.cli.output import print_json, print_table, progress
+from occupancy.cli.output import print_json, print_result, print_table, progress
 from occupancy.core.entities import Role, Worker
 from occupancy.core.requests import check_text
 from occupancy.services import Services
@@ -27,8 +27,7 @@ group = Commands("workers", help="Workers: people and programs that may act.")
 @click.argument("worker_id", metavar="ID", callback=check_worker)
 @click.option("--name", required=True, help="The name that others see.")
 @click.option("--role", required=True, type=click.Choice(_ROLES), help="What they may do.")
-@click.option(
-    "--pin", prompt=True, prompt_required=False, hide_input=True, metavar="[PIN]",
+@click.option("--pin", prompt=True, prompt_required=False, hide_input=True, metavar="[PIN]",
     help="For sign-in at a screen: 4 to 12 digits that are hard to guess, or a phrase of 8 "
     "characters or more. "
     "Without a value the command asks for it, which keeps it out of the shell's history.",
@@ -98,10 +97,8 @@ def enable(worker_id: str, as_json: bool) -> None:
 
 @group.command("pin")
 @click.argument("worker_id", metavar="ID", callback=check_worker)
-@click.option(
-    "--pin", prompt=True, hide_input=True, confirmation_prompt=True,
-    help="The new PIN; without a value the command asks for it.",
-)  # fmt: skip
+@click.option("--pin", prompt=True, hide_input=True, confirmation_prompt=True,
+    help="The new PIN; without a value the command asks for it.")  # fmt: skip
 @json_option
 def pin_(worker_id: str, pin: str, as_json: bool) -> None:
     """Give the worker ID a new PIN, and end all its sessions."""
@@ -146,7 +143,5 @@ def _record(services: Services, event: str, worker: Worker, fields: str) -> None
 
 
 def _print_worker(worker: Worker, result: str, as_json: bool) -> None:
-    if as_json:
-        print_json(worker_as_dict(worker))
-    else:
-        click.echo(f"The {worker.role} {worker.name} ({worker.id}) {result}.")
+    text = f"The {worker.role} {worker.name} ({worker.id}) {result}."
+    print_result(as_json, worker_as_dict(worker), text)

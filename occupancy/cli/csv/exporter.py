@@ -44,14 +44,9 @@ def export_items(items: Iterable[Item], *, is_full: bool, separator: str = ",") 
     headers = (escape_formula(columns[name]) for name in names)
     writer.writerow(["tag", "title", *state_columns, *headers])
     for item in listed:
-        writer.writerow(
-            [
-                item.tag,
-                escape_formula(item.title),
-                *(_state_cell(item, column) for column in state_columns),
-                *(_cell(item.attributes, name, columns[name]) for name in names),
-            ]
-        )
+        state_cells = (_state_cell(item, column) for column in state_columns)
+        cells = (_cell(item.attributes, name, columns[name]) for name in names)
+        writer.writerow([item.tag, escape_formula(item.title), *state_cells, *cells])
     return out.getvalue()
 
 

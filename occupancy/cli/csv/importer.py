@@ -240,6 +240,5 @@ def _check_key(column: str, kind: str, name: str, lines: dict[str, int], line: i
 def _with_position(error: OccupancyError, report: Report, rows: int) -> OccupancyError:
     done = report.added + report.updated + report.unchanged
     return type(error)(
-        f"{error.detail} {done} of {rows} rows are done; it is safe to import again.",
-        **error.extra,
+        f"{error.detail} {done} of {rows} rows are done; it is safe to import again.", **error.extra
     )

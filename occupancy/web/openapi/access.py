@@ -6,7 +6,7 @@ from typing import Any
 
 from occupancy.core import errors
 from occupancy.core.entities import WORKER_PATTERN, Role
-from occupancy.web.openapi.operations import BASIC, STORE, WITH_BODY, answer, operation, parameter
+from occupancy.web.openapi.operations import STORE, WRITES, answer, operation, parameter
 from occupancy.web.openapi.schemas import BOOLEAN, INTEGER, TEXT, array, nullable, obj, pattern, ref
 
 SECURITY_SCHEMES: dict[str, Any] = {
@@ -25,8 +25,6 @@ SECURITY_SCHEMES: dict[str, Any] = {
     },
 }
 
-_WRITES = (*BASIC, errors.CsrfFailed, *STORE)
-_WRITES_BODY = (*_WRITES, *WITH_BODY)
 _NO_CONTENT = {"204": {"description": "Done."}}
 _NULLABLE_TIME = nullable({"type": "string", "format": "date-time"})
 _WORKER_ID = parameter("path", "worker_id", pattern(WORKER_PATTERN), "The worker.", required=True)
@@ -71,88 +69,66 @@ def paths() -> dict[str, Any]:
     secret = {"allOf": [ref("schemas", "Token"), obj(token=TEXT)]}
     return {
         "/api/session": {
-            "post": operation(
-                "access", "signIn", "Sign in at a browser.", None, session,
-                (errors.InvalidRequest, errors.Unauthenticated, errors.CsrfFailed,
-                 *WITH_BODY, *STORE),
+            "post": operation("access", "signIn", "Sign in at a browser.", None, session,
+                (errors.InvalidRequest, errors.Unauthenticated, *WRITES),
                 body=ref("schemas", "SignInBody"), must_have_body=True,
                 description="With `worker` and `pin`, or with `token`: a token, or what stands in "
-                "a one-time link. Sets the session's cookie, in place of the one that was there.",
-            ),
-            "get": operation(
-                "access", "whoAmI", "Who am I?", Role.OBSERVER, session, (*BASIC, *STORE)
-            ),
+                "a one-time link. Sets the session's cookie, in place of the one that was there."),
+            "get": operation("access", "whoAmI", "Who am I?", Role.OBSERVER, session, STORE),
             "delete": operation(
-                "access", "signOut", "Sign out.", Role.OBSERVER, _NO_CONTENT, _WRITES
-            ),
+                "access", "signOut", "Sign out.", Role.OBSERVER, _NO_CONTENT, WRITES),
         },
         "/api/session/pin": {
             "put": operation(
-                "access", "changePin", "Change your own PIN.", Role.OBSERVER, session,
-                _WRITES_BODY,
+                "access", "changePin", "Change your own PIN.", Role.OBSERVER, session, WRITES,
                 body=ref("schemas", "PinBody"), must_have_body=True,
                 description="For a session opened with a PIN or a one-time link. `pin` is the "
                 "present one, if there is one (`403` if it is wrong, counted as at a sign-in). "
-                "Answers as a sign-in does; your other sessions end.",
-            )
+                "Answers as a sign-in does; your other sessions end."),
         },
         "/api/tickets": {
             "post": operation(
                 "access", "createTicket", "A ticket for one event stream.", Role.OBSERVER, ticket,
-                (*_WRITES, errors.RateLimited),
+                WRITES,
                 description="For an `EventSource` that has no cookie, because it can send no "
                 "header: `…/events?ticket=…`, within the minute. The stream that it opened may "
                 "reconnect with it up to ten minutes after its end, from the same address to the "
-                "same board.",
-            )
+                "same board."),
         },
         "/api/workers": {
-            "get": operation(
-                "access", "listWorkers", "Every worker.", Role.ADMIN,
-                answer(obj(workers=array(ref("schemas", "Worker")))), (*BASIC, *STORE),
-            )
+            "get": operation("access", "listWorkers", "Every worker.", Role.ADMIN,
+                answer(obj(workers=array(ref("schemas", "Worker")))), STORE),
         },
         "/api/workers/{worker_id}": {
-            "put": operation(
-                "access", "putWorker", "Add a worker, or edit one.", Role.ADMIN,
-                {**worker, **added},
-                (*_WRITES_BODY, errors.AlreadyExists),
+            "put": operation("access", "putWorker", "Add a worker, or edit one.", Role.ADMIN,
+                {**worker, **added}, (*WRITES, errors.AlreadyExists),
                 parameters=[_WORKER_ID], body=ref("schemas", "WorkerBody"),
                 description="What is not given stays as it is; a new worker needs `name` and "
-                "`role`. A new `pin` and `disabled` end the worker's sessions.",
-            )
+                "`role`. A new `pin` and `disabled` end the worker's sessions."),
         },
         "/api/workers/{worker_id}/sessions": {
             "delete": operation(
                 "access", "signOutEverywhere", "End every session of a worker.", Role.ADMIN,
-                _NO_CONTENT, (*_WRITES, errors.WorkerNotFound), parameters=[_WORKER_ID],
-            )
+                _NO_CONTENT, (*WRITES, errors.WorkerNotFound), parameters=[_WORKER_ID]),
         },
         "/api/workers/{worker_id}/links": {
             "post": operation(
                 "access", "createLink", "A link that signs a worker in, once.", Role.ADMIN,
                 answer(obj(path=TEXT, expires_in_s=INTEGER), status=201, text="The link's path."),
-                (*_WRITES, errors.WorkerNotFound), parameters=[_WORKER_ID],
+                (*WRITES, errors.WorkerNotFound), parameters=[_WORKER_ID],
                 description="For a forgotten PIN, or a wait after wrong ones. Valid for an hour, "
-                "or until something ends the worker's sessions.",
-            )
+                "or until something ends the worker's sessions."),
         },
         "/api/tokens": {
-            "get": operation(
-                "access", "listTokens", "Every token.", Role.ADMIN,
-                answer(obj(tokens=array(ref("schemas", "Token")))), (*BASIC, *STORE),
-            ),
-            "post": operation(
-                "access", "createToken", "Create a token.", Role.ADMIN,
+            "get": operation("access", "listTokens", "Every token.", Role.ADMIN,
+                answer(obj(tokens=array(ref("schemas", "Token")))), STORE),
+            "post": operation("access", "createToken", "Create a token.", Role.ADMIN,
                 answer(secret, status=201, text="The token; it is shown this once."),
-                (*_WRITES_BODY, errors.WorkerNotFound, errors.BoardNotFound),
-                body=ref("schemas", "TokenBody"), must_have_body=True,
-            ),
+                (*WRITES, errors.WorkerNotFound, errors.BoardNotFound),
+                body=ref("schemas", "TokenBody"), must_have_body=True),
         },
         "/api/tokens/{token_id}": {
-            "delete": operation(
-                "access", "revokeToken", "Revoke a token.", Role.ADMIN,
-                _NO_CONTENT, (*_WRITES, errors.NotFound), parameters=[_TOKEN_ID],
-            )
+            "delete": operation("access", "revokeToken", "Revoke a token.", Role.ADMIN,
+                _NO_CONTENT, (*WRITES, errors.NotFound), parameters=[_TOKEN_ID]),
         },
     }  # fmt: skip

@@ -14,17 +14,16 @@ from occupancy.core.entities import STATES, Role
 from occupancy.core.transitions import PUT, REMOVE, TRANSITIONS, Transition
 from occupancy.web.openapi import access
 from occupancy.web.openapi.operations import (
-    BASIC,
+    BOARD_WRITES,
     PARAMETERS,
     RESPONSE_HEADERS,
     STORE,
-    WITH_BODY,
+    WRITES,
     answer,
     cached,
     operation,
     operation_errors,
     operation_id,
-    write_errors,
 )
 from occupancy.web.openapi.schemas import (
     BOOLEAN,
@@ -66,9 +65,7 @@ def document() -> dict[str, Any]:
     return {
         "openapi": "3.1.0",
         "info": {
-            "title": "occupancy",
-            "version": API_VERSION,
-            "description": _INTRODUCTION,
+            "title": "occupancy", "version": API_VERSION, "description": _INTRODUCTION,
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [{"url": "/"}],
@@ -83,13 +80,8 @@ def document() -> dict[str, Any]:
             {"name": "pages", "description": "This description."},
         ],
         "paths": {
-            **_board_paths(),
-            **_item_paths(),
-            **_operation_paths(),
-            **_event_paths(),
-            **access.paths(),
-            **_health_paths(),
-            **_page_paths(),
+            **_board_paths(), **_item_paths(), **_operation_paths(), **_event_paths(),
+            **access.paths(), **_health_paths(), **_page_paths(),
         },
         "components": {
             "schemas": {**schemas(), **access.schemas()},
@@ -97,10 +89,7 @@ def document() -> dict[str, Any]:
             "headers": RESPONSE_HEADERS,
             "securitySchemes": access.SECURITY_SCHEMES,
         },
-    }
-
-
-# Paths
+    }  # fmt: skip
 
 
 def _board_paths() -> dict[str, Any]:
@@ -116,79 +105,60 @@ def _board_paths() -> dict[str, Any]:
         "/api/boards": {
             "get": operation(
                 "boards", "listBoards", "Every board that you may see.", Role.OBSERVER,
-                answer(obj(boards=array(ref("schemas", "Board")))), (*BASIC, *STORE),
-            ),
-            "post": operation(
-                "boards", "createBoard", "Create a board.", Role.ADMIN,
-                answer(one, status=201, text="The board."),
-                (*BASIC, errors.CsrfFailed, errors.AlreadyExists, *WITH_BODY, *STORE),
-                body=ref("schemas", "BoardBody"), must_have_body=True,
-            ),
+                answer(obj(boards=array(ref("schemas", "Board")))), STORE),
+            "post": operation("boards", "createBoard", "Create a board.", Role.ADMIN,
+                answer(one, status=201, text="The board."), (*WRITES, errors.AlreadyExists),
+                body=ref("schemas", "BoardBody"), must_have_body=True),
         },
         "/api/boards/{board}": {
-            "get": operation(
-                "boards", "getBoard", "One board, with its settings.", Role.OBSERVER,
-                answer(one), (*BASIC, errors.BoardNotFound, *STORE), parameters=["Board"],
-            )
+            "get": operation("boards", "getBoard", "One board, with its settings.", Role.OBSERVER,
+                answer(one), (errors.BoardNotFound, *STORE), parameters=["Board"]),
         },
         "/api/boards/{board}/timeline": {
-            "get": operation(
-                "boards", "getTimeline",
+            "get": operation("boards", "getTimeline",
                 "How many items were in each state over the last hours.", Role.OBSERVER,
-                answer(timeline), (*BASIC, errors.BoardNotFound, *STORE),
-                parameters=["Board", "Hours"],
+                answer(timeline), (errors.BoardNotFound, *STORE), parameters=["Board", "Hours"],
                 description="Known exactly at the `points` and, between two of them, at the "
                 "moments `interval_s` apart on the straight line that joins them. The last is "
-                "now's, with its `cursor` and `seq`. It begins later where nothing older is known.",
-            )
+                "now's, with its `cursor` and `seq`. It begins later where nothing older is known.")
         },
     }  # fmt: skip
 
 
 def _item_paths() -> dict[str, Any]:
-    reads = (*BASIC, errors.BoardNotFound, *STORE)
+    reads = (errors.BoardNotFound, *STORE)
     page = obj(cursor=CURSOR, seq=INTEGER, items=array(ref("schemas", "Item")), next=NEXT)
     history = obj(history=array(ref("schemas", "Event")), next=NEXT)
     changed = ref("schemas", "Changed")
+    changed_headers = ("ETag", "IdempotencyReplayed")
+    change_parameters = ["Board", "Tag", "IdempotencyKey", "IfMatch"]
     return {
         "/api/boards/{board}/items": {
-            "get": operation(
-                "items", "listItems",
+            "get": operation("items", "listItems",
                 "A consistent snapshot of the items, and the cursor to follow it from.",
                 Role.OBSERVER, cached(answer(page, "ETag")), reads,
-                parameters=[
-                    "Board", "State", "Holder", "Q", "Limit", "Page", "IfNoneMatch",
-                ],
-            )
+                parameters=["Board", "State", "Holder", "Q", "Limit", "Page", "IfNoneMatch"]),
         },
         _ITEM: {
-            "get": operation(
-                "items", "getItem", "One item.", Role.OBSERVER,
+            "get": operation("items", "getItem", "One item.", Role.OBSERVER,
                 cached(answer(obj(item=ref("schemas", "Item")), "ETag")),
-                (*reads, errors.ItemNotFound), parameters=["Board", "Tag", "IfNoneMatch"],
-            ),
-            "put": operation(
-                "items", operation_id(PUT), PUT.summary, PUT.role,
+                (*reads, errors.ItemNotFound), parameters=["Board", "Tag", "IfNoneMatch"]),
+            "put": operation("items", operation_id(PUT), PUT.summary, PUT.role,
                 {
-                    **answer(changed, "ETag", "IdempotencyReplayed", text="Edited, or as it was."),
-                    **answer(changed, "ETag", "IdempotencyReplayed", status=201, text="Added."),
+                    **answer(changed, *changed_headers, text="Edited, or as it was."),
+                    **answer(changed, *changed_headers, status=201, text="Added."),
                 },
-                write_errors(), body=ref("schemas", "ItemBody"),
-                parameters=["Board", "Tag", "IdempotencyKey", "IfMatch"],
-            ),
-            "delete": operation(
-                "items", operation_id(REMOVE), REMOVE.summary, REMOVE.role,
-                answer(changed, "ETag", "IdempotencyReplayed", text="Removed; the item it was."),
+                BOARD_WRITES, body=ref("schemas", "ItemBody"), parameters=change_parameters),
+            "delete": operation("items", operation_id(REMOVE), REMOVE.summary, REMOVE.role,
+                answer(changed, *changed_headers, text="Removed; the item it was."),
                 operation_errors(REMOVE), body=operation_body(REMOVE),
-                parameters=["Board", "Tag", "IdempotencyKey", "IfMatch"],
-            ),
+                parameters=change_parameters),
         },
         f"{_ITEM}/history": {
             "get": operation(
                 "items", "getHistory", "What happened to an item, newest first.", Role.OBSERVER,
                 answer(history), (*reads, errors.ItemNotFound),
-                parameters=["Board", "Tag", "HistoryLimit", "Page"],
-            )
+                parameters=["Board", "Tag", "HistoryLimit", "Page"]),
         },
     }  # fmt: skip
 
@@ -206,8 +176,7 @@ def _operation_paths() -> dict[str, Any]:
             obj(results=array(result), cursor=CURSOR), "IdempotencyReplayed",
             text="What became of each tag, in their order; each on its own.",
         ),
-        (*BASIC, errors.CsrfFailed, errors.BoardNotFound, errors.WorkerNotFound, *WITH_BODY,
-         errors.IdempotencyKeyReused, *STORE),
+        (*WRITES, errors.BoardNotFound, errors.WorkerNotFound, errors.IdempotencyKeyReused),
         body=ref("schemas", "BatchBody"), must_have_body=True,
         parameters=["Board", "IdempotencyKey"],
         description="The role is the operation's. A body that is not well-formed is refused as a "
@@ -220,18 +189,16 @@ def _operation_paths() -> dict[str, Any]:
 def _post(transition: Transition) -> dict[str, Any]:
     body = operation_body(transition)
     who = "Only the item's holder." if transition.holder_only else ""
-    made = operation(
-        "operations", operation_id(transition), transition.summary, transition.role,
+    made = operation("operations", operation_id(transition), transition.summary, transition.role,
         answer(ref("schemas", "Changed"), "ETag", "IdempotencyReplayed"),
         operation_errors(transition), body=body, must_have_body=bool(body["required"]),
-        parameters=["Board", "Tag", "IdempotencyKey", "IfMatch"], description=who,
-    )  # fmt: skip
+        parameters=["Board", "Tag", "IdempotencyKey", "IfMatch"], description=who)  # fmt: skip
     table = {"x-from": list(transition.sources), "x-to": transition.target}
     return {**made, **table, "x-event": transition.event}
 
 
 def _event_paths() -> dict[str, Any]:
-    kinds = (*BASIC, errors.BoardNotFound)
+    kinds = (errors.BoardNotFound,)
     parameters = ["Board", "LastEventId", "After", "Ticket"]
     described = "\n".join(f"- `{each['event']}`: {each['description']}" for each in STREAM_EVENTS)
     stream = {
@@ -247,14 +214,11 @@ def _event_paths() -> dict[str, Any]:
     )
     return {
         "/api/boards/{board}/events": {
-            "get": operation(
-                "events", "followEvents", summary, Role.OBSERVER, {"200": stream}, kinds,
-                parameters=parameters, description=text,
-            ),
+            "get": operation("events", "followEvents", summary, Role.OBSERVER, {"200": stream},
+                kinds, parameters=parameters, description=text),
             "head": operation(
                 "events", "probeEvents", "The head of the stream; holds nothing.", Role.OBSERVER,
-                {"200": {"description": "The stream can be had."}}, kinds, parameters=parameters,
-            ),
+                {"200": {"description": "The stream can be had."}}, kinds, parameters=parameters),
         }
     }  # fmt: skip
 
@@ -287,18 +251,12 @@ def _health_paths() -> dict[str, Any]:
 
     return {
         "/livez": get("livez", "The process serves. Never touches Redis.", answer(status)),
-        "/readyz": get(
-            "readyz", "Operations and live delivery both work.",
-            {**answer(status), **answer(not_ready, status=503, text="Not ready, and why.")},
-        ),
-        "/api/redis-health": get(
-            "redisHealth", "Whether Redis answers, how fast, and what it is.",
-            {**answer(health), **answer(health, status=503, text="Redis does not answer.")},
-        ),
-        "/api/redis-connection-stats": get(
-            "redisConnectionStats", "The budget and every worker process's pools.",
-            answer(stats), STORE,
-        ),
+        "/readyz": get("readyz", "Operations and live delivery both work.",
+            {**answer(status), **answer(not_ready, status=503, text="Not ready, and why.")}),
+        "/api/redis-health": get("redisHealth", "Whether Redis answers, how fast, and what it is.",
+            {**answer(health), **answer(health, status=503, text="Redis does not answer.")}),
+        "/api/redis-connection-stats": get("redisConnectionStats",
+            "The budget and every worker process's pools.", answer(stats), STORE),
         "/metrics": get("metrics", "Prometheus metrics over all worker processes.", text),
     }  # fmt: skip
 
@@ -306,24 +264,20 @@ def _health_paths() -> dict[str, Any]:
 def _page_paths() -> dict[str, Any]:
     html = {"200": {"description": "HTML.", "content": {"text/html": {"schema": TEXT}}}}
     file = {"200": {"description": "The file.", "content": {"text/css": {"schema": TEXT}}}}
-    here = {"302": {"description": "To /boards."}}
     named = [
         {"in": "path", "name": each, "required": True, "schema": TEXT}
         for each in ("version", "name")
     ]
-    refused = (errors.InvalidRequest,)
+
+    def get(name: str, summary: str, ok: Any, kinds: Any = (), **more: Any) -> dict[str, Any]:
+        return {"get": operation("pages", name, summary, None, ok, kinds, **more)}
 
     def page(name: str, summary: str, *parameters: str) -> dict[str, Any]:
-        kinds = refused if parameters else ()
-        return {
-            "get": operation(
-                "pages", name, summary, None, cached(html), kinds,
-                parameters=[*parameters, "IfNoneMatch"],
-            )
-        }  # fmt: skip
+        refused = (errors.InvalidRequest,) if parameters else ()
+        return get(name, summary, cached(html), refused, parameters=[*parameters, "IfNoneMatch"])
 
     return {
-        "/": {"get": operation("pages", "start", "Redirects to /boards.", None, here)},
+        "/": get("start", "Redirects to /boards.", {"302": {"description": "To /boards."}}),
         "/sign-in": page("signInPage", "Sign in, by PIN or by a link."),
         "/boards": page("boardsPage", "All boards."),
         "/boards/{board}": page("boardPage", "A board.", "Board"),
@@ -331,16 +285,8 @@ def _page_paths() -> dict[str, Any]:
         "/boards/{board}/wall": page("wallPage", "A board for the wall.", "Board"),
         "/status": page("statusPage", "The state of the service."),
         "/docs": page("docs", "This page."),
-        "/api/openapi.json": {
-            "get": operation(
-                "pages", "openapi", "This document.", None,
-                cached(answer({"type": "object"}, "ETag")), parameters=["IfNoneMatch"],
-            )
-        },
-        "/static/{version}/{name}": {
-            "get": operation(
-                "pages", "static", "A file of the pages.", None, file, (errors.NotFound,),
-                parameters=named,
-            )
-        },
+        "/api/openapi.json": get("openapi", "This document.",
+            cached(answer({"type": "object"}, "ETag")), parameters=["IfNoneMatch"]),
+        "/static/{version}/{name}": get("static", "A file of the pages.", file,
+            (errors.NotFound,), parameters=named),
     }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -21,8 +22,10 @@ from occupancy.web.io import JSON_TYPE, PROBLEM_TYPE
 from occupancy.web.openapi.schemas import CURSOR, INTEGER, TEXT, pattern, ref
 
 STORE = (errors.PoolTimeout, errors.StoreUnavailable)
-BASIC = (errors.InvalidRequest, errors.Unauthenticated, errors.Forbidden)
-WITH_BODY = (errors.TooLarge, errors.UnsupportedMediaType)
+WRITES = (errors.CsrfFailed, *STORE)
+BOARD_WRITES = (
+    *WRITES, errors.BoardNotFound, errors.VersionMismatch, errors.IdempotencyKeyReused,
+)  # fmt: skip
 
 
 # Parameters and headers
@@ -39,55 +42,38 @@ def parameter(
 PARAMETERS: dict[str, Any] = {
     "Board": parameter("path", "board", pattern(BOARD_PATTERN), "The board.", required=True),
     "Tag": parameter("path", "tag", pattern(TAG_PATTERN), "The item's tag.", required=True),
-    "IdempotencyKey": parameter(
-        "header", "Idempotency-Key", pattern(r"^[!-~]{1,255}\Z"),
+    "IdempotencyKey": parameter("header", "Idempotency-Key", pattern(r"^[!-~]{1,255}\Z"),
         "Makes it safe to send the request again: for 24 hours the same key with the same request "
-        "gets the first answer, marked `Idempotency-Replayed: true`. With another request: 422.",
-    ),
-    "IfMatch": parameter(
-        "header", "If-Match", TEXT,
+        "gets the first answer, marked `Idempotency-Replayed: true`. With another request: 422."),
+    "IfMatch": parameter("header", "If-Match", TEXT,
         'Do it only if the item still has this version, quoted: `"12"`; otherwise 412. The forms '
-        'that compressing proxies make of it (`W/"12"`, `"12-gzip"`) name the same version.',
-    ),
+        'that compressing proxies make of it (`W/"12"`, `"12-gzip"`) name the same version.'),
     "IfNoneMatch": parameter(
         "header", "If-None-Match", TEXT, "The `ETag` you have: 304 if nothing has changed since. "
-        "With `*`: 304 if it exists.",
-    ),
-    "LastEventId": parameter(
-        "header", "Last-Event-ID", CURSOR,
-        "Go on after this event. EventSource sends it by itself when it comes back.",
-    ),
-    "After": parameter(
-        "query", "after", CURSOR,
+        "With `*`: 304 if it exists."),
+    "LastEventId": parameter("header", "Last-Event-ID", CURSOR,
+        "Go on after this event. EventSource sends it by itself when it comes back."),
+    "After": parameter("query", "after", CURSOR,
         "The same, for the first connection. `Last-Event-ID` and `lastEventId` in the query take "
-        "precedence over it. Unknown parameters are ignored.",
-    ),
-    "Ticket": parameter(
-        "query", "ticket", TEXT,
+        "precedence over it. Unknown parameters are ignored."),
+    "Ticket": parameter("query", "ticket", TEXT,
         "A ticket, in place of a token or a cookie. Its first use binds it to that address and "
-        "board.",
-    ),
+        "board."),
     "State": parameter("query", "state", {**TEXT, "enum": list(STATES)}, "Only this state."),
     "Holder": parameter("query", "holder", pattern(WORKER_PATTERN), "Only what they hold."),
-    "Q": parameter(
-        "query", "q", TEXT,
+    "Q": parameter("query", "q", TEXT,
         "Words to look for in tag, title and holder; a match has all of them. Case and accents do "
         "not matter. Each page searches `limit` items, so it may hold fewer matches than `limit`; "
-        "`next` leads on.",
-    ),
-    "Limit": parameter(
-        "query", "limit",
+        "`next` leads on."),
+    "Limit": parameter("query", "limit",
         {**INTEGER, "minimum": 1, "maximum": MAX_SNAPSHOT_ITEMS, "default": MAX_SNAPSHOT_ITEMS},
-        "Items on a page.",
-    ),
+        "Items on a page."),
     "HistoryLimit": parameter(
         "query", "limit", {**INTEGER, "minimum": 1, "maximum": 1000, "default": 100},
-        "Events on a page.",
-    ),
+        "Events on a page."),
     "Hours": parameter(
         "query", "hours", {**INTEGER, "minimum": 1, "maximum": MAX_TIMELINE_HOURS, "default": 24},
-        "How far back.",
-    ),
+        "How far back."),
     "Page": parameter("query", "page", TEXT, "The `next` of the page before."),
 }  # fmt: skip
 
@@ -110,21 +96,19 @@ _PROBLEM_CONTENT = {PROBLEM_TYPE: {"schema": ref("schemas", "Problem")}}
 
 def problem_responses(which: Iterable[type[OccupancyError]]) -> dict[str, Any]:
     """A response for each status of the kinds ``which``, with the codes that it may carry."""
-    by_status: dict[int, list[type[OccupancyError]]] = {}
-    for kind in sorted(set(which), key=lambda kind: (kind.status, kind.code)):
-        by_status.setdefault(kind.status, []).append(kind)
-    return {str(status): _problem_response(found) for status, found in by_status.items()}
-
-
-def _problem_response(found: Sequence[type[OccupancyError]]) -> dict[str, Any]:
-    response: dict[str, Any] = {
-        "description": "\n\n".join(f"`{kind.code}`: {kind.explanation}" for kind in found),
-        "content": _PROBLEM_CONTENT,
-        "x-codes": [kind.code for kind in found],
-    }
-    if found[0].status in (429, 503):
-        response["headers"] = {"Retry-After": ref("headers", "RetryAfter")}
-    return response
+    responses: dict[str, Any] = {}
+    for status, group in itertools.groupby(
+        sorted(set(which), key=lambda kind: (kind.status, kind.code)), lambda kind: kind.status
+    ):
+        found = list(group)
+        response = responses[str(status)] = {
+            "description": "\n\n".join(f"`{kind.code}`: {kind.explanation}" for kind in found),
+            "content": _PROBLEM_CONTENT,
+            "x-codes": [kind.code for kind in found],
+        }
+        if status in (429, 503):
+            response["headers"] = {"Retry-After": ref("headers", "RetryAfter")}
+    return responses
 
 
 # Operations and responses
@@ -145,7 +129,8 @@ def operation(  # noqa: PLR0917 - the first six read as the line of a table
 ) -> dict[str, Any]:
     """An operation of a path; ``role`` is the least role that may use it, None if it is public.
 
-    Any request may have to wait in turn and exceed a rate, so each may be refused as rate limited.
+    ``kinds`` are its refusals, besides those that follow from a role and from a body. Any request
+    may have to wait in turn and exceed a rate, so each may be refused as rate limited.
     """
     least = f"Least role: `{role.label}`." if role else "Open to everybody."
     made: dict[str, Any] = {
@@ -155,16 +140,20 @@ def operation(  # noqa: PLR0917 - the first six read as the line of a table
         "description": f"{description}\n\n{least}".strip(),
         "x-role": role.label if role else None,
     }
+    refusals = {*kinds, errors.RateLimited}
     if role is None:
         made["security"] = []
+    else:
+        refusals |= {errors.InvalidRequest, errors.Unauthenticated, errors.Forbidden}
     if parameters:
         made["parameters"] = [
             ref("parameters", each) if isinstance(each, str) else each for each in parameters
         ]
     if body is not None:
         made["requestBody"] = {"required": must_have_body, "content": {JSON_TYPE: {"schema": body}}}
+        refusals |= {errors.TooLarge, errors.UnsupportedMediaType}
     other = {"description": "Any other error.", "content": _PROBLEM_CONTENT}
-    made["responses"] = {**ok, **problem_responses([*kinds, errors.RateLimited]), "default": other}
+    made["responses"] = {**ok, **problem_responses(refusals), "default": other}
     return made
 
 
@@ -190,17 +179,9 @@ def operation_id(transition: Transition) -> str:
     return transition.operation if is_post else f"{transition.operation}Item"
 
 
-def write_errors() -> tuple[type[OccupancyError], ...]:
-    """The refusals that every write may meet."""
-    return (
-        *BASIC, errors.CsrfFailed, errors.BoardNotFound, errors.VersionMismatch, *WITH_BODY,
-        errors.IdempotencyKeyReused, *STORE,
-    )  # fmt: skip
-
-
 def operation_errors(transition: Transition) -> list[type[OccupancyError]]:
     """The refusals that an operation of the table may meet."""
-    found = [*write_errors(), errors.ItemNotFound, errors.StaleEpoch]
+    found = [*BOARD_WRITES, errors.ItemNotFound, errors.StaleEpoch]
     other_states = set(STATES) - set(transition.sources)
     if transition.needs_free:
         other_states.remove("occupied")

@@ -115,10 +115,8 @@ def schemas() -> dict[str, Any]:
         ),
         "description": "A board, with the number of its items in each state.",
     }
-    made["Position"] = {
-        **obj(cursor=CURSOR, seq=INTEGER),
-        "description": "A place in a board's events.",
-    }
+    position = obj(cursor=CURSOR, seq=INTEGER)
+    made["Position"] = {**position, "description": "A place in a board's events."}
     made["Problem"] = _problem_schema()
     return made
 
@@ -180,13 +178,10 @@ def operation_body(transition: Transition) -> dict[str, Any]:
 def _made_portable(value: Any) -> Any:
     if isinstance(value, dict):
         for name, each in value.items():
-            value[name] = (
-                _portable(each)
-                if name == "pattern" and isinstance(each, str)
-                else _made_portable(each)
-            )
+            is_pattern = name == "pattern" and isinstance(each, str)
+            value[name] = _portable(each) if is_pattern else _made_portable(each)
     elif isinstance(value, list):
-        value[:] = [_made_portable(each) for each in value]
+        value[:] = map(_made_portable, value)
     return value
 
 
@@ -198,31 +193,19 @@ def _event(name: str, data: dict[str, Any], text: str, *, has_id: bool = False) 
 
 
 STREAM_EVENTS = (
-    _event(
-        "item", ref("schemas", "Event"), "An item has changed: "
-        + ", ".join(f"`{name}`" for name in EVENT_TYPES)
-        + ". Every event after the cursor comes in order, once.", has_id=True,
-    ),
-    _event(
-        "ready", ref("schemas", "Position"), "The stream is live from this position on.",
-        has_id=True,
-    ),
-    _event(
-        "reset", obj(cursor=CURSOR, seq=INTEGER, snapshot=TEXT, reason=TEXT),
+    _event("item", ref("schemas", "Event"),
+        f"An item has changed: {', '.join(f'`{name}`' for name in EVENT_TYPES)}. Every event after "
+        "the cursor comes in order, once.", has_id=True),
+    _event("ready", ref("schemas", "Position"),
+        "The stream is live from this position on.", has_id=True),
+    _event("reset", obj(cursor=CURSOR, seq=INTEGER, snapshot=TEXT, reason=TEXT),
         "The cursor is not in the log (any more), or this connection is too slow for the events: "
-        "load `snapshot`, and go on from its cursor.", has_id=True,
-    ),
-    _event(
-        "degraded", obj(detail=TEXT),
+        "load `snapshot`, and go on from its cursor.", has_id=True),
+    _event("degraded", obj(detail=TEXT),
         "Live delivery is impaired: events come some seconds late, or not before the store can be "
-        "reached again. A stream that opens meanwhile gets it after `ready`.",
-    ),
-    _event(
-        "recovered", {"type": "object"},
-        "Live delivery works again, and missed events have been sent.",
-    ),
-    _event(
-        "bye", {"type": "object"},
-        "The server goes away; reconnect after the `retry:` before it.",
-    ),
+        "reached again. A stream that opens meanwhile gets it after `ready`."),
+    _event("recovered", {"type": "object"},
+        "Live delivery works again, and missed events have been sent."),
+    _event("bye", {"type": "object"},
+        "The server goes away; reconnect after the `retry:` before it."),
 )  # fmt: skip
