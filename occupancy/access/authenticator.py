@@ -1,8 +1,7 @@
 """The authenticator: the principal behind a credential.
 
-A principal is remembered in the process for two seconds, so that an operation stays one round trip.
-Every change of access is counted and announced on the access channel, and each process forgets that
-worker at once; the two seconds bound the effect of a lost announcement.
+A principal is remembered for two seconds, so that an operation stays one round trip. Each process
+forgets a worker at once when a change is announced; two seconds bound a lost announcement.
 """
 
 from __future__ import annotations
@@ -76,10 +75,7 @@ class Authenticator:
         return principal
 
     def identify_many(self, credentials: Sequence[Credential]) -> None:
-        """Remember the principal of each, as ``identify`` does with ``is_use=False``.
-
-        Refused credentials are left out. One round trip.
-        """
+        """Remember each principal, in one round trip; no use. Refused credentials are left out."""
         asked_at, change = time.monotonic(), self._change
         replies = self._identify.run_many([self._ask(each, False) for each in credentials])
         for credential, reply in zip(credentials, replies, strict=True):

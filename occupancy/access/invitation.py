@@ -39,18 +39,18 @@ class Invitation:
         self._has_claimed = False
 
     def print_if_needed(self) -> None:
-        """Print the link, unless there is a worker or another process prints it.
-
-        Where Redis starts later than the server, it is asked again until it answers.
-        """
+        """Print the link, unless there is a worker or another process does. Waits for Redis."""
         secret = None
         while secret is None:
             try:
                 if self._workers.is_any():
                     return
-                if not self._has_claimed and not self._claim():
-                    return
-                self._has_claimed = True
+                if not self._has_claimed:  # by the first process of this start that asks
+                    self._has_claimed = bool(
+                        self._client.set(self._claim_key, "1", nx=True, ex=_CLAIM_TTL_S)
+                    )
+                    if not self._has_claimed:
+                        return
                 secret = self._links.create(None)
             except OccupancyError as error:
                 log.info("unknown whether there is any worker: %s", error.__cause__ or error)
@@ -67,7 +67,3 @@ class Invitation:
         """Give up the claim, so that the next start of the server prints another link."""
         if self._has_claimed:
             self._client.delete(self._claim_key)
-
-    def _claim(self) -> bool:
-        """Whether this process is the first one of this start to claim the invitation."""
-        return bool(self._client.set(self._claim_key, "1", nx=True, ex=_CLAIM_TTL_S))

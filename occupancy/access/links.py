@@ -1,7 +1,7 @@
 """One-time sign-in links, for a forgotten PIN and for the first administrator.
 
-A link is good for an hour and for one sign-in. It is bound to its worker's session generation: what
-ends the worker's sessions ends the link too. Only the hash of its secret is stored.
+A link is good for an hour and for one sign-in, and ends with its worker's sessions. Only its
+secret's hash is stored.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The login throttle: how often a PIN may be tried.
 
-A PIN has few possibilities, so guessing must be slow; and a guesser must not lock others out. Three
-counts in one script (count_attempt.lua), each with a wait of at most five minutes:
+Guessing must be slow, and a guesser must not lock others out. Three counts in one script
+(count_attempt.lua), each with a wait of at most five minutes:
 
 * a worker's failures from one address: three are free, then 2 s, 4 s, 8 s …
 * a worker's failures from everywhere: twenty are free. Addresses from which the worker has signed
@@ -9,10 +9,8 @@ counts in one script (count_attempt.lua), each with a wait of at most five minut
 * an address's attempts for all workers: a hundred, and one more a minute.
 
 A right attempt takes back itself and nothing else: a guesser at the same address gains nothing from
-the worker's own sign-ins. Failures expire an hour after the last one.
-
-The counts are in Redis, because a guesser may try every process, and the waits grow: this is not
-the rate limiter of core.rate_limit.
+the worker's own sign-ins. Failures expire an hour after the last one. The counts are in Redis,
+because a guesser may try every process.
 """
 
 from __future__ import annotations

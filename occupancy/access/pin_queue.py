@@ -4,8 +4,6 @@ Anybody may send a PIN for an invented worker, and each costs 50 ms of a core. S
 kinds of places. An attempt is *known* if its worker has signed in before from its address. The
 places of all others are bounded in total, by address, and by the IPv6 networks that one customer
 has. Unknown attempts take no place of the known ones, and let them go first.
-
-This bounds what waits at one time, and not a rate: the login throttle does that.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """PINs: the secrets with which workers sign in at a browser.
 
-Only a salted scrypt hash is stored (32 MB and some 50 ms for each guess): a PIN has few
-possibilities, so guessing must be slow even for somebody who has read the hashes.
+Only a salted scrypt hash is stored: a PIN has few possibilities, so a guess costs 32 MB and 50 ms.
 """
 
 from __future__ import annotations
@@ -53,8 +52,7 @@ def hash_pin(pin: str, worker_id: str = "") -> str:
     check_text("The PIN", pin)
     pin = _normalized(pin)
     is_number = re.fullmatch(r"[0-9]+", pin) is not None
-    is_allowed = 4 <= len(pin) <= 12 if is_number else 8 <= len(pin) <= MAX_PIN_CHARS
-    if not is_allowed:
+    if not (4 <= len(pin) <= 12 if is_number else 8 <= len(pin) <= MAX_PIN_CHARS):
         raise InvalidRequest(
             f"The PIN is not allowed: it must be 4 to 12 digits, or a phrase of 8 to "
             f"{MAX_PIN_CHARS} characters."
@@ -86,9 +84,8 @@ def _is_obvious(pin: str) -> bool:
 def is_pin(pin: str, pin_hash: str | None) -> bool:
     """Whether ``pin`` is the one that was hashed; takes the same time where there is no hash.
 
-    Older hashes are of the text as the keyboard sent it, because PINs were not normalized. So a
-    wrong phrase with an accent costs two hashes, and three with another kind of space as well,
-    whether there is such a worker or not. Wrong digits cost one.
+    Older hashes are of the text as the keyboard sent it. So a wrong phrase with an accent costs two
+    hashes, with another kind of space as well three; wrong digits cost one.
     """
     known_hash = pin_hash or _nobodys_hash()
     forms = dict.fromkeys((_normalized(pin), pin, unicodedata.normalize("NFD", pin)))
@@ -97,11 +94,7 @@ def is_pin(pin: str, pin_hash: str | None) -> bool:
 
 
 def _normalized(pin: str) -> str:
-    """``pin`` in the form that is hashed: RFC 8265's OpaqueString, NFC with plain spaces.
-
-    Keyboards differ in both: a Mac may send `e` and its accent as two characters, and Windows as
-    one.
-    """
+    """``pin`` as it is hashed: RFC 8265's OpaqueString. Keyboards send accents in two ways."""
     spaced = "".join(" " if unicodedata.category(char) == "Zs" else char for char in pin)
     return unicodedata.normalize("NFC", spaced)
 

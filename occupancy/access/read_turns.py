@@ -1,34 +1,29 @@
 """Read turns: reads begin one after the other, fairly, and operations go before them.
 
 Reads have no rate limit: many wallboards and tablets behind one address may load the board at once,
-and a limit would stop either all of them or nobody. But a process has one core. Three hundred
-readers that asked again at once kept an operation waiting for seconds, because each of its steps
-waited for all of theirs. So one read begins each time the event loop is idle, or after PATIENCE_S
-if it never is. Operations do not wait here: each of their steps waits for one read at most. This
-costs nothing: without operations the loop is idle after each read, and the next begins at once.
+and a limit would stop either all of them or nobody. But a process has one core: three hundred
+readers that asked again at once kept an operation waiting for seconds. So one read begins each time
+the event loop is idle, or after PATIENCE_S if it never is. Operations do not wait here: each of
+their steps waits for one read at most. Without operations the loop is idle after each read, and the
+next begins at once.
 
 The order of turns:
 
 * Each known worker has an equal share, from any address; so has each address of unknown senders
   (not signed in, or with a token that may be invented). A flood slows its own sender down, and a
-  plant behind one address has as many shares as people. Wallboards with the token of one worker
-  share its turns; mostly they ask whether the board has changed.
-* Known and unknown senders alternate, so that no number of addresses outweighs people.
-* Unknown senders rest after each turn for as long as it took, so they never have more than half of
-  a process, whatever they ask for and from wherever.
+  plant behind one address has as many shares as people.
+* Known and unknown senders alternate, so that no number of addresses outweighs people. Unknown
+  senders rest after each turn for as long as it took: they never have more than half of a process.
 * Within a share it is first come, first served. Long work (a search) is cut into slices, and each
   slice is a turn; it continues before its own sender's next request.
 
-A request gets 429, with a time to come back, after MAX_READ_WAIT_S; at once if MAX_OF_SHARE of its
-share wait; and an unknown sender also if MAX_WAITING wait: that is a flood. An unknown sender at a
-known address (KnownAddresses) is not refused for MAX_WAITING, and its sign-ins have turns of known
-senders: a flood from elsewhere must not keep people out.
+A request gets 429 after MAX_READ_WAIT_S; at once if MAX_OF_SHARE of its share wait; and an unknown
+sender also if MAX_WAITING wait: that is a flood. An unknown sender at a known address
+(KnownAddresses) is not refused for MAX_WAITING, and its sign-ins have turns of known senders.
 
-A turn is only the moment to begin. Nothing is held during it, so a killed greenlet loses nothing.
-
-Concurrency. All changes of state here happen without a switch point; ``wait`` is one itself. The
-turns belong to the event loop of the first request. A request in another thread, as under
-``flask run``, has a loop of its own and waits for no turn.
+Concurrency. A turn is only the moment to begin: nothing is held during it. All changes of state
+here happen without a switch point; ``wait`` is one itself. The turns belong to the event loop of
+the first request. A request in another thread, as under ``flask run``, waits for no turn.
 """
 
 from __future__ import annotations
@@ -57,9 +52,8 @@ _Queue = collections.deque[AsyncResult]
 class KnownAddresses:
     """The latest addresses from which this process has served known workers.
 
-    A sign-in carries no credential yet, so it counts as a request of an unknown sender. During a
-    flood of those it still gets a turn at a known address: a plant's wallboards and tablets send
-    requests all the time from behind the same address.
+    A sign-in carries no credential yet. During a flood of unknown senders it still gets a turn at a
+    known address, from behind which a plant's wallboards and tablets send requests all the time.
     """
 
     def __init__(self) -> None:
@@ -99,10 +93,7 @@ class ReadTurns:
         self.waiting = 0
 
     def wait(self, share: Share, *, is_neighbour: bool = False) -> None:
-        """Wait for a turn. Raises RateLimited.
-
-        ``is_neighbour``: an unknown sender at a known address.
-        """
+        """Wait for a turn. ``is_neighbour``: unknown sender, known address. Raises RateLimited."""
         if self._may_begin(share):
             return
         queue = self._queues[share.is_known].get(share.name, ())
@@ -112,10 +103,7 @@ class ReadTurns:
         self._wait(share, is_next=False)
 
     def go_on(self, share: Share) -> None:
-        """Wait for another turn in the middle of long work, before others of the same share.
-
-        Raises RateLimited.
-        """
+        """Wait for another turn in long work, before others of its share. Raises RateLimited."""
         if not self._may_begin(share):
             self._wait(share, is_next=True)
 

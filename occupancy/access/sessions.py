@@ -1,12 +1,13 @@
 """Sessions: a browser is signed in by PIN, by a token, or by a one-time link.
 
-The browser gets a secret in a cookie. The session itself is stored on the server, so that it can be
-ended at any time. It ends by itself after some time without use (for shared tablets), and in any
-case after a shift. A session opened with a token (a wallboard) lives as long as the token.
+The browser gets a secret in a cookie; the session is stored on the server. It ends after some time
+without use (for shared tablets), and in any case after a shift. A session opened with a token (a
+wallboard) lives as long as the token.
 """
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from collections.abc import Callable, Sequence
 
@@ -16,13 +17,8 @@ from occupancy.access.links import Links
 from occupancy.access.login_throttle import LoginThrottle
 from occupancy.access.pins import PinHasher
 from occupancy.access.workers import StoredWorker, Workers
-from occupancy.core.errors import (
-    Forbidden,
-    InvalidRequest,
-    RateLimited,
-    Unauthenticated,
-    WorkerNotFound,
-)
+from occupancy.core import errors
+from occupancy.core.errors import InvalidRequest, RateLimited, Unauthenticated
 from occupancy.core.keys import Keys
 from occupancy.core.principal import Principal, digest_of, new_secret
 from occupancy.observability import audit_log
@@ -83,8 +79,6 @@ class Sessions:
         self._sign_in = PublishingScript(client, "access/sign_in")
         self._revoke = PublishingScript(client, "access/revoke")
 
-    # Signing in
-
     def with_pin(
         self, worker_id: str, pin: str, *, address: str, instead_of: str | None = None
     ) -> tuple[str, Session]:
@@ -93,8 +87,10 @@ class Sessions:
         ``instead_of`` is the secret of the session that the browser had. Raises RateLimited, and
         Unauthenticated: an unknown worker and a wrong PIN get the same error after the same time.
         """
-        stored = self._stored(worker_id)
-        worker = stored.worker if stored is not None else None
+        stored = worker = None
+        with contextlib.suppress(errors.WorkerNotFound):
+            stored = self._workers.stored(worker_id)
+            worker = stored.worker
         # An unknown worker id is not recorded: people type their PIN into the wrong field.
         about = {"worker": worker.id if worker is not None else None, "address": address}
         pin_hash = worker.pin_hash if worker is not None else None
@@ -111,12 +107,6 @@ class Sessions:
             raise
         self._login_throttle.clear_attempt(worker_id, address, counted)
         return self._open(stored, instead_of, idle_s=self._idle_s, by="pin", address=address)
-
-    def _stored(self, worker_id: str) -> StoredWorker | None:
-        try:
-            return self._workers.stored(worker_id)
-        except WorkerNotFound:
-            return None
 
     def with_new_pin(
         self,
@@ -147,7 +137,7 @@ class Sessions:
                 worker.id, pin, worker.pin_hash, address, is_known=True
             )
             if not is_right:
-                raise Forbidden("The present PIN is not right.")
+                raise errors.Forbidden("The present PIN is not right.")
             self._login_throttle.clear_attempt(worker.id, address, counted)
         changed = self._workers.set_pin(stored, self._pin_hasher.hash(new_pin, worker.id))
         if changed is None:
@@ -169,10 +159,7 @@ class Sessions:
     def with_token(
         self, principal: Principal, *, address: str, instead_of: str | None = None
     ) -> tuple[str, Session]:
-        """Open a session for a principal with a token; it is valid as long as the token is.
-
-        Raises Unauthenticated and RateLimited.
-        """
+        """Open a session, valid as long as its token. Raises Unauthenticated and RateLimited."""
         stored = self._workers.stored(principal.worker.id)
         if stored.worker.session_generation != principal.worker.session_generation:
             raise Unauthenticated(_CHANGED)
@@ -228,22 +215,19 @@ class Sessions:
         if opened is None:
             raise Unauthenticated(_CHANGED)
         if isinstance(opened, int):
-            wait_s = -(-opened // 1000)
-            raise RateLimited(
-                "This link or token has too many sessions, and all of them are in use. Ask an "
-                "administrator for another one."
-                if ended
-                else "Too many sign-ins with this token or link at once. Try again in a moment.",
-                retry_after=wait_s,
-            )
+            detail = "Too many sign-ins with this token or link at once. Try again in a moment."
+            if ended:
+                detail = (
+                    "This link or token has too many sessions, and all of them are in use. Ask an "
+                    "administrator for another one."
+                )
+            raise RateLimited(detail, retry_after=-(-opened // 1000))
         for each in ended:
             self._on_changed(each.decode())
         audit_log.record(
             "signed_in", by=by, worker=worker.id, credential=session.id, address=address
         )
         return secret, msgspec.json.decode(opened, type=Session)
-
-    # Signing out
 
     def end(self, principal: Principal, *, address: str) -> None:
         """End the session of ``principal``."""

@@ -1,10 +1,9 @@
 """Tickets: an EventSource without a cookie opens a stream with one.
 
-An EventSource can send no header, and a token in its URL would be logged by every proxy on the way.
-So a page asks for a ticket, which is valid for a minute. An EventSource reconnects with the same
-URL, so a ticket may be used again: its first use binds it to that address and board. It stays valid
-while its stream is open and for ten minutes after that, but never longer than the credential behind
-it, which is checked at each use.
+An EventSource can send no header, and proxies would log a token in its URL. So a page asks for a
+ticket, which is valid for a minute. An EventSource reconnects with the same URL, so a ticket may be
+used again, from the address and for the board of its first use. It stays valid while its stream is
+open and for ten minutes after that, as long as the credential behind it, checked at each use.
 """
 
 from __future__ import annotations
@@ -46,27 +45,19 @@ class Tickets:
         self._greenlet: gevent.Greenlet | None = None
 
     def create(self, principal: Principal) -> str:
-        """The secret of a new ticket, which opens one event stream as ``principal``.
-
-        Raises RateLimited.
-        """
+        """The secret of a new ticket for one event stream as ``principal``. Raises RateLimited."""
         now_s = time.monotonic()
         wait_s = self._rate_limiter.wait_s(principal.worker.id, now_s)
         if wait_s > 0:
             raise RateLimited("Too many tickets at once.", retry_after=int(wait_s) + 1)
         self._rate_limiter.count(principal.worker.id, now_s)
-        secret = new_secret()
-        credential = principal.credential
-        self._client.set(
-            self._key(secret), f"{credential.auth_method} {credential.digest}", ex=TICKET_TTL_S
-        )
+        secret, credential = new_secret(), principal.credential
+        ticket = f"{credential.auth_method} {credential.digest}"
+        self._client.set(self._key(secret), ticket, ex=TICKET_TTL_S)
         return secret
 
     def use(self, secret: str, *, address: str, board: str) -> Credential:
-        """Bind a ticket to this address and board, and return the credential behind it.
-
-        Raises Unauthenticated.
-        """
+        """Bind a ticket to address and board; return its credential. Raises Unauthenticated."""
         found = self._use.run([self._key(secret)], [f"{address} {board}", COMEBACK_S])
         if not isinstance(found, bytes):
             raise Unauthenticated(
@@ -93,10 +84,7 @@ class Tickets:
         return self._keys.ticket(digest_of(secret))
 
     def _renew(self) -> None:
-        """Renew the tickets of open streams, for ever.
-
-        If Redis is unreachable for longer than they last, their pages must ask for new ones.
-        """
+        """Renew the tickets of open streams, for ever. They may expire while Redis is away."""
         while True:
             gevent.sleep(_RENEWAL_S)
             keys = list(self._open)

@@ -102,32 +102,27 @@ class Tokens:
 
     def all(self) -> list[TokenUse]:
         """All tokens, oldest first."""
+        keys = self._keys
         stored, uses = self._client.run_pipeline(
-            lambda pipeline: (
-                pipeline.hgetall(self._keys.tokens),
-                pipeline.hgetall(self._keys.uses),
-            )
+            lambda pipeline: (pipeline.hgetall(keys.tokens), pipeline.hgetall(keys.uses))
         )
-        listed = [
-            TokenUse(
-                msgspec.json.decode(token, type=Token),
-                int(uses[digest]) if digest in uses else None,
-            )
-            for digest, token in stored.items()
-        ]
+        listed = []
+        for digest, encoded in stored.items():
+            used_s = int(uses[digest]) if digest in uses else None
+            listed.append(TokenUse(msgspec.json.decode(encoded, type=Token), used_s))
         return sorted(listed, key=lambda each: (each.token.created_s, each.token.id))
 
     def revoke(self, token_id: str) -> Token:
         """Make a token invalid for good. Raises NotFound."""
-        stored: Any = self._client.hgetall(self._keys.tokens)
+        keys = self._keys
+        stored: Any = self._client.hgetall(keys.tokens)
         for digest, encoded in stored.items():
             token = msgspec.json.decode(encoded, type=Token)
             if token.id == token_id:
                 self._revoke.run(
-                    [self._keys.tokens, self._keys.uses, self._keys.session_ends,
-                     self._keys.changes],
-                    [digest, token.worker, self._keys.access_channel],
-                )  # fmt: skip
+                    [keys.tokens, keys.uses, keys.session_ends, keys.changes],
+                    [digest, token.worker, keys.access_channel],
+                )
                 self._on_changed(token.worker)
                 return token
         raise NotFound(f"There is no token {token_id}; `flask tokens list` shows them.")

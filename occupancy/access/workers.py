@@ -1,11 +1,10 @@
 """Workers: the people and programs that may act.
 
 A worker's *session generation* rises with everything that must end the earlier sessions: a new PIN,
-disabling the worker, "sign out everywhere". A session stores the generation in which it was opened.
+disabling the worker, "sign out everywhere".
 
-During a rolling upgrade a newer process may store fields that this one does not know. A worker is
-therefore compared by the bytes that were read, not by encoding it again, and an edit keeps unknown
-fields.
+During a rolling upgrade a newer process may store fields that this one does not know. So a worker
+is compared by the bytes that were read, and an edit keeps unknown fields.
 """
 
 from __future__ import annotations
@@ -38,9 +37,8 @@ class StoredWorker(NamedTuple):
 class Workers:
     """Methods raise PoolTimeout or StoreUnavailable when Redis cannot serve.
 
-    ``on_changed`` is called with a worker's id when this process has changed their access; the
-    other processes hear of it on the access channel. ``on_renamed`` is called with a renamed
-    worker.
+    ``on_changed`` is called with a worker's id when this process has changed their access, and
+    ``on_renamed`` with a renamed worker.
     """
 
     on_renamed: Callable[[Worker], None] = staticmethod(lambda worker: None)
@@ -70,9 +68,8 @@ class Workers:
     def edit(self, worker_id: str, **changes: Any) -> Worker:
         """Change some of a worker's ``name``, ``role``, ``disabled`` and ``pin_hash``.
 
-        The other fields keep their value, also where another process edits them meanwhile. A new
-        PIN and disabling end the worker's sessions. Returns the worker as it is now. Raises
-        WorkerNotFound and InvalidRequest.
+        Other processes' edits of other fields stay. A new PIN and disabling end the sessions.
+        Returns the worker as it is now. Raises WorkerNotFound and InvalidRequest.
         """
         check_shown("name", changes.get("name"))
         while True:
@@ -88,11 +85,8 @@ class Workers:
                 return worker
 
     def set_pin(self, old: StoredWorker, pin_hash: str) -> StoredWorker | None:
-        """Set a worker's PIN, which ends their sessions; None if they have changed since ``old``.
-
-        A worker who changes their own PIN must not overwrite one that an administrator has set
-        after the present one was checked.
-        """
+        """Set a PIN, which ends the sessions; None if the worker has changed since ``old``."""
+        # Else a worker's own change could overwrite a PIN that an administrator has set meanwhile.
         worker = msgspec.structs.replace(old.worker, pin_hash=pin_hash)
         return self._replace(old, _next_generation(worker))
 
@@ -147,9 +141,8 @@ class Workers:
     def all(self) -> list[Worker]:
         """All workers, in the order of their ids."""
         found = self._client.hvals(self._keys.workers)
-        return sorted(
-            (msgspec.json.decode(each, type=Worker) for each in found), key=lambda each: each.id
-        )
+        workers = [msgspec.json.decode(each, type=Worker) for each in found]
+        return sorted(workers, key=lambda each: each.id)
 
     def is_any(self) -> bool:
         """Whether there is any worker."""

@@ -39,9 +39,8 @@ class Boards:
     ) -> Board:
         """Create a board (several round trips). Raises AlreadyExists.
 
-        ``main`` may be created, to give it steps, as long as it has no items. If two callers create
-        the same board at once, one of them wins: its fields are set together, and none twice. The
-        name is listed first, so that there is never a board that is not listed.
+        ``main`` may be created, to give it steps, while it has no items. Of two callers at once one
+        wins: the fields are set together. The name comes first, so every board is listed.
         """
         keys = self._keys.board(name)
         if self._client.zcard(keys.by_tag):

@@ -1,26 +1,17 @@
-"""Commands: every change of a board's items, each carried out by one atomic script.
-
-:class:`Command` says what is to be done; ``operate.lua`` checks it, carries it out and records it.
-Items come back as the JSON that the script has rendered.
-"""
+"""Commands: every change of a board's items, each carried out and recorded by operate.lua."""
 
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
 
+from occupancy.boards import records
 from occupancy.boards.catalog import DEFAULT_STEPS
-from occupancy.boards.records import (
-    Answer,
-    Outcome,
-    Preconditions,
-    Rate,
-    board_not_found,
-    event_item_of,
-)
+from occupancy.boards.records import Answer, Outcome, Preconditions, Rate
 from occupancy.boards.timeline import SAMPLE_MS, SAMPLES_KEPT
 from occupancy.core.entities import MAIN_BOARD, MAX_BATCH_TAGS, STATES, AuthMethod, Person
 from occupancy.core.errors import IdempotencyKeyReused, RateLimited
@@ -71,7 +62,7 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Commands:
-    """Carries out commands; safe to share between greenlets."""
+    """Safe to share between greenlets. Methods raise PoolTimeout or StoreUnavailable."""
 
     def __init__(
         self, client: OpsClient, keys: Keys, permissions: Permissions, bounds: Bounds
@@ -91,8 +82,7 @@ class Commands:
     def execute(self, command: Command) -> Answer:
         """Carry out ``command``: one round trip, an outcome for each tag.
 
-        Raises BoardNotFound, IdempotencyKeyReused and RateLimited, which concern all tags, and
-        PoolTimeout or StoreUnavailable.
+        Raises BoardNotFound, IdempotencyKeyReused and RateLimited, which concern all tags.
         """
         self._permissions.require()
         return _answer(command, self._operate.run(*self._request(command)))
@@ -107,20 +97,13 @@ class Commands:
     ) -> Iterator[Outcome]:
         """Add or edit items, given as tag and texts (see Command): some hundred a round trip."""
         self._permissions.require()
-        pending: list[Command] = []
-
-        def send() -> Iterator[Outcome]:
+        commands = (
+            Command(board, PUT, [tag], actor, items=[texts], dry_run=dry_run) for tag, texts in rows
+        )
+        while pending := list(itertools.islice(commands, _PUT_MANY_CALLS)):
             replies = self._operate.run_many([self._request(command) for command in pending])
             for command, reply in zip(pending, replies, strict=True):
                 yield from _answer(command, reply).outcomes
-
-        for tag, texts in rows:
-            pending.append(Command(board, PUT, [tag], actor, items=[texts], dry_run=dry_run))
-            if len(pending) == _PUT_MANY_CALLS:
-                yield from send()
-                pending.clear()
-        if pending:
-            yield from send()
 
     def render_again(self, board: str, tags: Sequence[str]) -> None:
         """Mend the JSON of items from what is stored of them; no change, so no event."""
@@ -185,7 +168,7 @@ def _columns(transition: Transition) -> msgspec.Raw:
 def _answer(command: Command, reply: Any) -> Answer:
     status = reply[0]
     if status == b"board_not_found":
-        raise board_not_found(command.board)
+        raise records.board_not_found(command.board)
     if status == b"rate_limited":
         wait_s = -(-reply[1] // 1000)
         raise RateLimited(f"Too many operations. Go on in {wait_s} s.", retry_after=wait_s)
@@ -209,7 +192,7 @@ def _answer(command: Command, reply: Any) -> Answer:
 
 def _item(text: bytes, kind: bytes) -> bytes:
     """The item's JSON; where ``text`` is an event (see request.lua), it is a part of that."""
-    return bytes(event_item_of(text).item) if kind.endswith(b"event") else text
+    return bytes(records.event_item_of(text).item) if kind.endswith(b"event") else text
 
 
 def _json_text(value: Any) -> str:

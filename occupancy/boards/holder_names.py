@@ -1,16 +1,10 @@
 """Holder names: the items that a worker holds show the name that the worker has now.
 
-A held item is stored with its holder's name, because an item is rendered once, when it changes. So
-when a worker is renamed, the script that makes all changes renders the held items again, with
-another version and an `item.updated`. Snapshots, streams and pages follow as after any change, and
-reads, which are most frequent, look up no names.
-
-It is safe against crashes and races. The script that changes the name (replace_worker.lua) sets a
-mark in the same step. Two passes follow: one at once, and one from any process's report, when every
-operation that may carry the old name must have ended (an authenticated caller is remembered for two
-seconds, and a request waits for a connection and an answer). The mark is removed only after the
-second pass, and only if it is still that of this rename. A repeated pass changes nothing: it leaves
-items alone that show the name already.
+The script that renames a worker (replace_worker.lua) sets a mark in the same step; the held items
+are then rendered again. Two passes follow: one at once, and one from any process's report, when
+every operation that may carry the old name must have ended (an authenticated caller is remembered
+for two seconds, and a request waits for a connection and an answer). The second removes the mark,
+if it is still that of this rename. Items that show the name already are left alone.
 """
 
 from __future__ import annotations
@@ -43,9 +37,7 @@ class HolderNames:
         self._settle = Script(store.client, "board/settle_rename")
 
     def follow(self, worker: Worker) -> None:
-        """Show the new name of ``worker``. Never raises: the rename stands, and ``settle``
-        repeats what fails here.
-        """
+        """Show the new name of ``worker``. Never raises: ``settle`` repeats what fails here."""
         try:
             self._show(worker.person)
         except OccupancyError as error:
@@ -86,10 +78,7 @@ class HolderNames:
 
 
 def _each(all_of_them: Iterable[_T], do: Callable[[_T], None]) -> None:
-    """Call ``do`` for each, also after one has failed; then raise the first failure.
-
-    If Redis cannot serve, raise at once: the others would fail as well.
-    """
+    """Call ``do`` for each; raise the first failure at the end, or at once if Redis is away."""
     failure = None
     for each in all_of_them:
         try:

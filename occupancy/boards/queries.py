@@ -11,14 +11,9 @@ from typing import Any
 
 import msgspec
 
+from occupancy.boards import records
 from occupancy.boards.log import Log
-from occupancy.boards.records import (
-    Snapshot,
-    board_not_found,
-    item_not_found,
-    page_start,
-    page_token,
-)
+from occupancy.boards.records import Snapshot, page_start, page_token
 from occupancy.boards.search import Search
 from occupancy.core.entities import MAIN_BOARD, MAX_SNAPSHOT_ITEMS, TAG_PATTERN
 from occupancy.core.keys import Keys
@@ -113,17 +108,15 @@ class Queries:
             [int(board == MAIN_BOARD), low, high, limit, skip, known_cursor, large],
         )
         if reply[0] == b"board_not_found":
-            raise board_not_found(board)
+            raise records.board_not_found(board)
         if reply[0] != b"ok":
             return reply[0] == b"whole", None
         following = page_token(reply[-2]) if reply[3] == b"1" and len(reply) > 4 else None
         return False, Snapshot(reply[1].decode(), int(reply[2]), reply[5::2], following)
 
     def whole(self, board: str, limit: int = MAX_SNAPSHOT_ITEMS) -> Snapshot | None:
-        """A large board, read at one instant. None if it is not large or exceeds ``limit``.
-
-        Without Lua, which takes four times as long for ten thousand items.
-        """
+        """A large board, read at one instant. None if it is not large or exceeds ``limit``."""
+        # Without Lua, which takes four times as long for ten thousand items.
         keys = self._keys.board(board)
         (cursor, seq), views = self._client.read_atomically(
             lambda pipeline: (
@@ -149,7 +142,7 @@ class Queries:
         item = self._client.hget(self._keys.board(board).view, tag)
         if not isinstance(item, bytes):
             self._log.head(board)
-            raise item_not_found(board, tag)
+            raise records.item_not_found(board, tag)
         return item
 
     def held_by(self, board: str, worker_id: str) -> list[str]:

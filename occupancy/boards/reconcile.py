@@ -1,11 +1,9 @@
 """Reconciliation: checks whether items, indexes and log agree, and mends indexes.
 
-One atomic script writes them, so they agree unless somebody edited the keys by hand, an older
-version had a bug, or a restore brought back half of them. The item's own hash is the truth; indexes
-and view can be mended from it. A log or a history cannot: one that disagrees is only reported.
-
-It works through the items a hundred at a time, each hundred in an atomic script, while operations
-go on; so it sees each item at one instant and reports no change that is under way.
+They agree unless somebody edited the keys by hand, an older version had a bug, or a restore brought
+back half of them. Indexes and view are mended from the item's own hash; a log or a history cannot
+be mended. One atomic script for each hundred items sees each item at one instant, while operations
+go on, and reports no change that is under way.
 """
 
 from __future__ import annotations
@@ -28,7 +26,7 @@ log = logging.getLogger(__name__)
 
 START_LIMIT_S = 10.0
 _ITEMS_PER_AUDIT = 100
-_ELECTION_TTL_S = 60
+_ELECTION_TTL_S = 60  # one process is elected of those that start within this time
 _START_RETRY_S = 2.0
 
 
@@ -59,17 +57,14 @@ _TEXTS = {
 
 
 class Reconciler:
-    """Checks a board, and mends what follows from the items."""
+    """Methods raise BoardNotFound, PoolTimeout and StoreUnavailable."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._audit = Script(store.client, "board/audit")
 
     def run(self, board: str, *, repair: bool, limit_s: float | None = None) -> Report:
-        """Check one board, for at most ``limit_s`` seconds; mend its indexes with ``repair``.
-
-        Raises BoardNotFound, PoolTimeout and StoreUnavailable.
-        """
+        """Check one board, for at most ``limit_s`` seconds; mend its indexes with ``repair``."""
         self._store.log.head(board)
         report = Report(board)
         until = math.inf if limit_s is None else time.monotonic() + limit_s
@@ -129,10 +124,7 @@ class Reconciler:
         return found
 
     def _tags(self, board: str, until: float) -> Iterator[str]:
-        """The tags of all item keys; stops soon after ``until``.
-
-        Page by page, because a page of a large server's keys may hold none of this board.
-        """
+        """The tags of all item keys; stops after ``until``: a page may have none of this board."""
         prefix = self._store.keys.board(board).item("")
         cursor = None
         while cursor != 0 and time.monotonic() <= until:
@@ -165,14 +157,13 @@ class Reconciler:
 
 
 def reconcile_at_start(store: Store, sleep: Callable[[float], object]) -> None:
-    """Check every board once, in one process of the deployment, and report in the log.
-
-    At most 10 s of checking; waits as long as it takes until Redis can be reached.
-    """
+    """Check every board once, 10 s at most, in one process; wait for Redis. Logs the result."""
     is_elected = False
     while True:
         try:
-            is_elected = is_elected or _elect(store)
+            is_elected = is_elected or bool(
+                store.client.set(store.keys.reconciling, "1", nx=True, ex=_ELECTION_TTL_S)
+            )
             if is_elected:
                 _check_all(store)
         except (PoolTimeout, StoreUnavailable) as error:
@@ -180,11 +171,6 @@ def reconcile_at_start(store: Store, sleep: Callable[[float], object]) -> None:
             sleep(_START_RETRY_S)
         else:
             return
-
-
-def _elect(store: Store) -> bool:
-    """Whether this process does it: one of all those that start within a minute."""
-    return bool(store.client.set(store.keys.reconciling, "1", nx=True, ex=_ELECTION_TTL_S))
 
 
 def _check_all(store: Store) -> None:
@@ -197,12 +183,11 @@ def _check_all(store: Store) -> None:
         report = Reconciler(store).run(board.board, repair=False, limit_s=left_s)
         for problem in report.problems[:20]:
             log.warning("reconciliation of %s: %s %s", report.board, problem.tag, problem.text)
-        log.log(
-            logging.WARNING if report.problems else logging.INFO,
+        write, hint = log.info, ""
+        if report.problems:
+            write, hint = log.warning, "; 'flask items reconcile --repair' mends indexes"
+        write(
             "reconciliation of %s: %d items checked%s, %d problems%s",
-            report.board,
-            report.items,
-            "" if report.is_complete else " (time was up)",
-            len(report.problems),
-            "; 'flask items reconcile --repair' mends indexes" if report.problems else "",
-        )
+            report.board, report.items, "" if report.is_complete else " (time was up)",
+            len(report.problems), hint,
+        )  # fmt: skip

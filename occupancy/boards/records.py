@@ -128,10 +128,7 @@ def page_token(last: bytes) -> str:
 
 
 def page_start(token: str, pattern: str) -> str:
-    """The last member of the previous page, from its ``token``.
-
-    Raises InvalidRequest for a token whose member does not match ``pattern``.
-    """
+    """The last member of the previous page. Raises InvalidRequest unless it matches ``pattern``."""
     try:
         start = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)).decode("ascii")
     except (binascii.Error, ValueError):

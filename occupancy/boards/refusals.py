@@ -7,65 +7,53 @@ from typing import Any
 import msgspec
 
 from occupancy.boards.records import Outcome, item_not_found
+from occupancy.core import errors
 from occupancy.core.entities import Item
-from occupancy.core.errors import (
-    Blocked,
-    Held,
-    InvalidRequest,
-    LimitReached,
-    NotHolder,
-    OccupancyError,
-    StaleEpoch,
-    VersionMismatch,
-    WorkerNotFound,
-    WrongState,
-)
 from occupancy.core.transitions import Transition
 
 # By the script's code: the error and its text.
-_REFUSALS: dict[str, tuple[type[OccupancyError], str]] = {
-    "held": (Held, "{tag} is held by {holder} since {since}."),
+_REFUSALS: dict[str, tuple[type[errors.OccupancyError], str]] = {
+    "held": (errors.Held, "{tag} is held by {holder} since {since}."),
     "wrong_state": (
-        WrongState, "{tag} is {item.state}; {operation} is possible only when it is {sources}.",
+        errors.WrongState,
+        "{tag} is {item.state}; {operation} is possible only when it is {sources}.",
     ),
-    "blocked": (Blocked, "{tag} is blocked since {since}: {item.reason}."),
+    "blocked": (errors.Blocked, "{tag} is blocked since {since}: {item.reason}."),
     "not_holder": (
-        NotHolder,
+        errors.NotHolder,
         "{tag} is held by {holder} since {since}; only its holder can {operation} it.",
     ),
     "stale_epoch": (
-        StaleEpoch,
+        errors.StaleEpoch,
         "{tag} has changed hands since; its epoch is {item.epoch} now. Load it again.",
     ),
     "version_mismatch": (
-        VersionMismatch,
+        errors.VersionMismatch,
         "{tag} has changed since; its version is {item.version} now. Load it again.",
     ),
     "limit_reached": (
-        LimitReached,
+        errors.LimitReached,
         "{tag} cannot be held as well: the board's limit of items at a time is reached. "
         "Pause or complete one first.",
     ),
-    "unknown_step": (InvalidRequest, "step is not one of the board's steps."),
-}  # fmt: skip
+    "unknown_step": (errors.InvalidRequest, "step is not one of the board's steps."),
+}
 
 
 def refusal(
     board: str, transition: Transition, outcome: Outcome, *, to: str | None = None
-) -> OccupancyError:
-    """The error for an outcome that is not done; its ``extra`` helps to act on it.
-
-    ``to`` is the id of the worker who was to get the item.
-    """
+) -> errors.OccupancyError:
+    """The error for an outcome that is not done; ``to`` is the worker who was to get the item."""
     tag, code = outcome.tag, outcome.code
     if code == "worker_not_found":
-        return WorkerNotFound(
+        return errors.WorkerNotFound(
             f"{tag} cannot be given to {to}: there is no such worker, or it is disabled or an "
             "observer."
         )
     if not outcome.item:
         if code == "version_mismatch":
-            return VersionMismatch(f"There is no item {tag} that If-Match could match.", tag=tag)
+            detail = f"There is no item {tag} that If-Match could match."
+            return errors.VersionMismatch(detail, tag=tag)
         return item_not_found(board, tag)
     item = msgspec.json.decode(outcome.item, type=Item)
     extra: dict[str, Any] = {

@@ -22,23 +22,16 @@ from occupancy.core.slices import Pause, sliced
 _SPACE = re.compile(r"(?:[^\S\x1c-\x1f\x85]|\ufeff)+")  # as JavaScript's \s
 
 
-class _Texts(msgspec.Struct):
-    """The fields of an item that texts are searched in."""
+class _Fields(msgspec.Struct):
+    """The fields of an item that searches and filters need."""
 
     tag: str
     title: str
-    holder: Person | None
-
-
-class _Filtered(msgspec.Struct):
-    """The fields of an item that filters need."""
-
     state: str
     holder: Person | None
 
 
-_texts_of = msgspec.json.Decoder(_Texts).decode
-_filtered_of = msgspec.json.Decoder(_Filtered).decode
+_fields_of = msgspec.json.Decoder(_Fields).decode
 
 
 class _WithoutMarks(dict[int, int | None]):
@@ -78,9 +71,9 @@ class Search:
         # those. A backslash begins an escape, which may hide a part of a word.
         if b"\\" not in item and not self._are_in(fold(item.decode())):
             return False
-        texts = _texts_of(item)
-        holder = texts.holder or Person("", "")
-        return self._are_in(fold(" ".join((texts.tag, texts.title, holder.name, holder.id))))
+        fields = _fields_of(item)
+        holder = fields.holder or Person("", "")
+        return self._are_in(fold(" ".join((fields.tag, fields.title, holder.name, holder.id))))
 
     def _are_in(self, text: str) -> bool:
         return all(word in text for word in self._words)
@@ -99,14 +92,14 @@ def filter_by(state: str | None, holder: str | None) -> Callable[[bytes], bool] 
         def is_held(item: bytes) -> bool:
             if quoted not in item:
                 return False
-            found = _filtered_of(item).holder
+            found = _fields_of(item).holder
             return found is not None and found.id == holder
 
         return is_held
     if state is None:
         return None
     quoted = b'"%b"' % state.encode()
-    return lambda item: quoted in item and _filtered_of(item).state == state
+    return lambda item: quoted in item and _fields_of(item).state == state
 
 
 def select(

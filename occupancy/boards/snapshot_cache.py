@@ -1,21 +1,17 @@
 """The snapshot cache: large boards as this process remembers them, updated from their logs.
 
-Reading ten thousand items, sorting, joining and compressing them costs 10 ms, and when a plant's
-browsers all reload, each of them asks for it. Each event in the log has its whole item. So a board
-at a cursor, and the entries after that cursor up to the log's head, give the board at the head. One
-script reads the entries and the head at one instant. Every request reads the log, so each sees its
-own writes.
+Reading ten thousand items, sorting, joining and compressing them costs 10 ms. Each event in the log
+has its whole item, so a board at a cursor, and the entries from there to the log's head, give the
+board at the head. Every request reads the log, so each sees its own writes.
 
 Concurrency. Only reads from the server, and waiting for one, are switch points. So:
 
 * A response never changes. A newer one replaces it in one assignment, when all of it has been read.
-* A read of the log has a greenlet of its own and serves all requests that came before it began,
-  because only that read is sure to see what was written before they came. For each board there is
-  at most one read under way and one that waits for its end: of a thousand requests at once, one
-  reads and one compresses. A request that is killed while it waits hinders no other.
-* A board may be dropped (unused, or to make room) while a read is under way: the read puts it back.
-  If a board is there twice, each is right by itself, and either may be kept: a remembered response
-  is only where a read begins, and is never taken for the present.
+* A read of the log has a greenlet of its own and serves all requests that came before it began. For
+  each board there is at most one read under way and one that waits for its end: of a thousand
+  requests at once, one reads and one compresses. Killing a waiting request hinders no other.
+* A board may be dropped while a read is under way: the read puts it back. If a board is there
+  twice, either may be kept: a remembered response is only where a read begins.
 
 The board is read as a whole where the log cannot tell: an unknown cursor, too many entries, a hole
 in ``seq``, an event that does not fit; and every three minutes, because a repair (reconcile.py)
@@ -55,14 +51,11 @@ _GZIP_WINDOW_BITS = 16 + 15  # zlib's way to ask for gzip's header and the large
 
 
 class SnapshotResponse:
-    """A snapshot as JSON and as the same compressed, each made once, when it is asked for.
-
-    ``size`` is the sum of the items' lengths in bytes, where it is counted.
-    """
+    """A snapshot as JSON and as the same compressed, each made once, when it is asked for."""
 
     def __init__(self, snapshot: Snapshot, size: int = 0) -> None:
         self.snapshot = snapshot
-        self.size = size
+        self.size = size  # the sum of the items' lengths in bytes, where it is counted
         self._plain: bytes | None = None
         self._packed: bytes | None = None
         self._packing = BoundedSemaphore(1)
@@ -103,10 +96,7 @@ class SnapshotResponse:
         return b"".join(compressed)
 
     def after(self, replay: Replay) -> SnapshotResponse | None:
-        """The board at the end of ``replay``, the entries after this one's cursor.
-
-        None where they do not lead from here to the log's head, or do not fit.
-        """
+        """The board at the end of ``replay``; None where its entries do not lead there."""
         entries = replay.entries
         end = entries[-1] if entries else self.snapshot
         if not replay.is_known or (end.cursor, end.seq) != (replay.head_cursor, replay.head_seq):
@@ -227,11 +217,8 @@ class SnapshotCache:
         return response if response.cursor != known_cursor else None
 
     def _current(self, board: str, cached: _CachedBoard) -> SnapshotResponse | None:
-        """The result of a read that begins after the call; None where the board is no large one.
-
-        A failure is shared too: otherwise the waiting requests would, one after the other, wait for
-        a server that does not answer.
-        """
+        """The result of a read that begins after the call; None where the board is no large one."""
+        # A failure is shared too, or all waiting requests would wait for the server one by one.
         if cached.next_read is None:
             cached.next_read = gevent.spawn(self._read, board, cached)
         found: SnapshotResponse | OccupancyError | None = cached.next_read.get()

@@ -1,8 +1,7 @@
 """The timeline: how many items of a board were in each state, over the last days.
 
-operate/record.lua keeps a sample before the first change of every five minutes: the counts as these
-five minutes began. Five minutes without a sample had no change, so the counts at each boundary
-since the first sample are known exactly.
+operate/record.lua keeps the counts before the first change of every five minutes. Five minutes
+without a sample had no change, so the counts at each boundary since the first one are exact.
 """
 
 from __future__ import annotations
@@ -63,10 +62,7 @@ class Timelines:
         self._keys = keys
 
     def get(self, board: str, *, hours: int) -> Timeline:
-        """The last ``hours`` of a board, up to MAX_TIMELINE_HOURS. Raises BoardNotFound.
-
-        It begins later where nothing older is known.
-        """
+        """The last ``hours`` (up to MAX_TIMELINE_HOURS), as far as known. Raises BoardNotFound."""
         keys = self._keys.board(board)
         began_ms = int(time.time() * 1000) - hours * 3600 * 1000
         began_ms -= began_ms % SAMPLE_MS

@@ -1,10 +1,8 @@
 """The audit log's rate limit: denials are recorded one by one, and a flood of them as a count.
 
-A runaway program, or an attacker who wants to make the audit log unreadable, is refused a thousand
-times a second. The bound is per kind: what was refused, to which worker, at which address. Wrong
-PINs are not limited here, because the login throttle bounds their number; each has its line.
-
-Malformed requests (server/malformed_requests.py) have a lower bound: they name no worker.
+The bound is per kind: what was refused, to which worker, at which address. Wrong PINs are not
+limited here, because the login throttle bounds their number; each has its line. Malformed requests
+(server/malformed_requests.py) have a lower bound: they name no worker.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """The audit log's outbox: changes of access made on the command line, for the server to record.
 
-The audit log is the server's stderr, which a command does not have. A command leaves an entry in
-Redis, and one of the server's processes writes it to the audit log within seconds, or at the next
-start.
+The audit log is the server's stderr, so a command leaves an entry in Redis. One of the server's
+processes writes it to the audit log within seconds, or at the next start.
 """
 
 from __future__ import annotations

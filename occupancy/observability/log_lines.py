@@ -1,13 +1,9 @@
 """Log lines that no input can forge.
 
-Clients' input gets into messages and into the texts of exceptions: paths with line breaks, names
-with escape sequences for a terminal. So a message is written on one line and in visible ASCII, and
-each line of a traceback begins with a mark that no record begins with.
-
-A line is no longer than a pipe takes at once, and is written at once. Otherwise a line of another
-process could come in between, and the rest of the first one would look like a line of its own.
-
-The time of a line has gunicorn's format, so that both write the same log.
+Clients' input gets into messages and into the texts of exceptions. So a message is written on one
+line and in visible ASCII, and each line of a traceback begins with a mark that no record begins
+with. A line is no longer than a pipe takes at once, and is written at once: otherwise a line of
+another process could come in between, and the rest of the first one would look like its own.
 """
 
 from __future__ import annotations
@@ -22,7 +18,7 @@ from typing import Any, TextIO
 from gunicorn import glogging
 
 FORMAT = "[%(asctime)s] [%(process)d] [%(levelname)s] %(name)s: %(message)s"
-DATE_FORMAT = "%Y-%m-%d %H:%M:%S %z"
+DATE_FORMAT = "%Y-%m-%d %H:%M:%S %z"  # gunicorn's: both write the same log
 CONTINUED = "  | "
 MAX_LINE_BYTES = 4000  # below PIPE_BUF on Linux; lines are ASCII
 
@@ -56,13 +52,11 @@ class LineFormatter(logging.Formatter):
         if self.usesTime():
             record.asctime = self.formatTime(record, self.datefmt)
         # Not record.exc_text, in which another formatter may have cached a raw traceback.
-        rest = []
-        if record.exc_info:
-            rest += self.formatException(record.exc_info).split("\n")
-        if record.stack_info:
-            rest += record.stack_info.split("\n")
-        lines = [visible(self.formatMessage(record)), *(CONTINUED + visible(line) for line in rest)]
-        return "\n".join(lines)
+        raised = self.formatException(record.exc_info) if record.exc_info else None
+        rest = [line for text in (raised, record.stack_info) if text for line in text.split("\n")]
+        return "\n".join(
+            [visible(self.formatMessage(record)), *(CONTINUED + visible(line) for line in rest)]
+        )
 
 
 class LineHandler(logging.StreamHandler[TextIO]):
@@ -86,7 +80,8 @@ class Logger(glogging.Logger):  # type: ignore[misc] # gunicorn ships no types
 
     def debug(self, msg: object, *args: object, **kwargs: Any) -> None:
         # gunicorn logs the parser's errors only here; see server/malformed_requests.py.
-        super().debug(msg, *(_kind_of(each) for each in args), **kwargs)
+        shown = (type(each).__name__ if isinstance(each, BaseException) else each for each in args)
+        super().debug(msg, *shown, **kwargs)
 
     def atoms(self, *args: Any) -> dict[str, Any]:
         found: dict[str, Any] = super().atoms(*args)
@@ -106,19 +101,11 @@ class Logger(glogging.Logger):  # type: ignore[misc] # gunicorn ships no types
                 if type(formatter) is logging.Formatter:
                     handler.setFormatter(LineFormatter(formatter._fmt, formatter.datefmt))
                 if type(handler) is logging.StreamHandler:
+                    made = LineHandler(handler.stream)
+                    made.setFormatter(handler.formatter)
+                    made._gunicorn = True  # type: ignore[attr-defined] # gunicorn finds its own by it
                     log.removeHandler(handler)
-                    log.addHandler(_line_handler_like(handler))
-
-
-def _kind_of(value: object) -> object:
-    return type(value).__name__ if isinstance(value, BaseException) else value
-
-
-def _line_handler_like(handler: logging.StreamHandler[TextIO]) -> LineHandler:
-    made = LineHandler(handler.stream)
-    made.setFormatter(handler.formatter)
-    made._gunicorn = True  # type: ignore[attr-defined] # gunicorn finds its own handlers by it at a reload
-    return made
+                    log.addHandler(made)
 
 
 def install(level: str) -> None:

@@ -1,7 +1,6 @@
 """Prometheus metrics, correct over all processes of the server.
 
-prometheus_client's multiprocess mode keeps each process's values in a file of
-``PROMETHEUS_MULTIPROC_DIR`` (gunicorn.conf.py sets it and removes the files); without that variable
+gunicorn.conf.py sets PROMETHEUS_MULTIPROC_DIR for prometheus_client's multiprocess mode; without it
 the values are this process's own. That mode has no callback gauges, so the figures of the pools and
 streams are copied here every two seconds (process_report.py).
 """
@@ -14,14 +13,8 @@ import os
 import time
 from typing import Any
 
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    generate_latest,
-    multiprocess,
-)
+import prometheus_client
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, multiprocess
 
 _DELAYS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _MAX_RECENT, _RECENT_S = 1024, 60.0
@@ -68,7 +61,7 @@ class Metrics:
         registry = self._registry = CollectorRegistry()
         self.live = LiveMetrics(registry)
         counter = functools.partial(Counter, registry=registry)
-        gauge = functools.partial(Gauge, registry=registry)
+        gauge = functools.partial(Gauge, registry=registry, multiprocess_mode="livesum")
         self.operations = counter(
             "occupancy_operations",
             "Operations by kind and result (ok, unchanged, replayed, or the refusal's code)",
@@ -82,18 +75,14 @@ class Metrics:
             "Requests refused by authentication, authorization or a rate limit, by code",
             ["code"],
         )
-        self.streams = gauge("occupancy_streams", "Open event streams", multiprocess_mode="livesum")
+        self.streams = gauge("occupancy_streams", "Open event streams")
         self._connections = gauge(
             "occupancy_pool_connections",
             "Connections of a pool: maximum, in use, idle",
             ["pool", "state"],
-            multiprocess_mode="livesum",
         )
         self._waiting = gauge(
-            "occupancy_pool_waiting",
-            "Greenlets waiting for a connection",
-            ["pool"],
-            multiprocess_mode="livesum",
+            "occupancy_pool_waiting", "Greenlets waiting for a connection", ["pool"]
         )
         self._wait = gauge(
             "occupancy_pool_wait_seconds",
@@ -126,4 +115,4 @@ class Metrics:
         if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
             registry = CollectorRegistry()
             multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call] # untyped there
-        return generate_latest(registry)
+        return prometheus_client.generate_latest(registry)

@@ -1,7 +1,6 @@
 """The reports of all processes of the deployment, on whatever machine they run.
 
-Each process writes its figures under its own key every two seconds, and the key expires when it
-stops. So any process can list all of them, and a killed one disappears by itself.
+Each writes its figures under its own key every two seconds, and the key expires when it stops.
 """
 
 from __future__ import annotations
@@ -50,12 +49,12 @@ class Processes:
 
     def withdraw(self, name: str) -> None:
         """Remove the report of a process that ends."""
+        keys = self._keys
         self._client.run_pipeline(
             lambda pipeline: (
-                pipeline.delete(self._keys.process(name)),
-                pipeline.srem(self._keys.processes, name),
+                pipeline.delete(keys.process(name)), pipeline.srem(keys.processes, name),
             )
-        )
+        )  # fmt: skip
 
     def all(self) -> list[dict[str, Any]]:
         """The figures of every process with a report, by name. Up to three round trips."""

@@ -1,7 +1,6 @@
 """Public figures, gathered at most once a second per process, whatever the number of requests.
 
-They are open to everybody, and cost the server and this process more than a request should: CLIENT
-LIST, INFO, a metrics file for each process that ever ran.
+Gathering costs more than a request should: CLIENT LIST, INFO, a metrics file of each process.
 """
 
 from __future__ import annotations
@@ -24,9 +23,8 @@ T = TypeVar("T")
 class AtMostOnceASecond(Generic[T]):
     """Calls ``make`` at most once a second; other callers get the latest result or error.
 
-    ``make`` runs in a greenlet of its own, and all callers meanwhile wait for it: killing one of
-    them interrupts no other. Errors are kept as well, or all callers would wait for a server that
-    does not answer, one after the other.
+    ``make`` runs in a greenlet of its own: killing a caller that waits for it interrupts no other.
+    Errors are kept as well, or the callers would wait for the server one after the other.
     """
 
     def __init__(self, make: Callable[[], T]) -> None:

@@ -1,10 +1,8 @@
 """Repeated warnings: the first of each kind in a minute are logged, and the rest are counted.
 
-While the store is unreachable every request fails, hundreds a second: a line for each would fill
-the disk and hide everything else. The audit log has the same bound (audit_limit.py).
-
-This is not the rate limiter of core.rate_limit: that one spreads events evenly and forgets the
-refused ones, while a log shows the beginning of a flood and then its size.
+While the store is unreachable every request fails: a line for each would fill the disk and hide
+everything else. Unlike core.rate_limit, which spreads events evenly and forgets the refused ones,
+this shows the beginning of a flood and then its size.
 """
 
 from __future__ import annotations

@@ -6,9 +6,8 @@
   by side: ``(budget / nodes - reserved) / (2 x processes)``.
 * **Slots.** Shares do not cover a second reload before the first is over, ``TTIN``, or ten
   commands started at once. So each open connection also holds one slot: a byte of a lock file,
-  locked with fcntl. The kernel releases the slot when its process dies, for whatever reason. The
-  command line has the ``reserved`` slots to itself: it can neither starve the web server nor be
-  starved by it.
+  locked with fcntl, which the kernel releases however its process dies. The command line has the
+  ``reserved`` slots to itself: it neither starves the web server nor is starved by it.
 
 The server counts a connection slightly longer than we do, until it notices the close. The halved
 shares leave ample room for that.

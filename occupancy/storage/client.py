@@ -143,8 +143,7 @@ def make_pool(
 class OpsClient(redis.Redis):
     """redis-py's client with occupancy's errors, and without redis-py's work around a command.
 
-    Its retries (none here), telemetry and bookkeeping cost as much as sending the command and
-    reading the reply.
+    Its retries (none here), telemetry and bookkeeping cost as much as the command itself.
     """
 
     on_refused_publications: Callable[[int], None] = staticmethod(lambda count: None)
@@ -161,10 +160,7 @@ class OpsClient(redis.Redis):
                 pool.release(connection)
 
     def run_pipeline(self, fill: Fill, *, transaction: bool = False) -> list[Any]:
-        """Send the commands that ``fill`` puts into a pipeline in one round trip.
-
-        Returns their replies; raises the first error among them.
-        """
+        """The replies to ``fill``'s commands, in one round trip. Raises the first error in them."""
         with unavailable_as_error():
             return _checked(self._replies(fill, transaction=transaction))
 
@@ -185,8 +181,7 @@ class OpsClient(redis.Redis):
     def run_optional(self, fill: Fill) -> list[Any]:
         """Like ``run_pipeline``, with None in place of each reply that the server withholds.
 
-        A server withholds a reply if the user lacks the permission (ACL) or the command is
-        disabled. Managed servers withhold INFO, CONFIG and CLIENT LIST.
+        Managed servers withhold INFO, CONFIG and CLIENT LIST, by ACL or by disabling them.
         """
         with unavailable_as_error():
             replies = self._replies(fill, transaction=False)

@@ -37,15 +37,13 @@ def set_priority(*, is_read: bool) -> None:
 class FairQueue:
     """A fair queue with the part of queue.Queue's interface that the pool uses.
 
-    Invariant: while a greenlet waits, ``queue`` is empty; a put goes straight to the longest
-    waiter of a line. So later callers, including the greenlet that just returned the connection,
-    queue behind the waiters.
+    Invariant: while a greenlet waits, ``queue`` is empty; a put goes straight to the longest waiter
+    of a line. So later callers, including the one that just returned it, queue behind the waiters.
 
     The first line is for everything except reads. A put serves it, unless it is empty, or
-    READ_SHARE - 1 puts in a row have skipped waiting reads. So an operation waits for the
-    operations before it and for a third as many reads, and the last of n reads is served after
-    at most READ_SHARE * n puts, however many operations come. Only the wait itself is a switch
-    point: a put chooses the line and takes out its first waiter in one step.
+    READ_SHARE - 1 puts in a row have skipped waiting reads. So an operation waits for those before
+    it and for a third as many reads, and the last of n reads for at most READ_SHARE * n puts. Only
+    the wait is a switch point: a put chooses the line and takes out its first waiter in one step.
 
     Idle connections are used last in, first out, so no more are opened than the load needs.
     """

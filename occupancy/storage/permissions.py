@@ -1,9 +1,8 @@
 """The permissions (ACL) of this deployment's user on the server.
 
 A script has no rollback: denied a command after its first write, it leaves half of its work behind.
-So every command of the scripts is tried before the first operation, and again every few seconds.
-Without a command no operation begins. Without a channel events are late, because they come from the
-log. Readiness and `flask redis check` name the missing permissions.
+So every command of the scripts is tried before the first operation, and again every few seconds:
+without one no operation begins. Without a channel events are late, because they come from the log.
 """
 
 from __future__ import annotations
@@ -39,10 +38,9 @@ class Permissions:
     def check(self) -> list[str]:
         """The denied commands and channels ("&occ:access"), read in one round trip."""
         keys = self._keys
-        channels = [
-            keys.live_channel + _NO_BOARD, keys.access_channel, keys.canary_channel(_NO_BOARD),
-        ]  # fmt: skip
-        self.denied = [each.decode() for each in self._script.run(keys.rights, channels)]
+        live, canary = keys.live_channel + _NO_BOARD, keys.canary_channel(_NO_BOARD)
+        denied = self._script.run(keys.rights, [live, keys.access_channel, canary])
+        self.denied = [each.decode() for each in denied]
         self._checked_at_s = time.monotonic()
         return self.denied
 
@@ -58,8 +56,7 @@ class Permissions:
             self.check()
         if commands := [each for each in self.denied if each[0] != "&"]:
             raise StoreUnavailable(
-                f"The store's user lacks rights: {acl_rules(commands)}.",
-                retry_after=10,
+                f"The store's user lacks rights: {acl_rules(commands)}.", retry_after=10
             )
 
     @property
@@ -74,10 +71,7 @@ def acl_rules(denied: Iterable[str]) -> str:
 
 
 def denied_subscriptions(pool: FairPool, keys: Keys) -> list[str]:
-    """The channels of live delivery that the user may not subscribe to, tried one by one.
-
-    Raises PoolTimeout, and redis-py's errors if the server cannot be reached.
-    """
+    """Live channels that the user may not subscribe to. Raises what ``get_connection`` does."""
     wanted: list[tuple[str, str]] = [
         ("SUBSCRIBE", keys.access_channel),
         ("SUBSCRIBE", keys.canary_channel(_NO_BOARD)),

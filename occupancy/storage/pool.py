@@ -5,9 +5,8 @@ redis-py's BlockingConnectionPool with three changes, each for a measured defect
 * **Fair.** The longest waiter gets a freed connection, operations before reads (fair_queue.py).
 * **Complete.** A greenlet killed while it waits, connects or runs a command neither loses the slot
   nor returns a connection with a half-read reply.
-* **Right server.** After a failover that closes nothing, connections still lead to the old
-  primary, which answers READONLY for ever. One such reply retires every connection of the same age
-  or older.
+* **Right server.** After a failover that closes nothing, the old primary answers READONLY for ever.
+  One such reply retires every connection of the same age or older.
 """
 
 from __future__ import annotations
@@ -29,8 +28,7 @@ from occupancy.storage.fair_queue import FairQueue
 class FairPool(BlockingConnectionPool):
     """A BlockingConnectionPool that is fair and complete, and keeps statistics; see the module.
 
-    It is made after the fork (the web server refuses --preload). So, unlike redis-py's, it does not
-    check the process id at each command.
+    Made after the fork (the web server refuses --preload), it never checks the process id.
     """
 
     pool: FairQueue
@@ -117,9 +115,9 @@ class FairPool(BlockingConnectionPool):
     def follow(self, ops_pool: FairPool) -> None:
         """Hang up if ``ops_pool`` has moved to another server since the last call.
 
-        To be called after a successful write: operations lead to the primary then, so a new
-        connection does too. The old server may be a replica that gets no publications. A canary
-        that arrives by the new connection hides no gap: the log is read after a reconnect.
+        To be called after a successful write: operations, and so a new connection, lead to the
+        primary then. The old server may be a replica that gets no publications. A canary that
+        arrives by the new connection hides no gap: the log is read after a reconnect.
         """
         if self._followed_generation != ops_pool.generation:
             self.hang_up()

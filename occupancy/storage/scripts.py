@@ -51,10 +51,8 @@ class Script:
             return self._client.execute_command("EVAL", self.source, len(keys), *keys, *args)
 
     def run_many(self, calls: Sequence[tuple[Sequence[str], Sequence[Any]]]) -> list[Any]:
-        """Run it for each of ``calls`` in one round trip; the replies in order.
-
-        The script is loaded first, in the same pipeline, so that no call gets NOSCRIPT.
-        """
+        """Run it for each of ``calls`` in one round trip; the replies in order."""
+        # It is loaded first, in the same pipeline, so that no call gets NOSCRIPT.
         replies = self._client.run_pipeline(
             lambda pipeline: (
                 pipeline.script_load(self.source),

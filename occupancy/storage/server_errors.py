@@ -24,9 +24,10 @@ _WRONG_SERVER = (
     redis.AuthenticationError,
 )
 
-# Replies of a server that runs but cannot serve: redis-py's classes (it strips the code from their
-# text), and the codes for which it has no class.
+# A lost connection, and replies of a server that cannot serve now: redis-py's classes (it strips
+# the code from their text), and the codes for which it has no class.
 _TEMPORARY = (
+    redis.ConnectionError,
     redis.ReadOnlyError,
     redis.exceptions.ClusterDownError,
     redis.exceptions.MasterDownError,
@@ -43,57 +44,37 @@ def unavailable_as_error() -> Iterator[None]:
     """Raises StoreUnavailable for every error that means that the server cannot serve now."""
     try:
         yield
-    except redis.TimeoutError as error:
-        raise StoreUnavailable(
-            "The store did not answer in time. Try again in a moment.",
-            retry_after=2,
-        ) from error
-    except redis.ConnectionError as error:
-        if "max number of clients" in str(error):
-            raise StoreUnavailable(
-                "The store takes no more connections: its maxclients is lower than "
-                "OCCUPANCY_REDIS_BUDGET plus other clients. Raise it.",
-                retry_after=2,
-            ) from error
-        raise _unavailable() from error
-    except redis.OutOfMemoryError as error:
-        raise StoreUnavailable(
-            "The store's memory is full: changes are refused until an administrator gives it more. "
-            "Earlier changes are safe.",
-            retry_after=30,
-        ) from error
-    except redis.exceptions.NoPermissionError as error:
-        raise _not_allowed() from error
-    except _TEMPORARY as error:
-        raise _unavailable() from error
-    except redis.ResponseError as error:
-        if any(each in str(error) for each in _DENIED_IN_SCRIPT):
-            raise _not_allowed() from error
-        if str(error).startswith(_TEMPORARY_CODES):
-            raise _unavailable() from error
+    except redis.RedisError as error:
+        if meaning := _meaning(error):
+            raise StoreUnavailable(meaning[0], retry_after=meaning[1]) from error
         raise
 
 
-def _not_allowed() -> StoreUnavailable:
-    return StoreUnavailable(
-        "The store's user lacks rights: `flask redis check` names them.",
-        retry_after=10,
-    )
-
-
-def _unavailable() -> StoreUnavailable:
-    return StoreUnavailable(
-        "The store cannot take this right now; nothing is lost. Try again in a moment.",
-        retry_after=2,
-    )
+def _meaning(error: redis.RedisError) -> tuple[str, int] | None:
+    """A text for the caller, and the seconds until a retry makes sense; None for a bug of ours."""
+    text = str(error)
+    is_reply = isinstance(error, redis.ResponseError)
+    if isinstance(error, redis.TimeoutError):
+        return "The store did not answer in time. Try again in a moment.", 2
+    if isinstance(error, redis.ConnectionError) and "max number of clients" in text:
+        detail = "The store takes no more connections: its maxclients is lower than "
+        return detail + "OCCUPANCY_REDIS_BUDGET plus other clients. Raise it.", 2
+    if isinstance(error, redis.OutOfMemoryError):
+        detail = "The store's memory is full: changes are refused until an administrator gives it "
+        return detail + "more. Earlier changes are safe.", 30
+    if isinstance(error, _TEMPORARY) or (is_reply and text.startswith(_TEMPORARY_CODES)):
+        return "The store cannot take this right now; nothing is lost. Try again in a moment.", 2
+    is_denied = is_reply and any(each in text for each in _DENIED_IN_SCRIPT)
+    if isinstance(error, redis.exceptions.NoPermissionError) or is_denied:
+        return "The store's user lacks rights: `flask redis check` names them.", 10
+    return None
 
 
 def is_wrong_server(error: redis.RedisError) -> bool:
     """Whether ``error`` suggests that the connection leads to a server that is not the primary.
 
-    A demoted primary answers LOADING while it copies the new one; an old primary that is cut off
-    from the others, NOREPLICAS; a proxy that has reopened its own side, NOAUTH. If the address
-    still leads to the same server, the cost is one connect per refused command.
+    A demoted primary answers LOADING while it copies the new one; one that is cut off from others,
+    NOREPLICAS; a proxy that has reopened its own side, NOAUTH. An error costs one connect more.
     """
     if isinstance(error, _WRONG_SERVER):
         return True

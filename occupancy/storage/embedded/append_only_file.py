@@ -1,14 +1,13 @@
 """The end of the embedded server's append-only file after a power failure.
 
 A file system may store a file's new length before its data. Then the file ends in zero bytes, and
-valkey-server refuses to start. The server's setting for a truncated last command
-(`aof-load-truncated`, on by default) does not help, and Valkey 9.1 lacks Redis's
+valkey-server refuses to start: `aof-load-truncated` does not help, and Valkey 9.1 lacks Redis's
 `aof-load-corrupt-tail-max-size`. Worse, if the zeros replace the rest of the last value, the server
 starts and takes them for a part of that value.
 
-No command ends in a zero byte. So the zeros at the very end hold no data, whether they follow a
-whole command or replace the rest of one. In the second case a truncated last command remains, which
-the server skips together with its transaction.
+No command ends in a zero byte, so the zeros at the very end hold no data. If they replace the rest
+of a command, cutting them leaves a truncated last command, which the server skips together with its
+transaction.
 
 The supervisor imports this module: no redis, gevent or flask here.
 """
@@ -46,10 +45,7 @@ class ZeroTail:
 
 
 def zero_tail(data_dir: Path) -> ZeroTail | None:
-    """The zeros at the end of the file that was written last; None if there are none.
-
-    Raises OSError, in particular FileNotFoundError if there is no append-only file.
-    """
+    """The zeros at the end of the file written last, or None. Raises OSError if it is missing."""
     directory = data_dir / "appendonlydir"
     manifest = (directory / "appendonly.aof.manifest").read_text(errors="replace")
     names = _INCREMENT.findall(manifest)

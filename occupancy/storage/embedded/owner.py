@@ -63,9 +63,7 @@ class Embedded:
         """Start the server of ``settings`` and return once it answers.
 
         Waits up to 5 s for an owner that is just finishing and up to 10 s for the server, longer
-        only while it loads its data. Raises EmbeddedError with advice if the directory is unusable
-        or has another owner, if there is no binary for this platform, or if the server does not
-        start; nothing is left running then.
+        only while it loads its data. Raises EmbeddedError with advice, and leaves nothing running.
         """
         data_dir, socket_path = settings.state_path / "valkey", settings.embedded_socket
         try:
@@ -102,8 +100,8 @@ class Embedded:
     def stop(self) -> None:
         """Stop the server and wait for its end, at most about 10 s; a second call does nothing.
 
-        It does nothing in a forked child either: only the process that started the server owns it.
-        Does not raise if the supervisor is dead already; the server is then shut down from here.
+        It does nothing in a forked child either, and shuts the server down itself if the supervisor
+        is dead already.
         """
         if self._control_fd < 0:
             return

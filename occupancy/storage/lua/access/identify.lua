@@ -20,8 +20,7 @@ local function last_use_s(of, otherwise_s)
 end
 
 local function store_use(of)
-  -- A server that takes no writes (full, or a replica) can still identify.
-  redis.pcall('HSET', KEYS[3], of, now_s)
+  redis.pcall('HSET', KEYS[3], of, now_s) -- a full server, or a replica, can still identify
 end
 
 if ARGV[1] == 'session' then

@@ -2,14 +2,12 @@
 --
 -- The number of a worker's sessions is bounded: the least recently used one makes room. Sessions of
 -- a token have a bound of their own, so a wallboard's link ends no session of its worker.
--- A recently used one of these does not make room: otherwise somebody with the link could open as
--- many as allowed, keep all of them in use, and so end the wallboard's own. The new one is refused
--- instead. Their rate is bounded too, so filling the bound takes an hour and not seconds.
+-- A recently used one of these does not make room, or somebody with the link could end the wallboard's
+-- own: the new one is refused instead. Their rate is bounded, so filling the bound takes an hour.
 --
 -- KEYS  1 sessions   2 uses   3 session ends   4 workers   5 changes
 --       6 session ends of the worker, or of the token that opens this one
---       7, 8 that token's rate, in all and from this address: due time (ms); left out without a
---         token
+--       7, 8 that token's rate, in all and from this address: due time (ms); only with a token
 -- ARGV  1 SHA-256 of the new session's secret   2 the session as JSON, without its times
 --       3 its longest duration in seconds   4 the worker as it was read
 --       5 SHA-256 of the session that it replaces, or ''   6 the access channel

@@ -8,17 +8,13 @@
 -- Returns  what is denied: commands, and channels with a "&" before them
 -- Publishes  "?" on each allowed channel, which no reader takes for an event
 
-local function is_denied(...)
+local denied = {}
+local function try(name, ...)
   local answer = redis.pcall(...)
   local text = type(answer) == 'table' and tostring(answer.err) or ''
   -- By Redis 7.0; by Valkey and later versions of Redis (see server_errors.py).
-  return (string.find(text, 'The user executing the script', 1, true)
-    or string.find(text, 'ACL failure in script', 1, true)) and true or false
-end
-
-local denied = {}
-local function try(name, ...)
-  if is_denied(...) then
+  if string.find(text, 'The user executing the script', 1, true)
+    or string.find(text, 'ACL failure in script', 1, true) then
     denied[#denied + 1] = name
   end
 end
@@ -41,13 +37,12 @@ for _, command in ipairs({
 }) do
   try(string.lower(command[1]), command[1], STRING, unpack(command, 2))
 end
-try('expire', 'EXPIRE', NONE, '1')
-try('pexpire', 'PEXPIRE', NONE, '1')
-try('expireat', 'EXPIREAT', NONE, '1')
-try('pexpireat', 'PEXPIREAT', NONE, '1')
-try('pttl', 'PTTL', NONE)
-try('persist', 'PERSIST', NONE)
-try('exists', 'EXISTS', NONE)
+for _, command in ipairs({
+  { 'EXPIRE', '1' }, { 'PEXPIRE', '1' }, { 'EXPIREAT', '1' }, { 'PEXPIREAT', '1' }, { 'PTTL' },
+  { 'PERSIST' }, { 'EXISTS' },
+}) do
+  try(string.lower(command[1]), command[1], NONE, unpack(command, 2))
+end
 try('time', 'TIME')
 for _, channel in ipairs(ARGV) do
   try('&' .. channel, 'PUBLISH', channel, '?')

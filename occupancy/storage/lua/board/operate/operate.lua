@@ -2,20 +2,13 @@
 --
 -- Needs  everything before it
 
-local function index(tag, old_state, old_holder, item)
-  if old_state ~= item.state then
-    if old_state then
-      redis.call('ZREM', BY_STATE, old_state .. '|' .. tag)
-    end
-    redis.call('ZADD', BY_STATE, 0, item.state .. '|' .. tag)
+-- Moves the tag from one part of an index to another; '' is neither.
+local function move(index, tag, from, to)
+  if from ~= to and from ~= '' then
+    redis.call('ZREM', index, from .. '|' .. tag)
   end
-  if old_holder ~= item.holder_id then
-    if old_holder ~= '' then
-      redis.call('ZREM', BY_HOLDER, old_holder .. '|' .. tag)
-    end
-    if item.holder_id ~= '' then
-      redis.call('ZADD', BY_HOLDER, 0, item.holder_id .. '|' .. tag)
-    end
+  if from ~= to and to ~= '' then
+    redis.call('ZADD', index, 0, to .. '|' .. tag)
   end
 end
 
@@ -111,9 +104,10 @@ local function operate(position, tag)
   if is_new then
     redis.call('ZADD', BY_TAG, 0, tag)
     redis.call('PERSIST', history)
-    old_state = nil
+    old_state = ''
   end
-  index(tag, old_state, old_holder, item)
+  move(BY_STATE, tag, old_state, item.state)
+  move(BY_HOLDER, tag, old_holder, item.holder_id)
   record_event(is_new and transition.added_event or transition.event, view, version, history)
   return is_new and 'added' or 'ok', 1, version, view
 end

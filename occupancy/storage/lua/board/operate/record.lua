@@ -3,8 +3,7 @@
 -- Needs  request, transition, cursor, may(), int(), iso(), now_ms, publish()
 -- Defines  sample(), record_event(); moves cursor
 
--- The board as it stood when the present five minutes began, kept before their first change: what
--- its timeline (timeline.py) is drawn from. In five minutes without a sample nothing has changed.
+-- The board as the present five minutes began, kept before their first change; see timeline.py.
 local is_sampled = false
 local function sample()
   if is_sampled then
@@ -22,13 +21,11 @@ local function sample()
     found[#found + 1] = state
     found[#found + 1] = redis.call('ZLEXCOUNT', BY_STATE, '[' .. state .. '|', '(' .. state .. '}')
   end
-  redis.call('XADD', SAMPLES, 'MAXLEN', '~', request.samples, int(began_ms) .. '-0',
-    unpack(found))
+  redis.call('XADD', SAMPLES, 'MAXLEN', '~', request.samples, int(began_ms) .. '-0', unpack(found))
 end
 
--- Bounds the log in bytes. Each time that another block is full, its last cursor becomes a mark;
--- with more blocks than the bound has room for, the log is cut at the oldest mark. An operation
--- costs one more command for it, and the log exceeds the bound by a block and a stream's node at most.
+-- Bounds the log in bytes. The last cursor of each full block becomes a mark; with more blocks than
+-- fit, the log is cut at the oldest. It exceeds the bound by a block and a stream's node at most.
 local ENTRY_BYTES = 64 -- what an entry takes beside its event
 local MOST_BLOCK_BYTES = 2 * 1024 * 1024 -- cut at once: some thousand entries, whole nodes
 

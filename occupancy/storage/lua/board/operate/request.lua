@@ -1,10 +1,8 @@
 -- operate/request: opens the script that decides and records one operation on items of a board.
 --
--- scripts.py joins the pieces, in its order, to one script with one set of locals. For each tag the
--- script makes all checks first and only then writes, so that a refusal leaves no trace.
---
--- A script has no rollback, so nothing after the first write may fail, for any tag. The possible
--- causes, and why none of them occurs:
+-- scripts.py joins the pieces to one script with one set of locals. For each tag the script makes all
+-- checks before its first write. There is no rollback, so nothing after that may fail, for any tag.
+-- The possible causes, and why none of them occurs:
 -- * no memory, a replica, no disk: the server refuses the first write of a script for these and
 --   none after it ("already made a modification"); the first write here is one that needs memory;
 -- * a key of another type: each is read before the first write (see preflight.lua);
