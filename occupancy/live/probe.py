@@ -12,7 +12,6 @@ subscription has succeeded: it found what was published before, and the reader h
 
 from __future__ import annotations
 
-import functools
 import logging
 from collections.abc import Callable, Iterable
 
@@ -67,7 +66,7 @@ class Probe:
 
     def send_canaries(self) -> None:
         """Publish canaries, for ever. A server that takes no writes still publishes."""
-        repeat("a canary", functools.partial(self._client.publish, self._canary_channel, ""))
+        repeat("a canary", lambda: self._client.publish(self._canary_channel, ""))
 
     def compare_logs(self) -> None:
         """Compare positions with the ends of the logs, for ever."""

@@ -41,7 +41,7 @@ class Process:
         self._drainer = gevent.spawn(self._drain_when_stopped)
         gc.freeze()  # what is there now stays, and need not be walked over
         gc.enable()
-        gc.set_threshold(10_000, 20, 20)  # cycles are few, and thousands of streams are walked over
+        gc.set_threshold(10_000, 20, 20)  # cycles are few, and a collection walks all streams
 
     def listener(self, listener: Any, *, spawn: Any, **options: Any) -> Listener:
         """The server of one listening socket; gunicorn calls it like a server class of gevent's."""

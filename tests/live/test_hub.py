@@ -124,7 +124,7 @@ def test_a_board_whose_log_is_slow_delays_neither_other_boards_nor_canaries_nor_
     slow, quick = (services.store.boards.create(name).board for name in ("slow", "quick"))
     streams = [Watching(services, slow), Watching(services, quick)]
     changes: list[bytes | None] = []
-    monkeypatch.setattr(services.hub, "_access_changed", changes.append)
+    monkeypatch.setattr(services.hub, "on_access_changed", changes.append)
     with held(monkeypatch, services.store.log, "replay", slow) as is_held:
         lose(services, slow, "A")
         change(services, slow, 0, tag="B")
@@ -152,7 +152,7 @@ def test_without_the_probe_what_is_published_comes_and_shows_what_was_lost(
     services = is_live(valkey_services)
     stream = Watching(services, "main")
     with (
-        held(monkeypatch, services.store, "heads"),
+        held(monkeypatch, services.store.log, "heads"),
         held(monkeypatch, services.store.client, "publish"),
     ):
         change(services, "main", 2)
@@ -220,7 +220,7 @@ def test_it_is_live_only_after_a_look_that_began_with_the_subscription(
 ) -> None:
     services = is_live(valkey_services)
     stream = Watching(services, "main")
-    with held(monkeypatch, services.store, "heads") as is_held:
+    with held(monkeypatch, services.store.log, "heads") as is_held:
         services.store.client.client_kill_filter(_type="pubsub", skipme=False)
         assert is_held.wait(5)
         wait_until(lambda: services.hub._reader.trouble is None, what="the subscription")
