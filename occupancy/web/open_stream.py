@@ -1,9 +1,9 @@
 """An open stream: what it holds until it ends, and how it begins.
 
-``OpenStream`` begins every stream, whether Flask or the fast path has read its request. A greenlet
-writes the frames that the stream has missed; meanwhile ``watched`` notices at once when the client
-goes away, not at the second write after it. Then a socket writer takes the connection and writes
-the live frames without a greenlet.
+``OpenStream.begin`` begins every stream, whether Flask or the fast path has read its request. A
+greenlet writes the frames that the stream has missed; meanwhile ``watched`` notices at once when
+the client goes away, not at the second write after it. Then a socket writer takes the connection
+and writes the live frames without a greenlet.
 """
 
 from __future__ import annotations
@@ -74,9 +74,10 @@ class OpenStream:
 
     def begin(
         self,
-        cursor: str | None,
         connection: Any,
+        cursor: str | None,
         *,
+        missed: list[bytes] | None = None,
         first: Callable[[bytes], bytes] | None = None,
         is_chunked: bool = True,
     ) -> Iterator[bytes]:
@@ -86,7 +87,24 @@ class OpenStream:
         the stream's end is yielded. ``first`` encodes the first frames, with the response's head,
         and then the rest is yielded as coded chunks; without it frames are yielded as they are, and
         the server writes the head.
+
+        With ``missed``, the frames after the cursor, the stream is live on return, on the socket
+        ``connection``, and nothing is yielded. No switch point may lie between
+        ``BoardFrames.since`` and this.
         """
+        if missed is None:
+            return self._catch_up(connection, cursor, first, is_chunked)
+        frames = b"".join([sse.retry_frame(), *self.subscriber.go_live(missed)])
+        self._hand_over(connection, is_chunked, first(frames) if first is not None else frames)
+        return iter(())
+
+    def _catch_up(
+        self,
+        connection: Any,
+        cursor: str | None,
+        first: Callable[[bytes], bytes] | None,
+        is_chunked: bool,
+    ) -> Iterator[bytes]:
         subscriber = self.subscriber
         with watched(connection, subscriber):
             retry = sse.retry_frame()  # the response's head goes out with it, before any waiting
@@ -98,21 +116,9 @@ class OpenStream:
                 is_encoded = first is not None
                 yield sse.http_chunk(subscriber.coded(frames)) if is_encoded else frames
         if subscriber.is_live:
-            self._hand_over(connection.take(), is_chunked=is_chunked)
+            self._hand_over(connection.take(), is_chunked, b"")
 
-    def begin_at_once(
-        self, taken: socket.socket, missed: list[bytes], first: Callable[[bytes], bytes]
-    ) -> None:
-        """Begin the stream with ``missed``, the frames after its cursor; ``first`` encodes them.
-
-        No switch point may lie between ``BoardFrames.since`` and this.
-        """
-        frames = b"".join([sse.retry_frame(), *self.subscriber.go_live(missed)])
-        self._hand_over(taken, begin=first(frames))
-
-    def _hand_over(
-        self, taken: socket.socket, *, is_chunked: bool = True, begin: bytes = b""
-    ) -> None:
+    def _hand_over(self, taken: socket.socket, is_chunked: bool, begin: bytes) -> None:
         """From now on a socket writer writes the live stream; ``begin`` is what it begins with.
 
         No switch point may lie between the subscriber's going live and this.

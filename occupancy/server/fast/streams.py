@@ -92,7 +92,7 @@ class FastStreams:
         for opened, missed, taken in accepted:
             with opened:
                 try:
-                    opened.begin_at_once(taken, missed, self._first(opened))
+                    opened.begin(taken, None, missed=missed, first=self._first(opened))
                 except Exception as error:  # noqa: BLE001 - it is logged
                     self._log_failure("a stream was not begun", error)
                     taken.close()
@@ -189,9 +189,9 @@ class FastStreams:
                 return False
             first, missed = self._first(opened), _missed_little(opened.subscriber.board, cursor)
             if missed is not None and not opened.subscriber.is_ending:  # it may have waited long
-                opened.begin_at_once(connection.take(), missed, first)
+                opened.begin(connection.take(), cursor, missed=missed, first=first)
                 return True
-            for frames in opened.begin(cursor, connection, first=first):
+            for frames in opened.begin(connection, cursor, first=first):
                 connection.sendall(frames)
             if not opened.has_writer:
                 connection.sendall(sse.LAST_CHUNK)

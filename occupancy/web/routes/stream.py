@@ -52,7 +52,7 @@ def _frames(
     # gunicorn's rule for a response without a length (RFC 9112, 6.1).
     is_chunked = environ.get("SERVER_PROTOCOL") != "HTTP/1.0"
     with open_stream() as opened:
-        yield from opened.begin(cursor, connection, is_chunked=is_chunked)
+        yield from opened.begin(connection, cursor, is_chunked=is_chunked)
         if opened.has_writer:
             # gunicorn takes it for a client that has gone: it writes nothing more, looks for no
             # further request, and closes what is no connection any more.
