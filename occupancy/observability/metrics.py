@@ -1,6 +1,6 @@
 """Prometheus metrics, correct over all processes of the server.
 
-gunicorn.conf.py sets PROMETHEUS_MULTIPROC_DIR for prometheus_client's multiprocess mode; without it
+server/master.py sets PROMETHEUS_MULTIPROC_DIR for prometheus_client's multiprocess mode; without it
 the values are this process's own. That mode has no callback gauges, so the figures of the pools and
 streams are copied here every two seconds (process_report.py).
 """

@@ -1,4 +1,4 @@
-"""The periodic tasks of one process, run every two seconds by the prober of live delivery."""
+"""The periodic tasks of one process, run every two seconds by the hub of live delivery."""
 
 from __future__ import annotations
 
