@@ -15,7 +15,7 @@ from occupancy.core.entities import Replay
 from occupancy.core.errors import StoreUnavailable
 from occupancy.live.pacing import ROUND_BYTES
 from occupancy.services import Services
-from occupancy.web.open_stream import STREAM_SEND_BUFFER_BYTES
+from occupancy.web.open_stream import STREAM_SEND_BUFFER_BYTES, OpenStream
 from tests.support.stream_caller import Principal, fast_streams, one_caller
 from tests.support.waiting import wait_until
 
@@ -141,13 +141,13 @@ def test_a_stream_that_cannot_begin_gives_its_place_back_and_the_others_begin(
     streams = fast_streams(principal.services)
     first, second = principal.another(), principal.another()
     assert first.accept(streams) is second.accept(streams) is None
-    begin = streams._begin
+    begin = OpenStream.begin_at_once
 
     def fail_once(*args: Any) -> None:
-        monkeypatch.setattr(streams, "_begin", begin)
+        monkeypatch.setattr(OpenStream, "begin_at_once", begin)
         raise RuntimeError("made to fail")
 
-    monkeypatch.setattr(streams, "_begin", fail_once)
+    monkeypatch.setattr(OpenStream, "begin_at_once", fail_once)
     streams.begin_accepted()
     wait_until(lambda: first.is_over and b"event: ready" in second.received)
     assert first.received == b""
