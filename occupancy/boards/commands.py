@@ -1,4 +1,4 @@
-"""Commands: every change of a board's items, carried out and recorded by one script (board/operate)."""
+"""Commands: changes of a board's items, carried out and recorded by one script (board/operate)."""
 
 from __future__ import annotations
 
