@@ -161,7 +161,7 @@ class Broadcaster:
         self._taken = Event()  # a round has taken what was pending
         self._waiting = 0  # frames
         self._waiting_since = 0.0  # monotonic
-        self._budget = pacing.Budget()
+        self._allowance = pacing.Allowance()
         self._awaited_by = 0  # greenlets that wait for room
         self._slice_ends = 0.0  # monotonic
         self._others_s = 0.0  # what others used within this round
@@ -214,7 +214,7 @@ class Broadcaster:
                 self._measured_at = time.process_time(), time.monotonic()
             took_s, self._took_s = self._took_s, None
             if took_s is None:
-                due = self._waiting_since + self._budget.companion_s(self._waiting_since)
+                due = self._waiting_since + self._allowance.companion_s(self._waiting_since)
                 if (wait_s := due - time.monotonic()) > 0.0:
                     self._is_worth_it.wait(wait_s)
                 took_s = self._round(self._yield_if_due)
@@ -261,5 +261,5 @@ class Broadcaster:
             except Exception:
                 log.exception("events were not handed out")  # and the other boards' are
         took_s = time.monotonic() - began - self._others_s
-        self._budget.charge(began, took_s)
+        self._allowance.charge(began, took_s)
         return took_s

@@ -61,7 +61,7 @@ def pause_s(took_s: float, others_s: float, *, is_busy: bool) -> float:
     return min(_PAUSE_RATIO * took_s, max(took_s / 4, _LONGEST_PAUSE_S - took_s))
 
 
-class Budget:
+class Allowance:
     """Says how long a lone event waits for a second one. Times are monotonic, in seconds."""
 
     def __init__(self) -> None:

@@ -133,7 +133,7 @@ def test_beyond_the_budget_a_lone_event_waits_for_a_second(
     board = Board()
     add(running, board)
     wait_until(lambda: board.rounds == 1)
-    monkeypatch.setattr(pacing.Budget, "companion_s", lambda *_: 60.0)
+    monkeypatch.setattr(pacing.Allowance, "companion_s", lambda *_: 60.0)
     add(running, board)
     let_others_run()
     assert board.rounds == 1

@@ -42,7 +42,7 @@ def test_the_pause_is_longer_while_others_are_busy(
 
 def waits_of(times: list[float], took_s: float) -> list[float]:
     """How long events that arrive at ``times`` wait, if each round takes ``took_s``."""
-    budget, waits, pending = pacing.Budget(), list[float](), list[float]()
+    budget, waits, pending = pacing.Allowance(), list[float](), list[float]()
     for arrived, following in zip(times, [*times[1:], float("inf")], strict=True):
         pending.append(arrived)
         begins = arrived
