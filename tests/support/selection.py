@@ -48,10 +48,10 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     items.sort(key=_rank)
-    if config.getoption("--quick"):
-        left_out = [each for each in items if not _is_quick(each)]
-        items[:] = [each for each in items if _is_quick(each)]
-        config.hook.pytest_deselected(items=left_out)
+    is_chosen = _is_quick if config.getoption("--quick") else _is_worth_it
+    left_out = [each for each in items if not is_chosen(each)]
+    items[:] = [each for each in items if is_chosen(each)]
+    config.hook.pytest_deselected(items=left_out)
 
 
 class _ByFile(LoadScopeScheduling):  # type: ignore[misc] # untyped there
@@ -73,10 +73,20 @@ def _rank(item: pytest.Item) -> int:
     return next((n for n, name in enumerate(_ORDER) if name in directories), len(_ORDER))
 
 
+def _parameters(item: pytest.Item) -> set[str]:
+    parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    return {each for each in parameters if isinstance(each, str)}
+
+
+def _is_worth_it(item: pytest.Item) -> bool:
+    """Where real servers run a test too, fakeredis proves nothing more; one file shows it fits."""
+    return "fakeredis" not in _parameters(item) or item.path.name == SMOKE
+
+
 def _is_quick(item: pytest.Item) -> bool:
     assert isinstance(item, pytest.Function)
-    parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
-    if SERVERS & {each for each in parameters if isinstance(each, str)}:
+    parameters = _parameters(item)
+    if SERVERS & parameters:
         return item.path.name == SMOKE and "valkey" in parameters
     starts_gunicorn = hasattr(item.module, "Deployment")
     return not starts_gunicorn and not _STARTS_A_SERVER & set(item.fixturenames)
