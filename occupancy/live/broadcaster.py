@@ -248,7 +248,7 @@ class Broadcaster:
         """Make one round; returns how long it took without what others used, in seconds."""
         for event in (self._wake, self._hurry, self._is_worth_it):
             event.clear()
-        self._waiting = 0
+        events, self._waiting = self._waiting, 0
         self._others_s = 0.0
         began = time.monotonic()
         self._slice_ends = began + pacing.FIRST_SLICE_S
@@ -261,5 +261,5 @@ class Broadcaster:
             except Exception:
                 log.exception("events were not handed out")  # and the other boards' are
         took_s = time.monotonic() - began - self._others_s
-        self._allowance.charge(began, took_s)
+        self._allowance.charge(began, took_s, events)
         return took_s

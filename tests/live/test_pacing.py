@@ -49,25 +49,25 @@ def waits_of(times: list[float], took_s: float) -> list[float]:
         if len(pending) < pacing.COMPANIONS:
             begins += budget.companion_s(arrived)
         if following >= begins:
-            budget.charge(begins, took_s)
+            budget.charge(begins, took_s, len(pending))
             waits += [begins - each for each in pending]
             pending.clear()
     return waits
 
 
-def test_frequent_events_go_in_pairs_only_beyond_a_tenth_of_the_process() -> None:
-    waits = waits_of([100 + number / 20 for number in range(200)], 0.009)
+@pytest.mark.parametrize("took_s", [0.005, 0.009, 0.027])
+def test_of_seven_frequent_events_one_goes_alone_and_six_in_pairs(took_s: float) -> None:
+    waits = waits_of([100 + number / 20 for number in range(200)], took_s)
     assert max(waits) == pytest.approx(0.05)
-    rounds = sum(wait == 0.0 for wait in waits)
-    assert 0.5 < rounds / len(waits) < 0.6
-    assert rounds * 0.009 <= 0.1 * len(waits) / 20 + 0.01
+    at_once = sum(wait == 0.0 for wait in waits)
+    assert at_once / len(waits) == pytest.approx(4 / 7, abs=0.02)
 
 
 @pytest.mark.parametrize(
     ("interval_s", "took_s"),
     [
         (0.001, 0.003),  # cheap rounds
-        (0.1, 0.009),  # a tenth of the process
+        (0.1, 0.009),  # no second one within 60 ms
         (0.25, 0.08),  # rare events: a second one would not come in time
     ],
 )
