@@ -8,8 +8,8 @@ compete with operations for one core, and these rules share it:
   delivery gets a quarter of the process. 50 streams make that 1 ms, 1,000 streams 20 to 30 ms.
 * **Companion.** After a round that took more than 4 ms, an event waits for a second one, 60 ms at
   most, and only if that round began less than 60 ms before it; else a second one is not to be
-  expected. One event goes alone for every six that went in pairs: at 20 events per second for
-  1,000 streams four of seven are sent at once, whatever a round costs on the machine.
+  expected. One event goes alone for every eight that went in pairs: at 20 events per second for
+  1,000 streams five of nine are sent at once, whatever a round costs on the machine.
 * **Bound.** The pause ends 150 ms after the round began, or after a quarter of the round's
   duration if that is later. It also ends when ROUND_BYTES are pending, because a stream must not be
   handed more at a time than it may have waiting.
@@ -40,7 +40,7 @@ _BUSY_PAUSE_RATIO = 5
 _LONGEST_BUSY_PAUSE_S = 0.4
 _COSTLY_S = 0.004  # cheaper rounds need no companion
 _COMPANION_S = 0.06
-_JOINED_PER_LONE = 6
+_JOINED_PER_LONE = 8
 _SLICE_S, _LONGEST_SLICE_S = 0.001, 0.01
 _SLICE_RATIO, _BACKLOG_SLICE_RATIO = 1 / 6, 2.0
 
@@ -67,20 +67,18 @@ class Allowance:
     def __init__(self) -> None:
         self._began = -1.0  # the last round
         self._is_costly = False
-        self._lone = 1.0  # events that may go alone
+        self._joined = _JOINED_PER_LONE  # events that did not go alone since the last that did
 
     def charge(self, began: float, took_s: float, events: int) -> None:
         """Count a round of ``events`` that began at ``began`` and took ``took_s``."""
         self._began, self._is_costly = began, took_s >= _COSTLY_S
-        if events < COMPANIONS:
-            self._lone = 0.0
-        else:
-            self._lone = min(1.0, self._lone + events / _JOINED_PER_LONE)
+        self._joined = 0 if events < COMPANIONS else self._joined + events
 
     def companion_s(self, arrived: float) -> float:
         """How long an event that arrived at ``arrived`` waits for a second one, in seconds."""
         is_frequent = arrived - self._began < _COMPANION_S
-        return _COMPANION_S if is_frequent and self._is_costly and self._lone < 1.0 else 0.0
+        must_wait = is_frequent and self._is_costly and self._joined < _JOINED_PER_LONE
+        return _COMPANION_S if must_wait else 0.0
 
 
 def has_backlog(waiting: int, others_s: float) -> bool:
