@@ -65,6 +65,7 @@ def test_a_renamed_worker_is_shown_and_found_by_the_new_name_at_once(holders: Se
     assert name(holders, "main", "C") == "Ben"
 
 
+@pytest.mark.thorough
 def test_a_kept_board_follows_a_rename(holders: Services) -> None:
     rows: list[tuple[str, dict[str, str]]] = [
         (f"T-{number:04}", {}) for number in range(_LARGE_ITEMS)

@@ -117,6 +117,7 @@ def test_it_stops_when_its_time_is_up_and_says_so(services: Services, board: str
     assert not report.is_complete
 
 
+@pytest.mark.thorough
 def test_more_items_than_one_chunk_are_all_checked(services: Services) -> None:
     rows = [(f"T-{number}", {"title": '"x"'}) for number in range(350)]
     assert all(

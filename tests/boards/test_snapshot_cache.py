@@ -102,6 +102,7 @@ def change_at_random(store: Store, chance: random.Random) -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
+@pytest.mark.thorough
 def test_a_cached_board_equals_the_board_after_any_changes(
     store: Store, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:

@@ -300,6 +300,7 @@ def options_for(dice: random.Random, board: ModelBoard, operation: str) -> dict[
 
 
 @pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.thorough
 def test_random_operations_do_what_the_table_promises(services: Services, seed: int) -> None:
     dice = random.Random(seed)
     store = services.store
@@ -580,6 +581,7 @@ def test_a_dry_run_says_what_would_happen_and_writes_nothing(services: Services)
     assert everything(services) == kept
 
 
+@pytest.mark.thorough
 def test_many_items_are_added_in_order_over_several_round_trips(services: Services) -> None:
     store = services.store
     rows = [(f"T-{number:04}", {"title": f'"{number}"'}) for number in range(250)]
@@ -828,6 +830,7 @@ def test_a_cursor_of_another_board_is_unknown(services: Services) -> None:
         assert not services.store.log.replay("other", cursor, 10).is_known
 
 
+@pytest.mark.thorough
 def test_the_log_and_the_history_are_kept_to_about_their_settings(services: Services) -> None:
     store = bounded(services, log_entries=100, history_entries=50)
     add(store, "A")

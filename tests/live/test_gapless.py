@@ -460,6 +460,7 @@ def test_a_reading_that_ends_between_two_entries_is_made_again_for_the_feed() ->
     live.end()
 
 
+@pytest.mark.thorough
 def test_while_reads_fail_now_and_then_streams_get_exactly_the_log() -> None:
     for seed in range(100):
         dice = random.Random(seed)
@@ -948,6 +949,7 @@ def chaos(seed: int, *, is_losing: bool) -> None:
             assert stream.seqs() == list(range(start + 1, log.seq + 1))
 
 
+@pytest.mark.thorough
 def test_streams_that_join_in_the_midst_of_everything_get_exactly_the_log() -> None:
     for seed in range(100):
         chaos(seed, is_losing=False)

@@ -291,6 +291,7 @@ def test_who_ends_without_any_announcement_is_noticed_within_the_minute(
     assert not other.is_closed
 
 
+@pytest.mark.thorough
 def test_a_credential_that_ends_by_itself_is_looked_at_when_it_ends(harness: Harness) -> None:
     ending = credential_of("93")
     harness.access.ends_in_s[ending] = 0.05

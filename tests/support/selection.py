@@ -39,6 +39,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "alone: measures time or uses all processors, so nothing may run beside it"
     )
+    config.addinivalue_line("markers", "thorough: takes a second or more; not in the quick run")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -89,4 +90,5 @@ def _is_quick(item: pytest.Item) -> bool:
     if SERVERS & parameters:
         return item.path.name == SMOKE and "valkey" in parameters
     starts_gunicorn = hasattr(item.module, "Deployment")
-    return not starts_gunicorn and not _STARTS_A_SERVER & set(item.fixturenames)
+    is_thorough = item.get_closest_marker("thorough") is not None
+    return not (starts_gunicorn or is_thorough or _STARTS_A_SERVER & set(item.fixturenames))
