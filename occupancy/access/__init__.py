@@ -1,4 +1,4 @@
-"""Who may act: workers, their credentials, and the limits on using them.
+"""Access: workers, their credentials, and the limits on using them.
 
 May import core, storage and observability. Begin with ``authenticator``: it turns a credential
 (core.principal) into a principal. ``sessions``, ``tokens``, ``links`` and ``tickets`` create

@@ -86,7 +86,7 @@ class Workers:
 
     def set_pin(self, old: StoredWorker, pin_hash: str) -> StoredWorker | None:
         """Set a PIN, which ends the sessions; None if the worker has changed since ``old``."""
-        # Else a worker's own change could overwrite a PIN that an administrator has set meanwhile.
+        # A worker's own change must not overwrite a PIN that an administrator has set meanwhile.
         worker = msgspec.structs.replace(old.worker, pin_hash=pin_hash)
         return self._replace(old, _next_generation(worker))
 

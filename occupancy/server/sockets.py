@@ -104,7 +104,7 @@ class _Bounded:
         """End the connection now, also while a greenlet waits on it; unsent data is lost."""
         self.waiting.requests.pop(self, None)
         with contextlib.suppress(OSError):  # gone already
-            # Else the kernel would keep unsent data for minutes.
+            # Without it the kernel keeps unsent data for minutes.
             self.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
             self.shutdown(socket.SHUT_RDWR)
 

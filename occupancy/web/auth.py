@@ -34,7 +34,7 @@ _SAFE_METHODS = ("GET", "HEAD")
 
 
 class Rule(msgspec.Struct, frozen=True):
-    """Who may use a route.
+    """The conditions on using a route.
 
     ``role`` is the least role; None: everybody, also without a credential. A principal that is
     limited to a board may use the routes of that board, and those of no board with ``any_board``.

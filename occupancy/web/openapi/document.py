@@ -256,8 +256,8 @@ def _health_paths() -> dict[str, Any]:
         "/api/redis-health": get("redisHealth", "Whether Redis answers, how fast, and what it is.",
             {**answer(health), **answer(health, status=503, text="Redis does not answer.")}),
         "/api/redis-connection-stats": get("redisConnectionStats",
-            "The budget and every worker process's pools.", answer(stats), STORE),
-        "/metrics": get("metrics", "Prometheus metrics over all worker processes.", text),
+            "The budget and every process's pools.", answer(stats), STORE),
+        "/metrics": get("metrics", "Prometheus metrics over all processes.", text),
     }  # fmt: skip
 
 
