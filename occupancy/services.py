@@ -5,7 +5,6 @@ Wiring only: construction, and the order of start and end.
 
 from __future__ import annotations
 
-import functools
 import logging
 
 import gevent
@@ -39,9 +38,10 @@ from occupancy.observability.processes import Processes, process_name
 from occupancy.observability.public_figures import PublicFigures
 from occupancy.observability.repeated_warnings import RepeatedWarnings
 from occupancy.storage import public_url
-from occupancy.storage.budget import Budget, Slots, plan
-from occupancy.storage.client import OpsClient, database_of, make_pool
-from occupancy.storage.pool import FairPool
+from occupancy.storage.budget import Budget, plan
+from occupancy.storage.connections import database_of
+from occupancy.storage.topology.factory import topology_of
+from occupancy.storage.topology.shard import Topology
 
 log = logging.getLogger(__name__)
 
@@ -49,12 +49,12 @@ log = logging.getLogger(__name__)
 class Services:
     """The parts of one process. Construction connects to nothing."""
 
-    def __init__(self, settings: Settings, ops_pool: FairPool, pubsub_pool: FairPool) -> None:
+    def __init__(self, settings: Settings, topology: Topology) -> None:
         self.settings = settings
         self.budget: Budget = plan(settings)
-        self.ops_pool, self.pubsub_pool = ops_pool, pubsub_pool
-        keys = Keys(settings.prefix, database_of(settings))
-        client = OpsClient(connection_pool=ops_pool)
+        self.topology = topology
+        keys = Keys(settings.prefix, database_of(settings), is_sharded=topology.is_sharded)
+        client = topology.client
         client.on_refused_publications = self._on_refused_publications
 
         # Observability
@@ -99,18 +99,18 @@ class Services:
             per_caller=settings.streams_per_caller, per_process=settings.streams_per_process
         )
         self.hub = Hub(
-            self.store.log, client, pubsub_pool, keys, self.metrics.live,
+            self.store.log, topology, keys, self.metrics.live,
             process=self.process_name, on_access_changed=self.revocation.on_announcement,
             on_probe=self.periodic_tasks.run,
         )  # fmt: skip
         self.process_report = ProcessReport(
-            self.processes, self.metrics, self.budget, ops_pool, pubsub_pool,
+            self.processes, self.metrics, self.budget, topology,
             process=self.process_name, stream_figures=self.hub.figures,
         )  # fmt: skip
         self.periodic_tasks.tasks = [
             self.process_report.publish,
             # Second: a failure in the rest, perhaps on one board, must not delay it.
-            functools.partial(pubsub_pool.follow, ops_pool),
+            self._follow_failovers,
             self.audit_outbox.record,
             self.store.permissions.refresh,
             self.holder_names.settle,
@@ -119,24 +119,19 @@ class Services:
     @classmethod
     def for_web(cls, settings: Settings) -> Services:
         """For a process of the web server. Raises SettingError."""
-        budget = plan(settings)
-        slots = Slots.for_workers(settings, budget)
-        silence_s = SILENCE_S + PROBE_S
-        ops_pool = make_pool(settings, slots, name="ops", size=budget.ops)
-        pubsub_pool = make_pool(
-            settings, slots, name="pubsub", size=budget.pubsub, silence_s=silence_s
-        )
-        return cls(settings, ops_pool, pubsub_pool)
+        return cls(settings, topology_of(settings, plan(settings), silence_s=SILENCE_S + PROBE_S))
 
     @classmethod
     def for_command_line(cls, settings: Settings) -> Services:
-        """For one command: a single connection, out of the reserved ones. Raises SettingError."""
-        slots = Slots.for_command_line(settings, plan(settings))
-        pool = make_pool(settings, slots, name="cli", size=1)
-        return cls(settings, pool, pool)
+        """For one command: a single connection to each server, out of the reserved ones.
+
+        Raises SettingError.
+        """
+        return cls(settings, topology_of(settings, plan(settings), is_command_line=True))
 
     def start(self) -> None:
         """Begin to follow Redis, and run the checks of a start in the background."""
+        self.topology.start()
         public_url.write(self.settings)
         self.hub.start()
         gevent.spawn(reconcile_at_start, self.store, gevent.sleep)
@@ -148,7 +143,8 @@ class Services:
 
         Idle connections first: the processes that replace this one may be waiting for their slots.
         """
-        self.ops_pool.drain()
+        for shard in self.topology.shards():
+            shard.ops_pool.drain()
         self.hub.drain()
         self.revocation.stop()
         self.audit_limit.flush()
@@ -161,8 +157,11 @@ class Services:
 
     def close(self) -> None:
         """Close every connection at once."""
-        self.ops_pool.disconnect()
-        self.pubsub_pool.disconnect()
+        self.topology.stop()
+
+    def _follow_failovers(self) -> None:
+        for shard in self.topology.shards():
+            shard.pubsub_pool.follow(shard.ops_pool)
 
     def _on_refused_publications(self, count: int) -> None:
         self.metrics.live.refused.inc(count)

@@ -30,6 +30,7 @@ from occupancy.core.settings import Settings
 from occupancy.observability.audit_limit import AuditLimit
 from occupancy.services import Services
 from occupancy.storage.pool import FairPool
+from occupancy.storage.topology.single import SingleServer
 from tests.support.selection import (  # noqa: F401 - hooks
     pytest_addoption,
     pytest_collection_modifyitems,
@@ -181,7 +182,7 @@ def services_on(
                 size=size, wait_s=5.0, connection_class=fakeredis.FakeRedisConnection, server=fake
             )
 
-        made = Services(settings, pool(4), pool(1))
+        made = Services(settings, SingleServer(pool(4), pool(1)))
     else:
         url = server_of(kind).url
         made = Services.for_web(Settings(redis_url=url, prefix=prefix, state_dir=state_dir))

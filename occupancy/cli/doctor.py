@@ -87,7 +87,8 @@ def read_facts(services: Services) -> Facts:
     boards = allowed(services.store.boards.all) or []
     denied.update(allowed(services.store.permissions.check) or ())
     with unavailable_as_error():
-        denied.update(denied_subscriptions(services.pubsub_pool, services.store.keys))
+        for shard in services.topology.shards():
+            denied.update(denied_subscriptions(shard.pubsub_pool, services.store.keys))
     items = sum(sum(board.counts.values()) for board in boards)
     return Facts(
         info=info or {},

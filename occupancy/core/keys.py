@@ -43,8 +43,10 @@
     occ:process:NAME                string  statistics of a process; expires when it stops reporting
     occ:reconciling                 string  a process has begun the check at the start
     occ:live:DB:main                channel each log entry as it is written:
-                                            "previous cursor seq event"
-    occ:access:DB                   channel "changes worker": the access of that worker has changed
+                                            "previous cursor seq event"; in a Cluster
+                                            occ:live:0:{main}, which is sharded
+    occ:access:DB                   channel "changes worker": the access of that worker has changed;
+                                            in a Cluster occ:access:0:{access}
     occ:canary:DB:PROCESS           channel proof that live delivery reaches that process
 
 A rate is one time in milliseconds, that of the generic cell rate algorithm.
@@ -65,7 +67,7 @@ import hashlib
 class BoardKeys:
     """The keys of one board."""
 
-    def __init__(self, prefix: str, board: str, database: int = 0) -> None:
+    def __init__(self, prefix: str, board: str, live_channel: str) -> None:
         root = f"{prefix}:{{{board}}}"
         self.root = root
         self.board = f"{root}:board"
@@ -76,7 +78,7 @@ class BoardKeys:
         self.log = f"{root}:log"
         self.log_marks = f"{root}:log_marks"
         self.samples = f"{root}:samples"
-        self.channel = f"{prefix}:live:{database}:{board}"
+        self.channel = live_channel
 
     def item(self, tag: str) -> str:
         return f"{self.root}:item:{tag}"
@@ -93,9 +95,12 @@ class BoardKeys:
 
 
 class Keys:
-    """The keys of one deployment, all under ``prefix``, in a ``database`` of the server."""
+    """The keys of one deployment, all under ``prefix``, in a ``database`` of the server.
 
-    def __init__(self, prefix: str, database: int = 0) -> None:
+    In a Cluster channels are *sharded*: their hash tag puts them where their keys are.
+    """
+
+    def __init__(self, prefix: str, database: int = 0, *, is_sharded: bool = False) -> None:
         self.prefix = prefix
         self.database = database
         self.boards = f"{prefix}:boards"
@@ -112,14 +117,16 @@ class Keys:
         self._access = access
         self.processes = f"{prefix}:processes"
         self.reconciling = f"{prefix}:reconciling"
-        self.access_channel = f"{prefix}:access:{database}"
+        self.access_channel = f"{prefix}:access:{database}{':{access}' if is_sharded else ''}"
         self.live_channel = f"{prefix}:live:{database}:"  # and a board
+        self._is_sharded = is_sharded
         self._of_board: dict[str, BoardKeys] = {}
 
     def board(self, name: str) -> BoardKeys:
         keys = self._of_board.get(name)
         if keys is None:
-            keys = BoardKeys(self.prefix, name, self.database)
+            tag = f"{{{name}}}" if self._is_sharded else name
+            keys = BoardKeys(self.prefix, name, self.live_channel + tag)
             if len(self._of_board) < 1000:  # bounded, because names come from requests
                 self._of_board[name] = keys
         return keys

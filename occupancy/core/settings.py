@@ -1,8 +1,8 @@
 """Settings: one frozen object, read once from the environment; a wrong value stops the start.
 
 Each field has its environment variable, its bounds and its line of help in the README, which a
-test compares with this table. Of the package, this module imports only the errors, because
-gunicorn's master reads it before anything is monkey-patched.
+test compares with this table. Of the package, this module imports only errors and URLs,
+because gunicorn's master reads it before anything is monkey-patched.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
+from occupancy.core import server_url
 from occupancy.core.errors import SettingError
 
 _DATABASE = re.compile(r"(/[0-9]*)?\Z")
@@ -41,7 +42,8 @@ class Settings:
 
     # fmt: off
     redis_url: str = _setting("REDIS_URL", "",
-        text="server to use: `redis://`, `rediss://` or `unix://`; empty: the embedded Valkey")
+        text="server to use: `redis://`, `rediss://`, `unix://`, `redis+sentinel://` or "
+        "`redis+cluster://`; empty: the embedded Valkey")
     port: int = _setting("PORT", 8000, low=1, high=65535,
         text="TCP port of the web server; when it is set, the server listens on all addresses")
     host: str = _setting("OCCUPANCY_HOST", "",
@@ -164,7 +166,9 @@ class Settings:
         """
         parts = urlsplit(self.server_url)
         database = "".join(parse_qs(parts.query).get("db", [])[:1])
-        if parts.scheme == "unix":
+        if self.engine != "single":  # each machine may name other ones of its servers
+            where = f"{self.engine} {server_url.parse(self.server_url).service}"
+        elif parts.scheme == "unix":
             where = f"{parts.path} {database or 0}"
         else:
             host = f"{(parts.hostname or 'localhost').lower()}:{parts.port or 6379}"
@@ -176,6 +180,11 @@ class Settings:
     def is_embedded(self) -> bool:
         """Whether the embedded Valkey is used, because REDIS_URL is empty."""
         return not self.redis_url
+
+    @property
+    def engine(self) -> server_url.Kind:
+        """Whether there is a single server, or Sentinels or a Cluster that know several."""
+        return server_url.kind_of(self.redis_url)
 
     @property
     def state_path(self) -> Path:
@@ -223,7 +232,9 @@ def _parse_field(field: dataclasses.Field[Any], text: str) -> Any:
 
 
 def _check_forms(settings: Settings) -> None:
-    if settings.redis_url:
+    if settings.engine != "single":
+        server_url.parse(settings.redis_url)
+    elif settings.redis_url:
         parts, where = urlsplit(""), None
         with contextlib.suppress(ValueError):  # the error's text may have a part of the password
             parts = urlsplit(settings.redis_url)
@@ -234,7 +245,8 @@ def _check_forms(settings: Settings) -> None:
             # The value may have a password, so the message repeats only its scheme.
             raise SettingError(
                 f"REDIS_URL ({parts.scheme or 'no scheme'}://…) is not allowed: it must be "
-                "redis://[user:password@]host[:port][/db], rediss://… or unix:///path."
+                "redis://[user:password@]host[:port][/db], rediss://… or unix:///path, "
+                "or redis+sentinel://… or redis+cluster://… with several addresses."
             )
     if settings.url and not re.fullmatch(r"https?://[^/?#\s@]+/?", settings.url):
         allowed = "like https://board.example.com, without a path"

@@ -25,8 +25,8 @@ from occupancy.live.probe import Probe, repeat
 from occupancy.live.reader import SILENCE_S, Reader, published_entry
 from occupancy.live.subscriber import STALL_S, Subscriber
 from occupancy.observability.metrics import LiveMetrics
-from occupancy.storage.client import OpsClient
-from occupancy.storage.pool import FairPool, percentiles
+from occupancy.storage.pool import percentiles
+from occupancy.storage.topology.shard import Topology
 
 log = logging.getLogger(__name__)
 
@@ -49,8 +49,7 @@ class Hub:
     def __init__(
         self,
         store: LogReader,
-        client: OpsClient,
-        pool: FairPool,
+        topology: Topology,
         keys: Keys,
         metrics: LiveMetrics,
         *,
@@ -60,7 +59,8 @@ class Hub:
     ) -> None:
         self.is_draining = False
         self._store = store
-        self._pool = pool
+        (shard, *_) = topology.shards()
+        self._pool = shard.pubsub_pool
         self._metrics = metrics
         self.on_access_changed = on_access_changed
         self._on_probe = on_probe
@@ -72,9 +72,9 @@ class Hub:
         self._is_degraded = False
         self._was_live_at = time.monotonic()
         self._has_seen_another_format = False
-        self._reader = Reader(pool, keys, metrics, self, process=process)
+        self._reader = Reader(self._pool, keys, metrics, self, process=process)
         self._probe = Probe(
-            store, client, self._reader,
+            store, topology.client, self._reader,
             lambda: [each.log for each in self._boards.values()],
             canary_channel=keys.canary_channel(process), on_live=self._on_live,
         )  # fmt: skip

@@ -12,7 +12,7 @@ from occupancy.core.errors import OccupancyError
 from occupancy.observability.metrics import Metrics
 from occupancy.observability.processes import Connections, Processes
 from occupancy.storage.budget import Budget
-from occupancy.storage.pool import FairPool
+from occupancy.storage.topology.shard import Topology
 
 log = logging.getLogger(__name__)
 
@@ -28,19 +28,19 @@ class ProcessReport:
     processes: Processes
     metrics: Metrics
     budget: Budget
-    ops_pool: FairPool
-    pubsub_pool: FairPool
+    topology: Topology
     _: dataclasses.KW_ONLY
     process: str
     stream_figures: Callable[[], dict[str, Any]]
 
     def figures(self) -> dict[str, Any]:
         """This process's part of the connection statistics."""
-        pubsub = self.pubsub_pool.stats()
+        (shard, *_) = self.topology.shards()
+        pubsub = shard.pubsub_pool.stats()
         return {
             "pid": os.getpid(),
             "process": self.process,
-            "ops": self.ops_pool.stats(),
+            "ops": shard.ops_pool.stats(),
             "pubsub": {key: pubsub[key] for key in ("max", "in_use")},
             "streams": self.stream_figures(),
         }
@@ -63,8 +63,9 @@ class ProcessReport:
 
     def publish(self) -> None:
         """Copy the figures to the metrics, and write them to Redis for the other processes."""
-        self.metrics.copy_pool("ops", self.ops_pool.stats())
-        self.metrics.copy_pool("pubsub", self.pubsub_pool.stats())
+        (shard, *_) = self.topology.shards()
+        self.metrics.copy_pool("ops", shard.ops_pool.stats())
+        self.metrics.copy_pool("pubsub", shard.pubsub_pool.stats())
         figures = self.figures()
         self.metrics.streams.set(figures["streams"]["open"])
         self.processes.report(self.process, figures)

@@ -87,12 +87,14 @@ class Slots:
         self._fd = -1
 
     @classmethod
-    def for_workers(cls, settings: Settings, budget: Budget) -> Slots:
-        return cls(_slots_path(settings), range(budget.reserved, budget.node_limit))
+    def for_workers(cls, settings: Settings, budget: Budget, server: str = "") -> Slots:
+        """For the web server; ``server`` is its address where the deployment has several."""
+        return cls(_slots_path(settings, server), range(budget.reserved, budget.node_limit))
 
     @classmethod
-    def for_command_line(cls, settings: Settings, budget: Budget) -> Slots:
-        return cls(_slots_path(settings), range(budget.reserved))
+    def for_command_line(cls, settings: Settings, budget: Budget, server: str = "") -> Slots:
+        """For one command; ``server`` as above."""
+        return cls(_slots_path(settings, server), range(budget.reserved))
 
     def __len__(self) -> int:
         return len(self._numbers)
@@ -121,7 +123,8 @@ class Slots:
             self._fd = -1
 
 
-def _slots_path(settings: Settings) -> Path:
+def _slots_path(settings: Settings, server: str) -> Path:
     # One file per server and prefix: deployments with a common state directory share no budget.
-    digest = hashlib.sha256(f"{settings.server_url} {settings.prefix}".encode()).hexdigest()[:12]
+    where = f"{server or settings.server_url} {settings.prefix}"
+    digest = hashlib.sha256(where.encode()).hexdigest()[:12]
     return settings.state_path / f"slots-{digest}.lock"

@@ -1,182 +1,90 @@
-"""The connections to the server: two separate pools inside one budget, and the client.
-
-Operations wait in turn for a connection of the *ops* pool; all streams of a process share the one
-connection of the *pubsub* pool (pool.py). Every open connection holds a slot of the budget
-(budget.py) and names its pool to the server.
+"""The client of one server: redis-py's, with occupancy's errors and own pipelines.
 
 Nothing is retried: a command whose reply was lost may have run, and EVAL must not run twice.
 """
 
 from __future__ import annotations
 
-import time
-import traceback
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
-import gevent
 import redis
-from redis.backoff import NoBackoff
-from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection, parse_url
-from redis.retry import Retry
 
-from occupancy.core.errors import PoolTimeout, SettingError
-from occupancy.core.settings import Settings
-from occupancy.storage.budget import Slots
-from occupancy.storage.pool import FairPool
-from occupancy.storage.server_errors import is_withheld, is_wrong_server, unavailable_as_error
+from occupancy.core.errors import OccupancyError
+from occupancy.storage.server_errors import is_withheld, unavailable_as_error
 
 Fill = Callable[[Any], object]  # puts commands into a pipeline
 
-_SLOT_POLL_S = 0.02  # slots run short only for moments of an unusual overlap, so polling is enough
+
+class Command(NamedTuple):
+    """A command as redis-py's pipeline records it."""
+
+    args: tuple[Any, ...]
+    options: dict[str, Any]
 
 
-class _Slotted:
-    """Mixin for redis-py's connections: holds a slot of the budget while the socket is open.
-
-    It also records a reply that comes from the wrong server (pool.py).
-    """
-
-    slot_deadline = 0.0  # monotonic; connecting waits for a slot until then
-    has_wrong_server = False
-
-    def __init__(self, *, slots: Slots, **kwargs: Any) -> None:
-        self._slots = slots
-        self._slot: int | None = None
-        super().__init__(**kwargs)
-
-    def _connect(self) -> Any:
-        while (slot := self._slots.take()) is None:
-            if time.monotonic() > self.slot_deadline:
-                raise PoolTimeout(
-                    f"All {len(self._slots)} connections that OCCUPANCY_REDIS_BUDGET allows here "
-                    "stayed open for the whole wait. Try again in a moment.",
-                    retry_after=1,
-                )
-            gevent.sleep(_SLOT_POLL_S)
-        self._slot = slot
-        try:
-            return super()._connect()  # type: ignore[misc] # defined by the class it is mixed into
-        except BaseException as error:
-            _close_half_open(error)
-            self._give_back_slot()
-            raise
-
-    def read_response(self, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return super().read_response(*args, **kwargs)  # type: ignore[misc] # as above
-        except redis.RedisError as error:
-            self.has_wrong_server = self.has_wrong_server or is_wrong_server(error)
-            raise
-
-    def disconnect(self, *args: Any, **kwargs: Any) -> None:
-        try:
-            super().disconnect(*args, **kwargs)  # type: ignore[misc] # as above
-        finally:
-            self._give_back_slot()
-
-    def _give_back_slot(self) -> None:
-        # redis-py's __del__ also calls this on an object whose __init__ failed.
-        slot, self._slot = getattr(self, "_slot", None), None
-        if slot is not None:
-            self._slots.give_back(slot)
+class _Incarnation:
+    """Its only instance, INCARNATION, stands for a number in the arguments of a script."""
 
 
-def _close_half_open(error: BaseException) -> None:
-    """Close the socket that a killed greenlet was connecting.
+INCARNATION = _Incarnation()
+"""In a script's arguments: the failover epoch of the server that the script is sent to.
 
-    redis-py closes it only after an OSError. Left open, the server would still count the
-    connection after its slot is free. Only the frame that made the socket refers to it.
-    """
-    for frame, _ in traceback.walk_tb(error.__traceback__):
-        half_open = frame.f_locals.get("sock")
-        if half_open is not None:
-            half_open.close()
-
-
-_SLOTTED = {
-    kind: type(f"Slotted{kind.__name__}", (_Slotted, kind), {})
-    for kind in (Connection, SSLConnection, UnixDomainSocketConnection)
-}
-
-
-def _options_of(settings: Settings) -> dict[str, Any]:
-    try:
-        return dict(parse_url(settings.server_url))
-    except ValueError as error:  # names the option, not its value
-        raise SettingError(f"REDIS_URL is not allowed: {error}") from error
-
-
-def database_of(settings: Settings) -> int:
-    """The number of the database that every connection selects. Raises SettingError."""
-    return _options_of(settings).get("db") or 0
-
-
-def make_pool(
-    settings: Settings, slots: Slots, *, name: str, size: int, silence_s: float | None = None
-) -> FairPool:
-    """A pool of ``size`` connections that the server lists as ``occupancy-<name>``.
-
-    ``silence_s`` bounds the wait of a read, for connections that subscribe; by default it is
-    OCCUPANCY_REDIS_TIMEOUT_S. Raises SettingError for a URL that redis-py does not accept.
-    """
-    options = _options_of(settings)
-    kind = options.pop("connection_class", Connection)
-    try:
-        return FairPool(
-            size=size,
-            wait_s=settings.pool_wait_s,
-            connection_class=_SLOTTED[kind],
-            slots=slots,
-            client_name=f"occupancy-{name}",
-            protocol=2,  # RESP3 brings maintenance notifications, which skip the unread-reply check
-            driver_info=None,  # saves two round trips at each connect
-            retry=Retry(NoBackoff(), 0),
-            socket_connect_timeout=settings.redis_timeout_s,
-            socket_timeout=silence_s or settings.redis_timeout_s,
-            **options,
-        )
-    except TypeError as error:
-        raise SettingError(f"REDIS_URL has an unknown option: {error}.") from error
+The client puts it in as it sends the command, when the connection, and so the server, is known.
+"""
 
 
 class OpsClient(redis.Redis):
-    """redis-py's client with occupancy's errors, and without redis-py's work around a command.
+    """redis-py's client without redis-py's work around a command.
 
     Its retries (none here), telemetry and bookkeeping cost as much as the command itself.
     """
 
+    is_sharded = False  # whether publications go to the shard of their channel only
     on_refused_publications: Callable[[int], None] = staticmethod(lambda count: None)
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
-        pool = self.connection_pool
         with unavailable_as_error():
-            connection = pool.get_connection()
-            try:
-                # Both close the connection on any exception, GreenletExit included.
-                connection.send_command(*args)
-                return self.parse_response(connection, args[0], **options)  # type: ignore[no-untyped-call] # untyped in redis-py
-            finally:
-                pool.release(connection)
+            return self.execute_once(args, options)
+
+    def execute_once(self, args: Sequence[Any], options: dict[str, Any]) -> Any:
+        """One command in one round trip. Raises PoolTimeout and redis's errors."""
+        pool = self.connection_pool
+        connection = pool.get_connection()
+        try:
+            # Both close the connection on any exception, GreenletExit included.
+            connection.send_command(*_filled_in(args, connection))
+            return self.parse_response(connection, args[0], **options)  # type: ignore[no-untyped-call] # untyped in redis-py
+        finally:
+            pool.release(connection)
 
     def run_pipeline(self, fill: Fill, *, transaction: bool = False) -> list[Any]:
         """The replies to ``fill``'s commands, in one round trip. Raises the first error in them."""
         with unavailable_as_error():
             return _checked(self._replies(fill, transaction=transaction))
 
-    def read_atomically(self, fill: Fill) -> list[Any]:
-        """Like ``run_pipeline``, for reads of one state: nothing changes between them.
+    def read_atomically(self, *fills: Fill) -> list[Any]:
+        """The replies to the commands of each of ``fills``, as lists: each read of one state.
 
-        A full server refuses everything in a transaction, reads included. The reads are then sent
-        without a transaction: while the server is full, no operation takes effect either. If
-        memory becomes free just then, an operation may fall between two reads. So ``fill`` reads
-        a board's position first: the events after that position include the operation.
+        With one of them, its replies. Nothing changes between the commands of one ``fill``, which
+        are all about one board. A full server refuses everything in a transaction, reads
+        included. The reads are then sent without a transaction: while the server is full, no
+        operation takes effect either. If memory becomes free just then, an operation may fall
+        between two reads. So ``fill`` reads a board's position first: the events after that
+        position include the operation.
         """
         with unavailable_as_error():
             try:
-                return _checked(self._replies(fill, transaction=True))
+                found = [_checked(each) for each in self._read_each(fills, transaction=True)]
             except redis.exceptions.OutOfMemoryError:
-                return _checked(self._replies(fill, transaction=False))
+                found = [_checked(each) for each in self._read_each(fills, transaction=False)]
+        return found[0] if len(fills) == 1 else found
+
+    def _read_each(self, fills: Sequence[Fill], *, transaction: bool) -> list[list[Any]]:
+        blocks = [self.recorded(each) for each in fills]
+        commands = [each for block in blocks for each in block]
+        replies = iter(self.exchange(commands, transaction=transaction))
+        return [[next(replies) for _ in block] for block in blocks]
 
     def run_optional(self, fill: Fill) -> list[Any]:
         """Like ``run_pipeline``, with None in place of each reply that the server withholds.
@@ -187,17 +95,97 @@ class OpsClient(redis.Redis):
             replies = self._replies(fill, transaction=False)
             return _checked([None if is_withheld(reply) else reply for reply in replies])
 
+    def run_separately(self, fill: Fill) -> list[Any]:
+        """Like ``run_pipeline``, with each error in its place, as an exception of ours.
+
+        Where there are several servers, one that cannot serve spoils only its own replies.
+        """
+        with unavailable_as_error():
+            return [_meaning(each) for each in self._replies(fill, transaction=False)]
+
     def _replies(self, fill: Fill, *, transaction: bool) -> list[Any]:
-        with self.pipeline(transaction=transaction) as pipeline:
+        return self.exchange(self.recorded(fill), transaction=transaction)
+
+    def recorded(self, fill: Fill) -> list[Command]:
+        """The commands that ``fill`` puts into a pipeline."""
+        with self.pipeline() as pipeline:
             fill(pipeline)
-            # raise_on_error would put the command, with the caller's data, before the error code.
-            replies: list[Any] = pipeline.execute(raise_on_error=False)
-            return replies
+            return [Command(args, dict(options)) for args, options in pipeline.command_stack]
+
+    def exchange(
+        self, commands: Sequence[Command], *, transaction: bool = False, asking: bool = False
+    ) -> list[Any]:
+        """Send the commands in one write, and read a reply to each; error replies are in place.
+
+        ``asking`` precedes them with ASKING. In a transaction that the server discards, the first
+        error stands in place of every reply. Raises PoolTimeout and redis's connection errors.
+        """
+        if not commands:
+            return []
+        pool = self.connection_pool
+        connection = pool.get_connection()
+        try:
+            packed = [_filled_in(each.args, connection) for each in commands]
+            if transaction:
+                packed = [("MULTI",), *packed, ("EXEC",)]
+            if asking:
+                packed = [("ASKING",), *packed]
+            connection.send_packed_command(connection.pack_commands(packed))
+            replies = [_read(connection) for _ in packed][asking:]
+        finally:
+            pool.release(connection)
+        if transaction:
+            replies = _of_transaction(replies)
+        return [
+            self._called_back(each, reply) for each, reply in zip(commands, replies, strict=True)
+        ]
+
+    def _called_back(self, command: Command, reply: Any) -> Any:
+        callback = self.response_callbacks.get(command.args[0])
+        if callback is None or isinstance(reply, Exception):
+            return reply
+        command.options.pop("keys", None)  # for redis-py's cache only
+        return callback(reply, **command.options)
 
 
-def _checked(replies: list[Any]) -> list[Any]:
+def _filled_in(args: Sequence[Any], connection: Any) -> Sequence[Any]:
+    if INCARNATION in args:
+        return [connection.incarnation if each is INCARNATION else each for each in args]
+    return args
+
+
+def _read(connection: Any) -> Any:
+    """The next reply; an error reply as its exception."""
+    try:
+        return connection.read_response()
+    except redis.ResponseError as error:
+        return error
+
+
+def _of_transaction(replies: Sequence[Any]) -> list[Any]:
+    """The replies to the commands of a transaction, from all its replies."""
+    *queued, executed = replies
+    refused = next((each for each in queued if isinstance(each, Exception)), None)
+    if refused is not None or isinstance(executed, Exception):
+        return [refused or executed] * (len(queued) - 1)
+    return list(executed)
+
+
+def raised(reply: Any) -> Any:
+    """``reply``; raises it if it is an error."""
+    if isinstance(reply, redis.RedisError | OccupancyError):
+        raise reply
+    return reply
+
+
+def _meaning(reply: Any) -> Any:
+    try:
+        with unavailable_as_error():
+            return raised(reply)
+    except (redis.RedisError, OccupancyError) as error:
+        return error
+
+
+def _checked(replies: Iterable[Any]) -> list[Any]:
     """``replies``; raises the first error among them."""
-    for reply in replies:
-        if isinstance(reply, redis.RedisError):
-            raise reply
-    return replies
+    return [raised(reply) for reply in replies]

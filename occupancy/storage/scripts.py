@@ -16,7 +16,7 @@ from typing import Any
 
 from redis.exceptions import NoScriptError
 
-from occupancy.storage.client import OpsClient
+from occupancy.storage.client import OpsClient, raised
 
 _LUA_DIRECTORY = Path(__file__).parent / "lua"
 
@@ -33,18 +33,22 @@ PIECES = {
 class Script:
     """One script of lua/, bound to a client."""
 
-    _first: tuple[str, ...] = ()  # pieces before its own
-
     def __init__(self, client: OpsClient, name: str) -> None:
         self._client = client
         self.source = b"".join(
             (_LUA_DIRECTORY / f"{piece}.lua").read_bytes()
-            for piece in (*self._first, *PIECES.get(name, (name,)))
+            for piece in (*self._first_pieces(), *PIECES.get(name, (name,)))
         )
         self.sha1 = hashlib.sha1(self.source).hexdigest()  # noqa: S324 - Redis names scripts like this
 
+    def _first_pieces(self) -> tuple[str, ...]:
+        return ()
+
     def run(self, keys: Sequence[str], args: Sequence[Any]) -> Any:
         """Run it; one round trip. Raises PoolTimeout and StoreUnavailable."""
+        return self._evaluate(keys, args)
+
+    def _evaluate(self, keys: Sequence[str], args: Sequence[Any]) -> Any:
         try:
             return self._client.execute_command("EVALSHA", self.sha1, len(keys), *keys, *args)
         except NoScriptError:
@@ -53,7 +57,8 @@ class Script:
     def run_many(self, calls: Sequence[tuple[Sequence[str], Sequence[Any]]]) -> list[Any]:
         """Run it for each of ``calls`` in one round trip; the replies in order."""
         # It is loaded first, in the same pipeline, so that no call gets NOSCRIPT.
-        replies = self._client.run_pipeline(
+        # In a Cluster, a call that is redirected may find a server that does not know it.
+        _, *replies = self._client.run_separately(
             lambda pipeline: (
                 pipeline.script_load(self.source),
                 *(
@@ -62,17 +67,21 @@ class Script:
                 ),
             )
         )
-        return replies[1:]
+        return [
+            self._evaluate(*call) if isinstance(reply, NoScriptError) else raised(reply)
+            for call, reply in zip(calls, replies, strict=True)
+        ]
 
 
 class PublishingScript(Script):
-    """A script that publishes; ``publishing.lua`` is its first piece.
+    """A script that publishes; ``publishing.lua`` precedes it.
 
     Its reply begins with the number of publications that the server has refused. That number goes
     to the client; :meth:`run` and :meth:`run_many` return the rest of the reply, as a list.
     """
 
-    _first = ("publishing",)
+    def _first_pieces(self) -> tuple[str, ...]:
+        return ("publish_in_shard" if self._client.is_sharded else "publish", "publishing")
 
     def run(self, keys: Sequence[str], args: Sequence[Any]) -> Any:
         return self._counted(super().run(keys, args))

@@ -75,7 +75,7 @@ def test_two_deployments_on_one_host_have_cookies_of_their_own(
 ) -> None:
     """Cookies do not know ports: one jar goes to both."""
     settings = dataclasses.replace(valkey_services.settings, prefix=f"t-{secrets.token_hex(6)}")
-    other = Services(settings, valkey_services.ops_pool, valkey_services.pubsub_pool)
+    other = Services(settings, valkey_services.topology)
     elsewhere = Shop(other)
     browser, _ = shop.signed_in("93")
     jar = browser.get_cookie(shop.services.settings.cookie_name)
@@ -345,7 +345,7 @@ def test_a_session_ends_after_its_longest_time_however_much_it_is_used(shop: Sho
 def hasty_shop(valkey_services: Services) -> Iterator[Shop]:
     """One with other settings than the defaults."""
     settings = dataclasses.replace(valkey_services.settings, session_idle_s=60, session_max_s=90)
-    hasty = Services(settings, valkey_services.ops_pool, valkey_services.pubsub_pool)
+    hasty = Services(settings, valkey_services.topology)
     yield Shop(hasty)
     hasty.revocation.stop()
 
@@ -607,9 +607,7 @@ def test_tickets_are_given_out_no_faster_than_streams_and_take_little_room(
     valkey_services: Services,
 ) -> None:
     valkey_services.settings = dataclasses.replace(valkey_services.settings, streams_per_caller=1)
-    shop = Shop(Services(
-        valkey_services.settings, valkey_services.ops_pool, valkey_services.pubsub_pool
-    ))  # fmt: skip
+    shop = Shop(Services(valkey_services.settings, valkey_services.topology))  # fmt: skip
     secret, _ = shop.services.tokens.create("93")
     other, _ = shop.services.tokens.create("94")
     anybody = shop.browser()

@@ -206,8 +206,10 @@ def test_live_delivery_follows_operations_to_another_server_whatever_else_fails(
     client: Any = holders.store.client
     client.set(holders.store.keys.renamed, "")  # of another type: settling the names fails
     hung_up: list[bool] = []
-    monkeypatch.setattr(holders.pubsub_pool, "hang_up", lambda: hung_up.append(True))
-    holders.ops_pool.hang_up()  # as after a READONLY
+    monkeypatch.setattr(
+        holders.topology.shards()[0].pubsub_pool, "hang_up", lambda: hung_up.append(True)
+    )
+    holders.topology.shards()[0].ops_pool.hang_up()  # as after a READONLY
     with pytest.raises(redis.ResponseError):
         holders.periodic_tasks.run()
     assert hung_up == [True]

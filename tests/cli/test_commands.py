@@ -917,7 +917,7 @@ def test_a_link_names_the_address_of_the_server_that_runs(
     assert [link(*each) for each in shown] == ["http://127.0.0.1:8000"] * 2
     shop.settings.state_path.mkdir(exist_ok=True)
     settings = dataclasses.replace(shop.settings, port=8471)
-    server = Services(settings, shop.ops_pool, shop.pubsub_pool)
+    server = Services(settings, shop.topology)
     server.start()
     server.drain()
     assert [link(*each) for each in shown] == ["http://127.0.0.1:8471"] * 2

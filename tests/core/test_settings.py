@@ -12,7 +12,7 @@ from redis.connection import parse_url
 from occupancy.core.errors import SettingError
 from occupancy.core.settings import Settings
 from occupancy.storage.budget import Slots, plan
-from occupancy.storage.client import make_pool
+from occupancy.storage.connections import make_pool
 
 DEFAULTS: dict[str, Any] = {
     "REDIS_URL": "",

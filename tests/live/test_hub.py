@@ -195,9 +195,9 @@ def test_quiet_boards_are_looked_at_in_one_round_trip(valkey_services: Services)
     streams = [Watching(services, board) for board in boards]
     services.hub._probe.compare()  # now each has been looked at since something came
     lose(services, "b-7", "LOST")
-    before = services.ops_pool.stats()["acquired"]
+    before = services.topology.shards()[0].ops_pool.stats()["acquired"]
     services.hub._probe.compare()
-    assert services.ops_pool.stats()["acquired"] - before == 1
+    assert services.topology.shards()[0].ops_pool.stats()["acquired"] - before == 1
     streams[7].until(b"LOST")
     for stream in streams:
         stream.end()
@@ -248,7 +248,7 @@ def test_channels_name_the_database_that_the_connections_select(
     tmp_path: Path, url: str, database: int
 ) -> None:
     services = Services.for_command_line(Settings(redis_url=url, state_dir=str(tmp_path)))
-    selected = services.ops_pool.connection_kwargs.get("db") or 0
+    selected = services.topology.shards()[0].ops_pool.connection_kwargs.get("db") or 0
     keys = services.store.keys
     assert selected == database
     assert keys.board("main").channel == f"occ:live:{database}:main"

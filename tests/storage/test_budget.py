@@ -20,7 +20,8 @@ from occupancy.core.errors import PoolTimeout, SettingError, StoreUnavailable
 from occupancy.core.settings import Settings
 from occupancy.services import Services
 from occupancy.storage.budget import GENERATIONS, Slots, plan
-from occupancy.storage.client import OpsClient, make_pool
+from occupancy.storage.client import OpsClient
+from occupancy.storage.connections import make_pool
 from tests.support.deployment import ROOT
 from tests.support.servers import RealServer, free_port
 from tests.support.waiting import wait_until

@@ -11,7 +11,8 @@ import pytest
 
 from occupancy.core.settings import Settings
 from occupancy.storage.budget import Slots
-from occupancy.storage.client import OpsClient, make_pool
+from occupancy.storage.client import OpsClient
+from occupancy.storage.connections import make_pool
 from tests.support.servers import RealServer
 
 # A kill in the middle of connect(2) leaves the socket to be closed by its destructor: redis-py

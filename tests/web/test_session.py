@@ -150,7 +150,7 @@ def test_an_address_that_a_request_claims_to_have_gives_no_new_tries(valkey_shop
 def proxied(valkey_services: Services) -> Iterator[Shop]:
     """A shop behind one proxy, which appends to X-Forwarded-For."""
     settings = dataclasses.replace(valkey_services.settings, proxies=1)
-    services = Services(settings, valkey_services.ops_pool, valkey_services.pubsub_pool)
+    services = Services(settings, valkey_services.topology)
     yield Shop(services)
     services.revocation.stop()
 

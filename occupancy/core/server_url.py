@@ -1,0 +1,88 @@
+"""The forms of REDIS_URL: one server, the Sentinels that know a primary, or nodes of a Cluster.
+
+    redis://[user:password@]host[:port][/db]                              (rediss:// for TLS)
+    unix:///path[?db=N]
+    redis+sentinel://[user:password@]host[:port],host[:port]…/NAME[/db]   (rediss+sentinel://)
+    redis+cluster://[user:password@]host[:port],host[:port]…              (rediss+cluster://)
+
+User and password are those of the servers. ``sentinel_username`` and ``sentinel_password`` in the
+query are those of the Sentinels. No error repeats a part of the URL that may have a password.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, NamedTuple
+from urllib.parse import parse_qsl, unquote, urlencode
+
+from occupancy.core.errors import SettingError
+
+Kind = Literal["single", "sentinel", "cluster"]
+
+_DEFAULT_PORTS = {"sentinel": 26379, "cluster": 6379}
+_FORM = re.compile(
+    r"redis(?P<tls>s?)\+(?P<kind>sentinel|cluster)://(?P<where>[^/?#]*)(?P<path>[^?#]*)(?P<query>\?.*)?\Z"
+)
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+)(?::([1-9][0-9]{0,4}))?")
+_FORMS = {
+    "sentinel": "redis+sentinel://[user:password@]host[:port],host[:port]…/NAME[/db]",
+    "cluster": "redis+cluster://[user:password@]host[:port],host[:port]…, without a database",
+}
+
+
+class Address(NamedTuple):
+    """Where a server listens; an IPv6 address is without brackets."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class ServerUrl(NamedTuple):
+    """A URL of several addresses, taken apart."""
+
+    kind: Kind
+    addresses: tuple[Address, ...]
+    service: str  # Sentinel's name of the primary; '' for a Cluster
+    base_url: str  # redis-py's URL with the user, the password, the database and the options
+    sentinel_username: str | None
+    sentinel_password: str | None
+
+
+def kind_of(url: str) -> Kind:
+    """The kind of ``url``, whether or not the rest of it is right."""
+    scheme = url.partition("://")[0]
+    kinds: dict[str, Kind] = {"sentinel": "sentinel", "cluster": "cluster"}
+    return kinds.get(scheme.partition("+")[2], "single")
+
+
+def parse(url: str) -> ServerUrl:
+    """Take a Sentinel's or a Cluster's URL apart. Raises SettingError."""
+    kind = kind_of(url)
+    form = _FORM.fullmatch(url)
+    user, _, hosts = form["where"].rpartition("@") if form else ("", "", "")
+    addresses = tuple(filter(None, (_address(each, kind) for each in hosts.split(","))))
+    service, _, database = form["path"].strip("/").partition("/") if form else ("", "", "")
+    is_path_right = bool(service) and re.fullmatch("[0-9]*", database) is not None
+    if kind == "cluster":
+        is_path_right = service in ("", "0") and not database
+        service = ""
+    if form is None or len(addresses) != len(hosts.split(",")) or not is_path_right:
+        # The value may have a password, so the message repeats only its kind.
+        raise SettingError(f"REDIS_URL is not allowed: for {kind} it must be {_FORMS[kind]}.")
+    options = dict(parse_qsl((form["query"] or "?")[1:]))
+    sentinel_username = options.pop("sentinel_username", None)
+    sentinel_password = options.pop("sentinel_password", None)
+    query = f"?{urlencode(options)}" if options else ""
+    base_url = f"redis{form['tls']}://{user + '@' if user else ''}{addresses[0]}/{database}{query}"
+    return ServerUrl(
+        kind, addresses, unquote(service), base_url, sentinel_username, sentinel_password
+    )
+
+
+def _address(text: str, kind: Kind) -> Address | None:
+    found = _HOST.fullmatch(text)
+    port = int(found[2] or _DEFAULT_PORTS[kind]) if found else 0
+    return Address(found[1].strip("[]"), port) if found and port <= 65535 else None

@@ -1,0 +1,65 @@
+"""A shard: one primary server, and this process's connections to it.
+
+A single server, and the primary behind Sentinels, are the only shard of their deployment. A Cluster
+has several. All keys of a board are in one of them, because they share a hash tag; so are all keys
+of access. The *incarnation* of a server is the failover epoch that made it a primary. It rises with
+each promotion and never comes back, so what was written under a lower one may have been lost.
+"""
+
+from __future__ import annotations
+
+import binascii
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from occupancy.storage.client import OpsClient
+from occupancy.storage.pool import FairPool
+
+SLOTS = 16_384
+
+
+class Shard:
+    """One primary, known by ``address`` as text; its client and its two pools."""
+
+    def __init__(self, address: str, ops_pool: FairPool, pubsub_pool: FairPool) -> None:
+        self.address = address
+        self.incarnation = 0
+        self.ops_pool = ops_pool
+        self.pubsub_pool = pubsub_pool
+        self.client = OpsClient(connection_pool=ops_pool)
+
+    def close(self) -> None:
+        """Close every connection at once."""
+        self.ops_pool.disconnect()
+        self.pubsub_pool.disconnect()
+
+
+class Topology(Protocol):
+    """The shards of a deployment. Safe to share between greenlets."""
+
+    is_sharded: bool  # several primaries: channels are sharded too
+    client: OpsClient  # for every command, whatever its keys
+    on_change: Callable[[], None]  # called after shards or incarnations have changed; never waits
+
+    def start(self) -> None:
+        """Begin to follow the changes, in greenlets. Does nothing if they are followed already."""
+
+    def stop(self) -> None:
+        """End that, and close every connection at once."""
+
+    def shards(self) -> Sequence[Shard]:
+        """Every shard that is known; a Cluster's may be none yet. No switch point."""
+
+    def shard_of(self, key: str) -> Shard | None:
+        """The shard that has ``key``; None while nobody is known to. No switch point."""
+
+
+def slot_of(key: str | bytes) -> int:
+    """The hash slot of a key: of its hash tag, if it has one (Redis Cluster specification)."""
+    data = key if isinstance(key, bytes) else key.encode()
+    begin = data.find(b"{")
+    if begin >= 0:
+        end = data.find(b"}", begin + 1)
+        if end > begin + 1:
+            data = data[begin + 1 : end]
+    return binascii.crc_hqx(data, 0) % SLOTS

@@ -1,0 +1,31 @@
+"""A single server: one shard, which never changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from occupancy.storage.pool import FairPool
+from occupancy.storage.topology.shard import Shard
+
+
+class SingleServer:
+    """See :class:`~occupancy.storage.topology.shard.Topology`."""
+
+    is_sharded = False
+    on_change: Callable[[], None] = staticmethod(lambda: None)
+
+    def __init__(self, ops_pool: FairPool, pubsub_pool: FairPool, address: str = "") -> None:
+        self.shard = Shard(address, ops_pool, pubsub_pool)
+        self.client = self.shard.client
+
+    def start(self) -> None:
+        pass
+
+    def stop(self) -> None:
+        self.shard.close()
+
+    def shards(self) -> Sequence[Shard]:
+        return (self.shard,)
+
+    def shard_of(self, key: str) -> Shard:
+        return self.shard
