@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from occupancy.core.addresses import limited_address
 from occupancy.core.errors import RateLimited
+from occupancy.core.rate_limit import limited_address
 from occupancy.observability import audit_log
 from occupancy.observability.repeated_warnings import MINUTE_S, LinesPerMinute
 

@@ -16,10 +16,10 @@ import msgspec
 from flask import Flask, current_app, g, request
 
 from occupancy.access.read_turns import Share
-from occupancy.core.addresses import limited_address
 from occupancy.core.entities import Role
 from occupancy.core.errors import CsrfFailed, Forbidden, Unauthenticated
 from occupancy.core.principal import Credential, Principal, digest_of
+from occupancy.core.rate_limit import limited_address
 from occupancy.core.requests import check_name
 from occupancy.core.settings import Settings
 from occupancy.services import Services

@@ -16,9 +16,9 @@ from occupancy.boards.commands import Command
 from occupancy.boards.records import Answer, Outcome, Preconditions, Rate
 from occupancy.boards.refusals import refusal
 from occupancy.boards.store import Store
-from occupancy.core.addresses import limited_address
 from occupancy.core.errors import InvalidRequest
 from occupancy.core.principal import Principal
+from occupancy.core.rate_limit import limited_address
 from occupancy.core.requests import OperationBody, check_fields
 from occupancy.core.transitions import Transition
 from occupancy.services import Services

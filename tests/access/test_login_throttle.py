@@ -16,8 +16,8 @@ from occupancy.access.login_throttle import (
     MAX_PIN_WAIT_S,
     LoginThrottle,
 )
-from occupancy.core.addresses import limited_address
 from occupancy.core.errors import RateLimited
+from occupancy.core.rate_limit import limited_address
 from occupancy.services import Services
 
 HOME, AWAY = "10.0.0.1", "203.0.113.9"

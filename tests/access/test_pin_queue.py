@@ -18,9 +18,9 @@ from occupancy.access.pin_queue import (
     MAX_UNKNOWN,
     PinQueue,
 )
-from occupancy.core.addresses import limited_address
 from occupancy.core.entities import Role
 from occupancy.core.errors import RateLimited
+from occupancy.core.rate_limit import limited_address
 from tests.support.deployment import Deployment
 from tests.support.servers import RealServer
 from tests.support.tablets import HASH, PIN

@@ -15,9 +15,9 @@ import socket
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from occupancy.core.addresses import limited_address
 from occupancy.core.errors import OccupancyError, PoolTimeout, StoreUnavailable
 from occupancy.core.principal import Principal
+from occupancy.core.rate_limit import limited_address
 from occupancy.live import sse
 from occupancy.live.board_frames import BoardFrames
 from occupancy.live.limits import Place
