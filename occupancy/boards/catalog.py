@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -60,17 +61,18 @@ class Boards:
         return self.get(name)
 
     def _read(self, names: Sequence[str]) -> list[Board]:
-        def fill(pipeline: Any) -> None:
-            for name in names:
-                keys = self._keys.board(name)
-                pipeline.hgetall(keys.board)
-                for state in STATES:
-                    pipeline.zlexcount(keys.by_state, f"[{state}|", f"({state}}}")
+        def fill(name: str, pipeline: Any) -> None:
+            keys = self._keys.board(name)
+            pipeline.hgetall(keys.board)
+            for state in STATES:
+                pipeline.zlexcount(keys.by_state, f"[{state}|", f"({state}}}")
 
-        replies = iter(self._client.read_atomically(fill))
+        found = self._client.read_each_atomically(
+            [functools.partial(fill, name) for name in names]
+        )
         boards = []
-        for name in names:
-            fields, counts = next(replies), {state: next(replies) for state in STATES}
+        for name, (fields, *counted) in zip(names, found, strict=True):
+            counts = dict(zip(STATES, counted, strict=True))
             if b"steps" in fields or name == MAIN_BOARD:
                 boards.append(
                     Board(

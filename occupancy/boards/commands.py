@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import random
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -18,7 +19,7 @@ from occupancy.core.errors import IdempotencyKeyReused, RateLimited
 from occupancy.core.keys import Keys
 from occupancy.core.transitions import PUT, Transition
 from occupancy.storage.capacity import IDEMPOTENCY_TTL_S
-from occupancy.storage.client import OpsClient
+from occupancy.storage.client import INCARNATION, OpsClient
 from occupancy.storage.permissions import Permissions
 from occupancy.storage.scripts import PublishingScript
 
@@ -126,6 +127,7 @@ class Commands:
             "reason": _json_text(command.reason),
             "dry_run": command.dry_run,
             "mend_view": mend_view,
+            "nonce": random.getrandbits(48),  # noqa: S311 - unique, not secret
         }
         if command.to is not None:
             request["to_id"], request["to"] = command.to.id, _json_text(command.to)
@@ -155,7 +157,7 @@ class Commands:
                 for rate in command.rates
             ]
             script_keys += [keys.rate(rate.who) for rate in command.rates]
-        return script_keys, [msgspec.json.encode(request), *command.tags]
+        return script_keys, [msgspec.json.encode(request), INCARNATION, *command.tags]
 
 
 @functools.cache

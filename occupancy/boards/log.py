@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from typing import Any
 
 from occupancy.boards.records import board_not_found
 from occupancy.core.entities import MAIN_BOARD, Entry, Replay
 from occupancy.core.keys import Keys
-from occupancy.storage.client import OpsClient
+from occupancy.storage.client import INCARNATION, OpsClient
 from occupancy.storage.scripts import Script
 
 
@@ -19,6 +20,7 @@ class Log:
         self._client = client
         self._keys = keys
         self._replay = Script(client, "board/replay")
+        self._promote = Script(client, "board/promote")
 
     def head(self, board: str) -> Replay:
         """Where the board's log ends, without entries. Raises BoardNotFound."""
@@ -50,13 +52,24 @@ class Log:
 
         Holds its connection for the whole wait, which must be shorter than the socket's timeout:
         for the command line, never for a stream. :meth:`replay` says whether the cursor is in the
-        log and whether there is such a board.
+        log and whether there is such a board. An entry without an event is the mark of a promotion.
         """
         reply: Any = self._client.xread(
             {self._keys.board(board).log: cursor}, count=count, block=max(1, block_ms)
         )
         entries = reply[0][1] if reply else []
         return [
-            Entry(cursor.decode(), int(fields[b"seq"]), fields[b"event"])
+            Entry(cursor.decode(), int(fields.get(b"seq", 0)), fields.get(b"event", b""))
             for cursor, fields in entries
         ]
+
+    def promote(self, boards: Sequence[str]) -> None:
+        """Mark each board's log if the server that has it was promoted since the last mark.
+
+        Then every stream at an earlier cursor is reset (see board/promotion.lua).
+        """
+        if not self._client.has_failover:
+            return
+        nonce = random.getrandbits(48)  # noqa: S311 - unique, not secret
+        keys = [self._keys.board(each) for each in boards]
+        self._promote.run_many([([each.board, each.log], [INCARNATION, nonce]) for each in keys])

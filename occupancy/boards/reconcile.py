@@ -28,6 +28,7 @@ START_LIMIT_S = 10.0
 _ITEMS_PER_AUDIT = 100
 _ELECTION_TTL_S = 60  # one process is elected of those that start within this time
 _START_RETRY_S = 2.0
+_MARKS_SKIPPED = 10  # of promotions, at either end of a log, to find an event
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -126,9 +127,9 @@ class Reconciler:
     def _tags(self, board: str, until: float) -> Iterator[str]:
         """The tags of all item keys; stops after ``until``: a page may have none of this board."""
         prefix = self._store.keys.board(board).item("")
-        cursor = None
+        client, cursor = self._store.client.client_of(prefix), None
         while cursor != 0 and time.monotonic() <= until:
-            scanned: Any = self._store.client.scan(cursor or 0, match=f"{prefix}*", count=1000)
+            scanned: Any = client.scan(cursor or 0, match=f"{prefix}*", count=1000)
             cursor, found = scanned
             yield from (key.decode().removeprefix(prefix) for key in found)
 
@@ -136,22 +137,24 @@ class Reconciler:
         keys = self._store.keys.board(board)
         position, first, last, length = self._store.client.read_atomically(
             lambda pipeline: (
-                pipeline.hmget(keys.board, "seq", "cursor"),
-                pipeline.xrange(keys.log, count=1),
-                pipeline.xrevrange(keys.log, count=1),
+                pipeline.hmget(keys.board, "seq", "cursor", "incarnation"),
+                pipeline.xrange(keys.log, count=_MARKS_SKIPPED),
+                pipeline.xrevrange(keys.log, count=_MARKS_SKIPPED),
                 pipeline.xlen(keys.log),
             )
         )
-        if not last:
-            if position[0] in (None, b"0"):
+        seq, cursor, incarnation = position
+        events = [fields for _, fields in (*first, *reversed(last)) if b"seq" in fields]
+        if not events:  # none yet, or the marks of many promotions since
+            if seq in (None, b"0") or last:
                 return []
-            return [Problem("", "log", f"the log is empty, but {position[0].decode()} was given")]
-        (_, first_fields), (last_cursor, last_fields) = first[0], last[0]
-        first_seq, last_seq = int(first_fields[b"seq"]), int(last_fields[b"seq"])
+            return [Problem("", "log", f"the log is empty, but {seq.decode()} was given")]
+        first_seq, last_seq = int(events[0][b"seq"]), int(events[-1][b"seq"])
         problems = []
-        if position != [b"%d" % last_seq, last_cursor]:
+        if (seq, cursor) != (b"%d" % last_seq, last[0][0]):
             problems.append(Problem("", "log", "it ends elsewhere than the board's position"))
-        if length != last_seq - first_seq + 1:
+        marks = length - (last_seq - first_seq + 1)
+        if marks < 0 or (marks > 0 and incarnation is None):
             problems.append(Problem("", "log", f"{length} entries from {first_seq} to {last_seq}"))
         return problems
 

@@ -26,13 +26,15 @@
     occ:{access}:address:ADDR       string  rate of PINs tried from an address (ms)
     occ:{access}:known:ID           zset    addresses from which a worker has signed in, by when (s)
     occ:{main}:board                hash    title, steps, max_holds, seq, cursor, floors,
-                                            completions, log_filled_bytes
+                                            completions, log_filled_bytes; incarnation of the
+                                            server, cursor of its mark in the log (promoted)
     occ:{main}:item:TAG             hash    one item, field by field: the truth
     occ:{main}:view                 hash    TAG → the item as the JSON that the API answers
     occ:{main}:by_tag               zset    TAG               (all scores 0: ordered by member)
     occ:{main}:by_state             zset    STATE|TAG
     occ:{main}:by_holder            zset    WORKER|TAG
-    occ:{main}:log                  stream  seq, event: the record of every change
+    occ:{main}:log                  stream  seq, event: the record of every change; or promotion:
+                                            the mark of a new incarnation
     occ:{main}:log_marks            list    the last cursor of each full block of the log
     occ:{main}:samples              stream  STATE → items, completions: at the start of five minutes
     occ:{main}:history:TAG          stream  the item's own events

@@ -27,6 +27,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import logging
+import time
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
@@ -41,6 +42,7 @@ from occupancy.observability.metrics import LiveMetrics
 log = logging.getLogger(__name__)
 
 PAGE_ENTRIES = 100  # per round trip, so that no connection is held for long
+NEW_S = 1.0  # a board that is followed for less is not expected to be subscribed to yet
 _KEPT_BYTES = 1024 * 1024  # of entries that wait; some rounds of a busy board
 
 
@@ -53,6 +55,9 @@ class LogReader(Protocol):
     def heads(self, boards: Sequence[str]) -> list[tuple[str, int]]:
         """Cursor and seq of each log's last entry; ``("0-0", 0)`` where there is none."""
 
+    def promote(self, boards: Sequence[str]) -> None:
+        """Mark the logs of a server that was promoted, so that their streams are reset."""
+
 
 class BoardLog:
     """Follows one board's log and hands its entries to ``sink``."""
@@ -63,6 +68,8 @@ class BoardLog:
         self.board = board
         self.cursor = ""  # '' until ``open``
         self.seq = 0
+        self.followed_since = time.monotonic()
+        self.settled: int | None = None  # number of the subscription since which none is missing
         self.is_degraded = False  # the sink has been told that entries may come late
         self._store = store
         self._sink = sink
@@ -85,6 +92,7 @@ class BoardLog:
             return
         with self._alone():
             if not self.cursor:
+                self._store.promote([self.board])  # it may have happened while nobody watched
                 replay = self.read_page("")
                 self.cursor, self.seq = replay.head_cursor, replay.head_seq
                 self._sink.begin(self.cursor, self.seq)

@@ -1,9 +1,11 @@
 """The hub: the registry of the boards and streams of one process.
 
-It starts the greenlets of live delivery and connects them: a publication that the reader hears is
-offered to its board's log. Each part has a greenlet of its own, and so has each board that catches
-up, so none waits for another. While live delivery is impaired, every stream gets ``degraded``, and
-the probe serves it from the log; it gets ``recovered`` after the events that it missed.
+Each board is followed by the feed of the server that has it: a publication that the feed's reader hears
+is offered to the board's log. Each part has a greenlet of its own, and so has each board that catches
+up, so none waits for another. While live delivery from a server is impaired, every stream of its boards
+gets ``degraded``, and the probe serves it from the log; it gets ``recovered`` after the events that it
+missed. After a failover the boards go to other feeds, and their streams are reset where events may be
+lost.
 """
 
 from __future__ import annotations
@@ -15,24 +17,27 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import gevent
+from gevent.event import Event
 
 from occupancy.core.keys import Keys
 from occupancy.live.board_frames import BoardFrames
 from occupancy.live.board_log import BoardLog, LogReader
 from occupancy.live.broadcaster import Broadcaster, Channel
 from occupancy.live.pacing import FEW_STREAMS, OTHERS_TURN_S
-from occupancy.live.probe import Probe, repeat
-from occupancy.live.reader import SILENCE_S, Reader, published_entry
+from occupancy.live.feed import Feed
+from occupancy.live.probe import repeat
 from occupancy.live.subscriber import STALL_S, Subscriber
 from occupancy.observability.metrics import LiveMetrics
 from occupancy.storage.pool import percentiles
-from occupancy.storage.topology.shard import Topology
+from occupancy.storage.topology.shard import Shard, Topology
 
 log = logging.getLogger(__name__)
 
 HEARTBEAT_S = 15
 _SLOW_S = 1.0
 _STREAMS_PER_TURN = 200  # looked at before others run
+_BOARDS_AT_ONCE = 500  # in a round trip
+_RETRY_S = 0.5
 
 
 class _Board(NamedTuple):
@@ -47,47 +52,35 @@ class Hub:
     """One per process. ``on_probe`` is called every two seconds, while Redis is away too."""
 
     def __init__(
-        self,
-        store: LogReader,
-        topology: Topology,
-        keys: Keys,
-        metrics: LiveMetrics,
-        *,
-        process: str,
-        on_access_changed: Callable[[bytes | None], None],
+        self, store: LogReader, topology: Topology, keys: Keys, metrics: LiveMetrics, *,
+        process: str, on_access_changed: Callable[[bytes | None], None],
         on_probe: Callable[[], None],
-    ) -> None:
+    ) -> None:  # fmt: skip
         self.is_draining = False
         self._store = store
-        (shard, *_) = topology.shards()
-        self._pool = shard.pubsub_pool
+        self._topology = topology
+        self._keys = keys
         self._metrics = metrics
+        self._process = process
         self.on_access_changed = on_access_changed
         self._on_probe = on_probe
         self._broadcaster = Broadcaster()
         self._boards: dict[str, _Board] = {}
+        self._feeds: dict[Shard, Feed] = {}
         self._greenlets: list[gevent.Greenlet] = []
+        self._changed = Event()  # the topology has
         self._past_resets = 0  # of boards that were dropped
         self._slow = 0  # streams, at the last heartbeat
-        self._is_degraded = False
-        self._was_live_at = time.monotonic()
-        self._has_seen_another_format = False
-        self._reader = Reader(self._pool, keys, metrics, self, process=process)
-        self._probe = Probe(
-            store, topology.client, self._reader,
-            lambda: [each.log for each in self._boards.values()],
-            canary_channel=keys.canary_channel(process), on_live=self._on_live,
-        )  # fmt: skip
+        topology.on_change = self._changed.set
 
     # Life
 
     def start(self) -> None:
         """Begin to follow Redis; does nothing if it runs already."""
         if not self._greenlets and not self.is_draining:
-            self._was_live_at = time.monotonic()
+            self._arrange()
             loops = (
-                self._reader.run, self._broadcaster.run, self._heartbeats,
-                self._probe.send_canaries, self._probe.compare_logs,
+                self._broadcaster.run, self._heartbeats, self._follow_topology,
                 functools.partial(repeat, "a report", self._on_probe),
             )  # fmt: skip
             self._greenlets = [gevent.spawn(each) for each in loops]
@@ -106,16 +99,22 @@ class Hub:
         for subscriber in self._subscribers():
             subscriber.abandon()
         gevent.killall(self._greenlets)
+        for feed in self._feeds.values():
+            feed.stop()
         for board in list(self._boards.values()):  # streams may end meanwhile
             board.log.stop()
-        self._pool.drain()
+        for shard in self._topology.shards():
+            shard.pubsub_pool.drain()
 
     @property
     def trouble(self) -> str | None:
         """Why live delivery does not work right now; None while it does."""
-        if trouble := self._reader.trouble:
-            return trouble
-        return None if self._probe.is_settled else "what was missed is not read yet"
+        if not self._feeds:
+            return "not connected yet"
+        for shard, feed in self._feeds.items():
+            if trouble := feed.trouble:
+                return f"{shard.address}: {trouble}" if len(self._feeds) > 1 else trouble
+        return None
 
     # Streams
 
@@ -138,10 +137,10 @@ class Hub:
         subscribers = set[Subscriber]()
         channel = Channel(subscribers, self._metrics)
         frames = BoardFrames(board, channel, self._broadcaster, self._metrics)
-        followed = _Board(BoardLog(self._store, board, frames, self._metrics), frames, subscribers)
-        if self._is_degraded:
-            followed.log.degrade()
-        return followed
+        board_log = BoardLog(self._store, board, frames, self._metrics)
+        if feed := self._feed_of(board):
+            feed.watch(board, board_log)
+        return _Board(board_log, frames, subscribers)
 
     def unsubscribe(self, subscriber: Subscriber) -> None:
         """The stream has ended."""
@@ -151,6 +150,8 @@ class Hub:
             if not followed.subscribers:
                 self._past_resets += followed.frames.resets
                 del self._boards[name]
+                for feed in list(self._feeds.values()):
+                    feed.unwatch(name)
 
     def followed(self, board: str) -> BoardFrames | None:
         """The board's frames, if its position is known; then the board exists."""
@@ -178,35 +179,69 @@ class Hub:
     def _subscribers(self) -> list[Subscriber]:
         return [each for followed in self._boards.values() for each in followed.subscribers]
 
-    # The reader's listener. No method has a switch point.
+    # Servers
 
-    def on_entry(self, board: str, payload: bytes) -> None:
-        if (followed := self._boards.get(board)) is None:
-            return
-        try:
-            followed.log.offer(*published_entry(payload))
-        except ValueError:
-            # Perhaps another version's: the log has what happened.
-            if not self._has_seen_another_format:
-                self._has_seen_another_format = True
-                log.warning("a message for %s is not one of ours: %r", board, payload[:80])
-            followed.log.catch_up_soon()
+    def _feed_of(self, board: str) -> Feed | None:
+        """The feed of the server that has the board; None while nobody knows which one has."""
+        shard = self._topology.shard_of(self._keys.board(board).board)
+        if shard is None:
+            self._changed.set()
+            return None
+        return self._feed(shard)
 
-    def on_subscribed(self) -> None:
-        self._probe.probe_now()
+    def _feed(self, shard: Shard) -> Feed:
+        """The feed of a server; begins to follow it if there is none."""
+        if shard not in self._feeds:
+            feed = self._feeds[shard] = Feed(
+                shard, self._store, self._keys, self._metrics, process=self._process,
+                is_sharded=self._topology.is_sharded,
+                on_access_changed=lambda payload: self.on_access_changed(payload),
+                on_moved=self._changed.set,
+            )  # fmt: skip
+            feed.start()
+        return self._feeds[shard]
 
-    def _on_live(self) -> None:
-        self._was_live_at = time.monotonic()
-        if self._is_degraded:
-            self._is_degraded = False  # each board tells its streams once it has caught up
-            log.warning("live delivery works again")
+    def _follow_topology(self) -> None:
+        """Bring boards and feeds together again, for ever, whenever a server has changed."""
+        while True:
+            self._changed.wait()
+            self._changed.clear()
+            try:
+                self._arrange()
+                self._promote()
+                self._topology.refresh()
+            except Exception as error:
+                log.warning("the servers are not followed yet: %s", error)
+                gevent.sleep(_RETRY_S)
+                self._changed.set()
 
-    def on_unreachable(self, why: object) -> None:
-        if not self._is_degraded:
-            self._is_degraded = True
-            log.error("live delivery does not work, streams are degraded: %s", why)
-        for followed in self._boards.values():
-            followed.log.degrade()
+    def _arrange(self) -> None:
+        """Have each board followed on the server that has it, and no other server."""
+        access = self._topology.shard_of(self._keys.workers)
+        if access is not None:
+            self._feed(access)
+        if self._topology.is_sharded:
+            for shard, feed in self._feeds.items():
+                feed.reader.follow_access(is_here=shard is access)
+        for name, followed in list(self._boards.items()):
+            feed = self._feed_of(name)
+            for other in list(self._feeds.values()):
+                if other is not feed:
+                    other.unwatch(name)
+            if feed is not None and name in self._boards and name not in feed.logs:
+                feed.watch(name, followed.log)
+        for shard, feed in list(self._feeds.items()):
+            if shard is not access and not feed.logs:
+                del self._feeds[shard]
+                feed.stop()
+
+    def _promote(self) -> None:
+        """Have the streams reset of the boards whose server was promoted."""
+        names = list(self._boards)
+        for first in range(0, len(names), _BOARDS_AT_ONCE):
+            self._store.promote(names[first : first + _BOARDS_AT_ONCE])
+        for feed in self._feeds.values():
+            feed.probe.probe_now()
 
     # Heartbeats
 
@@ -225,11 +260,8 @@ class Hub:
     def _heartbeat(self, second: int) -> None:
         """Send this second's share of heartbeats, and end streams whose connection stands still."""
         now = time.monotonic()
-        trouble = self.trouble
-        if trouble is None:
-            self._was_live_at = now
-        elif now - min(self._reader.heard_at, self._was_live_at) > SILENCE_S:
-            self.on_unreachable(trouble)  # something hangs: the reader notices later, or never
+        for feed in self._feeds.values():
+            feed.check(now)
         slow = 0
         for count, subscriber in enumerate(self._subscribers(), 1):
             stalled_s = subscriber.stalled_s(now)

@@ -62,7 +62,9 @@ class Processes:
         names = sorted(name.decode() for name in members)
         if not names:
             return []
-        reports: Any = self._client.mget([self._keys.process(name) for name in names])
+        reports = self._client.run_pipeline(
+            lambda pipeline: [pipeline.get(self._keys.process(name)) for name in names]
+        )
         gone = [name for name, report in zip(names, reports, strict=True) if report is None]
         if gone:
             self._client.srem(self._keys.processes, *gone)

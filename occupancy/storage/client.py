@@ -41,6 +41,7 @@ class OpsClient(redis.Redis):
     """
 
     is_sharded = False  # whether publications go to the shard of their channel only
+    has_failover = False  # whether another server may be promoted
     on_refused_publications: Callable[[int], None] = staticmethod(lambda count: None)
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
@@ -63,22 +64,23 @@ class OpsClient(redis.Redis):
         with unavailable_as_error():
             return _checked(self._replies(fill, transaction=transaction))
 
-    def read_atomically(self, *fills: Fill) -> list[Any]:
-        """The replies to the commands of each of ``fills``, as lists: each read of one state.
+    def read_atomically(self, fill: Fill) -> list[Any]:
+        """Like ``run_pipeline``, for reads of one state: nothing changes between them.
 
-        With one of them, its replies. Nothing changes between the commands of one ``fill``, which
-        are all about one board. A full server refuses everything in a transaction, reads
-        included. The reads are then sent without a transaction: while the server is full, no
-        operation takes effect either. If memory becomes free just then, an operation may fall
-        between two reads. So ``fill`` reads a board's position first: the events after that
-        position include the operation.
+        A full server refuses everything in a transaction, reads included. The reads are then sent
+        without a transaction: while the server is full, no operation takes effect either. If
+        memory becomes free just then, an operation may fall between two reads. So ``fill`` reads
+        a board's position first: the events after that position include the operation.
         """
+        return self.read_each_atomically([fill])[0]
+
+    def read_each_atomically(self, fills: Sequence[Fill]) -> list[list[Any]]:
+        """The replies to each of ``fills``, as by ``read_atomically``; each is about one board."""
         with unavailable_as_error():
             try:
-                found = [_checked(each) for each in self._read_each(fills, transaction=True)]
+                return [_checked(each) for each in self._read_each(fills, transaction=True)]
             except redis.exceptions.OutOfMemoryError:
-                found = [_checked(each) for each in self._read_each(fills, transaction=False)]
-        return found[0] if len(fills) == 1 else found
+                return [_checked(each) for each in self._read_each(fills, transaction=False)]
 
     def _read_each(self, fills: Sequence[Fill], *, transaction: bool) -> list[list[Any]]:
         blocks = [self.recorded(each) for each in fills]
@@ -105,6 +107,10 @@ class OpsClient(redis.Redis):
 
     def _replies(self, fill: Fill, *, transaction: bool) -> list[Any]:
         return self.exchange(self.recorded(fill), transaction=transaction)
+
+    def client_of(self, key: str) -> OpsClient:
+        """The client of the server that has ``key``, for commands without one, such as SCAN."""
+        return self
 
     def recorded(self, fill: Fill) -> list[Command]:
         """The commands that ``fill`` puts into a pipeline."""

@@ -29,6 +29,8 @@ from occupancy.storage.server_errors import is_wrong_server
 _SLOT_POLL_S = 0.02  # slots run short only for moments of an unusual overlap, so polling is enough
 
 
+Locate = Callable[[Any], None]
+"""Sets the address of a connection that is about to be opened; may wait, and raises our errors."""
 Greet = Callable[[Any], int]
 """Asks a server that has just been connected to whether it is the right one.
 
@@ -45,14 +47,16 @@ class _Slotted:
 
     slot_deadline = 0.0  # monotonic; connecting waits for a slot until then
     has_wrong_server = False
-    incarnation = 0  # the failover epoch; 0 where a single server has none
 
-    def __init__(self, *, slots: Slots, **kwargs: Any) -> None:
+    def __init__(self, *, slots: Slots, locate: Locate | None = None, **kwargs: Any) -> None:
         self._slots = slots
+        self._locate = locate
         self._slot: int | None = None
         super().__init__(**kwargs)
 
     def _connect(self) -> Any:
+        if self._locate is not None:
+            self._locate(self)
         while (slot := self._slots.take()) is None:
             if time.monotonic() > self.slot_deadline:
                 raise PoolTimeout(
@@ -124,13 +128,13 @@ def database_of(settings: Settings) -> int:
 
 def make_pool(
     settings: Settings, slots: Slots, *, name: str, size: int, silence_s: float | None = None,
-    address: Address | None = None, greet: Greet | None = None,
+    address: Address | None = None, locate: Locate | None = None, greet: Greet | None = None,
 ) -> FairPool:  # fmt: skip
     """A pool of ``size`` connections that the server lists as ``occupancy-<name>``.
 
     ``silence_s`` bounds the wait of a read, for connections that subscribe; by default it is
-    OCCUPANCY_REDIS_TIMEOUT_S. ``address`` is the server's where REDIS_URL names several. Raises
-    SettingError for a URL that redis-py does not accept.
+    OCCUPANCY_REDIS_TIMEOUT_S. ``address`` is the server's where REDIS_URL names several, or
+    ``locate`` finds it at each connect; ``greet`` makes sure of the server. Raises SettingError for a URL that redis-py does not accept.
     """
     options = _options_of(settings)
     if address is not None:
@@ -148,6 +152,7 @@ def make_pool(
             wait_s=settings.pool_wait_s,
             connection_class=_SLOTTED[kind],
             slots=slots,
+            locate=locate,
             client_name=f"occupancy-{name}",
             protocol=2,  # RESP3 brings maintenance notifications, which skip the unread-reply check
             driver_info=None,  # saves two round trips at each connect

@@ -59,6 +59,7 @@ class FairPool(BlockingConnectionPool):
             if connection is None:
                 connection = self.make_connection()  # type: ignore[no-untyped-call] # as above
                 connection.generation, connection.has_wrong_server = self.generation, False
+                connection.incarnation = 0  # the server's failover epoch, where it has one
             connection.slot_deadline = deadline  # one wait for the turn and the slot together
             if connection.generation != self.generation:
                 # Closed by ``renew``, or still open because it was on its way to us when that ran.

@@ -24,8 +24,12 @@ _OPERATE = (
     "request", "rates", "board", "replayed", "preflight",
     "item", "refusals", "effects", "record", "operate",
 )  # fmt: skip
+_CURSORS = ("board/cursors", "board/promotion")
 PIECES = {
-    "board/operate": ("board/history_version", *(f"board/operate/{each}" for each in _OPERATE)),
+    "board/operate": (
+        "board/history_version", *_CURSORS, *(f"board/operate/{each}" for each in _OPERATE),
+    ),
+    "board/promote": (*_CURSORS, "board/promote"),
     "board/audit": ("board/history_version", "board/audit"),
 }
 

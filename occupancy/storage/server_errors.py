@@ -17,6 +17,9 @@ from occupancy.core.errors import StoreUnavailable
 ServerError = redis.RedisError
 """Every error of the server or the connection to it, for modules that do not import redis."""
 
+ReplyError = redis.ResponseError
+"""An error reply; the connection goes on."""
+
 _WRONG_SERVER = (
     redis.ReadOnlyError,
     redis.exceptions.MasterDownError,

@@ -15,6 +15,7 @@ import redis
 from gevent.event import Event
 
 from occupancy.core.settings import Settings
+from occupancy.live.feed import Feed
 from occupancy.live.hub import HEARTBEAT_S
 from occupancy.services import Services
 from tests.support.shop import change
@@ -84,6 +85,12 @@ class Watching:
         return re.findall(r"event: (?!bye)(\w+)", self.received.decode())
 
 
+def feed_of(services: Services) -> Feed:
+    """The feed of the only server."""
+    (feed,) = services.hub._feeds.values()
+    return feed
+
+
 def is_live(services: Services) -> Services:
     services.hub.start()
     wait_until(lambda: services.hub.trouble is None, what="live delivery")
@@ -132,12 +139,12 @@ def test_a_board_whose_log_is_slow_delays_neither_other_boards_nor_canaries_nor_
         for number in range(3):
             change(services, quick, 0, tag=f"Q-{number}")
             streams[1].until(b"Q-%d" % number)
-        heard_at = services.hub._reader.heard_at
-        services.store.client.publish(services.hub._probe._canary_channel, "")
-        wait_until(lambda: services.hub._reader.heard_at > heard_at, what="the canary")
+        heard_at = feed_of(services).reader.heard_at
+        services.store.client.publish(services.store.keys.canary_channel(services.process_name), "")
+        wait_until(lambda: feed_of(services).reader.heard_at > heard_at, what="the canary")
         services.store.client.publish(services.store.keys.access_channel, "1 93")
         wait_until(lambda: changes == [b"1 93"], what="the announcement")
-        services.hub._probe.compare()
+        feed_of(services).probe.compare()
         assert services.hub.trouble is None
         change(services, slow, 0, tag="C")
         assert b"event: item" not in streams[0].received
@@ -173,7 +180,7 @@ def test_with_the_probe_alone_every_event_comes_and_the_streams_are_told(
         raise redis.ConnectionError("made to fail")
 
     with monkeypatch.context() as patched:
-        patched.setattr(services.hub._reader, "_listen", fail)
+        patched.setattr(feed_of(services).reader, "_listen", fail)
         services.store.client.client_kill_filter(_type="pubsub", skipme=False)
         stream.until(b"event: degraded")
         meanwhile = Watching(services, "main")
@@ -193,10 +200,10 @@ def test_quiet_boards_are_looked_at_in_one_round_trip(valkey_services: Services)
     services = is_live(valkey_services)
     boards = [services.store.boards.create(f"b-{number}").board for number in range(100)]
     streams = [Watching(services, board) for board in boards]
-    services.hub._probe.compare()  # now each has been looked at since something came
+    feed_of(services).probe.compare()  # now each has been looked at since something came
     lose(services, "b-7", "LOST")
     before = services.topology.shards()[0].ops_pool.stats()["acquired"]
-    services.hub._probe.compare()
+    feed_of(services).probe.compare()
     assert services.topology.shards()[0].ops_pool.stats()["acquired"] - before == 1
     streams[7].until(b"LOST")
     for stream in streams:
@@ -209,7 +216,7 @@ def test_anything_that_comes_is_a_sign_of_life(
     services = is_live(valkey_services)
     with held(monkeypatch, services.store.client, "publish") as is_held:
         assert is_held.wait(5)
-        services.hub._reader.heard_at -= 100
+        feed_of(services).reader.heard_at -= 100
         assert services.hub.trouble
         change(services, "main", 0)  # nobody watches the board
         wait_until(lambda: services.hub.trouble is None, what="the event to count")
@@ -223,7 +230,7 @@ def test_it_is_live_only_after_a_look_that_began_with_the_subscription(
     with held(monkeypatch, services.store.log, "heads") as is_held:
         services.store.client.client_kill_filter(_type="pubsub", skipme=False)
         assert is_held.wait(5)
-        wait_until(lambda: services.hub._reader.trouble is None, what="the subscription")
+        wait_until(lambda: feed_of(services).reader.trouble is None, what="the subscription")
         assert services.hub.trouble
     wait_until(lambda: services.hub.trouble is None, what="live delivery")
     assert stream.end() == ["ready"]

@@ -76,10 +76,14 @@ def _follow(log: Log, board: str, after: str | None, block_ms: int) -> Iterator[
             _warn("The server is back.")
             is_away = False
         for entry in entries:
+            cursor = entry.cursor
+            if not entry.event:
+                _warn("Another server was promoted; the last events before may be lost.")
+                continue
             if entry.seq > seq + 1:
                 _warn(f"{counted(entry.seq - seq - 1, 'event')} missing: trimmed from the log.")
             yield entry
-            cursor, seq = entry.cursor, entry.seq
+            seq = entry.seq
 
 
 def _start(log: Log, board: str, after: str | None) -> tuple[str, int]:

@@ -47,12 +47,16 @@ class ClusterClient(OpsClient):
     """See :class:`OpsClient`; ``default_key`` decides where a command without a key is sent."""
 
     is_sharded = True
+    has_failover = True
 
     def __init__(self, shard_map: ShardMap, *, wait_s: float, default_key: str) -> None:
         super().__init__(connection_pool=redis.ConnectionPool())  # never used
         self._map = shard_map
         self._wait_s = wait_s
         self._default_slot = slot_of(default_key)
+
+    def client_of(self, key: str) -> OpsClient:
+        return self._map.owner(slot_of(key)).client
 
     def execute_once(self, args: Sequence[Any], options: dict[str, Any]) -> Any:
         slot = self._slot(args)

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from occupancy.core import server_url
+from occupancy.core.keys import Keys
+from occupancy.core.server_url import Address
 from occupancy.core.settings import Settings
 from occupancy.storage.budget import Budget, Slots
-from occupancy.storage.connections import make_pool
-from occupancy.storage.topology.shard import Topology
+from occupancy.storage.connections import Greet, Locate, database_of, make_pool
+from occupancy.storage.pool import FairPool
+from occupancy.storage.topology import cluster
+from occupancy.storage.topology.cluster import Cluster
+from occupancy.storage.topology.sentinel import Sentinel
+from occupancy.storage.topology.shard import Shard, Topology
 from occupancy.storage.topology.single import SingleServer
+
+_TOPOLOGY_TIMEOUT_S = 0.5
 
 
 def topology_of(
@@ -17,10 +26,56 @@ def topology_of(
 
     ``silence_s`` is how long a connection that subscribes may hear nothing.
     """
-    if is_command_line:
-        pool = make_pool(settings, Slots.for_command_line(settings, budget), name="cli", size=1)
-        return SingleServer(pool, pool)
-    slots = Slots.for_workers(settings, budget)
-    ops_pool = make_pool(settings, slots, name="ops", size=budget.ops)
-    pubsub_pool = make_pool(settings, slots, name="pubsub", size=budget.pubsub, silence_s=silence_s)
-    return SingleServer(ops_pool, pubsub_pool)
+    pools = _Pools(settings, budget, silence_s=silence_s, is_command_line=is_command_line)
+    if settings.engine == "single":
+        ops_pool = pools.make("ops")
+        return SingleServer(ops_pool, ops_pool if is_command_line else pools.make("pubsub"))
+    url = server_url.parse(settings.redis_url)
+    if settings.engine == "sentinel":
+        return Sentinel(url, pools.make, is_command_line=is_command_line)
+
+    def make_shard(address: Address) -> Shard:
+        ops_pool = pools.make("ops", address=address, greet=cluster.greet)
+        pubsub_pool = ops_pool if is_command_line else pools.make("pubsub", address=address)
+        return Shard(str(address), ops_pool, pubsub_pool)
+
+    return Cluster(
+        url.addresses, make_shard,
+        lambda address: pools.make("topology", address=address, timeout_s=_TOPOLOGY_TIMEOUT_S),
+        wait_s=settings.pool_wait_s,
+        default_key=Keys(settings.prefix, database_of(settings)).workers,
+    )  # fmt: skip
+
+
+class _Pools:
+    """Makes pools; those of one server share its slots."""
+
+    def __init__(
+        self, settings: Settings, budget: Budget, *,
+        silence_s: float | None, is_command_line: bool,
+    ) -> None:  # fmt: skip
+        self._settings = settings
+        self._budget = budget
+        self._silence_s = silence_s
+        self._is_command_line = is_command_line
+        self._slots: dict[Address | None, Slots] = {}  # one object a file, see Slots
+
+    def make(
+        self, name: str, *, address: Address | None = None, timeout_s: float | None = None,
+        locate: Locate | None = None, greet: Greet | None = None,
+    ) -> FairPool:  # fmt: skip
+        sizes = {"ops": self._budget.ops, "pubsub": self._budget.pubsub}
+        return make_pool(
+            self._settings, self._slots_of(address),
+            name="cli" if self._is_command_line else name,
+            size=1 if self._is_command_line else sizes.get(name, 1),
+            silence_s=self._silence_s if name == "pubsub" else timeout_s,
+            address=address, locate=locate, greet=greet,
+        )  # fmt: skip
+
+    def _slots_of(self, address: Address | None) -> Slots:
+        if address not in self._slots:
+            make = Slots.for_command_line if self._is_command_line else Slots.for_workers
+            server = "" if address is None else str(address)
+            self._slots[address] = make(self._settings, self._budget, server)
+        return self._slots[address]

@@ -47,6 +47,9 @@ class Topology(Protocol):
     def stop(self) -> None:
         """End that, and close every connection at once."""
 
+    def refresh(self) -> None:
+        """Find out now whether something has changed. May wait; never raises."""
+
     def shards(self) -> Sequence[Shard]:
         """Every shard that is known; a Cluster's may be none yet. No switch point."""
 

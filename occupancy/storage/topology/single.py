@@ -24,6 +24,9 @@ class SingleServer:
     def stop(self) -> None:
         self.shard.close()
 
+    def refresh(self) -> None:
+        pass
+
     def shards(self) -> Sequence[Shard]:
         return (self.shard,)
 

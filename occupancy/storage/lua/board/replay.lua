@@ -5,10 +5,11 @@
 --       2 cursor; '' to ask only where the log ends   3 how many entries at most
 -- Returns  {status, head cursor, head seq, cursor, seq, event, cursor, seq, event …}
 --       status: ok, board_not_found, or unknown: the cursor is not in the log (trimmed, lost in
---       a crash, of another board, or made up), so what came after it cannot be known
+--       a crash, of another board, or made up), so what came after it cannot be known; or it is from
+--       before the promotion of another server (see promotion.lua), which may have lost some of it
 -- Publishes nothing.
 
-local fields = redis.call('HMGET', KEYS[1], 'steps', 'cursor', 'seq')
+local fields = redis.call('HMGET', KEYS[1], 'steps', 'cursor', 'seq', 'promoted')
 if not fields[1] and ARGV[1] ~= '1' then
   return { 'board_not_found' }
 end
@@ -16,6 +17,17 @@ local head_cursor, head_seq = fields[2] or '0-0', fields[3] or '0'
 local after, count = ARGV[2], tonumber(ARGV[3])
 if after == '' or after == head_cursor then
   return { 'ok', head_cursor, head_seq }
+end
+local function is_before(cursor, other)
+  local ms, number = string.match(cursor, '^(%d+)-(%d+)$')
+  local other_ms, other_number = string.match(other, '^(%d+)-(%d+)$')
+  ms, other_ms = tonumber(ms), tonumber(other_ms)
+  return ms < other_ms or ms == other_ms and tonumber(number) < tonumber(other_number)
+end
+
+-- No mark is among the entries that follow: only the newest may be, and `after` is not before it.
+if fields[4] and is_before(after, fields[4]) then
+  return { 'unknown', head_cursor, head_seq }
 end
 local entries = redis.call('XRANGE', KEYS[2], after, '+', 'COUNT', count + 1)
 local first = entries[1]

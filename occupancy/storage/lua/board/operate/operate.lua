@@ -70,7 +70,7 @@ local function operate(position, tag)
   end
 
   -- All checks are made; from here on only writes.
-  sample()
+  begin_change()
   local old_state, old_holder = item.state, item.holder_id
   if old_state == 'occupied' and transition.counts_time then
     item.worked_ms = int(tonumber(item.worked_ms) + math.max(0, now_ms - tonumber(item.since_ms)))
@@ -82,9 +82,9 @@ local function operate(position, tag)
     item.last_operation, item.last_actor = transition.operation, request.actor_id
   end
   if old_holder ~= item.holder_id then
-    item.epoch = int(tonumber(item.epoch) + 1)
+    item.epoch = int(math.max(tonumber(item.epoch), least) + 1)
   end
-  item.version = int(tonumber(item.version) + 1)
+  item.version = int(math.max(tonumber(item.version), least) + 1)
   version, view = item.version, render(tag, item)
 
   if transition.target == 'removed' then
@@ -113,8 +113,8 @@ local function operate(position, tag)
 end
 
 local results, outcomes = {}, {}
-for position = 1, #ARGV - 1 do
-  local code, changed, version, view = operate(position, ARGV[position + 1])
+for position, tag in ipairs(tags) do
+  local code, changed, version, view = operate(position, tag)
   outcomes[position] = code .. ',' .. changed .. ',' .. (version == '' and '0' or version)
   for _, each in ipairs({ code, int(changed), version, view, 'item' }) do
     results[#results + 1] = each

@@ -18,8 +18,8 @@ for _, key in ipairs({ BY_TAG, BY_STATE, BY_HOLDER }) do
 end
 redis.call('XLEN', LOG)
 redis.call('LLEN', MARKS)
-for pair = FIRST_PAIR, FIRST_PAIR + 2 * #ARGV - 4, 2 do
-  if #ARGV > 2 then
+for pair = FIRST_PAIR, FIRST_PAIR + 2 * #tags - 2, 2 do
+  if #tags > 1 then
     redis.call('HLEN', KEYS[pair])
   end
   redis.call('XLEN', KEYS[pair + 1])

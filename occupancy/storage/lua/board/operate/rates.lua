@@ -11,7 +11,7 @@
 local charges = {}
 for position, rate in ipairs(request.rates or {}) do
   local key = KEYS[#KEYS - #request.rates + position]
-  local cost_ms = rate.interval_ms * (#ARGV - 1)
+  local cost_ms = rate.interval_ms * #tags
   local even_ms = math.max(now_ms, tonumber(redis.call('GET', key) or '0'))
   if even_ms > now_ms + 2 * rate.burst_ms then -- no charge reaches so far: the clock was set back
     even_ms = now_ms

@@ -1,15 +1,11 @@
 -- operate/record: what a change leaves on the board: sample, event, publication. Writes only.
 --
--- Needs  request, transition, cursor, may(), int(), iso(), now_ms, publish()
--- Defines  sample(), record_event(); moves cursor
+-- Needs  request, transition, cursor, incarnation, is_promoted, may(), int(), iso(), now_ms,
+--        next_cursor(), promote(), publish()
+-- Defines  begin_change(), record_event(); both move cursor
 
 -- The board as the present five minutes began, kept before their first change; see timeline.py.
-local is_sampled = false
 local function sample()
-  if is_sampled then
-    return
-  end
-  is_sampled = true
   local began_ms = now_ms - now_ms % request.sample_ms
   -- Asked of the stream itself: its ids must rise, also when the clock was set back.
   local last = redis.call('XREVRANGE', SAMPLES, '+', '-', 'COUNT', 1)[1]
@@ -22,6 +18,19 @@ local function sample()
     found[#found + 1] = redis.call('ZLEXCOUNT', BY_STATE, '[' .. state .. '|', '(' .. state .. '}')
   end
   redis.call('XADD', SAMPLES, 'MAXLEN', '~', request.samples, int(began_ms) .. '-0', unpack(found))
+end
+
+-- Before the first change of this script.
+local has_begun = false
+local function begin_change()
+  if has_begun then
+    return
+  end
+  has_begun = true
+  sample()
+  if is_promoted then
+    cursor = promote(BOARD, LOG, int(incarnation), cursor, now_ms, request.nonce)
+  end
 end
 
 -- Bounds the log in bytes. The last cursor of each full block becomes a mark; with more blocks than
@@ -51,14 +60,25 @@ local function bound_log(event)
   end
 end
 
+-- The entry gets an id of ours; the server's, if by damage the log goes further than the board says.
+local function add_entry(seq, event)
+  local id = next_cursor(cursor, now_ms, request.nonce)
+  local added = redis.pcall('XADD', LOG, 'MAXLEN', '~', request.log_entries, id,
+    'seq', seq, 'event', event)
+  if type(added) == 'table' then
+    return redis.call('XADD', LOG, 'MAXLEN', '~', request.log_entries, '*',
+      'seq', seq, 'event', event)
+  end
+  return added
+end
+
 local function record_event(kind, view, version, history)
   local previous = cursor
   local seq = int(redis.call('HINCRBY', BOARD, 'seq', 1))
   local event = '{"seq":' .. seq .. ',"type":"' .. kind .. '","board":"' .. request.board
     .. '","at":"' .. iso(now_ms) .. '","actor":' .. request.actor
     .. ',"means":"' .. request.auth_method .. '","item":' .. view .. '}'
-  cursor = redis.call('XADD', LOG, 'MAXLEN', '~', request.log_entries, '*',
-    'seq', seq, 'event', event)
+  cursor = add_entry(seq, event)
   redis.call('HSET', BOARD, 'cursor', cursor)
   bound_log(event)
   -- An item's events are alike in size: as many as have room in the bytes.

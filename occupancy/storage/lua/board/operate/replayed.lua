@@ -17,7 +17,7 @@ local function recall(position, version, at_cursor)
   end
   local pair = FIRST_PAIR - 2 + 2 * position
   local present = redis.call('HGET', KEYS[pair], 'version')
-  local view = present and redis.call('HGET', VIEW, ARGV[position + 1])
+  local view = present and redis.call('HGET', VIEW, tags[position])
   if view and present == version then
     return version, view, 'item'
   end

@@ -14,7 +14,8 @@
 --       last: one for each of the request's rates
 -- ARGV  1 the request as JSON (see commands.py); values that end up inside JSON come as JSON text
 --         and are only concatenated: cjson would lose [] against {} and digits past 14
---       2 … the tags
+--       2 the incarnation of the server (see promotion.lua)
+--       3 … the tags
 -- Returns  {refused, status, cursor, code, changed, version, text, kind, code, changed …}
 --       or {0, rate_limited, milliseconds to wait}
 --       refused: publications that the server has refused
@@ -25,12 +26,13 @@
 --       "newest_event" where the first answer's version is no longer kept
 -- Publishes  "previous cursor seq event" on the board's live channel, once for each change;
 --       previous is the cursor of the event before it, 0-0 before the first
--- Defines  the names of the keys, request, transition (a row of the table in transitions.py),
+-- Defines  the names of the keys, request, tags, transition (a row of the table in transitions.py),
 --       int(), now_ms, iso(), index_of()
 
 local BOARD, VIEW, BY_TAG, BY_STATE, BY_HOLDER, LOG, SAMPLES, MARKS, RECORD = unpack(KEYS, 1, 9)
 local FIRST_PAIR = 10
 local request = cjson.decode(ARGV[1])
+local tags = { unpack(ARGV, 3) }
 local transition = request.transition
 
 local function int(number)
