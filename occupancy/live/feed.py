@@ -135,7 +135,8 @@ class Feed:
             log.error("live delivery does not work, streams are degraded%s: %s", self._by, why)
         for each in self.logs.values():
             each.degrade()
-        self._on_moved()  # perhaps another server has them now
+        if self._is_sharded:
+            self._on_moved()  # perhaps another server has them now
 
     @property
     def _by(self) -> str:

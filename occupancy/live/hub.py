@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import gevent
 from gevent.event import Event
 
+from occupancy.core.errors import PoolTimeout, StoreUnavailable
 from occupancy.core.keys import Keys
 from occupancy.live.board_frames import BoardFrames
 from occupancy.live.board_log import BoardLog, LogReader
@@ -206,14 +207,16 @@ class Hub:
         while True:
             self._changed.wait()
             self._changed.clear()
+            self._arrange()
             try:
-                self._arrange()
                 self._promote()
-                self._topology.refresh()
-            except Exception as error:
-                log.warning("the servers are not followed yet: %s", error)
+            except (PoolTimeout, StoreUnavailable) as error:  # the other servers' boards are done
+                log.info("a promotion is not marked yet: %s", error.__cause__ or error)
                 gevent.sleep(_RETRY_S)
                 self._changed.set()
+            for feed in self._feeds.values():
+                feed.probe.probe_now()
+            self._topology.refresh()
 
     def _arrange(self) -> None:
         """Have each board followed on the server that has it, and no other server."""
@@ -240,8 +243,6 @@ class Hub:
         names = list(self._boards)
         for first in range(0, len(names), _BOARDS_AT_ONCE):
             self._store.promote(names[first : first + _BOARDS_AT_ONCE])
-        for feed in self._feeds.values():
-            feed.probe.probe_now()
 
     # Heartbeats
 
@@ -262,6 +263,9 @@ class Hub:
         now = time.monotonic()
         for feed in self._feeds.values():
             feed.check(now)
+        for name, board in self._boards.items():
+            if not any(name in feed.logs for feed in self._feeds.values()):
+                board.log.degrade()  # no server is known to have it
         slow = 0
         for count, subscriber in enumerate(self._subscribers(), 1):
             stalled_s = subscriber.stalled_s(now)

@@ -160,8 +160,7 @@ class Sentinel:
         log.warning("the primary is %s now, by failover %d", found.address, found.epoch)
         # In use or not: an answer of the old primary is worth nothing now.
         self.shard.ops_pool.hang_up()
-        if self.shard.pubsub_pool is not self.shard.ops_pool:
-            self.shard.pubsub_pool.hang_up()
+        self.shard.pubsub_pool.follow(self.shard.ops_pool)
         self.on_change()
 
     @contextlib.contextmanager
