@@ -1,0 +1,268 @@
+"""Real Clusters and Sentinels for the tests, made by hand in two seconds, on loopback ports."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import signal
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import redis
+
+from occupancy.storage.topology.shard import SLOTS, slot_of
+from tests.conftest import require_binary
+from tests.support.servers import RealServer, free_port
+from tests.support.waiting import wait_until
+
+NODE_TIMEOUT_MS = 500  # a promotion takes 0.7 to 1.5 s
+DOWN_AFTER_MS = 500  # a promotion takes 1.6 to 1.8 s
+SERVICE = "board"  # the Sentinels' name of the primary
+
+
+class RealCluster:
+    """``primaries`` servers with equal shares of the slots, each with ``replicas`` replicas."""
+
+    def __init__(
+        self, kind: str, directory: Path, *, primaries: int = 3, replicas: int = 1, **config: str
+    ) -> None:
+        binary = require_binary(kind)
+        self.primary_count = primaries
+        self.nodes = [
+            RealServer(
+                binary, directory / f"node-{number}",
+                **{
+                    "cluster-enabled": "yes", "cluster-port": str(free_port()),
+                    "cluster-node-timeout": str(NODE_TIMEOUT_MS),
+                    "cluster-require-full-coverage": "no", "repl-diskless-sync-delay": "0",
+                    **config,
+                },
+            )
+            for number in range(primaries * (1 + replicas))
+        ]  # fmt: skip
+
+    @property
+    def url(self) -> str:
+        return "redis+cluster://" + ",".join(f"127.0.0.1:{each.port}" for each in self.nodes)
+
+    def start(self) -> None:
+        for each in self.nodes:
+            each.start(until_ready=False)
+        for each in self.nodes:
+            wait_until(each._answers, timeout_s=30, what="a node to answer")
+        primaries = self.nodes[: self.primary_count]
+        share = SLOTS // self.primary_count
+        for number, each in enumerate(self.nodes):
+            _command(each, "CLUSTER", "SET-CONFIG-EPOCH", number + 1)
+            if each in primaries:
+                last = SLOTS - 1 if each is primaries[-1] else (number + 1) * share - 1
+                _command(each, "CLUSTER", "ADDSLOTSRANGE", number * share, last)
+        first = self.nodes[0]
+        for each in self.nodes[1:]:
+            meet = ("CLUSTER", "MEET", "127.0.0.1", first.port, first.config["cluster-port"])
+            _command(each, *meet)
+        count = len(self.nodes)
+        wait_until(
+            lambda: all(len(self.lines(each)) == count for each in self.nodes),
+            timeout_s=30, what="the nodes to know each other",
+        )  # fmt: skip
+        for number, each in enumerate(self.nodes[self.primary_count :]):
+            wanted = _command(primaries[number % self.primary_count], "CLUSTER", "MYID").decode()
+            wait_until(
+                lambda each=each, wanted=wanted: _replicates(each, wanted),  # type: ignore[misc] # mypy infers no lambda with defaults
+                timeout_s=30, what="a replica to know its primary",
+            )  # fmt: skip
+        wait_until(self.is_whole, timeout_s=30, what="the cluster to be whole")
+
+    def stop(self) -> None:
+        for each in self.nodes:
+            with contextlib.suppress(ProcessLookupError):
+                if each.is_running:
+                    each.signal(signal.SIGCONT)
+                    each.stop(signal.SIGKILL)
+
+    def lines(self, asked: RealServer | None = None) -> list[list[str]]:
+        """CLUSTER NODES as fields: id, address, flags, primary …"""
+        text = _command(asked or self._any(), "CLUSTER", "NODES").decode()
+        return [line.split(" ") for line in text.splitlines()]
+
+    def is_whole(self) -> bool:
+        """Whether every running node knows all slots covered, and every replica is connected."""
+        for each in self.nodes:
+            if not each.is_running:
+                continue
+            information = _command(each, "CLUSTER", "INFO").decode()
+            if f"cluster_slots_ok:{SLOTS}" not in information or "cluster_state:ok" not in information:
+                return False
+            role = _command(each, "ROLE")
+            if role[0] == b"slave" and role[3] != b"connected":
+                return False
+        return True
+
+    def primary_of(self, key: str) -> RealServer:
+        """The server that has a key now, in the eyes of some running node."""
+        slot = slot_of(key)
+        for fields in self.lines():
+            if "master" in fields[2] and "fail" not in fields[2].replace("fail?", ""):
+                for each in fields[8:]:
+                    first, _, last = each.partition("-")
+                    if not each.startswith("[") and int(first) <= slot <= int(last or first):
+                        return self._at(fields[1])
+        raise AssertionError(f"nobody has slot {slot}")
+
+    def replicas_of(self, primary: RealServer) -> list[RealServer]:
+        wanted = _command(primary, "CLUSTER", "MYID").decode()
+        return [self._at(each[1]) for each in self.lines(primary) if each[3] == wanted]
+
+    def fail_over(self, replica: RealServer) -> None:
+        """A planned failover to ``replica``, which loses nothing."""
+        _command(replica, "CLUSTER", "FAILOVER")
+        wait_until(lambda: _command(replica, "ROLE")[0] == b"master", what="the failover")
+
+    def move_slot(self, slot: int, target: RealServer) -> None:
+        """Move a slot and its keys, key by key, as redis-cli does."""
+        source = next(
+            each for each in self.nodes
+            if each.is_running and _command(each, "ROLE")[0] == b"master" and _has(self, each, slot)
+        )  # fmt: skip
+        ids = {each: _command(each, "CLUSTER", "MYID").decode() for each in (source, target)}
+        _command(target, "CLUSTER", "SETSLOT", slot, "IMPORTING", ids[source])
+        _command(source, "CLUSTER", "SETSLOT", slot, "MIGRATING", ids[target])
+        while keys := _command(source, "CLUSTER", "GETKEYSINSLOT", slot, 100):
+            _command(source, "MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
+        for each in (target, source, *self.nodes):
+            if each.is_running and _command(each, "ROLE")[0] == b"master":
+                _command(each, "CLUSTER", "SETSLOT", slot, "NODE", ids[target])
+
+    def _any(self) -> RealServer:
+        return next(each for each in self.nodes if each.is_running and each._answers())
+
+    def _at(self, where: str) -> RealServer:
+        port = int(where.partition("@")[0].rpartition(":")[2])
+        return next(each for each in self.nodes if each.port == port)
+
+
+class RealSentinels:
+    """A primary, its replicas, and Sentinels that replace it."""
+
+    def __init__(
+        self, kind: str, directory: Path, *, replicas: int = 2, sentinels: int = 3, **config: str
+    ) -> None:
+        self._binary = require_binary(kind)
+        self._directory = directory
+        config = {"repl-diskless-sync-delay": "0", **config}
+        self.servers = [
+            RealServer(self._binary, directory / f"server-{number}", **config)
+            for number in range(1 + replicas)
+        ]
+        self.ports = [free_port() for _ in range(sentinels)]
+        self._ids = [secrets.token_hex(20) for _ in range(sentinels)]
+        self.processes: list[subprocess.Popen[bytes]] = []
+
+    @property
+    def url(self) -> str:
+        return f"redis+sentinel://{','.join(f'127.0.0.1:{each}' for each in self.ports)}/{SERVICE}"
+
+    def start(self) -> None:
+        primary, *replicas = self.servers
+        primary.start()
+        for each in replicas:
+            each.start()
+            _command(each, "REPLICAOF", "127.0.0.1", primary.port)
+        self.processes = [self._start_sentinel(number) for number in range(len(self.ports))]
+        wait_until(self._is_ready, timeout_s=30, what="the Sentinels to know everybody")
+
+    def stop(self) -> None:
+        for process in self.processes:
+            if process.poll() is None:
+                process.send_signal(signal.SIGCONT)
+                process.kill()
+                process.wait(timeout=30)
+        for each in self.servers:
+            if each.is_running:
+                each.signal(signal.SIGCONT)
+                each.stop(signal.SIGKILL)
+
+    def ask(self, *command: str, sentinel: int = 0) -> Any:
+        """The reply of a Sentinel."""
+        with redis.Redis(port=self.ports[sentinel], protocol=2, socket_timeout=5) as client:
+            return client.execute_command(*command)
+
+    def primary(self) -> RealServer:
+        """The primary, as the first running Sentinel names it."""
+        running = next(n for n, each in enumerate(self.processes) if each.poll() is None)
+        _, port = self.ask("SENTINEL", "GET-MASTER-ADDR-BY-NAME", SERVICE, sentinel=running)
+        return next(each for each in self.servers if each.port == int(port))
+
+    def fail_over(self) -> None:
+        """A planned failover; returns when the Sentinels name another primary."""
+        old = self.primary()
+        self.ask("SENTINEL", "FAILOVER", SERVICE)
+        wait_until(lambda: self.primary() is not old, timeout_s=30, what="the failover")
+
+    def _start_sentinel(self, number: int) -> subprocess.Popen[bytes]:
+        primary, *replicas = self.servers
+        lines = [
+            f"port {self.ports[number]}", "bind 127.0.0.1", f"sentinel myid {self._ids[number]}",
+            f"sentinel monitor {SERVICE} 127.0.0.1 {primary.port} {len(self.ports) // 2 + 1}",
+            f"sentinel down-after-milliseconds {SERVICE} {DOWN_AFTER_MS}",
+            f"sentinel failover-timeout {SERVICE} 3000",
+            *(f"sentinel known-replica {SERVICE} 127.0.0.1 {each.port}" for each in replicas),
+            *(
+                f"sentinel known-sentinel {SERVICE} 127.0.0.1 {self.ports[other]} {self._ids[other]}"
+                for other in range(len(self.ports)) if other != number
+            ),
+        ]  # fmt: skip
+        own = self._directory / f"sentinel-{number}"
+        own.mkdir(parents=True, exist_ok=True)
+        (own / "sentinel.conf").write_text("\n".join(lines) + "\n")
+        return subprocess.Popen(
+            [str(self._binary), "sentinel.conf", "--sentinel", "--logfile", "sentinel.log"],
+            cwd=own, stdout=subprocess.DEVNULL,
+        )  # fmt: skip
+
+    def _is_ready(self) -> bool:
+        try:
+            for number in range(len(self.ports)):
+                fields = self.ask("SENTINEL", "MASTER", SERVICE, sentinel=number)
+                named = dict(zip(*[iter(fields)] * 2, strict=True))
+                self.ask("SENTINEL", "CKQUORUM", SERVICE, sentinel=number)
+                if int(named[b"num-slaves"]) != len(self.servers) - 1:
+                    return False
+        except redis.RedisError:
+            return False
+        return all(_command(each, "ROLE")[3] == b"connected" for each in self.servers[1:])
+
+
+def lose_replication(primary: RealServer) -> None:
+    """Cut a primary off from its replicas; clients go on. What is written from now on is lost."""
+    with primary.client() as admin:
+        admin.config_set("requirepass", secrets.token_hex(8))
+        admin.execute_command("CLIENT", "KILL", "TYPE", "replica")
+
+
+def _command(server: RealServer, *command: Any) -> Any:
+    """The raw reply of a server."""
+    with server.client() as client:
+        client.response_callbacks.clear()
+        return client.execute_command(*command)
+
+
+def _replicates(replica: RealServer, primary_id: str) -> bool:
+    try:
+        _command(replica, "CLUSTER", "REPLICATE", primary_id)
+    except redis.ResponseError:  # it does not know that node yet
+        return False
+    return True
+
+
+def _has(cluster: RealCluster, node: RealServer, slot: int) -> bool:
+    mine: Sequence[str] = next(each for each in cluster.lines(node) if "myself" in each[2])
+    for each in mine[8:]:
+        if not each.startswith("["):
+            first, _, last = each.partition("-")
+            if int(first) <= slot <= int(last or first):
+                return True
+    return False
