@@ -54,7 +54,7 @@ class OpsClient(redis.Redis):
         connection = pool.get_connection()
         try:
             # Both close the connection on any exception, GreenletExit included.
-            connection.send_command(*_filled_in(args, connection))
+            connection.send_command(*self._filled_in(args, connection))
             return self.parse_response(connection, args[0], **options)  # type: ignore[no-untyped-call] # untyped in redis-py
         finally:
             pool.release(connection)
@@ -131,7 +131,7 @@ class OpsClient(redis.Redis):
         pool = self.connection_pool
         connection = pool.get_connection()
         try:
-            packed = [_filled_in(each.args, connection) for each in commands]
+            packed = [self._filled_in(each.args, connection) for each in commands]
             if transaction:
                 packed = [("MULTI",), *packed, ("EXEC",)]
             if asking:
@@ -146,18 +146,19 @@ class OpsClient(redis.Redis):
             self._called_back(each, reply) for each, reply in zip(commands, replies, strict=True)
         ]
 
+    def _filled_in(self, args: Sequence[Any], connection: Any) -> Sequence[Any]:
+        if INCARNATION not in args:
+            return args
+        # A connection may be older than a promotion of its server: it was a primary before, too.
+        known = max(connection.incarnation, self.connection_pool.incarnation)
+        return [known if each is INCARNATION else each for each in args]
+
     def _called_back(self, command: Command, reply: Any) -> Any:
         callback = self.response_callbacks.get(command.args[0])
         if callback is None or isinstance(reply, Exception):
             return reply
         command.options.pop("keys", None)  # for redis-py's cache only
         return callback(reply, **command.options)
-
-
-def _filled_in(args: Sequence[Any], connection: Any) -> Sequence[Any]:
-    if INCARNATION in args:
-        return [connection.incarnation if each is INCARNATION else each for each in args]
-    return args
 
 
 def _read(connection: Any) -> Any:

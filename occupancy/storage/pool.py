@@ -40,6 +40,7 @@ class FairPool(BlockingConnectionPool):
         # during an increment counts as old.
         self.generation = 0
         self._followed_generation = 0
+        self.incarnation = 0  # the server's failover epoch, as far as the topology knows
         super().__init__(  # type: ignore[no-untyped-call] # untyped in redis-py
             max_connections=size, timeout=wait_s, queue_class=FairQueue, **connection_kwargs
         )

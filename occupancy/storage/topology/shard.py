@@ -23,10 +23,18 @@ class Shard:
 
     def __init__(self, address: str, ops_pool: FairPool, pubsub_pool: FairPool) -> None:
         self.address = address
-        self.incarnation = 0
         self.ops_pool = ops_pool
         self.pubsub_pool = pubsub_pool
         self.client = OpsClient(connection_pool=ops_pool)
+
+    @property
+    def incarnation(self) -> int:
+        """The failover epoch of the server, as far as it is known."""
+        return self.ops_pool.incarnation
+
+    @incarnation.setter
+    def incarnation(self, epoch: int) -> None:
+        self.ops_pool.incarnation = epoch
 
     def close(self) -> None:
         """Close every connection at once."""
