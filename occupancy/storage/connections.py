@@ -128,13 +128,15 @@ def database_of(settings: Settings) -> int:
 
 def make_pool(
     settings: Settings, slots: Slots, *, name: str, size: int, silence_s: float | None = None,
-    address: Address | None = None, locate: Locate | None = None, greet: Greet | None = None,
+    timeout_s: float | None = None, address: Address | None = None,
+    locate: Locate | None = None, greet: Greet | None = None,
 ) -> FairPool:  # fmt: skip
     """A pool of ``size`` connections that the server lists as ``occupancy-<name>``.
 
     ``silence_s`` bounds the wait of a read, for connections that subscribe; by default it is
-    OCCUPANCY_REDIS_TIMEOUT_S. ``address`` is the server's where REDIS_URL names several, or
-    ``locate`` finds it at each connect; ``greet`` makes sure of the server. Raises SettingError for a URL that redis-py does not accept.
+    OCCUPANCY_REDIS_TIMEOUT_S. ``timeout_s``, where given, bounds each wait. ``address`` is the
+    server's where REDIS_URL names several, or ``locate`` finds it at each connect; ``greet`` makes
+    sure of the server. Raises SettingError for a URL that redis-py does not accept.
     """
     options = _options_of(settings)
     if address is not None:
@@ -149,7 +151,7 @@ def make_pool(
     try:
         return FairPool(
             size=size,
-            wait_s=settings.pool_wait_s,
+            wait_s=timeout_s or settings.pool_wait_s,
             connection_class=_SLOTTED[kind],
             slots=slots,
             locate=locate,
@@ -157,8 +159,8 @@ def make_pool(
             protocol=2,  # RESP3 brings maintenance notifications, which skip the unread-reply check
             driver_info=None,  # saves two round trips at each connect
             retry=Retry(NoBackoff(), 0),
-            socket_connect_timeout=settings.redis_timeout_s,
-            socket_timeout=silence_s or settings.redis_timeout_s,
+            socket_connect_timeout=timeout_s or settings.redis_timeout_s,
+            socket_timeout=timeout_s or silence_s or settings.redis_timeout_s,
             redis_connect_func=on_connect,
             **options,
         )

@@ -123,18 +123,41 @@ class RealCluster:
 
     def move_slot(self, slot: int, target: RealServer) -> None:
         """Move a slot and its keys, key by key, as redis-cli does."""
-        source = next(
-            each for each in self.nodes
-            if each.is_running and _command(each, "ROLE")[0] == b"master" and _has(self, each, slot)
-        )  # fmt: skip
+        self.end_move(slot, *self.begin_move(slot, target))
+
+    def begin_move(
+        self, slot: int, target: RealServer | None = None
+    ) -> tuple[RealServer, RealServer]:
+        """Begin to move a slot; its keys stay. Returns the source and the target."""
+        source = next(each for each in self.primaries() if _has(self, each, slot))
+        target = target or next(each for each in self.primaries() if each is not source)
         ids = {each: _command(each, "CLUSTER", "MYID").decode() for each in (source, target)}
         _command(target, "CLUSTER", "SETSLOT", slot, "IMPORTING", ids[source])
         _command(source, "CLUSTER", "SETSLOT", slot, "MIGRATING", ids[target])
+        return source, target
+
+    def move_key(self, *keys: str | bytes, source: RealServer, target: RealServer) -> None:
+        """Move some keys of a slot that is being moved."""
+        _command(source, "MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
+
+    def end_move(self, slot: int, source: RealServer, target: RealServer) -> None:
+        """Move the rest of the keys, and tell every primary who has the slot now."""
         while keys := _command(source, "CLUSTER", "GETKEYSINSLOT", slot, 100):
-            _command(source, "MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
-        for each in (target, source, *self.nodes):
-            if each.is_running and _command(each, "ROLE")[0] == b"master":
-                _command(each, "CLUSTER", "SETSLOT", slot, "NODE", ids[target])
+            self.move_key(*keys, source=source, target=target)
+        id_ = _command(target, "CLUSTER", "MYID").decode()
+        for each in dict.fromkeys((target, source, *self.primaries())):
+            _command(each, "CLUSTER", "SETSLOT", slot, "NODE", id_)
+        wait_until(
+            lambda: all(_has(self, target, slot, asked=each) for each in self.nodes),
+            what="everybody to know who has the slot",
+        )
+
+    def primaries(self) -> list[RealServer]:
+        """The running primaries."""
+        return [
+            each for each in self.nodes
+            if each.is_running and _command(each, "ROLE")[0] == b"master"
+        ]  # fmt: skip
 
     def _any(self) -> RealServer:
         return next(each for each in self.nodes if each.is_running and each._answers())
@@ -258,9 +281,15 @@ def _replicates(replica: RealServer, primary_id: str) -> bool:
     return True
 
 
-def _has(cluster: RealCluster, node: RealServer, slot: int) -> bool:
-    mine: Sequence[str] = next(each for each in cluster.lines(node) if "myself" in each[2])
-    for each in mine[8:]:
+def _has(
+    cluster: RealCluster, node: RealServer, slot: int, *, asked: RealServer | None = None
+) -> bool:
+    """Whether ``node`` has the slot, in its own eyes or those of ``asked``, if that one runs."""
+    if asked is not None and not asked.is_running:
+        return True
+    lines = cluster.lines(asked or node)
+    fields: Sequence[str] = next(each for each in lines if cluster._at(each[1]) is node)
+    for each in fields[8:]:
         if not each.startswith("["):
             first, _, last = each.partition("-")
             if int(first) <= slot <= int(last or first):

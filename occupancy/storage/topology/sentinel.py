@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import gevent
@@ -41,6 +41,7 @@ class Sentinel:
     """See :class:`~occupancy.storage.topology.shard.Topology`.
 
     ``connection_options`` are redis-py's for a connection to a Sentinel (TLS, for example).
+    ``addresses`` says where to find the servers at addresses that they announce.
     """
 
     is_sharded = False
@@ -50,11 +51,13 @@ class Sentinel:
         self, url: ServerUrl, make_pool: Callable[..., FairPool], *,
         connection_class: type[Connection] = Connection,
         connection_options: dict[str, Any] | None = None,
+        addresses: Mapping[Address, Address] | None = None,
         is_command_line: bool = False,
     ) -> None:  # fmt: skip
         self._url = url
         self._connection_class = connection_class
         self._options = connection_options or {}
+        self._addresses = addresses or {}
         self._primary: Primary | None = None
         self._is_known = Event()
         self._greenlets: list[gevent.Greenlet] = []
@@ -205,5 +208,6 @@ class Sentinel:
         if before is None or before != after:
             return None
         named = {key.decode(): value.decode() for key, value in zip(*[iter(fields)] * 2, strict=True)}
-        host, port = before
-        return Primary(Address(host.decode(), int(port)), int(named["config-epoch"])), named
+        announced = Address(before[0].decode(), int(before[1]))
+        address = self._addresses.get(announced, announced)
+        return Primary(address, int(named["config-epoch"])), named

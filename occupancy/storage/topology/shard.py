@@ -9,6 +9,7 @@ each promotion and never comes back, so what was written under a lower one may h
 from __future__ import annotations
 
 import binascii
+import functools
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -23,6 +24,7 @@ class Shard:
 
     def __init__(self, address: str, ops_pool: FairPool, pubsub_pool: FairPool) -> None:
         self.address = address
+        self.is_suspect = False  # a connection failed: perhaps another server has its keys now
         self.ops_pool = ops_pool
         self.pubsub_pool = pubsub_pool
         self.client = OpsClient(connection_pool=ops_pool)
@@ -65,6 +67,7 @@ class Topology(Protocol):
         """The shard that has ``key``; None while nobody is known to. No switch point."""
 
 
+@functools.lru_cache(maxsize=4096)  # most keys come again: a board's, those of access
 def slot_of(key: str | bytes) -> int:
     """The hash slot of a key: of its hash tag, if it has one (Redis Cluster specification)."""
     data = key if isinstance(key, bytes) else key.encode()
