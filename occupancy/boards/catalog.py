@@ -69,9 +69,7 @@ class Boards:
             for state in STATES:
                 pipeline.zlexcount(keys.by_state, f"[{state}|", f"({state}}}")
 
-        found = self._client.read_each_atomically(
-            [functools.partial(fill, name) for name in names]
-        )
+        found = self._client.read_each_atomically([functools.partial(fill, name) for name in names])
         boards = []
         for name, (fields, *counted) in zip(names, found, strict=True):
             counts = dict(zip(STATES, counted, strict=True))

@@ -70,6 +70,6 @@ class Log:
         """
         if not self._client.has_failover:
             return
-        nonce = random.getrandbits(48)  # noqa: S311 - unique, not secret
+        nonce = random.getrandbits(48)
         keys = [self._keys.board(each) for each in boards]
         self._promote.run_many([([each.board, each.log], [INCARNATION, nonce]) for each in keys])

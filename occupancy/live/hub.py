@@ -24,8 +24,8 @@ from occupancy.core.keys import Keys
 from occupancy.live.board_frames import BoardFrames
 from occupancy.live.board_log import BoardLog, LogReader
 from occupancy.live.broadcaster import Broadcaster, Channel
-from occupancy.live.pacing import FEW_STREAMS, OTHERS_TURN_S
 from occupancy.live.feed import Feed
+from occupancy.live.pacing import FEW_STREAMS, OTHERS_TURN_S
 from occupancy.live.probe import repeat
 from occupancy.live.subscriber import STALL_S, Subscriber
 from occupancy.observability.metrics import LiveMetrics

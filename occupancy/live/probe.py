@@ -89,8 +89,8 @@ class Probe:
             chunk = due[first : first + _BOARDS_AT_ONCE]
             heads = self._store.heads([each.board for each, _, _ in chunk])
             for (each, asked_at, heard_by), head in zip(chunk, heads, strict=True):
-                is_live = (
-                    heard_by is not None and heard_by == self._reader.subscription_of(each.board)
+                is_live = heard_by is not None and heard_by == self._reader.subscription_of(
+                    each.board
                 )
                 each.compare(asked_at, head, is_live=is_live)
                 if is_live:

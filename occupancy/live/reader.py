@@ -28,7 +28,10 @@ from occupancy.live.pacing import POLL_S
 from occupancy.observability.metrics import LiveMetrics
 from occupancy.storage.pool import FairPool
 from occupancy.storage.server_errors import (
-    ReplyError, denied_command, server_text, unavailable_as_error,
+    ReplyError,
+    denied_command,
+    server_text,
+    unavailable_as_error,
 )  # fmt: skip
 
 log = logging.getLogger(__name__)
@@ -97,9 +100,7 @@ class Reader:
         if self.trouble:
             return None
         channel = self._keys.board(board).channel
-        return self._subscribed.get(
-            channel if self._is_sharded else self._keys.live_channel + "*"
-        )
+        return self._subscribed.get(channel if self._is_sharded else self._keys.live_channel + "*")
 
     # Sharded channels
 
