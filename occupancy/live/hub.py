@@ -78,7 +78,10 @@ class Hub:
             self._topology.start()
             self._arrange()
             loops = (
-                self._broadcaster.run, self._heartbeats, self._follow_changes, self._resolve_doubts,
+                self._broadcaster.run, self._heartbeats,
+                # Apart: the second waits for servers, which may hang.
+                functools.partial(self._whenever, self._changed, self._arrange),
+                functools.partial(self._whenever, self._is_doubtful, self._topology.refresh),
                 functools.partial(repeat, "a report", self._on_probe),
             )  # fmt: skip
             self._greenlets = [gevent.spawn(each) for each in loops]
@@ -205,6 +208,8 @@ class Hub:
                 feed.on_topology_changed()
 
     def _follow_where_it_is(self, name: str, board_log: BoardLog) -> None:
+        if self.is_draining:
+            return  # a feed that began now would have no end
         shard = self._topology.shard_of(self._keys.board(name).board)
         feed = self._feed(shard) if shard is not None else None
         for each in self._feeds.values():
@@ -228,18 +233,15 @@ class Hub:
             feed.start()
         return self._feeds[shard]
 
-    def _follow_changes(self) -> None:
+    def _whenever(self, event: Event, do: Callable[[], None]) -> None:
+        """Call ``do`` each time ``event`` is set, for ever."""
         while True:
-            self._changed.wait()
-            self._changed.clear()
-            self._arrange()
-
-    def _resolve_doubts(self) -> None:
-        """Find out what has changed. Apart from ``_follow_changes``, because a server may hang."""
-        while True:
-            self._is_doubtful.wait()
-            self._is_doubtful.clear()
-            self._topology.refresh()
+            event.wait()
+            event.clear()
+            try:
+                do()
+            except Exception:
+                log.exception("following the servers failed")  # the next change is followed
 
     # Heartbeats
 

@@ -94,9 +94,7 @@ class Reader:
 
         In a Cluster a board may be without its subscription meanwhile: see ``subscription_of``.
         """
-        if self._connection is None:
-            return self._failure
-        if not self._is_sharded and len(self._subscribed) < len(self._wanted):
+        if self._connection is None or not (self._is_sharded or self._is_complete):
             return self._failure
         silent_s = time.monotonic() - self.heard_at
         if silent_s > SILENCE_S:
@@ -109,6 +107,10 @@ class Reader:
             return None
         channel = self._keys.board(board).channel if self._is_sharded else self._pattern
         return self._subscribed.get(channel)
+
+    @property
+    def _is_complete(self) -> bool:
+        return len(self._subscribed) >= len(self._wanted)
 
     def wants(self, channel: str) -> bool:
         return channel in self._wanted
@@ -162,11 +164,11 @@ class Reader:
         """Send commands on the live connection, if there is one; ``run`` reads the replies."""
         with self._sending:  # half of a command must not be followed by another one
             connection = self._connection
-            if connection is None or not commands:
+            # redis-py connects a closed connection again, and nobody would read it.
+            if not commands or connection is None or connection._sock is None:
                 return
-            packed = connection.pack_commands(commands)
             try:
-                connection.send_packed_command(packed, check_health=False)
+                connection.send_packed_command(connection.pack_commands(commands))
             except Exception as error:  # noqa: BLE001 - it is closed now, as ``run`` finds
                 log.info("%s was not sent on the live connection: %s", commands[0][0], error)
 
@@ -188,7 +190,8 @@ class Reader:
                 if not (isinstance(error, OccupancyError | OSError) or server_text(error)):
                     log.exception("the reader of the live connection failed")
                 cause = error.__cause__ or error
-                was_subscribed = bool(self._subscribed)
+                # An ACL may allow some of a single server's subscriptions and refuse the others.
+                was_subscribed = bool(self._subscribed) and (self._is_sharded or self._is_complete)
                 self._subscribed.clear()
                 self._asked_at.clear()
                 self._failure = "the live connection is lost"  # the log says why
@@ -210,7 +213,7 @@ class Reader:
             with unavailable_as_error():
                 self._read(connection)
         finally:
-            self._connection = None  # first: a closed one would connect again to send something
+            self._connection = None
             # Not only released: a subscribed connection must not be used for anything else.
             connection.disconnect()
             self._pool.release(connection)
@@ -222,7 +225,8 @@ class Reader:
             self._has_changed.set()
         else:
             *channels, pattern = self._wanted
-            self._send(("SUBSCRIBE", *channels), ("PSUBSCRIBE", pattern))
+            commands = [("SUBSCRIBE", *channels), ("PSUBSCRIBE", pattern)]
+            connection.send_packed_command(connection.pack_commands(commands))
         count = 0
         while True:
             try:
@@ -259,11 +263,13 @@ class Reader:
             self._listener.on_unsubscribed()
 
     def _on_confirmed(self, channel: str) -> None:
-        self._subscribed[channel] = next(_numbers)
         self._asked_at.pop(channel, None)
+        if channel in self._subscribed:
+            return  # asked for twice; it has gone on meanwhile
+        self._subscribed[channel] = next(_numbers)
         if channel not in self._wanted:
             self._has_changed.set()  # unwatched meanwhile
-        elif self._is_sharded or len(self._subscribed) == len(self._wanted):
+        elif self._is_sharded or self._is_complete:
             if channel == self._access_channel or not self._is_sharded:
                 # First, so that streams whose access ended get nothing more.
                 self._listener.on_access_changed(None)
