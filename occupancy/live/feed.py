@@ -114,10 +114,8 @@ class Feed:
 
     def follow_access(self, *, is_here: bool) -> None:
         """Hear the announcements of access, or not. One server of a Cluster has them."""
-        if not is_here:
-            self.reader.want_no_more(self._keys.access_channel)
-        elif not self.reader.wants(self._keys.access_channel):
-            self.reader.want(self._keys.access_channel)
+        change = self.reader.want if is_here else self.reader.want_no_more
+        change(self._keys.access_channel)
 
     def on_topology_changed(self) -> None:
         """Another server may be at the address, or this one have another incarnation."""
@@ -135,8 +133,7 @@ class Feed:
         """Why live delivery from this server does not work right now; None while it does."""
         if trouble := self.reader.trouble:
             return trouble
-        access = self._keys.access_channel
-        if self.reader.wants(access) and not self.reader.hears(access):
+        if self.reader.lacks(self._keys.access_channel):
             return "changes of access are not heard"
         now = time.monotonic()
         if all(
@@ -265,8 +262,11 @@ def published_entry(payload: bytes) -> tuple[str, Entry]:
     return previous.decode("ascii"), Entry(cursor.decode("ascii"), int(seq), event)
 
 
-def repeat(what: str, do: Callable[[], object], wake: Event | None = None) -> None:
-    """Call ``do`` every PROBE_S, and whenever ``wake`` is set, for ever.
+def repeat(
+    what: str, do: Callable[[], object], wake: Event | None = None, *,
+    every_s: float | None = PROBE_S,
+) -> None:  # fmt: skip
+    """Call ``do`` every ``every_s``, and whenever ``wake`` is set, for ever.
 
     Failures do not end it. The first of several like failures in a row is logged.
     """
@@ -284,5 +284,5 @@ def repeat(what: str, do: Callable[[], object], wake: Event | None = None) -> No
         if wake is None:
             gevent.sleep(PROBE_S)
         else:
-            wake.wait(PROBE_S if failure is None else RETRY_S)
+            wake.wait(every_s if failure is None else RETRY_S)
             wake.clear()

@@ -9,7 +9,6 @@ events that it missed. When a board moves to another server, its feed changes an
 
 from __future__ import annotations
 
-import functools
 import logging
 import time
 from collections.abc import Callable
@@ -65,7 +64,7 @@ class Hub:
         self._feeds: dict[Shard, Feed] = {}
         self._greenlets: list[gevent.Greenlet] = []
         self._changed = Event()  # the topology has
-        self._is_doubtful = Event()  # a server does not have what it should have
+        self._doubt = Event()  # a server does not have what it should have
         self._past_resets = 0  # of boards that were dropped
         self._slow = 0  # streams, at the last heartbeat
         topology.on_change = self._changed.set
@@ -78,12 +77,15 @@ class Hub:
             self._topology.start()
             self._arrange()
             loops = (
-                self._broadcaster.run, self._heartbeats,
+                self._broadcaster.run,
+                self._heartbeats,
+                lambda: repeat("a report", self._on_probe),
                 # Apart: the second waits for servers, which may hang.
-                functools.partial(self._whenever, self._changed, self._arrange),
-                functools.partial(self._whenever, self._is_doubtful, self._topology.refresh),
-                functools.partial(repeat, "a report", self._on_probe),
-            )  # fmt: skip
+                lambda: repeat("the order of boards", self._arrange, self._changed, every_s=None),
+                lambda: repeat(
+                    "a look for servers", self._topology.refresh, self._doubt, every_s=None
+                ),
+            )
             self._greenlets = [gevent.spawn(each) for each in loops]
 
     def drain(self, timeout_s: float = 3.0) -> None:
@@ -217,7 +219,7 @@ class Hub:
                 each.unwatch(name)
         if feed is None:
             board_log.degrade()  # nobody is known to have it
-            self._is_doubtful.set()
+            self._doubt.set()
         elif name not in feed.logs:
             feed.watch(name, board_log)
 
@@ -228,20 +230,10 @@ class Hub:
                 shard, self._store, self._keys, self._metrics, process=self._process,
                 is_sharded=self._topology.is_sharded,
                 on_access_changed=lambda payload: self.on_access_changed(payload),  # noqa: PLW0108 - looked up at each call
-                on_moved=self._is_doubtful.set,
+                on_moved=self._doubt.set,
             )  # fmt: skip
             feed.start()
         return self._feeds[shard]
-
-    def _whenever(self, event: Event, do: Callable[[], None]) -> None:
-        """Call ``do`` each time ``event`` is set, for ever."""
-        while True:
-            event.wait()
-            event.clear()
-            try:
-                do()
-            except Exception:
-                log.exception("following the servers failed")  # the next change is followed
 
     # Heartbeats
 

@@ -112,23 +112,22 @@ class Reader:
     def _is_complete(self) -> bool:
         return len(self._subscribed) >= len(self._wanted)
 
-    def wants(self, channel: str) -> bool:
-        return channel in self._wanted
-
-    def hears(self, channel: str) -> bool:
-        return channel in self._subscribed
-
     # Sharded channels
 
     def want(self, channel: str, board: str = "") -> None:
         """Subscribe soon to a board's channel, or to that of access; no switch point."""
-        self._wanted[channel] = board
-        self._has_changed.set()
+        if channel not in self._wanted:
+            self._wanted[channel] = board
+            self._has_changed.set()
 
     def want_no_more(self, channel: str) -> None:
         """Unsubscribe soon; no switch point, because streams end inside the event loop."""
         if self._wanted.pop(channel, None) is not None:
             self._has_changed.set()
+
+    def lacks(self, channel: str) -> bool:
+        """Whether a channel is wanted and not subscribed."""
+        return channel in self._wanted and channel not in self._subscribed
 
     def keep_subscribed(self) -> None:
         """Have the server's subscriptions become the wanted ones, for ever."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import secrets
 import signal
 from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +14,7 @@ import gevent.pool
 import pytest
 from gevent.event import Event
 
+from occupancy import create_app
 from occupancy.core.entities import Role
 from occupancy.core.errors import OccupancyError
 from occupancy.core.settings import Settings
@@ -20,6 +22,7 @@ from occupancy.live.feed import Feed
 from occupancy.services import Services
 from occupancy.storage.topology.shard import slot_of
 from tests.support.clusters import RealCluster, lose_replication
+from tests.support.deployment import Deployment
 from tests.support.pools import named
 from tests.support.servers import RealServer
 from tests.support.shop import change
@@ -127,11 +130,18 @@ def promoted(
     cluster: RealCluster, services: Services, board: str, before: RealServer
 ) -> RealServer:
     """The board's new primary, when there is one."""
-    wait_until(
-        lambda: primary_of(cluster, services, board) is not before,
-        timeout_s=FAULT_S, what="the promotion",
-    )  # fmt: skip
-    return primary_of(cluster, services, board)
+    return promoted_at(cluster, services.store.keys.board(board).board, before)
+
+
+def promoted_at(cluster: RealCluster, key: str, before: RealServer) -> RealServer:
+    def new_primary() -> RealServer | None:
+        try:
+            found = cluster.primary_of(key)
+        except AssertionError:  # nobody has it now
+            return None
+        return found if found is not before else None
+
+    return wait_until(new_primary, timeout_s=FAULT_S, what="the promotion")
 
 
 def test_events_of_boards_on_every_shard_arrive_over_one_connection_to_each(
@@ -342,7 +352,7 @@ def test_an_entry_that_follows_another_than_the_last_one_is_not_taken(
     promoted(cluster, services, board, failed)
     wait_until(
         lambda: not feed_of(services, board)._shard.address.endswith(f":{failed.port}")
-        and feed_of(services, board).reader.hears(services.store.keys.board(board).channel),
+        and feed_of(services, board).reader.subscription_of(board),
         timeout_s=FAULT_S, what="the subscription",
     )  # fmt: skip
     keys = services.store.keys.board(board)
@@ -364,29 +374,103 @@ def test_a_revocation_is_heard_at_once_also_after_its_server_has_failed(
     heard: list[bytes | None] = []
     services.hub.on_access_changed = heard.append
     services.workers.add("93", name="Worker 93", role=Role.OBSERVER)
-    wait_until(lambda: len(heard) == 1, timeout_s=1.5, what="the announcement")
+    services.workers.sign_out("93")
+    wait_until(lambda: is_announced(heard), timeout_s=1.5, what="the announcement")
+    heard.clear()
     failed = cluster.primary_of(services.store.keys.workers)
     kill(failed)
-    wait_until(
-        lambda: cluster.primary_of(services.store.keys.workers) is not failed,
-        timeout_s=FAULT_S, what="the promotion",
-    )  # fmt: skip
+    promoted_at(cluster, services.store.keys.workers, failed)
     wait_until(lambda: None in heard, timeout_s=FAULT_S, what="the new subscription")
     wait_until(lambda: services.hub.trouble is None, timeout_s=FAULT_S, what="live delivery")
     heard.clear()
-    _again(lambda: services.workers.disable("93"))
-    wait_until(lambda: any(b"93" in (each or b"") for each in heard), what="the announcement")
+    services.workers.sign_out("93")
+    wait_until(lambda: is_announced(heard), timeout_s=1.5, what="the announcement")
 
 
-def _again(do: Callable[[], object]) -> None:
-    def try_it() -> bool:
-        try:
-            do()
-        except OccupancyError:
-            return False
-        return True
+def is_announced(heard: list[bytes | None]) -> bool:
+    return any(each is not None and each.endswith(b" 93") for each in heard)
 
-    wait_until(try_it, timeout_s=FAULT_S, what="an operation to succeed")
+
+def test_trouble_with_one_shard_leaves_the_process_ready(
+    cluster: RealCluster, services: Services
+) -> None:
+    client = create_app(services).test_client()
+    board = board_elsewhere(cluster, services)
+    failed = primary_of(cluster, services, board)
+    stream = Watching(services, board)
+    is_heard(services, board)
+    assert client.get("/readyz").json == {"status": "ready"}
+    kill(cluster.replicas_of(failed)[0])  # so that nobody is promoted
+    kill(failed)
+    stream.until(b"event: degraded")
+    answer = client.get("/readyz")
+    assert answer.status_code == 200
+    assert answer.json["status"] == "ready"
+    assert f"127.0.0.1:{failed.port}" in answer.json["impaired"]
+    failed.start()
+    stream.until(b"event: recovered", timeout_s=FAULT_S)
+    wait_until(
+        lambda: client.get("/readyz").json == {"status": "ready"},
+        timeout_s=FAULT_S, what="readiness without trouble",
+    )  # fmt: skip
+    stream.end()
+
+
+def test_a_process_without_the_server_of_access_is_not_ready(
+    cluster: RealCluster, services: Services
+) -> None:
+    client = create_app(services).test_client()
+    failed = cluster.primary_of(services.store.keys.workers)
+    kill(failed)
+    wait_until(lambda: client.get("/readyz").status_code == 503, what="it not to be ready")
+    promoted_at(cluster, services.store.keys.workers, failed)
+    wait_until(
+        lambda: client.get("/readyz").status_code == 200, timeout_s=FAULT_S, what="readiness"
+    )
+
+
+def test_two_processes_of_gunicorn_serve_their_streams_through_a_failover(
+    cluster: RealCluster, tmp_path: Path
+) -> None:
+    deployment = Deployment(tmp_path / "gunicorn", cluster.url, WEB_CONCURRENCY="2").start()
+    try:
+        deployment.sign_in("watcher", Role.OBSERVER)
+        shop = deployment.services()
+        board = board_elsewhere(cluster, shop)
+        failed = primary_of(cluster, shop, board)
+        other = board_on(cluster, shop, next(e for e in cluster.nodes[:3] if e is not failed))
+        streams = [deployment.stream(board) for _ in range(6)]
+        untouched = deployment.stream(other)
+        for each in [*streams, untouched]:
+            each.wait_for("ready")
+        wait_until(lambda: len(named(failed, "occupancy-pubsub")) == 2, what="a connection each")
+        changed(shop, board, "BEFORE")
+        for each in streams:
+            wait_until(functools.partial(each.has, 1), what="the event")
+        kill(failed)
+        promoted(cluster, shop, board, failed)
+        changed(shop, board, "AFTER")
+        for each in streams:
+            each.wait_for("reset", timeout_s=FAULT_S)
+            each.wait_for("recovered", timeout_s=FAULT_S)
+        last = changed(shop, board, "LIVE")
+        for each in streams:
+            wait_until(lambda each=each: each.seqs()[-1] == last, what="the event")  # type: ignore[misc] # bound now
+            assert not each.has_ended
+        assert [event.kind for event in untouched.events] == ["ready"]
+        assert all(deployment.status_of("/readyz") == 200 for _ in range(8))
+        shop.workers.edit("watcher", disabled=True)
+        for each in [*streams, untouched]:
+            each.wait_for("bye", timeout_s=5)
+    finally:
+        deployment.stop()
+
+
+def _counted(
+    sent: list[int], exchange: Callable[..., Any], commands: Sequence[Any], **options: Any
+) -> Any:
+    sent.append(len(commands))
+    return exchange(commands, **options)
 
 
 def test_many_quiet_boards_cost_a_round_trip_for_each_shard(
@@ -411,13 +495,8 @@ def test_many_quiet_boards_cost_a_round_trip_for_each_shard(
     for feed in feeds:
         feed.compare()  # now none is new
         sent: list[int] = []
-        client, exchange = feed._shard.client, feed._shard.client.exchange
-
-        def count(commands: Sequence[Any], **options: Any) -> list[Any]:
-            sent.append(len(commands))
-            return exchange(commands, **options)
-
-        monkeypatch.setattr(client, "exchange", count)
+        count = functools.partial(_counted, sent, feed._shard.client.exchange)
+        monkeypatch.setattr(feed._shard.client, "exchange", count)
         feed.compare()
         assert max(sent) == len(feed.logs)
         assert sum(sent) < len(feed.logs) + 100  # what else the process does in this moment
