@@ -31,6 +31,7 @@ class Permissions:
 
     def __init__(self, client: OpsClient, keys: Keys) -> None:
         self._keys = keys
+        self._is_sharded = client.is_sharded
         self._script = Script(client, "board/check_permissions")
         self._checked_at_s: float | None = None
         self.denied: list[str] = []
@@ -38,8 +39,11 @@ class Permissions:
     def check(self) -> list[str]:
         """The denied commands and channels ("&occ:access"), read in one round trip."""
         keys = self._keys
-        live, canary = keys.live_channel + _NO_BOARD, keys.canary_channel(_NO_BOARD)
-        denied = self._script.run(keys.rights, [live, keys.access_channel, canary])
+        channels = [keys.board(_NO_BOARD).channel, keys.access_channel]
+        if not self._is_sharded:  # else live delivery sends no canaries
+            channels.append(keys.canary_channel(_NO_BOARD))
+        publish = "SPUBLISH" if self._is_sharded else "PUBLISH"
+        denied = self._script.run(keys.rights, [publish, *channels])
         self.denied = [each.decode() for each in denied]
         self._checked_at_s = time.monotonic()
         return self.denied
