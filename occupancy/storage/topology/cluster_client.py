@@ -36,6 +36,9 @@ class ShardMap(Protocol):
     def owner(self, slot: int) -> Shard:
         """The shard that has ``slot``; reads the map if none is known. Raises StoreUnavailable."""
 
+    def shards(self) -> Sequence[Shard]:
+        """Every shard that is known; none before the map is read."""
+
     def at(self, address: Address) -> Shard:
         """The shard at an address that a redirection names."""
 
@@ -57,6 +60,11 @@ class ClusterClient(OpsClient):
 
     def client_of(self, key: str) -> OpsClient:
         return self._map.owner(slot_of(key)).client
+
+    def every_server(self) -> Sequence[OpsClient]:
+        if not self._map.shards():
+            self._map.refresh()
+        return [each.client for each in self._map.shards()]
 
     def execute_once(self, args: Sequence[Any], options: dict[str, Any]) -> Any:
         slot = self._slot(args)
