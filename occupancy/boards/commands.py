@@ -69,6 +69,7 @@ class Commands:
         self, client: OpsClient, keys: Keys, permissions: Permissions, bounds: Bounds,
         index: BoardIndex,
     ) -> None:  # fmt: skip
+        self.bounds = bounds
         self._keys = keys
         self._index = index
         self._permissions = permissions
