@@ -64,13 +64,14 @@ def parse(url: str) -> ServerUrl:
     kind = kind_of(url)
     form = _FORM.fullmatch(url)
     user, _, hosts = form["where"].rpartition("@") if form else ("", "", "")
-    addresses = tuple(filter(None, (_address(each, kind) for each in hosts.split(","))))
+    found = [_address(each, kind) for each in hosts.split(",")]
+    addresses = tuple(dict.fromkeys(filter(None, found)))  # each once: a majority counts them
     service, _, database = form["path"].strip("/").partition("/") if form else ("", "", "")
     is_path_right = bool(service) and re.fullmatch("[0-9]*", database) is not None
     if kind == "cluster":
         is_path_right = service in ("", "0") and not database
         service = ""
-    if form is None or len(addresses) != len(hosts.split(",")) or not is_path_right:
+    if form is None or None in found or not is_path_right:
         # The value may have a password, so the message repeats only its kind.
         raise SettingError(f"REDIS_URL is not allowed: for {kind} it must be {_FORMS[kind]}.")
     options = dict(parse_qsl((form["query"] or "?")[1:]))

@@ -113,6 +113,10 @@ class OpsClient(redis.Redis):
         """The client of the server that has ``key``, for commands without one, such as SCAN."""
         return self
 
+    def every_server(self) -> Sequence[OpsClient]:
+        """The client of each server that has keys, to look for keys whose slots are unknown."""
+        return (self,)
+
     def recorded(self, fill: Fill) -> list[Command]:
         """The commands that ``fill`` puts into a pipeline."""
         with self.pipeline() as pipeline:

@@ -47,6 +47,7 @@ class _Slotted:
 
     slot_deadline = 0.0  # monotonic; connecting waits for a slot until then
     has_wrong_server = False
+    is_hung_up = False  # by ``FairPool.hang_up``: a reply that has arrived already counts as lost
 
     def __init__(self, *, slots: Slots, locate: Locate | None = None, **kwargs: Any) -> None:
         self._slots = slots
@@ -66,6 +67,7 @@ class _Slotted:
                 )
             gevent.sleep(_SLOT_POLL_S)
         self._slot = slot
+        self.is_hung_up = False
         try:
             return super()._connect()  # type: ignore[misc] # defined by the class it is mixed into
         except BaseException as error:
@@ -75,10 +77,13 @@ class _Slotted:
 
     def read_response(self, *args: Any, **kwargs: Any) -> Any:
         try:
-            return super().read_response(*args, **kwargs)  # type: ignore[misc] # as above
+            reply = super().read_response(*args, **kwargs)  # type: ignore[misc] # as above
         except redis.RedisError as error:
             self.has_wrong_server = self.has_wrong_server or is_wrong_server(error)
             raise
+        if self.is_hung_up:
+            raise redis.ConnectionError("the server is not used any more")
+        return reply
 
     def disconnect(self, *args: Any, **kwargs: Any) -> None:
         try:
@@ -119,6 +124,16 @@ def _options_of(settings: Settings) -> dict[str, Any]:
         return dict(parse_url(url))
     except ValueError as error:  # names the option, not its value
         raise SettingError(f"REDIS_URL is not allowed: {error}") from error
+
+
+def sentinel_connection_of(settings: Settings) -> tuple[type[Connection], dict[str, Any]]:
+    """redis-py's class and options for a connection to a Sentinel: TLS as to the servers.
+
+    Raises SettingError.
+    """
+    options = _options_of(settings)
+    tls = {name: value for name, value in options.items() if name.startswith("ssl_")}
+    return options.get("connection_class", Connection), tls
 
 
 def database_of(settings: Settings) -> int:

@@ -28,7 +28,9 @@ _OPERATE = (
 _CURSORS = ("board/cursors", "board/promotion")
 PIECES = {
     "board/operate": (
-        "board/history_version", *_CURSORS, *(f"board/operate/{each}" for each in _OPERATE),
+        "board/history_version",
+        *_CURSORS,
+        *(f"board/operate/{each}" for each in _OPERATE),
     ),
     "board/promote": (*_CURSORS, "board/promote"),
     "board/audit": ("board/history_version", "board/audit"),
@@ -46,9 +48,7 @@ class Script:
         pieces = (*self._first, *PIECES.get(name, (name,)))
         if client.is_sharded:
             pieces = tuple("publish_in_shard" if each == "publish" else each for each in pieces)
-        self.source = b"".join(
-            (_LUA_DIRECTORY / f"{piece}.lua").read_bytes() for piece in pieces
-        )
+        self.source = b"".join((_LUA_DIRECTORY / f"{piece}.lua").read_bytes() for piece in pieces)
         self.sha1 = hashlib.sha1(self.source).hexdigest()  # noqa: S324 - Redis names scripts like this
 
     def run(self, keys: Sequence[str], args: Sequence[Any]) -> Any:

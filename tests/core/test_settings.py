@@ -332,7 +332,8 @@ def test_a_server_is_found_at_another_address_than_it_announces() -> None:
 
 
 @pytest.mark.parametrize(
-    "pair", ["10.0.0.5:7000", "10.0.0.5=gate:17000", "10.0.0.5:7000=gate", "a:1=b:70000", "=", "a b:1=c:2"]
+    "pair",
+    ["10.0.0.5:7000", "10.0.0.5=gate:17000", "10.0.0.5:7000=gate", "a:1=b:70000", "=", "a b:1=c:2"],
 )
 def test_a_wrong_pair_of_addresses_is_refused(pair: str) -> None:
     url = {"REDIS_URL": "redis+cluster://gate:17000"}

@@ -20,7 +20,6 @@ import redis
 from occupancy.core.errors import PoolTimeout, StoreUnavailable
 from occupancy.core.settings import Settings
 from occupancy.storage.budget import plan
-from occupancy.storage.client import Command
 from occupancy.storage.scripts import Script
 from occupancy.storage.topology.cluster import Cluster
 from occupancy.storage.topology.factory import topology_of
@@ -99,7 +98,14 @@ def test_commands_pipelines_and_transactions_reach_every_shard(
     for number, key in enumerate(keys):
         client.set(key, number)
     assert [int(value_of(cluster, key)) for key in keys] == [0, 1, 2]
-    assert client.run_pipeline(lambda each: [each.incr(key) for key in keys * 2]) == [1, 2, 3, 2, 3, 4]
+    assert client.run_pipeline(lambda each: [each.incr(key) for key in keys * 2]) == [
+        1,
+        2,
+        3,
+        2,
+        3,
+        4,
+    ]
     counted = client.read_each_atomically([
         lambda each, key=key: (each.time(), each.get(key)) for key in keys  # type: ignore[misc] # mypy infers no lambda with defaults
     ])  # fmt: skip
@@ -167,12 +173,16 @@ def test_operations_go_on_while_a_board_moves(cluster: RealCluster, topology: Cl
     assert str(cluster.primary_of(key).port) in topology.owner(slot).address
 
 
-def test_a_move_raises_the_incarnation_of_the_board(cluster: RealCluster, topology: Cluster) -> None:
+def test_a_move_raises_the_incarnation_of_the_board(
+    cluster: RealCluster, topology: Cluster
+) -> None:
     key = keys_of_each(cluster)[0]
     topology.client.get(key)
     before = topology.owner(slot_of(key)).incarnation
     source = cluster.primary_of(key)
-    cluster.move_slot(slot_of(key), next(each for each in cluster.primaries() if each is not source))
+    cluster.move_slot(
+        slot_of(key), next(each for each in cluster.primaries() if each is not source)
+    )
     topology.client.get(key)
     assert topology.owner(slot_of(key)).incarnation > before
 

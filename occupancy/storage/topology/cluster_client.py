@@ -41,6 +41,9 @@ class ShardMap(Protocol):
     def address_of(self, host: str, port: int, *, sender: Shard) -> Address:
         """Where to find the server that a redirection from ``sender`` names."""
 
+    def shards(self) -> Sequence[Shard]:
+        """Every shard that is known; none before the map is read."""
+
     def at(self, address: Address) -> Shard:
         """The shard at an address."""
 
@@ -76,6 +79,11 @@ class ClusterClient(OpsClient):
 
     def client_of(self, key: str) -> OpsClient:
         return self._map.owner(slot_of(key)).client
+
+    def every_server(self) -> Sequence[OpsClient]:
+        if not self._map.shards():
+            self._map.refresh()
+        return [each.client for each in self._map.shards()]
 
     def execute_once(self, args: Sequence[Any], options: dict[str, Any]) -> Any:
         key = key_of(args)

@@ -7,7 +7,12 @@ from occupancy.core.keys import Keys
 from occupancy.core.server_url import Address
 from occupancy.core.settings import Settings
 from occupancy.storage.budget import Budget, Slots
-from occupancy.storage.connections import Greet, Locate, make_pool
+from occupancy.storage.connections import (
+    Greet,
+    Locate,
+    make_pool,
+    sentinel_connection_of,
+)  # fmt: skip
 from occupancy.storage.pool import FairPool
 from occupancy.storage.topology import cluster
 from occupancy.storage.topology.cluster import Cluster
@@ -33,7 +38,12 @@ def topology_of(
     url = server_url.parse(settings.redis_url)
     addresses = server_url.parse_addresses(settings.redis_addresses)
     if settings.engine == "sentinel":
-        return Sentinel(url, pools.make, addresses=addresses, is_command_line=is_command_line)
+        connection_class, options = sentinel_connection_of(settings)
+        return Sentinel(
+            url, pools.make, wait_s=settings.pool_wait_s, addresses=addresses,
+            connection_class=connection_class, connection_options=options,
+            is_command_line=is_command_line,
+        )  # fmt: skip
 
     def make_shard(address: Address) -> Shard:
         ops_pool = pools.make("ops", address=address, greet=cluster.greet)

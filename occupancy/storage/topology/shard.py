@@ -22,12 +22,15 @@ SLOTS = 16_384
 class Shard:
     """One primary, known by ``address`` as text; its client and its two pools."""
 
-    def __init__(self, address: str, ops_pool: FairPool, pubsub_pool: FairPool) -> None:
+    def __init__(
+        self, address: str, ops_pool: FairPool, pubsub_pool: FairPool,
+        client: OpsClient | None = None,
+    ) -> None:  # fmt: skip
         self.address = address
         self.is_suspect = False  # a connection failed: perhaps another server has its keys now
         self.ops_pool = ops_pool
         self.pubsub_pool = pubsub_pool
-        self.client = OpsClient(connection_pool=ops_pool)
+        self.client = client or OpsClient(connection_pool=ops_pool)
 
     @property
     def incarnation(self) -> int:
