@@ -66,8 +66,12 @@ class Monitor:
             except redis.RedisError:
                 return
             where, _, command = line.partition(b"] ")
-            parts = [ast.literal_eval(f'b"{each.decode("latin-1")}"') for each in _PART.findall(command)]
-            self.heard.append(Heard(parts[0].decode().upper(), tuple(parts), where.endswith(b" lua")))
+            parts = [
+                ast.literal_eval(f'b"{each.decode("latin-1")}"') for each in _PART.findall(command)
+            ]
+            self.heard.append(
+                Heard(parts[0].decode().upper(), tuple(parts), where.endswith(b" lua"))
+            )
 
     def has_heard(self, name: str) -> bool:
         return any(each.name == name for each in self.heard)
@@ -177,9 +181,7 @@ def test_the_check_sees_what_is_wrong(server: OneNodeCluster) -> None:
 # Everything that there is
 
 
-def _use_everything(
-    services: Services, monitor: Monitor, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def _use_everything(services: Services, monitor: Monitor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(holder_names, "SETTLED_S", 0)
     monkeypatch.setattr(queries, "_LARGE_ITEMS", LARGE)
     services.start()
@@ -258,7 +260,8 @@ def _use_access(services: Services, shop: Shop, browser: FlaskClient, token: str
     tablet, csrf = shop.signed_in("94")
     shop.sign_in(shop.browser(), "94", "0000")
     wall = shop.browser()
-    assert wall.post("/api/session", json={"token": services.tokens.create("94")[0]}).status_code == 200
+    secret, _ = services.tokens.create("94")
+    assert wall.post("/api/session", json={"token": secret}).status_code == 200
     ticket = tablet.post("/api/tickets", headers=csrf).json["ticket"]
     services.tickets.use(ticket, address="10.0.0.1", board="main")
     services.tickets.renew([services.store.keys.ticket("0" * 64)])
@@ -309,7 +312,7 @@ def _use_the_command_line(services: Services, monkeypatch: pytest.MonkeyPatch) -
         "boards list", "boards show hall", "items list", "items show T-1", "items history T-1",
         "items reconcile", "items take T-9 --worker 93", "items export - --board big",
         "workers list", "workers disable 95", "tokens list", "redis stats", "redis check",
-    ):
+    ):  # fmt: skip
         result = runner.invoke(args=command.split())
         assert result.exception is None or isinstance(result.exception, SystemExit), command
         assert "Error" not in result.stderr or command == "redis check", result.stderr

@@ -205,14 +205,17 @@ class Cluster:
         for node in nodes:
             if not (node.is_primary and node.slots) or node.flags & {"handshake", "noaddr"}:
                 continue
+            newer = [
+                slot for slots in node.slots for slot in slots if node.epoch >= self._epochs[slot]
+            ]
+            if not newer:
+                continue
             shard = self.at(node.address)
             if node.epoch > shard.incarnation:
                 shard.incarnation, is_changed = node.epoch, True
-            for slots in node.slots:
-                for slot in slots:
-                    if node.epoch >= self._epochs[slot]:
-                        is_changed |= self._owners[slot] is not shard
-                        self._owners[slot], self._epochs[slot] = shard, node.epoch
+            for slot in newer:
+                is_changed |= self._owners[slot] is not shard
+                self._owners[slot], self._epochs[slot] = shard, node.epoch
         owners = set(self._owners)
         for address, shard in list(self._shards.items()):
             if shard not in owners:
