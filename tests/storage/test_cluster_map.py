@@ -54,7 +54,10 @@ def test_the_lines_of_the_nodes_are_read() -> None:
     first, second, third = parse_nodes(
         "\n".join((
             line("b", "10.0.0.6:7001@17001", flags="slave,fail?", primary="a", epoch=4),
-            line("a", "10.0.0.5:7000@17000", "0-99", "101", "[7->-b]", flags="myself,master", epoch=4),
+            line(
+                "a", "10.0.0.5:7000@17000", "0-99", "101", "[7->-b]",
+                flags="myself,master", epoch=4,
+            ),
             line("c", ":0@0", flags="master,noaddr"),
         )) + "\n",
         asked=ASKED,

@@ -1,7 +1,7 @@
 """No command names keys of two slots: every one that a deployment sends is asked of the server.
 
-What a Cluster of one node hears (MONITOR), from the services, the web, live delivery, the command line
-and inside the scripts, is held to the rule that a key has its board's hash tag or that of access.
+What a Cluster of one node hears (MONITOR) from the services, the web, live delivery, the command
+line and inside the scripts is held to a rule: a key has its board's hash tag or that of access.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,7 +29,7 @@ from occupancy.storage.topology.shard import slot_of
 from tests.conftest import require_binary, services_on
 from tests.support.selection import CLUSTER
 from tests.support.servers import BINARIES, OneNodeCluster
-from tests.support.tablets import PIN, Shop
+from tests.support.tablets import PIN, Shop, fields
 from tests.support.waiting import wait_until
 
 BOARDS = ("main", "hall", "big")
@@ -107,16 +107,14 @@ def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 def test_every_command_names_keys_of_one_slot(
     server: OneNodeCluster, names: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monitor = Monitor(server)
     for services in services_on(CLUSTER, tmp_path, lambda kind: server):
         keys = services.store.keys
-        monitor = Monitor(server)
-        try:
-            _use_everything(services, monitor, monkeypatch)
-            with server.client() as admin:
-                admin.echo("the end")
-            wait_until(lambda: monitor.has_heard("ECHO"), what="the last command")
-        finally:
-            monitor.stop()
+        _use_everything(services, monitor, monkeypatch)
+        with server.client() as admin:
+            admin.echo("the end")
+        wait_until(lambda: monitor.has_heard("ECHO"), what="the last command")
+        monitor.stop()
     heard = monitor.heard
     run = {each.args[1].decode() for each in heard if each.name == "EVALSHA"}
     assert {names[each] for each in run} == set(names.values())
@@ -198,9 +196,9 @@ def _use_everything(services: Services, monitor: Monitor, monkeypatch: pytest.Mo
 
 def _send(browser: FlaskClient, method: str, path: str, body: Any = None, **headers: str) -> Any:
     names = {name.replace("_", "-"): value for name, value in headers.items()}
-    with browser.open(path, method=method, json=body, headers=names) as answer:
-        assert answer.status_code < 500, f"{method} {path}: {answer.text}"
-        return answer.json
+    answer = browser.open(path, method=method, json=body, headers=names)
+    assert answer.status_code < 500, f"{method} {path}: {answer.text}"
+    return answer.json
 
 
 def _use_boards(services: Services, browser: FlaskClient) -> None:
@@ -262,7 +260,7 @@ def _use_access(services: Services, shop: Shop, browser: FlaskClient, token: str
     wall = shop.browser()
     secret, _ = services.tokens.create("94")
     assert wall.post("/api/session", json={"token": secret}).status_code == 200
-    ticket = tablet.post("/api/tickets", headers=csrf).json["ticket"]
+    ticket = fields(tablet.post("/api/tickets", headers=csrf))["ticket"]
     services.tickets.use(ticket, address="10.0.0.1", board="main")
     services.tickets.renew([services.store.keys.ticket("0" * 64)])
     tablet.put("/api/session/pin", json={"pin": PIN, "new_pin": "208642"}, headers=csrf)

@@ -255,7 +255,7 @@ def parse_nodes(
         where, *names = where.split(",")
         host, _, port = where.partition("@")[0].rpartition(":")
         announced = [Address(each, int(port)) for each in (host, *names[:1]) if each]
-        known = next((addresses[each] for each in announced if each in (addresses or {})), None)
+        known = next(filter(None, map((addresses or {}).get, announced)), None)
         announced = announced or [Address(asked.host, int(port))]
         default = announced[-1 if prefers_names else 0]
         ranges = [_slots(each) for each in slots if not each.startswith("[")]
