@@ -186,8 +186,11 @@ class Cluster:
         nodes = parse_nodes(
             text, asked=address, addresses=self._addresses, prefers_names=self._has_tls
         )
-        if all(each.address != address for each in nodes):
-            self._close_source()  # a seed by another name, whose connections nobody would count
+        is_counted = any(each.address == address for each in nodes)
+        if self._following is None or not is_counted:
+            # A command needs its few slots for operations. A seed by another name than the cluster
+            # has for it has slots of its own, which would come on top of the budget.
+            self._close_source()
         return nodes
 
     def _close_source(self) -> None:
