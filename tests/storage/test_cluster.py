@@ -389,10 +389,15 @@ def test_what_may_have_run_is_not_sent_again(
     connection: Any = topology.owner(slot_of(key)).ops_pool.pool.queue[-1]
     read = type(connection).read_response
 
+    lost = []
+
     def lose(self: Any, *args: Any, **options: Any) -> Any:
-        read(self, *args, **options)
-        self.disconnect()
-        raise redis.ConnectionError("the answer is lost")
+        reply = read(self, *args, **options)
+        if not lost:
+            lost.append(reply)
+            self.disconnect()
+            raise redis.ConnectionError("the answer is lost")
+        return reply
 
     with monkeypatch.context() as patch, pytest.raises(StoreUnavailable):
         patch.setattr(type(connection), "read_response", lose)
