@@ -63,13 +63,15 @@ class Log:
             for cursor, fields in entries
         ]
 
-    def promote(self, boards: Sequence[str]) -> None:
+    def promote(self, boards: Sequence[str]) -> int:
         """Mark each board's log if the server that has it was promoted since the last mark.
 
-        Then every stream at an earlier cursor is reset (see board/promotion.lua).
+        Then every stream at an earlier cursor is reset (see board/promotion.lua). Returns how many
+        were marked now; an operation, or another process, may have marked the others before.
         """
         if not self._client.has_failover:
-            return
+            return 0
         nonce = random.getrandbits(48)  # noqa: S311 - unique, not secret
         keys = [self._keys.board(each) for each in boards]
-        self._promote.run_many([([each.board, each.log], [INCARNATION, nonce]) for each in keys])
+        marked = self._promote.run_many([([each.board, each.log], [INCARNATION, nonce]) for each in keys])
+        return sum(marked)

@@ -55,7 +55,7 @@ class LogReader(Protocol):
     def heads(self, boards: Sequence[str]) -> list[tuple[str, int]]:
         """Cursor and seq of each log's last entry; ``("0-0", 0)`` where there is none."""
 
-    def promote(self, boards: Sequence[str]) -> None:
+    def promote(self, boards: Sequence[str]) -> int:
         """Mark the logs of a server that was promoted, so that their streams are reset."""
 
 

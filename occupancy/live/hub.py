@@ -29,6 +29,7 @@ from occupancy.live.feed import Feed
 from occupancy.live.probe import repeat
 from occupancy.live.subscriber import STALL_S, Subscriber
 from occupancy.observability.metrics import LiveMetrics
+from occupancy.observability.promotions import Promotions
 from occupancy.storage.pool import percentiles
 from occupancy.storage.topology.shard import Shard, Topology
 
@@ -55,7 +56,7 @@ class Hub:
     def __init__(
         self, store: LogReader, topology: Topology, keys: Keys, metrics: LiveMetrics, *,
         process: str, on_access_changed: Callable[[bytes | None], None],
-        on_probe: Callable[[], None],
+        on_probe: Callable[[], None], promotions: Promotions | None = None,
     ) -> None:  # fmt: skip
         self.is_draining = False
         self._store = store
@@ -65,6 +66,7 @@ class Hub:
         self._process = process
         self.on_access_changed = on_access_changed
         self._on_probe = on_probe
+        self._promotions = promotions
         self._broadcaster = Broadcaster()
         self._boards: dict[str, _Board] = {}
         self._feeds: dict[Shard, Feed] = {}
@@ -214,6 +216,7 @@ class Hub:
                 log.info("a promotion is not marked yet: %s", error.__cause__ or error)
                 gevent.sleep(_RETRY_S)
                 self._changed.set()
+            self._note_promotions()
             for feed in self._feeds.values():
                 feed.probe.probe_now()
             self._topology.refresh()
@@ -244,6 +247,16 @@ class Hub:
         for first in range(0, len(names), _BOARDS_AT_ONCE):
             self._store.promote(names[first : first + _BOARDS_AT_ONCE])
 
+    def _note_promotions(self) -> None:
+        """Tell operators of each promotion. No switch point."""
+        if self._promotions is None:
+            return
+        for shard in self._promotions.seen(self._topology.shards()):
+            feed = self._feeds.get(shard)
+            names = [] if feed is None else [each for each in feed.logs if each in self._boards]
+            streams = sum(len(self._boards[each].subscribers) for each in names)
+            self._promotions.note(shard, boards=len(names), streams=streams)
+
     # Heartbeats
 
     def _heartbeats(self) -> None:
@@ -261,6 +274,8 @@ class Hub:
     def _heartbeat(self, second: int) -> None:
         """Send this second's share of heartbeats, and end streams whose connection stands still."""
         now = time.monotonic()
+        if self._promotions is not None:
+            self._promotions.begin(self._topology.shards())
         for feed in self._feeds.values():
             feed.check(now)
         for name, board in self._boards.items():

@@ -7,6 +7,7 @@ connection of the *pubsub* pool (pool.py). Every open connection holds a slot of
 
 from __future__ import annotations
 
+import math
 import time
 import traceback
 from collections.abc import Callable
@@ -157,7 +158,7 @@ def make_pool(
             protocol=2,  # RESP3 brings maintenance notifications, which skip the unread-reply check
             driver_info=None,  # saves two round trips at each connect
             retry=Retry(NoBackoff(), 0),
-            socket_connect_timeout=settings.redis_timeout_s,
+            socket_connect_timeout=min(silence_s or math.inf, settings.redis_timeout_s),
             socket_timeout=silence_s or settings.redis_timeout_s,
             redis_connect_func=on_connect,
             **options,

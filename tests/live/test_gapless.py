@@ -69,8 +69,8 @@ class Log:
         self.seq -= entries
         self.head = self.entries[-1].cursor if self.entries else "0-0"
 
-    def promote(self, boards: Sequence[str]) -> None:
-        pass
+    def promote(self, boards: Sequence[str]) -> int:
+        return 0
 
     def replay(self, _board: str, cursor: str, count: int) -> Replay:
         self.reads += 1

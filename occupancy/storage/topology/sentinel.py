@@ -20,8 +20,9 @@ from redis.connection import Connection
 
 from occupancy.core.errors import StoreUnavailable
 from occupancy.core.server_url import Address, ServerUrl
+from occupancy.storage.client import OpsClient
 from occupancy.storage.pool import FairPool
-from occupancy.storage.topology.shard import Shard
+from occupancy.storage.topology.shard import Member, Shard
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +56,7 @@ class Sentinel:
         self._url = url
         self._connection_class = connection_class
         self._options = connection_options or {}
+        self._make_pool = make_pool
         self._primary: Primary | None = None
         self._is_known = Event()
         self._greenlets: list[gevent.Greenlet] = []
@@ -93,6 +95,32 @@ class Sentinel:
             address: None if each.value is None else each.value[1]
             for address, each in asked.items()
         }
+
+    def members(self) -> Sequence[Member]:
+        if self._primary is None:
+            self._ask_all()
+        shard = self.shard
+        primary = Member(shard.address, "primary", shard.incarnation, shard.client, shard)
+        return [primary, *map(self._replica, self._replicas())]
+
+    def _replica(self, address: Address) -> Member:
+        pool = self._make_pool("topology", address=address, timeout_s=_TIMEOUT_S)
+        shard = self.shard
+        return Member(
+            str(address), "replica", shard.incarnation, OpsClient(connection_pool=pool),
+            primary=shard.address,
+        )  # fmt: skip
+
+    def _replicas(self) -> list[Address]:
+        """The replicas, as the first Sentinel that answers lists them; [] if none answers."""
+        for address in self._url.addresses:
+            with contextlib.suppress(redis.RedisError, OSError, ValueError):
+                with self._connected(address) as connection:
+                    connection.send_command("SENTINEL", "REPLICAS", self._url.service)
+                    listed = [named_fields(each) for each in connection.read_response()]
+                found = [Address(each["ip"], int(each["port"])) for each in listed]
+                return [each for each in found if str(each) != self.shard.address]
+        return []
 
     # Connecting
 
@@ -204,6 +232,11 @@ class Sentinel:
         before, fields, after = replies
         if before is None or before != after:
             return None
-        named = {key.decode(): value.decode() for key, value in zip(*[iter(fields)] * 2, strict=True)}
+        named = named_fields(fields)
         host, port = before
         return Primary(Address(host.decode(), int(port)), int(named["config-epoch"])), named
+
+
+def named_fields(flat: Sequence[bytes]) -> dict[str, str]:
+    """The names and values of a Sentinel's reply, which has them in turn."""
+    return {name.decode(): value.decode() for name, value in zip(*[iter(flat)] * 2, strict=True)}
