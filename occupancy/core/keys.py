@@ -40,6 +40,7 @@
     occ:{main}:history:TAG          stream  the item's own events
     occ:{main}:idem:WORKER:HASH     string  first answer to an Idempotency-Key, for 24 h:
                                             codes and versions, not the items
+    occ:{main}:rights               string  as that of access, on another server of a Cluster
     occ:{main}:rate:WHO             string  rate of operations, of a worker or an address (ms)
     occ:{access}:processes          set     names of the processes
     occ:{access}:process:NAME       string  statistics of a process; expires when it stops reporting
@@ -83,6 +84,7 @@ class BoardKeys:
         self.log_marks = f"{root}:log_marks"
         self.samples = f"{root}:samples"
         self.channel = live_channel
+        self.rights = [f"{root}:rights", f"{root}:rights:none"]
 
     def item(self, tag: str) -> str:
         return f"{self.root}:item:{tag}"

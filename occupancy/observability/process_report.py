@@ -102,8 +102,8 @@ class ProcessReport:
         counts, processes = connections or self.processes.connections()
         if "servers" in counts:
             counts = {**counts, "promotions": self._promotions()}
-            if not processes:
-                processes = [{"process": self.process}]  # the others' reports cannot be read
+        if processes is None:
+            processes = [{"process": self.process}]
         return {
             "budget": {
                 "limit": self.budget.limit,

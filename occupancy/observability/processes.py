@@ -20,8 +20,11 @@ from occupancy.observability.servers import Servers
 from occupancy.storage.client import OpsClient
 
 _TTL_S = 10
-Connections = tuple[dict[str, Any], list[dict[str, Any]]]
-"""The servers' counts of connections (see Servers.counts), and the report of every process."""
+Connections = tuple[dict[str, Any], list[dict[str, Any]] | None]
+"""The servers' counts of connections (see Servers.counts), and the report of every process.
+
+None for reports that cannot be read, because of several servers that of access is away.
+"""
 
 
 def process_name() -> str:
@@ -89,11 +92,10 @@ class Processes:
 
     def connections(self) -> Connections:
         """Read both from Redis."""
-        counts, reports = self._servers.counts(), []
+        counts = self._servers.counts()
         try:
-            reports = self.all()
+            return counts, self.all()
         except OccupancyError:
             if not self._servers.are_several:
                 raise
-            # The server of access is away: the figures of the others are needed all the more.
-        return counts, reports
+            return counts, None  # the figures of the others are needed all the more

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import gevent
+import gevent.monkey
 
 from occupancy.core.entities import MAIN_BOARD
 from occupancy.core.errors import OccupancyError, StoreUnavailable
@@ -68,11 +69,15 @@ class Servers:
 
     def each(self, read: Callable[[Member], list[Any]]) -> list[Answer]:
         """Measure a PING and call ``read`` for each server, side by side. Never raises."""
-        members = self._topology.members()
+        members = sorted(
+            self._topology.members(), key=lambda each: (each.role != "primary", each.address)
+        )
         asking = [gevent.spawn(_ask, member, read) for member in members]
         # A client that operations use has bounds of its own, and its pool may be busy.
         lookers = [each for each, member in zip(asking, members, strict=True) if not member.is_lent]
-        gevent.joinall(lookers, timeout=_ASK_S)
+        # On the command line sockets block, so it asks one after the other, however long that takes.
+        is_patched = gevent.monkey.is_module_patched("socket")
+        gevent.joinall(lookers, timeout=_ASK_S if is_patched else None)
         gevent.killall([each for each in lookers if not each.ready()])
         gevent.joinall(asking)
         return [
