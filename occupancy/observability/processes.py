@@ -15,7 +15,6 @@ import msgspec
 
 from occupancy.core.errors import OccupancyError
 from occupancy.core.keys import Keys
-from occupancy.observability.servers import CLIENT_NAMES as CLIENT_NAMES
 from occupancy.observability.servers import Servers
 from occupancy.storage.client import OpsClient
 

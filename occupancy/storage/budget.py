@@ -1,10 +1,10 @@
 """The connection budget: the share of connections of each process, and the slots that enforce it.
 
-``OCCUPANCY_REDIS_BUDGET`` bounds the connections of the whole deployment to a server, in two ways:
+``OCCUPANCY_REDIS_BUDGET`` bounds the deployment's connections to each server, in two ways:
 
 * **Shares.** Every process has the same share. The old and the new processes of a reload fit side
   by side: ``(budget / nodes - reserved) / (2 x processes)``. In a Cluster, whose map they read,
-  each has one connection for that besides operations and streams. The budget holds on each server.
+  each has one connection for that besides operations and streams.
 * **Slots.** Shares do not cover a second reload before the first is over, ``TTIN``, or ten
   commands started at once. So each open connection also holds one slot: a byte of a lock file,
   locked with fcntl, which the kernel releases however its process dies. The command line has the
