@@ -120,6 +120,7 @@ class Services:
             self.audit_outbox.record,
             self.store.permissions.refresh,
             self.holder_names.settle,
+            self.store.boards.index.mend,
         ]
 
     @classmethod

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from occupancy.boards import records
-from occupancy.boards.catalog import DEFAULT_STEPS
+from occupancy.boards.catalog import DEFAULT_STEPS, BoardIndex
 from occupancy.boards.records import Answer, Outcome, Preconditions, Rate
 from occupancy.boards.timeline import SAMPLE_MS, SAMPLES_KEPT
 from occupancy.core.entities import MAIN_BOARD, MAX_BATCH_TAGS, STATES, AuthMethod, Person
@@ -66,9 +66,12 @@ class Commands:
     """Safe to share between greenlets. Methods raise PoolTimeout or StoreUnavailable."""
 
     def __init__(
-        self, client: OpsClient, keys: Keys, permissions: Permissions, bounds: Bounds
-    ) -> None:
+        self, client: OpsClient, keys: Keys, permissions: Permissions, bounds: Bounds,
+        index: BoardIndex,
+    ) -> None:  # fmt: skip
+        self.bounds = bounds
         self._keys = keys
+        self._index = index
         self._permissions = permissions
         self._operate = PublishingScript(client, "board/operate")
         self._constants = {
@@ -86,7 +89,9 @@ class Commands:
         Raises BoardNotFound, IdempotencyKeyReused and RateLimited, which concern all tags.
         """
         self._permissions.require()
-        return _answer(command, self._operate.run(*self._request(command)))
+        answer = _answer(command, self._operate.run(*self._request(command)))
+        self._index.saw(command.board)
+        return answer
 
     def put_many(
         self,
@@ -127,7 +132,7 @@ class Commands:
             "reason": _json_text(command.reason),
             "dry_run": command.dry_run,
             "mend_view": mend_view,
-            "nonce": random.getrandbits(48),  # noqa: S311 - unique, not secret
+            "nonce": random.getrandbits(48),
         }
         if command.to is not None:
             request["to_id"], request["to"] = command.to.id, _json_text(command.to)

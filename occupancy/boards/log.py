@@ -6,6 +6,7 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
+from occupancy.boards.catalog import BoardIndex
 from occupancy.boards.records import board_not_found
 from occupancy.core.entities import MAIN_BOARD, Entry, Replay
 from occupancy.core.keys import Keys
@@ -16,9 +17,10 @@ from occupancy.storage.scripts import Script
 class Log:
     """The logs of all boards. One round trip per method; raises PoolTimeout or StoreUnavailable."""
 
-    def __init__(self, client: OpsClient, keys: Keys) -> None:
+    def __init__(self, client: OpsClient, keys: Keys, index: BoardIndex) -> None:
         self._client = client
         self._keys = keys
+        self._index = index
         self._replay = Script(client, "board/replay")
         self._promote = Script(client, "board/promote")
 
@@ -41,6 +43,7 @@ class Log:
         reply = self._replay.run([keys.board, keys.log], [int(board == MAIN_BOARD), cursor, count])
         if reply[0] == b"board_not_found":
             raise board_not_found(board)
+        self._index.saw(board)
         entries = [
             Entry(reply[i].decode(), int(reply[i + 1]), reply[i + 2])
             for i in range(3, len(reply), 3)
@@ -63,15 +66,22 @@ class Log:
             for cursor, fields in entries
         ]
 
-    def promote(self, boards: Sequence[str]) -> int:
+    def seq_at(self, board: str, cursor: str) -> int | None:
+        """The seq of the event at ``cursor``, also before a promotion; None if the log has none."""
+        found: Any = self._client.xrange(self._keys.board(board).log, cursor, cursor)
+        return int(found[0][1][b"seq"]) if found and b"seq" in found[0][1] else None
+
+    def promote(self, boards: Sequence[str]) -> None:
         """Mark each board's log if the server that has it was promoted since the last mark.
 
-        Then every stream at an earlier cursor is reset (see board/promotion.lua). Returns how many
-        were marked now; an operation, or another process, may have marked the others before.
+        Then every stream at an earlier cursor is reset (see board/promotion.lua).
         """
         if not self._client.has_failover:
-            return 0
-        nonce = random.getrandbits(48)  # noqa: S311 - unique, not secret
-        keys = [self._keys.board(each) for each in boards]
-        marked = self._promote.run_many([([each.board, each.log], [INCARNATION, nonce]) for each in keys])
-        return sum(marked)
+            return
+        nonce = random.getrandbits(48)
+        calls: list[tuple[list[str], list[Any]]] = []
+        for board in boards:
+            keys = self._keys.board(board)
+            arguments = [INCARNATION, nonce, int(board == MAIN_BOARD)]
+            calls.append(([keys.board, keys.log], arguments))
+        self._promote.run_many(calls)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import logging
 import math
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -18,8 +19,9 @@ from typing import Any
 import msgspec
 
 from occupancy.boards.store import Store
-from occupancy.core.entities import STATES
+from occupancy.core.entities import BOARD_PATTERN, MAIN_BOARD, STATES
 from occupancy.core.errors import PoolTimeout, StoreUnavailable
+from occupancy.storage.client import OpsClient
 from occupancy.storage.scripts import Script
 
 log = logging.getLogger(__name__)
@@ -32,7 +34,10 @@ _MARKS_SKIPPED = 10  # of promotions, at either end of a log, to find an event
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """``kind`` is by_tag, by_state, by_holder, view, history or log; ``tag`` is '' for the log."""
+    """``kind`` is by_tag, by_state, by_holder, view, history, log or boards (the index of boards).
+
+    ``tag`` is '' for the last two.
+    """
 
     tag: str
     kind: str
@@ -95,6 +100,26 @@ class Reconciler:
         report.is_complete = time.monotonic() <= until
         return report
 
+    def check_index(self, *, repair: bool, limit_s: float | None = None) -> list[Problem]:
+        """Boards that the index of boards lacks; lists them again with ``repair``.
+
+        Looks at every key on every server, for at most ``limit_s`` seconds.
+        """
+        until = math.inf if limit_s is None else time.monotonic() + limit_s
+        boards, keys = self._store.boards, self._store.keys
+        before, after = keys.board("*").board.split("*")
+        found = set()
+        for client in self._store.client.every_server():
+            for key in _scan(client, f"{before}*{after}", until):
+                name = key.removeprefix(before).removesuffix(after)
+                if re.match(BOARD_PATTERN, name):
+                    found.add(name)
+        lost = boards.named(found - {MAIN_BOARD} - boards.index.listed())
+        if lost and repair:
+            boards.index.add(*(each.board for each in lost))
+        text = "the board {} is missing in the index of boards"
+        return [Problem("", "boards", text.format(each.board)) for each in lost]
+
     def _check_items(self, report: Report, tags: Iterable[str], repair: bool, until: float) -> int:
         """Audit the tags chunk by chunk; returns how many there were."""
         count = 0
@@ -127,11 +152,8 @@ class Reconciler:
     def _tags(self, board: str, until: float) -> Iterator[str]:
         """The tags of all item keys; stops after ``until``: a page may have none of this board."""
         prefix = self._store.keys.board(board).item("")
-        client, cursor = self._store.client.client_of(prefix), None
-        while cursor != 0 and time.monotonic() <= until:
-            scanned: Any = client.scan(cursor or 0, match=f"{prefix}*", count=1000)
-            cursor, found = scanned
-            yield from (key.decode().removeprefix(prefix) for key in found)
+        found = _scan(self._store.client.client_of(prefix), f"{prefix}*", until)
+        return (key.removeprefix(prefix) for key in found)
 
     def _check_log(self, board: str) -> list[Problem]:
         keys = self._store.keys.board(board)
@@ -159,6 +181,14 @@ class Reconciler:
         return problems
 
 
+def _scan(client: OpsClient, pattern: str, until: float) -> Iterator[str]:
+    cursor = None
+    while cursor != 0 and time.monotonic() <= until:
+        scanned: Any = client.scan(cursor or 0, match=pattern, count=1000)
+        cursor, found = scanned
+        yield from (key.decode() for key in found)
+
+
 def reconcile_at_start(store: Store, sleep: Callable[[float], object]) -> None:
     """Check every board once, 10 s at most, in one process; wait for Redis. Logs the result."""
     is_elected = False
@@ -178,6 +208,8 @@ def reconcile_at_start(store: Store, sleep: Callable[[float], object]) -> None:
 
 def _check_all(store: Store) -> None:
     until = time.monotonic() + START_LIMIT_S
+    for problem in Reconciler(store).check_index(repair=True, limit_s=START_LIMIT_S / 4):
+        log.warning("reconciliation: %s; it is listed again", problem.text)
     for board in store.boards.all():
         left_s = until - time.monotonic()
         if left_s <= 0:

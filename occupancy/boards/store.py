@@ -6,7 +6,7 @@ of its parts; handing each of them four or five arguments took more lines than t
 
 from __future__ import annotations
 
-from occupancy.boards.catalog import Boards
+from occupancy.boards.catalog import BoardIndex, Boards
 from occupancy.boards.commands import Bounds, Commands
 from occupancy.boards.log import Log
 from occupancy.boards.queries import Queries
@@ -24,9 +24,10 @@ class Store:
         self.client = client
         self.keys = keys
         self.permissions = Permissions(client, keys)
-        self.boards = Boards(client, keys)
-        self.commands = Commands(client, keys, self.permissions, bounds)
-        self.log = Log(client, keys)
+        index = BoardIndex(client, keys)
+        self.boards = Boards(client, keys, index)
+        self.commands = Commands(client, keys, self.permissions, bounds, index)
+        self.log = Log(client, keys, index)
         self.queries = Queries(client, keys, self.log)
         self.snapshot_cache = SnapshotCache(self.queries, self.log)
         self.timelines = Timelines(client, keys)

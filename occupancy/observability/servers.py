@@ -75,7 +75,7 @@ class Servers:
         asking = [gevent.spawn(_ask, member, read) for member in members]
         # A client that operations use has bounds of its own, and its pool may be busy.
         lookers = [each for each, member in zip(asking, members, strict=True) if not member.is_lent]
-        # On the command line sockets block, so it asks one after the other, however long that takes.
+        # On the command line sockets block: one is asked after the other, however long that takes.
         is_patched = gevent.monkey.is_module_patched("socket")
         gevent.joinall(lookers, timeout=_ASK_S if is_patched else None)
         gevent.killall([each for each in lookers if not each.ready()])

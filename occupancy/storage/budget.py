@@ -10,8 +10,8 @@
   locked with fcntl, which the kernel releases however its process dies. The command line has the
   ``reserved`` slots to itself: it neither starves the web server nor is starved by it.
 
-Slots are of one machine, and so is ``budget / nodes``: machines share no state directory. Connections
-to Sentinels, one of each process to each, are not to a server of the budget and have no slot.
+Slots are of one machine, and so is ``budget / nodes``: machines share no state directory. A process
+has a connection to each Sentinel besides; Sentinels are no servers of the budget, so it has no slot.
 
 The server counts a connection slightly longer than we do, until it notices the close. The halved
 shares leave ample room for that.

@@ -10,7 +10,7 @@ import contextlib
 import json
 import random
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import gevent
@@ -69,8 +69,8 @@ class Log:
         self.seq -= entries
         self.head = self.entries[-1].cursor if self.entries else "0-0"
 
-    def promote(self, boards: Sequence[str]) -> int:
-        return 0
+    def promote(self, boards: Sequence[str]) -> None:
+        pass
 
     def replay(self, _board: str, cursor: str, count: int) -> Replay:
         self.reads += 1

@@ -30,6 +30,11 @@ def binary_of(kind: str) -> Path | None:
     return Path(found) if found else None
 
 
+def libfaketime() -> Path | None:
+    """The library that gives a process another clock, or None."""
+    return next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))), None)
+
+
 _PORTS = 1000  # of each process that runs tests
 _first_port = 20_000 + _PORTS * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 12)
 _port_numbers = itertools.count(secrets.randbelow(_PORTS))
@@ -55,6 +60,7 @@ class RealServer:
 
     def __init__(self, binary: Path, directory: Path, **config: str) -> None:
         self.port = free_port()
+        self.environment: dict[str, str] = {}  # beside the test's own
         self.config = {"maxclients": "1000", "appendonly": "yes", "save": "", **config}
         self._binary = binary
         self._directory = directory
@@ -70,7 +76,9 @@ class RealServer:
         command += ["--dir", str(self._directory), "--logfile", "server.log"]
         for name, value in self.config.items():
             command += [f"--{name}", value]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        self._process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, env={**os.environ, **self.environment}
+        )
         if until_ready:
             wait_until(self._answers, timeout_s=30, what="the server to answer")
             assert self._process.poll() is None, "another server answers on this port"
@@ -103,3 +111,32 @@ class RealServer:
             return True
         except redis.RedisError:
             return False
+
+
+class OneNodeCluster(RealServer):
+    """A Cluster of one node with all slots: whatever names keys of two slots fails there."""
+
+    def __init__(self, binary: Path, directory: Path, **config: str) -> None:
+        config = {"cluster-enabled": "yes", "cluster-port": str(free_port()), **config}
+        super().__init__(binary, directory, **config)
+
+    @property
+    def url(self) -> str:
+        return f"redis+cluster://127.0.0.1:{self.port}"
+
+    def start(self, *, until_ready: bool = True) -> None:
+        super().start(until_ready=until_ready)
+        with self.client() as admin:
+            admin.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+            wait_until(
+                lambda: b"cluster_state:ok" in _raw(admin, "CLUSTER", "INFO"), what="the Cluster"
+            )
+
+    def client(self, **options: Any) -> redis.Redis:
+        return redis.Redis(port=self.port, protocol=2, socket_timeout=5, **options)
+
+
+def _raw(client: redis.Redis, *command: Any) -> Any:
+    """The reply of a server as it is."""
+    client.response_callbacks.clear()
+    return client.execute_command(*command)

@@ -45,7 +45,7 @@ def tail(board: str, after: str | None, as_json: bool) -> None:
     waits, and then continues; missing events are reported on stderr.
     """
     if after is not None and not re.match(CURSOR_PATTERN, after):
-        raise InvalidRequest("--after takes a cursor, such as 1763838000123-0.")
+        raise InvalidRequest("--after takes a cursor, such as 1763838000123-81985529216486.")
     with _ends_quietly(), connected(may_start_server=False) as services:
         block_ms = min(_MAX_BLOCK_MS, int(services.settings.redis_timeout_s * 500))
         for entry in _follow(services.store.log, board, after, block_ms):
@@ -78,7 +78,8 @@ def _follow(log: Log, board: str, after: str | None, block_ms: int) -> Iterator[
         for entry in entries:
             cursor = entry.cursor
             if not entry.event:
-                _warn("Another server was promoted; the last events before may be lost.")
+                if seq:  # else there was none before
+                    _warn("Another server was promoted; the last events before may be lost.")
                 continue
             if entry.seq > seq + 1:
                 _warn(f"{counted(entry.seq - seq - 1, 'event')} missing: trimmed from the log.")
@@ -94,6 +95,8 @@ def _start(log: Log, board: str, after: str | None) -> tuple[str, int]:
     if after == _START:
         return _START, 0
     if not replay.is_known:
+        if (seq := log.seq_at(board, after)) is not None:  # from before a promotion
+            return after, seq
         raise InvalidRequest(
             f"The cursor {after} is not in the log of the board {board}: it was trimmed "
             f"or never there. --after {_START} begins with the oldest event that is kept."
@@ -104,7 +107,7 @@ def _start(log: Log, board: str, after: str | None) -> tuple[str, int]:
 def _resume(log: Log, board: str, cursor: str, seq: int) -> tuple[str, int]:
     """Where to go on after an absence: a log that was restored may end before ``cursor``."""
     replay = log.replay(board, cursor, 1)
-    if replay.is_known or cursor == _START:
+    if replay.is_known or cursor == _START or log.seq_at(board, cursor) is not None:
         return cursor, seq
     _warn("The log no longer has the last event; going on from its present end.")
     return replay.head_cursor, replay.head_seq

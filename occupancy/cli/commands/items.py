@@ -178,13 +178,15 @@ def history(tag: str, board: str, limit: int, as_json: bool) -> None:
 @board_option
 @json_option
 def reconcile(repair: bool, board: str, as_json: bool) -> None:
-    """Check items, indexes and event log of a board against each other.
+    """Check items, indexes and event log of a board against each other, and the index of boards.
 
     Work may go on meanwhile. Past events cannot be repaired: a log or a history that
     disagrees is only reported. The exit status is 1 if a problem is left.
     """
     with connected() as services:
-        report = Reconciler(services.store).run(board, repair=repair)
+        reconciler = Reconciler(services.store)
+        report = reconciler.run(board, repair=repair)
+        report.problems += reconciler.check_index(repair=repair)
     left = [each for each in report.problems if not repair or each.kind in _NOT_REPAIRABLE]
     if as_json:
         print_json({**msgspec.to_builtins(report), "mended": len(report.problems) - len(left)})

@@ -77,7 +77,10 @@ def _portable(text: str) -> str:
     return text.replace(r"\Z", "$")
 
 
-CURSOR = pattern(CURSOR_PATTERN)
+CURSOR = {
+    **pattern(CURSOR_PATTERN),
+    "description": "Opaque: only send it back. It never names another event.",
+}
 NEXT = nullable({**TEXT, "description": "Send it as `page` to get the next page."})
 
 

@@ -7,6 +7,7 @@
 -- ARGV  the channels to publish on
 -- Returns  what is denied: commands, and channels with a "&" before them
 -- Publishes  "?" on each allowed channel, which no reader takes for an event
+-- Needs  PUBLISH
 
 local denied = {}
 local function try(name, ...)
@@ -45,6 +46,6 @@ for _, command in ipairs({
 end
 try('time', 'TIME')
 for _, channel in ipairs(ARGV) do
-  try('&' .. channel, 'PUBLISH', channel, '?')
+  try('&' .. channel, PUBLISH, channel, '?')
 end
 return denied

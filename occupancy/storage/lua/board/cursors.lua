@@ -11,7 +11,7 @@
 -- whole number that Lua counts exactly.
 local function next_cursor(last, now_ms, nonce)
   local last_ms, last_number = string.match(last, '^(%d+)-(%d+)$')
-  last_ms, last_number = tonumber(last_ms), tonumber(last_number)
+  last_ms, last_number = tonumber(last_ms) or 0, tonumber(last_number) or 0 -- damaged: as if none
   if now_ms > last_ms then
     return string.format('%.0f-%.0f', now_ms, nonce)
   end

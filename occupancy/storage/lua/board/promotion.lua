@@ -9,7 +9,7 @@
 -- Needs  next_cursor()
 -- Defines  promote()
 
--- Writes only. Returns the cursor of the mark.
+-- Writes only, by XADD and HSET. Returns the cursor of the mark.
 local function promote(board, log, incarnation, cursor, now_ms, nonce)
   local mark = next_cursor(cursor, now_ms, nonce)
   local added = redis.pcall('XADD', log, mark, 'promotion', incarnation)

@@ -19,4 +19,4 @@ local floor_epoch, floor_version = fields[4] or '0', fields[5] or '0'
 -- comes again with another content. A server that is not as far does not put it back.
 local incarnation = math.max(tonumber(ARGV[2]), tonumber(fields[6] or '0'))
 local is_promoted = incarnation > tonumber(fields[6] or '0')
-local least = incarnation * 1e9
+local least = math.min(incarnation, 9e6) * 1e9 -- below 2^53, where counting on is still exact

@@ -1,6 +1,6 @@
 -- operate/replayed: the answer to a request whose Idempotency-Key was used before.
 --
--- A record is `"fingerprint cursor code,changed,version code,changed,version …"`, some 42 bytes for
+-- A record is `"fingerprint cursor code,changed,version code,changed,version …"`, some 60 bytes for
 -- one tag. The item of the answer is looked up in its history, which has each version once. To older
 -- processes, whose records are objects, that string is another request's record: they refuse the key.
 --
