@@ -42,6 +42,7 @@ class OpsClient(redis.Redis):
     Its retries (none here), telemetry and bookkeeping cost as much as the command itself.
     """
 
+    connection_pool: Any  # a FairPool
     is_sharded = False  # whether publications go to the shard of their channel only
     has_failover = False  # whether another server may be promoted
     on_refused_publications: Callable[[int], None] = staticmethod(lambda count: None)

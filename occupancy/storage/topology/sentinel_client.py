@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import gevent
 import redis
@@ -18,6 +18,7 @@ from occupancy.storage.client import Command, OpsClient
 from occupancy.storage.pool import FairPool
 
 _RETRY_S = 0.05
+T = TypeVar("T")
 _NOT_PRIMARY = (redis.ReadOnlyError, redis.exceptions.MasterDownError)
 
 
@@ -44,26 +45,39 @@ class SentinelClient(OpsClient):
                 if time.monotonic() > until:
                     raise
 
-    def exchange(
-        self, commands: Sequence[Command], *, transaction: bool = False, asking: bool = False
-    ) -> list[Any]:
-        """As in OpsClient. What is refused is sent again; of a transaction that is all or nothing."""
+    def exchange(self, commands: Sequence[Command], *, asking: bool = False) -> list[Any]:
+        """As in OpsClient; commands that are refused are sent again."""
+        return self._sent_again(commands, super().exchange, lambda reply: reply)
+
+    def exchange_transactions(
+        self, blocks: Sequence[Sequence[Command]], *, asking: bool = False
+    ) -> list[list[Any]]:
+        """As in OpsClient; a transaction of which a command is refused is sent again as a whole."""
+        # An error is in place of every reply.
+        return self._sent_again(
+            blocks, super().exchange_transactions, lambda replies: replies[0] if replies else None
+        )
+
+    def _sent_again(
+        self, whole: Sequence[T], send: Callable[[Sequence[T]], list[Any]],
+        outcome: Callable[[Any], Any],
+    ) -> list[Any]:  # fmt: skip
+        """The replies to ``whole``, of which the refused parts are sent again, for the wait."""
         until = time.monotonic() + self._wait_s
-        replies: list[Any] = [None] * len(commands)
-        left = list(range(len(commands)))
+        replies: list[Any] = [None] * len(whole)
+        left = list(range(len(whole)))
         while True:
-            found: list[Any]
             try:
-                found = super().exchange(
-                    [commands[each] for each in left], transaction=transaction, asking=asking
-                )
-            except _NOT_PRIMARY as error:  # after connecting: nothing was sent
-                found = [error] * len(left)
-            for position, reply in zip(left, found, strict=True):
-                replies[position] = reply
-            left = [each for each in left if isinstance(replies[each], _NOT_PRIMARY)]
-            if not left or time.monotonic() > until:
-                return replies
+                found = send([whole[each] for each in left])
+            except _NOT_PRIMARY:  # after connecting: nothing was sent
+                if time.monotonic() > until:
+                    raise
+            else:
+                for position, reply in zip(left, found, strict=True):
+                    replies[position] = reply
+                left = [each for each in left if isinstance(outcome(replies[each]), _NOT_PRIMARY)]
+                if not left or time.monotonic() > until:
+                    return replies
             self._wait()
 
     def _wait(self) -> None:

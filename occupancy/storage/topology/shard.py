@@ -79,8 +79,11 @@ class Topology(Protocol):
     """The shards of a deployment. Safe to share between greenlets."""
 
     is_sharded: bool  # several primaries: channels are sharded too
-    client: OpsClient  # for every command, whatever its keys
     on_change: Callable[[], None]  # called after shards or incarnations have changed; never waits
+
+    @property
+    def client(self) -> OpsClient:
+        """The client for every command, whatever its keys."""
 
     def start(self) -> None:
         """Begin to follow the changes, in greenlets. Does nothing if they are followed already."""
