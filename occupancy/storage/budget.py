@@ -11,7 +11,7 @@
   ``reserved`` slots to itself: it neither starves the web server nor is starved by it.
 
 Slots are of one machine, and so is ``budget / nodes``: machines share no state directory. A process
-has a connection to each Sentinel besides; Sentinels are no servers of the budget, so it has no slot.
+has a connection to each Sentinel besides. Sentinels are no servers of the budget, and need no slot.
 
 The server counts a connection slightly longer than we do, until it notices the close. The halved
 shares leave ample room for that.
