@@ -25,6 +25,7 @@ from occupancy.live.feed import Feed, repeat
 from occupancy.live.pacing import FEW_STREAMS, OTHERS_TURN_S
 from occupancy.live.subscriber import STALL_S, Subscriber
 from occupancy.observability.metrics import LiveMetrics
+from occupancy.observability.promotions import Promotions
 from occupancy.storage.pool import percentiles
 from occupancy.storage.topology.shard import Shard, Topology
 
@@ -49,7 +50,7 @@ class Hub:
     def __init__(
         self, store: LogReader, topology: Topology, keys: Keys, metrics: LiveMetrics, *,
         process: str, on_access_changed: Callable[[bytes | None], None],
-        on_probe: Callable[[], None],
+        on_probe: Callable[[], None], promotions: Promotions | None = None,
     ) -> None:  # fmt: skip
         self.is_draining = False
         self._store = store
@@ -59,6 +60,7 @@ class Hub:
         self._process = process
         self.on_access_changed = on_access_changed
         self._on_probe = on_probe
+        self._promotions = promotions
         self._broadcaster = Broadcaster()
         self._boards: dict[str, _Board] = {}
         self._feeds: dict[Shard, Feed] = {}
@@ -208,6 +210,7 @@ class Hub:
                 feed.stop()
             else:
                 feed.on_topology_changed()
+        self._note_promotions()
 
     def _follow_where_it_is(self, name: str, board_log: BoardLog) -> None:
         if self.is_draining:
@@ -235,6 +238,16 @@ class Hub:
             feed.start()
         return self._feeds[shard]
 
+    def _note_promotions(self) -> None:
+        """Tell operators of each promotion. No switch point."""
+        if self._promotions is None:
+            return
+        for shard in self._promotions.seen(self._topology.shards()):
+            feed = self._feeds.get(shard)
+            names = [] if feed is None else [each for each in feed.logs if each in self._boards]
+            streams = sum(len(self._boards[each].subscribers) for each in names)
+            self._promotions.note(shard, boards=len(names), streams=streams)
+
     # Heartbeats
 
     def _heartbeats(self) -> None:
@@ -252,6 +265,8 @@ class Hub:
     def _heartbeat(self, second: int) -> None:
         """Send this second's share of heartbeats, and end streams whose connection stands still."""
         now = time.monotonic()
+        if self._promotions is not None:
+            self._promotions.begin(self._topology.shards())
         for feed in self._feeds.values():
             feed.check(now)
         slow = 0
