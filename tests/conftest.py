@@ -32,16 +32,17 @@ from occupancy.services import Services
 from occupancy.storage.pool import FairPool
 from occupancy.storage.topology.single import SingleServer
 from tests.support.selection import (  # noqa: F401 - hooks
+    CLUSTER,
     pytest_addoption,
     pytest_collection_modifyitems,
     pytest_configure,
     pytest_ignore_collect,
     pytest_xdist_make_scheduler,
 )
-from tests.support.servers import BINARIES, RealServer, binary_of
+from tests.support.servers import BINARIES, OneNodeCluster, RealServer, binary_of
 from tests.support.waiting import wait_until
 
-BACKENDS = ["fakeredis", *BINARIES]
+BACKENDS = ["fakeredis", *BINARIES, CLUSTER]
 BENCHMARK = pytest.StashKey[str]()  # what the short benchmark has printed
 T = TypeVar("T")
 
@@ -85,7 +86,9 @@ def server_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[st
 
     def get(kind: str) -> RealServer:
         if kind not in running:
-            running[kind] = RealServer(require_binary(kind), tmp_path_factory.mktemp(kind))
+            make = OneNodeCluster if kind == CLUSTER else RealServer
+            binary = require_binary("valkey" if kind == CLUSTER else kind)
+            running[kind] = make(binary, tmp_path_factory.mktemp(kind))
             running[kind].start()
         return running[kind]
 
@@ -196,7 +199,8 @@ def services_on(
     client = made.store.client
     keys = list(client.scan_iter(match=f"{prefix}:*", count=1000))
     for first in range(0, len(keys), 1000):
-        client.delete(*keys[first : first + 1000])
+        chunk = keys[first : first + 1000]
+        client.run_pipeline(lambda pipeline, chunk=chunk: [pipeline.delete(each) for each in chunk])
     made.close()
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from occupancy.boards.records import Board, board_not_found
 from occupancy.core.entities import DEFAULT_STEP, MAIN_BOARD, STATES
-from occupancy.core.errors import AlreadyExists
-from occupancy.core.keys import Keys
+from occupancy.core.errors import AlreadyExists, InvalidRequest
+from occupancy.core.keys import RESERVED_BOARD, Keys
 from occupancy.storage.client import INCARNATION, OpsClient
 from occupancy.storage.scripts import Script
 
@@ -87,11 +87,13 @@ class Boards:
     def create(
         self, name: str, *, title: str | None = None, steps: Sequence[str] = (), max_holds: int = 0
     ) -> Board:
-        """Create a board (several round trips). Raises AlreadyExists.
+        """Create a board (several round trips). Raises AlreadyExists and InvalidRequest.
 
         ``main`` may be created, to give it steps, while it has no items. Of two callers at once one
         wins. The name comes first, so every board is listed.
         """
+        if name == RESERVED_BOARD:
+            raise InvalidRequest(f"No board can be named {name}: choose another name.")
         keys = self._keys.board(name)
         self.index.add(name)
         steps_json = json.dumps(list(steps) or [DEFAULT_STEP], ensure_ascii=False)

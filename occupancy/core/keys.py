@@ -65,6 +65,8 @@ from __future__ import annotations
 
 import hashlib
 
+RESERVED_BOARD = "access"  # its keys would have the hash tag, and so the names, of those of access
+
 
 class BoardKeys:
     """The keys of one board."""

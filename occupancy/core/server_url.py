@@ -12,6 +12,7 @@ query are those of the Sentinels. No error repeats a part of the URL that may ha
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Literal, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlencode
 
@@ -63,13 +64,14 @@ def parse(url: str) -> ServerUrl:
     kind = kind_of(url)
     form = _FORM.fullmatch(url)
     user, _, hosts = form["where"].rpartition("@") if form else ("", "", "")
-    addresses = tuple(filter(None, (_address(each, kind) for each in hosts.split(","))))
+    found = [_address(each, kind) for each in hosts.split(",")]
+    addresses = tuple(dict.fromkeys(filter(None, found)))  # each once: a majority counts them
     service, _, database = form["path"].strip("/").partition("/") if form else ("", "", "")
     is_path_right = bool(service) and re.fullmatch("[0-9]*", database) is not None
     if kind == "cluster":
         is_path_right = service in ("", "0") and not database
         service = ""
-    if form is None or len(addresses) != len(hosts.split(",")) or not is_path_right:
+    if form is None or None in found or not is_path_right:
         # The value may have a password, so the message repeats only its kind.
         raise SettingError(f"REDIS_URL is not allowed: for {kind} it must be {_FORMS[kind]}.")
     options = dict(parse_qsl((form["query"] or "?")[1:]))
@@ -82,7 +84,24 @@ def parse(url: str) -> ServerUrl:
     )
 
 
-def _address(text: str, kind: Kind) -> Address | None:
+def parse_addresses(pairs: Iterable[str]) -> dict[Address, Address]:
+    """Where to find a server, by the address that it announces. Raises SettingError."""
+    found = {}
+    for pair in pairs:
+        announced, _, actual = (each.strip() for each in pair.partition("="))
+        key, value = (_address(each, None) for each in (announced, actual))
+        if key is None or value is None:
+            raise SettingError(
+                f"OCCUPANCY_REDIS_ADDRESSES with {pair!r} is not allowed: each must be the address "
+                "that a server announces and the one to connect to, both with a port, like "
+                "10.0.0.5:7000=gate.example.com:17000."
+            )
+        found[key] = value
+    return found
+
+
+def _address(text: str, kind: Kind | None) -> Address | None:
+    """The address, with the default port of ``kind``; None if it is none."""
     found = _HOST.fullmatch(text)
-    port = int(found[2] or _DEFAULT_PORTS[kind]) if found else 0
-    return Address(found[1].strip("[]"), port) if found and port <= 65535 else None
+    port = int(found[2] or _DEFAULT_PORTS.get(kind or "", 0)) if found else 0
+    return Address(found[1].strip("[]"), port) if found and 0 < port <= 65535 else None

@@ -44,6 +44,10 @@ class Settings:
     redis_url: str = _setting("REDIS_URL", "",
         text="server to use: `redis://`, `rediss://`, `unix://`, `redis+sentinel://` or "
         "`redis+cluster://`; empty: the embedded Valkey")
+    redis_addresses: tuple[str, ...] = _setting("OCCUPANCY_REDIS_ADDRESSES", (),
+        text="where to find servers behind a translation of addresses: what each announces to its "
+        "Sentinels or its Cluster, `=`, and where to connect, separated by commas; empty: where "
+        "they say")
     port: int = _setting("PORT", 8000, low=1, high=65535,
         text="TCP port of the web server; when it is set, the server listens on all addresses")
     host: str = _setting("OCCUPANCY_HOST", "",
@@ -234,6 +238,7 @@ def _parse_field(field: dataclasses.Field[Any], text: str) -> Any:
 def _check_forms(settings: Settings) -> None:
     if settings.engine != "single":
         server_url.parse(settings.redis_url)
+        server_url.parse_addresses(settings.redis_addresses)
     elif settings.redis_url:
         parts, where = urlsplit(""), None
         with contextlib.suppress(ValueError):  # the error's text may have a part of the password

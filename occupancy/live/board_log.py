@@ -42,7 +42,6 @@ from occupancy.observability.metrics import LiveMetrics
 log = logging.getLogger(__name__)
 
 PAGE_ENTRIES = 100  # per round trip, so that no connection is held for long
-NEW_S = 1.0  # a board that is followed for less is not expected to be subscribed to yet
 _KEPT_BYTES = 1024 * 1024  # of entries that wait; some rounds of a busy board
 
 
@@ -70,6 +69,7 @@ class BoardLog:
         self.seq = 0
         self.followed_since = time.monotonic()
         self.settled: int | None = None  # number of the subscription since which none is missing
+        self.incarnation = 0  # of the server, when its mark was last looked for
         self.is_degraded = False  # the sink has been told that entries may come late
         self._store = store
         self._sink = sink

@@ -1,33 +1,57 @@
 """A feed: live delivery from one server, by its reader and its probe.
 
-A single server has one feed. In a Cluster each primary that has watched boards, or the keys of access,
-has one, and a failure of it concerns only the streams of its boards.
+A single server has one feed. In a Cluster each primary that has watched boards, or the keys of
+access, has one, and its failure concerns only the streams of its boards. The reader hears what is
+published; the probe finds what it did not hear, because a publication may be lost:
+
+* It sends a *canary* every two seconds, which shows that publications reach the reader. In a
+  Cluster it is a PING on the live connection itself.
+* It compares each board's position with the end of its log. While publications are heard, it
+  compares only boards that were silent since the last probe. So without the live connection every
+  event still comes, some seconds late. One round trip reads the ends of all logs, and a board
+  that is behind catches up in a separate greenlet, which delays no other.
+
+Invariants:
+
+* A board is *settled* under a subscription after a probe that began with that subscription: it
+  found what was published before, and the reader hears the rest. Numbers of subscriptions do not
+  come again, so a board that comes from another feed, or comes back, is not settled.
+* Where the server's incarnation has risen, the probe puts the mark into a board's log before it
+  asks where the log ends. So the position is before the mark, and the log no longer knows it: all
+  streams of the board are reset, and ``recovered`` comes after that. No publication leads past the
+  mark, because the first of the new incarnation follows it (``BoardLog.offer``).
+* One feed at a time follows a board. What an earlier one still hears or finds changes nothing.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import gevent
+from gevent.event import Event
 
+from occupancy.core.entities import Entry
+from occupancy.core.errors import PoolTimeout, StoreUnavailable
 from occupancy.core.keys import Keys
-from occupancy.live.board_log import NEW_S, BoardLog, LogReader
-from occupancy.live.probe import Probe
-from occupancy.live.reader import SILENCE_S, Reader, published_entry
+from occupancy.live.board_log import BoardLog, LogReader
+from occupancy.live.reader import PROBE_S, RETRY_S, SILENCE_S, Reader
 from occupancy.observability.metrics import LiveMetrics
 from occupancy.storage.topology.shard import Shard
 
 log = logging.getLogger(__name__)
 
+_BOARDS_AT_ONCE = 500  # in a round trip
+_NEW_S = 1.0  # a board that is followed for less is not expected to be settled yet
+_OPENING_S = 0.1  # until a board that has just been subscribed to has read its position
+
 
 class Feed:
     """One per server and process; it is its reader's listener.
 
-    ``logs`` has the log of each watched board of the server by the board's name, and the owner adds
-    to it and takes from it. ``on_moved`` is called when the server no longer has a board; it, and
-    ``on_access_changed``, do not wait.
+    ``on_moved`` is called when another server may have the boards. It does not wait, and nor does
+    ``on_access_changed``.
     """
 
     def __init__(
@@ -35,61 +59,90 @@ class Feed:
         is_sharded: bool, on_access_changed: Callable[[bytes | None], None],
         on_moved: Callable[[], None],
     ) -> None:  # fmt: skip
-        self.shard = shard
-        self.logs: dict[str, BoardLog] = {}
+        self.logs: dict[str, BoardLog] = {}  # of the server's watched boards, by their names
         self.is_degraded = False
         self.on_access_changed = on_access_changed
+        self.reader = Reader(
+            shard.pubsub_pool, keys, metrics, self, process=process, is_sharded=is_sharded
+        )
+        self._shard = shard
+        self._store = store
+        self._keys = keys
         self._on_moved = on_moved
         self._is_sharded = is_sharded
+        self._canary_channel = keys.canary_channel(process)
         self._was_live_at = time.monotonic()
         self._has_seen_another_format = False
+        self._wake = Event()
+        self._silent_due_at = 0.0  # monotonic; when silent boards are compared again
         self._greenlets: list[gevent.Greenlet] = []
-        self.reader = Reader(
-            shard.pubsub_pool, keys, metrics, self,
-            process=process, is_sharded=is_sharded,
-        )  # fmt: skip
-        channel = keys.canary_channel(process)
-        self.probe = Probe(
-            store, self.reader, lambda: self.logs.values(),
-            send_canary=(
-                self.reader.ping if is_sharded else lambda: shard.client.publish(channel, "")
-            ),
-            on_live=self._on_live,
-        )  # fmt: skip
 
     def start(self) -> None:
-        """Begin to read."""
-        loops = [self.reader.run, self.probe.send_canaries, self.probe.compare_logs]
+        """Begin to read and to probe."""
+        loops: list[Callable[[], object]] = [
+            self.reader.run,
+            lambda: repeat("a canary", self._send_canary),
+            lambda: repeat("a look at the logs", self._probe, self._wake),
+        ]
         if self._is_sharded:
             loops.append(self.reader.keep_subscribed)
         self._was_live_at = time.monotonic()
         self._greenlets = [gevent.spawn(each) for each in loops]
 
     def stop(self) -> None:
-        """End the greenlets, and so the connection."""
-        gevent.killall(self._greenlets)
+        """End the greenlets, and so the connection. No switch point."""
+        gevent.killall(self._greenlets, block=False)
+
+    # Boards. No method has a switch point: streams end inside the event loop.
+
+    def watch(self, board: str, board_log: BoardLog) -> None:
+        """Follow a board of this server from now on."""
+        board_log.followed_since = time.monotonic()
+        # A pattern hears it already, before its position is read: nothing is missing.
+        board_log.settled = None if self._is_sharded else self.reader.subscription_of(board)
+        self.logs[board] = board_log
+        if self.is_degraded:
+            board_log.degrade()
+        if self._is_sharded:
+            self.reader.want(self._keys.board(board).channel, board)
+            self.probe_now()  # it may have come from another feed, or be subscribed to yet
+
+    def unwatch(self, board: str) -> None:
+        """The board has no stream any more, or another server has it."""
+        if self.logs.pop(board, None) is not None and self._is_sharded:
+            self.reader.want_no_more(self._keys.board(board).channel)
+
+    def follow_access(self, *, is_here: bool) -> None:
+        """Hear the announcements of access, or not. One server of a Cluster has them."""
+        change = self.reader.want if is_here else self.reader.want_no_more
+        change(self._keys.access_channel)
+
+    def on_topology_changed(self) -> None:
+        """Another server may be at the address, or this one have another incarnation."""
+        self.reader.connect_now()
+        self.probe_now()
+
+    def probe_now(self) -> None:
+        """Compare without waiting for the next probe."""
+        self._wake.set()
+
+    # State
 
     @property
     def trouble(self) -> str | None:
         """Why live delivery from this server does not work right now; None while it does."""
         if trouble := self.reader.trouble:
             return trouble
-        return None if self.probe.is_settled else "what was missed is not read yet"
-
-    def watch(self, board: str, board_log: BoardLog) -> None:
-        """Follow a board of this server from now on. No switch point."""
-        # Heard already, before its position is read: nothing is missing.
-        board_log.settled = self.reader.subscription_of(board)
-        self.logs[board] = board_log
-        if self.is_degraded:
-            board_log.degrade()
-        if self._is_sharded:
-            self.reader.watch(board)
-
-    def unwatch(self, board: str) -> None:
-        """The board has no stream any more, or another server has it. No switch point."""
-        if self.logs.pop(board, None) is not None and self._is_sharded:
-            self.reader.unwatch(board)
+        if self.reader.lacks(self._keys.access_channel):
+            return "changes of access are not heard"
+        now = time.monotonic()
+        if all(
+            self._is_settled(each)
+            for each in self.logs.values()
+            if each.settled is not None or now - each.followed_since > _NEW_S
+        ):
+            return None
+        return "what was missed is not read yet"
 
     def check(self, now: float) -> None:
         """Tell the streams if live delivery is impaired and the reader has not noticed it."""
@@ -98,10 +151,74 @@ class Feed:
             self._was_live_at = now
         elif now - min(self.reader.heard_at, self._was_live_at) > SILENCE_S:
             self.on_unreachable(trouble)  # something hangs: the reader notices later, or never
-        if self._is_sharded:
-            for each in self._unsubscribed():
-                if now - each.followed_since > NEW_S:
+        if trouble is not None and self._is_sharded:
+            for board, each in self.logs.items():
+                is_heard = self.reader.subscription_of(board) is not None
+                if not is_heard and now - each.followed_since > _NEW_S:
                     each.degrade()
+
+    def _is_settled(self, board_log: BoardLog) -> bool:
+        heard_by = self.reader.subscription_of(board_log.board)
+        return (
+            heard_by is not None
+            and board_log.settled == heard_by
+            and board_log.incarnation == self._shard.incarnation
+        )
+
+    # The probe
+
+    def _send_canary(self) -> None:
+        if self._is_sharded:
+            self.reader.ping()
+        else:  # a server that takes no writes still publishes
+            self._shard.client.publish(self._canary_channel, "")
+
+    def _probe(self) -> None:
+        now = time.monotonic()
+        is_whole = now >= self._silent_due_at
+        if is_whole:
+            self._silent_due_at = now + PROBE_S - _OPENING_S
+        self.compare(is_whole=is_whole)
+
+    def compare(self, *, is_whole: bool = True) -> None:
+        """Compare positions with the ends of the logs; of silent boards if ``is_whole``.
+
+        Raises PoolTimeout, StoreUnavailable.
+        """
+        was_live = self.reader.trouble is None
+        due = [
+            each for each in self.logs.values()
+            if (is_whole and each.is_silent()) or each.is_degraded or not self._is_settled(each)
+        ]  # fmt: skip
+        # A board without a position is about to read it. Then it has not been looked at since.
+        opened = [each for each in due if each.cursor]
+        for first in range(0, len(opened), _BOARDS_AT_ONCE):
+            self._compare(opened[first : first + _BOARDS_AT_ONCE])
+        if len(opened) < len(due) and was_live and self._is_sharded:
+            gevent.spawn_later(_OPENING_S, self.probe_now)
+        if was_live and self.reader.trouble is None:
+            self._on_live()
+
+    def _compare(self, due: list[BoardLog]) -> None:
+        incarnation = self._shard.incarnation
+        began = [(each, each.cursor, self.reader.subscription_of(each.board)) for each in due]
+        if unmarked := [each.board for each in due if each.incarnation != incarnation]:
+            self._store.promote(unmarked)  # a reply says that the script has run, not that it wrote
+        heads = self._store.heads([each.board for each in due])
+        for (each, asked_at, heard_by), head in zip(began, heads, strict=True):
+            if self.logs.get(each.board) is not each:
+                continue  # another feed has it meanwhile, or its streams have ended
+            each.incarnation = incarnation
+            is_live = heard_by is not None and heard_by == self.reader.subscription_of(each.board)
+            each.compare(asked_at, head, is_live=is_live)
+            if is_live:
+                each.settled = heard_by
+
+    def _on_live(self) -> None:
+        self._was_live_at = time.monotonic()
+        if self.is_degraded:
+            self.is_degraded = False  # each board tells its streams once it has caught up
+            log.warning("live delivery works again%s", self._by)
 
     # The reader's listener. No method has a switch point.
 
@@ -118,16 +235,10 @@ class Feed:
             board_log.catch_up_soon()
 
     def on_subscribed(self) -> None:
-        self.probe.probe_now()
+        self.probe_now()
 
     def on_unsubscribed(self) -> None:
         self._on_moved()
-
-    def _on_live(self) -> None:
-        self._was_live_at = time.monotonic()
-        if self.is_degraded:
-            self.is_degraded = False  # each board tells its streams once it has caught up
-            log.warning("live delivery works again%s", self._by)
 
     def on_unreachable(self, why: object) -> None:
         if not self.is_degraded:
@@ -135,15 +246,43 @@ class Feed:
             log.error("live delivery does not work, streams are degraded%s: %s", self._by, why)
         for each in self.logs.values():
             each.degrade()
-        if self._is_sharded:
-            self._on_moved()  # perhaps another server has them now
+        self._on_moved()  # perhaps another server has them now
 
     @property
     def _by(self) -> str:
-        return f" ({self.shard.address})" if self.shard.address else ""
+        return f" ({self._shard.address})" if self._shard.address else ""
 
-    def _unsubscribed(self) -> Iterable[BoardLog]:
-        return [
-            each for board, each in self.logs.items()
-            if self.reader.subscription_of(board) is None
-        ]  # fmt: skip
+
+def published_entry(payload: bytes) -> tuple[str, Entry]:
+    """The cursor that a published entry follows, and the entry.
+
+    Raises ValueError for a payload of another format.
+    """
+    previous, cursor, seq, event = payload.split(b" ", 3)
+    return previous.decode("ascii"), Entry(cursor.decode("ascii"), int(seq), event)
+
+
+def repeat(
+    what: str, do: Callable[[], object], wake: Event | None = None, *,
+    every_s: float | None = PROBE_S,
+) -> None:  # fmt: skip
+    """Call ``do`` every ``every_s``, and whenever ``wake`` is set, for ever.
+
+    Failures do not end it. The first of several like failures in a row is logged.
+    """
+    failure = None
+    while True:
+        try:
+            do()
+            failure = None
+        except Exception as error:
+            is_new, failure = failure is not type(error), type(error)
+            if is_new and isinstance(error, PoolTimeout | StoreUnavailable):
+                log.warning("%s failed: %s", what, error.__cause__ or error)
+            elif is_new:
+                log.exception("%s failed", what)
+        if wake is None:
+            gevent.sleep(PROBE_S)
+        else:
+            wake.wait(every_s if failure is None else RETRY_S)
+            wake.clear()

@@ -1,16 +1,14 @@
 """The hub: the registry of the boards and streams of one process.
 
-Each board is followed by the feed of the server that has it: a publication that the feed's reader hears
-is offered to the board's log. Each part has a greenlet of its own, and so has each board that catches
-up, so none waits for another. While live delivery from a server is impaired, every stream of its boards
-gets ``degraded``, and the probe serves it from the log; it gets ``recovered`` after the events that it
-missed. After a failover the boards go to other feeds, and their streams are reset where events may be
-lost.
+The feed of the server that has a board follows it: a publication that the feed's reader hears is
+offered to the board's log. Each part has a greenlet of its own, and so has each board that catches
+up, so none waits for another. While live delivery from a server is impaired, every stream of its
+boards gets ``degraded``, and the probe serves it from the log; it gets ``recovered`` after the
+events that it missed. When a board moves to another server, its feed changes and its streams stay.
 """
 
 from __future__ import annotations
 
-import functools
 import logging
 import time
 from collections.abc import Callable
@@ -19,14 +17,12 @@ from typing import Any, NamedTuple
 import gevent
 from gevent.event import Event
 
-from occupancy.core.errors import PoolTimeout, StoreUnavailable
 from occupancy.core.keys import Keys
 from occupancy.live.board_frames import BoardFrames
 from occupancy.live.board_log import BoardLog, LogReader
 from occupancy.live.broadcaster import Broadcaster, Channel
+from occupancy.live.feed import Feed, repeat
 from occupancy.live.pacing import FEW_STREAMS, OTHERS_TURN_S
-from occupancy.live.feed import Feed
-from occupancy.live.probe import repeat
 from occupancy.live.subscriber import STALL_S, Subscriber
 from occupancy.observability.metrics import LiveMetrics
 from occupancy.storage.pool import percentiles
@@ -37,8 +33,6 @@ log = logging.getLogger(__name__)
 HEARTBEAT_S = 15
 _SLOW_S = 1.0
 _STREAMS_PER_TURN = 200  # looked at before others run
-_BOARDS_AT_ONCE = 500  # in a round trip
-_RETRY_S = 0.5
 
 
 class _Board(NamedTuple):
@@ -70,6 +64,7 @@ class Hub:
         self._feeds: dict[Shard, Feed] = {}
         self._greenlets: list[gevent.Greenlet] = []
         self._changed = Event()  # the topology has
+        self._doubt = Event()  # a server does not have what it should have
         self._past_resets = 0  # of boards that were dropped
         self._slow = 0  # streams, at the last heartbeat
         topology.on_change = self._changed.set
@@ -79,11 +74,18 @@ class Hub:
     def start(self) -> None:
         """Begin to follow Redis; does nothing if it runs already."""
         if not self._greenlets and not self.is_draining:
+            self._topology.start()
             self._arrange()
             loops = (
-                self._broadcaster.run, self._heartbeats, self._follow_topology,
-                functools.partial(repeat, "a report", self._on_probe),
-            )  # fmt: skip
+                self._broadcaster.run,
+                self._heartbeats,
+                lambda: repeat("a report", self._on_probe),
+                # Apart: the second waits for servers, which may hang.
+                lambda: repeat("the order of boards", self._arrange, self._changed, every_s=None),
+                lambda: repeat(
+                    "a look for servers", self._topology.refresh, self._doubt, every_s=None
+                ),
+            )
             self._greenlets = [gevent.spawn(each) for each in loops]
 
     def drain(self, timeout_s: float = 3.0) -> None:
@@ -109,13 +111,19 @@ class Hub:
 
     @property
     def trouble(self) -> str | None:
-        """Why live delivery does not work right now; None while it does."""
-        if not self._feeds:
-            return "not connected yet"
-        for shard, feed in self._feeds.items():
-            if trouble := feed.trouble:
-                return f"{shard.address}: {trouble}" if len(self._feeds) > 1 else trouble
-        return None
+        """Why live delivery does not work in this process right now; None while it does.
+
+        In a Cluster it works as long as the server of access does: every stream needs that one, and
+        each other server concerns its own boards. See ``troubles``.
+        """
+        access = self._topology.shard_of(self._keys.workers)
+        feed = self._feeds.get(access) if access is not None else None
+        return feed.trouble if feed is not None else "not connected yet"
+
+    def troubles(self) -> dict[str, str]:
+        """Each server from which live delivery does not work now, and why."""
+        found = {shard.address: feed.trouble for shard, feed in self._feeds.items()}
+        return {address: trouble for address, trouble in found.items() if trouble}
 
     # Streams
 
@@ -139,12 +147,11 @@ class Hub:
         channel = Channel(subscribers, self._metrics)
         frames = BoardFrames(board, channel, self._broadcaster, self._metrics)
         board_log = BoardLog(self._store, board, frames, self._metrics)
-        if feed := self._feed_of(board):
-            feed.watch(board, board_log)
+        self._follow_where_it_is(board, board_log)
         return _Board(board_log, frames, subscribers)
 
     def unsubscribe(self, subscriber: Subscriber) -> None:
-        """The stream has ended."""
+        """The stream has ended. No switch point: socket writers call it from the event loop."""
         name = subscriber.board.board
         if followed := self._boards.get(name):
             followed.subscribers.discard(subscriber)
@@ -182,13 +189,39 @@ class Hub:
 
     # Servers
 
-    def _feed_of(self, board: str) -> Feed | None:
-        """The feed of the server that has the board; None while nobody knows which one has."""
-        shard = self._topology.shard_of(self._keys.board(board).board)
-        if shard is None:
-            self._changed.set()
-            return None
-        return self._feed(shard)
+    def _arrange(self) -> None:
+        """Have each board followed on the server that has it, and on no other. No switch point.
+
+        So no stream begins or ends halfway, and no board is followed twice. A feed that no board
+        needs any more stays until the next change: streams that come and go cost no connection.
+        """
+        access = self._topology.shard_of(self._keys.workers)
+        if access is not None:
+            self._feed(access)
+        for name, followed in self._boards.items():
+            self._follow_where_it_is(name, followed.log)
+        for shard, feed in list(self._feeds.items()):
+            if self._topology.is_sharded:
+                feed.follow_access(is_here=shard is access)
+            if shard is not access and not feed.logs:
+                del self._feeds[shard]
+                feed.stop()
+            else:
+                feed.on_topology_changed()
+
+    def _follow_where_it_is(self, name: str, board_log: BoardLog) -> None:
+        if self.is_draining:
+            return  # a feed that began now would have no end
+        shard = self._topology.shard_of(self._keys.board(name).board)
+        feed = self._feed(shard) if shard is not None else None
+        for each in self._feeds.values():
+            if each is not feed:
+                each.unwatch(name)
+        if feed is None:
+            board_log.degrade()  # nobody is known to have it
+            self._doubt.set()
+        elif name not in feed.logs:
+            feed.watch(name, board_log)
 
     def _feed(self, shard: Shard) -> Feed:
         """The feed of a server; begins to follow it if there is none."""
@@ -196,53 +229,11 @@ class Hub:
             feed = self._feeds[shard] = Feed(
                 shard, self._store, self._keys, self._metrics, process=self._process,
                 is_sharded=self._topology.is_sharded,
-                on_access_changed=lambda payload: self.on_access_changed(payload),
-                on_moved=self._changed.set,
+                on_access_changed=lambda payload: self.on_access_changed(payload),  # noqa: PLW0108 - looked up at each call
+                on_moved=self._doubt.set,
             )  # fmt: skip
             feed.start()
         return self._feeds[shard]
-
-    def _follow_topology(self) -> None:
-        """Bring boards and feeds together again, for ever, whenever a server has changed."""
-        while True:
-            self._changed.wait()
-            self._changed.clear()
-            self._arrange()
-            try:
-                self._promote()
-            except (PoolTimeout, StoreUnavailable) as error:  # the other servers' boards are done
-                log.info("a promotion is not marked yet: %s", error.__cause__ or error)
-                gevent.sleep(_RETRY_S)
-                self._changed.set()
-            for feed in self._feeds.values():
-                feed.probe.probe_now()
-            self._topology.refresh()
-
-    def _arrange(self) -> None:
-        """Have each board followed on the server that has it, and no other server."""
-        access = self._topology.shard_of(self._keys.workers)
-        if access is not None:
-            self._feed(access)
-        if self._topology.is_sharded:
-            for shard, feed in self._feeds.items():
-                feed.reader.follow_access(is_here=shard is access)
-        for name, followed in list(self._boards.items()):
-            feed = self._feed_of(name)
-            for other in list(self._feeds.values()):
-                if other is not feed:
-                    other.unwatch(name)
-            if feed is not None and name in self._boards and name not in feed.logs:
-                feed.watch(name, followed.log)
-        for shard, feed in list(self._feeds.items()):
-            if shard is not access and not feed.logs:
-                del self._feeds[shard]
-                feed.stop()
-
-    def _promote(self) -> None:
-        """Have the streams reset of the boards whose server was promoted."""
-        names = list(self._boards)
-        for first in range(0, len(names), _BOARDS_AT_ONCE):
-            self._store.promote(names[first : first + _BOARDS_AT_ONCE])
 
     # Heartbeats
 
@@ -263,9 +254,6 @@ class Hub:
         now = time.monotonic()
         for feed in self._feeds.values():
             feed.check(now)
-        for name, board in self._boards.items():
-            if not any(name in feed.logs for feed in self._feeds.values()):
-                board.log.degrade()  # no server is known to have it
         slow = 0
         for count, subscriber in enumerate(self._subscribers(), 1):
             stalled_s = subscriber.stalled_s(now)

@@ -15,6 +15,8 @@ from occupancy.storage.server_errors import is_withheld, unavailable_as_error
 
 Fill = Callable[[Any], object]  # puts commands into a pipeline
 
+_MULTI, _EXEC, _ASKING = ("MULTI",), ("EXEC",), ("ASKING",)
+
 
 class Command(NamedTuple):
     """A command as redis-py's pipeline records it."""
@@ -40,6 +42,7 @@ class OpsClient(redis.Redis):
     Its retries (none here), telemetry and bookkeeping cost as much as the command itself.
     """
 
+    connection_pool: Any  # a FairPool
     is_sharded = False  # whether publications go to the shard of their channel only
     has_failover = False  # whether another server may be promoted
     on_refused_publications: Callable[[int], None] = staticmethod(lambda count: None)
@@ -75,18 +78,14 @@ class OpsClient(redis.Redis):
         return self.read_each_atomically([fill])[0]
 
     def read_each_atomically(self, fills: Sequence[Fill]) -> list[list[Any]]:
-        """The replies to each of ``fills``, as by ``read_atomically``; each is about one board."""
+        """The replies to each of ``fills``, each read by itself as by ``read_atomically``."""
+        blocks = [self.recorded(each) for each in fills]
         with unavailable_as_error():
             try:
-                return [_checked(each) for each in self._read_each(fills, transaction=True)]
+                return [_checked(each) for each in self.exchange_transactions(blocks)]
             except redis.exceptions.OutOfMemoryError:
-                return [_checked(each) for each in self._read_each(fills, transaction=False)]
-
-    def _read_each(self, fills: Sequence[Fill], *, transaction: bool) -> list[list[Any]]:
-        blocks = [self.recorded(each) for each in fills]
-        commands = [each for block in blocks for each in block]
-        replies = iter(self.exchange(commands, transaction=transaction))
-        return [[next(replies) for _ in block] for block in blocks]
+                replies = iter(self.exchange([each for block in blocks for each in block]))
+                return [_checked([next(replies) for _ in block]) for block in blocks]
 
     def run_optional(self, fill: Fill) -> list[Any]:
         """Like ``run_pipeline``, with None in place of each reply that the server withholds.
@@ -106,7 +105,10 @@ class OpsClient(redis.Redis):
             return [_meaning(each) for each in self._replies(fill, transaction=False)]
 
     def _replies(self, fill: Fill, *, transaction: bool) -> list[Any]:
-        return self.exchange(self.recorded(fill), transaction=transaction)
+        commands = self.recorded(fill)
+        if transaction:
+            return self.exchange_transactions([commands])[0]
+        return self.exchange(commands)
 
     def client_of(self, key: str) -> OpsClient:
         """The client of the server that has ``key``, for commands without one, such as SCAN."""
@@ -120,35 +122,54 @@ class OpsClient(redis.Redis):
         """The commands that ``fill`` puts into a pipeline."""
         with self.pipeline() as pipeline:
             fill(pipeline)
-            return [Command(args, dict(options)) for args, options in pipeline.command_stack]
+            return [Command(args, options) for args, options in pipeline.command_stack]
 
-    def exchange(
-        self, commands: Sequence[Command], *, transaction: bool = False, asking: bool = False
-    ) -> list[Any]:
+    def exchange(self, commands: Sequence[Command], *, asking: bool = False) -> list[Any]:
         """Send the commands in one write, and read a reply to each; error replies are in place.
 
-        ``asking`` precedes them with ASKING. In a transaction that the server discards, the first
-        error stands in place of every reply. Raises PoolTimeout and redis's connection errors.
+        ``asking`` precedes each with ASKING. Raises PoolTimeout and redis's connection errors.
         """
         if not commands:
             return []
-        pool = self.connection_pool
-        connection = pool.get_connection()
-        try:
-            packed = [self._filled_in(each.args, connection) for each in commands]
-            if transaction:
-                packed = [("MULTI",), *packed, ("EXEC",)]
-            if asking:
-                packed = [("ASKING",), *packed]
-            connection.send_packed_command(connection.pack_commands(packed))
-            replies = [_read(connection) for _ in packed][asking:]
-        finally:
-            pool.release(connection)
-        if transaction:
-            replies = _of_transaction(replies)
+        sent = [each.args for each in commands]
+        if asking:
+            replies = self._sent_and_read([args for each in sent for args in (_ASKING, each)])[1::2]
+        else:
+            replies = self._sent_and_read(sent)
         return [
             self._called_back(each, reply) for each, reply in zip(commands, replies, strict=True)
         ]
+
+    def exchange_transactions(
+        self, blocks: Sequence[Sequence[Command]], *, asking: bool = False
+    ) -> list[list[Any]]:
+        """As ``exchange``, with each block of commands in a transaction of its own.
+
+        If the server discards a transaction, its first error stands in place of every reply.
+        """
+        first = 1 if asking else 0  # where MULTI is; ASKING holds until EXEC
+        sent: list[Sequence[Any]] = []
+        for block in blocks:
+            sent += [_ASKING, _MULTI][1 - first :]
+            sent += [each.args for each in block]
+            sent.append(_EXEC)
+        replies = self._sent_and_read(sent) if sent else []
+        results, end = [], 0
+        for block in blocks:
+            begin, end = end + first, end + first + len(block) + 2
+            found = _of_transaction(replies[begin:end])
+            results.append([self._called_back(*each) for each in zip(block, found, strict=True)])
+        return results
+
+    def _sent_and_read(self, sent: Sequence[Sequence[Any]]) -> list[Any]:
+        pool = self.connection_pool
+        connection = pool.get_connection()
+        try:
+            filled_in = [self._filled_in(each, connection) for each in sent]
+            connection.send_packed_command(connection.pack_commands(filled_in))
+            return [_read(connection) for _ in sent]
+        finally:
+            pool.release(connection)
 
     def _filled_in(self, args: Sequence[Any], connection: Any) -> Sequence[Any]:
         if INCARNATION not in args:
@@ -174,7 +195,7 @@ def _read(connection: Any) -> Any:
 
 
 def _of_transaction(replies: Sequence[Any]) -> list[Any]:
-    """The replies to the commands of a transaction, from all its replies."""
+    """The replies to the commands of a transaction, from all its replies, MULTI's first."""
     *queued, executed = replies
     refused = next((each for each in queued if isinstance(each, Exception)), None)
     if refused is not None or isinstance(executed, Exception):

@@ -47,6 +47,7 @@ class _Slotted:
 
     slot_deadline = 0.0  # monotonic; connecting waits for a slot until then
     has_wrong_server = False
+    is_hung_up = False  # by ``FairPool.hang_up``: a reply that has arrived already counts as lost
 
     def __init__(self, *, slots: Slots, locate: Locate | None = None, **kwargs: Any) -> None:
         self._slots = slots
@@ -66,6 +67,7 @@ class _Slotted:
                 )
             gevent.sleep(_SLOT_POLL_S)
         self._slot = slot
+        self.is_hung_up = False
         try:
             return super()._connect()  # type: ignore[misc] # defined by the class it is mixed into
         except BaseException as error:
@@ -75,10 +77,13 @@ class _Slotted:
 
     def read_response(self, *args: Any, **kwargs: Any) -> Any:
         try:
-            return super().read_response(*args, **kwargs)  # type: ignore[misc] # as above
+            reply = super().read_response(*args, **kwargs)  # type: ignore[misc] # as above
         except redis.RedisError as error:
             self.has_wrong_server = self.has_wrong_server or is_wrong_server(error)
             raise
+        if self.is_hung_up:
+            raise redis.ConnectionError("the server is not used any more")
+        return reply
 
     def disconnect(self, *args: Any, **kwargs: Any) -> None:
         try:
@@ -121,6 +126,16 @@ def _options_of(settings: Settings) -> dict[str, Any]:
         raise SettingError(f"REDIS_URL is not allowed: {error}") from error
 
 
+def sentinel_connection_of(settings: Settings) -> tuple[type[Connection], dict[str, Any]]:
+    """redis-py's class and options for a connection to a Sentinel: TLS as to the servers.
+
+    Raises SettingError.
+    """
+    options = _options_of(settings)
+    tls = {name: value for name, value in options.items() if name.startswith("ssl_")}
+    return options.get("connection_class", Connection), tls
+
+
 def database_of(settings: Settings) -> int:
     """The number of the database that every connection selects. Raises SettingError."""
     return _options_of(settings).get("db") or 0
@@ -128,13 +143,15 @@ def database_of(settings: Settings) -> int:
 
 def make_pool(
     settings: Settings, slots: Slots, *, name: str, size: int, silence_s: float | None = None,
-    address: Address | None = None, locate: Locate | None = None, greet: Greet | None = None,
+    timeout_s: float | None = None, address: Address | None = None,
+    locate: Locate | None = None, greet: Greet | None = None,
 ) -> FairPool:  # fmt: skip
     """A pool of ``size`` connections that the server lists as ``occupancy-<name>``.
 
     ``silence_s`` bounds the wait of a read, for connections that subscribe; by default it is
-    OCCUPANCY_REDIS_TIMEOUT_S. ``address`` is the server's where REDIS_URL names several, or
-    ``locate`` finds it at each connect; ``greet`` makes sure of the server. Raises SettingError for a URL that redis-py does not accept.
+    OCCUPANCY_REDIS_TIMEOUT_S. ``timeout_s``, where given, bounds each wait. ``address`` is the
+    server's where REDIS_URL names several, or ``locate`` finds it at each connect; ``greet`` makes
+    sure of the server. Raises SettingError for a URL that redis-py does not accept.
     """
     options = _options_of(settings)
     if address is not None:
@@ -149,7 +166,7 @@ def make_pool(
     try:
         return FairPool(
             size=size,
-            wait_s=settings.pool_wait_s,
+            wait_s=timeout_s or settings.pool_wait_s,
             connection_class=_SLOTTED[kind],
             slots=slots,
             locate=locate,
@@ -157,8 +174,8 @@ def make_pool(
             protocol=2,  # RESP3 brings maintenance notifications, which skip the unread-reply check
             driver_info=None,  # saves two round trips at each connect
             retry=Retry(NoBackoff(), 0),
-            socket_connect_timeout=settings.redis_timeout_s,
-            socket_timeout=silence_s or settings.redis_timeout_s,
+            socket_connect_timeout=timeout_s or settings.redis_timeout_s,
+            socket_timeout=timeout_s or silence_s or settings.redis_timeout_s,
             redis_connect_func=on_connect,
             **options,
         )

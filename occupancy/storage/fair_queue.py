@@ -10,7 +10,10 @@ from __future__ import annotations
 import collections
 import queue
 import time
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
+import gevent
 from gevent.event import AsyncResult
 from gevent.local import local
 from redis.connection import Connection
@@ -19,6 +22,7 @@ from occupancy.core.errors import PoolTimeout
 
 _WAITS_KEPT = 1024  # for the percentiles
 READ_SHARE = 4  # every fourth returned connection goes to a waiting read, if there is one
+T = TypeVar("T")
 _PEAK_S = 5  # a poll every two seconds misses no peak
 
 
@@ -32,6 +36,34 @@ _priority = _Priority()  # per greenlet
 def set_priority(*, is_read: bool) -> None:
     """Set the line in which the current greenlet waits from now on: that of reads, or the first."""
     _priority.is_read = is_read
+
+
+def run_side_by_side(calls: Sequence[Callable[[], T]]) -> list[T]:
+    """The results of ``calls``; the first error is raised when all have ended.
+
+    The first runs in the current greenlet, each other one in a greenlet of its own, which waits in
+    the same line. If the current one is killed, the others are too.
+    """
+    if len(calls) <= 1:
+        return [each() for each in calls]
+    is_read = _priority.is_read
+
+    def run(call: Callable[[], T]) -> T | Exception:
+        set_priority(is_read=is_read)
+        try:
+            return call()
+        except Exception as error:  # noqa: BLE001 - raised below
+            return error
+
+    others = [gevent.spawn(run, each) for each in calls[1:]]
+    try:
+        results = [run(calls[0]), *(each.get() for each in others)]
+    finally:
+        gevent.killall(others, block=False)  # none, unless this one is killed
+    for each in results:
+        if isinstance(each, Exception):
+            raise each
+    return results
 
 
 class FairQueue:

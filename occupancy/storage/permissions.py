@@ -14,7 +14,7 @@ from typing import Any
 import redis
 
 from occupancy.core.errors import StoreUnavailable
-from occupancy.core.keys import Keys
+from occupancy.core.keys import RESERVED_BOARD, Keys
 from occupancy.storage.client import OpsClient
 from occupancy.storage.pool import FairPool
 from occupancy.storage.scripts import Script
@@ -39,11 +39,12 @@ class Permissions:
     def check(self) -> list[str]:
         """The denied commands and channels ("&occ:access"), read in one round trip."""
         keys = self._keys
-        channels = [keys.board(_NO_BOARD).channel, keys.access_channel]
-        if not self._is_sharded:  # else live delivery sends no canaries
-            channels.append(keys.canary_channel(_NO_BOARD))
-        publish = "SPUBLISH" if self._is_sharded else "PUBLISH"
-        denied = self._script.run(keys.rights, [publish, *channels])
+        if self._is_sharded:  # in the slot of ``rights``, as a script must; no board has that name
+            channels = [keys.board(RESERVED_BOARD).channel, keys.access_channel]
+        else:
+            live, canary = keys.live_channel + _NO_BOARD, keys.canary_channel(_NO_BOARD)
+            channels = [live, keys.access_channel, canary]
+        denied = self._script.run(keys.rights, channels)
         self.denied = [each.decode() for each in denied]
         self._checked_at_s = time.monotonic()
         return self.denied

@@ -65,7 +65,12 @@ class FairPool(BlockingConnectionPool):
             if connection.generation != self.generation:
                 # Closed by ``renew``, or still open because it was on its way to us when that ran.
                 self._reset(connection)
-            connection.connect()
+            try:
+                connection.connect()
+            except (redis.ConnectionError, redis.TimeoutError):
+                if connection.generation == self.generation:
+                    raise
+                # It was being opened while the generation changed; nothing was sent on it.
             if connection.generation != self.generation or _is_stale(connection):
                 # Once: while every command is refused, the generation changes all the time.
                 self._reset(connection)
@@ -105,12 +110,14 @@ class FairPool(BlockingConnectionPool):
     def hang_up(self) -> None:
         """Renew, and end the reads of the connections in use: each raises ConnectionError.
 
-        For connections that read for ever. A connection that is being opened has no socket to
-        shut down yet; ``get_connection`` opens it again because of its generation.
+        For connections that read for ever, and for a server whose answers are worth nothing now.
+        A connection that is being opened has no socket to shut down yet; ``get_connection`` opens
+        it again because of its generation.
         """
         self.renew()
         for connection in self._connections:
             if connection._sock is not None:
+                connection.is_hung_up = True  # a reply that has arrived could be read still
                 with contextlib.suppress(OSError):  # the server has closed it already
                     connection._sock.shutdown(socket.SHUT_RDWR)
 

@@ -1,7 +1,8 @@
 """The scripts: files in lua/, loaded by name and run by their SHA-1.
 
 A script is one file, or the pieces that PIECES lists, joined in that order: a piece may use the
-locals of those before it, and each file's header says which.
+locals of those before it, and each file's header says which. In a Cluster ``publish_in_shard``
+stands for ``publish``.
 
 A server that does not know a script (restarted, SCRIPT FLUSH, failed over) answers NOSCRIPT
 before it has run anything, so sending it again, with its source this time, is safe.
@@ -27,26 +28,28 @@ _OPERATE = (
 _CURSORS = ("board/cursors", "board/promotion")
 PIECES = {
     "board/operate": (
-        "board/history_version", *_CURSORS, *(f"board/operate/{each}" for each in _OPERATE),
+        "board/history_version",
+        *_CURSORS,
+        *(f"board/operate/{each}" for each in _OPERATE),
     ),
     "board/promote": (*_CURSORS, "board/promote"),
     "board/audit": ("board/history_version", "board/audit"),
+    "board/check_permissions": ("publish", "board/check_permissions"),
 }
 
 
 class Script:
     """One script of lua/, bound to a client."""
 
+    _first: tuple[str, ...] = ()  # pieces before its own
+
     def __init__(self, client: OpsClient, name: str) -> None:
         self._client = client
-        self.source = b"".join(
-            (_LUA_DIRECTORY / f"{piece}.lua").read_bytes()
-            for piece in (*self._first_pieces(), *PIECES.get(name, (name,)))
-        )
+        pieces = (*self._first, *PIECES.get(name, (name,)))
+        if client.is_sharded:
+            pieces = tuple("publish_in_shard" if each == "publish" else each for each in pieces)
+        self.source = b"".join((_LUA_DIRECTORY / f"{piece}.lua").read_bytes() for piece in pieces)
         self.sha1 = hashlib.sha1(self.source).hexdigest()  # noqa: S324 - Redis names scripts like this
-
-    def _first_pieces(self) -> tuple[str, ...]:
-        return ()
 
     def run(self, keys: Sequence[str], args: Sequence[Any]) -> Any:
         """Run it; one round trip. Raises PoolTimeout and StoreUnavailable."""
@@ -84,8 +87,7 @@ class PublishingScript(Script):
     to the client; :meth:`run` and :meth:`run_many` return the rest of the reply, as a list.
     """
 
-    def _first_pieces(self) -> tuple[str, ...]:
-        return ("publish_in_shard" if self._client.is_sharded else "publish", "publishing")
+    _first = ("publish", "publishing")
 
     def run(self, keys: Sequence[str], args: Sequence[Any]) -> Any:
         return self._counted(super().run(keys, args))

@@ -87,6 +87,13 @@ def is_wrong_server(error: redis.RedisError) -> bool:
     return text.startswith("NOREPLICAS")
 
 
+def is_elsewhere(reply: redis.RedisError) -> bool:
+    """Whether ``reply`` says that this server of a Cluster does not serve the slot now."""
+    # A MovedError is an AskError too.
+    moving = redis.exceptions.AskError | redis.exceptions.TryAgainError
+    return isinstance(reply, moving | redis.exceptions.ClusterDownError)
+
+
 def server_text(error: BaseException) -> str:
     """What the server says in ``error``; '' for any other error, whose text may be a client's."""
     return str(error) if isinstance(error, redis.RedisError) else ""

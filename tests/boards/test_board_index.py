@@ -162,9 +162,7 @@ def test_of_two_who_create_a_board_one_wins_and_its_fields_are_together(services
 def cluster(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RealCluster]:
-    made = RealCluster(
-        request.param, tmp_path_factory.mktemp("cluster"), primaries=3, replicas=0
-    )
+    made = RealCluster(request.param, tmp_path_factory.mktemp("cluster"), primaries=3, replicas=0)
     try:
         made.start()
         yield made

@@ -30,6 +30,7 @@ from occupancy.core.errors import (
 from occupancy.core.transitions import PUT, REMOVE, TRANSITIONS
 from occupancy.services import Services
 from tests.conftest import services_on
+from tests.support.selection import CLUSTER
 from tests.support.servers import BINARIES, RealServer
 
 WORKERS = [Person(f"w{number}", f"Worker {number}") for number in range(4)]
@@ -37,7 +38,7 @@ ANA, BEN = WORKERS[:2]
 LUA = Path(__file__).parents[2] / "occupancy" / "storage" / "lua" / "board"
 
 
-@pytest.fixture(params=BINARIES)
+@pytest.fixture(params=[*BINARIES, CLUSTER])
 def real_services(
     request: pytest.FixtureRequest, tmp_path: Path, server_of: Callable[[str], RealServer]
 ) -> Iterator[Services]:

@@ -228,6 +228,10 @@ def test_a_board_is_not_created_twice(run: Run) -> None:
     assert error(run("boards", "create", "line")) == "The board line exists already."
 
 
+def test_no_board_takes_the_name_that_access_has_for_itself(run: Run) -> None:
+    assert error(run("boards", "create", "access")).startswith("No board can be named access")
+
+
 # Items
 
 

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from redis.connection import parse_url
 
+from occupancy.core import server_url
 from occupancy.core.errors import SettingError
+from occupancy.core.server_url import Address
 from occupancy.core.settings import Settings
 from occupancy.storage.budget import Slots, plan
 from occupancy.storage.connections import make_pool
@@ -17,6 +19,7 @@ from occupancy.storage.connections import make_pool
 DEFAULTS: dict[str, Any] = {
     "REDIS_URL": "",
     "PORT": 8000,
+    "OCCUPANCY_REDIS_ADDRESSES": (),
     "OCCUPANCY_HOST": "127.0.0.1",  # filled in: without PORT, loopback
     "WEB_CONCURRENCY": 2,
     "OCCUPANCY_NODES": 1,
@@ -315,3 +318,25 @@ def test_the_fast_path_is_on_unless_it_is_turned_off(text: str, is_on: bool) -> 
 def test_a_switch_is_on_or_off() -> None:
     with pytest.raises(SettingError, match="OCCUPANCY_FAST_PATH='maybe' is not allowed"):
         Settings.from_environ({"OCCUPANCY_FAST_PATH": "maybe"})
+
+
+def test_a_server_is_found_at_another_address_than_it_announces() -> None:
+    settings = Settings.from_environ({
+        "REDIS_URL": "redis+cluster://gate:17000",
+        "OCCUPANCY_REDIS_ADDRESSES": "10.0.0.5:7000=gate:17000, [fd00::5]:7000=[::1]:17001",
+    })  # fmt: skip
+    assert server_url.parse_addresses(settings.redis_addresses) == {
+        Address("10.0.0.5", 7000): Address("gate", 17000),
+        Address("fd00::5", 7000): Address("::1", 17001),
+    }
+
+
+@pytest.mark.parametrize(
+    "pair",
+    ["10.0.0.5:7000", "10.0.0.5=gate:17000", "10.0.0.5:7000=gate", "a:1=b:70000", "=", "a b:1=c:2"],
+)
+def test_a_wrong_pair_of_addresses_is_refused(pair: str) -> None:
+    url = {"REDIS_URL": "redis+cluster://gate:17000"}
+    told = refusal(OCCUPANCY_REDIS_ADDRESSES=f"a:1=b:2,{pair}", **url)
+    assert "OCCUPANCY_REDIS_ADDRESSES" in told
+    assert repr(pair) in told

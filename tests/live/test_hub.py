@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +19,7 @@ from occupancy.live.hub import HEARTBEAT_S
 from occupancy.services import Services
 from tests.support.shop import change
 from tests.support.waiting import wait_until
+from tests.support.watching import Watching
 
 
 def test_what_arrives_is_read_while_heartbeats_are_sent(valkey_services: Services) -> None:
@@ -58,31 +58,6 @@ def test_a_heartbeat_that_takes_long_does_not_delay_the_next(
 
 
 # What each of its greenlets does without the others
-
-
-class Watching:
-    """Reads a stream of a board, as the route would."""
-
-    def __init__(self, services: Services, board: str) -> None:
-        self._hub = services.hub
-        self.subscriber = self._hub.subscribe(board)
-        self.received = b""
-        self._greenlet = gevent.spawn(self._read)
-        self.until(b"event: ready")
-
-    def _read(self) -> None:
-        for piece in self.subscriber.frames(None):
-            self.received += piece
-
-    def until(self, found: bytes) -> None:
-        wait_until(lambda: found in self.received, what=f"{found!r} in {self.received!r}")
-
-    def end(self) -> list[str]:
-        """End it; the kinds of events that it got, but for its goodbye."""
-        self.subscriber.close()
-        self._greenlet.get(timeout=5)
-        self._hub.unsubscribe(self.subscriber)
-        return re.findall(r"event: (?!bye)(\w+)", self.received.decode())
 
 
 def feed_of(services: Services) -> Feed:
@@ -144,7 +119,7 @@ def test_a_board_whose_log_is_slow_delays_neither_other_boards_nor_canaries_nor_
         wait_until(lambda: feed_of(services).reader.heard_at > heard_at, what="the canary")
         services.store.client.publish(services.store.keys.access_channel, "1 93")
         wait_until(lambda: changes == [b"1 93"], what="the announcement")
-        feed_of(services).probe.compare()
+        feed_of(services).compare()
         assert services.hub.trouble is None
         change(services, slow, 0, tag="C")
         assert b"event: item" not in streams[0].received
@@ -200,10 +175,10 @@ def test_quiet_boards_are_looked_at_in_one_round_trip(valkey_services: Services)
     services = is_live(valkey_services)
     boards = [services.store.boards.create(f"b-{number}").board for number in range(100)]
     streams = [Watching(services, board) for board in boards]
-    feed_of(services).probe.compare()  # now each has been looked at since something came
+    feed_of(services).compare()  # now each has been looked at since something came
     lose(services, "b-7", "LOST")
     before = services.topology.shards()[0].ops_pool.stats()["acquired"]
-    feed_of(services).probe.compare()
+    feed_of(services).compare()
     assert services.topology.shards()[0].ops_pool.stats()["acquired"] - before == 1
     streams[7].until(b"LOST")
     for stream in streams:

@@ -15,7 +15,11 @@ LUA = Path(scripts.__file__).parent / "lua"
 
 def test_every_file_is_a_script_or_a_piece_of_one() -> None:
     files = {str(path.relative_to(LUA).with_suffix("")) for path in LUA.rglob("*.lua")}
-    pieces = set(chain.from_iterable(scripts.PIECES.values())) | {"publish", "publish_in_shard", "publishing"}
+    pieces = set(chain.from_iterable(scripts.PIECES.values())) | {
+        "publish",
+        "publish_in_shard",
+        "publishing",
+    }
     run = {
         name
         for path in (ROOT / "occupancy").rglob("*.py")

@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import redis
 
@@ -94,7 +95,10 @@ class RealCluster:
             if not each.is_running:
                 continue
             information = _command(each, "CLUSTER", "INFO").decode()
-            if f"cluster_slots_ok:{SLOTS}" not in information or "cluster_state:ok" not in information:
+            if (
+                f"cluster_slots_ok:{SLOTS}" not in information
+                or "cluster_state:ok" not in information
+            ):
                 return False
             role = _command(each, "ROLE")
             if role[0] == b"slave" and role[3] != b"connected":
@@ -123,18 +127,41 @@ class RealCluster:
 
     def move_slot(self, slot: int, target: RealServer) -> None:
         """Move a slot and its keys, key by key, as redis-cli does."""
-        source = next(
-            each for each in self.nodes
-            if each.is_running and _command(each, "ROLE")[0] == b"master" and _has(self, each, slot)
-        )  # fmt: skip
+        self.end_move(slot, *self.begin_move(slot, target))
+
+    def begin_move(
+        self, slot: int, target: RealServer | None = None
+    ) -> tuple[RealServer, RealServer]:
+        """Begin to move a slot; its keys stay. Returns the source and the target."""
+        source = next(each for each in self.primaries() if _has(self, each, slot))
+        target = target or next(each for each in self.primaries() if each is not source)
         ids = {each: _command(each, "CLUSTER", "MYID").decode() for each in (source, target)}
         _command(target, "CLUSTER", "SETSLOT", slot, "IMPORTING", ids[source])
         _command(source, "CLUSTER", "SETSLOT", slot, "MIGRATING", ids[target])
+        return source, target
+
+    def move_key(self, *keys: str | bytes, source: RealServer, target: RealServer) -> None:
+        """Move some keys of a slot that is being moved."""
+        _command(source, "MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
+
+    def end_move(self, slot: int, source: RealServer, target: RealServer) -> None:
+        """Move the rest of the keys, and tell every primary who has the slot now."""
         while keys := _command(source, "CLUSTER", "GETKEYSINSLOT", slot, 100):
-            _command(source, "MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
-        for each in (target, source, *self.nodes):
-            if each.is_running and _command(each, "ROLE")[0] == b"master":
-                _command(each, "CLUSTER", "SETSLOT", slot, "NODE", ids[target])
+            self.move_key(*keys, source=source, target=target)
+        id_ = _command(target, "CLUSTER", "MYID").decode()
+        for each in dict.fromkeys((target, source, *self.primaries())):
+            _command(each, "CLUSTER", "SETSLOT", slot, "NODE", id_)
+        wait_until(
+            lambda: all(_has(self, target, slot, asked=each) for each in self.nodes),
+            what="everybody to know who has the slot",
+        )
+
+    def primaries(self) -> list[RealServer]:
+        """The running primaries."""
+        return [
+            each for each in self.nodes
+            if each.is_running and _command(each, "ROLE")[0] == b"master"
+        ]  # fmt: skip
 
     def _any(self) -> RealServer:
         return next(each for each in self.nodes if each.is_running and each._answers())
@@ -145,34 +172,67 @@ class RealCluster:
 
 
 class RealSentinels:
-    """A primary, its replicas, and Sentinels that replace it."""
+    """A primary, its replicas, and Sentinels that replace it.
+
+    ``password`` is that of the servers, and ``sentinel_password`` that of the Sentinels.
+    """
 
     def __init__(
-        self, kind: str, directory: Path, *, replicas: int = 2, sentinels: int = 3, **config: str
-    ) -> None:
+        self, kind: str, directory: Path, *, replicas: int = 2, sentinels: int = 3,
+        password: str = "", sentinel_password: str = "", **config: str,
+    ) -> None:  # fmt: skip
         self._binary = require_binary(kind)
         self._directory = directory
         config = {"repl-diskless-sync-delay": "0", **config}
+        if password:
+            config |= {"requirepass": password, "masterauth": password}
         self.servers = [
             RealServer(self._binary, directory / f"server-{number}", **config)
             for number in range(1 + replicas)
         ]
+        self._password = password
+        self._sentinel_password = sentinel_password
         self.ports = [free_port() for _ in range(sentinels)]
         self._ids = [secrets.token_hex(20) for _ in range(sentinels)]
         self.processes: list[subprocess.Popen[bytes]] = []
 
     @property
     def url(self) -> str:
-        return f"redis+sentinel://{','.join(f'127.0.0.1:{each}' for each in self.ports)}/{SERVICE}"
+        user = f":{quote(self._password, safe='')}@" if self._password else ""
+        query = f"?sentinel_password={self._sentinel_password}" if self._sentinel_password else ""
+        where = ",".join(f"127.0.0.1:{each}" for each in self.ports)
+        return f"redis+sentinel://{user}{where}/{SERVICE}{query}"
 
     def start(self) -> None:
+        self.start_servers()
+        self.start_sentinels()
+
+    def start_servers(self) -> None:
         primary, *replicas = self.servers
         primary.start()
         for each in replicas:
             each.start()
-            _command(each, "REPLICAOF", "127.0.0.1", primary.port)
+            self._command(each, "REPLICAOF", "127.0.0.1", primary.port)
+
+    def start_sentinels(self) -> None:
         self.processes = [self._start_sentinel(number) for number in range(len(self.ports))]
         wait_until(self._is_ready, timeout_s=30, what="the Sentinels to know everybody")
+
+    def client(self, server: RealServer) -> redis.Redis:
+        """A client of the test, to inspect a server."""
+        return server.client(**({"password": self._password} if self._password else {}))
+
+    def end_sentinel(self, number: int) -> None:
+        self.processes[number].kill()
+        self.processes[number].wait(timeout=30)
+
+    def cut_off(self, primary: RealServer) -> None:
+        """Cut the primary off from the Sentinels; clients and replicas go on. Needs a password."""
+        with self.client(primary) as admin:
+            admin.config_set("requirepass", secrets.token_hex(8))
+            for each in admin.client_list():
+                if each["name"].startswith("sentinel-"):
+                    admin.execute_command("CLIENT", "KILL", "ID", each["id"])
 
     def stop(self) -> None:
         for process in self.processes:
@@ -187,13 +247,27 @@ class RealSentinels:
 
     def ask(self, *command: str, sentinel: int = 0) -> Any:
         """The reply of a Sentinel."""
-        with redis.Redis(port=self.ports[sentinel], protocol=2, socket_timeout=5) as client:
+        with redis.Redis(
+            port=self.ports[sentinel], protocol=2, socket_timeout=5,
+            password=self._sentinel_password or None,
+        ) as client:  # fmt: skip
+            return client.execute_command(*command)
+
+    def _command(self, server: RealServer, *command: Any) -> Any:
+        """The raw reply of a server."""
+        with self.client(server) as client:
+            client.response_callbacks.clear()
             return client.execute_command(*command)
 
     def primary(self) -> RealServer:
         """The primary, as the first running Sentinel names it."""
-        running = next(n for n, each in enumerate(self.processes) if each.poll() is None)
-        _, port = self.ask("SENTINEL", "GET-MASTER-ADDR-BY-NAME", SERVICE, sentinel=running)
+        return self.primary_by(
+            next(n for n, each in enumerate(self.processes) if each.poll() is None)
+        )
+
+    def primary_by(self, sentinel: int) -> RealServer:
+        """The primary, as that Sentinel names it."""
+        _, port = self.ask("SENTINEL", "GET-MASTER-ADDR-BY-NAME", SERVICE, sentinel=sentinel)
         return next(each for each in self.servers if each.port == int(port))
 
     def fail_over(self) -> None:
@@ -209,6 +283,8 @@ class RealSentinels:
             f"sentinel monitor {SERVICE} 127.0.0.1 {primary.port} {len(self.ports) // 2 + 1}",
             f"sentinel down-after-milliseconds {SERVICE} {DOWN_AFTER_MS}",
             f"sentinel failover-timeout {SERVICE} 3000",
+            *([f"sentinel auth-pass {SERVICE} {self._password}"] if self._password else []),
+            *([f"requirepass {self._sentinel_password}"] if self._sentinel_password else []),
             *(f"sentinel known-replica {SERVICE} 127.0.0.1 {each.port}" for each in replicas),
             *(
                 f"sentinel known-sentinel {SERVICE} 127.0.0.1 {self.ports[other]} {self._ids[other]}"
@@ -233,7 +309,7 @@ class RealSentinels:
                     return False
         except redis.RedisError:
             return False
-        return all(_command(each, "ROLE")[3] == b"connected" for each in self.servers[1:])
+        return all(self._command(each, "ROLE")[3] == b"connected" for each in self.servers[1:])
 
 
 def lose_replication(primary: RealServer) -> None:
@@ -258,9 +334,15 @@ def _replicates(replica: RealServer, primary_id: str) -> bool:
     return True
 
 
-def _has(cluster: RealCluster, node: RealServer, slot: int) -> bool:
-    mine: Sequence[str] = next(each for each in cluster.lines(node) if "myself" in each[2])
-    for each in mine[8:]:
+def _has(
+    cluster: RealCluster, node: RealServer, slot: int, *, asked: RealServer | None = None
+) -> bool:
+    """Whether ``node`` has the slot, in its own eyes or those of ``asked``, if that one runs."""
+    if asked is not None and not asked.is_running:
+        return True
+    lines = cluster.lines(asked or node)
+    fields: Sequence[str] = next(each for each in lines if cluster._at(each[1]) is node)
+    for each in fields[8:]:
         if not each.startswith("["):
             first, _, last = each.partition("-")
             if int(first) <= slot <= int(last or first):

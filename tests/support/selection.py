@@ -12,7 +12,14 @@ import gevent
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-SERVERS = {"valkey", "redis"}
+CLUSTER = "cluster"  # a kind of server: a Cluster of one node
+SERVERS = {"valkey", "redis", CLUSTER}
+# These run on a Cluster too. They send every command of the operations, of the reads and of access;
+# the rest would send the same again and double the time. `--cluster` runs all on it.
+_ON_A_CLUSTER = {
+    "test_store.py", "test_reconcile.py", "test_timeline.py", "test_sessions.py",
+    "test_authenticator.py", "test_links.py",
+}  # fmt: skip
 SMOKE = "test_store.py"  # runs on a real server, whatever else is left out
 _STARTS_A_SERVER = {"own_server", "module_server", "valkey_services", "settings", "site"}
 # In the order in which they begin: what takes longest comes first, so that no process is left alone
@@ -33,6 +40,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="leave out what starts a server, gunicorn or a browser, but for one smoke test",
     )
+    parser.addoption(
+        "--cluster",
+        action="store_true",
+        help="run every test of services on a Cluster of one node, and on no other server",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -50,6 +62,8 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     items.sort(key=_rank)
     is_chosen = _is_quick if config.getoption("--quick") else _is_worth_it
+    if config.getoption("--cluster"):
+        is_chosen = _is_on_a_cluster
     left_out = [each for each in items if not is_chosen(each)]
     items[:] = [each for each in items if is_chosen(each)]
     config.hook.pytest_deselected(items=left_out)
@@ -81,7 +95,14 @@ def _parameters(item: pytest.Item) -> set[str]:
 
 def _is_worth_it(item: pytest.Item) -> bool:
     """Where real servers run a test too, fakeredis proves nothing more; one file shows it fits."""
-    return "fakeredis" not in _parameters(item) or item.path.name == SMOKE
+    parameters = _parameters(item)
+    if CLUSTER in parameters:
+        return item.path.name in _ON_A_CLUSTER
+    return "fakeredis" not in parameters or item.path.name == SMOKE
+
+
+def _is_on_a_cluster(item: pytest.Item) -> bool:
+    return CLUSTER in _parameters(item)
 
 
 def _is_quick(item: pytest.Item) -> bool:

@@ -111,3 +111,32 @@ class RealServer:
             return True
         except redis.RedisError:
             return False
+
+
+class OneNodeCluster(RealServer):
+    """A Cluster of one node with all slots: whatever names keys of two slots fails there."""
+
+    def __init__(self, binary: Path, directory: Path, **config: str) -> None:
+        config = {"cluster-enabled": "yes", "cluster-port": str(free_port()), **config}
+        super().__init__(binary, directory, **config)
+
+    @property
+    def url(self) -> str:
+        return f"redis+cluster://127.0.0.1:{self.port}"
+
+    def start(self, *, until_ready: bool = True) -> None:
+        super().start(until_ready=until_ready)
+        with self.client() as admin:
+            admin.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+            wait_until(
+                lambda: b"cluster_state:ok" in _raw(admin, "CLUSTER", "INFO"), what="the Cluster"
+            )
+
+    def client(self, **options: Any) -> redis.Redis:
+        return redis.Redis(port=self.port, protocol=2, socket_timeout=5, **options)
+
+
+def _raw(client: redis.Redis, *command: Any) -> Any:
+    """The reply of a server as it is."""
+    client.response_callbacks.clear()
+    return client.execute_command(*command)

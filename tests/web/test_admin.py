@@ -71,6 +71,12 @@ def test_a_board_is_made_once(office: Office) -> None:
     assert office.done("GET", "/boards/hall") == made
 
 
+def test_no_board_takes_the_name_that_access_has_for_itself(office: Office) -> None:
+    refused = office.send("POST", "/boards", {"board": "access"})
+    assert problem(refused) == (400, "invalid_request")
+    assert "access" not in [each["board"] for each in office.done("GET", "/boards")["boards"]]
+
+
 def test_the_most_holds_of_a_board_are_kept_to(office: Office) -> None:
     office.done("POST", "/boards", {"board": "hall", "max_holds": 1}, 201)
     for tag in ("T-1", "T-2"):

@@ -1,21 +1,20 @@
 """A Cluster: the map from slots to shards, as its nodes tell it.
 
 The map is read (CLUSTER NODES) when a redirection or a failure says that it has changed, and once a
-second by the web server's processes. One greenlet reads it at a time, at most five times a second; the
-others wait for that. Nodes may differ for a while: of two owners of a slot the one with the higher
-epoch is right, so an older answer never replaces a newer one.
+second by the web server's processes. One greenlet reads it at a time, at most five times a second;
+the others wait for that. Nodes may differ for a while: of two owners of a slot the one with the
+higher epoch is right, so an older answer never replaces a newer one.
 
 The incarnation of a connection is the epoch of its server when it was made (CLUSTER INFO). An epoch
-also rises when a slot is moved to a server. That looks like a promotion, and resets the streams of that
-server's boards once.
+also rises when a slot is moved to a server. That looks like a promotion, and resets the streams of
+that server's boards once.
 """
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import gevent
@@ -32,13 +31,15 @@ log = logging.getLogger(__name__)
 
 _REFRESH_S = 1.0  # in the background
 _LEAST_REFRESH_S = 0.2  # between two of them, whoever asks
+_LONGEST_REFRESH_S = 2.0  # then the rest of the nodes is not asked
 
 
 class Node(NamedTuple):
     """A line of CLUSTER NODES."""
 
     id: str
-    address: Address
+    address: Address  # where we connect to it
+    announced: tuple[Address, ...]  # what redirections may call it
     flags: frozenset[str]
     primary_id: str  # '-' for a primary
     epoch: int
@@ -56,8 +57,9 @@ class Node(NamedTuple):
 class Cluster:
     """See :class:`~occupancy.storage.topology.shard.Topology`.
 
-    ``make_shard`` makes the pools for an address, given how to greet a server; ``make_topology_pool``
-    a pool of one connection for reading the map.
+    ``make_shard`` makes the pools for an address, ``make_topology_pool`` a pool of one connection
+    for reading the map. ``addresses`` says where to find the servers at addresses that they
+    announce; ``has_tls`` that a host name is preferred to an address, as certificates demand.
     """
 
     is_sharded = True
@@ -66,20 +68,24 @@ class Cluster:
     def __init__(
         self, seeds: Sequence[Address], make_shard: Callable[[Address], Shard],
         make_topology_pool: Callable[[Address], FairPool], *,
-        wait_s: float, default_key: str, translate: Mapping[Address, Address] | None = None,
+        wait_s: float, default_key: str, addresses: Mapping[Address, Address] | None = None,
+        has_tls: bool = False,
     ) -> None:  # fmt: skip
         self._seeds = list(seeds)
         self._make_shard = make_shard
         self._make_topology_pool = make_topology_pool
-        self._translate = translate or {}
+        self._addresses = addresses or {}
+        self._has_tls = has_tls
         self._shards: dict[Address, Shard] = {}
         self._owners: list[Shard | None] = [None] * SLOTS
         self._epochs = [-1] * SLOTS  # that made the owner the owner
         self.nodes: Sequence[Node] = ()  # as last read
+        self._named: dict[Address, Address] = {}  # where a node is, by what redirections call it
         self._lock = Semaphore(1)
         self._reads = 0
         self._read_at = 0.0  # monotonic
-        self._last_answered: Address | None = None
+        self._source: tuple[Address, FairPool] | None = None  # of the map: one connection
+        self._failed_at: dict[Address, float] = {}
         self._following: gevent.Greenlet | None = None
         self.client = ClusterClient(self, wait_s=wait_s, default_key=default_key)
 
@@ -91,6 +97,7 @@ class Cluster:
         if self._following is not None:
             self._following.kill()
             self._following = None
+        self._close_source()
         for shard in self._shards.values():
             shard.close()
 
@@ -104,7 +111,7 @@ class Cluster:
 
     def owner(self, slot: int) -> Shard:
         found = self._owners[slot]
-        if found is None:
+        if found is None or found.is_suspect:
             self.refresh()
             found = self._owners[slot]
         if found is None:
@@ -114,8 +121,14 @@ class Cluster:
             )
         return found
 
+    def address_of(self, host: str, port: int, *, sender: Shard) -> Address:
+        if host in ("", "?"):  # the sender's host
+            host = next(each.host for each, shard in self._shards.items() if shard is sender)
+            return Address(host, port)
+        named = Address(host, port)
+        return self._named.get(named) or self._addresses.get(named, named)
+
     def at(self, address: Address) -> Shard:
-        address = self._translate.get(address, address)
         if address not in self._shards:
             self._shards[address] = self._make_shard(address)
         return self._shards[address]
@@ -130,14 +143,20 @@ class Cluster:
                 gevent.sleep(wait_s)
             self._reads += 1
             self._read_at = time.monotonic()
+            for shard in self._shards.values():
+                shard.is_suspect = False
             failures = []
             for address in self._candidates(told_by):
+                if time.monotonic() - self._read_at > _LONGEST_REFRESH_S:
+                    break
                 try:
-                    self._apply(self._read_from(address))
+                    nodes = self._read_from(address)
                 except (OccupancyError, redis.RedisError, OSError, ValueError) as error:
+                    self._failed_at[address] = time.monotonic()
                     failures.append(f"{address}: {error.__cause__ or error}")
                 else:
-                    self._last_answered = address
+                    self._failed_at.pop(address, None)
+                    self._apply(nodes)
                     return
             log.warning("no node says how the cluster is: %s", "; ".join(failures))
 
@@ -146,28 +165,42 @@ class Cluster:
             self.refresh()
             gevent.sleep(_REFRESH_S)
 
-    def _candidates(self, told_by: Address | None) -> Iterator[Address]:
-        """Whom to ask, in turn, each once: who knows best, who answered last, all others."""
-        primaries = [each.address for each in self.nodes if not each.is_failing]
-        yield from dict.fromkeys(
-            self._translate.get(each, each)
-            for each in (told_by, self._last_answered, *primaries, *self._seeds)
-            if each is not None
-        )
+    def _candidates(self, told_by: Address | None) -> list[Address]:
+        """Whom to ask, in turn: who knows best, who answered last, all others; failed ones last."""
+        last = [self._source[0]] if self._source else []
+        known = [each.address for each in self.nodes if not each.is_failing]
+        found = dict.fromkeys((*([told_by] if told_by else []), *last, *known, *self._seeds))
+        return sorted(found, key=lambda each: self._failed_at.get(each, 0.0))
 
     def _read_from(self, address: Address) -> list[Node]:
-        pool = self._make_topology_pool(address)
+        if self._source is None or self._source[0] != address:
+            self._close_source()
+            self._source = address, self._make_topology_pool(address)
+        pool = self._source[1]
         connection = pool.get_connection()
         try:
             connection.send_command("CLUSTER", "NODES")
-            return parse_nodes(connection.read_response().decode(), asked=address)
+            text = connection.read_response().decode()
         finally:
-            connection.disconnect()
             pool.release(connection)
+        nodes = parse_nodes(
+            text, asked=address, addresses=self._addresses, prefers_names=self._has_tls
+        )
+        if all(each.address != address for each in nodes):
+            self._close_source()  # a seed by another name, whose connections nobody would count
+        return nodes
+
+    def _close_source(self) -> None:
+        if self._source is not None:
+            self._source[1].disconnect()
+            self._source = None
 
     def _apply(self, nodes: Sequence[Node]) -> None:
         """Take over what is newer in ``nodes``. No switch point."""
+        if nodes == self.nodes:
+            return
         self.nodes = nodes
+        self._named = {name: each.address for each in nodes for name in each.announced}
         is_changed = False
         for node in nodes:
             if not (node.is_primary and node.slots) or node.flags & {"handshake", "noaddr"}:
@@ -204,20 +237,31 @@ def greet(connection: Any) -> int:
     raise redis.ResponseError("CLUSTER INFO has no cluster_my_epoch")
 
 
-def parse_nodes(text: str, *, asked: Address) -> list[Node]:
-    """The lines of CLUSTER NODES. Raises ValueError.
+def parse_nodes(
+    text: str, *, asked: Address, addresses: Mapping[Address, Address] | None = None,
+    prefers_names: bool = False,
+) -> list[Node]:  # fmt: skip
+    """The lines of CLUSTER NODES, in the order of their ids. Raises ValueError.
 
-    A node that does not know its own address leaves it empty: it is the ``asked`` one.
+    A node that does not know its own address leaves it empty: it is the ``asked`` one. A node may
+    announce a host name besides its address, and ``addresses`` has one or the other.
     """
     nodes = []
-    for line in text.splitlines():
+    for line in sorted(text.splitlines()):
         id_, where, flags, primary, _ping, _pong, epoch, _link, *slots = line.split(" ")
-        host, _, port = where.partition(",")[0].partition("@")[0].rpartition(":")
-        address = Address(host or asked.host, int(port))
+        where, *names = where.split(",")
+        host, _, port = where.partition("@")[0].rpartition(":")
+        announced = [Address(each, int(port)) for each in (host, *names[:1]) if each]
+        known = next((addresses[each] for each in announced if each in (addresses or {})), None)
+        announced = announced or [Address(asked.host, int(port))]
+        default = announced[-1 if prefers_names else 0]
         ranges = [_slots(each) for each in slots if not each.startswith("[")]
         nodes.append(
-            Node(id_, address, frozenset(flags.split(",")), primary, int(epoch), tuple(ranges))
-        )
+            Node(
+                id_, known or default, tuple(announced), frozenset(flags.split(",")) - {"myself"},
+                primary, int(epoch), tuple(ranges),
+            )
+        )  # fmt: skip
     return nodes
 
 

@@ -11,9 +11,10 @@ node, sends scripts again, and costs 1.65 to 2.06 times as much for each (8.1.0)
 
 from __future__ import annotations
 
+import functools
 import time
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol, TypeVar
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import gevent
 import redis
@@ -22,12 +23,13 @@ from redis.exceptions import AskError, ClusterDownError, MovedError, TryAgainErr
 from occupancy.core.errors import OccupancyError, StoreUnavailable
 from occupancy.core.server_url import Address
 from occupancy.storage.client import Command, OpsClient, raised
+from occupancy.storage.fair_queue import run_side_by_side
 from occupancy.storage.server_errors import unavailable_as_error
 from occupancy.storage.topology.shard import Shard, slot_of
 
 _RETRY_S = 0.05
 _REDIRECTIONS = (MovedError, AskError, TryAgainError, ClusterDownError, redis.ReadOnlyError)
-T = TypeVar("T")
+_LOST = (redis.ConnectionError, redis.TimeoutError)  # the connection, not the pool's place
 
 
 class ShardMap(Protocol):
@@ -36,14 +38,31 @@ class ShardMap(Protocol):
     def owner(self, slot: int) -> Shard:
         """The shard that has ``slot``; reads the map if none is known. Raises StoreUnavailable."""
 
+    def address_of(self, host: str, port: int, *, sender: Shard) -> Address:
+        """Where to find the server that a redirection from ``sender`` names."""
+
     def shards(self) -> Sequence[Shard]:
         """Every shard that is known; none before the map is read."""
 
     def at(self, address: Address) -> Shard:
-        """The shard at an address that a redirection names."""
+        """The shard at an address."""
 
     def refresh(self, told_by: Address | None = None) -> None:
         """Read the map again, first from ``told_by``, which knows best. May wait; never raises."""
+
+
+class _Target(NamedTuple):
+    """Where something is sent, and whether after ASKING."""
+
+    shard: Shard
+    asking: bool = False
+
+
+class _Unit(NamedTuple):
+    """Commands of one slot that are sent together: a transaction, or a single one."""
+
+    slot: int
+    commands: Sequence[Command]
 
 
 class ClusterClient(OpsClient):
@@ -67,137 +86,172 @@ class ClusterClient(OpsClient):
         return [each.client for each in self._map.shards()]
 
     def execute_once(self, args: Sequence[Any], options: dict[str, Any]) -> Any:
-        slot = self._slot(args)
+        key = key_of(args)
+        slot = self._default_slot if key is None else slot_of(key)
+        shard = self._map.owner(slot)
+        try:
+            return shard.client.execute_once(args, options)
+        except _REDIRECTIONS as error:
+            redirection = _Target(shard), error
+        except _LOST:
+            shard.is_suspect = True
+            raise
+        self._learn_from([redirection])
+        unit = _Unit(slot, [Command(tuple(args), options)])
+        target = self._next_target(slot, *redirection)
+        ((reply,),) = self._sent([unit], [target], transaction=False)
+        return raised(reply)
 
-        def send(shard: Shard, *, asking: bool) -> Any:
-            if not asking:
-                return shard.client.execute_once(args, options)
-            (reply,) = shard.client.exchange([Command(tuple(args), options)], asking=True)
-            return raised(reply)
-
-        return self._redirected(slot, send)
-
-    def exchange(
-        self, commands: Sequence[Command], *, transaction: bool = False, asking: bool = False
-    ) -> list[Any]:
+    def exchange(self, commands: Sequence[Command], *, asking: bool = False) -> list[Any]:
         """As in OpsClient; the commands of different shards are sent side by side.
 
-        The keys of a transaction have one slot. An error that concerns all commands of a shard
-        stands in place of their replies.
+        An error that concerns all commands of a shard stands in place of their replies. A command
+        without a key, such as SCRIPT LOAD, is sent to each of these shards before what follows it;
+        the first error or else the last reply is its reply. A redirected command may run after
+        others that follow it.
         """
-        slots = self._slots(commands)
+        keys = [key_of(each.args) for each in commands]
+        slots = [None if key is None else slot_of(key) for key in keys]
+        one_of_each = self._one_of_each_shard(each for each in slots if each is not None)
+        units, positions = [], []
+        for position, (slot, command) in enumerate(zip(slots, commands, strict=True)):
+            for each in one_of_each if slot is None else [slot]:
+                units.append(_Unit(each, [command]))
+                positions.append(position)
         replies: list[Any] = [None] * len(commands)
-        if transaction:
-            blocks = [list(range(len(commands)))] if commands else []
-        else:
-            blocks = self._by_shard(slots)
-
-        def run(positions: list[int]) -> None:
-            block = [commands[each] for each in positions]
-            found = self._run_block(slots[positions[0]], block, transaction=transaction)
-            for position, reply in zip(positions, found, strict=True):
+        for position, (reply,) in zip(positions, self._all_sent(units), strict=True):
+            if not isinstance(replies[position], Exception):
                 replies[position] = reply
-
-        others = [gevent.spawn(run, each) for each in blocks[1:]]
-        for each in blocks[:1]:
-            run(each)
-        gevent.joinall(others, raise_error=True)
-        if not transaction:
-            for position, reply in enumerate(replies):
-                if isinstance(reply, _REDIRECTIONS):  # it has not run
-                    replies[position] = self._again(slots[position], commands[position])
         return replies
 
-    def _read_each(self, fills: Sequence[Any], *, transaction: bool) -> list[list[Any]]:
-        # Each is a transaction of its own: they are about different boards.
-        blocks = [self.recorded(each) for each in fills]
-        running = [gevent.spawn(self.exchange, block, transaction=transaction) for block in blocks]
-        gevent.joinall(running, raise_error=True)
-        return [each.get() for each in running]
+    def exchange_transactions(
+        self, blocks: Sequence[Sequence[Command]], *, asking: bool = False
+    ) -> list[list[Any]]:
+        """As in OpsClient, side by side as in ``exchange``; each block's keys have one slot."""
+        units = []
+        for block in blocks:
+            key = next(filter(None, (key_of(each.args) for each in block)), None)
+            units.append(_Unit(self._default_slot if key is None else slot_of(key), block))
+        return self._all_sent(units, transaction=True)
 
-    def _run_block(self, slot: int, block: Sequence[Command], *, transaction: bool) -> list[Any]:
-        def send(shard: Shard, *, asking: bool) -> list[Any]:
-            replies = shard.client.exchange(block, transaction=transaction, asking=asking)
-            if transaction:
-                raised(replies[0] if isinstance(replies[0], _REDIRECTIONS) else None)
-            return replies
+    def _one_of_each_shard(self, slots: Iterable[int]) -> list[int]:
+        """A slot of each shard that has some of ``slots``; the default one if there are none."""
+        found: dict[Any, int] = {}
+        for slot in slots:
+            found.setdefault(self._map.owner(slot), slot)
+        return list(found.values()) or [self._default_slot]
 
-        try:
-            with unavailable_as_error():
-                return (
-                    self._redirected(slot, send)
-                    if transaction
-                    else send(self._map.owner(slot), asking=False)
+    def _all_sent(self, units: Sequence[_Unit], *, transaction: bool = False) -> list[list[Any]]:
+        targets: list[_Target | OccupancyError] = []
+        for unit in units:
+            try:
+                targets.append(_Target(self._map.owner(unit.slot)))
+            except StoreUnavailable as error:
+                targets.append(error)
+        return self._sent(units, targets, transaction=transaction)
+
+    def _sent(
+        self, units: Sequence[_Unit], targets: Sequence[_Target | OccupancyError], *,
+        transaction: bool,
+    ) -> list[list[Any]]:  # fmt: skip
+        """The replies to each unit, sent to its target and wherever the answers lead."""
+        until = time.monotonic() + self._wait_s
+        replies: list[list[Any]] = [[] for _ in units]
+        pending = dict(enumerate(targets))
+        while pending:
+            groups: dict[_Target, list[int]] = {}
+            for number, target in pending.items():
+                if isinstance(target, OccupancyError):
+                    replies[number] = [target] * len(units[number].commands)
+                else:
+                    groups.setdefault(target, []).append(number)
+            calls = [
+                functools.partial(
+                    _group_sent, target, [units[each] for each in numbers], transaction=transaction
                 )
-        except OccupancyError as error:  # this shard's alone
-            return [error] * len(block)
+                for target, numbers in groups.items()
+            ]
+            redirected: dict[int, tuple[_Target, Exception]] = {}
+            for (target, numbers), found in zip(
+                groups.items(), run_side_by_side(calls), strict=True
+            ):
+                for number, of_unit in zip(numbers, found, strict=True):
+                    replies[number] = of_unit
+                    if of_unit and isinstance(of_unit[0], _REDIRECTIONS):
+                        redirected[number] = target, of_unit[0]
+            if redirected and time.monotonic() <= until:
+                self._learn_from(list(redirected.values()))
+                pending = {
+                    number: self._next_target(units[number].slot, *redirection)
+                    for number, redirection in redirected.items()
+                }
+            else:
+                pending = {number: _moving(error) for number, (_, error) in redirected.items()}
+        return replies
 
-    def _again(self, slot: int, command: Command) -> Any:
+    def _learn_from(self, redirections: Sequence[tuple[_Target, Exception]]) -> None:
+        """Read the map again, or wait a moment, as the redirections demand."""
+        if not all(isinstance(error, AskError) for _, error in redirections):
+            gevent.sleep(_RETRY_S)  # TRYAGAIN, CLUSTERDOWN
+        for target, error in redirections:
+            if isinstance(error, MovedError):
+                if self._map.owner(error.slot_id) is target.shard:  # else it is known by now
+                    told_by = self._map.address_of(*error.node_addr, sender=target.shard)
+                    self._map.refresh(told_by)
+            elif not isinstance(error, AskError | TryAgainError):
+                self._map.refresh()
+            else:
+                continue
+            return  # once: the next answers tell of the rest
+
+    def _next_target(
+        self, slot: int, target: _Target, redirection: Exception
+    ) -> _Target | OccupancyError:
         try:
-            with unavailable_as_error():
-                return self.execute_once(command.args, command.options)
-        except (OccupancyError, redis.ResponseError) as error:
+            if type(redirection) is AskError:
+                address = self._map.address_of(*redirection.node_addr, sender=target.shard)
+                return _Target(self._map.at(address), asking=True)
+            return _Target(self._map.owner(slot))
+        except StoreUnavailable as error:
             return error
 
-    def _redirected(self, slot: int, send: Callable[..., T]) -> T:
-        """Send to the slot's owner, and wherever its answers lead, for the wait at most."""
-        until = time.monotonic() + self._wait_s
-        shard, asking = self._map.owner(slot), False
-        while True:
-            try:
-                return send(shard, asking=asking)
-            except MovedError as error:
-                if time.monotonic() > until:
-                    raise StoreUnavailable(_MOVING, retry_after=2) from error
-                told_by = Address(error.host, error.port)
-                self._map.refresh(told_by)
-                shard, asking = self._map.owner(slot), False
-            except AskError as error:
-                if time.monotonic() > until:
-                    raise StoreUnavailable(_MOVING, retry_after=2) from error
-                shard, asking = self._map.at(Address(error.host, error.port)), True
-            except (TryAgainError, ClusterDownError, redis.ReadOnlyError):
-                if time.monotonic() > until:
-                    raise
-                gevent.sleep(_RETRY_S)
-                self._map.refresh()
-                shard, asking = self._map.owner(slot), False
 
-    def _slot(self, args: Sequence[Any]) -> int:
-        key = key_of(args)
-        return self._default_slot if key is None else slot_of(key)
-
-    def _slots(self, commands: Sequence[Command]) -> list[int]:
-        """A slot for each: a command without a key goes with the first that has one."""
-        keys = [key_of(each.args) for each in commands]
-        known = next((slot_of(key) for key in keys if key is not None), self._default_slot)
-        return [known if key is None else slot_of(key) for key in keys]
-
-    def _by_shard(self, slots: Sequence[int]) -> list[list[int]]:
-        """The positions of the commands, by the shard that has their slots."""
-        blocks: dict[Any, list[int]] = {}
-        for position, slot in enumerate(slots):
-            try:
-                shard: Any = self._map.owner(slot)
-            except StoreUnavailable:
-                shard = slot  # its block gets the error again
-            blocks.setdefault(shard, []).append(position)
-        return list(blocks.values())
+def _group_sent(target: _Target, units: Sequence[_Unit], *, transaction: bool) -> list[list[Any]]:
+    """The replies to each unit; an error that concerns the shard is in place of all of them."""
+    client = target.shard.client
+    try:
+        with unavailable_as_error():
+            if transaction:
+                blocks = [each.commands for each in units]
+                return client.exchange_transactions(blocks, asking=target.asking)
+            commands = [each.commands[0] for each in units]
+            return [[reply] for reply in client.exchange(commands, asking=target.asking)]
+    except OccupancyError as error:
+        target.shard.is_suspect = target.shard.is_suspect or isinstance(error.__cause__, _LOST)
+        return [[error] * len(each.commands) for each in units]
 
 
-_MOVING = "The board is being moved to another server. Try again in a moment."
+def _moving(error: Exception) -> StoreUnavailable:
+    made = StoreUnavailable(
+        "The board is being moved to another server. Try again in a moment.", retry_after=2
+    )
+    made.__cause__ = error
+    return made
+
+
 _WITHOUT_KEY = frozenset({
-    "ACL", "CLIENT", "CLUSTER", "CONFIG", "INFO", "MEMORY", "PING", "PUBLISH", "ROLE", "SCAN",
-    "SCRIPT", "TIME", "WAIT",
+    "ACL", "CLIENT", "CLUSTER", "COMMAND", "CONFIG", "DBSIZE", "INFO", "MEMORY", "PING", "PUBLISH",
+    "ROLE", "SCAN", "SCRIPT", "TIME", "WAIT",
 })  # fmt: skip
 
 
 def key_of(args: Sequence[Any]) -> str | bytes | None:
     """The first key, or sharded channel, of a command; None if it has none."""
-    name = str(args[0]).partition(" ")[0].upper()
+    name = args[0]
+    key: str | bytes | None
     if name in ("EVALSHA", "EVAL"):
-        key: str | bytes | None = args[3] if int(args[2]) else None
-    elif name in _WITHOUT_KEY or len(args) < 2:
+        key = args[3] if int(args[2]) else None
+    elif len(args) < 2 or name.partition(" ")[0] in _WITHOUT_KEY:
         key = None
     elif name == "XREAD":
         key = args[list(args).index(b"STREAMS") + 1]  # as redis-py writes it

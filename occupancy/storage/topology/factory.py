@@ -7,7 +7,12 @@ from occupancy.core.keys import Keys
 from occupancy.core.server_url import Address
 from occupancy.core.settings import Settings
 from occupancy.storage.budget import Budget, Slots
-from occupancy.storage.connections import Greet, Locate, database_of, make_pool
+from occupancy.storage.connections import (
+    Greet,
+    Locate,
+    make_pool,
+    sentinel_connection_of,
+)  # fmt: skip
 from occupancy.storage.pool import FairPool
 from occupancy.storage.topology import cluster
 from occupancy.storage.topology.cluster import Cluster
@@ -31,8 +36,14 @@ def topology_of(
         ops_pool = pools.make("ops")
         return SingleServer(ops_pool, ops_pool if is_command_line else pools.make("pubsub"))
     url = server_url.parse(settings.redis_url)
+    addresses = server_url.parse_addresses(settings.redis_addresses)
     if settings.engine == "sentinel":
-        return Sentinel(url, pools.make, is_command_line=is_command_line)
+        connection_class, options = sentinel_connection_of(settings)
+        return Sentinel(
+            url, pools.make, wait_s=settings.pool_wait_s, addresses=addresses,
+            connection_class=connection_class, connection_options=options,
+            is_command_line=is_command_line,
+        )  # fmt: skip
 
     def make_shard(address: Address) -> Shard:
         ops_pool = pools.make("ops", address=address, greet=cluster.greet)
@@ -42,8 +53,8 @@ def topology_of(
     return Cluster(
         url.addresses, make_shard,
         lambda address: pools.make("topology", address=address, timeout_s=_TOPOLOGY_TIMEOUT_S),
-        wait_s=settings.pool_wait_s,
-        default_key=Keys(settings.prefix, database_of(settings)).workers,
+        wait_s=settings.pool_wait_s, default_key=Keys(settings.prefix).workers,
+        addresses=addresses, has_tls=url.base_url.startswith("rediss:"),
     )  # fmt: skip
 
 
@@ -69,7 +80,7 @@ class _Pools:
             self._settings, self._slots_of(address),
             name="cli" if self._is_command_line else name,
             size=1 if self._is_command_line else sizes.get(name, 1),
-            silence_s=self._silence_s if name == "pubsub" else timeout_s,
+            silence_s=self._silence_s if name == "pubsub" else None, timeout_s=timeout_s,
             address=address, locate=locate, greet=greet,
         )  # fmt: skip
 

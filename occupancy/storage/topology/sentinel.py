@@ -2,39 +2,37 @@
 
 Every Sentinel is asked a few times a second. Redis leaves the old primary writable for ten seconds
 and more after a promotion, and what is written there is lost; so a change is followed at once, and
-every connection to the old address is dropped. The answer with the highest epoch counts: a Sentinel
-that was cut off from the others may name the old primary for ever.
+every connection to the old address is dropped. What the old primary acknowledges before that, within
+POLL_S and a round trip, is lost; nothing is acknowledged for it later.
+
+The answer with the highest epoch counts: a Sentinel that was cut off from the others may name the
+old primary for ever. A majority overrules that only where the known primary is gone (``_overrule``).
 """
 
 from __future__ import annotations
 
-import contextlib
+import collections
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import gevent
 import redis
-from gevent.event import Event
 from redis.connection import Connection
 
 from occupancy.core.errors import StoreUnavailable
 from occupancy.core.server_url import Address, ServerUrl
 from occupancy.storage.pool import FairPool
+from occupancy.storage.topology.sentinel_answers import FAILURES, Primary, Sentinels, Trouble
+from occupancy.storage.topology.sentinel_client import SentinelClient
 from occupancy.storage.topology.shard import Shard
 
 log = logging.getLogger(__name__)
 
 POLL_S = 0.25
-_TIMEOUT_S = 0.3  # of a Sentinel: one that hangs must not delay the others' answers
-_FIRST_ANSWER_S = 1.0  # how long the first connection waits for any of them
-
-
-class Primary(NamedTuple):
-    """What a Sentinel says: where the primary is, and the failover epoch that made it one."""
-
-    address: Address
-    epoch: int
+AGREEMENT_S = 3.0  # for which a majority must name another address before it overrules the epoch
+_FIRST_ANSWER_S = 0.8  # how long a connection waits for any Sentinel
 
 
 class Sentinel:
@@ -47,37 +45,45 @@ class Sentinel:
     on_change: Callable[[], None] = staticmethod(lambda: None)
 
     def __init__(
-        self, url: ServerUrl, make_pool: Callable[..., FairPool], *,
+        self, url: ServerUrl, make_pool: Callable[..., FairPool], *, wait_s: float,
         connection_class: type[Connection] = Connection,
         connection_options: dict[str, Any] | None = None,
+        addresses: Mapping[Address, Address] | None = None,
         is_command_line: bool = False,
     ) -> None:  # fmt: skip
-        self._url = url
-        self._connection_class = connection_class
-        self._options = connection_options or {}
+        self._addresses = url.addresses
+        self._majority = len(url.addresses) // 2 + 1
+        self._sentinels = Sentinels(
+            url, connection_class, connection_options or {}, addresses or {}
+        )
         self._primary: Primary | None = None
-        self._is_known = Event()
+        self._said: dict[Address, Primary | None] = {}  # by each Sentinel at last; None: nothing
+        self._troubles: dict[Address, Trouble] = {}  # of those that do not answer now
+        self._agreed: tuple[Address, float] | None = None  # what a majority says, and since when
+        self._has_warned = False  # of a majority that says something else
+        self._unreached_since: float | None = None  # no connection to the primary succeeds
         self._greenlets: list[gevent.Greenlet] = []
+        self._asking: gevent.Greenlet | None = None
         ops_pool = make_pool("ops", locate=self._locate, greet=self._greet)
         pubsub_pool = (
             ops_pool if is_command_line
             else make_pool("pubsub", locate=self._locate, greet=self._greet)
         )  # fmt: skip
-        self.shard = Shard("", ops_pool, pubsub_pool)
-        self.client = self.shard.client
-        self.client.has_failover = True
+        self.client = SentinelClient(ops_pool, wait_s=wait_s, refresh=self.refresh)
+        self.shard = Shard("", ops_pool, pubsub_pool, self.client)
 
     def start(self) -> None:
         if not self._greenlets:
-            self._greenlets = [gevent.spawn(self._follow, each) for each in self._url.addresses]
+            self._greenlets = [gevent.spawn(self._follow, each) for each in self._addresses]
 
     def stop(self) -> None:
-        gevent.killall(self._greenlets)
-        self._greenlets = []
+        gevent.killall([*self._greenlets, *([self._asking] if self._asking else [])])
+        self._greenlets, self._asking = [], None
         self.shard.close()
 
     def refresh(self) -> None:
-        self._ask_all()
+        if not self._greenlets:  # else they ask all the time
+            self._ask_all()
 
     def shards(self) -> Sequence[Shard]:
         return (self.shard,)
@@ -87,73 +93,151 @@ class Sentinel:
 
     def sentinels(self) -> dict[Address, dict[str, str] | None]:
         """What each Sentinel says of the primary (SENTINEL MASTER); None if it does not answer."""
-        asked = {each: gevent.spawn(self._ask_once, each) for each in self._url.addresses}
+        asked = {each: gevent.spawn(self._ask_once, each) for each in self._addresses}
         gevent.joinall(list(asked.values()))
-        return {
-            address: None if each.value is None else each.value[1]
-            for address, each in asked.items()
-        }
+        return {address: each.value for address, each in asked.items()}
 
     # Connecting
 
     def _locate(self, connection: Any) -> None:
         """Point ``connection`` to the primary. Raises StoreUnavailable if no Sentinel knows it."""
-        if self._primary is None:
+        if self._primary is None or not self._greenlets:
             self._ask_all()
         primary = self._primary
         if primary is None:
+            advice = next((each.advice for each in self._troubles.values() if each.advice), "")
+            why = "; ".join(f"{each}: {what.text}" for each, what in self._troubles.items())
             raise StoreUnavailable(
-                "No Sentinel says where the primary is. Try again in a moment.", retry_after=2
-            )
+                advice or "No Sentinel says where the primary is. Try again in a moment.",
+                retry_after=2,
+            ) from redis.ConnectionError(why or "no Sentinel has answered yet")
         connection.host, connection.port = primary.address
         connection.primary = primary
+        if self._unreached_since is None:
+            self._unreached_since = time.monotonic()
 
     def _greet(self, connection: Any) -> int:
         """The epoch of the primary that was asked for. Raises ReadOnlyError if it is none."""
         connection.send_command("ROLE")
         role = connection.read_response()[0]
         if role != b"master":
-            connection.has_wrong_server = True
             raise redis.ReadOnlyError(f"{connection.primary.address} is no primary any more")
-        epoch: int = connection.primary.epoch  # of that address, whatever is known by now
-        return epoch
+        primary: Primary = connection.primary  # of that address, whatever is known by now
+        if primary == self._primary:
+            self._unreached_since = None
+        return primary.epoch
 
     def _ask_all(self) -> None:
-        """Ask every Sentinel, and take the highest epoch; for the first connection."""
-        asked = [gevent.spawn(self._ask_once, each) for each in self._url.addresses]
-        gevent.joinall(asked, timeout=_FIRST_ANSWER_S)
-        for each in asked:
-            if each.value is not None:
-                self._learn(each.value[0])
+        """Ask every Sentinel once, or wait for others who do that. Returns once it is known."""
+        if self._asking is None or self._asking.ready():
+            self._asking = gevent.spawn(self._ask_each_once)
+        self._asking.join(timeout=_FIRST_ANSWER_S)
+
+    def _ask_each_once(self) -> None:
+        asked = [gevent.spawn(self._ask_once, each) for each in self._addresses]
+        answers = 0
+        for each in gevent.iwait(asked, timeout=_FIRST_ANSWER_S):
+            answers += each.value is not None
+            if answers >= self._majority:  # one that hangs delays nobody
+                break
+        gevent.killall(asked, block=False)
+
+    def _ask_once(self, address: Address) -> dict[str, str] | None:
+        try:
+            with self._sentinels.connected(address) as connection:
+                said, fields = self._sentinels.ask(connection)
+        except FAILURES as error:
+            self._hear(address, self._sentinels.trouble(error))
+            return None
+        self._hear(address, said)
+        return fields
 
     # Following
 
     def _follow(self, address: Address) -> None:
         """Ask one Sentinel, for ever, over one connection."""
-        is_answering = True
+        failures = 0
         while True:
             try:
-                with self._connected(address) as connection:
+                with self._sentinels.connected(address) as connection:
                     while True:
-                        found = self._ask(connection)
-                        if not is_answering:
+                        said, _ = self._sentinels.ask(connection)
+                        if failures > 1:
                             log.info("the Sentinel %s answers again", address)
-                            is_answering = True
-                        if found is not None:
-                            self._learn(found[0])
+                        failures = 0
+                        self._hear(address, said)
                         gevent.sleep(POLL_S)
-            except (redis.RedisError, OSError, ValueError) as error:
-                if is_answering:
-                    log.warning("the Sentinel %s does not answer: %s", address, error)
-                    is_answering = False
+            except Exception as error:  # following goes on after any failure
+                if not isinstance(error, FAILURES):
+                    log.exception("asking the Sentinel %s failed", address)
+                failures += 1
+                trouble = self._sentinels.trouble(error)
+                if failures == 2:  # at the second, which a process that was busy does not make
+                    level = logging.ERROR if trouble.advice else logging.WARNING
+                    log.log(level, "the Sentinel %s does not say where the primary is: %s. %s",
+                            address, trouble.text, trouble.advice)  # fmt: skip
+                self._hear(address, trouble)
             gevent.sleep(POLL_S)
 
-    def _learn(self, found: Primary) -> None:
-        """Move to ``found`` if it is newer than what is known. No switch point."""
-        known = self._primary
-        if known is not None and found.epoch <= known.epoch:
+    def _hear(self, address: Address, answer: Primary | Trouble | None) -> None:
+        """Take what a Sentinel says, and follow it. No switch point."""
+        if isinstance(answer, Trouble):
+            self._said[address], self._troubles[address] = None, answer
+        else:
+            self._said[address] = answer
+            self._troubles.pop(address, None)
+        said = [each for each in self._said.values() if each is not None]
+        if not said:
             return
-        self._primary = found
+        # Of two with the same epoch, which epochs that began anew may have, the one that more say.
+        newest = max(said, key=lambda each: (each.epoch, said.count(each)))
+        if self._primary is not None and newest.epoch > self._primary.epoch:
+            self._move(newest)
+        elif self._primary is not None:
+            self._overrule(said, self._primary)
+        elif len(said) >= self._majority or len(self._said) == len(self._addresses):
+            # The first may be the one that was cut off: it waits for others, or for their failures.
+            self._move(newest)
+
+    def _overrule(self, said: Sequence[Primary], known: Primary) -> None:
+        """Move to an address that a majority names, if the known primary is gone for good.
+
+        Epochs begin anew where the Sentinels are set up anew (SENTINEL REMOVE and MONITOR); then
+        the highest epoch names a server of the past. Two conditions hold for AGREEMENT_S: a
+        majority of all Sentinels of REDIS_URL names one other address, and no connection to the
+        known one succeeds. Without the first, a minority that was cut off could take us back to an
+        old primary. Without the second, a majority that has not yet heard of a promotion could; a
+        new primary takes connections, so it is not left. If it dies at once, the Sentinels that
+        know the old primary alone are the majority, and it is the server that they use.
+
+        The incarnation does not go back: it stays the higher of the two epochs. So the Sentinel
+        with the old answer does not lead back either. As long as the new epochs are not above it,
+        each further failover takes this way too, some seconds later, and resets no streams.
+        """
+        address, votes = collections.Counter(each.address for each in said).most_common(1)[0]
+        if votes < self._majority or address == known.address:
+            self._agreed, self._has_warned = None, False
+            return
+        now = time.monotonic()
+        if self._agreed is None or self._agreed[0] != address:
+            self._agreed = (address, now)
+        if now - self._agreed[1] < AGREEMENT_S:
+            return
+        if self._unreached_since is not None and now - self._unreached_since >= AGREEMENT_S:
+            epochs = [each.epoch for each in said if each.address == address]
+            self._move(Primary(address, max(known.epoch, *epochs)))
+        elif not self._has_warned:
+            self._has_warned = True
+            log.error(
+                "most Sentinels name %s as the primary, by an epoch that is not above %d, which is "
+                "that of %s; it still serves, so this process stays. If the Sentinels were set up "
+                "anew, restart all processes", address, known.epoch, known.address,
+            )  # fmt: skip
+
+    def _move(self, found: Primary) -> None:
+        """Use another primary from now on. No switch point."""
+        known, self._primary = self._primary, found
+        self._agreed, self._has_warned, self._unreached_since = None, False, None
         self.shard.address, self.shard.incarnation = str(found.address), found.epoch
         if known is None:
             return
@@ -162,48 +246,3 @@ class Sentinel:
         self.shard.ops_pool.hang_up()
         self.shard.pubsub_pool.follow(self.shard.ops_pool)
         self.on_change()
-
-    @contextlib.contextmanager
-    def _connected(self, address: Address) -> Iterator[Any]:
-        connection = self._connection_class(
-            host=address.host, port=address.port, protocol=2, driver_info=None,
-            client_name="occupancy-topology",
-            username=self._url.sentinel_username, password=self._url.sentinel_password,
-            socket_connect_timeout=_TIMEOUT_S, socket_timeout=_TIMEOUT_S, **self._options,
-        )  # fmt: skip
-        try:
-            connection.connect()
-            yield connection
-        finally:
-            connection.disconnect()
-
-    def _ask_once(self, address: Address) -> tuple[Primary, dict[str, str]] | None:
-        with contextlib.suppress(redis.RedisError, OSError, ValueError):
-            with self._connected(address) as connection:
-                return self._ask(connection)
-        return None
-
-    def _ask(self, connection: Any) -> tuple[Primary, dict[str, str]] | None:
-        """The primary and its fields; None during a change.
-
-        Address and epoch come by different commands. The address is asked before and after: if it
-        stayed the same, the epoch in between belongs to it.
-        """
-        where = ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._url.service)
-        what = ("SENTINEL", "MASTER", self._url.service)
-        connection.send_packed_command(connection.pack_commands([where, what, where]))
-        replies = []
-        for _ in range(3):
-            try:
-                replies.append(connection.read_response())
-            except redis.ResponseError as error:
-                replies.append(error)
-        for each in replies:
-            if isinstance(each, Exception):
-                raise each
-        before, fields, after = replies
-        if before is None or before != after:
-            return None
-        named = {key.decode(): value.decode() for key, value in zip(*[iter(fields)] * 2, strict=True)}
-        host, port = before
-        return Primary(Address(host.decode(), int(port)), int(named["config-epoch"])), named

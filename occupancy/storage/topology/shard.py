@@ -9,6 +9,7 @@ each promotion and never comes back, so what was written under a lower one may h
 from __future__ import annotations
 
 import binascii
+import functools
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -21,11 +22,15 @@ SLOTS = 16_384
 class Shard:
     """One primary, known by ``address`` as text; its client and its two pools."""
 
-    def __init__(self, address: str, ops_pool: FairPool, pubsub_pool: FairPool) -> None:
+    def __init__(
+        self, address: str, ops_pool: FairPool, pubsub_pool: FairPool,
+        client: OpsClient | None = None,
+    ) -> None:  # fmt: skip
         self.address = address
+        self.is_suspect = False  # a connection failed: perhaps another server has its keys now
         self.ops_pool = ops_pool
         self.pubsub_pool = pubsub_pool
-        self.client = OpsClient(connection_pool=ops_pool)
+        self.client = client or OpsClient(connection_pool=ops_pool)
 
     @property
     def incarnation(self) -> int:
@@ -46,8 +51,11 @@ class Topology(Protocol):
     """The shards of a deployment. Safe to share between greenlets."""
 
     is_sharded: bool  # several primaries: channels are sharded too
-    client: OpsClient  # for every command, whatever its keys
     on_change: Callable[[], None]  # called after shards or incarnations have changed; never waits
+
+    @property
+    def client(self) -> OpsClient:
+        """The client for every command, whatever its keys."""
 
     def start(self) -> None:
         """Begin to follow the changes, in greenlets. Does nothing if they are followed already."""
@@ -65,6 +73,7 @@ class Topology(Protocol):
         """The shard that has ``key``; None while nobody is known to. No switch point."""
 
 
+@functools.lru_cache(maxsize=4096)  # most keys come again: a board's, those of access
 def slot_of(key: str | bytes) -> int:
     """The hash slot of a key: of its hash tag, if it has one (Redis Cluster specification)."""
     data = key if isinstance(key, bytes) else key.encode()

@@ -234,7 +234,12 @@ def _health_paths() -> dict[str, Any]:
     }
     health["description"] = "What the server withholds is null. May be a second old."
     counts = ("maxclients", "connected", "ops", "pubsub", "cli", "other")
-    not_ready = obj(status=TEXT, reasons={"type": "object", "additionalProperties": TEXT})
+    texts = {"type": "object", "additionalProperties": TEXT}
+    ready, not_ready = obj(status=TEXT), obj(status=TEXT, reasons=texts)
+    for each in (ready, not_ready):
+        each["properties"]["impaired"] = {
+            **texts, "description": "In a Cluster: servers of which only the boards are concerned.",
+        }  # fmt: skip
     pool = obj(max=INTEGER, in_use=INTEGER)
     stats = obj(
         budget=obj(limit=INTEGER, workers=INTEGER, nodes=INTEGER, reserved=INTEGER),
@@ -252,7 +257,7 @@ def _health_paths() -> dict[str, Any]:
     return {
         "/livez": get("livez", "The process serves. Never touches Redis.", answer(status)),
         "/readyz": get("readyz", "Operations and live delivery both work.",
-            {**answer(status), **answer(not_ready, status=503, text="Not ready, and why.")}),
+            {**answer(ready), **answer(not_ready, status=503, text="Not ready, and why.")}),
         "/api/redis-health": get("redisHealth", "Whether Redis answers, how fast, and what it is.",
             {**answer(health), **answer(health, status=503, text="Redis does not answer.")}),
         "/api/redis-connection-stats": get("redisConnectionStats",

@@ -25,14 +25,23 @@ def livez() -> Response:
 @bp.get("/readyz")
 @public
 def readyz() -> Response:
-    """200 while operations and live delivery have worked within the last seconds."""
+    """200 while operations and live delivery have worked within the last seconds.
+
+    It is about this process. In a Cluster every process has the same trouble with a server: if that
+    made them all unready, a load balancer would take the whole deployment out for the sake of some
+    boards. So only the server of access counts, which every request needs (the PING goes there);
+    trouble with another one is listed as ``impaired``, and its boards' streams say ``degraded``.
+    """
     services = current_services()
     services.hub.start()
-    reasons = {}
+    reasons, impaired = {}, {}
+    is_sharded = services.topology.is_sharded
     try:
         services.store.client.ping()
         if services.periodic_tasks.failure is not None:
-            reasons["operations"] = services.periodic_tasks.failure
+            # In a Cluster it may be about any server's keys.
+            found = impaired if is_sharded else reasons
+            found["operations"] = services.periodic_tasks.failure
     except OccupancyError as error:
         reasons["operations"] = error.detail
     if services.store.permissions.trouble is not None:
@@ -41,9 +50,12 @@ def readyz() -> Response:
         reasons["process"] = "going away"
     elif services.hub.trouble:
         reasons["live"] = services.hub.trouble
+    if is_sharded:
+        impaired |= services.hub.troubles()
+    more = {"impaired": impaired} if impaired else {}
     if reasons:
-        return json_answer({"status": "not ready", "reasons": reasons}, 503)
-    return json_answer({"status": "ready"})
+        return json_answer({"status": "not ready", "reasons": reasons, **more}, 503)
+    return json_answer({"status": "ready", **more})
 
 
 @bp.get("/api/redis-health")

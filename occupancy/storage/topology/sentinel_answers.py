@@ -1,0 +1,114 @@
+"""What one Sentinel says: where the primary is, or why it does not say it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import redis
+from redis.connection import Connection
+
+from occupancy.core.server_url import Address, ServerUrl
+
+_TIMEOUT_S = 0.3  # one that hangs must not delay the others' answers
+
+FAILURES = (redis.RedisError, OSError, ValueError)
+"""What asking a Sentinel may raise."""
+
+
+class Primary(NamedTuple):
+    """Where the primary is, and the failover epoch that made it one."""
+
+    address: Address
+    epoch: int
+
+
+class Trouble(NamedTuple):
+    """Why a Sentinel does not say it."""
+
+    text: str
+    advice: str = ""  # for a person: what is wrong with REDIS_URL, without its values
+
+
+class Sentinels:
+    """Makes connections to Sentinels; ``options`` are redis-py's for them (TLS, for example).
+
+    ``addresses`` translates what a Sentinel says to where to connect.
+    """
+
+    def __init__(
+        self, url: ServerUrl, connection_class: type[Connection], options: dict[str, Any],
+        addresses: Mapping[Address, Address],
+    ) -> None:  # fmt: skip
+        self._url = url
+        self._connection_class = connection_class
+        self._options = options
+        self._addresses = addresses
+
+    @contextlib.contextmanager
+    def connected(self, address: Address) -> Iterator[Any]:
+        connection = self._connection_class(
+            host=address.host, port=address.port, protocol=2, driver_info=None,
+            client_name="occupancy-topology",
+            username=self._url.sentinel_username, password=self._url.sentinel_password,
+            socket_connect_timeout=_TIMEOUT_S, socket_timeout=_TIMEOUT_S, **self._options,
+        )  # fmt: skip
+        try:
+            connection.connect()
+            yield connection
+        finally:
+            connection.disconnect()
+
+    def ask(self, connection: Any) -> tuple[Primary | None, dict[str, str]]:
+        """The primary, None during a change, and its fields (SENTINEL MASTER).
+
+        Address and epoch come by different commands. The address is asked before and after: if it
+        stayed the same, the epoch in between belongs to it.
+        """
+        where = ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._url.service)
+        what = ("SENTINEL", "MASTER", self._url.service)
+        connection.send_packed_command(connection.pack_commands([where, what, where]))
+        replies = []
+        for _ in range(3):
+            try:
+                replies.append(connection.read_response())
+            except redis.ResponseError as error:
+                replies.append(error)
+        for each in replies:
+            if isinstance(each, Exception):
+                raise each
+        before, fields, after = replies
+        named = {
+            key.decode(): value.decode() for key, value in zip(*[iter(fields)] * 2, strict=True)
+        }
+        if before is None or before != after:
+            return None, named
+        announced = Address(before[0].decode(), int(before[1]))
+        address = self._addresses.get(announced, announced)
+        return Primary(address, int(named.get("config-epoch", 0))), named
+
+    def trouble(self, error: Exception) -> Trouble:
+        """What ``error``, of a Sentinel that was asked, means."""
+        text = str(error)
+        if text.lower().startswith("unknown command"):
+            return Trouble(f"it is no Sentinel ({text[:60]})", _NO_SENTINEL)
+        if "No such master" in text:
+            return Trouble(f"it knows no primary named {self._url.service!r}", _NO_SERVICE)
+        if isinstance(error, redis.AuthenticationError | redis.exceptions.NoPermissionError):
+            return Trouble(text, _NO_RIGHTS)
+        return Trouble(text)
+
+
+_NO_SENTINEL = (
+    "REDIS_URL=redis+sentinel://… must name Sentinels, and it leads to another kind of server: "
+    "a single server is redis://…, a cluster is redis+cluster://…."
+)
+_NO_SERVICE = (
+    "The Sentinels know no primary of the name in REDIS_URL: it must be the name of their "
+    "`sentinel monitor`, as in redis+sentinel://host:port/NAME."
+)
+_NO_RIGHTS = (
+    "The Sentinels refuse our password or user: REDIS_URL must have theirs, as in "
+    "redis+sentinel://…/NAME?sentinel_username=…&sentinel_password=…."
+)
