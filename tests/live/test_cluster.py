@@ -436,6 +436,7 @@ def test_two_processes_of_gunicorn_serve_their_streams_through_a_failover(
     try:
         deployment.sign_in("watcher", Role.OBSERVER)
         shop = deployment.services()
+        shop.topology.start()
         board = board_elsewhere(cluster, shop)
         failed = primary_of(cluster, shop, board)
         other = board_on(cluster, shop, next(e for e in cluster.nodes[:3] if e is not failed))
