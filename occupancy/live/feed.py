@@ -98,14 +98,17 @@ class Feed:
     def watch(self, board: str, board_log: BoardLog) -> None:
         """Follow a board of this server from now on."""
         board_log.followed_since = time.monotonic()
-        # A pattern hears it already, before its position is read: nothing is missing.
-        board_log.settled = None if self._is_sharded else self.reader.subscription_of(board)
         self.logs[board] = board_log
-        if self.is_degraded:
-            board_log.degrade()
         if self._is_sharded:
+            board_log.settled = None  # it may have come from another feed
             self.reader.want(self._keys.board(board).channel, board)
-            self.probe_now()  # it may have come from another feed, or be subscribed to yet
+            self.probe_now()  # it may be subscribed to yet
+        else:
+            # Before its position is read it is heard by the pattern, and marked (``open``).
+            board_log.settled = self.reader.subscription_of(board)
+            board_log.incarnation = self._shard.incarnation
+        if self.is_degraded:
+            board_log.degrade()  # last, because a stream that takes nothing may end by it
 
     def unwatch(self, board: str) -> None:
         """The board has no stream any more, or another server has it."""
@@ -152,7 +155,7 @@ class Feed:
         elif now - min(self.reader.heard_at, self._was_live_at) > SILENCE_S:
             self.on_unreachable(trouble)  # something hangs: the reader notices later, or never
         if trouble is not None and self._is_sharded:
-            for board, each in self.logs.items():
+            for board, each in list(self.logs.items()):  # a stream may end by what it gets
                 is_heard = self.reader.subscription_of(board) is not None
                 if not is_heard and now - each.followed_since > _NEW_S:
                     each.degrade()
@@ -241,7 +244,7 @@ class Feed:
         if not self.is_degraded:
             self.is_degraded = True
             log.error("live delivery does not work, streams are degraded%s: %s", self._by, why)
-        for each in self.logs.values():
+        for each in list(self.logs.values()):  # a stream may end by what it gets
             each.degrade()
         self._on_moved()  # perhaps another server has them now
 

@@ -189,8 +189,9 @@ class Hub:
         access = self._topology.shard_of(self._keys.workers)
         if access is not None:
             self._feed(access)
-        for name, followed in self._boards.items():
-            self._follow_where_it_is(name, followed.log)
+        for name, followed in list(self._boards.items()):
+            if name in self._boards:  # the last stream of another may end by what it gets
+                self._follow_where_it_is(name, followed.log)
         for shard, feed in list(self._feeds.items()):
             if self._topology.is_sharded:
                 feed.follow_access(is_here=shard is access)
