@@ -241,8 +241,9 @@ class Reader:
                 self._listener.on_access_changed(message[2])
         elif kind in _CONFIRMATIONS:
             self._on_confirmed(message[1].decode())
-        elif kind == b"sunsubscribe" and self._subscribed.pop(message[1].decode(), None):
-            # Not ours: then it would be gone already. It is asked for again where it belongs.
+        elif kind == b"sunsubscribe" and message[1].decode() in self._subscribed:
+            # The server has ended it: what we end is gone already when its reply comes.
+            del self._subscribed[message[1].decode()]
             self._has_changed.set()
             self._listener.on_unsubscribed()
 
