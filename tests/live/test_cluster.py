@@ -408,7 +408,7 @@ def test_trouble_with_one_shard_leaves_the_process_ready(
     assert answer.status_code == 200
     body: Any = answer.json
     assert body["status"] == "ready"
-    assert list(body["impaired"]) == [f"127.0.0.1:{failed.port}"]
+    assert f"127.0.0.1:{failed.port}" in body["impaired"]
     failed.start()
     stream.until(b"event: recovered", timeout_s=FAULT_S)
     wait_until(
