@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-import gevent
 from gevent.event import Event
 
 from occupancy.core.errors import OccupancyError, PoolTimeout, StoreUnavailable
@@ -44,6 +43,7 @@ def repeat(
 
     Failures do not end it. The first of several like failures in a row is logged.
     """
+    retry_s, wake = (every_s, Event()) if wake is None else (_RETRY_S, wake)
     failure = None
     while True:
         try:
@@ -55,8 +55,5 @@ def repeat(
                 log.warning("%s failed: %s", what, error.__cause__ or error)
             elif is_new:
                 log.exception("%s failed", what)
-        if wake is None:
-            gevent.sleep(every_s)
-        else:
-            wake.wait(every_s if failure is None else _RETRY_S)
-            wake.clear()
+        wake.wait(every_s if failure is None else retry_s)
+        wake.clear()
