@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import secrets
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import gevent
 
 from proof.servers import ClusterServers, SentinelServers, kill, raw, slot_of_board
 from proof.stage import Stage
+from tests.support.clusters import RealCluster
 from tests.support.servers import BINARIES, RealServer, binary_of, free_port
 from tests.support.waiting import wait_until
 
@@ -152,9 +153,7 @@ def change_nodes(stage: Stage) -> None:
         added_id = raw(admin, "CLUSTER", "MYID").decode()
     cluster.nodes.append(added)
     wait_until(
-        lambda: all(
-            any(fields[0] == added_id for fields in cluster.lines(each)) for each in known
-        ) and len(cluster.lines(added)) == len(cluster.nodes),
+        lambda: _know_each_other(cluster, known, added, added_id),
         timeout_s=40, what="the nodes to know the new one",
     )  # fmt: skip
     cluster.move_slot(slot, added)
@@ -166,6 +165,16 @@ def change_nodes(stage: Stage) -> None:
             raw(admin, "CLUSTER", "FORGET", added_id)
     added.stop(signal.SIGKILL)
     stage.happened()
+
+
+def _know_each_other(
+    cluster: RealCluster, known: Sequence[RealServer], added: RealServer, added_id: str
+) -> bool:
+    with added.client() as admin:
+        is_ok = b"cluster_state:ok" in raw(admin, "CLUSTER", "INFO")
+    return is_ok and all(
+        any(fields[0] == added_id for fields in cluster.lines(each)) for each in known
+    )
 
 
 def take_access_away(stage: Stage) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import gevent
+import redis
 
 from proof.faults import faults_of
 from proof.record import Contents
@@ -51,7 +52,7 @@ class Run:
                     round_ = Round(site, contents, name, seed, is_short=self._is_short)
                     try:
                         result = round_.run(fault)
-                    except (AssertionError, TimeoutError, gevent.Timeout) as error:
+                    except (AssertionError, TimeoutError, gevent.Timeout, redis.RedisError) as error:
                         result = Result(name, seed, void=f"{type(error).__name__}: {error}")
                     self._add(topology, server, is_strict, result)
                     if result.void:
