@@ -1,6 +1,6 @@
-"""The fault run: real servers, two nodes behind a proxy, and a check of everything that was promised.
+"""The fault run: real servers, two nodes behind a proxy, and a check of what was promised.
 
-Begin with ``round.py``: it runs one fault under load. ``site.py`` has what runs, ``workers.py`` and
-``watchers.py`` have the load, ``faults/`` what is done to the servers, ``checks.py`` what must hold.
-It starts its servers with the helpers of the tests.
+Begin with ``round.py``: it runs one fault under load. ``deployment/`` is what runs, ``load/`` who uses
+it, ``faults.py`` what is done to the servers, and ``checks.py`` what must hold afterwards. Servers are
+started with the helpers of the tests.
 """

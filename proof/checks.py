@@ -63,7 +63,7 @@ def streams(record: Record) -> Iterator[str]:
 def contents(record: Record) -> Iterator[str]:
     """No cursor, no (tag, epoch) and no (tag, version) has two contents."""
     for board, where, cursor, item in _everything_seen(record):
-        names = [
+        names: list[tuple[tuple[str, ...], str]] = [
             (("version", board, item["tag"], str(item["version"])), _text(item)),
             (("epoch", board, item["tag"], str(item["epoch"])), _holder(item)),
         ]

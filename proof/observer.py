@@ -10,7 +10,7 @@ from typing import NamedTuple
 import gevent
 import redis
 
-from proof.servers import Servers, raw
+from proof.deployment.servers import Servers, raw
 from tests.support.servers import RealServer
 
 _ROLES_EVERY_S = 0.03

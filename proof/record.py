@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from proof.watchers import Seen
-from proof.workers import Call
+from proof.load.watchers import Seen
+from proof.load.workers import Call
 
 Log = list[tuple[str, dict[str, str]]]  # cursor and fields of each entry, oldest first
 Items = dict[str, dict[str, Any]]  # by tag

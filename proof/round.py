@@ -10,13 +10,13 @@ from typing import Any
 import gevent
 
 from proof.checks import figures, violations
+from proof.deployment.site import BUDGET, Site
 from proof.faults import Fault
+from proof.load.watchers import Watcher
+from proof.load.workers import Worker
 from proof.observer import Observer
 from proof.record import Contents, Items, Record
-from proof.site import BUDGET, Site
 from proof.stage import Stage
-from proof.watchers import Watcher
-from proof.workers import Worker
 
 WATCHERS_PER_BOARD = 2
 _LEAST_CHANGES = 20
@@ -45,7 +45,7 @@ class Round:
     ) -> None:
         self._site, self._contents = site, contents
         self._name, self._seed, self._is_short = name, seed, is_short
-        self._random = random.Random(f"{name} {seed}")  # noqa: S311 - a repeatable run
+        self._random = random.Random(f"{name} {seed}")
         self._reader = site.client("watcher")
         self._admin = site.client("admin")
         self._workers: list[Worker] = []

@@ -11,11 +11,11 @@ from typing import Any
 import gevent
 import redis
 
+from proof.deployment.servers import ClusterServers, SentinelServers, Servers
+from proof.deployment.site import Site
 from proof.faults import faults_of
 from proof.record import Contents
 from proof.round import Result, Round
-from proof.servers import ClusterServers, SentinelServers, Servers
-from proof.site import Site
 
 
 class Run:
@@ -52,7 +52,12 @@ class Run:
                     round_ = Round(site, contents, name, seed, is_short=self._is_short)
                     try:
                         result = round_.run(fault)
-                    except (AssertionError, TimeoutError, gevent.Timeout, redis.RedisError) as error:
+                    except (
+                        AssertionError,
+                        TimeoutError,
+                        gevent.Timeout,
+                        redis.RedisError,
+                    ) as error:
                         result = Result(name, seed, void=f"{type(error).__name__}: {error}")
                     self._add(topology, server, is_strict, result)
                     if result.void:

@@ -11,9 +11,9 @@ from occupancy.core.entities import Role
 from occupancy.core.keys import Keys
 from occupancy.core.settings import Settings
 from occupancy.services import Services
-from proof.proxy import Proxy
-from proof.servers import ClusterServers, SentinelServers, Servers, slot_of_board
-from proof.wire import Client
+from proof.deployment.proxy import Proxy
+from proof.deployment.servers import ClusterServers, SentinelServers, Servers, slot_of_board
+from proof.load.wire import Client
 from tests.support.deployment import Deployment
 from tests.support.servers import RealServer
 from tests.support.waiting import wait_until
@@ -64,8 +64,8 @@ class Site:
                 self.tokens[name] = with_people.tokens.create(name)[0]
         finally:
             with_people.close()
-        for each in self.nodes:
-            each.start()
+        for node in self.nodes:
+            node.start()
         self.proxy.start()
         admin = self.client("admin")
         for board in self.boards:

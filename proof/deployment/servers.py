@@ -118,32 +118,34 @@ class SentinelServers:
 
     def is_whole(self) -> bool:
         """Whether all Sentinels run and agree, and every other server follows the primary."""
+        if any(each.poll() is not None for each in self.real.processes):
+            return False
         try:
-            if any(each.poll() is not None for each in self.real.processes):
-                return False
-            named = {self.real.primary_by(number) for number in range(len(self.real.ports))}
-            if len(named) != 1:
-                return False
-            primary = named.pop()
-            for each in self.real.servers:
-                if not each.is_running:
-                    return False
-                with self.client(each) as client:
-                    role = raw(client, "ROLE")
-                if each is primary:
-                    if role[0] != b"master" or len(role[2]) != len(self.real.servers) - 1:
-                        return False
-                elif role[0] != b"slave" or role[2] != primary.port or role[3] != b"connected":
-                    return False
-            for number in range(len(self.real.ports)):
-                self.real.ask("SENTINEL", "CKQUORUM", SERVICE, sentinel=number)
-                fields = self.real.ask("SENTINEL", "MASTER", SERVICE, sentinel=number)
-                named_fields = dict(zip(*[iter(fields)] * 2, strict=True))
-                if named_fields[b"flags"] != b"master":
-                    return False
+            numbers = range(len(self.real.ports))
+            named = {self.real.primary_by(each) for each in numbers}
+            return (
+                len(named) == 1
+                and all(map(self._is_content, numbers))
+                and all(
+                    each.is_running and self._has_its_role(each, *named)
+                    for each in self.real.servers
+                )
+            )
         except (redis.RedisError, StopIteration):
             return False
-        return True
+
+    def _is_content(self, sentinel: int) -> bool:
+        self.real.ask("SENTINEL", "CKQUORUM", SERVICE, sentinel=sentinel)
+        fields = self.real.ask("SENTINEL", "MASTER", SERVICE, sentinel=sentinel)
+        named = dict(zip(*[iter(fields)] * 2, strict=True))
+        return bool(named[b"flags"] == b"master")
+
+    def _has_its_role(self, server: RealServer, primary: RealServer) -> bool:
+        with self.client(server) as client:
+            role = raw(client, "ROLE")
+        if server is primary:
+            return role[0] == b"master" and len(role[2]) == len(self.real.servers) - 1
+        return bool(role[0] == b"slave" and role[2] == primary.port and role[3] == b"connected")
 
     def client(self, server: RealServer, *, timeout_s: float = 5.0) -> redis.Redis:
         return redis.Redis(

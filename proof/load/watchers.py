@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 import gevent
 
-from proof.wire import Client
+from proof.load.wire import Client
 
 _RECONNECT_S = 0.1
 

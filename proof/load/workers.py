@@ -13,7 +13,7 @@ from typing import Any
 
 import gevent
 
-from proof.wire import Client, Reply
+from proof.load.wire import Client, Reply
 
 PAUSE_S = 0.08  # between two operations of a worker
 _RESEND_S = 0.1
@@ -58,7 +58,7 @@ class Worker:
         self.calls: list[Call] = []
         self._client, self._board, self._name = client, board, name
         self._known = known  # the items of the board, shared by its workers
-        self._random = random.Random(seed)  # noqa: S311 - a repeatable run
+        self._random = random.Random(seed)
         self._is_stopping = False
         self._deadline_s = float("inf")
         self.greenlet = gevent.spawn(self._work)

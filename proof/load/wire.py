@@ -11,7 +11,7 @@ TIMEOUT_S = 30.0  # longer than any bounded wait of the product
 
 
 class Reply(NamedTuple):
-    """A response, or status 0: no answer, so that nobody knows whether the request was carried out."""
+    """A response. Status 0: no answer, so nobody knows whether the request was carried out."""
 
     status: int
     body: dict[str, Any]

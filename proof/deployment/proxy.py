@@ -9,11 +9,11 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from proof.wire import Client
+from proof.load.wire import Client
 from tests.support.servers import free_port
 from tests.support.waiting import wait_until
 
-_EXAMPLE = Path(__file__).parent.parent / "deploy" / "nginx.conf"
+_EXAMPLE = Path(__file__).parents[2] / "deploy" / "nginx.conf"
 
 
 def nginx_path() -> str | None:
