@@ -35,8 +35,10 @@ from occupancy.observability.metrics import Metrics
 from occupancy.observability.periodic import PeriodicTasks
 from occupancy.observability.process_report import ProcessReport
 from occupancy.observability.processes import Processes, process_name
+from occupancy.observability.promotions import Promotions
 from occupancy.observability.public_figures import PublicFigures
 from occupancy.observability.repeated_warnings import RepeatedWarnings
+from occupancy.observability.servers import Servers
 from occupancy.storage import public_url
 from occupancy.storage.budget import Budget, plan
 from occupancy.storage.connections import database_of
@@ -63,9 +65,11 @@ class Services:
         self.audit_outbox = AuditOutbox(client, keys)
         self.repeated_warnings = RepeatedWarnings()
         self.process_name = process_name()
-        self.processes = Processes(client, keys)
+        self.servers = Servers(topology, keys, self.budget.limit)
+        self.processes = Processes(client, keys, self.servers)
+        self.promotions = Promotions(client, keys, self.metrics)
         self.periodic_tasks = PeriodicTasks()
-        self.public_figures = PublicFigures(client, self.processes, self.metrics)
+        self.public_figures = PublicFigures(client, self.processes, self.servers, self.metrics)
 
         # Access
         self.authenticator = Authenticator(client, keys)
@@ -101,16 +105,18 @@ class Services:
         self.hub = Hub(
             self.store.log, topology, keys, self.metrics.live,
             process=self.process_name, on_access_changed=self.revocation.on_announcement,
-            on_probe=self.periodic_tasks.run,
+            on_probe=self.periodic_tasks.run, promotions=self.promotions,
         )  # fmt: skip
         self.process_report = ProcessReport(
             self.processes, self.metrics, self.budget, topology,
             process=self.process_name, stream_figures=self.hub.figures,
+            promotions=self.promotions,
         )  # fmt: skip
         self.periodic_tasks.tasks = [
             self.process_report.publish,
             # Second: a failure in the rest, perhaps on one board, must not delay it.
             self._follow_failovers,
+            self.promotions.record,
             self.audit_outbox.record,
             self.store.permissions.refresh,
             self.holder_names.settle,

@@ -40,9 +40,12 @@
     occ:{main}:history:TAG          stream  the item's own events
     occ:{main}:idem:WORKER:HASH     string  first answer to an Idempotency-Key, for 24 h:
                                             codes and versions, not the items
+    occ:{main}:rights               string  as that of access, on another server of a Cluster
     occ:{main}:rate:WHO             string  rate of operations, of a worker or an address (ms)
-    occ:processes                   set     names of the processes
-    occ:process:NAME                string  statistics of a process; expires when it stops reporting
+    occ:{access}:processes          set     names of the processes
+    occ:{access}:process:NAME       string  statistics of a process; expires when it stops reporting
+    occ:{access}:promotions         list    what processes saw of the promotions of a day (JSON)
+    occ:{access}:promotion:ADDR:N   string  a process has counted this promotion
     occ:reconciling                 string  a process has begun the check at the start
     occ:live:DB:main                channel each log entry as it is written:
                                             "previous cursor seq event"; in a Cluster
@@ -83,6 +86,7 @@ class BoardKeys:
         self.log_marks = f"{root}:log_marks"
         self.samples = f"{root}:samples"
         self.channel = live_channel
+        self.rights = [f"{root}:rights", f"{root}:rights:none"]
 
     def item(self, tag: str) -> str:
         return f"{self.root}:item:{tag}"
@@ -119,7 +123,8 @@ class Keys:
         self.renamed = f"{access}:renamed"
         self.rights = [f"{access}:rights", f"{access}:rights:none"]
         self._access = access
-        self.processes = f"{prefix}:processes"
+        self.processes = f"{access}:processes"
+        self.promotions = f"{access}:promotions"
         self.reconciling = f"{prefix}:reconciling"
         self.access_channel = f"{prefix}:access:{database}{':{access}' if is_sharded else ''}"
         self.live_channel = f"{prefix}:live:{database}:"  # and a board
@@ -136,7 +141,10 @@ class Keys:
         return keys
 
     def process(self, name: str) -> str:
-        return f"{self.prefix}:process:{name}"
+        return f"{self._access}:process:{name}"
+
+    def promotion(self, server: str, incarnation: int) -> str:
+        return f"{self._access}:promotion:{server}:{incarnation}"
 
     def canary_channel(self, process: str) -> str:
         return f"{self.prefix}:canary:{self.database}:{process}"

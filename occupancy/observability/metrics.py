@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import collections
 import functools
+import math
 import os
 import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import prometheus_client
@@ -18,6 +20,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, mult
 
 _DELAYS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _MAX_RECENT, _RECENT_S = 1024, 60.0
+_MAX_SERVERS = 200  # with gauges
 
 
 class LiveMetrics:
@@ -94,6 +97,28 @@ class Metrics:
         self._timeouts = counter(
             "occupancy_pool_timeouts", "Waits that ended without a connection", ["pool"]
         )
+        self.promotions = counter(
+            "occupancy_promotions",
+            "Servers that became primaries; the process that saw it first counts it",
+            ["server"],
+        )
+        self.promotion_resets = counter(
+            "occupancy_promotion_stream_resets", "Streams reset after a promotion", ["server"]
+        )
+        server_gauge = functools.partial(
+            Gauge, labelnames=["server"], registry=registry, multiprocess_mode="mostrecent"
+        )
+        self._server_gauges = {
+            "up": server_gauge("occupancy_redis_up", "Whether a server of several answers"),
+            "primary": server_gauge("occupancy_redis_primary", "Whether it is a primary"),
+            "incarnation": server_gauge(
+                "occupancy_redis_incarnation", "The failover epoch that made it a primary"
+            ),
+            "used": server_gauge(
+                "occupancy_redis_connections", "Connections of this deployment that it counts"
+            ),
+        }
+        self._servers: set[str] = set()
         self._copied: dict[str, tuple[int, int]] = {}
         self.operation = functools.cache(self.operations.labels)  # few labels, used often
 
@@ -108,6 +133,23 @@ class Metrics:
         self._acquired.labels(pool).inc(stats["acquired"] - acquired)
         self._timeouts.labels(pool).inc(stats["timeouts"] - timeouts)
         self._copied[pool] = (stats["acquired"], stats["timeouts"])
+
+    def copy_servers(self, servers: Sequence[Mapping[str, Any]]) -> None:
+        """Copy the figures of Servers.counts(). A server that is no longer there has none (NaN)."""
+        figures = {
+            each["address"]: {
+                "up": each["status"] == "healthy",
+                "primary": each["role"] == "primary",
+                "incarnation": each["incarnation"],
+                "used": each["used"],
+            }
+            for each in servers[:_MAX_SERVERS]
+        }
+        for address in self._servers | set(figures):
+            for name, gauge in self._server_gauges.items():
+                value = figures.get(address, {}).get(name)
+                gauge.labels(address).set(math.nan if value is None else value)
+        self._servers = set(figures)
 
     def exposition(self) -> bytes:
         """All metrics in Prometheus' text format."""

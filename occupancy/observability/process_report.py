@@ -3,18 +3,57 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from occupancy.core.errors import OccupancyError
 from occupancy.observability.metrics import Metrics
 from occupancy.observability.processes import Connections, Processes
+from occupancy.observability.promotions import Promotions
 from occupancy.storage.budget import Budget
+from occupancy.storage.pool import FairPool, percentiles
 from occupancy.storage.topology.shard import Topology
 
 log = logging.getLogger(__name__)
+
+_COUNTERS = ("acquired", "timeouts")
+_PER_SHARD = ("max", "in_use", "idle", "waiting", *_COUNTERS, "wait_ms")
+
+
+class _PoolSums:
+    """The sums of the statistics of one kind of pool, over the shards.
+
+    A counter never falls: what the pools of former shards have counted stays in it.
+    """
+
+    def __init__(self) -> None:
+        self._last: dict[FairPool, dict[str, int]] = {}
+        self._past = dict.fromkeys(_COUNTERS, 0)
+
+    def of(self, pools: Iterable[FairPool]) -> dict[str, Any]:
+        """The statistics of ``pools`` in one, in the form of FairPool.stats()."""
+        each = {pool: pool.stats() for pool in pools}
+        for gone in [pool for pool in self._last if pool not in each]:
+            counted = self._last.pop(gone)
+            self._past = {name: self._past[name] + counted[name] for name in _COUNTERS}
+        self._last = {
+            pool: {name: stats[name] for name in _COUNTERS} for pool, stats in each.items()
+        }
+        found = list(each.values())
+        sums: dict[str, Any] = {
+            name: sum(stats[name] for stats in found)
+            for name in ("max", "in_use", "idle", "waiting", *_COUNTERS)
+        }
+        for name in _COUNTERS:
+            sums[name] += self._past[name]
+        sums["peak"] = {
+            name: sum(stats["peak"][name] for stats in found) for name in ("in_use", "waiting")
+        }
+        waits = itertools.chain.from_iterable(pool.pool.waits_ms for pool in each)
+        return {**sums, "wait_ms": percentiles(waits)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,22 +71,39 @@ class ProcessReport:
     _: dataclasses.KW_ONLY
     process: str
     stream_figures: Callable[[], dict[str, Any]]
+    promotions: Promotions
+    _ops: _PoolSums = dataclasses.field(default_factory=_PoolSums)
+    _pubsub: _PoolSums = dataclasses.field(default_factory=_PoolSums)
 
     def figures(self) -> dict[str, Any]:
-        """This process's part of the connection statistics."""
-        (shard, *_) = self.topology.shards()
-        pubsub = shard.pubsub_pool.stats()
-        return {
+        """This process's part of the connection statistics: sums over all shards, and each."""
+        shards = self.topology.shards()
+        pubsub = self._pubsub.of(each.pubsub_pool for each in shards)
+        figures = {
             "pid": os.getpid(),
             "process": self.process,
-            "ops": shard.ops_pool.stats(),
+            "ops": self._ops.of(each.ops_pool for each in shards),
             "pubsub": {key: pubsub[key] for key in ("max", "in_use")},
             "streams": self.stream_figures(),
         }
+        if self.topology.is_sharded:
+            figures["shards"] = [
+                {
+                    "address": each.address,
+                    "ops": _chosen(each.ops_pool.stats(), _PER_SHARD),
+                    "pubsub": _chosen(each.pubsub_pool.stats(), ("max", "in_use")),
+                }
+                for each in shards
+            ]
+        return figures
 
     def connection_stats(self, connections: Connections | None = None) -> dict[str, Any]:
-        """The budget, the server's count (``connections``, if known), every process's figures."""
-        server, processes = connections or self.processes.connections()
+        """The budget, the servers' counts (``connections``, if known), every process's figures."""
+        counts, processes = connections or self.processes.connections()
+        if "servers" in counts:
+            counts = {**counts, "promotions": self._promotions()}
+        if processes is None:
+            processes = [{"process": self.process}]
         return {
             "budget": {
                 "limit": self.budget.limit,
@@ -55,18 +111,24 @@ class ProcessReport:
                 "nodes": self.budget.nodes,
                 "reserved": self.budget.reserved,
             },
-            "server": server,
+            **counts,
             "workers": [
                 self.figures() if each["process"] == self.process else each for each in processes
             ],
         }
 
+    def _promotions(self) -> list[dict[str, Any]] | None:
+        try:
+            return self.promotions.of_a_day()
+        except OccupancyError:
+            return None  # unknown, as the server of access is away
+
     def publish(self) -> None:
         """Copy the figures to the metrics, and write them to Redis for the other processes."""
-        (shard, *_) = self.topology.shards()
-        self.metrics.copy_pool("ops", shard.ops_pool.stats())
-        self.metrics.copy_pool("pubsub", shard.pubsub_pool.stats())
+        shards = self.topology.shards()
         figures = self.figures()
+        self.metrics.copy_pool("ops", figures["ops"])
+        self.metrics.copy_pool("pubsub", self._pubsub.of(each.pubsub_pool for each in shards))
         self.metrics.streams.set(figures["streams"]["open"])
         self.processes.report(self.process, figures)
 
@@ -75,14 +137,21 @@ class ProcessReport:
         self.processes.withdraw(self.process)
 
     def check_max_clients(self) -> None:
-        """Log an error if the server takes fewer connections than the budget has. Never raises."""
+        """Log an error if a server takes fewer connections than the budget has. Never raises."""
         try:
-            most = self.processes.server()["maxclients"]
+            counts = self.processes.counts()
         except OccupancyError as error:
             log.info("maxclients is unknown: %s", error.__cause__ or error)
             return
-        if most is not None and 0 < most < self.budget.limit:
-            log.error(
-                "the server takes %d connections and OCCUPANCY_REDIS_BUDGET is %d: raise "
-                "maxclients or lower the budget", most, self.budget.limit,
-            )  # fmt: skip
+        for each in counts.get("servers", [counts["server"]]):
+            most = each["maxclients"]
+            if most is not None and 0 < most < self.budget.limit:
+                log.error(
+                    "the server%s takes %d connections and OCCUPANCY_REDIS_BUDGET is %d: raise "
+                    "maxclients or lower the budget",
+                    f" {each['address']}" if "address" in each else "", most, self.budget.limit,
+                )  # fmt: skip
+
+
+def _chosen(figures: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    return {name: figures[name] for name in names}

@@ -13,13 +13,17 @@ from typing import Any
 
 import msgspec
 
+from occupancy.core.errors import OccupancyError
 from occupancy.core.keys import Keys
+from occupancy.observability.servers import Servers
 from occupancy.storage.client import OpsClient
 
 _TTL_S = 10
-Connections = tuple[dict[str, int | None], list[dict[str, Any]]]
-"""The server's count of connections, and the report of every process."""
-CLIENT_NAMES = ("ops", "pubsub", "cli")
+Connections = tuple[dict[str, Any], list[dict[str, Any]] | None]
+"""The servers' counts of connections (see Servers.counts), and the report of every process.
+
+None for reports that cannot be read, because of several servers that of access is away.
+"""
 
 
 def process_name() -> str:
@@ -31,12 +35,18 @@ def process_name() -> str:
     return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
 
 
+def host_of(name: str) -> str:
+    """The host name in the name of a process."""
+    return name.rsplit("-", 2)[0]
+
+
 class Processes:
     """The reports in Redis. Methods raise PoolTimeout or StoreUnavailable."""
 
-    def __init__(self, client: OpsClient, keys: Keys) -> None:
+    def __init__(self, client: OpsClient, keys: Keys, servers: Servers) -> None:
         self._client = client
         self._keys = keys
+        self._servers = servers
 
     def report(self, name: str, figures: Mapping[str, Any]) -> None:
         """Write this process's figures."""
@@ -71,20 +81,20 @@ class Processes:
         return [msgspec.json.decode(report) for report in reports if report is not None]
 
     def server(self) -> dict[str, int | None]:
-        """The server's count of our connections, by pool; None for what it withholds."""
-        info, clients = self._client.run_optional(
-            lambda pipeline: (pipeline.info("clients"), pipeline.client_list())
-        )
-        counts: dict[str, int | None] = dict.fromkeys((*CLIENT_NAMES, "other"))
-        connected = None if info is None else info.get("connected_clients")
-        if clients is not None:
-            names = [client.get("name", "") for client in clients]
-            ours = {name: names.count(f"occupancy-{name}") for name in CLIENT_NAMES}
-            connected = len(clients)
-            counts = {**ours, "other": connected - sum(ours.values())}
-        maxclients = None if info is None else info.get("maxclients")
-        return {"maxclients": maxclients, "connected": connected, **counts}
+        """The servers' count of our connections, by pool; None for what they withhold."""
+        counted: dict[str, int | None] = self._servers.counts()["server"]
+        return counted
+
+    def counts(self) -> dict[str, Any]:
+        """The counts of each server; see Servers."""
+        return self._servers.counts()
 
     def connections(self) -> Connections:
         """Read both from Redis."""
-        return self.server(), self.all()
+        counts = self._servers.counts()
+        try:
+            return counts, self.all()
+        except OccupancyError:
+            if not self._servers.are_several:
+                raise
+            return counts, None  # the figures of the others are needed all the more

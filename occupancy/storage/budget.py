@@ -1,13 +1,17 @@
 """The connection budget: the share of connections of each process, and the slots that enforce it.
 
-``OCCUPANCY_REDIS_BUDGET`` bounds the connections of the whole deployment, in two ways:
+``OCCUPANCY_REDIS_BUDGET`` bounds the deployment's connections to each server, in two ways:
 
 * **Shares.** Every process has the same share. The old and the new processes of a reload fit side
-  by side: ``(budget / nodes - reserved) / (2 x processes)``.
+  by side: ``(budget / nodes - reserved) / (2 x processes)``. In a Cluster, whose map they read,
+  each has one connection for that besides operations and streams.
 * **Slots.** Shares do not cover a second reload before the first is over, ``TTIN``, or ten
   commands started at once. So each open connection also holds one slot: a byte of a lock file,
   locked with fcntl, which the kernel releases however its process dies. The command line has the
   ``reserved`` slots to itself: it neither starves the web server nor is starved by it.
+
+Slots are of one machine, and so is ``budget / nodes``: machines share no state directory. A process
+has a connection to each Sentinel besides. Sentinels are no servers of the budget, and need no slot.
 
 The server counts a connection slightly longer than we do, until it notices the close. The halved
 shares leave ample room for that.
@@ -37,6 +41,7 @@ class Budget:
     reserved: int
     ops: int
     pubsub: int
+    topology: int = 0  # of each process, for reading a Cluster's map
 
     @property
     def node_limit(self) -> int:
@@ -45,21 +50,25 @@ class Budget:
 
 
 def plan(settings: Settings) -> Budget:
-    """The sizes of the two pools of each process.
+    """The sizes of the pools of each process for each server.
 
     Raises SettingError, with the calculation and a sufficient number, if the budget is too small.
     """
     per_node = settings.redis_budget // settings.nodes
     generations = GENERATIONS * settings.processes
     share = (per_node - settings.redis_reserved) // generations
-    ops = settings.ops_pool_size or max(1, share - settings.pubsub_pool_size)
-    needed = generations * (ops + settings.pubsub_pool_size) + settings.redis_reserved
+    topology = int(settings.engine == "cluster")
+    ops = settings.ops_pool_size or max(1, share - settings.pubsub_pool_size - topology)
+    needed = generations * (ops + settings.pubsub_pool_size + topology) + settings.redis_reserved
     if needed > per_node:
+        map_part = f" + {topology} for the map of the cluster" if topology else ""
+        where = "on each server, from" if topology else "on"
         raise SettingError(
             f"OCCUPANCY_REDIS_BUDGET={settings.redis_budget} is too small: {settings.processes} "
             f"processes x {GENERATIONS} (old and new during a reload) x ({ops} for operations "
-            f"+ {settings.pubsub_pool_size} for streams) + {settings.redis_reserved} reserved for "
-            f"the command line = {needed} connections on each of {settings.nodes} machine(s). "
+            f"+ {settings.pubsub_pool_size} for streams{map_part}) + {settings.redis_reserved} "
+            f"reserved for the command line = {needed} connections {where} each of "
+            f"{settings.nodes} machine(s). "
             f"Set it to {needed * settings.nodes} or more, or lower WEB_CONCURRENCY, "
             "OCCUPANCY_OPS_POOL_SIZE or OCCUPANCY_PUBSUB_POOL_SIZE."
         )
@@ -70,6 +79,7 @@ def plan(settings: Settings) -> Budget:
         reserved=settings.redis_reserved,
         ops=ops,
         pubsub=settings.pubsub_pool_size,
+        topology=topology,
     )
 
 

@@ -18,7 +18,7 @@ from gevent.server import StreamServer
 from occupancy.cli.doctor import examine
 from occupancy.core.entities import Role
 from occupancy.core.settings import Settings
-from occupancy.observability.processes import CLIENT_NAMES
+from occupancy.observability.servers import CLIENT_NAMES
 from occupancy.services import Services
 from tests.conftest import require_binary
 from tests.support.deployment import ROOT, Deployment

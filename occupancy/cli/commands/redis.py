@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import click
+import msgspec
 
 from occupancy.cli.command import Commands, connected, fail, json_option
-from occupancy.cli.doctor import examine
-from occupancy.cli.output import counted, print_fields, print_json, print_table
+from occupancy.cli.doctor import Check, examine
+from occupancy.cli.output import counted, print_fields, print_json, print_table, timestamp
 from occupancy.core.settings import Settings
 from occupancy.storage.embedded import append_only_file
 
@@ -30,6 +32,7 @@ def stats(as_json: bool) -> None:
             f"  {key}": "unknown" if value is None else value
             for key, value in found[name].items()
         })  # fmt: skip
+    _print_servers(found)
     click.echo("workers:")
     print_table(
         ["  pid", "ops max", "in use", "idle", "waiting", "timeouts", "wait p50 ms", "p99 ms",
@@ -48,6 +51,52 @@ def stats(as_json: bool) -> None:
     )  # fmt: skip
 
 
+def _print_servers(found: dict[str, Any]) -> None:
+    """The servers, the Sentinels and the promotions, where there are several servers."""
+    if "servers" in found:
+        click.echo("servers:")
+        print_table(
+            ["  address", "role", "status", "incarnation", "budget", "limit", "ops", "pubsub",
+             "cli", "topology", "other", "maxclients", "boards"],
+            [
+                [
+                    f"  {each['address']}", each["role"], each["status"], each["incarnation"],
+                    *(
+                        "unknown" if each[name] is None else each[name]
+                        for name in ("used", "limit", "ops", "pubsub", "cli", "topology", "other",
+                                     "maxclients")
+                    ),
+                    each["boards"]["count"] if each["boards"] else None,
+                ]
+                for each in found["servers"]
+            ],
+        )  # fmt: skip
+    if "sentinels" in found:
+        click.echo("sentinels:")
+        print_table(
+            ["  address", "status", "primary", "incarnation"],
+            [
+                [f"  {each['address']}", each["status"], each["primary"], each["incarnation"]]
+                for each in found["sentinels"]
+            ],
+        )
+    if found.get("promotions"):
+        click.echo("promotions of the last day:")
+        print_table(
+            ["  at (UTC)", "server", "failover", "boards", "streams reset"],
+            [
+                [
+                    f"  {timestamp(each['at'])}",
+                    each["server"],
+                    each["incarnation"],
+                    each["boards"],
+                    each["streams"],
+                ]
+                for each in found["promotions"]
+            ],
+        )
+
+
 @group.command("check")
 @json_option
 def check(as_json: bool) -> None:
@@ -55,16 +104,29 @@ def check(as_json: bool) -> None:
     with connected() as services:
         checks = examine(services)
     if as_json:
-        print_json({"checks": checks})
+        print_json({"checks": [_told(each) for each in checks]})
     else:
         width = max(len(each.name) for each in checks)
+        server = ""
         for each in checks:
+            if each.server != server:
+                server = each.server
+                click.echo(f"\n{server}:")
             click.echo(f"{each.level:<8} {each.name:<{width}}  {each.finding}")
             if each.advice:
                 click.echo(f"{'':<8} {'':<{width}}  -> {each.advice}")
-    errors = [each.name for each in checks if each.level == "error"]
+    errors = [
+        f"{each.name} of {each.server}" if each.server else each.name
+        for each in checks if each.level == "error"
+    ]  # fmt: skip
     if errors:
         fail(f"{counted(len(errors), 'error')}: {', '.join(errors)}.")
+
+
+def _told(check: Check) -> dict[str, Any]:
+    """A check for a program; one of the only server names none."""
+    fields = msgspec.structs.asdict(check)
+    return {name: value for name, value in fields.items() if name != "server" or value}
 
 
 @group.command("repair")

@@ -23,9 +23,10 @@ from gevent.lock import Semaphore
 
 from occupancy.core.errors import OccupancyError, StoreUnavailable
 from occupancy.core.server_url import Address
+from occupancy.storage.client import OpsClient
 from occupancy.storage.pool import FairPool
 from occupancy.storage.topology.cluster_client import ClusterClient
-from occupancy.storage.topology.shard import SLOTS, Shard, slot_of
+from occupancy.storage.topology.shard import SLOTS, Member, Role, Shard, slot_of
 
 log = logging.getLogger(__name__)
 
@@ -106,6 +107,26 @@ class Cluster:
 
     def shard_of(self, key: str) -> Shard | None:
         return self._owners[slot_of(key)]
+
+    def members(self) -> Sequence[Member]:
+        if not self.nodes:
+            self.refresh()
+        known = [each for each in self.nodes if not each.flags & {"handshake", "noaddr"}]
+        addresses = {each.id: each.address for each in known}
+        return [self._member(each, str(addresses.get(each.primary_id, ""))) for each in known]
+
+    def _member(self, node: Node, primary: str) -> Member:
+        address = node.address
+        if node.is_primary:
+            role: Role = "primary" if node.slots else "spare"
+        else:
+            role = "replica"
+        shard = self._shards.get(address)
+        if shard is not None and shard.pubsub_pool is shard.ops_pool:
+            client = shard.client  # the command line, whose reserved slots are few
+        else:  # a busy pool of operations would make the server look as if it did not answer
+            client = OpsClient(connection_pool=self._make_topology_pool(address))
+        return Member(str(address), role, node.epoch, client, shard, primary)
 
     # For the client
 

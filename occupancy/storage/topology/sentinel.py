@@ -12,6 +12,7 @@ old primary for ever. A majority overrules that only where the known primary is 
 from __future__ import annotations
 
 import collections
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -23,16 +24,18 @@ from redis.connection import Connection
 
 from occupancy.core.errors import StoreUnavailable
 from occupancy.core.server_url import Address, ServerUrl
+from occupancy.storage.client import OpsClient
 from occupancy.storage.pool import FairPool
 from occupancy.storage.topology.sentinel_answers import FAILURES, Primary, Sentinels, Trouble
 from occupancy.storage.topology.sentinel_client import SentinelClient
-from occupancy.storage.topology.shard import Shard
+from occupancy.storage.topology.shard import Member, Shard
 
 log = logging.getLogger(__name__)
 
 POLL_S = 0.25
 AGREEMENT_S = 3.0  # for which a majority must name another address before it overrules the epoch
 _FIRST_ANSWER_S = 0.8  # how long a connection waits for any Sentinel
+_REPLICA_TIMEOUT_S = 0.5
 
 
 class Sentinel:
@@ -53,6 +56,7 @@ class Sentinel:
     ) -> None:  # fmt: skip
         self._addresses = url.addresses
         self._majority = len(url.addresses) // 2 + 1
+        self._make_pool = make_pool
         self._sentinels = Sentinels(
             url, connection_class, connection_options or {}, addresses or {}
         )
@@ -96,6 +100,29 @@ class Sentinel:
         asked = {each: gevent.spawn(self._ask_once, each) for each in self._addresses}
         gevent.joinall(list(asked.values()))
         return {address: each.value for address, each in asked.items()}
+
+    def members(self) -> Sequence[Member]:
+        if self._primary is None:
+            self._ask_all()
+        shard = self.shard
+        primary = Member(shard.address, "primary", shard.incarnation, shard.client, shard)
+        return [primary, *map(self._replica, self._replicas())]
+
+    def _replica(self, address: Address) -> Member:
+        pool = self._make_pool("topology", address=address, timeout_s=_REPLICA_TIMEOUT_S)
+        shard = self.shard
+        return Member(
+            str(address), "replica", shard.incarnation, OpsClient(connection_pool=pool),
+            primary=shard.address,
+        )  # fmt: skip
+
+    def _replicas(self) -> list[Address]:
+        """The replicas, as the first Sentinel that answers lists them; [] if none answers."""
+        for address in self._addresses:
+            with contextlib.suppress(*FAILURES), self._sentinels.connected(address) as connection:
+                found = self._sentinels.replicas(connection)
+                return [each for each in found if str(each) != self.shard.address]
+        return []
 
     # Connecting
 

@@ -88,6 +88,18 @@ class Sentinels:
         address = self._addresses.get(announced, announced)
         return Primary(address, int(named.get("config-epoch", 0))), named
 
+    def replicas(self, connection: Any) -> list[Address]:
+        """Where the replicas are."""
+        connection.send_command("SENTINEL", "REPLICAS", self._url.service)
+        found = []
+        for flat in connection.read_response():
+            named = {
+                key.decode(): value.decode() for key, value in zip(*[iter(flat)] * 2, strict=True)
+            }
+            announced = Address(named["ip"], int(named["port"]))
+            found.append(self._addresses.get(announced, announced))
+        return found
+
     def trouble(self, error: Exception) -> Trouble:
         """What ``error``, of a Sentinel that was asked, means."""
         text = str(error)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import binascii
 import functools
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from occupancy.storage.client import OpsClient
 from occupancy.storage.pool import FairPool
@@ -47,6 +47,34 @@ class Shard:
         self.pubsub_pool.disconnect()
 
 
+Role = Literal["primary", "replica", "spare"]
+
+
+class Member(NamedTuple):
+    """A server of the deployment; its ``client`` leads to it alone.
+
+    ``shard`` is this process's, where the server is a primary; ``primary`` is the address of the
+    server that a replica copies. A spare has no data: a node without slots.
+    """
+
+    address: str  # '' for a single server
+    role: Role
+    incarnation: int
+    client: OpsClient
+    shard: Shard | None = None
+    primary: str = ""
+
+    @property
+    def is_lent(self) -> bool:
+        """Whether the client is that of the operations, and not one for this member."""
+        return self.shard is not None and self.client is self.shard.client
+
+    def close(self) -> None:
+        """Close the connection, unless operations use it."""
+        if not self.is_lent:
+            self.client.connection_pool.disconnect()
+
+
 class Topology(Protocol):
     """The shards of a deployment. Safe to share between greenlets."""
 
@@ -68,6 +96,9 @@ class Topology(Protocol):
 
     def shards(self) -> Sequence[Shard]:
         """Every shard that is known; a Cluster's may be none yet. No switch point."""
+
+    def members(self) -> Sequence[Member]:
+        """Every server, replicas too; for looking at them. May wait; the caller closes each."""
 
     def shard_of(self, key: str) -> Shard | None:
         """The shard that has ``key``; None while nobody is known to. No switch point."""

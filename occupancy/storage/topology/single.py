@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from occupancy.storage.pool import FairPool
-from occupancy.storage.topology.shard import Shard
+from occupancy.storage.topology.shard import Member, Shard
 
 
 class SingleServer:
@@ -29,6 +29,10 @@ class SingleServer:
 
     def shards(self) -> Sequence[Shard]:
         return (self.shard,)
+
+    def members(self) -> Sequence[Member]:
+        shard = self.shard
+        return (Member(shard.address, "primary", 0, shard.client, shard),)
 
     def shard_of(self, key: str) -> Shard:
         return self.shard

@@ -12,7 +12,7 @@ from typing import Any
 from occupancy.core import errors
 from occupancy.core.entities import STATES, Role
 from occupancy.core.transitions import PUT, REMOVE, TRANSITIONS, Transition
-from occupancy.web.openapi import access
+from occupancy.web.openapi import access, health
 from occupancy.web.openapi.operations import (
     BOARD_WRITES,
     PARAMETERS,
@@ -30,7 +30,6 @@ from occupancy.web.openapi.schemas import (
     CURSOR,
     INTEGER,
     NEXT,
-    NUMBER,
     STREAM_EVENTS,
     TEXT,
     TIME,
@@ -81,7 +80,7 @@ def document() -> dict[str, Any]:
         ],
         "paths": {
             **_board_paths(), **_item_paths(), **_operation_paths(), **_event_paths(),
-            **access.paths(), **_health_paths(), **_page_paths(),
+            **access.paths(), **health.paths(), **_page_paths(),
         },
         "components": {
             "schemas": {**schemas(), **access.schemas()},
@@ -220,49 +219,6 @@ def _event_paths() -> dict[str, Any]:
                 "events", "probeEvents", "The head of the stream; holds nothing.", Role.OBSERVER,
                 {"200": {"description": "The stream can be had."}}, kinds, parameters=parameters),
         }
-    }  # fmt: skip
-
-
-def _health_paths() -> dict[str, Any]:
-    status = obj(status=TEXT)
-    health = obj(status={"enum": ["healthy", "unhealthy"]}, latency_ms=nullable(NUMBER))
-    figures = ("uptime_s", "used_memory_bytes", "maxmemory_bytes", "connected_clients")
-    health["properties"] |= {
-        **dict.fromkeys(("server", "version", "role"), nullable(TEXT)),
-        **dict.fromkeys(figures, nullable(INTEGER)),
-        "detail": TEXT,
-    }
-    health["description"] = "What the server withholds is null. May be a second old."
-    counts = ("maxclients", "connected", "ops", "pubsub", "cli", "other")
-    texts = {"type": "object", "additionalProperties": TEXT}
-    ready, not_ready = obj(status=TEXT), obj(status=TEXT, reasons=texts)
-    for each in (ready, not_ready):
-        each["properties"]["impaired"] = {
-            **texts, "description": "In a Cluster: servers of which only the boards are concerned.",
-        }  # fmt: skip
-    pool = obj(max=INTEGER, in_use=INTEGER)
-    stats = obj(
-        budget=obj(limit=INTEGER, workers=INTEGER, nodes=INTEGER, reserved=INTEGER),
-        server={
-            **obj(**dict.fromkeys(counts, nullable(INTEGER))),
-            "description": "Connections, as the server counts them; null where it withholds it.",
-        },
-        workers=array(obj(pid=INTEGER, ops=pool, pubsub=pool, streams={"type": "object"})),
-    )
-    text = {"200": {"description": "Prometheus text.", "content": {"text/plain": {"schema": TEXT}}}}
-
-    def get(name: str, summary: str, ok: Any, kinds: Any = ()) -> dict[str, Any]:
-        return {"get": operation("health", name, summary, None, ok, kinds)}
-
-    return {
-        "/livez": get("livez", "The process serves. Never touches Redis.", answer(status)),
-        "/readyz": get("readyz", "Operations and live delivery both work.",
-            {**answer(ready), **answer(not_ready, status=503, text="Not ready, and why.")}),
-        "/api/redis-health": get("redisHealth", "Whether Redis answers, how fast, and what it is.",
-            {**answer(health), **answer(health, status=503, text="Redis does not answer.")}),
-        "/api/redis-connection-stats": get("redisConnectionStats",
-            "The budget and every process's pools.", answer(stats), STORE),
-        "/metrics": get("metrics", "Prometheus metrics over all processes.", text),
     }  # fmt: skip
 
 

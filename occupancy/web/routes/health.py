@@ -6,10 +6,13 @@ worker or an item.
 
 from __future__ import annotations
 
-from flask import Blueprint, Response
+import contextlib
 
+from flask import Blueprint, Response, request
+
+from occupancy.core.entities import Role
 from occupancy.core.errors import OccupancyError
-from occupancy.web.auth import current_services, public
+from occupancy.web.auth import credential_of, current_services, public
 from occupancy.web.io import json_answer
 
 bp = Blueprint("health", __name__)
@@ -34,7 +37,8 @@ def readyz() -> Response:
     """
     services = current_services()
     services.hub.start()
-    reasons, impaired = {}, {}
+    reasons: dict[str, str] = {}
+    impaired: dict[str, str] = {}
     is_sharded = services.topology.is_sharded
     try:
         services.store.client.ping()
@@ -69,10 +73,30 @@ def redis_health() -> Response:
 @bp.get("/api/redis-connection-stats")
 @public
 def redis_connection_stats() -> Response:
-    """The budget, the server's count and the pools of every process."""
+    """The budget, the servers' counts and the pools of every process.
+
+    Names of boards are for supervisors only.
+    """
     services = current_services()
     connections = services.public_figures.connections()
-    return json_answer(services.process_report.connection_stats(connections))
+    found = services.process_report.connection_stats(connections)
+    if "servers" in found and not _is_supervisor():
+        found["servers"] = [
+            {**each, "boards": each["boards"] and {**each["boards"], "names": []}}
+            for each in found["servers"]
+        ]
+    return json_answer(found)
+
+
+def _is_supervisor() -> bool:
+    """Whether the caller has shown that they may see every board; False if that is not known."""
+    services = current_services()
+    with contextlib.suppress(OccupancyError):
+        caller = services.authenticator.identify(
+            credential_of(request, services.settings), is_use=False
+        )
+        return caller.board is None and caller.may(Role.SUPERVISOR)
+    return False
 
 
 @bp.get("/metrics")

@@ -62,12 +62,21 @@ export class Monitor {
     const timeouts = this.grown('timeouts');
     if (timeouts > 0) say('bad', 'status.timed_out', {count: timeouts});
     if (!this.stats) return found;
-    const {budget, server, workers} = this.stats;
-    const used = usedOf(server);
-    if (used !== null && used >= NEAR * budget.limit) say('bad', 'status.budget_near', {used, limit: budget.limit});
-    if (server.maxclients > 0 && server.maxclients < budget.limit) {
-      say('bad', 'status.few_clients', {maxclients: server.maxclients, limit: budget.limit});
+    const {budget, workers, servers = [], sentinels = [], promotions} = this.stats;
+    for (const {address, role, status} of servers) {
+      if (status !== 'healthy') say(role === 'primary' ? 'bad' : 'warn', 'status.server_away', {server: address});
     }
+    for (const {address, status} of sentinels) {
+      if (status !== 'healthy') say('warn', 'status.sentinel_away', {server: address});
+    }
+    const {server, used} = fullestOf(this.stats);
+    if (used !== null && used >= NEAR * budget.limit) say('bad', 'status.budget_near', {used, limit: budget.limit});
+    const fewest = Math.min(...[server, ...servers].map(({maxclients}) => maxclients || Infinity));
+    if (fewest < budget.limit) {
+      say('bad', 'status.few_clients', {maxclients: fewest, limit: budget.limit});
+    }
+    const recent = (promotions ?? []).find(({at}) => Date.parse(at) > this.statsAt - WINDOW_MS);
+    if (recent) say('warn', 'status.promoted', {server: recent.server});
     const sum = (pick) => workers.reduce((total, each) => total + pick(each), 0);
     const waiting = sum(({ops}) => ops.waiting);
     if (waiting > 0) say('warn', 'status.now_waiting', {count: waiting});
@@ -90,9 +99,18 @@ export function usedOf({ops, pubsub, cli}) {
   return [ops, pubsub, cli].includes(null) ? null : ops + pubsub + cli;
 }
 
-/** The most connections that the present processes open. */
+/** The server with the most connections of the budget, which holds on each: {server, used}. */
+export function fullestOf({server, servers}) {
+  const known = (servers ?? []).filter(({used}) => used !== null);
+  if (known.length === 0) return {server, used: usedOf(server)};
+  const fullest = known.reduce((most, each) => (each.used > most.used ? each : most));
+  return {server: fullest, used: fullest.used};
+}
+
+/** The most connections that the present processes open to a server. */
 export function allottedOf({workers}) {
-  return workers.reduce((sum, {ops, pubsub}) => sum + ops.max + pubsub.max, 0);
+  const most = ({ops, pubsub}) => ops.max + pubsub.max;
+  return workers.reduce((sum, worker) => sum + Math.max(...(worker.shards ?? [worker]).map(most), 0), 0);
 }
 
 function keep(rows, row, now) {
@@ -117,7 +135,7 @@ function totalsOf(stats) {
   const {workers} = stats;
   const delays = workers.map(({streams}) => streams.delay_ms?.p99 ?? null).filter((delay) => delay !== null);
   return {
-    used: usedOf(stats.server),
+    used: fullestOf(stats).used,
     waiting: workers.reduce((sum, {ops}) => sum + ops.waiting, 0),
     open: workers.reduce((sum, {streams}) => sum + streams.open, 0),
     delay: delays.length > 0 ? Math.max(...delays) : null,

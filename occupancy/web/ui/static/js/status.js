@@ -8,7 +8,7 @@ import {duration, locale, moment, number, t, tn} from './i18n.js';
 import {start} from './page.js';
 import {Plot} from './plot.js';
 import * as session from './session.js';
-import {Monitor, WINDOW_MS, allottedOf, usedOf} from './monitor.js';
+import {Monitor, WINDOW_MS, allottedOf, fullestOf} from './monitor.js';
 
 const POLL_MS = 2000;
 const HEALTH_POLLS = 5; // polls of the statistics per poll of the health
@@ -142,8 +142,10 @@ function drawProcesses() {
 
 // All processes
 
-function drawBudget({budget, server, workers}) {
-  const used = usedOf(server);
+function drawBudget({budget, workers, ...counts}) {
+  const {server, used} = fullestOf(counts);
+  byId('fullest').hidden = !server.address;
+  if (server.address) setText(byId('fullest'), t('status.fullest', {server: server.address}));
   setText(byId('used'), orUnknown(used, number));
   setText(byId('of-limit'), t('status.of_limit', {limit: number(budget.limit)}));
   const gauge = byId('gauge');
@@ -170,6 +172,42 @@ function drawBudget({budget, server, workers}) {
     allotted: number(allottedOf({workers})), reserved: number(budget.reserved),
     maxclients: count(server.maxclients), others: count(server.other),
   }));
+}
+
+/** The servers, Sentinels and promotions, where there are several servers. */
+function drawServers({servers, sentinels, promotions}) {
+  byId('servers-part').hidden = !servers;
+  if (!servers) return;
+  const rows = [
+    ...servers.map((each) => [each.address, t(`status.role_${each.role}`), t(`status.is_${each.status}`),
+      orUnknown(each.used, (used) => t('status.used_of', {used: number(used), limit: number(each.limit)})),
+      orUnknown(each.other, number), each.boards ? number(each.boards.count) : '', number(each.incarnation)]),
+    ...(sentinels ?? []).map((each) => [each.address, t('status.role_sentinel'), t(`status.is_${each.status}`),
+      '', '', '', each.incarnation === null ? unknown : number(each.incarnation)]),
+  ];
+  const table = byId('servers');
+  const names = rows.map(([address]) => address).join();
+  if (table.dataset.names !== names) { // otherwise only texts change, and a selection survives
+    table.dataset.names = names;
+    fill(table,
+      h('thead', {}, h('tr', {}, ...['server', 'role', 'state', 'connections', 'others', 'boards', 'incarnation']
+        .map((name) => h('th', {scope: 'col'}, t(`status.${name}`))))),
+      h('tbody', {}, ...rows.map((cells) => h('tr', {}, h('th', {scope: 'row'}),
+        ...cells.slice(1).map(() => h('td', {}))))));
+  }
+  rows.forEach((cells, row) => cells.forEach((text, column) => {
+    setText(table.tBodies[0].rows[row].cells[column], text);
+  }));
+  [...servers, ...(sentinels ?? [])].forEach(({status}, row) => {
+    table.tBodies[0].rows[row].classList.toggle('away', status !== 'healthy');
+  });
+  const told = (promotions ?? []).map(({at, server, incarnation, streams}) => tn('status.promotion', streams,
+    {at: moment(at), server, incarnation: number(incarnation)}));
+  byId('promotions-title').hidden = told.length === 0;
+  const list = byId('promotions');
+  if (list.dataset.told === JSON.stringify(told)) return;
+  list.dataset.told = JSON.stringify(told);
+  fill(list, ...told.map((text) => h('li', {}, text)));
 }
 
 function drawTotals({workers}) {
@@ -224,8 +262,9 @@ function drawVerdict() {
 }
 
 /** The values of a message, formatted. */
-function said({since, delay, used, limit, maxclients, reasons}) {
+function said({since, delay, used, limit, maxclients, reasons, server}) {
   return {
+    server,
     since: since ? moment(since) : unknown, delay: ms(delay), used: count(used),
     limit: count(limit), maxclients: count(maxclients), reasons,
   };
@@ -274,6 +313,7 @@ function draw() {
   drawProcesses();
   if (!monitor.stats) return;
   drawBudget(monitor.stats);
+  drawServers(monitor.stats);
   drawTotals(monitor.stats);
   drawTable(monitor.stats);
 }

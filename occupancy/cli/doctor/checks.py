@@ -1,123 +1,18 @@
-"""The doctor of ``flask redis check``: is the server fit, and what should be changed?
-
-It changes nothing. Facts that a managed server withholds are 'unknown', which is not a failure.
-"""
+"""The checks of one server."""
 
 from __future__ import annotations
 
-import statistics
-import time
-from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from collections.abc import Callable
 
-import msgspec
-
-from occupancy.core.errors import StoreUnavailable
-from occupancy.observability.processes import CLIENT_NAMES
-from occupancy.services import Services
-from occupancy.storage.capacity import WorstCase, worst_case
-from occupancy.storage.client import OpsClient
-from occupancy.storage.permissions import acl_rules, denied_subscriptions
-from occupancy.storage.server_errors import denied_command, unavailable_as_error
-
-Level = Literal["ok", "warning", "error", "unknown"]
+from occupancy.cli.doctor.facts import PINGS, Check, Facts
+from occupancy.observability.servers import CLIENT_NAMES
+from occupancy.storage.permissions import acl_rules
 
 _OLDEST = {"redis": (7, 0), "valkey": (7, 2)}
 _REQUIRED = " or ".join(f"{name} {major}.{minor}" for name, (major, minor) in _OLDEST.items())
-_PINGS = 50
 _SLOW_MS = 5.0
 _CLOCK_S = 2.0
 _NEARLY_FULL = 0.9
-
-
-class Check(msgspec.Struct, frozen=True):
-    """One finding; ``advice`` says what to change, '' for nothing."""
-
-    name: str
-    level: Level
-    finding: str
-    advice: str = ""
-
-
-class Facts(msgspec.Struct, frozen=True):
-    """The facts about the server. If it withholds them, ``info`` is empty and the others are None.
-
-    ``ping_ms``: the median round trip; ``clock_s``: the lead of the server's clock over ours;
-    ``denied``: commands and channels that our user may not use; ``needs``: the most memory that the
-    data of this number of ``boards`` can take.
-    """
-
-    info: Mapping[str, Any]
-    config: Mapping[str, str] | None
-    clients: list[str] | None
-    ping_ms: float | None
-    clock_s: float | None
-    budget: int
-    denied: list[str]
-    needs: WorstCase
-    boards: int
-
-
-def examine(services: Services) -> list[Check]:
-    """Every check of the server. Raises PoolTimeout and StoreUnavailable."""
-    facts = read_facts(services)
-    return [check(facts) for check in CHECKS]
-
-
-def read_facts(services: Services) -> Facts:
-    """Read the server's facts. Raises PoolTimeout and StoreUnavailable.
-
-    A command that the user may not run is added to ``denied`` and does not end the reading.
-    """
-    client = services.store.client
-    denied: set[str] = set()
-
-    def allowed(read: Callable[[], Any]) -> Any:
-        try:
-            return read()
-        except StoreUnavailable as error:
-            if (command := denied_command(error)) is None:
-                raise
-            denied.add(command)
-            return None
-
-    info, config, clients = client.run_optional(
-        lambda pipeline: (pipeline.info(), pipeline.config_get("save"), pipeline.client_list())
-    )
-    boards = allowed(services.store.boards.all) or []
-    denied.update(allowed(services.store.permissions.check) or ())
-    with unavailable_as_error():
-        for shard in services.topology.shards():
-            denied.update(denied_subscriptions(shard.pubsub_pool, services.store.keys))
-    items = sum(sum(board.counts.values()) for board in boards)
-    return Facts(
-        info=info or {},
-        config=config,
-        clients=None if clients is None else [each.get("name", "") for each in clients],
-        ping_ms=allowed(lambda: _ping_ms(client)),
-        clock_s=allowed(lambda: _clock_s(client)),
-        budget=services.budget.limit,
-        denied=sorted(denied),
-        needs=worst_case(services.settings, boards=len(boards), items=items),
-        boards=len(boards),
-    )
-
-
-def _ping_ms(client: OpsClient) -> float:
-    """The median round trip of _PINGS pings."""
-    pings = []
-    for _ in range(_PINGS):
-        started = time.perf_counter()
-        client.ping()
-        pings.append(time.perf_counter() - started)
-    return statistics.median(pings) * 1000
-
-
-def _clock_s(client: OpsClient) -> float:
-    """The lead of the server's clock over ours."""
-    before = time.time()
-    seconds, microseconds = client.time()
-    return float(seconds + microseconds / 1e6 - (before + time.time()) / 2)
 
 
 def _server(facts: Facts) -> Check:
@@ -137,8 +32,10 @@ def _server(facts: Facts) -> Check:
 
 def _role(facts: Facts) -> Check:
     role = facts.info.get("role")
-    if facts.info.get("cluster_enabled"):
-        advice = "Use a server that is not a cluster: only one node would be used."
+    if facts.role in ("replica", "spare"):
+        return Check("role", "ok", facts.role)
+    if facts.info.get("cluster_enabled") and not facts.is_cluster:
+        advice = "Set REDIS_URL to redis+cluster://…: otherwise only one node is used."
         return Check("role", "error", "node of a cluster", advice)
     if role == "master":
         return Check("role", "ok", "primary")
@@ -201,7 +98,10 @@ def _memory(facts: Facts) -> Check:
 
 
 def _room(facts: Facts) -> Check:
-    """Whether the logs, and the records of one worker at the limit, fit into the memory."""
+    """Whether the logs, and the records of one worker at the limit, fit into the memory.
+
+    In a Cluster, of the boards that the server has.
+    """
     used, limit, needs = facts.info.get("used_memory"), facts.info.get("maxmemory"), facts.needs
     finding = (
         f"logs of {facts.boards} board{'s' * (facts.boards != 1)} up to "
@@ -234,7 +134,7 @@ def _connections(facts: Facts) -> Check:
     if facts.clients is None or not most:
         advice = f"Make sure that maxclients leaves room for {facts.budget}."
         return Check("connections", "unknown", "withheld", advice)
-    ours = {f"occupancy-{name}" for name in CLIENT_NAMES}
+    ours = {f"occupancy-{name}" for name in (*CLIENT_NAMES, "topology")}
     others = sum(name not in ours for name in facts.clients)
     finding = f"budget {facts.budget} + {others} other clients, of {most}"
     if facts.budget + others > most:
@@ -248,7 +148,7 @@ def _connections(facts: Facts) -> Check:
 def _round_trip(facts: Facts) -> Check:
     if facts.ping_ms is None:
         return Check("round trip", "unknown", "withheld")
-    finding = f"{facts.ping_ms:.2f} ms (median of {_PINGS})"
+    finding = f"{facts.ping_ms:.2f} ms (median of {PINGS})"
     if facts.ping_ms > _SLOW_MS:
         advice = "Run the server nearer to the application; every operation takes one round trip."
         return Check("round trip", "warning", finding, advice)
@@ -270,3 +170,5 @@ CHECKS: tuple[Callable[[Facts], Check], ...] = (
     _server, _role, _persistence, _writing, _eviction, _memory, _room, _rights, _connections,
     _round_trip, _clock,
 )  # fmt: skip
+# What a replica may not do anyway cannot be tried there.
+REPLICA_CHECKS = tuple(each for each in CHECKS if each is not _rights)

@@ -1,0 +1,167 @@
+"""The checks of a whole deployment: its servers together, and its machines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from occupancy.cli.doctor.checks import CHECKS, REPLICA_CHECKS
+from occupancy.cli.doctor.cluster import cluster_checks
+from occupancy.cli.doctor.facts import (
+    Check,
+    Counted,
+    Denials,
+    Facts,
+    denials_at,
+    denials_of,
+    facts_of,
+    read_facts,
+)
+from occupancy.cli.doctor.sentinels import sentinel_checks
+from occupancy.core.errors import OccupancyError
+from occupancy.observability.processes import host_of
+from occupancy.observability.servers import Answer, Boards
+from occupancy.services import Services
+from occupancy.storage.topology.cluster import Cluster
+from occupancy.storage.topology.sentinel import Sentinel
+from occupancy.storage.topology.shard import Member
+
+_CLOCKS_S = 1.0  # between the clocks of two servers
+_WORST_FIRST = ("error", "warning", "unknown", "ok")
+_MANY = 20  # boards; fewer need not be spread evenly
+_UNEVEN = 2.0  # times the average
+
+
+def examine(services: Services) -> list[Check]:
+    """Every check: of the deployment, and then of each server, the worst first.
+
+    Raises PoolTimeout and StoreUnavailable where the only server does not answer.
+    """
+    if not services.servers.are_several:
+        facts = read_facts(services)
+        return [*(check(facts) for check in CHECKS), _machines(services)]
+    checks: list[Check] = []
+    topology = services.topology
+    answers = read_all(services)
+    if isinstance(topology, Cluster):
+        checks += cluster_checks(topology, answers)
+    elif isinstance(topology, Sentinel):
+        checks += sentinel_checks(topology, answers)
+    checks += [clocks(_facts_by_server(answers)), _machines(services)]
+    if topology.is_sharded:
+        checks.append(spread(services.servers.known_boards(answers), answers))
+    groups = [_of_server(each) for each in answers]
+    groups.sort(key=lambda group: min(_WORST_FIRST.index(each.level) for each in group))
+    return [*checks, *(check for group in groups for check in group)]
+
+
+def read_all(services: Services) -> list[Answer]:
+    """The facts about each server, in the replies to it."""
+    boards = _boards_or_none(services)
+    counted = _counted(services, boards)
+    access = services.servers.access_address
+
+    def read(member: Member) -> list[Any]:
+        address = member.primary or member.address
+        return [
+            facts_of(
+                services, member, counted=counted.get(address, Counted(0, 0)),
+                find_denials=_denials(services, member, access, boards),
+            )
+        ]  # fmt: skip
+
+    return services.servers.each(read)
+
+
+def _denials(
+    services: Services, member: Member, access: str | None, boards: Boards
+) -> Denials | None:
+    if member.role == "primary" and member.address == access:
+        return denials_of(services)
+    names = boards.get(member.address, [])
+    return denials_at(services, member, names[0]) if member.role == "primary" and names else None
+
+
+def _boards_or_none(services: Services) -> Boards:
+    try:
+        services.topology.refresh()  # the first thing that this process does
+        return services.servers.boards()
+    except OccupancyError:
+        return {}  # the checks of the servers say why
+
+
+def _counted(services: Services, boards: Boards) -> dict[str, Counted]:
+    try:
+        items = {each.board: sum(each.counts.values()) for each in services.store.boards.all()}
+    except OccupancyError:
+        items = {}
+    return {
+        address: Counted(len(names), sum(items.get(name, 0) for name in names))
+        for address, names in boards.items()
+    }
+
+
+def _of_server(answer: Answer) -> list[Check]:
+    member = answer.member
+    title = f"{member.address} ({member.role})"
+    if answer.error is not None:
+        level = "error" if member.role == "primary" else "warning"
+        advice = "Start it, or see whether this machine reaches it and may sign in."
+        return [Check("answer", level, answer.error, advice, server=title)]
+    (facts,) = answer.replies
+    checks = CHECKS if member.role == "primary" else REPLICA_CHECKS
+    return [msgspec.structs.replace(check(facts), server=title) for check in checks]
+
+
+def _facts_by_server(answers: Sequence[Answer]) -> dict[str, Facts]:
+    return {each.member.address: each.replies[0] for each in answers if each.error is None}
+
+
+def clocks(facts: dict[str, Facts]) -> Check:
+    """The clocks of all servers against each other: after a promotion another one counts."""
+    leads = {address: each.clock_s for address, each in facts.items() if each.clock_s is not None}
+    if len(leads) < 2:
+        return Check("clocks", "unknown", "fewer than two servers tell their time")
+    first, last = min(leads, key=leads.__getitem__), max(leads, key=leads.__getitem__)
+    apart_s = leads[last] - leads[first]
+    finding = f"{apart_s:.3f} s apart at most"
+    if apart_s > _CLOCKS_S:
+        advice = "Set them by NTP: after a failover the times of events would jump."
+        return Check("clocks", "warning", f"{finding}: {last} is ahead of {first}", advice)
+    return Check("clocks", "ok", finding)
+
+
+def spread(boards: Boards, answers: Sequence[Answer]) -> Check:
+    """How the boards are spread over the primaries."""
+    counts = {
+        each.member.address: len(boards.get(each.member.address, ()))
+        for each in answers if each.member.role == "primary"
+    }  # fmt: skip
+    finding = ", ".join(f"{address}: {count}" for address, count in counts.items()) or "unknown"
+    total = sum(counts.values())
+    if total >= _MANY and max(counts.values()) > _UNEVEN * total / len(counts):
+        advice = "Move slots from the fullest server to the others (CLUSTER SETSLOT, reshard)."
+        return Check("boards", "warning", finding, advice)
+    return Check("boards", "ok" if counts else "unknown", finding)
+
+
+def _machines(services: Services) -> Check:
+    """Whether more machines report than the budget is divided by."""
+    try:
+        hosts = {host_of(each["process"]) for each in services.processes.all()}
+    except OccupancyError:
+        return Check("machines", "unknown", "the reports of the processes cannot be read")
+    return machines(hosts, services.settings.nodes)
+
+
+def machines(hosts: set[str], nodes: int) -> Check:
+    finding = f"{len(hosts)} report, OCCUPANCY_NODES is {nodes}"
+    if len(hosts) > nodes:
+        advice = (
+            f"Set OCCUPANCY_NODES to {len(hosts)} on each: otherwise each takes a share of the "
+            "budget that is too large. Containers with a name of their own count as machines."
+        )
+        return Check("machines", "warning", f"{finding}: {', '.join(sorted(hosts)[:10])}", advice)
+    return Check("machines", "ok", finding)

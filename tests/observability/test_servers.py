@@ -1,0 +1,220 @@
+"""Statistics, health and promotions of a deployment with several servers."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gevent
+import pytest
+
+from occupancy import create_app
+from occupancy.core.entities import Role
+from occupancy.core.settings import Settings
+from occupancy.services import Services
+from tests.support.clusters import RealCluster, RealSentinels
+from tests.support.servers import RealServer
+from tests.support.waiting import wait_until
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[RealCluster]:
+    made = RealCluster("valkey", tmp_path / "cluster")
+    made.start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def sentinels(tmp_path: Path) -> Iterator[RealSentinels]:
+    made = RealSentinels("valkey", tmp_path / "sentinels")
+    made.start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def processes(tmp_path: Path) -> Iterator[list[Services]]:
+    made: list[Services] = []
+    yield made
+    for each in made:
+        each.hub.drain(timeout_s=1.0)
+        each.revocation.stop()
+        each.close()
+
+
+def begin(processes: list[Services], url: str, tmp_path: Path, count: int = 1) -> list[Services]:
+    for _ in range(count):
+        settings = Settings(redis_url=url, state_dir=str(tmp_path / "state"))
+        services = Services.for_web(settings)
+        services.topology.start()
+        services.hub.start()
+        processes.append(services)
+    first = processes[0]
+    wait_until(lambda: len(first.processes.all()) == count, what="the reports")
+    return processes
+
+
+def stats_of(services: Services) -> dict[str, Any]:
+    return services.process_report.connection_stats()
+
+
+def port_of(address: str) -> int:
+    return int(address.rpartition(":")[2])
+
+
+def test_each_server_of_a_cluster_is_counted_against_the_budget(
+    cluster: RealCluster, processes: list[Services], tmp_path: Path
+) -> None:
+    one, other = begin(processes, cluster.url, tmp_path, count=2)
+    for number in range(20):
+        one.store.boards.create(f"b{number}")
+    found = stats_of(one)
+    primaries = [each for each in found["servers"] if each["role"] == "primary"]
+    replicas = [each for each in found["servers"] if each["role"] == "replica"]
+    assert len(primaries) == len(replicas) == 3
+    assert {each["primary"] for each in replicas} == {each["address"] for each in primaries}
+    assert all(0 < each["used"] <= each["limit"] == 50 for each in found["servers"])
+    # The connection that counts counts itself.
+    assert all(each["topology"] >= 1 for each in found["servers"])
+    for name in ("connected", "ops", "pubsub", "topology", "other"):
+        assert found["server"][name] == sum(each[name] for each in primaries)
+    assert sum(each["boards"]["count"] for each in primaries) == 21  # with main
+    named = {name: each["address"] for each in primaries for name in each["boards"]["names"]}
+    for name, address in named.items():
+        assert port_of(address) == cluster.primary_of(one.store.keys.board(name).board).port
+    for worker in found["workers"]:
+        assert worker["ops"]["max"] == sum(each["ops"]["max"] for each in worker["shards"])
+        assert worker["pubsub"]["in_use"] == sum(
+            each["pubsub"]["in_use"] for each in worker["shards"]
+        )
+    assert {each["process"] for each in found["workers"]} == {
+        one.process_name, other.process_name,
+    }  # fmt: skip
+
+
+def test_a_server_that_hangs_is_unreachable_and_delays_the_others_once(
+    cluster: RealCluster, processes: list[Services], tmp_path: Path
+) -> None:
+    (services,) = begin(processes, cluster.url, tmp_path)
+    replicas = [each for each in cluster.nodes[3:]]
+    for each in replicas:
+        each.signal(signal.SIGSTOP)
+    with gevent.Timeout(4):  # three of them, one after the other, and their timeouts
+        found = stats_of(services)
+    assert [each["status"] for each in found["servers"]] == ["healthy"] * 3 + ["unreachable"] * 3
+    assert all(each["detail"] for each in found["servers"][3:])
+    for each in replicas:
+        each.signal(signal.SIGCONT)
+
+
+def test_health_says_which_server_is_away_and_what_with_it(
+    cluster: RealCluster, processes: list[Services], tmp_path: Path
+) -> None:
+    (services,) = begin(processes, cluster.url, tmp_path)
+    access = cluster.primary_of(services.store.keys.workers)
+    assert services.public_figures.health()["status"] == "healthy"
+    other = next(each for each in cluster.nodes[:3] if each is not access)
+    for each in cluster.replicas_of(other):
+        each.stop(signal.SIGKILL)
+    other.stop(signal.SIGKILL)
+
+    def partly() -> Any:
+        found = services.public_figures.health()
+        return found if "detail" in found else None
+
+    found = wait_until(partly, what="the loss")
+    assert found["status"] == "healthy"
+    assert f"127.0.0.1:{other.port} does not answer" in found["detail"]
+    for each in cluster.replicas_of(access):
+        each.stop(signal.SIGKILL)
+    access.stop(signal.SIGKILL)
+    found = wait_until(
+        lambda: (found := services.public_figures.health())["status"] == "unhealthy" and found,
+        what="the loss of access",
+    )
+    assert "access" in found["detail"]
+    answered = [each for each in found["servers"] if each["status"] == "healthy"]
+    assert all(each["latency_ms"] is not None for each in answered)
+    # The figures of the servers that are left can still be read.
+    assert any(each["status"] == "healthy" for each in stats_of(services)["servers"])
+
+
+def test_names_of_boards_are_for_supervisors(
+    cluster: RealCluster, processes: list[Services], tmp_path: Path
+) -> None:
+    (services,) = begin(processes, cluster.url, tmp_path)
+    client = create_app(services).test_client()
+
+    def names(**headers: str) -> set[str]:
+        found: Any = client.get("/api/redis-connection-stats", headers=headers).get_json()
+        return {
+            name for each in found["servers"] if each["boards"] for name in each["boards"]["names"]
+        }
+
+    assert names() == set()
+    for role, seen in ((Role.WORKER, set()), (Role.SUPERVISOR, {"main"})):
+        services.workers.add(role.label, name="Somebody", role=role)
+        secret, _ = services.tokens.create(role.label)
+        assert names(Authorization=f"Bearer {secret}") == seen
+
+
+def test_a_promotion_is_the_same_on_every_process_and_counted_once(
+    cluster: RealCluster, processes: list[Services], tmp_path: Path
+) -> None:
+    one, other = begin(processes, cluster.url, tmp_path, count=2)
+    promoted = promote_and_watch(
+        [one, other], cluster.primary_of(one.store.keys.board("main").board), cluster
+    )
+    for each in (one, other):
+        assert each.promotions.of_a_day() == promoted
+    (found,) = promoted
+    assert (found["boards"], found["streams"]) == (1, 3)
+    counted = [
+        each.metrics.promotions.labels(found["server"])._value.get() for each in (one, other)
+    ]
+    assert sum(counted) == 1
+    shown = [each for each in stats_of(one)["promotions"] if each["server"] == found["server"]]
+    assert shown == promoted
+
+
+def promote_and_watch(
+    processes: list[Services], primary: RealServer, cluster: RealCluster
+) -> list[dict[str, Any]]:
+    """Promote the replica of a server; what is recorded. One process has two streams of main."""
+    one, other = processes
+    for services, count in ((one, 2), (other, 1)):
+        for _ in range(count):
+            services.hub.subscribe("main")
+    (replica,) = cluster.replicas_of(primary)
+    cluster.fail_over(replica)
+
+    def recorded() -> Any:
+        found = one.promotions.of_a_day()
+        return found if found and found[0]["streams"] == 3 else None
+
+    return list(wait_until(recorded, what="the promotion"))
+
+
+def test_sentinels_are_listed_and_a_failover_is_recorded(
+    sentinels: RealSentinels, processes: list[Services], tmp_path: Path
+) -> None:
+    (services,) = begin(processes, sentinels.url, tmp_path)
+    services.hub.subscribe("main")
+    found = stats_of(services)
+    assert [each["role"] for each in found["servers"]] == ["primary", "replica", "replica"]
+    assert {port_of(each["address"]) for each in found["sentinels"]} == set(sentinels.ports)
+    primary = found["servers"][0]["address"]
+    assert {each["primary"] for each in found["sentinels"]} == {primary}
+    wait_until(lambda: services.promotions._known, what="the first primary to be known")
+    sentinels.fail_over()
+    (promoted,) = wait_until(services.promotions.of_a_day, what="the promotion")
+    assert promoted["server"] != primary
+    assert (promoted["boards"], promoted["streams"]) == (1, 1)
+    health = services.public_figures.health()
+    assert health["status"] == "healthy"
+    assert f'occupancy_redis_primary{{server="{promoted["server"]}"}} 1.0' in (
+        services.public_figures.metrics().decode()
+    )
