@@ -15,7 +15,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
 
 import gevent
 import redis
@@ -26,6 +25,7 @@ from occupancy.core.server_url import Address
 from occupancy.storage.client import OpsClient
 from occupancy.storage.pool import FairPool
 from occupancy.storage.topology.cluster_client import ClusterClient
+from occupancy.storage.topology.cluster_nodes import Node, parse_nodes
 from occupancy.storage.topology.shard import SLOTS, Member, Role, Shard, slot_of
 
 log = logging.getLogger(__name__)
@@ -33,26 +33,6 @@ log = logging.getLogger(__name__)
 _REFRESH_S = 1.0  # in the background
 _LEAST_REFRESH_S = 0.2  # between two of them, whoever asks
 _LONGEST_REFRESH_S = 2.0  # then the rest of the nodes is not asked
-
-
-class Node(NamedTuple):
-    """A line of CLUSTER NODES."""
-
-    id: str
-    address: Address  # where we connect to it
-    announced: tuple[Address, ...]  # what redirections may call it
-    flags: frozenset[str]
-    primary_id: str  # '-' for a primary
-    epoch: int
-    slots: tuple[range, ...]
-
-    @property
-    def is_primary(self) -> bool:
-        return "master" in self.flags
-
-    @property
-    def is_failing(self) -> bool:
-        return bool(self.flags & {"fail", "handshake", "noaddr"})
 
 
 class Cluster:
@@ -252,46 +232,3 @@ class Cluster:
                 len(self._shards), ", ".join(sorted(map(str, self._shards))),
             )  # fmt: skip
             self.on_change()
-
-
-def greet(connection: Any) -> int:
-    """The epoch of the server that ``connection`` leads to."""
-    connection.send_command("CLUSTER", "INFO")
-    for line in connection.read_response().decode().splitlines():
-        name, _, value = line.partition(":")
-        if name == "cluster_my_epoch":
-            return int(value)
-    raise redis.ResponseError("CLUSTER INFO has no cluster_my_epoch")
-
-
-def parse_nodes(
-    text: str, *, asked: Address, addresses: Mapping[Address, Address] | None = None,
-    prefers_names: bool = False,
-) -> list[Node]:  # fmt: skip
-    """The lines of CLUSTER NODES, in the order of their ids. Raises ValueError.
-
-    A node that does not know its own address leaves it empty: it is the ``asked`` one. A node may
-    announce a host name besides its address, and ``addresses`` has one or the other.
-    """
-    nodes = []
-    for line in sorted(text.splitlines()):
-        id_, where, flags, primary, _ping, _pong, epoch, _link, *slots = line.split(" ")
-        where, *names = where.split(",")
-        host, _, port = where.partition("@")[0].rpartition(":")
-        announced = [Address(each, int(port)) for each in (host, *names[:1]) if each]
-        known = next(filter(None, map((addresses or {}).get, announced)), None)
-        announced = announced or [Address(asked.host, int(port))]
-        default = announced[-1 if prefers_names else 0]
-        ranges = [_slots(each) for each in slots if not each.startswith("[")]
-        nodes.append(
-            Node(
-                id_, known or default, tuple(announced), frozenset(flags.split(",")) - {"myself"},
-                primary, int(epoch), tuple(ranges),
-            )
-        )  # fmt: skip
-    return nodes
-
-
-def _slots(text: str) -> range:
-    first, _, last = text.partition("-")
-    return range(int(first), int(last or first) + 1)

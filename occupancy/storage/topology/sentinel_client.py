@@ -7,6 +7,7 @@ A command whose reply was lost may have run: it is never sent again.
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -14,7 +15,7 @@ from typing import Any, TypeVar
 import gevent
 import redis
 
-from occupancy.storage.client import Command, OpsClient
+from occupancy.storage.client import Command, Confirming, OpsClient
 from occupancy.storage.pool import FairPool
 
 _RETRY_S = 0.05
@@ -32,31 +33,37 @@ class SentinelClient(OpsClient):
         self._wait_s = wait_s
         self._refresh = refresh
 
-    def execute_once(self, args: Sequence[Any], options: dict[str, Any]) -> Any:
+    def execute_once(
+        self, args: Sequence[Any], options: dict[str, Any], confirmation: Confirming | None = None
+    ) -> Any:
         try:
-            return super().execute_once(args, options)
+            return super().execute_once(args, options, confirmation)
         except _NOT_PRIMARY:
             until = time.monotonic() + self._wait_s
         while True:
             self._wait()
             try:
-                return super().execute_once(args, options)
+                return super().execute_once(args, options, confirmation)
             except _NOT_PRIMARY:
                 if time.monotonic() > until:
                     raise
 
-    def exchange(self, commands: Sequence[Command], *, asking: bool = False) -> list[Any]:
+    def exchange(
+        self, commands: Sequence[Command], *, asking: bool = False,
+        confirmation: Confirming | None = None,
+    ) -> list[Any]:  # fmt: skip
         """As in OpsClient; commands that are refused are sent again."""
-        return self._sent_again(commands, super().exchange, lambda reply: reply)
+        send = functools.partial(super().exchange, confirmation=confirmation)
+        return self._sent_again(commands, send, lambda reply: reply)
 
     def exchange_transactions(
-        self, blocks: Sequence[Sequence[Command]], *, asking: bool = False
-    ) -> list[list[Any]]:
+        self, blocks: Sequence[Sequence[Command]], *, asking: bool = False,
+        confirmation: Confirming | None = None,
+    ) -> list[list[Any]]:  # fmt: skip
         """As in OpsClient; a transaction of which a command is refused is sent again as a whole."""
         # An error is in place of every reply.
-        return self._sent_again(
-            blocks, super().exchange_transactions, lambda replies: replies[0] if replies else None
-        )
+        send = functools.partial(super().exchange_transactions, confirmation=confirmation)
+        return self._sent_again(blocks, send, lambda replies: replies[0] if replies else None)
 
     def _sent_again(
         self, whole: Sequence[T], send: Callable[[Sequence[T]], list[Any]],
