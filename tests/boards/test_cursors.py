@@ -41,7 +41,7 @@ def next_cursor(services: Services, last: str, now_ms: int, nonce: int | None = 
     """What the function of cursors.lua returns."""
     if nonce is None:
         nonce = random.getrandbits(48)
-    call = "return next_cursor(ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]))"
+    call = "return next_cursor(ARGV[1], tonumber(ARGV[2]), ARGV[3])"
     found: Any = services.store.client.eval(
         CURSORS_LUA.read_text() + call, 0, last, str(now_ms), str(nonce)
     )

@@ -117,6 +117,12 @@ class Witness:
         }
 
 
+def ms_of(services: Services) -> int:
+    """The time of the server's clock."""
+    seconds, microseconds = services.store.client.time()  # type: ignore[misc] # not asynchronous
+    return int(seconds) * 1000 + int(microseconds) // 1000
+
+
 def log_of(services: Services) -> dict[str, dict[bytes, bytes]]:
     found: Any = services.store.client.xrange(services.store.keys.board("main").log)
     return {cursor.decode(): fields for cursor, fields in found}
@@ -155,14 +161,10 @@ def test_no_lost_cursor_names_another_entry_although_the_new_primarys_clock_is_b
     lost = work(before, OPERATIONS, chance, witness)
     first_ms = int(lost[0].partition("-")[0])
 
-    def new_ms() -> int:
-        seconds, microseconds = after.store.client.time()  # type: ignore[misc] # not asynchronous
-        return int(seconds) * 1000 + int(microseconds) // 1000
-
-    assert new_ms() < first_ms, "its clock is behind"
+    assert ms_of(after) < ms_of(before), "its clock is behind"
     # Half of them before its clock is where the other's was, the rest in the same milliseconds.
     kept = work(after, OPERATIONS // 2, chance, witness)
-    wait_until(lambda: new_ms() >= first_ms, timeout_s=30, what="the clock to catch up")
+    wait_until(lambda: ms_of(after) >= first_ms, timeout_s=30, what="the clock to catch up")
     kept += work(after, OPERATIONS, chance, witness)
     log = log_of(after)
     assert set(kept) <= set(log)
