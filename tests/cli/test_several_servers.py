@@ -99,7 +99,7 @@ def test_every_command_works(url: str, tmp_path: Path, monkeypatch: pytest.Monke
     settings = Settings(redis_url=url, state_dir=str(tmp_path / "state"))
     app = create_app(Services.for_command_line(settings))
     runner = app.test_cli_runner()
-    done = {("events", "tail")}
+    done: set[tuple[str, ...]] = {("events", "tail")}
 
     def run(*args: str, status: int = 0) -> Result:
         result = runner.invoke(args=args)

@@ -37,7 +37,8 @@ def readyz() -> Response:
     """
     services = current_services()
     services.hub.start()
-    reasons, impaired = {}, {}
+    reasons: dict[str, str] = {}
+    impaired: dict[str, str] = {}
     is_sharded = services.topology.is_sharded
     try:
         services.store.client.ping()
