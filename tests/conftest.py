@@ -13,11 +13,12 @@ from gevent import monkey
 monkey.patch_all()
 
 import contextlib
+import functools
 import os
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import fakeredis
 import pytest
@@ -199,9 +200,13 @@ def services_on(
     client = made.store.client
     keys = list(client.scan_iter(match=f"{prefix}:*", count=1000))
     for first in range(0, len(keys), 1000):
-        chunk = keys[first : first + 1000]
-        client.run_pipeline(lambda pipeline, chunk=chunk: [pipeline.delete(each) for each in chunk])
+        client.run_pipeline(functools.partial(_delete_each, keys[first : first + 1000]))
     made.close()
+
+
+def _delete_each(keys: Sequence[bytes], pipeline: Any) -> None:
+    for each in keys:  # not one command: in a Cluster they have several slots
+        pipeline.delete(each)
 
 
 @pytest.fixture

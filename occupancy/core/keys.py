@@ -128,13 +128,13 @@ class Keys:
         self.reconciling = f"{prefix}:reconciling"
         self.access_channel = f"{prefix}:access:{database}{':{access}' if is_sharded else ''}"
         self.live_channel = f"{prefix}:live:{database}:"  # and a board
-        self._is_sharded = is_sharded
+        self.is_sharded = is_sharded
         self._of_board: dict[str, BoardKeys] = {}
 
     def board(self, name: str) -> BoardKeys:
         keys = self._of_board.get(name)
         if keys is None:
-            tag = f"{{{name}}}" if self._is_sharded else name
+            tag = f"{{{name}}}" if self.is_sharded else name
             keys = BoardKeys(self.prefix, name, self.live_channel + tag)
             if len(self._of_board) < 1000:  # bounded, because names come from requests
                 self._of_board[name] = keys

@@ -33,11 +33,11 @@ import gevent
 from gevent.event import Event
 
 from occupancy.core.entities import Entry
-from occupancy.core.errors import PoolTimeout, StoreUnavailable
 from occupancy.core.keys import Keys
 from occupancy.live.board_log import BoardLog, LogReader
-from occupancy.live.reader import PROBE_S, RETRY_S, SILENCE_S, Reader
+from occupancy.live.reader import PROBE_S, SILENCE_S, Reader
 from occupancy.observability.metrics import LiveMetrics
+from occupancy.observability.periodic import repeat
 from occupancy.storage.topology.shard import Shard
 
 log = logging.getLogger(__name__)
@@ -81,8 +81,8 @@ class Feed:
         """Begin to read and to probe."""
         loops: list[Callable[[], object]] = [
             self.reader.run,
-            lambda: repeat("a canary", self._send_canary),
-            lambda: repeat("a look at the logs", self._probe, self._wake),
+            lambda: repeat("a canary", self._send_canary, every_s=PROBE_S),
+            lambda: repeat("a look at the logs", self._probe, every_s=PROBE_S, wake=self._wake),
         ]
         if self._is_sharded:
             loops.append(self.reader.keep_subscribed)
@@ -90,7 +90,7 @@ class Feed:
         self._greenlets = [gevent.spawn(each) for each in loops]
 
     def stop(self) -> None:
-        """End the greenlets, and so the connection. No switch point."""
+        """End the greenlets, and so the connection, in a moment. No switch point."""
         gevent.killall(self._greenlets, block=False)
 
     # Boards. No method has a switch point: streams end inside the event loop.
@@ -98,14 +98,17 @@ class Feed:
     def watch(self, board: str, board_log: BoardLog) -> None:
         """Follow a board of this server from now on."""
         board_log.followed_since = time.monotonic()
-        # A pattern hears it already, before its position is read: nothing is missing.
-        board_log.settled = None if self._is_sharded else self.reader.subscription_of(board)
         self.logs[board] = board_log
-        if self.is_degraded:
-            board_log.degrade()
         if self._is_sharded:
+            board_log.settled = None  # it may have come from another feed
             self.reader.want(self._keys.board(board).channel, board)
-            self.probe_now()  # it may have come from another feed, or be subscribed to yet
+            self.probe_now()  # it may be subscribed to yet
+        else:
+            # Before its position is read it is heard by the pattern, and marked (``open``).
+            board_log.settled = self.reader.subscription_of(board)
+            board_log.incarnation = self._shard.incarnation
+        if self.is_degraded:
+            board_log.degrade()  # last, because a stream that takes nothing may end by it
 
     def unwatch(self, board: str) -> None:
         """The board has no stream any more, or another server has it."""
@@ -152,7 +155,7 @@ class Feed:
         elif now - min(self.reader.heard_at, self._was_live_at) > SILENCE_S:
             self.on_unreachable(trouble)  # something hangs: the reader notices later, or never
         if trouble is not None and self._is_sharded:
-            for board, each in self.logs.items():
+            for board, each in list(self.logs.items()):  # a stream may end by what it gets
                 is_heard = self.reader.subscription_of(board) is not None
                 if not is_heard and now - each.followed_since > _NEW_S:
                     each.degrade()
@@ -169,7 +172,7 @@ class Feed:
 
     def _send_canary(self) -> None:
         if self._is_sharded:
-            self.reader.ping()
+            self.reader.send(("PING",))
         else:  # a server that takes no writes still publishes
             self._shard.client.publish(self._canary_channel, "")
 
@@ -181,10 +184,7 @@ class Feed:
         self.compare(is_whole=is_whole)
 
     def compare(self, *, is_whole: bool = True) -> None:
-        """Compare positions with the ends of the logs; of silent boards if ``is_whole``.
-
-        Raises PoolTimeout, StoreUnavailable.
-        """
+        """Compare positions with the ends of the logs; of silent boards if ``is_whole``. Raises."""
         was_live = self.reader.trouble is None
         due = [
             each for each in self.logs.values()
@@ -244,7 +244,7 @@ class Feed:
         if not self.is_degraded:
             self.is_degraded = True
             log.error("live delivery does not work, streams are degraded%s: %s", self._by, why)
-        for each in self.logs.values():
+        for each in list(self.logs.values()):  # a stream may end by what it gets
             each.degrade()
         self._on_moved()  # perhaps another server has them now
 
@@ -260,29 +260,3 @@ def published_entry(payload: bytes) -> tuple[str, Entry]:
     """
     previous, cursor, seq, event = payload.split(b" ", 3)
     return previous.decode("ascii"), Entry(cursor.decode("ascii"), int(seq), event)
-
-
-def repeat(
-    what: str, do: Callable[[], object], wake: Event | None = None, *,
-    every_s: float | None = PROBE_S,
-) -> None:  # fmt: skip
-    """Call ``do`` every ``every_s``, and whenever ``wake`` is set, for ever.
-
-    Failures do not end it. The first of several like failures in a row is logged.
-    """
-    failure = None
-    while True:
-        try:
-            do()
-            failure = None
-        except Exception as error:
-            is_new, failure = failure is not type(error), type(error)
-            if is_new and isinstance(error, PoolTimeout | StoreUnavailable):
-                log.warning("%s failed: %s", what, error.__cause__ or error)
-            elif is_new:
-                log.exception("%s failed", what)
-        if wake is None:
-            gevent.sleep(PROBE_S)
-        else:
-            wake.wait(every_s if failure is None else RETRY_S)
-            wake.clear()

@@ -21,11 +21,13 @@ from occupancy.core.keys import Keys
 from occupancy.live.board_frames import BoardFrames
 from occupancy.live.board_log import BoardLog, LogReader
 from occupancy.live.broadcaster import Broadcaster, Channel
-from occupancy.live.feed import Feed, repeat
+from occupancy.live.feed import Feed
 from occupancy.live.pacing import FEW_STREAMS, OTHERS_TURN_S
+from occupancy.live.reader import PROBE_S
 from occupancy.live.subscriber import STALL_S, Subscriber
 from occupancy.observability.metrics import LiveMetrics
 from occupancy.observability.promotions import Promotions
+from occupancy.observability.periodic import repeat
 from occupancy.storage.pool import percentiles
 from occupancy.storage.topology.shard import Shard, Topology
 
@@ -71,24 +73,18 @@ class Hub:
         self._slow = 0  # streams, at the last heartbeat
         topology.on_change = self._changed.set
 
-    # Life
-
     def start(self) -> None:
         """Begin to follow Redis; does nothing if it runs already."""
         if not self._greenlets and not self.is_draining:
             self._topology.start()
             self._arrange()
-            loops = (
-                self._broadcaster.run,
-                self._heartbeats,
-                lambda: repeat("a report", self._on_probe),
-                # Apart: the second waits for servers, which may hang.
-                lambda: repeat("the order of boards", self._arrange, self._changed, every_s=None),
-                lambda: repeat(
-                    "a look for servers", self._topology.refresh, self._doubt, every_s=None
-                ),
-            )
-            self._greenlets = [gevent.spawn(each) for each in loops]
+            spawn, refresh = gevent.spawn, self._topology.refresh  # the latter waits for servers
+            self._greenlets = [
+                spawn(self._broadcaster.run), spawn(self._heartbeats),
+                spawn(repeat, "a report", self._on_probe, every_s=PROBE_S),
+                spawn(repeat, "moving boards", self._arrange, every_s=None, wake=self._changed),
+                spawn(repeat, "looking for servers", refresh, every_s=None, wake=self._doubt),
+            ]  # fmt: skip
 
     def drain(self, timeout_s: float = 3.0) -> None:
         """End every stream with ``bye`` and give the connection back.
@@ -106,6 +102,7 @@ class Hub:
         gevent.killall(self._greenlets)
         for feed in self._feeds.values():
             feed.stop()
+        gevent.sleep(0)  # now they give their connections back
         for board in list(self._boards.values()):  # streams may end meanwhile
             board.log.stop()
         for shard in self._topology.shards():
@@ -115,8 +112,7 @@ class Hub:
     def trouble(self) -> str | None:
         """Why live delivery does not work in this process right now; None while it does.
 
-        In a Cluster it works as long as the server of access does: every stream needs that one, and
-        each other server concerns its own boards. See ``troubles``.
+        Every stream needs the server of access; another one concerns its boards (``troubles``).
         """
         access = self._topology.shard_of(self._keys.workers)
         feed = self._feeds.get(access) if access is not None else None
@@ -127,17 +123,13 @@ class Hub:
         found = {shard.address: feed.trouble for shard, feed in self._feeds.items()}
         return {address: trouble for address, trouble in found.items() if trouble}
 
-    # Streams
-
     def subscribe(self, board: str) -> Subscriber:
         """A new stream of ``board``, until ``unsubscribe``.
 
         It is registered before it reads anything, so that its board cannot be dropped meanwhile.
         """
         self.start()
-        followed = self._boards.get(board)
-        if followed is None:
-            followed = self._boards[board] = self._follow(board)
+        followed = self._boards.get(board) or self._follow(board)
         subscriber = Subscriber(followed.log, followed.frames)
         followed.subscribers.add(subscriber)
         if self.is_draining:
@@ -150,7 +142,8 @@ class Hub:
         frames = BoardFrames(board, channel, self._broadcaster, self._metrics)
         board_log = BoardLog(self._store, board, frames, self._metrics)
         self._follow_where_it_is(board, board_log)
-        return _Board(board_log, frames, subscribers)
+        followed = self._boards[board] = _Board(board_log, frames, subscribers)
+        return followed
 
     def unsubscribe(self, subscriber: Subscriber) -> None:
         """The stream has ended. No switch point: socket writers call it from the event loop."""
@@ -189,19 +182,18 @@ class Hub:
     def _subscribers(self) -> list[Subscriber]:
         return [each for followed in self._boards.values() for each in followed.subscribers]
 
-    # Servers
-
     def _arrange(self) -> None:
-        """Have each board followed on the server that has it, and on no other. No switch point.
+        """Have each board followed on the server that has it, and on no other.
 
-        So no stream begins or ends halfway, and no board is followed twice. A feed that no board
-        needs any more stays until the next change: streams that come and go cost no connection.
+        No switch point, so no stream begins or ends halfway. A feed that has lost its last board
+        stays until the next change: streams that come and go cost no connections.
         """
         access = self._topology.shard_of(self._keys.workers)
         if access is not None:
             self._feed(access)
-        for name, followed in self._boards.items():
-            self._follow_where_it_is(name, followed.log)
+        for name, followed in list(self._boards.items()):
+            if name in self._boards:  # the last stream of another may end by what it gets
+                self._follow_where_it_is(name, followed.log)
         for shard, feed in list(self._feeds.items()):
             if self._topology.is_sharded:
                 feed.follow_access(is_here=shard is access)

@@ -31,7 +31,7 @@ from occupancy.core.errors import OccupancyError, StoreUnavailable
 from occupancy.core.keys import Keys
 from occupancy.live.pacing import POLL_S
 from occupancy.observability.metrics import LiveMetrics
-from occupancy.storage.pool import FairPool
+from occupancy.storage.pool import FairPool, read_first
 from occupancy.storage.server_errors import (
     ReplyError,
     denied_command,
@@ -73,8 +73,8 @@ class Reader:
         self._listener = listener
         self._keys = keys
         self._is_sharded = is_sharded
-        self._live_channel, self._pattern = keys.live_channel, keys.live_channel + "*"
-        self._access_channel = keys.access_channel
+        self._access_channel, self._live_channel = keys.access_channel, keys.live_channel
+        self._pattern = keys.live_channel + "*"
         self._wanted: dict[str, str] = {}  # channel or pattern → its board, where it has one
         self._subscribed: dict[str, int] = {}  # channel or pattern → number of its subscription
         self._asked_at: dict[str, float] = {}  # not confirmed yet (monotonic)
@@ -85,15 +85,12 @@ class Reader:
         self.heard_at = time.monotonic()  # when a message came, or the reader connected or began
         self._failure = "not connected yet"
         if not is_sharded:
-            channels = (keys.canary_channel(process), keys.access_channel)
-            self._wanted = dict.fromkeys((*channels, self._pattern), "")
+            channels = (keys.canary_channel(process), keys.access_channel, self._pattern)
+            self._wanted = dict.fromkeys(channels, "")
 
     @property
     def trouble(self) -> str | None:
-        """Why the reader hears no publications right now; None while it does.
-
-        In a Cluster a board may be without its subscription meanwhile: see ``subscription_of``.
-        """
+        """Why nothing published is heard right now; None while some is (``subscription_of``)."""
         if self._connection is None or not (self._is_sharded or self._is_complete):
             return self._failure
         silent_s = time.monotonic() - self.heard_at
@@ -111,8 +108,6 @@ class Reader:
     @property
     def _is_complete(self) -> bool:
         return len(self._subscribed) >= len(self._wanted)
-
-    # Sharded channels
 
     def want(self, channel: str, board: str = "") -> None:
         """Subscribe soon to a board's channel, or to that of access; no switch point."""
@@ -135,31 +130,23 @@ class Reader:
             self._has_changed.wait(RETRY_S if self._asked_at else None)
             self._has_changed.clear()
             if self._connection is not None:  # else all is asked for when it is connected
-                self._send(*self._changes())
+                self.send(*self._changes())
 
     def _changes(self) -> list[tuple[str, str]]:
         """The commands that are due now, noted as sent. No switch point."""
         now = time.monotonic()
-        missing = [
-            each for each in self._wanted
-            if each not in self._subscribed and now - self._asked_at.get(each, 0.0) >= RETRY_S
-        ]  # fmt: skip
+        lacking = [each for each in self._wanted if self.lacks(each)]
+        missing = [each for each in lacking if now - self._asked_at.get(each, 0.0) >= RETRY_S]
         superfluous = (self._subscribed.keys() | self._asked_at.keys()) - self._wanted.keys()
         for each in missing:
             self._asked_at[each] = now
         for each in superfluous:
             self._subscribed.pop(each, None)
             self._asked_at.pop(each, None)
-        return [
-            *(("SSUBSCRIBE", each) for each in missing),
-            *(("SUNSUBSCRIBE", each) for each in superfluous),
-        ]
+        unsubscribe = [("SUNSUBSCRIBE", each) for each in superfluous]
+        return [("SSUBSCRIBE", each) for each in missing] + unsubscribe
 
-    def ping(self) -> None:
-        """Have the server answer, which shows that the connection is alive."""
-        self._send(("PING",))
-
-    def _send(self, *commands: tuple[str, ...]) -> None:
+    def send(self, *commands: tuple[str, ...]) -> None:
         """Send commands on the live connection, if there is one; ``run`` reads the replies."""
         with self._sending:  # half of a command must not be followed by another one
             connection = self._connection
@@ -170,8 +157,6 @@ class Reader:
                 connection.send_packed_command(connection.pack_commands(commands))
             except Exception as error:  # noqa: BLE001 - it is closed now, as ``run`` finds
                 log.info("%s was not sent on the live connection: %s", commands[0][0], error)
-
-    # Reading
 
     def connect_now(self) -> None:
         """Do not pause before the next connect: the server may be another one now."""
@@ -218,14 +203,14 @@ class Reader:
             self._pool.release(connection)
 
     def _read(self, connection: Any) -> None:
-        _read_first(connection)
+        read_first(connection)
         self._connection, self.heard_at = connection, time.monotonic()
         if self._is_sharded:
             self._has_changed.set()
         else:
             *channels, pattern = self._wanted
-            commands = [("SUBSCRIBE", *channels), ("PSUBSCRIBE", pattern)]
-            connection.send_packed_command(connection.pack_commands(commands))
+            connection.send_command("SUBSCRIBE", *channels)
+            connection.send_command("PSUBSCRIBE", pattern)
         count = 0
         while True:
             try:
@@ -256,8 +241,9 @@ class Reader:
                 self._listener.on_access_changed(message[2])
         elif kind in _CONFIRMATIONS:
             self._on_confirmed(message[1].decode())
-        elif kind == b"sunsubscribe" and self._subscribed.pop(message[1].decode(), None):
-            # Not ours: then it would be gone already. It is asked for again where it belongs.
+        elif kind == b"sunsubscribe" and message[1].decode() in self._subscribed:
+            # The server has ended it: what we end is gone already when its reply comes.
+            del self._subscribed[message[1].decode()]
             self._has_changed.set()
             self._listener.on_unsubscribed()
 
@@ -273,14 +259,3 @@ class Reader:
                 # First, so that streams whose access ended get nothing more.
                 self._listener.on_access_changed(None)
             self._listener.on_subscribed()
-
-
-def _read_first(connection: Any) -> None:
-    """Read this connection first when data has arrived on several at once.
-
-    So an event reaches a few streams before the answer to its operation is sent. The answer would
-    wake its client, and the client's next request would be served before the streams.
-    """
-    reading = getattr(connection._sock, "_read_event", None)
-    if reading is not None:  # a socket of gevent's
-        reading.priority = gevent.get_hub().loop.MAXPRI

@@ -1,10 +1,17 @@
-"""The periodic tasks of one process, run every two seconds by the hub of live delivery."""
+"""What a process does again and again: its periodic tasks, run by the hub of live delivery."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
-from occupancy.core.errors import OccupancyError
+from gevent.event import Event
+
+from occupancy.core.errors import OccupancyError, PoolTimeout, StoreUnavailable
+
+log = logging.getLogger(__name__)
+
+_RETRY_S = 0.5  # after a failure, of what can be woken
 
 
 class PeriodicTasks:
@@ -27,3 +34,26 @@ class PeriodicTasks:
             self.failure = error.detail
             raise
         self.failure = None
+
+
+def repeat(
+    what: str, do: Callable[[], object], *, every_s: float | None, wake: Event | None = None
+) -> None:
+    """Call ``do`` every ``every_s``, and whenever ``wake`` is set, for ever.
+
+    Failures do not end it. The first of several like failures in a row is logged.
+    """
+    retry_s, wake = (every_s, Event()) if wake is None else (_RETRY_S, wake)
+    failure = None
+    while True:
+        try:
+            do()
+            failure = None
+        except Exception as error:
+            is_new, failure = failure is not type(error), type(error)
+            if is_new and isinstance(error, PoolTimeout | StoreUnavailable):
+                log.warning("%s failed: %s", what, error.__cause__ or error)
+            elif is_new:
+                log.exception("%s failed", what)
+        wake.wait(every_s if failure is None else retry_s)
+        wake.clear()

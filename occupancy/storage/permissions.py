@@ -82,6 +82,9 @@ def denied_subscriptions(pool: FairPool, keys: Keys) -> list[str]:
         ("SUBSCRIBE", keys.canary_channel(_NO_BOARD)),
         ("PSUBSCRIBE", keys.live_channel + "*"),
     ]
+    if keys.is_sharded:
+        channels = [keys.access_channel, keys.board(RESERVED_BOARD).channel]
+        wanted = [("SSUBSCRIBE", each) for each in channels]
     denied = []
     connection: Any = pool.get_connection()
     try:
@@ -91,6 +94,8 @@ def denied_subscriptions(pool: FairPool, keys: Keys) -> list[str]:
                 connection.read_response()
             except redis.exceptions.NoPermissionError:
                 denied.append("&" + channel)
+            except redis.exceptions.MovedError:
+                pass  # the right is checked first; another shard has the channel
     finally:
         connection.disconnect()  # it may be subscribed
         pool.release(connection)

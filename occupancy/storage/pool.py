@@ -186,3 +186,14 @@ def _is_stale(connection: Any) -> bool:
     except OSError:
         pass
     return True  # a byte, or the end of the stream
+
+
+def read_first(connection: Any) -> None:
+    """Read this connection first when data has arrived on several at once.
+
+    So an event reaches a few streams before the answer to its operation is sent. The answer would
+    wake its client, and the client's next request would be served before the streams.
+    """
+    reading = getattr(connection._sock, "_read_event", None)
+    if reading is not None:  # a socket of gevent's
+        reading.priority = gevent.get_hub().loop.MAXPRI

@@ -188,7 +188,6 @@ def test_in_a_cluster_a_lost_name_and_the_items_of_each_board_are_found_on_their
         store.boards.create(name)
         put(store, name, "A")
         put(store, name, "B")
-    assert cluster_services.store.permissions.check() == []
     lose(cluster_services, "b1")
     lose(cluster_services, "b4")
     found = Reconciler(store_of_another_process(cluster_services)).check_index(repair=True)

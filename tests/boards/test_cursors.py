@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 import secrets
@@ -11,8 +12,10 @@ from typing import Any
 
 import pytest
 
-from occupancy.boards.commands import Command
+from occupancy.boards.commands import Bounds, Command
+from occupancy.boards.reconcile import Reconciler
 from occupancy.boards.records import Preconditions
+from occupancy.boards.store import Store
 from occupancy.core.entities import Person
 from occupancy.core.transitions import PUT, TRANSITIONS
 from occupancy.services import Services
@@ -142,3 +145,53 @@ def test_a_clock_that_was_set_back_spoils_neither_history_nor_replay_nor_timelin
     assert store.timelines.get(board, hours=1).cursor == entries[-1].cursor
     again = store.commands.execute(take)
     assert (again.is_replayed, again.cursor) == (True, first.cursor)
+
+
+def test_processes_of_an_older_version_write_the_same_board_in_turn(
+    services: Services, board: str
+) -> None:
+    """Their scripts let the server make the id, which has a small second half."""
+    store = services.store
+    older = Store(store.client, store.keys, store.commands.bounds).commands
+    script = older._operate
+    ours = b"local id = next_cursor(cursor, now_ms, request.nonce)"
+    assert ours in script.source
+    script.source = script.source.replace(ours, b"local id = '*'")
+    script.sha1 = hashlib.sha1(script.source).hexdigest()
+    store.commands.execute(Command(board, PUT, ["A"], actor=ANA, items=[{}]))
+    cursors, chance = [store.log.head(board).head_cursor], random.Random(3)
+    for number in range(200):
+        first, second = chance.sample([older, store.commands], 2)
+        row = TRANSITIONS["release" if number % 2 else "take"]
+        given = Preconditions(idempotency_key=str(number), fingerprint=secrets.token_hex(16))
+        command = Command(board, row, ["A"], actor=ANA, preconditions=given)
+        answer = first.execute(command)
+        cursors.append(answer.cursor)
+        again = second.execute(command)
+        assert (again.is_replayed, again.cursor, again.outcomes) == (
+            True, answer.cursor, answer.outcomes,
+        )  # fmt: skip
+    assert all(numbers_of(a) < numbers_of(b) for a, b in pairwise(cursors))
+    assert [each.cursor for each in store.log.replay(board, "0-0", 1000).entries] == cursors
+    for position in (0, 7, 150):
+        following = store.log.replay(board, cursors[position], 1000).entries
+        assert [each.cursor for each in following] == cursors[position + 1 :]
+    assert Reconciler(store).run(board, repair=False).problems == []
+
+
+def test_a_long_log_is_cut_by_cursors_of_either_form(services: Services, board: str) -> None:
+    store = services.store
+    small = Bounds(
+        log_entries=100_000, log_bytes=64 * 1024, history_entries=100, history_bytes=1024**2
+    )
+    commands = Store(store.client, store.keys, small).commands
+    title = {"title": json.dumps("x" * 900)}
+    for number in range(300):
+        texts = {**title, "attributes": json.dumps({"number": str(number)})}
+        commands.execute(Command(board, PUT, ["A"], actor=ANA, items=[texts]))
+    marks: Any = store.client.lrange(store.keys.board(board).log_marks, 0, -1)
+    log: Any = store.client.xrange(store.keys.board(board).log)
+    kept = [cursor for cursor, _ in log]
+    assert 20 < len(kept) < 100
+    assert kept == sorted(kept, key=lambda cursor: numbers_of(cursor.decode()))
+    assert set(marks) <= set(kept)

@@ -21,6 +21,7 @@ from click.testing import Result
 from occupancy import create_app
 from occupancy.access.pins import is_pin
 from occupancy.boards.commands import Command
+from occupancy.cli.commands import events
 from occupancy.core.entities import Person, Role
 from occupancy.core.errors import Unauthenticated
 from occupancy.core.principal import Credential, digest_of
@@ -425,6 +426,17 @@ def test_reconcile_reports_and_repairs(run: Run, shop: Services) -> None:
     assert run("items", "reconcile").exit_code == 0
 
 
+def test_reconcile_lists_a_board_again_that_the_index_has_lost(run: Run, shop: Services) -> None:
+    run("boards", "create", "hall")
+    shop.store.client.srem(shop.store.keys.boards, "hall")
+    assert "1 problem left" in error(run("items", "reconcile"))
+    repaired = run("items", "reconcile", "--repair")
+    assert repaired.exit_code == 0
+    assert "the board hall is missing in the index of boards" in repaired.stdout
+    assert "hall" in run("boards", "list").stdout
+    assert run("items", "reconcile").stdout == "2 items checked, 0 problems.\n"
+
+
 # Workers and tokens
 
 
@@ -793,6 +805,62 @@ def test_tail_reports_trimmed_events(start: Callable[..., Process], shop: Servic
     tail = start("events", "tail", "--after", "0-0")
     wait_until(lambda: len(tail.lines) == 1, timeout_s=30, what="the event that is left")
     assert tail.errors == "1 event missing: trimmed from the log.\n"
+
+
+def promote(shop: Services) -> None:
+    """What a process does when another server was promoted."""
+    shop.store.client.has_failover = True
+    shop.topology.shards()[0].incarnation += 1
+    shop.store.log.promote(["main"])
+
+
+@pytest.mark.parametrize("after", ["the second event", "0-0"])
+def test_tail_says_that_another_server_was_promoted_and_goes_on(
+    start: Callable[..., Process], shop: Services, after: str
+) -> None:
+    cursor = "0-0" if after == "0-0" else shop.store.log.head("main").head_cursor
+    promote(shop)
+    shop.store.commands.execute(
+        Command("main", TRANSITIONS["take"], ["T-1"], actor=Person("93", "Marta"))
+    )
+    tail = start("events", "tail", "--json", "--after", cursor)
+    seqs = [1, 2, 3] if after == "0-0" else [3]
+    wait_until(lambda: len(tail.lines) == len(seqs), timeout_s=30, what="the events")
+    assert [json.loads(line)["seq"] for line in tail.lines] == seqs
+    promote(shop)
+    wait_until(lambda: tail.errors.count("\n") == 2, what="the second message")
+    message = "Another server was promoted; the last events before may be lost.\n"
+    assert tail.errors == 2 * message
+    assert tail.end() == 0
+
+
+def test_tail_of_a_board_whose_first_entry_is_a_mark_says_nothing_of_it(
+    start: Callable[..., Process], shop: Services
+) -> None:
+    shop.store.client.delete(*shop.store.client.keys(f"{shop.settings.prefix}:{{main}}:*"))
+    promote(shop)
+    shop.store.commands.execute(
+        Command("main", PUT, ["T-9"], actor=Person("93", "Marta"), items=[{}])
+    )
+    tail = start("events", "tail", "--after", "0-0")
+    wait_until(lambda: len(tail.lines) == 1, timeout_s=30, what="the event")
+    assert tail.errors == ""
+
+
+def test_tail_goes_on_where_it_was_when_it_comes_back_to_a_promoted_server(
+    shop: Services, capsys: pytest.CaptureFixture[str]
+) -> None:
+    position = shop.store.log.head("main").head_cursor, 2
+    promote(shop)
+    shop.store.commands.execute(
+        Command("main", TRANSITIONS["take"], ["T-1"], actor=Person("93", "Marta"))
+    )
+    assert events._resume(shop.store.log, "main", *position) == position
+    assert capsys.readouterr().err == ""
+    lost = "5-5", 9
+    head = shop.store.log.head("main")
+    assert events._resume(shop.store.log, "main", *lost) == (head.head_cursor, 3)
+    assert "no longer has the last event" in capsys.readouterr().err
 
 
 def test_tail_ends_when_its_stdout_is_closed(environ: dict[str, str], shop: Services) -> None:

@@ -26,6 +26,7 @@ from tests.support.deployment import Deployment
 from tests.support.pools import named
 from tests.support.servers import RealServer
 from tests.support.shop import change
+from tests.support.sse_client import EventStream
 from tests.support.waiting import wait_until
 from tests.support.watching import Watching
 
@@ -405,8 +406,9 @@ def test_trouble_with_one_shard_leaves_the_process_ready(
     stream.until(b"event: degraded")
     answer = client.get("/readyz")
     assert answer.status_code == 200
-    assert answer.json["status"] == "ready"
-    assert f"127.0.0.1:{failed.port}" in answer.json["impaired"]
+    body: Any = answer.json
+    assert body["status"] == "ready"
+    assert f"127.0.0.1:{failed.port}" in body["impaired"]
     failed.start()
     stream.until(b"event: recovered", timeout_s=FAULT_S)
     wait_until(
@@ -436,14 +438,20 @@ def test_two_processes_of_gunicorn_serve_their_streams_through_a_failover(
     try:
         deployment.sign_in("watcher", Role.OBSERVER)
         shop = deployment.services()
+        shop.topology.start()
         board = board_elsewhere(cluster, shop)
         failed = primary_of(cluster, shop, board)
         other = board_on(cluster, shop, next(e for e in cluster.nodes[:3] if e is not failed))
-        streams = [deployment.stream(board) for _ in range(6)]
         untouched = deployment.stream(other)
-        for each in [*streams, untouched]:
-            each.wait_for("ready")
-        wait_until(lambda: len(named(failed, "occupancy-pubsub")) == 2, what="a connection each")
+        untouched.wait_for("ready")
+        streams: list[EventStream] = []
+
+        def is_on_both() -> bool:
+            streams.append(deployment.stream(board))
+            streams[-1].wait_for("ready")
+            return len(named(failed, "occupancy-pubsub")) == 2
+
+        wait_until(is_on_both, what="streams of both processes")
         changed(shop, board, "BEFORE")
         for each in streams:
             wait_until(functools.partial(each.has, 1), what="the event")

@@ -22,6 +22,7 @@ from occupancy.core.transitions import PUT, REMOVE, TRANSITIONS
 from occupancy.services import Services
 from occupancy.storage import scripts
 from tests.conftest import require_binary, services_on
+from tests.support.clusters import RealCluster
 from tests.support.deployment import Deployment
 from tests.support.servers import BINARIES, RealServer
 from tests.support.waiting import wait_until
@@ -296,3 +297,30 @@ def test_trying_the_rights_changes_nothing_that_others_see(services: Services) -
     for _ in range(3):
         assert services.store.permissions.check() == []
     assert {each: json.dumps(str(client.type(each))) for each in client.scan_iter()} == before
+
+
+@pytest.mark.parametrize("backend", BINARIES)
+def test_in_a_cluster_the_rights_of_sharded_publications_are_tried(
+    backend: str, tmp_path: Path
+) -> None:
+    cluster = RealCluster(backend, tmp_path / "cluster", primaries=1, replicas=0)
+    cluster.start()
+    try:
+        url = url_of(cluster.nodes[0], "&occ:live:0:*").replace("redis://", "redis+cluster://")
+        services = Services.for_command_line(
+            Settings(redis_url=url.removesuffix("/0"), state_dir=str(tmp_path / "state"))
+        )
+        assert services.store.permissions.check() == ["&occ:access:0:{access}"]
+        services.store.commands.execute(Command("main", PUT, ["A"], actor=ANA, items=[{}]))
+        with cluster.nodes[0].client() as admin:
+            admin.execute_command("ACL", "SETUSER", "app", "resetchannels", "&occ:access:0:*")
+        assert services.store.permissions.check() == ["&occ:live:0:{-}"]
+        with cluster.nodes[0].client() as admin:
+            admin.execute_command("ACL", "SETUSER", "app", "allchannels", "-spublish")
+        assert len(services.store.permissions.check()) == 2
+        with cluster.nodes[0].client() as admin:
+            admin.execute_command("ACL", "SETUSER", "app", "+spublish", "-publish")
+        assert services.store.permissions.check() == []
+        services.close()
+    finally:
+        cluster.stop()

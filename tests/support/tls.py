@@ -13,7 +13,9 @@ from tests.support.deployment import Deployment
 def make_certificate(key: Path, certificate: Path) -> None:
     """Needs ``openssl``."""
     command = ["openssl", "req", "-x509", "-newkey", "ec", "-nodes", "-subj", "/CN=localhost"]
+    command += ["-addext", "subjectAltName=DNS:localhost"]
     command += ["-pkeyopt", "ec_paramgen_curve:P-256"]
+    command += ["-addext", "subjectAltName=DNS:localhost"]
     command += ["-keyout", str(key), "-out", str(certificate)]
     subprocess.run(command, check=True, capture_output=True)
 

@@ -207,8 +207,11 @@ class Cluster:
         nodes = parse_nodes(
             text, asked=address, addresses=self._addresses, prefers_names=self._has_tls
         )
-        if all(each.address != address for each in nodes):
-            self._close_source()  # a seed by another name, whose connections nobody would count
+        is_counted = any(each.address == address for each in nodes)
+        if self._following is None or not is_counted:
+            # A command needs its few slots for operations. A seed by another name than the cluster
+            # has for it has slots of its own, which would come on top of the budget.
+            self._close_source()
         return nodes
 
     def _close_source(self) -> None:
@@ -226,14 +229,17 @@ class Cluster:
         for node in nodes:
             if not (node.is_primary and node.slots) or node.flags & {"handshake", "noaddr"}:
                 continue
+            newer = [
+                slot for slots in node.slots for slot in slots if node.epoch >= self._epochs[slot]
+            ]
+            if not newer:
+                continue
             shard = self.at(node.address)
             if node.epoch > shard.incarnation:
                 shard.incarnation, is_changed = node.epoch, True
-            for slots in node.slots:
-                for slot in slots:
-                    if node.epoch >= self._epochs[slot]:
-                        is_changed |= self._owners[slot] is not shard
-                        self._owners[slot], self._epochs[slot] = shard, node.epoch
+            for slot in newer:
+                is_changed |= self._owners[slot] is not shard
+                self._owners[slot], self._epochs[slot] = shard, node.epoch
         owners = set(self._owners)
         for address, shard in list(self._shards.items()):
             if shard not in owners:
@@ -273,7 +279,7 @@ def parse_nodes(
         where, *names = where.split(",")
         host, _, port = where.partition("@")[0].rpartition(":")
         announced = [Address(each, int(port)) for each in (host, *names[:1]) if each]
-        known = next((addresses[each] for each in announced if each in (addresses or {})), None)
+        known = next(filter(None, map((addresses or {}).get, announced)), None)
         announced = announced or [Address(asked.host, int(port))]
         default = announced[-1 if prefers_names else 0]
         ranges = [_slots(each) for each in slots if not each.startswith("[")]

@@ -112,7 +112,9 @@ class ClusterClient(OpsClient):
         """
         keys = [key_of(each.args) for each in commands]
         slots = [None if key is None else slot_of(key) for key in keys]
-        one_of_each = self._one_of_each_shard(each for each in slots if each is not None)
+        one_of_each = self._one_of_each_shard(dict.fromkeys(slots))
+        if len(one_of_each) == 1:
+            return self._exchanged_with_one(one_of_each[0], slots, commands)
         units, positions = [], []
         for position, (slot, command) in enumerate(zip(slots, commands, strict=True)):
             for each in one_of_each if slot is None else [slot]:
@@ -121,6 +123,31 @@ class ClusterClient(OpsClient):
         replies: list[Any] = [None] * len(commands)
         for position, (reply,) in zip(positions, self._all_sent(units), strict=True):
             if not isinstance(replies[position], Exception):
+                replies[position] = reply
+        return replies
+
+    def _exchanged_with_one(
+        self, default: int, slots: Sequence[int | None], commands: Sequence[Command]
+    ) -> list[Any]:
+        """As ``exchange``, where one shard has all keys; those without one go with ``default``."""
+        try:
+            target = _Target(self._map.owner(default))
+        except StoreUnavailable as error:
+            return [error] * len(commands)
+        replies = _commands_sent(target, commands)
+        redirected = [
+            position for position, reply in enumerate(replies) if isinstance(reply, _REDIRECTIONS)
+        ]
+        if redirected:
+            self._learn_from([(target, replies[each]) for each in redirected])
+            units, targets = [], []
+            for each in redirected:
+                slot = slots[each]
+                units.append(_Unit(default if slot is None else slot, [commands[each]]))
+                targets.append(self._next_target(units[-1].slot, target, replies[each]))
+            for position, (reply,) in zip(
+                redirected, self._sent(units, targets, transaction=False), strict=True
+            ):
                 replies[position] = reply
         return replies
 
@@ -134,11 +161,15 @@ class ClusterClient(OpsClient):
             units.append(_Unit(self._default_slot if key is None else slot_of(key), block))
         return self._all_sent(units, transaction=True)
 
-    def _one_of_each_shard(self, slots: Iterable[int]) -> list[int]:
+    def _one_of_each_shard(self, slots: Iterable[int | None]) -> list[int]:
         """A slot of each shard that has some of ``slots``; the default one if there are none."""
         found: dict[Any, int] = {}
         for slot in slots:
-            found.setdefault(self._map.owner(slot), slot)
+            if slot is not None:
+                try:
+                    found.setdefault(self._map.owner(slot), slot)
+                except StoreUnavailable:
+                    found[slot] = slot  # it gets the error in the place of its replies
         return list(found.values()) or [self._default_slot]
 
     def _all_sent(self, units: Sequence[_Unit], *, transaction: bool = False) -> list[list[Any]]:
@@ -216,19 +247,32 @@ class ClusterClient(OpsClient):
             return error
 
 
-def _group_sent(target: _Target, units: Sequence[_Unit], *, transaction: bool) -> list[list[Any]]:
-    """The replies to each unit; an error that concerns the shard is in place of all of them."""
-    client = target.shard.client
+def _commands_sent(target: _Target, commands: Sequence[Command]) -> list[Any]:
+    """The replies to the commands; an error that concerns the shard is in place of all of them."""
     try:
         with unavailable_as_error():
-            if transaction:
-                blocks = [each.commands for each in units]
-                return client.exchange_transactions(blocks, asking=target.asking)
-            commands = [each.commands[0] for each in units]
-            return [[reply] for reply in client.exchange(commands, asking=target.asking)]
+            return target.shard.client.exchange(commands, asking=target.asking)
     except OccupancyError as error:
-        target.shard.is_suspect = target.shard.is_suspect or isinstance(error.__cause__, _LOST)
-        return [[error] * len(each.commands) for each in units]
+        return [_noted(error, target.shard)] * len(commands)
+
+
+def _group_sent(target: _Target, units: Sequence[_Unit], *, transaction: bool) -> list[list[Any]]:
+    """The replies to each unit, as ``_commands_sent``."""
+    if not transaction:
+        commands = [each.commands[0] for each in units]
+        return [[reply] for reply in _commands_sent(target, commands)]
+    try:
+        with unavailable_as_error():
+            blocks = [each.commands for each in units]
+            return target.shard.client.exchange_transactions(blocks, asking=target.asking)
+    except OccupancyError as error:
+        return [[_noted(error, target.shard)] * len(each.commands) for each in units]
+
+
+def _noted(error: OccupancyError, shard: Shard) -> OccupancyError:
+    """``error``; a lost connection makes its shard a suspect."""
+    shard.is_suspect = shard.is_suspect or isinstance(error.__cause__, _LOST)
+    return error
 
 
 def _moving(error: Exception) -> StoreUnavailable:

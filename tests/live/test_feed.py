@@ -1,0 +1,208 @@
+"""A feed and its reader on a connection that the test speaks for: what comes in which order."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import gevent
+import pytest
+import redis
+from gevent.queue import Queue
+from prometheus_client import CollectorRegistry
+
+from occupancy.core.keys import Keys
+from occupancy.live.board_frames import BoardFrames
+from occupancy.live.board_log import BoardLog
+from occupancy.live.broadcaster import Broadcaster, Channel
+from occupancy.live.feed import Feed
+from occupancy.observability.metrics import LiveMetrics
+from tests.support.waiting import wait_until
+
+KEYS = Keys("t", is_sharded=True)
+BOARD = "b"
+CHANNEL = KEYS.board(BOARD).channel
+
+
+class Server:
+    """The server's end of the live connection, and the pool that leads to it."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, ...]] = []
+        self.is_connected = False
+        self._sock = object()
+        self._replies: Queue[Any] = Queue()
+
+    # As a pool
+
+    def get_connection(self) -> Server:
+        self.is_connected = True
+        return self
+
+    def release(self, connection: Server) -> None:
+        pass
+
+    # As a connection
+
+    def pack_commands(self, commands: Sequence[tuple[str, ...]]) -> Sequence[tuple[str, ...]]:
+        return commands
+
+    def send_packed_command(self, commands: Sequence[tuple[str, ...]]) -> None:
+        self.sent += [each for each in commands if each != ("PING",)]
+
+    def read_response(self) -> Any:
+        reply = self._replies.get()
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+    def disconnect(self) -> None:
+        self.is_connected = False
+
+    # What it says
+
+    def says(self, *replies: Any) -> None:
+        """Send this, and wait until it is read."""
+        for each in replies:
+            self._replies.put(each)
+        wait_until(self._replies.empty, what="the replies to be read")
+        gevent.sleep(0)
+
+    def confirms(self, kind: str = "ssubscribe", channel: str = CHANNEL) -> None:
+        self.says([kind.encode(), channel.encode(), 1])
+
+    def until_sent(self, *commands: tuple[str, ...]) -> None:
+        wait_until(lambda: self.sent == list(commands), what=f"{commands} to be sent")
+        self.sent.clear()
+
+
+class Log:
+    """The logs' ends; ``at_read`` runs while one is read."""
+
+    def __init__(self) -> None:
+        self.at_read: Callable[[], None] = lambda: None
+        self.calls: list[str] = []
+
+    def heads(self, boards: Sequence[str]) -> list[tuple[str, int]]:
+        self.calls.append("heads")
+        self.at_read()
+        return [("5-1", 5)] * len(boards)
+
+    def promote(self, boards: Sequence[str]) -> None:
+        self.calls.append("promote")
+
+
+def feed_on(server: Server, log: Log, *, incarnation: int = 0) -> Feed:
+    shard: Any = types.SimpleNamespace(pubsub_pool=server, address="", incarnation=incarnation)
+    store: Any = log
+    return Feed(
+        shard, store, KEYS, LiveMetrics(CollectorRegistry()), process="p", is_sharded=True,
+        on_access_changed=lambda payload: None, on_moved=lambda: None,
+    )  # fmt: skip
+
+
+def opened_log() -> BoardLog:
+    """A log at its end."""
+    metrics = LiveMetrics(CollectorRegistry())
+    channel, store = Channel(set(), metrics), Log()
+    frames = BoardFrames(BOARD, channel, Broadcaster(), metrics)
+    made = BoardLog(store, BOARD, frames, metrics)  # type: ignore[arg-type] # it is not replayed
+    made.cursor, made.seq = "5-1", 5
+    return made
+
+
+@pytest.fixture
+def server() -> Server:
+    return Server()
+
+
+@pytest.fixture
+def feed(server: Server) -> Iterator[Feed]:
+    made = feed_on(server, Log())
+    made.start()
+    wait_until(lambda: server.is_connected, what="the connection")
+    yield made
+    made.stop()
+
+
+def test_a_board_is_asked_for_once_however_often_it_is_wanted(server: Server, feed: Feed) -> None:
+    for _ in range(3):
+        feed.watch(BOARD, opened_log())
+    server.until_sent(("SSUBSCRIBE", CHANNEL))
+    feed.watch("c", opened_log())
+    server.until_sent(("SSUBSCRIBE", KEYS.board("c").channel))
+    server.confirms()
+    number = feed.reader.subscription_of(BOARD)
+    assert number
+    server.confirms()  # a second answer, because the first was late
+    assert feed.reader.subscription_of(BOARD) == number
+
+
+def test_a_board_that_is_left_before_it_is_confirmed_is_unsubscribed(
+    server: Server, feed: Feed
+) -> None:
+    feed.watch(BOARD, opened_log())
+    server.until_sent(("SSUBSCRIBE", CHANNEL))
+    feed.unwatch(BOARD)
+    server.until_sent(("SUNSUBSCRIBE", CHANNEL))
+    server.confirms()
+    server.until_sent(("SUNSUBSCRIBE", CHANNEL))  # the server may have got them in another order
+    server.confirms("sunsubscribe")
+    assert feed.reader.subscription_of(BOARD) is None
+
+
+def test_a_subscription_that_comes_back_has_another_number(server: Server, feed: Feed) -> None:
+    board_log = opened_log()
+    feed.watch(BOARD, board_log)
+    server.until_sent(("SSUBSCRIBE", CHANNEL))
+    server.confirms()
+    before = feed.reader.subscription_of(BOARD)
+    wait_until(lambda: board_log.settled == before, what="a look at the log")
+    server.confirms("sunsubscribe")  # the slot has moved away
+    assert feed.reader.subscription_of(BOARD) is None
+    server.until_sent(("SSUBSCRIBE", CHANNEL))
+    server.confirms()
+    assert feed.reader.subscription_of(BOARD) not in (None, before)
+
+
+def test_a_redirection_is_no_failure_and_a_missing_right_is(server: Server, feed: Feed) -> None:
+    board_log = opened_log()
+    feed.watch(BOARD, board_log)
+    server.says(redis.exceptions.MovedError("1 127.0.0.1:7000"))
+    assert feed.reader.trouble is None
+    server.says(redis.exceptions.NoPermissionError("no permissions to run 'ssubscribe' command"))
+    wait_until(lambda: "may not listen" in (feed.reader.trouble or ""), what="the trouble")
+    assert board_log.is_degraded
+
+
+def test_what_an_earlier_feed_finds_does_not_settle_a_board(server: Server, feed: Feed) -> None:
+    board_log, log = opened_log(), Log()
+    feed._store = log  # type: ignore[assignment] # as above
+    other = feed_on(Server(), Log())
+    feed.watch(BOARD, board_log)
+    server.until_sent(("SSUBSCRIBE", CHANNEL))
+
+    def move() -> None:
+        feed.unwatch(BOARD)
+        other.watch(BOARD, board_log)
+
+    board_log.degrade()
+    log.at_read = move
+    server.confirms()
+    wait_until(lambda: BOARD in other.logs, what="the look")
+    gevent.sleep(0)
+    assert board_log.settled is None
+    assert board_log.is_degraded
+
+
+def test_the_mark_of_a_promotion_is_there_before_the_end_of_the_log_is_asked() -> None:
+    log = Log()
+    feed = feed_on(Server(), log, incarnation=7)
+    board_log = opened_log()
+    feed.watch(BOARD, board_log)
+    feed.compare()
+    assert log.calls == ["promote", "heads"]
+    assert board_log.incarnation == 7
+    feed.compare()
+    assert log.calls == ["promote", "heads", "heads"]
