@@ -14,6 +14,7 @@ from occupancy.cli.doctor.facts import (
     Counted,
     Denials,
     Facts,
+    Level,
     denials_at,
     denials_of,
     facts_of,
@@ -107,7 +108,7 @@ def _of_server(answer: Answer) -> list[Check]:
     member = answer.member
     title = f"{member.address} ({member.role})"
     if answer.error is not None:
-        level = "error" if member.role == "primary" else "warning"
+        level: Level = "error" if member.role == "primary" else "warning"
         advice = "Start it, or see whether this machine reaches it and may sign in."
         return [Check("answer", level, answer.error, advice, server=title)]
     (facts,) = answer.replies
