@@ -19,8 +19,9 @@ DEFAULT_STEPS = json.dumps([DEFAULT_STEP])
 class Boards:
     """The boards of a deployment. Methods raise PoolTimeout or StoreUnavailable."""
 
-    def __init__(self, client: OpsClient, keys: Keys) -> None:
+    def __init__(self, client: OpsClient, keys: Keys, *, writes: OpsClient) -> None:
         self._client = client
+        self._writes = writes
         self._keys = keys
 
     def all(self) -> list[Board]:
@@ -52,7 +53,8 @@ class Boards:
             "title": title or name,
             "max_holds": max_holds,
         }
-        is_new, *_ = self._client.run_pipeline(
+        # The name is not confirmed: reconciliation restores a name that is lost.
+        is_new, *_ = self._writes.run_pipeline(
             lambda pipeline: [pipeline.hsetnx(keys.board, *field) for field in fields.items()],
             transaction=True,
         )
@@ -67,9 +69,7 @@ class Boards:
             for state in STATES:
                 pipeline.zlexcount(keys.by_state, f"[{state}|", f"({state}}}")
 
-        found = self._client.read_each_atomically(
-            [functools.partial(fill, name) for name in names]
-        )
+        found = self._client.read_each_atomically([functools.partial(fill, name) for name in names])
         boards = []
         for name, (fields, *counted) in zip(names, found, strict=True):
             counts = dict(zip(STATES, counted, strict=True))

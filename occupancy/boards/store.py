@@ -20,12 +20,16 @@ from occupancy.storage.permissions import Permissions
 class Store:
     """The parts; safe to share between greenlets."""
 
-    def __init__(self, client: OpsClient, keys: Keys, bounds: Bounds) -> None:
+    def __init__(
+        self, client: OpsClient, keys: Keys, bounds: Bounds, *, writes: OpsClient | None = None
+    ) -> None:
+        """``writes`` is the client for changes, which confirms them in strict mode."""
+        writes = writes or client
         self.client = client
         self.keys = keys
         self.permissions = Permissions(client, keys)
-        self.boards = Boards(client, keys)
-        self.commands = Commands(client, keys, self.permissions, bounds)
+        self.boards = Boards(client, keys, writes=writes)
+        self.commands = Commands(writes, keys, self.permissions, bounds)
         self.log = Log(client, keys)
         self.queries = Queries(client, keys, self.log)
         self.snapshot_cache = SnapshotCache(self.queries, self.log)

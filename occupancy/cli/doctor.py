@@ -15,6 +15,7 @@ import msgspec
 from occupancy.core.errors import StoreUnavailable
 from occupancy.observability.processes import CLIENT_NAMES
 from occupancy.services import Services
+from occupancy.storage import confirmation
 from occupancy.storage.capacity import WorstCase, worst_case
 from occupancy.storage.client import OpsClient
 from occupancy.storage.permissions import acl_rules, denied_subscriptions
@@ -56,6 +57,9 @@ class Facts(msgspec.Struct, frozen=True):
     denied: list[str]
     needs: WorstCase
     boards: int
+    confirm_replicas: int = 0
+    unsound: str | None = None  # why that number is not enough, or too much
+    replicas: int = 0  # of the primary that has the fewest, not down
 
 
 def examine(services: Services) -> list[Check]:
@@ -100,6 +104,11 @@ def read_facts(services: Services) -> Facts:
         denied=sorted(denied),
         needs=worst_case(services.settings, boards=len(boards), items=items),
         boards=len(boards),
+        confirm_replicas=services.settings.confirm_replicas,
+        unsound=confirmation.unsound(
+            services.settings.confirm_replicas, services.topology.shards()
+        ),
+        replicas=min((each.replicas for each in services.topology.shards()), default=0),
     )
 
 
@@ -245,6 +254,25 @@ def _connections(facts: Facts) -> Check:
     return Check("connections", "ok", finding)
 
 
+def _confirmation(facts: Facts) -> Check:
+    """Strict mode: whether a failover can lose an operation that was acknowledged."""
+    wanted = facts.confirm_replicas
+    if facts.unsound is not None:
+        return Check("confirmation", "error", f"by {wanted} replicas", facts.unsound)
+    if not wanted:
+        if not facts.replicas:
+            return Check("confirmation", "ok", "no replicas")
+        finding = f"a failover may lose the last operations; replicas: {facts.replicas}"
+        advice = f"For strict mode set OCCUPANCY_CONFIRM_REPLICAS={facts.replicas}."
+        return Check("confirmation", "ok", finding, advice)
+    if facts.replicas < wanted:
+        finding = f"{facts.replicas} of {wanted} replicas are up: operations are refused"
+        return Check(
+            "confirmation", "error", finding, "Start the others, or wait until they follow."
+        )
+    return Check("confirmation", "ok", f"by {wanted} replicas")
+
+
 def _round_trip(facts: Facts) -> Check:
     if facts.ping_ms is None:
         return Check("round trip", "unknown", "withheld")
@@ -268,5 +296,5 @@ def _clock(facts: Facts) -> Check:
 
 CHECKS: tuple[Callable[[Facts], Check], ...] = (
     _server, _role, _persistence, _writing, _eviction, _memory, _room, _rights, _connections,
-    _round_trip, _clock,
+    _confirmation, _round_trip, _clock,
 )  # fmt: skip

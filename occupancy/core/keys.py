@@ -40,6 +40,8 @@
     occ:{main}:history:TAG          stream  the item's own events
     occ:{main}:idem:WORKER:HASH     string  first answer to an Idempotency-Key, for 24 h:
                                             codes and versions, not the items
+    occ:{main}:confirmed            string  written before the replicas are waited for; also with
+                                            {access}
     occ:{main}:rate:WHO             string  rate of operations, of a worker or an address (ms)
     occ:processes                   set     names of the processes
     occ:process:NAME                string  statistics of a process; expires when it stops reporting

@@ -6,12 +6,15 @@ Nothing is retried: a command whose reply was lost may have run, and EVAL must n
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import redis
 
 from occupancy.core.errors import OccupancyError
 from occupancy.storage.server_errors import is_withheld, unavailable_as_error
+
+if TYPE_CHECKING:
+    from occupancy.storage.confirmation import Confirmation
 
 Fill = Callable[[Any], object]  # puts commands into a pipeline
 
@@ -42,14 +45,21 @@ class OpsClient(redis.Redis):
 
     is_sharded = False  # whether publications go to the shard of their channel only
     has_failover = False  # whether another server may be promoted
+    replicas = 0  # of this server, not down, as far as the topology knows
     on_refused_publications: Callable[[int], None] = staticmethod(lambda count: None)
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
         with unavailable_as_error():
             return self.execute_once(args, options)
 
-    def execute_once(self, args: Sequence[Any], options: dict[str, Any]) -> Any:
+    def execute_once(
+        self, args: Sequence[Any], options: dict[str, Any],
+        confirmation: Confirmation | None = None,
+    ) -> Any:  # fmt: skip
         """One command in one round trip. Raises PoolTimeout and redis's errors."""
+        if confirmation is not None:
+            command = Command(tuple(args), options)
+            return raised(self.exchange([command], confirmation=confirmation)[0])
         pool = self.connection_pool
         connection = pool.get_connection()
         try:
@@ -119,29 +129,44 @@ class OpsClient(redis.Redis):
             return [Command(args, dict(options)) for args, options in pipeline.command_stack]
 
     def exchange(
-        self, commands: Sequence[Command], *, transaction: bool = False, asking: bool = False
-    ) -> list[Any]:
+        self, commands: Sequence[Command], *, transaction: bool = False, asking: bool = False,
+        confirmation: Confirmation | None = None,
+    ) -> list[Any]:  # fmt: skip
         """Send the commands in one write, and read a reply to each; error replies are in place.
 
         ``asking`` precedes them with ASKING. In a transaction that the server discards, the first
-        error stands in place of every reply. Raises PoolTimeout and redis's connection errors.
+        error stands in place of every reply. With a ``confirmation``, Unconfirmed stands in place
+        of the other replies if too few replicas have the writes. Raises PoolTimeout and redis's
+        connection errors.
         """
         if not commands:
             return []
         pool = self.connection_pool
         connection = pool.get_connection()
         try:
+            # Only now the server is known, and with it the number of its replicas.
+            waiting = confirmation.after(commands, self.replicas) if confirmation else None
             packed = [self._filled_in(each.args, connection) for each in commands]
             if transaction:
                 packed = [("MULTI",), *packed, ("EXEC",)]
             if asking:
                 packed = [("ASKING",), *packed]
+            if waiting is not None:
+                packed += waiting.commands(asking=asking)
             connection.send_packed_command(connection.pack_commands(packed))
+            # Every reply is read before any is raised: else the connection would be out of step.
             replies = [_read(connection) for _ in packed][asking:]
         finally:
             pool.release(connection)
+        unconfirmed = None
+        if waiting is not None:
+            count = len(waiting.commands(asking=asking))
+            unconfirmed = waiting.verdict(replies[-count:])
+            replies = replies[:-count]
         if transaction:
             replies = _of_transaction(replies)
+        if unconfirmed is not None:  # what the server has refused did not run: say that
+            replies = [each if isinstance(each, Exception) else unconfirmed for each in replies]
         return [
             self._called_back(each, reply) for each, reply in zip(commands, replies, strict=True)
         ]
@@ -196,3 +221,23 @@ def _meaning(reply: Any) -> Any:
 def _checked(replies: Iterable[Any]) -> list[Any]:
     """``replies``; raises the first error among them."""
     return [raised(reply) for reply in replies]
+
+
+_WITHOUT_KEY = frozenset({
+    "ACL", "CLIENT", "CLUSTER", "CONFIG", "INFO", "MEMORY", "PING", "PUBLISH", "ROLE", "SCAN",
+    "SCRIPT", "TIME", "WAIT",
+})  # fmt: skip
+
+
+def key_of(args: Sequence[Any]) -> str | bytes | None:
+    """The first key, or sharded channel, of a command; None if it has none."""
+    name = str(args[0]).partition(" ")[0].upper()
+    if name in ("EVALSHA", "EVAL"):
+        key: str | bytes | None = args[3] if int(args[2]) else None
+    elif name in _WITHOUT_KEY or len(args) < 2:
+        key = None
+    elif name == "XREAD":
+        key = args[list(args).index(b"STREAMS") + 1]  # as redis-py writes it
+    else:
+        key = args[1]
+    return key

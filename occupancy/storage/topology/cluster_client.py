@@ -21,7 +21,8 @@ from redis.exceptions import AskError, ClusterDownError, MovedError, TryAgainErr
 
 from occupancy.core.errors import OccupancyError, StoreUnavailable
 from occupancy.core.server_url import Address
-from occupancy.storage.client import Command, OpsClient, raised
+from occupancy.storage.client import Command, OpsClient, key_of, raised
+from occupancy.storage.confirmation import Confirmation
 from occupancy.storage.server_errors import unavailable_as_error
 from occupancy.storage.topology.shard import Shard, slot_of
 
@@ -58,20 +59,25 @@ class ClusterClient(OpsClient):
     def client_of(self, key: str) -> OpsClient:
         return self._map.owner(slot_of(key)).client
 
-    def execute_once(self, args: Sequence[Any], options: dict[str, Any]) -> Any:
+    def execute_once(
+        self, args: Sequence[Any], options: dict[str, Any],
+        confirmation: Confirmation | None = None,
+    ) -> Any:  # fmt: skip
         slot = self._slot(args)
 
         def send(shard: Shard, *, asking: bool) -> Any:
             if not asking:
-                return shard.client.execute_once(args, options)
-            (reply,) = shard.client.exchange([Command(tuple(args), options)], asking=True)
+                return shard.client.execute_once(args, options, confirmation)
+            command = Command(tuple(args), options)
+            (reply,) = shard.client.exchange([command], asking=True, confirmation=confirmation)
             return raised(reply)
 
         return self._redirected(slot, send)
 
     def exchange(
-        self, commands: Sequence[Command], *, transaction: bool = False, asking: bool = False
-    ) -> list[Any]:
+        self, commands: Sequence[Command], *, transaction: bool = False, asking: bool = False,
+        confirmation: Confirmation | None = None,
+    ) -> list[Any]:  # fmt: skip
         """As in OpsClient; the commands of different shards are sent side by side.
 
         The keys of a transaction have one slot. An error that concerns all commands of a shard
@@ -86,7 +92,9 @@ class ClusterClient(OpsClient):
 
         def run(positions: list[int]) -> None:
             block = [commands[each] for each in positions]
-            found = self._run_block(slots[positions[0]], block, transaction=transaction)
+            found = self._run_block(
+                slots[positions[0]], block, transaction=transaction, confirmation=confirmation
+            )
             for position, reply in zip(positions, found, strict=True):
                 replies[position] = reply
 
@@ -97,7 +105,7 @@ class ClusterClient(OpsClient):
         if not transaction:
             for position, reply in enumerate(replies):
                 if isinstance(reply, _REDIRECTIONS):  # it has not run
-                    replies[position] = self._again(slots[position], commands[position])
+                    replies[position] = self._again(commands[position], confirmation)
         return replies
 
     def _read_each(self, fills: Sequence[Any], *, transaction: bool) -> list[list[Any]]:
@@ -107,9 +115,14 @@ class ClusterClient(OpsClient):
         gevent.joinall(running, raise_error=True)
         return [each.get() for each in running]
 
-    def _run_block(self, slot: int, block: Sequence[Command], *, transaction: bool) -> list[Any]:
+    def _run_block(
+        self, slot: int, block: Sequence[Command], *, transaction: bool,
+        confirmation: Confirmation | None,
+    ) -> list[Any]:  # fmt: skip
         def send(shard: Shard, *, asking: bool) -> list[Any]:
-            replies = shard.client.exchange(block, transaction=transaction, asking=asking)
+            replies = shard.client.exchange(
+                block, transaction=transaction, asking=asking, confirmation=confirmation
+            )
             if transaction:
                 raised(replies[0] if isinstance(replies[0], _REDIRECTIONS) else None)
             return replies
@@ -124,10 +137,10 @@ class ClusterClient(OpsClient):
         except OccupancyError as error:  # this shard's alone
             return [error] * len(block)
 
-    def _again(self, slot: int, command: Command) -> Any:
+    def _again(self, command: Command, confirmation: Confirmation | None) -> Any:
         try:
             with unavailable_as_error():
-                return self.execute_once(command.args, command.options)
+                return self.execute_once(command.args, command.options, confirmation)
         except (OccupancyError, redis.ResponseError) as error:
             return error
 
@@ -178,21 +191,3 @@ class ClusterClient(OpsClient):
 
 
 _MOVING = "The board is being moved to another server. Try again in a moment."
-_WITHOUT_KEY = frozenset({
-    "ACL", "CLIENT", "CLUSTER", "CONFIG", "INFO", "MEMORY", "PING", "PUBLISH", "ROLE", "SCAN",
-    "SCRIPT", "TIME", "WAIT",
-})  # fmt: skip
-
-
-def key_of(args: Sequence[Any]) -> str | bytes | None:
-    """The first key, or sharded channel, of a command; None if it has none."""
-    name = str(args[0]).partition(" ")[0].upper()
-    if name in ("EVALSHA", "EVAL"):
-        key: str | bytes | None = args[3] if int(args[2]) else None
-    elif name in _WITHOUT_KEY or len(args) < 2:
-        key = None
-    elif name == "XREAD":
-        key = args[list(args).index(b"STREAMS") + 1]  # as redis-py writes it
-    else:
-        key = args[1]
-    return key

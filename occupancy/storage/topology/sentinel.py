@@ -37,6 +37,14 @@ class Primary(NamedTuple):
     epoch: int
 
 
+class View(NamedTuple):
+    """What a Sentinel says of the replicas of a primary."""
+
+    primary: Primary
+    known_replicas: int
+    replicas: int  # that are not down
+
+
 class Sentinel:
     """See :class:`~occupancy.storage.topology.shard.Topology`.
 
@@ -56,6 +64,7 @@ class Sentinel:
         self._connection_class = connection_class
         self._options = connection_options or {}
         self._primary: Primary | None = None
+        self._views: dict[Address, View] = {}  # of the Sentinels that answer
         self._is_known = Event()
         self._greenlets: list[gevent.Greenlet] = []
         ops_pool = make_pool("ops", locate=self._locate, greet=self._greet)
@@ -66,6 +75,10 @@ class Sentinel:
         self.shard = Shard("", ops_pool, pubsub_pool)
         self.client = self.shard.client
         self.client.has_failover = True
+
+    @property
+    def is_complete(self) -> bool:
+        return self._primary is not None
 
     def start(self) -> None:
         if not self._greenlets:
@@ -120,11 +133,11 @@ class Sentinel:
 
     def _ask_all(self) -> None:
         """Ask every Sentinel, and take the highest epoch; for the first connection."""
-        asked = [gevent.spawn(self._ask_once, each) for each in self._url.addresses]
-        gevent.joinall(asked, timeout=_FIRST_ANSWER_S)
-        for each in asked:
+        asked = {each: gevent.spawn(self._ask_once, each) for each in self._url.addresses}
+        gevent.joinall(list(asked.values()), timeout=_FIRST_ANSWER_S)
+        for address, each in asked.items():
             if each.value is not None:
-                self._learn(each.value[0])
+                self._see(address, *each.value)
 
     # Following
 
@@ -140,13 +153,24 @@ class Sentinel:
                             log.info("the Sentinel %s answers again", address)
                             is_answering = True
                         if found is not None:
-                            self._learn(found[0])
+                            self._see(address, *found)
                         gevent.sleep(POLL_S)
             except (redis.RedisError, OSError, ValueError) as error:
+                self._views.pop(address, None)
                 if is_answering:
                     log.warning("the Sentinel %s does not answer: %s", address, error)
                     is_answering = False
             gevent.sleep(POLL_S)
+
+    def _see(self, address: Address, view: View, _fields: dict[str, str]) -> None:
+        """Take over what a Sentinel says. No switch point."""
+        self._views[address] = view
+        self._learn(view.primary)
+        # The highest number: who asks fewer replicas for a confirmation than there are loses it.
+        now = [each for each in self._views.values() if each.primary == self._primary]
+        if now:
+            self.shard.replicas = max(each.replicas for each in now)
+            self.shard.known_replicas = max(each.known_replicas for each in now)
 
     def _learn(self, found: Primary) -> None:
         """Move to ``found`` if it is newer than what is known. No switch point."""
@@ -177,23 +201,24 @@ class Sentinel:
         finally:
             connection.disconnect()
 
-    def _ask_once(self, address: Address) -> tuple[Primary, dict[str, str]] | None:
+    def _ask_once(self, address: Address) -> tuple[View, dict[str, str]] | None:
         with contextlib.suppress(redis.RedisError, OSError, ValueError):
             with self._connected(address) as connection:
                 return self._ask(connection)
         return None
 
-    def _ask(self, connection: Any) -> tuple[Primary, dict[str, str]] | None:
-        """The primary and its fields; None during a change.
+    def _ask(self, connection: Any) -> tuple[View, dict[str, str]] | None:
+        """The primary with its replicas, and its fields; None during a change.
 
         Address and epoch come by different commands. The address is asked before and after: if it
         stayed the same, the epoch in between belongs to it.
         """
         where = ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._url.service)
         what = ("SENTINEL", "MASTER", self._url.service)
-        connection.send_packed_command(connection.pack_commands([where, what, where]))
+        who = ("SENTINEL", "REPLICAS", self._url.service)
+        connection.send_packed_command(connection.pack_commands([where, what, who, where]))
         replies = []
-        for _ in range(3):
+        for _ in range(4):
             try:
                 replies.append(connection.read_response())
             except redis.ResponseError as error:
@@ -201,9 +226,28 @@ class Sentinel:
         for each in replies:
             if isinstance(each, Exception):
                 raise each
-        before, fields, after = replies
+        before, fields, replicas, after = replies
         if before is None or before != after:
             return None
-        named = {key.decode(): value.decode() for key, value in zip(*[iter(fields)] * 2, strict=True)}
+        named = _named(fields)
         host, port = before
-        return Primary(Address(host.decode(), int(port)), int(named["config-epoch"])), named
+        primary = Primary(Address(host.decode(), int(port)), int(named["config-epoch"]))
+        promotable = sum(_may_be_promoted(_named(each)) for each in replicas)
+        return View(primary, len(replicas), promotable), named
+
+
+def _named(fields: Sequence[bytes]) -> dict[str, str]:
+    return {key.decode(): value.decode() for key, value in zip(*[iter(fields)] * 2, strict=True)}
+
+
+def _may_be_promoted(replica: dict[str, str]) -> bool:
+    """Whether a failover may choose the replica, now or in a moment.
+
+    Right after a failover a Sentinel is "disconnected" from all replicas, so that says nothing.
+    Sentinels do not choose one whose link to the primary is down for ten times the time after
+    which a server counts as down.
+    """
+    if "s_down" in replica["flags"] or "o_down" in replica["flags"]:
+        return False
+    link_down_ms = int(replica.get("master-link-down-time", 0))
+    return link_down_ms <= 10 * int(replica.get("down-after-milliseconds", link_down_ms))

@@ -26,6 +26,16 @@ class Shard:
         self.ops_pool = ops_pool
         self.pubsub_pool = pubsub_pool
         self.client = OpsClient(connection_pool=ops_pool)
+        self.known_replicas = 0  # all that there are, also those that are down
+
+    @property
+    def replicas(self) -> int:
+        """How many replicas are not down, as far as the topology knows."""
+        return self.client.replicas
+
+    @replicas.setter
+    def replicas(self, count: int) -> None:
+        self.client.replicas = count
 
     @property
     def incarnation(self) -> int:
@@ -48,6 +58,10 @@ class Topology(Protocol):
     is_sharded: bool  # several primaries: channels are sharded too
     client: OpsClient  # for every command, whatever its keys
     on_change: Callable[[], None]  # called after shards or incarnations have changed; never waits
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every primary is known, and its replicas."""
 
     def start(self) -> None:
         """Begin to follow the changes, in greenlets. Does nothing if they are followed already."""
