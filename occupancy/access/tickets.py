@@ -34,7 +34,8 @@ class Tickets:
     """All tickets, and renewal of those of this process's open streams.
 
     Methods raise PoolTimeout or StoreUnavailable, but for ``hold`` and ``let_go``.
-    ``writes`` is the client for changes, which confirms them: a ticket stays bound to its first use.
+    ``writes`` is the client for changes, which confirms them: a ticket stays bound to its first
+    use.
     """
 
     def __init__(

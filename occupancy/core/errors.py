@@ -204,7 +204,7 @@ class Unconfirmed(StoreUnavailable):
 
 def answered_kinds() -> list[type[OccupancyError]]:
     """Every kind of error that a response may carry, in the order of status."""
-    kinds = [OccupancyError, *_kinds_of(OccupancyError)]
+    kinds: list[type[OccupancyError]] = [OccupancyError, *_kinds_of(OccupancyError)]
     return sorted((kind for kind in kinds if kind.is_answered), key=lambda kind: kind.status)
 
 

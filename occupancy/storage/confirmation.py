@@ -39,16 +39,17 @@ class Confirmation(NamedTuple):
         if not count:
             return None
         keys = (key_of(each.args) for each in commands)
-        return _Waiting(_mark_beside(next(filter(None, keys), None)), count, self.wait_ms)
+        first = next((each for each in keys if each is not None), None)
+        return _Waiting(_mark_beside(first), count, self.wait_ms)
 
 
 class _Waiting(NamedTuple):
     mark: str | None
-    count: int
+    replicas: int
     wait_ms: int
 
     def commands(self, *, asking: bool) -> list[tuple[Any, ...]]:
-        wait = ("WAIT", self.count, self.wait_ms)
+        wait = ("WAIT", self.replicas, self.wait_ms)
         if self.mark is None:
             return [wait]
         write = ("SET", self.mark, "", "EX", _MARK_TTL_S)
@@ -62,10 +63,10 @@ class _Waiting(NamedTuple):
         """
         refused = next((each for each in replies if isinstance(each, Exception)), None)
         confirmed = 0 if refused is not None else int(replies[-1])
-        if confirmed >= self.count:
+        if confirmed >= self.replicas:
             return None
         error = Unconfirmed(
-            f"It is stored, but only {confirmed} of {self.count} replicas confirmed it in time, so "
+            f"It is stored, but only {confirmed} of {self.replicas} replicas confirmed it in time, so "
             "a failover could lose it. Send it again in a moment, with its Idempotency-Key if it "
             "had one.",
             retry_after=1,
@@ -116,8 +117,8 @@ def for_access(client: OpsClient, settings: Settings) -> OpsClient:
     """The client for changes of access: ``client`` itself where there are no replicas.
 
     Else they are confirmed, in strict mode or not: a revocation that was acknowledged must not be
-    undone by a failover. A replica that is down cannot be promoted, and must not keep administrators
-    from revoking, so the others are enough.
+    undone by a failover. A replica that is down cannot be promoted, and must not keep
+    administrators from revoking, so the others are enough.
     """
     return _confirmed(client, settings, least=0) if client.has_failover else client
 
