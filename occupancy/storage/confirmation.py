@@ -66,8 +66,8 @@ class _Waiting(NamedTuple):
         if confirmed >= self.replicas:
             return None
         error = Unconfirmed(
-            f"It is stored, but only {confirmed} of {self.replicas} replicas confirmed it in time, so "
-            "a failover could lose it. Send it again in a moment, with its Idempotency-Key if it "
+            f"It is stored, but only {confirmed} of {self.replicas} replicas confirmed it, "
+            "so a failover could lose it. Send it again in a moment, with its Idempotency-Key if it "
             "had one.",
             retry_after=1,
         )
