@@ -67,7 +67,7 @@ class Settings:
     confirm_replicas: int = _setting("OCCUPANCY_CONFIRM_REPLICAS", 0, low=0, high=10,
         text="strict mode: replicas that must have an operation before it is answered, all that "
         "the primary has; with `redis+sentinel://` or `redis+cluster://`; 0: none")
-    confirm_s: float = _setting("OCCUPANCY_CONFIRM_S", 1.0, low=0.01, high=60,
+    confirm_s: float = _setting("OCCUPANCY_CONFIRM_S", 1.0, low=0.01, high=30,
         text="how long to wait for the replicas, in seconds, less than "
         "`OCCUPANCY_REDIS_TIMEOUT_S`; then 503 `unconfirmed`")
     prefix: str = _setting("OCCUPANCY_PREFIX", "occ",

@@ -6,15 +6,12 @@ Nothing is retried: a command whose reply was lost may have run, and EVAL must n
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import redis
 
 from occupancy.core.errors import OccupancyError
 from occupancy.storage.server_errors import is_withheld, unavailable_as_error
-
-if TYPE_CHECKING:
-    from occupancy.storage.confirmation import Confirmation
 
 Fill = Callable[[Any], object]  # puts commands into a pipeline
 
@@ -24,6 +21,23 @@ class Command(NamedTuple):
 
     args: tuple[Any, ...]
     options: dict[str, Any]
+
+
+class Waiting(Protocol):
+    """What follows the commands of one exchange, to have them confirmed."""
+
+    def commands(self, *, asking: bool) -> list[tuple[Any, ...]]:
+        """What to send, after ASKING if the commands are sent so."""
+
+    def verdict(self, replies: Sequence[Any]) -> OccupancyError | None:
+        """The error, unless enough replicas have the commands' writes."""
+
+
+class Confirming(Protocol):
+    """How commands are confirmed by the replicas (confirmation.py)."""
+
+    def after(self, commands: Sequence[Command], replicas: int) -> Waiting | None:
+        """What follows ``commands`` at a server with that many replicas; None for nothing."""
 
 
 class _Incarnation:
@@ -54,7 +68,7 @@ class OpsClient(redis.Redis):
 
     def execute_once(
         self, args: Sequence[Any], options: dict[str, Any],
-        confirmation: Confirmation | None = None,
+        confirmation: Confirming | None = None,
     ) -> Any:  # fmt: skip
         """One command in one round trip. Raises PoolTimeout and redis's errors."""
         if confirmation is not None:
@@ -130,7 +144,7 @@ class OpsClient(redis.Redis):
 
     def exchange(
         self, commands: Sequence[Command], *, transaction: bool = False, asking: bool = False,
-        confirmation: Confirmation | None = None,
+        confirmation: Confirming | None = None,
     ) -> list[Any]:  # fmt: skip
         """Send the commands in one write, and read a reply to each; error replies are in place.
 

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 from occupancy.core.errors import Unconfirmed
 from occupancy.core.settings import Settings
-from occupancy.storage.client import Command, OpsClient, key_of
+from occupancy.storage.client import Command, Confirming, OpsClient, key_of
 from occupancy.storage.topology.shard import Shard
 
 _MARK_TTL_S = 60  # names of boards come from requests, so a key for each must not stay
@@ -67,8 +67,8 @@ class _Waiting(NamedTuple):
             return None
         error = Unconfirmed(
             f"It is stored, but only {confirmed} of {self.replicas} replicas confirmed it, "
-            "so a failover could lose it. Send it again in a moment, with its Idempotency-Key if it "
-            "had one.",
+            "so a failover could lose it. Send it again in a moment, with its Idempotency-Key if "
+            "it had one.",
             retry_after=1,
         )
         error.__cause__ = refused
@@ -83,21 +83,23 @@ class ConfirmedClient(OpsClient):
         self._client = client
         self._confirmation = confirmation
         self.is_sharded, self.has_failover = client.is_sharded, client.has_failover
-        # Looked up at each call: it is set after this client was made, too.
-        self.on_refused_publications = lambda count: client.on_refused_publications(count)  # noqa: PLW0108
+        self.on_refused_publications = self._hand_on_refused_publications
+
+    def _hand_on_refused_publications(self, count: int) -> None:
+        self._client.on_refused_publications(count)  # it may be set later than this client is made
 
     def client_of(self, key: str) -> OpsClient:
         return ConfirmedClient(self._client.client_of(key), self._confirmation)
 
     def execute_once(
         self, args: Sequence[Any], options: dict[str, Any],
-        confirmation: Confirmation | None = None,
+        confirmation: Confirming | None = None,
     ) -> Any:  # fmt: skip
         return self._client.execute_once(args, options, confirmation or self._confirmation)
 
     def exchange(
         self, commands: Sequence[Command], *, transaction: bool = False, asking: bool = False,
-        confirmation: Confirmation | None = None,
+        confirmation: Confirming | None = None,
     ) -> list[Any]:  # fmt: skip
         return self._client.exchange(
             commands, transaction=transaction, asking=asking,

@@ -21,8 +21,7 @@ from redis.exceptions import AskError, ClusterDownError, MovedError, TryAgainErr
 
 from occupancy.core.errors import OccupancyError, StoreUnavailable
 from occupancy.core.server_url import Address
-from occupancy.storage.client import Command, OpsClient, key_of, raised
-from occupancy.storage.confirmation import Confirmation
+from occupancy.storage.client import Command, Confirming, OpsClient, key_of, raised
 from occupancy.storage.server_errors import unavailable_as_error
 from occupancy.storage.topology.shard import Shard, slot_of
 
@@ -61,7 +60,7 @@ class ClusterClient(OpsClient):
 
     def execute_once(
         self, args: Sequence[Any], options: dict[str, Any],
-        confirmation: Confirmation | None = None,
+        confirmation: Confirming | None = None,
     ) -> Any:  # fmt: skip
         slot = self._slot(args)
 
@@ -76,7 +75,7 @@ class ClusterClient(OpsClient):
 
     def exchange(
         self, commands: Sequence[Command], *, transaction: bool = False, asking: bool = False,
-        confirmation: Confirmation | None = None,
+        confirmation: Confirming | None = None,
     ) -> list[Any]:  # fmt: skip
         """As in OpsClient; the commands of different shards are sent side by side.
 
@@ -117,7 +116,7 @@ class ClusterClient(OpsClient):
 
     def _run_block(
         self, slot: int, block: Sequence[Command], *, transaction: bool,
-        confirmation: Confirmation | None,
+        confirmation: Confirming | None,
     ) -> list[Any]:  # fmt: skip
         def send(shard: Shard, *, asking: bool) -> list[Any]:
             replies = shard.client.exchange(
@@ -137,7 +136,7 @@ class ClusterClient(OpsClient):
         except OccupancyError as error:  # this shard's alone
             return [error] * len(block)
 
-    def _again(self, command: Command, confirmation: Confirmation | None) -> Any:
+    def _again(self, command: Command, confirmation: Confirming | None) -> Any:
         try:
             with unavailable_as_error():
                 return self.execute_once(command.args, command.options, confirmation)
