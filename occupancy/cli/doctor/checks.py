@@ -145,6 +145,25 @@ def _connections(facts: Facts) -> Check:
     return Check("connections", "ok", finding)
 
 
+def _confirmation(facts: Facts) -> Check:
+    """Strict mode: whether a failover can lose an operation that was acknowledged."""
+    wanted = facts.confirm_replicas
+    if facts.unsound is not None:
+        return Check("confirmation", "error", f"by {wanted} replicas", facts.unsound)
+    if not wanted:
+        if not facts.replicas:
+            return Check("confirmation", "ok", "no replicas")
+        finding = f"a failover may lose the last operations; replicas: {facts.replicas}"
+        advice = f"For strict mode set OCCUPANCY_CONFIRM_REPLICAS={facts.replicas}."
+        return Check("confirmation", "ok", finding, advice)
+    if facts.replicas < wanted:
+        finding = f"{facts.replicas} of {wanted} replicas are up: operations are refused"
+        return Check(
+            "confirmation", "error", finding, "Start the others, or wait until they follow."
+        )
+    return Check("confirmation", "ok", f"by {wanted} replicas")
+
+
 def _round_trip(facts: Facts) -> Check:
     if facts.ping_ms is None:
         return Check("round trip", "unknown", "withheld")
@@ -168,7 +187,7 @@ def _clock(facts: Facts) -> Check:
 
 CHECKS: tuple[Callable[[Facts], Check], ...] = (
     _server, _role, _persistence, _writing, _eviction, _memory, _room, _rights, _connections,
-    _round_trip, _clock,
+    _confirmation, _round_trip, _clock,
 )  # fmt: skip
 # What a replica may not do anyway cannot be tried there.
-REPLICA_CHECKS = tuple(each for each in CHECKS if each is not _rights)
+REPLICA_CHECKS = tuple(each for each in CHECKS if each not in (_rights, _confirmation))

@@ -11,6 +11,7 @@ import msgspec
 
 from occupancy.core.errors import StoreUnavailable
 from occupancy.services import Services
+from occupancy.storage import confirmation
 from occupancy.storage.capacity import WorstCase, worst_case
 from occupancy.storage.client import OpsClient
 from occupancy.storage.permissions import denied_subscriptions
@@ -56,6 +57,9 @@ class Facts(msgspec.Struct, frozen=True):
     boards: int
     role: Role = "primary"
     is_cluster: bool = False
+    confirm_replicas: int = 0
+    unsound: str | None = None  # why that number is not enough, or too much
+    replicas: int = 0  # of this primary, not down
 
 
 Denials = Callable[[], list[str]]
@@ -105,6 +109,7 @@ def facts_of(
     boards are counted here if ``counted`` is None.
     """
     client = member.client
+    shards = [each for each in services.topology.shards() if each.address == member.address]
     denied: set[str] = set()
 
     def allowed(read: Callable[[], Any]) -> Any:
@@ -136,6 +141,9 @@ def facts_of(
         boards=counted.boards,
         role=member.role,
         is_cluster=services.topology.is_sharded,
+        confirm_replicas=services.settings.confirm_replicas,
+        unsound=confirmation.unsound(services.settings.confirm_replicas, shards),
+        replicas=min((each.replicas for each in shards), default=0),
     )
 
 

@@ -70,6 +70,10 @@ class Cluster:
         self._following: gevent.Greenlet | None = None
         self.client = ClusterClient(self, wait_s=wait_s, default_key=default_key)
 
+    @property
+    def is_complete(self) -> bool:
+        return None not in self._owners
+
     def start(self) -> None:
         if self._following is None:
             self._following = gevent.spawn(self._follow)
@@ -132,7 +136,17 @@ class Cluster:
     def at(self, address: Address) -> Shard:
         if address not in self._shards:
             self._shards[address] = self._make_shard(address)
+            self._count_replicas()
         return self._shards[address]
+
+    def _count_replicas(self) -> None:
+        for node in self.nodes:
+            shard = self._shards.get(node.address)
+            if node.is_primary and shard is not None:
+                replicas = [each for each in self.nodes if each.primary_id == node.id]
+                shard.known_replicas = len(replicas)
+                # One that only some nodes miss ("fail?") counts: it may still be promoted.
+                shard.replicas = sum(not each.is_failing for each in replicas)
 
     def refresh(self, told_by: Address | None = None) -> None:
         reads = self._reads
@@ -220,6 +234,7 @@ class Cluster:
             for slot in newer:
                 is_changed |= self._owners[slot] is not shard
                 self._owners[slot], self._epochs[slot] = shard, node.epoch
+        self._count_replicas()
         owners = set(self._owners)
         for address, shard in list(self._shards.items()):
             if shard not in owners:
