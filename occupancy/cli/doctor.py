@@ -13,12 +13,14 @@ from typing import Any, Literal
 import msgspec
 
 from occupancy.core.errors import StoreUnavailable
+from occupancy.core.server_url import Kind
 from occupancy.observability.processes import CLIENT_NAMES
 from occupancy.services import Services
 from occupancy.storage.capacity import WorstCase, worst_case
 from occupancy.storage.client import OpsClient
 from occupancy.storage.permissions import acl_rules, denied_subscriptions
 from occupancy.storage.server_errors import denied_command, unavailable_as_error
+from occupancy.storage.topology.misdirection import misdirection, misdirection_of
 
 Level = Literal["ok", "warning", "error", "unknown"]
 
@@ -44,7 +46,7 @@ class Facts(msgspec.Struct, frozen=True):
 
     ``ping_ms``: the median round trip; ``clock_s``: the lead of the server's clock over ours;
     ``denied``: commands and channels that our user may not use; ``needs``: the most memory that the
-    data of this number of ``boards`` can take.
+    data of this number of ``boards`` can take; ``engine``: the kind of REDIS_URL.
     """
 
     info: Mapping[str, Any]
@@ -56,10 +58,15 @@ class Facts(msgspec.Struct, frozen=True):
     denied: list[str]
     needs: WorstCase
     boards: int
+    engine: Kind = "single"
 
 
 def examine(services: Services) -> list[Check]:
     """Every check of the server. Raises PoolTimeout and StoreUnavailable."""
+    with unavailable_as_error():
+        found = misdirection_of(services.store.client, services.settings.engine)
+    if found is not None:  # it answers nothing else
+        return [Check("role", "error", found.finding, found.advice)]
     facts = read_facts(services)
     return [check(facts) for check in CHECKS]
 
@@ -100,6 +107,7 @@ def read_facts(services: Services) -> Facts:
         denied=sorted(denied),
         needs=worst_case(services.settings, boards=len(boards), items=items),
         boards=len(boards),
+        engine=services.settings.engine,
     )
 
 
@@ -137,15 +145,13 @@ def _server(facts: Facts) -> Check:
 
 def _role(facts: Facts) -> Check:
     role = facts.info.get("role")
-    if facts.info.get("cluster_enabled"):
-        advice = "Use a server that is not a cluster: only one node would be used."
-        return Check("role", "error", "node of a cluster", advice)
-    if role == "master":
-        return Check("role", "ok", "primary")
+    if found := misdirection(facts.info, facts.engine):
+        return Check("role", "error", found.finding, found.advice)
     if role is None:
         return Check("role", "unknown", "withheld")
-    advice = "Set REDIS_URL to the primary: a replica takes no operations."
-    return Check("role", "error", "replica", advice)
+    if role == "master":
+        return Check("role", "ok", "primary")
+    return Check("role", "warning", "a replica: a failover goes on", "Check again in some seconds.")
 
 
 def _persistence(facts: Facts) -> Check:

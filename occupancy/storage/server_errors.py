@@ -62,6 +62,11 @@ def _meaning(error: redis.RedisError) -> tuple[str, int] | None:
     if isinstance(error, redis.ConnectionError) and "max number of clients" in text:
         detail = "The store takes no more connections: its maxclients is lower than "
         return detail + "OCCUPANCY_REDIS_BUDGET plus other clients. Raise it.", 2
+    if isinstance(error, redis.exceptions.MovedError):  # a Cluster's client follows it
+        detail = (
+            "REDIS_URL leads to a node of a cluster: it must be redis+cluster://…, with some of "
+        )
+        return detail + "its nodes.", 10
     if isinstance(error, redis.OutOfMemoryError):
         detail = "The store's memory is full: changes are refused until an administrator gives it "
         return detail + "more. Earlier changes are safe.", 30

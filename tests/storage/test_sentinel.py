@@ -23,7 +23,7 @@ import pytest
 from occupancy.boards.commands import Command
 from occupancy.core.errors import StoreUnavailable
 from occupancy.core.settings import Settings
-from occupancy.core.transitions import PUT, TRANSITIONS
+from occupancy.core.transitions import TRANSITIONS
 from occupancy.services import Services
 from occupancy.storage.client import INCARNATION
 from occupancy.storage.topology import sentinel, sentinel_answers
@@ -362,7 +362,7 @@ def test_the_command_line_finds_the_primary_without_greenlets(
 def test_a_sentinel_that_names_the_old_primary_for_ever_is_outvoted_by_the_epoch(
     pair: list[RealServer], fakes: list[FakeSentinel], make: Make
 ) -> None:
-    old, new = pair
+    _old, new = pair
     services = make(url_of(*fakes))
     assert set_(services)
     promote(new)
@@ -472,10 +472,51 @@ def test_a_reply_that_arrived_before_the_change_counts_as_lost(
     with pair[0].client() as admin:
         wait_until(lambda: admin.get("key") == b"value", what="the write")
     topology._move(sentinel_answers.Primary(topology._primary.address, 1))  # type: ignore[union-attr] # it is known
-    with pytest.raises(Exception, match="not used any more|closed by server"):
+    with pytest.raises(Exception, match=r"not used any more|closed by server"):
         connection.read_response()
     pool.release(connection)
     assert set_(services)
+
+
+def test_a_connection_that_was_being_opened_during_a_change_is_not_used(
+    pair: list[RealServer], fakes: list[FakeSentinel], make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the change falls into the second attempt of the pool."""
+    old, new = pair
+    services = make(url_of(*fakes))
+    topology = services.topology
+    assert isinstance(topology, Sentinel)
+    assert set_(services)
+    pool = topology.shards()[0].ops_pool
+    idle: Any = pool.get_connection()
+    pool.release(idle)
+    idle._sock.shutdown(2)  # stale: the pool opens it a second time
+    promote(new)
+    greet = idle.send_command
+    seen: list[str] = []
+
+    def send_and_change(*args: Any, **options: Any) -> None:
+        greet(*args, **options)
+        if args == ("ROLE",) and not seen:
+            seen.append("changed")
+            # Without ``hang_up``, which finds no socket while TCP connects.
+            for each in fakes:
+                each.primary, each.epoch = new, 1
+            topology._primary = sentinel_answers.Primary(topology._primary.address, 1)  # type: ignore[union-attr] # known
+            topology._primary = topology._primary._replace(
+                address=topology._primary.address._replace(port=new.port)
+            )
+
+    monkeypatch.setattr(idle, "send_command", send_and_change)
+    assert set_(services)
+    assert seen
+    key = f"{services.settings.prefix}:key"
+    with old.client() as admin, new.client() as primary:
+        assert admin.delete(key) == 1  # the write from before
+        assert primary.get(key) == b"key"
+        monkeypatch.undo()
+        assert set_(services)
+        assert admin.get(key) is None
 
 
 def test_after_the_sentinels_were_set_up_anew_a_dead_primary_is_left(
@@ -509,7 +550,7 @@ def test_a_minority_does_not_lead_back_even_where_the_primary_is_dead(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.setattr(sentinel, "AGREEMENT_S", 0.2)
-    old, new = pair
+    _old, new = pair
     for each in fakes[:2]:
         each.primary, each.epoch = new, 1
     promote(new)

@@ -264,8 +264,9 @@ class RealSentinels:
             *([f"requirepass {self._sentinel_password}"] if self._sentinel_password else []),
             *(f"sentinel known-replica {SERVICE} 127.0.0.1 {each.port}" for each in replicas),
             *(
-                f"sentinel known-sentinel {SERVICE} 127.0.0.1 {self.ports[other]} {self._ids[other]}"
-                for other in range(len(self.ports)) if other != number
+                f"sentinel known-sentinel {SERVICE} 127.0.0.1 {port} {own_id}"
+                for port, own_id in zip(self.ports, self._ids, strict=True)
+                if port != self.ports[number]
             ),
         ]  # fmt: skip
         own = self._directory / f"sentinel-{number}"

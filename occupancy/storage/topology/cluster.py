@@ -80,6 +80,9 @@ class Cluster:
         self._reads = 0
         self._read_at = 0.0  # monotonic
         self._last_answered: Address | None = None
+        self._advice = ""  # what is wrong with REDIS_URL, if it is
+        self._failures = ""  # of the last read, if it failed
+        self._has_said_so = False
         self._following: gevent.Greenlet | None = None
         self.client = ClusterClient(self, wait_s=wait_s, default_key=default_key)
 
@@ -109,9 +112,10 @@ class Cluster:
             found = self._owners[slot]
         if found is None:
             raise StoreUnavailable(
-                "No server of the cluster serves this board now. Try again in a moment.",
+                self._advice
+                or "No server of the cluster serves this board now. Try again in a moment.",
                 retry_after=2,
-            )
+            ) from redis.ConnectionError(self._failures or f"slot {slot} has no owner")
         return found
 
     def at(self, address: Address) -> Shard:
@@ -138,8 +142,18 @@ class Cluster:
                     failures.append(f"{address}: {error.__cause__ or error}")
                 else:
                     self._last_answered = address
+                    self._advice = ""
                     return
-            log.warning("no node says how the cluster is: %s", "; ".join(failures))
+            self._failures = "; ".join(failures)
+            is_wrong_url = "cluster support disabled" in self._failures
+            self._advice = _NO_CLUSTER if is_wrong_url else ""
+            if self._following is None:
+                return  # a command says it in its one line
+            if is_wrong_url and not self._has_said_so:
+                self._has_said_so = True
+                log.error("%s (%s)", _NO_CLUSTER, self._failures)
+            elif not is_wrong_url:
+                log.warning("no node says how the cluster is: %s", self._failures)
 
     def _follow(self) -> None:
         while True:
@@ -192,6 +206,12 @@ class Cluster:
                 len(self._shards), ", ".join(sorted(map(str, self._shards))),
             )  # fmt: skip
             self.on_change()
+
+
+_NO_CLUSTER = (
+    "REDIS_URL=redis+cluster://… leads to a server without cluster mode: a single server is "
+    "redis://…, and Sentinels are redis+sentinel://…/NAME."
+)
 
 
 def greet(connection: Any) -> int:

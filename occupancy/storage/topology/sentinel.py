@@ -2,11 +2,11 @@
 
 Every Sentinel is asked a few times a second. Redis leaves the old primary writable for ten seconds
 and more after a promotion, and what is written there is lost; so a change is followed at once, and
-every connection to the old address is dropped. What the old primary acknowledges before that, within
-POLL_S and a round trip, is lost; nothing is acknowledged for it later.
+every connection to the old address is dropped. What the old primary acknowledges before that, for
+POLL_S and a round trip at most, is lost; nothing is acknowledged for it later.
 
 The answer with the highest epoch counts: a Sentinel that was cut off from the others may name the
-old primary for ever. A majority overrules that only where the known primary is gone (``_overrule``).
+old primary for ever. A majority overrules it only where the known primary is gone, see _overrule.
 """
 
 from __future__ import annotations
@@ -114,14 +114,19 @@ class Sentinel:
             self._unreached_since = time.monotonic()
 
     def _greet(self, connection: Any) -> int:
-        """The epoch of the primary that was asked for. Raises ReadOnlyError if it is none."""
+        """The epoch of the primary that was asked for. Raises ReadOnlyError if it is none.
+
+        Also if another is known by now: the pool opens a connection twice at most, and the change
+        may fall into either. From here on ``hang_up`` finds the connection's socket.
+        """
         connection.send_command("ROLE")
         role = connection.read_response()[0]
         if role != b"master":
             raise redis.ReadOnlyError(f"{connection.primary.address} is no primary any more")
-        primary: Primary = connection.primary  # of that address, whatever is known by now
-        if primary == self._primary:
-            self._unreached_since = None
+        primary: Primary = connection.primary
+        if primary != self._primary:
+            raise redis.ReadOnlyError(f"{primary.address} was replaced while we connected")
+        self._unreached_since = None
         return primary.epoch
 
     def _ask_all(self) -> None:

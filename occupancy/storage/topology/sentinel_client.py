@@ -1,8 +1,8 @@
 """The client of the primary behind Sentinels: asks again where a server is the primary no more.
 
 READONLY, MASTERDOWN, and a ROLE that is not master right after connecting, prove that nothing ran.
-So the command is sent again, to the primary that is known by then, for OCCUPANCY_POOL_WAIT_S at most.
-A command whose reply was lost may have run: it is never sent again.
+So the command is sent again, to the primary known by then, for OCCUPANCY_POOL_WAIT_S at most. A
+command whose reply was lost may have run: it is never sent again.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class SentinelClient(OpsClient):
     def exchange(
         self, commands: Sequence[Command], *, transaction: bool = False, asking: bool = False
     ) -> list[Any]:
-        """As in OpsClient. What is refused is sent again; of a transaction that is all or nothing."""
+        """As in OpsClient. What is refused is sent again; of a transaction, all or nothing."""
         until = time.monotonic() + self._wait_s
         replies: list[Any] = [None] * len(commands)
         left = list(range(len(commands)))
