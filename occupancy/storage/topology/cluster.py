@@ -142,7 +142,7 @@ class Cluster:
                     failures.append(f"{address}: {error.__cause__ or error}")
                 else:
                     self._last_answered = address
-                    self._advice = ""
+                    self._advice = self._failures = ""
                     return
             self._failures = "; ".join(failures)
             is_wrong_url = "cluster support disabled" in self._failures

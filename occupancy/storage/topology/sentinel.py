@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 POLL_S = 0.25
 AGREEMENT_S = 3.0  # for which a majority must name another address before it overrules the epoch
 _FIRST_ANSWER_S = 0.8  # how long a connection waits for any Sentinel
+_OTHERS_S = 0.05  # and for the others, once a majority has answered
 
 
 class Sentinel:
@@ -66,7 +67,11 @@ class Sentinel:
             ops_pool if is_command_line
             else make_pool("pubsub", locate=self._locate, greet=self._greet)
         )  # fmt: skip
-        self.client = SentinelClient(ops_pool, wait_s=wait_s, refresh=self.refresh)
+        self._asked_at, self._asking_took_s = 0.0, 0.0  # all of them, once; monotonic
+        self.client = SentinelClient(
+            ops_pool, wait_s=wait_s, refresh=self.refresh,
+            before=self._ask_if_due if is_command_line else None,
+        )  # fmt: skip
         self.shard = Shard("", ops_pool, pubsub_pool, self.client)
 
     def start(self) -> None:
@@ -135,14 +140,28 @@ class Sentinel:
             self._asking = gevent.spawn(self._ask_each_once)
         self._asking.join(timeout=_FIRST_ANSWER_S)
 
+    def _ask_if_due(self) -> None:
+        """Before each command of the command line, which has no greenlets.
+
+        Else a long import would go on writing to an old primary. Asking takes a quarter of the time
+        at most, also where a Sentinel hangs.
+        """
+        if time.monotonic() - self._asked_at >= max(POLL_S, 3 * self._asking_took_s):
+            self._ask_all()
+
     def _ask_each_once(self) -> None:
+        began = time.monotonic()
         asked = [gevent.spawn(self._ask_once, each) for each in self._addresses]
         answers = 0
         for each in gevent.iwait(asked, timeout=_FIRST_ANSWER_S):
             answers += each.value is not None
             if answers >= self._majority:  # one that hangs delays nobody
                 break
+        # Just after a promotion, only the Sentinel that has made it knows: it may be the last.
+        gevent.joinall(asked, timeout=_OTHERS_S)
         gevent.killall(asked, block=False)
+        self._asked_at = time.monotonic()
+        self._asking_took_s = self._asked_at - began
 
     def _ask_once(self, address: Address) -> dict[str, str] | None:
         try:
@@ -243,7 +262,8 @@ class Sentinel:
         self.shard.address, self.shard.incarnation = str(found.address), found.epoch
         if known is None:
             return
-        log.warning("the primary is %s now, by failover %d", found.address, found.epoch)
+        level = logging.WARNING if self._greenlets else logging.INFO
+        log.log(level, "the primary is %s now, by failover %d", found.address, found.epoch)
         # In use or not: an answer of the old primary is worth nothing now.
         self.shard.ops_pool.hang_up()
         self.shard.pubsub_pool.follow(self.shard.ops_pool)

@@ -22,16 +22,25 @@ _NOT_PRIMARY = (redis.ReadOnlyError, redis.exceptions.MasterDownError)
 
 
 class SentinelClient(OpsClient):
-    """See :class:`OpsClient`; ``refresh`` finds out where the primary is. It may wait."""
+    """See :class:`OpsClient`; ``refresh`` finds out where the primary is. It may wait.
+
+    ``before`` is called before each command.
+    """
 
     has_failover = True
 
-    def __init__(self, pool: FairPool, *, wait_s: float, refresh: Callable[[], None]) -> None:
+    def __init__(
+        self, pool: FairPool, *, wait_s: float, refresh: Callable[[], None],
+        before: Callable[[], None] | None = None,
+    ) -> None:  # fmt: skip
         super().__init__(connection_pool=pool)
         self._wait_s = wait_s
         self._refresh = refresh
+        self._before = before
 
     def execute_once(self, args: Sequence[Any], options: dict[str, Any]) -> Any:
+        if self._before is not None:
+            self._before()
         try:
             return super().execute_once(args, options)
         except _NOT_PRIMARY:
@@ -48,6 +57,8 @@ class SentinelClient(OpsClient):
         self, commands: Sequence[Command], *, transaction: bool = False, asking: bool = False
     ) -> list[Any]:
         """As in OpsClient. What is refused is sent again; of a transaction, all or nothing."""
+        if self._before is not None:
+            self._before()
         until = time.monotonic() + self._wait_s
         replies: list[Any] = [None] * len(commands)
         left = list(range(len(commands)))
