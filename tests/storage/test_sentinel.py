@@ -9,6 +9,7 @@ import itertools
 import json
 import os
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
@@ -28,12 +29,13 @@ from occupancy.services import Services
 from occupancy.storage.client import INCARNATION
 from occupancy.storage.topology import sentinel, sentinel_answers
 from occupancy.storage.topology.sentinel import Sentinel
-from tests.conftest import require_binary
+from tests.conftest import require, require_binary
 from tests.support.clusters import RealSentinels, lose_replication
 from tests.support.deployment import ROOT
 from tests.support.fake_sentinel import FakeSentinel, url_of
 from tests.support.servers import BINARIES, RealServer, free_port
 from tests.support.shop import SUPERVISOR, change
+from tests.support.tls import make_certificate
 from tests.support.waiting import wait_until
 
 INCARNATION_STEP = 10**9  # versions and epochs begin at the incarnation times this
@@ -129,8 +131,12 @@ def address_of(services: Services) -> str:
     return services.topology.shards()[0].address
 
 
+def is_at_port(services: Services, port: int) -> bool:
+    return address_of(services) == f"127.0.0.1:{port}"
+
+
 def is_at(services: Services, server: RealServer) -> bool:
-    return address_of(services) == f"127.0.0.1:{server.port}"
+    return is_at_port(services, server.port)
 
 
 def wait_to_be_at(services: Services, server: RealServer) -> None:
@@ -593,6 +599,30 @@ def test_passwords_of_servers_and_of_sentinels_and_a_database(
         with pytest.raises(StoreUnavailable) as caught:
             make(f"redis+sentinel://:no@{where}?sentinel_password=sentinels").store.client.get(key)
         assert "password" in str(caught.value.__cause__)
+    finally:
+        real.stop()
+
+
+def test_tls_is_spoken_with_servers_and_sentinels(tmp_path: Path, make: Make) -> None:
+    """On redis-server only: the wheel's Valkey is built without TLS."""
+    require(shutil.which("openssl"), "openssl")
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    make_certificate(key, certificate)
+    real = RealSentinels("redis", tmp_path, replicas=0, sentinels=1, tls=(key, certificate))
+    real.start()
+    try:
+        where = f"127.0.0.1:{real.ports[0]}/board"
+        query = f"ssl_ca_certs={certificate}&ssl_check_hostname=false"
+        services = make(f"rediss+sentinel://{where}?{query}")
+        wait_for_writes(services)
+        assert is_at_port(services, real.tls_ports[0])
+        with real.servers[0].client() as admin:
+            key_name = f"{services.settings.prefix}:key"
+            assert admin.get(key_name) == b"key"
+        with pytest.raises(StoreUnavailable):  # an unknown certificate
+            make(f"rediss+sentinel://{where}").store.client.get("key")
+        with pytest.raises(StoreUnavailable):  # without TLS
+            make(f"redis+sentinel://{where}").store.client.get("key")
     finally:
         real.stop()
 
