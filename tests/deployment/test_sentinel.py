@@ -11,6 +11,7 @@ import secrets
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -94,7 +95,7 @@ def has_tag(stream: EventStream, tag: str) -> bool:
 
 
 def ids_of(shop: Services, board: str) -> set[str]:
-    entries = shop.store.client.xrange(shop.store.keys.board(board).log)
+    entries: Any = shop.store.client.xrange(shop.store.keys.board(board).log)
     return {cursor.decode() for cursor, _ in entries}
 
 

@@ -23,6 +23,7 @@ import pytest
 
 from occupancy.boards.commands import Command
 from occupancy.core.errors import StoreUnavailable
+from occupancy.core.server_url import Address
 from occupancy.core.settings import Settings
 from occupancy.core.transitions import TRANSITIONS
 from occupancy.services import Services
@@ -305,7 +306,9 @@ def test_operations_go_on_with_one_of_three_sentinels(real: RealSentinels, make:
     assert set_(services)
     real.end_sentinel(0)
     real.end_sentinel(1)
-    wait_until(lambda: len(services.topology._troubles) == 2, what="the deaths to be noticed")
+    topology = services.topology
+    assert isinstance(topology, Sentinel)
+    wait_until(lambda: len(topology._troubles) == 2, what="the deaths to be noticed")
     services.topology.shards()[0].ops_pool.renew()  # new connections find it too
     assert set_(services)
     assert set_(make(real.url))
@@ -437,6 +440,8 @@ def test_where_no_primary_comes_the_wait_ends_in_a_503(
         assert time.monotonic() - started >= 0.5
         with pytest.raises(StoreUnavailable):
             services.store.client.run_pipeline(lambda pipeline: pipeline.set("key", "value"))
+        with pytest.raises(StoreUnavailable):  # nor does the replica answer a read
+            services.store.client.get("key")
     for each in fakes:
         each.primary, each.epoch = new, 1
     wait_for_writes(services)
@@ -476,7 +481,8 @@ def test_a_reply_that_arrived_before_the_change_counts_as_lost(
     connection.send_command("SET", "key", "value")
     with pair[0].client() as admin:
         wait_until(lambda: admin.get("key") == b"value", what="the write")
-    topology._move(sentinel_answers.Primary(topology._primary.address, 1))  # type: ignore[union-attr] # it is known
+    assert topology._primary is not None
+    topology._move(sentinel_answers.Primary(topology._primary.address, 1))
     with pytest.raises(Exception, match=r"not used any more|closed by server"):
         connection.read_response()
     pool.release(connection)
@@ -507,10 +513,7 @@ def test_a_connection_that_was_being_opened_during_a_change_is_not_used(
             # Without ``hang_up``, which finds no socket while TCP connects.
             for each in fakes:
                 each.primary, each.epoch = new, 1
-            topology._primary = sentinel_answers.Primary(topology._primary.address, 1)  # type: ignore[union-attr] # known
-            topology._primary = topology._primary._replace(
-                address=topology._primary.address._replace(port=new.port)
-            )
+            topology._primary = sentinel_answers.Primary(Address("127.0.0.1", new.port), 1)
 
     monkeypatch.setattr(idle, "send_command", send_and_change)
     assert set_(services)
@@ -563,6 +566,8 @@ def test_a_minority_does_not_lead_back_even_where_the_primary_is_dead(
     assert set_(services)
     new.stop(signal.SIGKILL)
     assert not set_(services)
+    for each in fakes[:2]:
+        each.stop()  # nobody contradicts it
     asked = fakes[2].asked
     wait_until(lambda: fakes[2].asked > asked + 8, what="more answers of the old one")
     assert is_at(services, new)

@@ -23,6 +23,7 @@ from redis.connection import Connection
 
 from occupancy.core.errors import StoreUnavailable
 from occupancy.core.server_url import Address, ServerUrl
+from occupancy.storage.client import OpsClient
 from occupancy.storage.pool import FairPool
 from occupancy.storage.topology.sentinel_answers import FAILURES, Primary, Sentinels, Trouble
 from occupancy.storage.topology.sentinel_client import SentinelClient
@@ -68,7 +69,7 @@ class Sentinel:
             else make_pool("pubsub", locate=self._locate, greet=self._greet)
         )  # fmt: skip
         self._asked_at, self._asking_took_s = 0.0, 0.0  # all of them, once; monotonic
-        self.client = SentinelClient(
+        self.client: OpsClient = SentinelClient(
             ops_pool, wait_s=wait_s, refresh=self.refresh,
             before=self._ask_if_due if is_command_line else None,
         )  # fmt: skip
