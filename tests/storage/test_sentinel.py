@@ -569,7 +569,7 @@ def test_a_minority_does_not_lead_back_even_where_the_primary_is_dead(
     for each in fakes[:2]:
         each.stop()  # nobody contradicts it
     asked = fakes[2].asked
-    wait_until(lambda: fakes[2].asked > asked + 8, what="more answers of the old one")
+    wait_until(lambda: fakes[2].asked > asked + 24, what="more answers of the old one")
     assert is_at(services, new)
     assert not set_(services)
 
