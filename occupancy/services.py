@@ -43,6 +43,7 @@ from occupancy.storage import confirmation, public_url
 from occupancy.storage.budget import Budget, plan
 from occupancy.storage.connections import database_of
 from occupancy.storage.topology.factory import topology_of
+from occupancy.storage.topology.misdirection import log_misdirection
 from occupancy.storage.topology.shard import Topology
 
 log = logging.getLogger(__name__)
@@ -145,6 +146,9 @@ class Services:
         self.topology.start()
         public_url.write(self.settings)
         self.hub.start()
+        if self.settings.engine == "single":  # the others find out by themselves
+            client = self.store.client
+            gevent.spawn(log_misdirection, client, "single", gevent.sleep)
         gevent.spawn(reconcile_at_start, self.store, gevent.sleep)
         gevent.spawn(self.process_report.check_max_clients)
         gevent.spawn(self.invitation.print_if_needed)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from occupancy.cli.doctor.facts import PINGS, Check, Facts
 from occupancy.observability.servers import CLIENT_NAMES
 from occupancy.storage.permissions import acl_rules
+from occupancy.storage.topology.misdirection import misdirection
 
 _OLDEST = {"redis": (7, 0), "valkey": (7, 2)}
 _REQUIRED = " or ".join(f"{name} {major}.{minor}" for name, (major, minor) in _OLDEST.items())
@@ -34,15 +35,13 @@ def _role(facts: Facts) -> Check:
     role = facts.info.get("role")
     if facts.role in ("replica", "spare"):
         return Check("role", "ok", facts.role)
-    if facts.info.get("cluster_enabled") and not facts.is_cluster:
-        advice = "Set REDIS_URL to redis+cluster://…: otherwise only one node is used."
-        return Check("role", "error", "node of a cluster", advice)
-    if role == "master":
-        return Check("role", "ok", "primary")
+    if found := misdirection(facts.info, facts.engine):
+        return Check("role", "error", found.finding, found.advice)
     if role is None:
         return Check("role", "unknown", "withheld")
-    advice = "Set REDIS_URL to the primary: a replica takes no operations."
-    return Check("role", "error", "replica", advice)
+    if role == "master":
+        return Check("role", "ok", "primary")
+    return Check("role", "warning", "a replica: a failover goes on", "Check again in some seconds.")
 
 
 def _persistence(facts: Facts) -> Check:

@@ -25,7 +25,9 @@ from occupancy.core.errors import OccupancyError
 from occupancy.observability.processes import host_of
 from occupancy.observability.servers import Answer, Boards
 from occupancy.services import Services
+from occupancy.storage.server_errors import unavailable_as_error
 from occupancy.storage.topology.cluster import Cluster
+from occupancy.storage.topology.misdirection import misdirection_of
 from occupancy.storage.topology.sentinel import Sentinel
 from occupancy.storage.topology.shard import Member
 
@@ -41,6 +43,10 @@ def examine(services: Services) -> list[Check]:
     Raises PoolTimeout and StoreUnavailable where the only server does not answer.
     """
     if not services.servers.are_several:
+        with unavailable_as_error():
+            found = misdirection_of(services.store.client, services.settings.engine)
+        if found is not None:  # it answers nothing else
+            return [Check("role", "error", found.finding, found.advice)]
         facts = read_facts(services)
         return [*(check(facts) for check in CHECKS), _machines(services)]
     checks: list[Check] = []

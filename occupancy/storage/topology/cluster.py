@@ -67,6 +67,9 @@ class Cluster:
         self._read_at = 0.0  # monotonic
         self._source: tuple[Address, FairPool] | None = None  # of the map: one connection
         self._failed_at: dict[Address, float] = {}
+        self._advice = ""  # what is wrong with REDIS_URL, if it is
+        self._failures = ""  # of the last read, if it failed
+        self._has_said_so = False
         self._following: gevent.Greenlet | None = None
         self.client = ClusterClient(self, wait_s=wait_s, default_key=default_key)
 
@@ -121,9 +124,10 @@ class Cluster:
             found = self._owners[slot]
         if found is None:
             raise StoreUnavailable(
-                "No server of the cluster serves this board now. Try again in a moment.",
+                self._advice
+                or "No server of the cluster serves this board now. Try again in a moment.",
                 retry_after=2,
-            )
+            ) from redis.ConnectionError(self._failures or f"slot {slot} has no owner")
         return found
 
     def address_of(self, host: str, port: int, *, sender: Shard) -> Address:
@@ -171,9 +175,19 @@ class Cluster:
                     failures.append(f"{address}: {error.__cause__ or error}")
                 else:
                     self._failed_at.pop(address, None)
+                    self._advice = self._failures = ""
                     self._apply(nodes)
                     return
-            log.warning("no node says how the cluster is: %s", "; ".join(failures))
+            self._failures = "; ".join(failures)
+            is_wrong_url = "cluster support disabled" in self._failures
+            self._advice = _NO_CLUSTER if is_wrong_url else ""
+            if self._following is None:
+                return  # a command says it in its one line
+            if is_wrong_url and not self._has_said_so:
+                self._has_said_so = True
+                log.error("%s (%s)", _NO_CLUSTER, self._failures)
+            elif not is_wrong_url:
+                log.warning("no node says how the cluster is: %s", self._failures)
 
     def _follow(self) -> None:
         while True:
@@ -247,3 +261,9 @@ class Cluster:
                 len(self._shards), ", ".join(sorted(map(str, self._shards))),
             )  # fmt: skip
             self.on_change()
+
+
+_NO_CLUSTER = (
+    "REDIS_URL=redis+cluster://… leads to a server without cluster mode: a single server is "
+    "redis://…, and Sentinels are redis+sentinel://…/NAME."
+)

@@ -1,8 +1,8 @@
 """The client of the primary behind Sentinels: asks again where a server is the primary no more.
 
 READONLY, MASTERDOWN, and a ROLE that is not master right after connecting, prove that nothing ran.
-So the command is sent again, to the primary that is known by then, for OCCUPANCY_POOL_WAIT_S at most.
-A command whose reply was lost may have run: it is never sent again.
+So the command is sent again, to the primary known by then, for OCCUPANCY_POOL_WAIT_S at most. A
+command whose reply was lost may have run: it is never sent again.
 """
 
 from __future__ import annotations
@@ -24,18 +24,27 @@ _NOT_PRIMARY = (redis.ReadOnlyError, redis.exceptions.MasterDownError)
 
 
 class SentinelClient(OpsClient):
-    """See :class:`OpsClient`; ``refresh`` finds out where the primary is. It may wait."""
+    """See :class:`OpsClient`; ``refresh`` finds out where the primary is. It may wait.
+
+    ``before`` is called before each command.
+    """
 
     has_failover = True
 
-    def __init__(self, pool: FairPool, *, wait_s: float, refresh: Callable[[], None]) -> None:
+    def __init__(
+        self, pool: FairPool, *, wait_s: float, refresh: Callable[[], None],
+        before: Callable[[], None] | None = None,
+    ) -> None:  # fmt: skip
         super().__init__(connection_pool=pool)
         self._wait_s = wait_s
         self._refresh = refresh
+        self._before = before
 
     def execute_once(
         self, args: Sequence[Any], options: dict[str, Any], confirmation: Confirming | None = None
     ) -> Any:
+        if self._before is not None:
+            self._before()
         try:
             return super().execute_once(args, options, confirmation)
         except _NOT_PRIMARY:
@@ -70,6 +79,8 @@ class SentinelClient(OpsClient):
         outcome: Callable[[Any], Any],
     ) -> list[Any]:  # fmt: skip
         """The replies to ``whole``, of which the refused parts are sent again, for the wait."""
+        if self._before is not None:
+            self._before()
         until = time.monotonic() + self._wait_s
         replies: list[Any] = [None] * len(whole)
         left = list(range(len(whole)))
