@@ -78,7 +78,7 @@ def copy(old: RealServer, new: RealServer) -> None:
         def has_all() -> bool:
             theirs: Any = primary.info("replication")
             ours: Any = replica.info("replication")
-            return (
+            return bool(
                 ours.get("master_link_status") == "up"
                 and ours["slave_repl_offset"] >= theirs["master_repl_offset"]
             )
@@ -112,14 +112,14 @@ class Witness:
         return {
             key: found
             for table in (self.versions, self.holders)
-            for key, found in table.items()  # type: ignore[attr-defined] # two kinds of table
+            for key, found in table.items()
             if len(found) > 1
         }
 
 
 def ms_of(services: Services) -> int:
     """The time of the server's clock."""
-    seconds, microseconds = services.store.client.time()  # type: ignore[misc] # not asynchronous
+    seconds, microseconds = services.store.client.time()
     return int(seconds) * 1000 + int(microseconds) // 1000
 
 
@@ -130,7 +130,7 @@ def log_of(services: Services) -> dict[str, dict[bytes, bytes]]:
 
 def work(services: Services, count: int, chance: random.Random, witness: Witness) -> list[str]:
     """Operations at random; returns the cursors after them."""
-    cursors = []
+    cursors: list[str] = []
     while len(cursors) < count:
         row = chance.choice([PUT, REMOVE, *TRANSITIONS.values()])
         tag, actor, to = chance.choice(TAGS), chance.choice(WORKERS), chance.choice(WORKERS)

@@ -28,7 +28,7 @@ EXACT = 2**53  # whole numbers below it are exact in Lua and JavaScript
 def promote(services: Services, incarnation: int) -> None:
     """What the topology does: the server is known to have this failover epoch."""
     services.store.client.has_failover = True
-    services.store.client.connection_pool.incarnation = incarnation  # type: ignore[attr-defined] # a FairPool
+    services.store.client.connection_pool.incarnation = incarnation
 
 
 @pytest.fixture
