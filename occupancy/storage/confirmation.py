@@ -98,13 +98,18 @@ class ConfirmedClient(OpsClient):
         return self._client.execute_once(args, options, confirmation or self._confirmation)
 
     def exchange(
-        self, commands: Sequence[Command], *, transaction: bool = False, asking: bool = False,
+        self, commands: Sequence[Command], *, asking: bool = False,
         confirmation: Confirming | None = None,
     ) -> list[Any]:  # fmt: skip
-        return self._client.exchange(
-            commands, transaction=transaction, asking=asking,
-            confirmation=confirmation or self._confirmation,
-        )  # fmt: skip
+        confirmation = confirmation or self._confirmation
+        return self._client.exchange(commands, asking=asking, confirmation=confirmation)
+
+    def exchange_transactions(
+        self, blocks: Sequence[Sequence[Command]], *, asking: bool = False,
+        confirmation: Confirming | None = None,
+    ) -> list[list[Any]]:  # fmt: skip
+        confirmation = confirmation or self._confirmation
+        return self._client.exchange_transactions(blocks, asking=asking, confirmation=confirmation)
 
 
 def for_operations(client: OpsClient, settings: Settings) -> OpsClient:

@@ -23,7 +23,7 @@ from occupancy.core.settings import Settings
 from occupancy.observability.servers import Answer
 from occupancy.services import Services
 from occupancy.storage.client import OpsClient
-from occupancy.storage.topology.cluster import parse_nodes
+from occupancy.storage.topology.cluster_nodes import parse_nodes
 from occupancy.storage.topology.shard import Member
 from tests.cli.test_commands import commands
 from tests.support.clusters import RealCluster, RealSentinels

@@ -45,6 +45,8 @@ class FakeSentinel:
             return _array(where)
         if words[:2] == ["SENTINEL", "MASTER"]:
             return _array(["ip", where[0], "port", where[1], "config-epoch", str(self.epoch)])
+        if words[:2] == ["SENTINEL", "REPLICAS"]:
+            return _array([])
         return b"+OK\r\n"
 
 

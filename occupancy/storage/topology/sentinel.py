@@ -26,7 +26,13 @@ from occupancy.core.errors import StoreUnavailable
 from occupancy.core.server_url import Address, ServerUrl
 from occupancy.storage.client import OpsClient
 from occupancy.storage.pool import FairPool
-from occupancy.storage.topology.sentinel_answers import FAILURES, Primary, Sentinels, Trouble
+from occupancy.storage.topology.sentinel_answers import (
+    FAILURES,
+    Answer,
+    Primary,
+    Sentinels,
+    Trouble,
+)  # fmt: skip
 from occupancy.storage.topology.sentinel_client import SentinelClient
 from occupancy.storage.topology.shard import Member, Shard
 
@@ -63,6 +69,7 @@ class Sentinel:
         )
         self._primary: Primary | None = None
         self._said: dict[Address, Primary | None] = {}  # by each Sentinel at last; None: nothing
+        self._answers: dict[Address, Answer] = {}  # of those that answer now
         self._troubles: dict[Address, Trouble] = {}  # of those that do not answer now
         self._agreed: tuple[Address, float] | None = None  # what a majority says, and since when
         self._has_warned = False  # of a majority that says something else
@@ -80,6 +87,10 @@ class Sentinel:
             before=self._ask_if_due if is_command_line else None,
         )  # fmt: skip
         self.shard = Shard("", ops_pool, pubsub_pool, self.client)
+
+    @property
+    def is_complete(self) -> bool:
+        return self._primary is not None
 
     def start(self) -> None:
         if not self._greenlets:
@@ -196,12 +207,12 @@ class Sentinel:
     def _ask_once(self, address: Address) -> dict[str, str] | None:
         try:
             with self._sentinels.connected(address) as connection:
-                said, fields = self._sentinels.ask(connection)
+                answer = self._sentinels.ask(connection)
         except FAILURES as error:
             self._hear(address, self._sentinels.trouble(error))
             return None
-        self._hear(address, said)
-        return fields
+        self._hear(address, answer)
+        return answer.fields
 
     # Following
 
@@ -212,11 +223,11 @@ class Sentinel:
             try:
                 with self._sentinels.connected(address) as connection:
                     while True:
-                        said, _ = self._sentinels.ask(connection)
+                        answer = self._sentinels.ask(connection)
                         if failures > 1:
                             log.info("the Sentinel %s answers again", address)
                         failures = 0
-                        self._hear(address, said)
+                        self._hear(address, answer)
                         gevent.sleep(POLL_S)
             except Exception as error:  # following goes on after any failure
                 if not isinstance(error, FAILURES):
@@ -230,13 +241,23 @@ class Sentinel:
                 self._hear(address, trouble)
             gevent.sleep(POLL_S)
 
-    def _hear(self, address: Address, answer: Primary | Trouble | None) -> None:
+    def _hear(self, address: Address, answer: Answer | Trouble) -> None:
         """Take what a Sentinel says, and follow it. No switch point."""
         if isinstance(answer, Trouble):
             self._said[address], self._troubles[address] = None, answer
+            self._answers.pop(address, None)
         else:
-            self._said[address] = answer
+            self._said[address], self._answers[address] = answer.primary, answer
             self._troubles.pop(address, None)
+        self._follow_said()
+        # The highest number: to wait for fewer replicas than there are loses writes.
+        now = [each for each in self._answers.values() if each.primary == self._primary]
+        if self._primary is not None and now:
+            self.shard.replicas = max(each.replicas for each in now)
+            self.shard.known_replicas = max(each.known_replicas for each in now)
+
+    def _follow_said(self) -> None:
+        """Follow the primary that the Sentinels name."""
         said = [each for each in self._said.values() if each is not None]
         if not said:
             return
