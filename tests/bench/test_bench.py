@@ -54,9 +54,15 @@ def test_every_target_can_be_judged(short_run: tuple[dict[str, Any], str, Path])
 
     assert {each.scenario for each in verdicts} == {scenario.name for scenario in SCENARIOS}
     if not missing():
-        # Where an event comes before its operation's answer, there is no time to compare.
+        # Where an event comes before its operation's answer, there is no time to compare; and in so
+        # short a run beside others, a system may not answer at all.
+        silent = {
+            name
+            for name, (rows,) in result["scenarios"].items()
+            if any(row.get("per_s") == 0 for row in rows.values())
+        }
         unknown = {each.scenario for each in verdicts if each.value is None}
-        assert unknown <= {"latency"}
+        assert unknown <= {"latency"} | silent
     assert all(each.target.what in printed for each in verdicts)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import secrets
 import shutil
@@ -29,19 +30,24 @@ def binary_of(kind: str) -> Path | None:
     return Path(found) if found else None
 
 
+_PORTS = 1000  # of each process that runs tests
+_first_port = 20_000 + _PORTS * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 12)
+_port_numbers = itertools.count(secrets.randbelow(_PORTS))
+
+
 def free_port() -> int:
     """A port that stays free until a server listens, and while that server is restarted.
 
     It is below those that the system gives to outgoing connections (32,768 on Linux, 49,152 on
-    macOS), and each process that runs tests has a thousand of its own.
+    macOS), and each process that runs tests has a thousand of its own. They are handed out in turn:
+    drawn at random, two servers that are made before either listens would share one now and then.
     """
-    process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
-    first = 20_000 + 1000 * (process % 12)
-    while True:
-        port = first + secrets.randbelow(1000)
+    for number in _port_numbers:
+        port = _first_port + number % _PORTS
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
+    raise AssertionError("counting has no end")
 
 
 class RealServer:
@@ -67,6 +73,7 @@ class RealServer:
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         if until_ready:
             wait_until(self._answers, timeout_s=30, what="the server to answer")
+            assert self._process.poll() is None, "another server answers on this port"
 
     def stop(self, sig: signal.Signals = signal.SIGTERM) -> None:
         """End it; TERM saves, KILL does not."""
