@@ -30,6 +30,7 @@ from occupancy.core.settings import Settings
 from occupancy.observability.audit_limit import AuditLimit
 from occupancy.services import Services
 from occupancy.storage.pool import FairPool
+from tests.support.memory import remember
 from tests.support.selection import (  # noqa: F401 - hooks
     pytest_addoption,
     pytest_collection_modifyitems,
@@ -40,6 +41,7 @@ from tests.support.selection import (  # noqa: F401 - hooks
 from tests.support.servers import BINARIES, RealServer, binary_of
 from tests.support.waiting import wait_until
 
+remember()
 BACKENDS = ["fakeredis", *BINARIES]
 BENCHMARK = pytest.StashKey[str]()  # what the short benchmark has printed
 T = TypeVar("T")
