@@ -10,7 +10,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, BrowserContext, Error, Page
 
-_STORED = "local_storage,indexeddb,cache_storage,service_workers"  # cookies are cleared by themselves
+_STORED = "local_storage,indexeddb,cache_storage,service_workers"
 
 
 class Contexts:
