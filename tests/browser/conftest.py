@@ -53,8 +53,13 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="package")
+def contexts(chromium: Browser) -> Contexts:
+    return Contexts(chromium)
+
+
+@pytest.fixture(scope="package")
 def site(
-    chromium: Browser,
+    contexts: Contexts,
     tmp_path_factory: pytest.TempPathFactory,
     server_of: Callable[[str], RealServer],
 ) -> Iterator[Site]:
@@ -65,13 +70,7 @@ def site(
     )  # fmt: skip
     with running(deployment) as made:
         yield made
-
-
-@pytest.fixture(scope="package")
-def contexts(chromium: Browser, site: Site) -> Iterator[Contexts]:
-    made = Contexts(chromium, site.url)
-    yield made
-    made.close()
+        contexts.close()
 
 
 @pytest.fixture

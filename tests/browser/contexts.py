@@ -14,11 +14,10 @@ _STORED = "local_storage,indexeddb,cache_storage,service_workers"
 
 
 class Contexts:
-    """The browsers of a site's visitors, by their options; those that are free can be lent."""
+    """The browsers of visitors, by their options (with a base_url); the free ones can be lent."""
 
-    def __init__(self, chromium: Browser, url: str) -> None:
+    def __init__(self, chromium: Browser) -> None:
         self._chromium = chromium
-        self._url = url
         self._free: dict[str, list[BrowserContext]] = {}
         self._parked: dict[BrowserContext, Page] = {}
 
@@ -30,7 +29,7 @@ class Contexts:
         context = self._chromium.new_context(**options)
         # A page that does nothing keeps the process of the others, which takes a second to start.
         parked = context.new_page()
-        parked.goto(f"{self._url}/livez")
+        parked.goto("/livez")
         self._parked[context] = parked
         return context
 
@@ -48,13 +47,17 @@ class Contexts:
         context.unroute_all()
         context.clear_cookies()
         session = context.new_cdp_session(parked)
-        session.send("Storage.clearDataForOrigin", {"origin": self._url, "storageTypes": _STORED})
+        origin = options["base_url"]
+        session.send("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": _STORED})
         session.detach()
         self._free.setdefault(_key(options), []).append(context)
 
     def close(self) -> None:
+        """Close all, before their site ends: a server waits for idle connections."""
         for context in self._parked:
             context.close()
+        self._parked.clear()
+        self._free.clear()
 
 
 def _key(options: dict[str, Any]) -> str:
