@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 from tests.support.deployment import Deployment
+from tests.support.raw_http import received_until
 
 
 def make_certificate(key: Path, certificate: Path) -> None:
@@ -37,6 +38,6 @@ class TLSDeployment(Deployment):
         try:
             with self.connect() as connection:
                 connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-                return int(connection.recv(65536).split()[1])
+                return int(received_until(connection, b"\r\n").split()[1])
         except OSError:
             return 0
