@@ -39,10 +39,11 @@ from occupancy.observability.promotions import Promotions
 from occupancy.observability.public_figures import PublicFigures
 from occupancy.observability.repeated_warnings import RepeatedWarnings
 from occupancy.observability.servers import Servers
-from occupancy.storage import public_url
+from occupancy.storage import confirmation, public_url
 from occupancy.storage.budget import Budget, plan
 from occupancy.storage.connections import database_of
 from occupancy.storage.topology.factory import topology_of
+from occupancy.storage.topology.misdirection import log_misdirection
 from occupancy.storage.topology.shard import Topology
 
 log = logging.getLogger(__name__)
@@ -58,6 +59,7 @@ class Services:
         keys = Keys(settings.prefix, database_of(settings), is_sharded=topology.is_sharded)
         client = topology.client
         client.on_refused_publications = self._on_refused_publications
+        access_writes = confirmation.for_access(client, settings)
 
         # Observability
         self.metrics = Metrics()
@@ -74,17 +76,19 @@ class Services:
         # Access
         self.authenticator = Authenticator(client, keys)
         forget = self.authenticator.forget
-        self.workers = Workers(client, keys, forget)
-        self.tokens = Tokens(client, keys, self.workers, forget)
-        self.links = Links(client, keys, self.workers)
+        self.workers = Workers(client, keys, forget, writes=access_writes)
+        self.tokens = Tokens(client, keys, self.workers, forget, writes=access_writes)
+        self.links = Links(access_writes, keys, self.workers)
         self.invitation = Invitation(client, keys, self.workers, self.links, settings.public_url)
         self.pin_hasher = PinHasher()
         self.sessions = Sessions(
-            client, keys, self.workers, self.links, self.pin_hasher,
+            client, keys, self.workers, self.links, self.pin_hasher, writes=access_writes,
             audit_limit=self.audit_limit, on_changed=forget,
             idle_s=settings.session_idle_s, max_s=settings.session_max_s,
         )  # fmt: skip
-        self.tickets = Tickets(client, keys, per_caller=settings.streams_per_caller)
+        self.tickets = Tickets(
+            client, keys, writes=access_writes, per_caller=settings.streams_per_caller
+        )
         self.read_turns = ReadTurns()
         self.known_addresses = KnownAddresses()
 
@@ -93,7 +97,8 @@ class Services:
             log_entries=settings.log_entries, log_bytes=settings.log_bytes,
             history_entries=settings.history_entries, history_bytes=settings.history_bytes,
         )  # fmt: skip
-        self.store = Store(client, keys, bounds)
+        operations = confirmation.for_operations(client, settings)
+        self.store = Store(client, keys, bounds, writes=operations)
         self.holder_names = HolderNames(self.store, self.workers.get)
         self.workers.on_renamed = self.holder_names.follow
 
@@ -141,6 +146,9 @@ class Services:
         self.topology.start()
         public_url.write(self.settings)
         self.hub.start()
+        if self.settings.engine == "single":  # the others find out by themselves
+            client = self.store.client
+            gevent.spawn(log_misdirection, client, "single", gevent.sleep)
         gevent.spawn(reconcile_at_start, self.store, gevent.sleep)
         gevent.spawn(self.process_report.check_max_clients)
         gevent.spawn(self.invitation.print_if_needed)

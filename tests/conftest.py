@@ -32,6 +32,7 @@ from occupancy.observability.audit_limit import AuditLimit
 from occupancy.services import Services
 from occupancy.storage.pool import FairPool
 from occupancy.storage.topology.single import SingleServer
+from tests.support.memory import remember
 from tests.support.selection import (  # noqa: F401 - hooks
     CLUSTER,
     pytest_addoption,
@@ -43,6 +44,7 @@ from tests.support.selection import (  # noqa: F401 - hooks
 from tests.support.servers import BINARIES, OneNodeCluster, RealServer, binary_of
 from tests.support.waiting import wait_until
 
+remember()
 BACKENDS = ["fakeredis", *BINARIES, CLUSTER]
 BENCHMARK = pytest.StashKey[str]()  # what the short benchmark has printed
 T = TypeVar("T")

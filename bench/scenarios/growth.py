@@ -92,19 +92,23 @@ def _measure(runner: Runner) -> Rows:
         used = meter.read(figures["generator_cpu_s"])
         return {"items": items, **figures, **used.per(figures["answers"], "operation")}
 
-    def event(peer: Product, streams: int) -> dict[str, Any]:
+    def events(peer: Product, counts: dict[str, int]) -> Rows:
         duration_s = runner.pick(4.0, 0.5)
-        return fan_out.measure(
-            runner, peer, streams=streams, rate_per_s=_RATE_PER_S, duration_s=duration_s
-        )
+        return {
+            name: fan_out.measure(
+                runner, peer, streams=streams, rate_per_s=_RATE_PER_S, duration_s=duration_s
+            )
+            for name, streams in counts.items()
+        }
 
     rows = {}
     start = runner.start(PRODUCT, items=1, is_served=False, valkey_options=_NO_LOG)
     for number, items in enumerate(runner.pick(_ITEMS, _FEW_ITEMS)):
         rows[SIZES[number]] = runner.row(SIZES[number], start, partial(take, items=items))
-    for number, streams in enumerate(runner.pick(_STREAMS, _FEW_STREAMS)):
-        name = STREAMS[number]
-        rows[name] = runner.row(name, runner.start(PRODUCT), partial(event, streams=streams))
+    counts = dict(zip(STREAMS, runner.pick(_STREAMS, _FEW_STREAMS), strict=True))
+    # Each of a full run has a fresh process; those of a short run share one.
+    for group in runner.pick([{name: count} for name, count in counts.items()], [counts]):
+        rows |= runner.rows(next(iter(group)), runner.start(PRODUCT), partial(events, counts=group))
     return rows
 
 

@@ -2,6 +2,9 @@
 
 A principal is remembered for two seconds, so that an operation stays one round trip. Each process
 forgets a worker at once when a change is announced; two seconds bound a lost announcement.
+
+The replicas do not confirm the last use of a credential, which is all that is written here: each
+request would wait for them, and a failover that loses it lets a session end some moments early.
 """
 
 from __future__ import annotations

@@ -21,7 +21,10 @@ FIRST_WORKER = Worker("admin", "Administrator", Role.ADMIN.label)
 
 
 class Links:
-    """Methods raise PoolTimeout or StoreUnavailable when Redis cannot serve."""
+    """Methods raise PoolTimeout or StoreUnavailable when Redis cannot serve.
+
+    The ``client`` confirms what it writes: a link that was used up must not come back.
+    """
 
     def __init__(self, client: OpsClient, keys: Keys, workers: Workers) -> None:
         self._client = client

@@ -10,7 +10,8 @@ Guessing must be slow, and a guesser must not lock others out. Three counts in o
 
 A right attempt takes back itself and nothing else: a guesser at the same address gains nothing from
 the worker's own sign-ins. Failures expire an hour after the last one. The counts are in Redis,
-because a guesser may try every process.
+because a guesser may try every process. The replicas do not confirm them: a failover may take back
+the attempts of its last moments, some guesses of thousands, and a guesser cannot bring one about.
 """
 
 from __future__ import annotations

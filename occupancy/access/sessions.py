@@ -52,7 +52,10 @@ class Session(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Sessions:
-    """Methods raise PoolTimeout or StoreUnavailable when Redis cannot serve."""
+    """Methods raise PoolTimeout or StoreUnavailable when Redis cannot serve.
+
+    ``writes`` is the client for changes, which confirms them.
+    """
 
     def __init__(
         self,
@@ -62,11 +65,13 @@ class Sessions:
         links: Links,
         pin_hasher: PinHasher,
         *,
+        writes: OpsClient | None = None,
         audit_limit: AuditLimit,
         on_changed: Callable[[str], None],
         idle_s: int,
         max_s: int,
     ) -> None:
+        writes = writes or client
         self._login_throttle = LoginThrottle(client, keys)
         self._links = links
         self._pin_hasher = pin_hasher
@@ -76,8 +81,8 @@ class Sessions:
         self._workers = workers
         self._idle_s = idle_s
         self._max_s = max_s
-        self._sign_in = PublishingScript(client, "access/sign_in")
-        self._revoke = PublishingScript(client, "access/revoke")
+        self._sign_in = PublishingScript(writes, "access/sign_in")
+        self._revoke = PublishingScript(writes, "access/revoke")
 
     def with_pin(
         self, worker_id: str, pin: str, *, address: str, instead_of: str | None = None
@@ -232,11 +237,13 @@ class Sessions:
     def end(self, principal: Principal, *, address: str) -> None:
         """End the session of ``principal``."""
         keys = self._keys
-        self._revoke.run(
-            [keys.sessions, keys.uses, keys.session_ends, keys.changes],
-            [principal.credential.digest, principal.worker.id, keys.access_channel],
-        )
-        self._on_changed(principal.worker.id)
+        try:
+            self._revoke.run(
+                [keys.sessions, keys.uses, keys.session_ends, keys.changes],
+                [principal.credential.digest, principal.worker.id, keys.access_channel],
+            )
+        finally:  # it may have ended although that is not confirmed
+            self._on_changed(principal.worker.id)
         audit_log.record(
             "signed_out", worker=principal.worker.id, credential=principal.id, address=address
         )

@@ -34,13 +34,18 @@ class Tickets:
     """All tickets, and renewal of those of this process's open streams.
 
     Methods raise PoolTimeout or StoreUnavailable, but for ``hold`` and ``let_go``.
+    ``writes`` is the client for changes, which confirms them: a ticket stays bound to its first
+    use.
     """
 
-    def __init__(self, client: OpsClient, keys: Keys, *, per_caller: int) -> None:
+    def __init__(
+        self, client: OpsClient, keys: Keys, *, per_caller: int, writes: OpsClient | None = None
+    ) -> None:
         self._rate_limiter = RateLimiter(max(per_caller, _MIN_BURST))
         self._client = client
         self._keys = keys
-        self._use = Script(client, "access/use_ticket")
+        self._writes = writes or client
+        self._use = Script(self._writes, "access/use_ticket")
         self._open: collections.Counter[str] = collections.Counter()  # streams, by key
         self._greenlet: gevent.Greenlet | None = None
 
@@ -53,7 +58,7 @@ class Tickets:
         self._rate_limiter.count(principal.worker.id, now_s)
         secret, credential = new_secret(), principal.credential
         ticket = f"{credential.auth_method} {credential.digest}"
-        self._client.set(self._key(secret), ticket, ex=TICKET_TTL_S)
+        self._writes.set(self._key(secret), ticket, ex=TICKET_TTL_S)
         return secret
 
     def use(self, secret: str, *, address: str, board: str) -> Credential:
@@ -96,7 +101,10 @@ class Tickets:
                     break
 
     def renew(self, keys: list[str]) -> None:
-        """Make these tickets, given by their keys, valid for another COMEBACK_S."""
+        """Make these tickets, given by their keys, valid for another COMEBACK_S.
+
+        Not confirmed: a renewal that a failover loses is made again within the minute.
+        """
         self._client.run_pipeline(
             lambda pipeline: [pipeline.expire(key, COMEBACK_S) for key in keys]
         )

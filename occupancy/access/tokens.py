@@ -56,16 +56,21 @@ class TokenUse(msgspec.Struct, frozen=True):
 
 
 class Tokens:
-    """Methods raise PoolTimeout or StoreUnavailable when Redis cannot serve."""
+    """Methods raise PoolTimeout or StoreUnavailable when Redis cannot serve.
+
+    ``writes`` is the client for changes, which confirms them.
+    """
 
     def __init__(
-        self, client: OpsClient, keys: Keys, workers: Workers, on_changed: Callable[[str], None]
-    ) -> None:
+        self, client: OpsClient, keys: Keys, workers: Workers, on_changed: Callable[[str], None],
+        *, writes: OpsClient | None = None,
+    ) -> None:  # fmt: skip
         self._client = client
+        self._writes = writes or client
         self._keys = keys
         self._workers = workers
         self._on_changed = on_changed
-        self._revoke = PublishingScript(client, "access/revoke")
+        self._revoke = PublishingScript(self._writes, "access/revoke")
 
     def create(
         self,
@@ -97,7 +102,7 @@ class Tokens:
             role=role.label if role is not None else None,
             board=board,
         )
-        self._client.hset(self._keys.tokens, digest_of(secret), msgspec.json.encode(token))
+        self._writes.hset(self._keys.tokens, digest_of(secret), msgspec.json.encode(token))
         return secret, token
 
     def all(self) -> list[TokenUse]:
@@ -119,12 +124,17 @@ class Tokens:
         for digest, encoded in stored.items():
             token = msgspec.json.decode(encoded, type=Token)
             if token.id == token_id:
-                self._revoke.run(
-                    [keys.tokens, keys.uses, keys.session_ends, keys.changes],
-                    [digest, token.worker, keys.access_channel],
-                )
-                self._on_changed(token.worker)
+                try:
+                    self._revoke.run(
+                        [keys.tokens, keys.uses, keys.session_ends, keys.changes],
+                        [digest, token.worker, keys.access_channel],
+                    )
+                finally:  # it may be revoked although that is not confirmed
+                    self._on_changed(token.worker)
                 return token
+        # Perhaps an earlier request has revoked it, and was not confirmed: this one says that it
+        # does not exist, so that must last.
+        self._writes.exists(keys.tokens)
         raise NotFound(f"There is no token {token_id}; `flask tokens list` shows them.")
 
 

@@ -38,16 +38,20 @@ class Workers:
     """Methods raise PoolTimeout or StoreUnavailable when Redis cannot serve.
 
     ``on_changed`` is called with a worker's id when this process has changed their access, and
-    ``on_renamed`` with a renamed worker.
+    ``on_renamed`` with a renamed worker. ``writes`` is the client for changes, which confirms them.
     """
 
     on_renamed: Callable[[Worker], None] = staticmethod(lambda worker: None)
 
-    def __init__(self, client: OpsClient, keys: Keys, on_changed: Callable[[str], None]) -> None:
+    def __init__(
+        self, client: OpsClient, keys: Keys, on_changed: Callable[[str], None],
+        *, writes: OpsClient | None = None,
+    ) -> None:  # fmt: skip
         self._client = client
+        self._writes = writes or client
         self._keys = keys
         self._on_changed = on_changed
-        self._replace_worker = PublishingScript(client, "access/replace_worker")
+        self._replace_worker = PublishingScript(self._writes, "access/replace_worker")
 
     def add(
         self,
@@ -61,7 +65,7 @@ class Workers:
         """Add a worker. Raises AlreadyExists and InvalidRequest."""
         check_shown("name", name)
         worker = checked(Worker(worker_id, name, role.label, disabled=disabled, pin_hash=pin_hash))
-        if not self._client.hsetnx(self._keys.workers, worker.id, msgspec.json.encode(worker)):
+        if not self._writes.hsetnx(self._keys.workers, worker.id, msgspec.json.encode(worker)):
             raise AlreadyExists(f"There is a worker {worker.id} already.")
         return worker
 
@@ -76,6 +80,8 @@ class Workers:
             old = self.stored(worker_id)
             worker = checked(msgspec.structs.replace(old.worker, **changes))
             if worker == old.worker:
+                # Perhaps by an earlier request that was not confirmed.
+                self._writes.exists(self._keys.workers)
                 return worker
             if worker.pin_hash != old.worker.pin_hash or worker.disabled > old.worker.disabled:
                 worker = _next_generation(worker)
@@ -102,11 +108,13 @@ class Workers:
         """Store ``worker`` in place of ``old``; None if ``old`` is not what is stored any more."""
         encoded = _edited(old.encoded, worker)
         is_renamed = worker.name != old.worker.name
-        (is_done,) = self._replace_worker.run(
-            [self._keys.workers, self._keys.changes, self._keys.renamed],
-            [worker.id, old.encoded, encoded, self._keys.access_channel, int(is_renamed)],
-        )
-        self._on_changed(worker.id)
+        try:
+            (is_done,) = self._replace_worker.run(
+                [self._keys.workers, self._keys.changes, self._keys.renamed],
+                [worker.id, old.encoded, encoded, self._keys.access_channel, int(is_renamed)],
+            )
+        finally:  # it may be stored although that is not confirmed
+            self._on_changed(worker.id)
         return StoredWorker(worker, encoded) if is_done else None
 
     def get(self, worker_id: str) -> Worker:

@@ -58,11 +58,13 @@ class BoardIndex:
 class Boards:
     """The boards of a deployment. Methods raise PoolTimeout or StoreUnavailable."""
 
-    def __init__(self, client: OpsClient, keys: Keys, index: BoardIndex) -> None:
+    def __init__(
+        self, client: OpsClient, keys: Keys, index: BoardIndex, *, writes: OpsClient
+    ) -> None:
         self._client = client
         self._keys = keys
         self.index = index
-        self._create = Script(client, "board/create")
+        self._create = Script(writes, "board/create")
 
     def all(self) -> list[Board]:
         """Every board, in the order of their names (two round trips)."""
@@ -95,6 +97,7 @@ class Boards:
         if name == RESERVED_BOARD:
             raise InvalidRequest(f"No board can be named {name}: choose another name.")
         keys = self._keys.board(name)
+        # The name is not confirmed: reconciliation restores a name that is lost.
         self.index.add(name)
         steps_json = json.dumps(list(steps) or [DEFAULT_STEP], ensure_ascii=False)
         is_new = self._create.run(

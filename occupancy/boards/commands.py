@@ -132,7 +132,7 @@ class Commands:
             "reason": _json_text(command.reason),
             "dry_run": command.dry_run,
             "mend_view": mend_view,
-            "nonce": random.getrandbits(48),
+            "nonce": str(random.getrandbits(48)),
         }
         if command.to is not None:
             request["to_id"], request["to"] = command.to.id, _json_text(command.to)

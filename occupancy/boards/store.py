@@ -20,13 +20,17 @@ from occupancy.storage.permissions import Permissions
 class Store:
     """The parts; safe to share between greenlets."""
 
-    def __init__(self, client: OpsClient, keys: Keys, bounds: Bounds) -> None:
+    def __init__(
+        self, client: OpsClient, keys: Keys, bounds: Bounds, *, writes: OpsClient | None = None
+    ) -> None:
+        """``writes`` is the client for changes, which confirms them in strict mode."""
+        writes = writes or client
         self.client = client
         self.keys = keys
         self.permissions = Permissions(client, keys)
         index = BoardIndex(client, keys)
-        self.boards = Boards(client, keys, index)
-        self.commands = Commands(client, keys, self.permissions, bounds, index)
+        self.boards = Boards(client, keys, index, writes=writes)
+        self.commands = Commands(writes, keys, self.permissions, bounds, index)
         self.log = Log(client, keys, index)
         self.queries = Queries(client, keys, self.log)
         self.snapshot_cache = SnapshotCache(self.queries, self.log)

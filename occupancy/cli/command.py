@@ -17,12 +17,13 @@ import msgspec
 from flask.cli import AppGroup
 
 from occupancy.core.entities import MAIN_BOARD, Person
-from occupancy.core.errors import EmbeddedError, OccupancyError, SettingError
+from occupancy.core.errors import EmbeddedError, OccupancyError, SettingError, StoreUnavailable
 from occupancy.core.requests import Body, check_name, decode
 from occupancy.core.settings import Settings
 from occupancy.services import Services
 from occupancy.storage.embedded.owner import Embedded
 from occupancy.storage.server_errors import ServerError
+from occupancy.storage.topology.misdirection import Misdirection, misdirection_of
 
 COMMAND_LINE = Person("cli", "Command line")  # the actor where no worker is named
 
@@ -100,7 +101,21 @@ def connected(*, may_start_server: bool = True) -> Iterator[Services]:
             _start_embedded(settings, stack)
         services = Services.for_command_line(settings)
         stack.callback(services.close)
-        yield services
+        try:
+            yield services
+        except (StoreUnavailable, ServerError) as error:
+            if found := _misdirection(services):
+                raise SettingError(f"REDIS_URL leads to {found.finding}. {found.advice}") from error
+            raise
+
+
+def _misdirection(services: Services) -> Misdirection | None:
+    if services.settings.engine != "single":
+        return None  # it says so by itself
+    try:
+        return misdirection_of(services.store.client, "single")
+    except (OccupancyError, ServerError):
+        return None
 
 
 def _check_state_dir(settings: Settings) -> None:

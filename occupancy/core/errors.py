@@ -8,6 +8,7 @@ sentence that a worker understands and that says what to do; ``extra`` helps a p
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 
@@ -191,7 +192,23 @@ class StoreUnavailable(OccupancyError):
     )
 
 
+class Unconfirmed(StoreUnavailable):
+    # A kind of StoreUnavailable: whoever copes with a store that cannot serve copes with this.
+    code, title = "unconfirmed", "Not confirmed by the replicas"
+    explanation = (
+        "The change was made, but too few replicas had it in time, so a failover may still lose "
+        "it. Send the request again after `Retry-After` seconds, with its `Idempotency-Key`: it "
+        "takes effect once, and the answer comes when the replicas have it."
+    )
+
+
 def answered_kinds() -> list[type[OccupancyError]]:
     """Every kind of error that a response may carry, in the order of status."""
-    kinds: list[type[OccupancyError]] = [OccupancyError, *OccupancyError.__subclasses__()]
+    kinds: list[type[OccupancyError]] = [OccupancyError, *_kinds_of(OccupancyError)]
     return sorted((kind for kind in kinds if kind.is_answered), key=lambda kind: kind.status)
+
+
+def _kinds_of(root: type[OccupancyError]) -> Iterator[type[OccupancyError]]:
+    for kind in root.__subclasses__():
+        yield kind
+        yield from _kinds_of(kind)

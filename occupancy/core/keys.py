@@ -41,6 +41,8 @@
     occ:{main}:idem:WORKER:HASH     string  first answer to an Idempotency-Key, for 24 h:
                                             codes and versions, not the items
     occ:{main}:rights               string  as that of access, on another server of a Cluster
+    occ:{main}:confirmed            string  written before the replicas are waited for; also with
+                                            {access}
     occ:{main}:rate:WHO             string  rate of operations, of a worker or an address (ms)
     occ:{access}:processes          set     names of the processes
     occ:{access}:process:NAME       string  statistics of a process; expires when it stops reporting

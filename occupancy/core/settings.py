@@ -68,6 +68,12 @@ class Settings:
         text="how long an operation waits in turn for a connection, in seconds")
     redis_timeout_s: float = _setting("OCCUPANCY_REDIS_TIMEOUT_S", 3.0, low=0.05, high=60,
         text="how long to wait for the server to accept or to answer, in seconds")
+    confirm_replicas: int = _setting("OCCUPANCY_CONFIRM_REPLICAS", 0, low=0, high=10,
+        text="strict mode: replicas that must have an operation before it is answered, all that "
+        "the primary has; with `redis+sentinel://` or `redis+cluster://`; 0: none")
+    confirm_s: float = _setting("OCCUPANCY_CONFIRM_S", 1.0, low=0.01, high=30,
+        text="how long to wait for the replicas, in seconds, less than "
+        "`OCCUPANCY_REDIS_TIMEOUT_S`; then 503 `unconfirmed`")
     prefix: str = _setting("OCCUPANCY_PREFIX", "occ",
         text="first part of every key and channel")
     state_dir: str = _setting("OCCUPANCY_STATE_DIR", "var",
@@ -253,6 +259,7 @@ def _check_forms(settings: Settings) -> None:
                 "redis://[user:password@]host[:port][/db], rediss://… or unix:///path, "
                 "or redis+sentinel://… or redis+cluster://… with several addresses."
             )
+    _check_confirmation(settings)
     if settings.url and not re.fullmatch(r"https?://[^/?#\s@]+/?", settings.url):
         allowed = "like https://board.example.com, without a path"
         raise _wrong("OCCUPANCY_URL", settings.url, allowed)
@@ -275,3 +282,20 @@ def _check_forms(settings: Settings) -> None:
         raise _wrong("OCCUPANCY_PREFIX", settings.prefix, "1 to 32 letters, digits, '-' or '_'")
     if settings.log_level not in ("debug", "info", "warning", "error"):
         raise _wrong("OCCUPANCY_LOG_LEVEL", settings.log_level, "debug, info, warning or error")
+
+
+def _check_confirmation(settings: Settings) -> None:
+    if settings.confirm_replicas and settings.engine == "single":
+        raise SettingError(
+            f"OCCUPANCY_CONFIRM_REPLICAS={settings.confirm_replicas} is not allowed with this "
+            "REDIS_URL: only with redis+sentinel:// and redis+cluster:// are the replicas known. "
+            "For a single server it must be 0."
+        )
+    # Else a connection would be given up before the answer to WAIT can come. A single server has no
+    # replicas to wait for, so there a short timeout alone is no error.
+    is_used = settings.engine != "single" or settings.confirm_s != Settings.confirm_s
+    if is_used and settings.confirm_s >= settings.redis_timeout_s:
+        raise SettingError(
+            f"OCCUPANCY_CONFIRM_S={settings.confirm_s:g} is not allowed: it must be less than "
+            f"OCCUPANCY_REDIS_TIMEOUT_S, {settings.redis_timeout_s:g}."
+        )

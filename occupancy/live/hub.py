@@ -26,8 +26,8 @@ from occupancy.live.pacing import FEW_STREAMS, OTHERS_TURN_S
 from occupancy.live.reader import PROBE_S
 from occupancy.live.subscriber import STALL_S, Subscriber
 from occupancy.observability.metrics import LiveMetrics
-from occupancy.observability.promotions import Promotions
 from occupancy.observability.periodic import repeat
+from occupancy.observability.promotions import Promotions
 from occupancy.storage.pool import percentiles
 from occupancy.storage.topology.shard import Shard, Topology
 

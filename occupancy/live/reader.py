@@ -11,8 +11,7 @@ board's slot moves away, and refuses one whose slot it does not have. Invariants
 
 * Only ``keep_subscribed`` subscribes and unsubscribes, and replies come in order. So a channel in
   ``_subscribed`` was subscribed when the server sent the last message that was read.
-* Each subscription has a number of its own in the process. While a board's number is the same,
-  every publication since has been read or will be.
+* A subscription's number is unique in the process. While it stays, no publication is missed.
 """
 
 from __future__ import annotations

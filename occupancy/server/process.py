@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gc
+import logging
+import sys
+import time
 from typing import Any
 
 import gevent
@@ -14,7 +17,13 @@ from occupancy.server.fast.connection import FastPath, suits
 from occupancy.server.fast.request import FirstRead
 from occupancy.server.listener import Listener
 from occupancy.services import Services
+from occupancy.storage import confirmation
 
+log = logging.getLogger(__name__)
+
+_REFUSE_START = 3  # the exit status of a process for which gunicorn's master ends
+_SERVERS_KNOWN_S = 2.0  # how long a start waits to know the servers, before it serves
+_POLL_S = 0.2
 _DRAIN_S = 5.0  # for which gunicorn's end of the process waits
 
 
@@ -38,10 +47,36 @@ class Process:
         # The other places are for requests, health checks among them.
         self._services.stream_limits.limit_process(self._worker.cfg.worker_connections * 7 // 8)
         self._services.start()
+        if self._services.settings.confirm_replicas:
+            self._check_confirmation(time.monotonic() + _SERVERS_KNOWN_S)
         self._drainer = gevent.spawn(self._drain_when_stopped)
         gc.freeze()  # what is there now stays, and need not be walked over
         gc.enable()
         gc.set_threshold(10_000, 20, 20)  # cycles are few, and a collection walks all streams
+
+    def _check_confirmation(self, until: float) -> None:
+        """End the start if OCCUPANCY_CONFIRM_REPLICAS is unsound with the servers that there are.
+
+        If they are not known by ``until``, the check goes on while the process serves. An operation
+        waits for the replicas of the server that it is sent to, so none is taken unchecked.
+        """
+        topology = self._services.topology
+        while not topology.is_complete:
+            if time.monotonic() > until:
+                gevent.spawn(self._check_confirmation, float("inf"))
+                return
+            gevent.sleep(_POLL_S)
+        settings = self._services.settings
+        wrong = confirmation.unsound(settings.confirm_replicas, topology.shards())
+        if wrong is None:
+            return
+        if self._worker.age > self._worker.cfg.workers:
+            # A deployment that runs must not end because a replica has been added or removed. Its
+            # operations stay safe: they wait for each replica, and for that number.
+            log.error("%s", wrong)
+            return
+        print(f"occupancy: {wrong}", file=sys.stderr, flush=True)  # noqa: T201 - as for a setting
+        raise SystemExit(_REFUSE_START)
 
     def listener(self, listener: Any, *, spawn: Any, **options: Any) -> Listener:
         """The server of one listening socket; gunicorn calls it like a server class of gevent's."""

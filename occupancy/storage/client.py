@@ -6,7 +6,7 @@ Nothing is retried: a command whose reply was lost may have run, and EVAL must n
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import redis
 
@@ -23,6 +23,23 @@ class Command(NamedTuple):
 
     args: tuple[Any, ...]
     options: dict[str, Any]
+
+
+class Waiting(Protocol):
+    """What follows some commands, and says whether the replicas have their writes."""
+
+    def commands(self, *, asking: bool) -> list[tuple[Any, ...]]:
+        """What to send, after ASKING if the commands are sent so."""
+
+    def verdict(self, replies: Sequence[Any]) -> OccupancyError | None:
+        """The error, unless enough replicas have the commands' writes."""
+
+
+class Confirming(Protocol):
+    """How commands are confirmed by the replicas."""
+
+    def after(self, commands: Sequence[Command], replicas: int) -> Waiting | None:
+        """What follows ``commands`` at a server with that many replicas; None for nothing."""
 
 
 class _Incarnation:
@@ -45,14 +62,20 @@ class OpsClient(redis.Redis):
     connection_pool: Any  # a FairPool
     is_sharded = False  # whether publications go to the shard of their channel only
     has_failover = False  # whether another server may be promoted
+    replicas = 0  # of this server, not down, as far as the topology knows
     on_refused_publications: Callable[[int], None] = staticmethod(lambda count: None)
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
         with unavailable_as_error():
             return self.execute_once(args, options)
 
-    def execute_once(self, args: Sequence[Any], options: dict[str, Any]) -> Any:
+    def execute_once(
+        self, args: Sequence[Any], options: dict[str, Any], confirmation: Confirming | None = None
+    ) -> Any:
         """One command in one round trip. Raises PoolTimeout and redis's errors."""
+        if confirmation is not None:
+            command = Command(tuple(args), options)
+            return raised(self.exchange([command], confirmation=confirmation)[0])
         pool = self.connection_pool
         connection = pool.get_connection()
         try:
@@ -124,52 +147,82 @@ class OpsClient(redis.Redis):
             fill(pipeline)
             return [Command(args, options) for args, options in pipeline.command_stack]
 
-    def exchange(self, commands: Sequence[Command], *, asking: bool = False) -> list[Any]:
+    def exchange(
+        self, commands: Sequence[Command], *, asking: bool = False,
+        confirmation: Confirming | None = None,
+    ) -> list[Any]:  # fmt: skip
         """Send the commands in one write, and read a reply to each; error replies are in place.
 
-        ``asking`` precedes each with ASKING. Raises PoolTimeout and redis's connection errors.
+        ``asking`` precedes each with ASKING. With a ``confirmation``, its error is in place of the
+        other replies if too few replicas have the writes. Raises PoolTimeout and redis's connection
+        errors.
         """
         if not commands:
             return []
         sent = [each.args for each in commands]
         if asking:
-            replies = self._sent_and_read([args for each in sent for args in (_ASKING, each)])[1::2]
-        else:
-            replies = self._sent_and_read(sent)
-        return [
-            self._called_back(each, reply) for each, reply in zip(commands, replies, strict=True)
-        ]
+            sent = [args for each in sent for args in (_ASKING, each)]
+        replies, unconfirmed = self._sent_and_read(sent, commands, asking, confirmation)
+        if asking:
+            replies = replies[1::2]
+        return self._results(commands, replies, unconfirmed)
 
     def exchange_transactions(
-        self, blocks: Sequence[Sequence[Command]], *, asking: bool = False
-    ) -> list[list[Any]]:
+        self, blocks: Sequence[Sequence[Command]], *, asking: bool = False,
+        confirmation: Confirming | None = None,
+    ) -> list[list[Any]]:  # fmt: skip
         """As ``exchange``, with each block of commands in a transaction of its own.
 
         If the server discards a transaction, its first error stands in place of every reply.
         """
+        commands = [each for block in blocks for each in block]
+        if not commands:
+            return [[] for _ in blocks]
         first = 1 if asking else 0  # where MULTI is; ASKING holds until EXEC
         sent: list[Sequence[Any]] = []
         for block in blocks:
             sent += [_ASKING, _MULTI][1 - first :]
             sent += [each.args for each in block]
             sent.append(_EXEC)
-        replies = self._sent_and_read(sent) if sent else []
+        replies, unconfirmed = self._sent_and_read(sent, commands, asking, confirmation)
         results, end = [], 0
         for block in blocks:
             begin, end = end + first, end + first + len(block) + 2
-            found = _of_transaction(replies[begin:end])
-            results.append([self._called_back(*each) for each in zip(block, found, strict=True)])
+            results.append(self._results(block, _of_transaction(replies[begin:end]), unconfirmed))
         return results
 
-    def _sent_and_read(self, sent: Sequence[Sequence[Any]]) -> list[Any]:
+    def _sent_and_read(
+        self, sent: Sequence[Sequence[Any]], commands: Sequence[Command], asking: bool,
+        confirmation: Confirming | None,
+    ) -> tuple[list[Any], OccupancyError | None]:  # fmt: skip
+        """The reply to each line of ``sent``, and the error of the confirmation."""
         pool = self.connection_pool
         connection = pool.get_connection()
         try:
-            filled_in = [self._filled_in(each, connection) for each in sent]
+            waiting = None
+            if confirmation is not None:
+                # Only now the server is known, and with it the number of its replicas.
+                waiting = confirmation.after(commands, self.replicas)
+            after = [] if waiting is None else waiting.commands(asking=asking)
+            filled_in = [self._filled_in(each, connection) for each in (*sent, *after)]
             connection.send_packed_command(connection.pack_commands(filled_in))
-            return [_read(connection) for _ in sent]
+            # Every reply is read before any is raised: else the connection would be out of step.
+            replies = [_read(connection) for _ in filled_in]
         finally:
             pool.release(connection)
+        if waiting is None:
+            return replies, None
+        return replies[: len(sent)], waiting.verdict(replies[len(sent) :])
+
+    def _results(
+        self, commands: Sequence[Command], replies: Sequence[Any],
+        unconfirmed: OccupancyError | None,
+    ) -> list[Any]:  # fmt: skip
+        if unconfirmed is not None:  # what the server has refused did not run: say that
+            return [each if isinstance(each, Exception) else unconfirmed for each in replies]
+        return [
+            self._called_back(each, reply) for each, reply in zip(commands, replies, strict=True)
+        ]
 
     def _filled_in(self, args: Sequence[Any], connection: Any) -> Sequence[Any]:
         if INCARNATION not in args:
@@ -221,3 +274,24 @@ def _meaning(reply: Any) -> Any:
 def _checked(replies: Iterable[Any]) -> list[Any]:
     """``replies``; raises the first error among them."""
     return [raised(reply) for reply in replies]
+
+
+_WITHOUT_KEY = frozenset({
+    "ACL", "CLIENT", "CLUSTER", "COMMAND", "CONFIG", "DBSIZE", "INFO", "MEMORY", "PING", "PUBLISH",
+    "ROLE", "SCAN", "SCRIPT", "TIME", "WAIT",
+})  # fmt: skip
+
+
+def key_of(args: Sequence[Any]) -> str | bytes | None:
+    """The first key, or sharded channel, of a command; None if it has none."""
+    name = args[0]
+    key: str | bytes | None
+    if name in ("EVALSHA", "EVAL"):
+        key = args[3] if int(args[2]) else None
+    elif len(args) < 2 or name.partition(" ")[0] in _WITHOUT_KEY:
+        key = None
+    elif name == "XREAD":
+        key = args[list(args).index(b"STREAMS") + 1]  # as redis-py writes it
+    else:
+        key = args[1]
+    return key

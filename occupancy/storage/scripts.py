@@ -15,8 +15,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, RedisError
 
+from occupancy.core.errors import OccupancyError
 from occupancy.storage.client import OpsClient, raised
 
 _LUA_DIRECTORY = Path(__file__).parent / "lua"
@@ -74,10 +75,17 @@ class Script:
                 ),
             )
         )
-        return [
-            self._evaluate(*call) if isinstance(reply, NoScriptError) else raised(reply)
+        replies = [
+            self._tried(*call) if isinstance(reply, NoScriptError) else reply
             for call, reply in zip(calls, replies, strict=True)
         ]
+        return [raised(each) for each in replies]  # after all calls: one server spoils no other's
+
+    def _tried(self, keys: Sequence[str], args: Sequence[Any]) -> Any:
+        try:
+            return self._evaluate(keys, args)
+        except (RedisError, OccupancyError) as error:
+            return error
 
 
 class PublishingScript(Script):

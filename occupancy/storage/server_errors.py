@@ -62,15 +62,17 @@ def _meaning(error: redis.RedisError) -> tuple[str, int] | None:
     if isinstance(error, redis.ConnectionError) and "max number of clients" in text:
         detail = "The store takes no more connections: its maxclients is lower than "
         return detail + "OCCUPANCY_REDIS_BUDGET plus other clients. Raise it.", 2
+    if isinstance(error, redis.exceptions.MovedError):  # a Cluster's client follows it
+        return "REDIS_URL leads to a node of a cluster: it must be redis+cluster://….", 10
     if isinstance(error, redis.OutOfMemoryError):
         detail = "The store's memory is full: changes are refused until an administrator gives it "
         return detail + "more. Earlier changes are safe.", 30
     if isinstance(error, _TEMPORARY) or (is_reply and text.startswith(_TEMPORARY_CODES)):
         return "The store cannot take this right now; nothing is lost. Try again in a moment.", 2
     is_denied = is_reply and any(each in text for each in _DENIED_IN_SCRIPT)
-    if isinstance(error, redis.exceptions.NoPermissionError) or is_denied:
-        return "The store's user lacks rights: `flask redis check` names them.", 10
-    return None
+    is_denied = is_denied or isinstance(error, redis.exceptions.NoPermissionError)
+    denial = "The store's user lacks rights: `flask redis check` names them.", 10
+    return denial if is_denied else None
 
 
 def is_wrong_server(error: redis.RedisError) -> bool:

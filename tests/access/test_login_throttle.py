@@ -52,11 +52,11 @@ class Attempts:
     def pass_by(self, seconds: float) -> None:
         """As if time had passed."""
         root = self.services.store.keys.attempts("", "")[1].rpartition(":")[0]
-        for key in self.client.scan_iter(f"{root}:*"):
+        for key in self.client.scan_iter(f"{root}:*", count=1000):
             until_ms = self.client.hget(key, "until_ms")
             if until_ms is not None:
                 self.client.hset(key, "until_ms", int(float(until_ms) - seconds * 1000))
-        for key in self.client.scan_iter(f"{root.rpartition(':')[0]}:address:*"):
+        for key in self.client.scan_iter(f"{root.rpartition(':')[0]}:address:*", count=1000):
             due_ms = float(self.client.get(key)) - seconds * 1000
             self.client.set(key, int(due_ms), keepttl=True)
 
@@ -76,13 +76,19 @@ def test_a_few_wrong_ones_are_free_and_then_the_wait_doubles_up_to_five_minutes(
         waits.append(attempts.wait_s())
         attempts.pass_by(waits[-1])
         assert attempts.wait_s() == 0
-    assert waits == [2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
-    assert max(waits) == MAX_PIN_WAIT_S
+    whole = [2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
+    assert whole[-1] == MAX_PIN_WAIT_S
+    # On a busy machine a second of it may have passed.
+    assert all(each - 1 <= told <= each for told, each in zip(waits, whole, strict=True)), waits
 
 
 def test_being_refused_does_not_make_the_wait_longer(attempts: Attempts) -> None:
     attempts.wrong(FREE_OF_PAIR)
-    assert [attempts.wait_s() for _ in range(20)] == [2] * 20
+    key = attempts.services.store.keys.attempts("93", AWAY)[0]
+    attempts.client.hincrby(key, "until_ms", 60_000)  # two seconds may be over soon
+    until_ms = attempts.client.hget(key, "until_ms")
+    assert all(0 < attempts.wait_s() <= 62 for _ in range(20))
+    assert attempts.client.hget(key, "until_ms") == until_ms
 
 
 def test_guesses_at_the_same_moment_are_all_counted(attempts: Attempts) -> None:

@@ -125,7 +125,9 @@ def test_whoever_is_killed_loses_no_turn(moment: str) -> None:
 def test_a_flood_of_pins_for_invented_workers_keeps_no_worker_from_their_own_tablet(
     tmp_path: Path, module_server: RealServer
 ) -> None:
-    running = Deployment(tmp_path, module_server.url, OCCUPANCY_PROXIES="1").start()
+    running = Deployment(
+        tmp_path, module_server.url, OCCUPANCY_PROXIES="1", WEB_CONCURRENCY="1"
+    ).start()
     try:
         running.services().workers.add("93", name="W", role=Role.WORKER, pin_hash=HASH)
         running.services().workers.add("1", name="A", role=Role.ADMIN)
@@ -144,7 +146,7 @@ def test_a_flood_of_pins_for_invented_workers_keeps_no_worker_from_their_own_tab
                     sign_in(f"invented-{number}", f"203.0.{number}.7", "0000")
                 )
             )
-            for number in range(260)
+            for number in range(2 * MAX_UNKNOWN)  # the process has one queue
         ]
         for each in flood:
             each.start()

@@ -41,7 +41,7 @@ def next_cursor(services: Services, last: str, now_ms: int, nonce: int | None = 
     """What the function of cursors.lua returns."""
     if nonce is None:
         nonce = random.getrandbits(48)
-    call = "return next_cursor(ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]))"
+    call = "return next_cursor(ARGV[1], tonumber(ARGV[2]), ARGV[3])"
     found: Any = services.store.client.eval(
         CURSORS_LUA.read_text() + call, 0, last, str(now_ms), str(nonce)
     )
@@ -99,7 +99,7 @@ def test_the_log_goes_further_than_the_board_says(services: Services, board: str
     store = services.store
     store.commands.execute(Command(board, PUT, ["A"], actor=ANA, items=[{}]))
     keys, client = store.keys.board(board), store.client
-    (seconds, _) = client.time()  # type: ignore[misc] # not the asynchronous client
+    (seconds, _) = client.time()
     last = f"{seconds * 1000 + 3_600_000}-9"
     client.xadd(keys.log, {"seq": "1", "event": "{}"}, id=last)
     given = Preconditions(idempotency_key="k", fingerprint=secrets.token_hex(16))
@@ -123,7 +123,7 @@ def test_a_clock_that_was_set_back_spoils_neither_history_nor_replay_nor_timelin
     store = services.store
     store.commands.execute(Command(board, PUT, ["A"], actor=ANA, items=[{}]))
     keys, client = store.keys.board(board), store.client
-    (seconds, _) = client.time()  # type: ignore[misc] # not the asynchronous client
+    (seconds, _) = client.time()
     tomorrow = f"{(seconds + 86_400) * 1000}-{random.getrandbits(48)}"
     client.delete(keys.log)
     (event,), _ = store.queries.history(board, "A", limit=1)

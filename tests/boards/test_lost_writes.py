@@ -78,7 +78,7 @@ def copy(old: RealServer, new: RealServer) -> None:
         def has_all() -> bool:
             theirs: Any = primary.info("replication")
             ours: Any = replica.info("replication")
-            return (
+            return bool(
                 ours.get("master_link_status") == "up"
                 and ours["slave_repl_offset"] >= theirs["master_repl_offset"]
             )
@@ -112,9 +112,15 @@ class Witness:
         return {
             key: found
             for table in (self.versions, self.holders)
-            for key, found in table.items()  # type: ignore[attr-defined] # two kinds of table
+            for key, found in table.items()
             if len(found) > 1
         }
+
+
+def ms_of(services: Services) -> int:
+    """The time of the server's clock."""
+    seconds, microseconds = services.store.client.time()
+    return int(seconds) * 1000 + int(microseconds) // 1000
 
 
 def log_of(services: Services) -> dict[str, dict[bytes, bytes]]:
@@ -124,7 +130,7 @@ def log_of(services: Services) -> dict[str, dict[bytes, bytes]]:
 
 def work(services: Services, count: int, chance: random.Random, witness: Witness) -> list[str]:
     """Operations at random; returns the cursors after them."""
-    cursors = []
+    cursors: list[str] = []
     while len(cursors) < count:
         row = chance.choice([PUT, REMOVE, *TRANSITIONS.values()])
         tag, actor, to = chance.choice(TAGS), chance.choice(WORKERS), chance.choice(WORKERS)
@@ -155,14 +161,10 @@ def test_no_lost_cursor_names_another_entry_although_the_new_primarys_clock_is_b
     lost = work(before, OPERATIONS, chance, witness)
     first_ms = int(lost[0].partition("-")[0])
 
-    def new_ms() -> int:
-        seconds, microseconds = after.store.client.time()  # type: ignore[misc] # not asynchronous
-        return int(seconds) * 1000 + int(microseconds) // 1000
-
-    assert new_ms() < first_ms, "its clock is behind"
+    assert ms_of(after) < ms_of(before), "its clock is behind"
     # Half of them before its clock is where the other's was, the rest in the same milliseconds.
     kept = work(after, OPERATIONS // 2, chance, witness)
-    wait_until(lambda: new_ms() >= first_ms, timeout_s=30, what="the clock to catch up")
+    wait_until(lambda: ms_of(after) >= first_ms, timeout_s=30, what="the clock to catch up")
     kept += work(after, OPERATIONS, chance, witness)
     log = log_of(after)
     assert set(kept) <= set(log)

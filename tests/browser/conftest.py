@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.browser.chromium import chromium as running_chromium
 from tests.browser.chromium import path_of_chromium
+from tests.browser.contexts import Contexts
 from tests.browser.site import Site, expect_live, note_mistakes, running
 from tests.conftest import require
 from tests.support.deployment import Deployment
@@ -52,8 +53,13 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="package")
+def contexts(chromium: Browser) -> Contexts:
+    return Contexts(chromium)
+
+
+@pytest.fixture(scope="package")
 def site(
-    chromium: Browser,
+    contexts: Contexts,
     tmp_path_factory: pytest.TempPathFactory,
     server_of: Callable[[str], RealServer],
 ) -> Iterator[Site]:
@@ -64,13 +70,18 @@ def site(
     )  # fmt: skip
     with running(deployment) as made:
         yield made
+        contexts.close()
 
 
 @pytest.fixture
-def visit(chromium: Browser, site: Site) -> Iterator[Visit]:
+def visit(chromium: Browser, site: Site, contexts: Contexts) -> Iterator[Visit]:
     """Visits the shared site, or another by ``url``; an error in any page fails the test."""
-    contexts: list[BrowserContext] = []
+    lent: list[tuple[BrowserContext, dict[str, Any]]] = []
+    own: list[BrowserContext] = []
     mistakes: list[str] = []
+
+    def watch(page: Page) -> None:
+        note_mistakes(page, mistakes)
 
     def open_page(
         path: str,
@@ -80,12 +91,15 @@ def visit(chromium: Browser, site: Site) -> Iterator[Visit]:
         script: str = "",
         **options: Any,
     ) -> Page:
-        context = chromium.new_context(
-            **{"base_url": url or site.url, "locale": "en-GB", **options}
-        )
-        contexts.append(context)
+        options = {"base_url": url or site.url, "locale": "en-GB", **options}
+        if url or script:
+            context = chromium.new_context(**options)
+            own.append(context)
+        else:
+            context = contexts.lend(options)
+            lent.append((context, options))
         context.set_default_timeout(30_000)
-        context.on("page", lambda page: note_mistakes(page, mistakes))
+        context.on("page", watch)
         if script:
             context.add_init_script(script)
         if worker is not None:
@@ -95,8 +109,11 @@ def visit(chromium: Browser, site: Site) -> Iterator[Visit]:
         return page
 
     yield open_page
-    for context in contexts:
+    for context in own:
         context.close()
+    for context, options in lent:
+        context.remove_listener("page", watch)
+        contexts.take_back(context, options)
     assert mistakes == []
 
 

@@ -11,9 +11,10 @@ import signal
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import OpenBoard, Visit
+from tests.browser.contexts import Contexts
 from tests.browser.site import Site, button, card, expect_live, expect_state, running, touch
 from tests.browser.wire import Wire
 from tests.support.deployment import Deployment
@@ -23,7 +24,7 @@ from tests.support.waiting import wait_until
 
 @pytest.fixture(scope="module")
 def site(
-    chromium: Browser, tmp_path_factory: pytest.TempPathFactory, module_server: RealServer
+    contexts: Contexts, tmp_path_factory: pytest.TempPathFactory, module_server: RealServer
 ) -> Iterator[Site]:
     """A deployment of this module's own, with two processes, for destructive tests."""
     deployment = Deployment(
@@ -32,6 +33,7 @@ def site(
     )  # fmt: skip
     with running(deployment) as made:
         yield made
+        contexts.close()
 
 
 def expect_old(page: Page) -> None:

@@ -226,3 +226,22 @@ def test_a_user_without_any_rights_gets_the_list_of_missing_ones(
     assert found["rights"].level == "error"
     assert {"+evalsha", "+multi", "+time"} <= set(found["rights"].finding.split())
     assert found["clock"].level == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("facts", "level", "finding"),
+    [
+        ({}, "ok", "no replicas"),
+        ({"replicas": 2}, "ok", "may lose"),
+        ({"replicas": 2, "confirm_replicas": 2}, "ok", "by 2 replicas"),
+        ({"replicas": 1, "confirm_replicas": 2}, "error", "1 of 2 replicas"),
+        ({"replicas": 2, "confirm_replicas": 1, "unsound": "Too low."}, "error", "by 1 replica"),
+    ],
+)
+def test_strict_mode_is_checked_against_the_replicas(
+    facts: dict[str, Any], level: str, finding: str
+) -> None:
+    check = judged("confirmation", **facts)
+    assert check.level == level
+    assert finding in check.finding
+    assert bool(check.advice) is (level == "error" or "may lose" in finding)

@@ -36,6 +36,8 @@ DEFAULTS: dict[str, Any] = {
     "OCCUPANCY_HISTORY_ENTRIES": 1_000,
     "OCCUPANCY_HISTORY_BYTES": 1024**2,
     "OCCUPANCY_EMBEDDED_MEMORY_BYTES": 1024**3,
+    "OCCUPANCY_CONFIRM_REPLICAS": 0,
+    "OCCUPANCY_CONFIRM_S": 1.0,
     "OCCUPANCY_SESSION_IDLE_S": 1800,
     "OCCUPANCY_SESSION_MAX_S": 43_200,
     "OCCUPANCY_OPERATIONS_PER_S": 20,
@@ -64,6 +66,8 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "OCCUPANCY_HISTORY_ENTRIES": (10, 1_000_000),
     "OCCUPANCY_HISTORY_BYTES": (16 * 1024, 1024**3),
     "OCCUPANCY_EMBEDDED_MEMORY_BYTES": (16 * 1024**2, 1024**4),
+    "OCCUPANCY_CONFIRM_REPLICAS": (0, 10),
+    "OCCUPANCY_CONFIRM_S": (0.01, 30),
     "OCCUPANCY_SESSION_IDLE_S": (30, 30 * 86400),
     "OCCUPANCY_SESSION_MAX_S": (60, 365 * 86400),
     "OCCUPANCY_OPERATIONS_PER_S": (1, 100_000),
@@ -73,6 +77,13 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "OCCUPANCY_PROXIES": (0, 10),
 }
 FIELDS = {field.metadata["env"]: field.name for field in dataclasses.fields(Settings)}
+
+
+# What else must be set for the bounds to be allowed.
+BESIDES = {
+    "OCCUPANCY_CONFIRM_REPLICAS": {"REDIS_URL": "redis+cluster://10.0.0.1"},
+    "OCCUPANCY_CONFIRM_S": {"OCCUPANCY_REDIS_TIMEOUT_S": "60"},
+}
 
 
 def value_of(settings: Settings, env: str) -> Any:
@@ -108,7 +119,8 @@ def test_an_empty_variable_is_as_good_as_none(env: str) -> None:
 @pytest.mark.parametrize("env", BOUNDS)
 def test_a_number_is_allowed_up_to_its_bounds(env: str) -> None:
     for bound in BOUNDS[env]:
-        assert value_of(Settings.from_environ({env: f" {bound} "}), env) == bound
+        environ = {env: f" {bound} ", **BESIDES.get(env, {})}
+        assert value_of(Settings.from_environ(environ), env) == bound
 
 
 @pytest.mark.parametrize("env", BOUNDS)

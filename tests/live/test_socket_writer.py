@@ -14,6 +14,7 @@ import pytest
 from occupancy.live.socket_writer import SocketWriter
 from occupancy.live.sse import Payload
 from occupancy.live.subscriber import BUFFER_BYTES, Subscriber
+from tests.support.raw_http import received_until
 from tests.support.waiting import wait_until
 
 PEERS: list[socket.socket] = []
@@ -169,10 +170,8 @@ def test_what_waits_for_a_slow_stream_is_bounded_with_what_its_writer_has_of_it(
         assert waiting <= BUFFER_BYTES
         before = waiting
     assert BUFFER_BYTES - 1000 < before <= BUFFER_BYTES
-    received = b""
     with gevent.Timeout(5):
-        while not received.endswith(b"reset\n\n"):
-            received += peer.recv(65536)
+        received = received_until(peer, b"reset\n\n")
     assert board.resets == 1
     assert subscriber.number == 7
     assert received.removesuffix(b"reset\n\n").replace(b"x" * 999 + b"\n", b"") == b""

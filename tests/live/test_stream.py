@@ -19,6 +19,7 @@ from occupancy.core.entities import Role
 from occupancy.core.transitions import PUT, TRANSITIONS
 from occupancy.services import Services
 from tests.support.deployment import Deployment
+from tests.support.raw_http import received_until
 from tests.support.servers import RealServer
 from tests.support.shop import SUPERVISOR, change, log_of
 from tests.support.sse_client import Event, EventStream
@@ -343,12 +344,10 @@ def test_a_stream_of_http_1_0_has_no_chunks(
     with socket.create_connection(("127.0.0.1", deployment.port), timeout=10) as connection:
         head = f"GET /api/boards/{board}/events HTTP/1.0\r\nAuthorization: {token}\r\n\r\n"
         connection.sendall(head.encode())
-        received = b""
-        while b"event: ready" not in received:
-            received += connection.recv(65536)
-        cursor = change(shop, board, 1)
-        while not received.endswith(b"}\n\n") or cursor.encode() not in received:
-            received += connection.recv(65536)
+        received = received_until(connection, b"event: ready")
+        cursor = change(shop, board, 1).encode()
+        received += received_until(connection, cursor)
+        received += b"" if received.endswith(b"}\n\n") else received_until(connection, b"}\n\n")
     assert b"chunked" not in received
     body = received.partition(b"\r\n\r\n")[2]
     assert all(
@@ -368,9 +367,7 @@ def test_a_request_behind_a_stream_on_its_connection_does_nothing(
     both += f"POST /api/boards/{board}/items/T-1/take HTTP/1.1\r\n{head}Content-Length: 0\r\n\r\n"
     with socket.create_connection(("127.0.0.1", deployment.port), timeout=10) as connection:
         connection.sendall(both.encode())
-        received = b""
-        while b"event: ready" not in received:
-            received += connection.recv(65536)
+        received_until(connection, b"event: ready")
     assert shop.store.log.replay(board, cursor, 10).entries == []
 
 
@@ -386,15 +383,11 @@ def test_a_stream_over_tls_is_written_by_its_greenlet(
         with running.connect() as connection:
             head = "GET /api/boards/main/events HTTP/1.1\r\nHost: x\r\n"
             connection.sendall(f"{head}Authorization: {token}\r\n\r\n".encode())
-            received = b""
-            while b"event: ready" not in received:
-                received += connection.recv(65536)
-            cursors = [change(shop, "main", 3) for _ in range(2)]
-            while any(cursor.encode() not in received for cursor in cursors):
-                received += connection.recv(65536)
+            received_until(connection, b"event: ready")
+            cursors = [change(shop, "main", 3).encode() for _ in range(2)]
+            received_until(connection, *cursors)
             running.signal(signal.SIGTERM)
-            while b"event: bye" not in received:
-                received += connection.recv(65536)
+            received_until(connection, b"event: bye")
         assert "Traceback" not in running.log
     finally:
         running.stop()

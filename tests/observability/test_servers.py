@@ -99,7 +99,7 @@ def test_a_server_that_hangs_is_unreachable_and_delays_the_others_once(
     cluster: RealCluster, processes: list[Services], tmp_path: Path
 ) -> None:
     (services,) = begin(processes, cluster.url, tmp_path)
-    replicas = [each for each in cluster.nodes[3:]]
+    replicas = cluster.nodes[3:]
     for each in replicas:
         each.signal(signal.SIGSTOP)
     with gevent.Timeout(4):  # three of them, one after the other, and their timeouts

@@ -389,7 +389,7 @@ def test_what_may_have_run_is_not_sent_again(
     connection: Any = topology.owner(slot_of(key)).ops_pool.pool.queue[-1]
     read = type(connection).read_response
 
-    lost = []
+    lost: list[bool] = []
 
     def lose(self: Any, *args: Any, **options: Any) -> Any:
         reply = read(self, *args, **options)

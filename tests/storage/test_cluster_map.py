@@ -17,7 +17,7 @@ from occupancy.core.settings import Settings
 from occupancy.storage import fair_queue
 from occupancy.storage.budget import plan
 from occupancy.storage.fair_queue import run_side_by_side, set_priority
-from occupancy.storage.topology.cluster import parse_nodes
+from occupancy.storage.topology.cluster_nodes import parse_nodes
 from occupancy.storage.topology.factory import topology_of
 from tests.conftest import require_binary
 from tests.support.clusters import RealSentinels

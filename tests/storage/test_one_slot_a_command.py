@@ -134,10 +134,10 @@ def _fault(admin: redis.Redis, keys: Keys, heard: Heard) -> str | None:
         return "keys of several slots"
     for each in map(bytes.decode, found):
         tag = re.search(r"\{(.*?)\}", each)
-        is_single = each in (keys.boards, keys.processes, keys.reconciling)
+        is_single = each in (keys.boards, keys.reconciling)
         if not each.startswith(f"{keys.prefix}:"):
             return f"{each} has not our prefix"
-        if tag is None and not (is_single or each.startswith(keys.process(""))):
+        if tag is None and not is_single:
             return f"{each} has no hash tag"
         if tag is not None and tag[1] not in (*BOARDS, NO_BOARD, "access"):
             return f"{each} has the hash tag of nothing"
@@ -168,7 +168,7 @@ def test_the_check_sees_what_is_wrong(server: OneNodeCluster) -> None:
     main = keys.board("main")
     assert fault("EVALSHA", "0" * 40, "2", main.board, main.log, "x") is None
     assert fault("EVALSHA", "0" * 40, "2", main.board, keys.workers, "x")
-    assert fault("MGET", keys.process("a"), keys.process("b"))
+    assert fault("MGET", main.board, keys.board("hall").board)
     assert fault("GET", "occ:somewhere")
     assert fault("GET", "occ:{other}:board")
     assert fault("GET", "other:{main}:board")

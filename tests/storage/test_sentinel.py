@@ -9,6 +9,7 @@ import itertools
 import json
 import os
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,18 +23,20 @@ import pytest
 
 from occupancy.boards.commands import Command
 from occupancy.core.errors import StoreUnavailable
+from occupancy.core.server_url import Address
 from occupancy.core.settings import Settings
 from occupancy.core.transitions import TRANSITIONS
 from occupancy.services import Services
 from occupancy.storage.client import INCARNATION
 from occupancy.storage.topology import sentinel, sentinel_answers
 from occupancy.storage.topology.sentinel import Sentinel
-from tests.conftest import require_binary
+from tests.conftest import require, require_binary
 from tests.support.clusters import RealSentinels, lose_replication
 from tests.support.deployment import ROOT
 from tests.support.fake_sentinel import FakeSentinel, url_of
 from tests.support.servers import BINARIES, RealServer, free_port
 from tests.support.shop import SUPERVISOR, change
+from tests.support.tls import make_certificate
 from tests.support.waiting import wait_until
 
 INCARNATION_STEP = 10**9  # versions and epochs begin at the incarnation times this
@@ -129,8 +132,12 @@ def address_of(services: Services) -> str:
     return services.topology.shards()[0].address
 
 
+def is_at_port(services: Services, port: int) -> bool:
+    return address_of(services) == f"127.0.0.1:{port}"
+
+
 def is_at(services: Services, server: RealServer) -> bool:
-    return address_of(services) == f"127.0.0.1:{server.port}"
+    return is_at_port(services, server.port)
 
 
 def wait_to_be_at(services: Services, server: RealServer) -> None:
@@ -299,7 +306,9 @@ def test_operations_go_on_with_one_of_three_sentinels(real: RealSentinels, make:
     assert set_(services)
     real.end_sentinel(0)
     real.end_sentinel(1)
-    wait_until(lambda: len(services.topology._troubles) == 2, what="the deaths to be noticed")
+    topology = services.topology
+    assert isinstance(topology, Sentinel)
+    wait_until(lambda: len(topology._troubles) == 2, what="the deaths to be noticed")
     services.topology.shards()[0].ops_pool.renew()  # new connections find it too
     assert set_(services)
     assert set_(make(real.url))
@@ -344,8 +353,7 @@ def test_the_command_line_finds_the_primary_without_greenlets(
     assert set_(services)
     real.fail_over()
     # Its one connection leads to the old primary, which may be writable for some seconds.
-    services.topology.shards()[0].ops_pool.renew()
-    assert set_(services)
+    wait_for_writes(services)
     assert is_at(services, real.primary())
     ran = subprocess.run(
         [sys.executable, "-m", "flask", "boards", "list"], cwd=ROOT, capture_output=True, text=True,
@@ -362,7 +370,7 @@ def test_the_command_line_finds_the_primary_without_greenlets(
 def test_a_sentinel_that_names_the_old_primary_for_ever_is_outvoted_by_the_epoch(
     pair: list[RealServer], fakes: list[FakeSentinel], make: Make
 ) -> None:
-    old, new = pair
+    _old, new = pair
     services = make(url_of(*fakes))
     assert set_(services)
     promote(new)
@@ -432,6 +440,8 @@ def test_where_no_primary_comes_the_wait_ends_in_a_503(
         assert time.monotonic() - started >= 0.5
         with pytest.raises(StoreUnavailable):
             services.store.client.run_pipeline(lambda pipeline: pipeline.set("key", "value"))
+        with pytest.raises(StoreUnavailable):  # nor does the replica answer a read
+            services.store.client.get("key")
     for each in fakes:
         each.primary, each.epoch = new, 1
     wait_for_writes(services)
@@ -471,11 +481,50 @@ def test_a_reply_that_arrived_before_the_change_counts_as_lost(
     connection.send_command("SET", "key", "value")
     with pair[0].client() as admin:
         wait_until(lambda: admin.get("key") == b"value", what="the write")
-    topology._move(sentinel_answers.Primary(topology._primary.address, 1))  # type: ignore[union-attr] # it is known
-    with pytest.raises(Exception, match="not used any more|closed by server"):
+    assert topology._primary is not None
+    topology._move(sentinel_answers.Primary(topology._primary.address, 1))
+    with pytest.raises(Exception, match=r"not used any more|closed by server"):
         connection.read_response()
     pool.release(connection)
     assert set_(services)
+
+
+def test_a_connection_that_was_being_opened_during_a_change_is_not_used(
+    pair: list[RealServer], fakes: list[FakeSentinel], make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the change falls into the second attempt of the pool."""
+    old, new = pair
+    services = make(url_of(*fakes))
+    topology = services.topology
+    assert isinstance(topology, Sentinel)
+    assert set_(services)
+    pool = topology.shards()[0].ops_pool
+    idle: Any = pool.get_connection()
+    pool.release(idle)
+    idle._sock.shutdown(2)  # stale: the pool opens it a second time
+    promote(new)
+    greet = idle.send_command
+    seen: list[str] = []
+
+    def send_and_change(*args: Any, **options: Any) -> None:
+        greet(*args, **options)
+        if args == ("ROLE",) and not seen:
+            seen.append("changed")
+            # Without ``hang_up``, which finds no socket while TCP connects.
+            for each in fakes:
+                each.primary, each.epoch = new, 1
+            topology._primary = sentinel_answers.Primary(Address("127.0.0.1", new.port), 1)
+
+    monkeypatch.setattr(idle, "send_command", send_and_change)
+    assert set_(services)
+    assert seen
+    key = f"{services.settings.prefix}:key"
+    with old.client() as admin, new.client() as primary:
+        assert admin.delete(key) == 1  # the write from before
+        assert primary.get(key) == b"key"
+        monkeypatch.undo()
+        assert set_(services)
+        assert admin.get(key) is None
 
 
 def test_after_the_sentinels_were_set_up_anew_a_dead_primary_is_left(
@@ -509,7 +558,7 @@ def test_a_minority_does_not_lead_back_even_where_the_primary_is_dead(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.setattr(sentinel, "AGREEMENT_S", 0.2)
-    old, new = pair
+    _old, new = pair
     for each in fakes[:2]:
         each.primary, each.epoch = new, 1
     promote(new)
@@ -517,8 +566,10 @@ def test_a_minority_does_not_lead_back_even_where_the_primary_is_dead(
     assert set_(services)
     new.stop(signal.SIGKILL)
     assert not set_(services)
+    for each in fakes[:2]:
+        each.stop()  # nobody contradicts it
     asked = fakes[2].asked
-    wait_until(lambda: fakes[2].asked > asked + 8, what="more answers of the old one")
+    wait_until(lambda: fakes[2].asked > asked + 24, what="more answers of the old one")
     assert is_at(services, new)
     assert not set_(services)
 
@@ -553,6 +604,30 @@ def test_passwords_of_servers_and_of_sentinels_and_a_database(
         with pytest.raises(StoreUnavailable) as caught:
             make(f"redis+sentinel://:no@{where}?sentinel_password=sentinels").store.client.get(key)
         assert "password" in str(caught.value.__cause__)
+    finally:
+        real.stop()
+
+
+def test_tls_is_spoken_with_servers_and_sentinels(tmp_path: Path, make: Make) -> None:
+    """On redis-server only: the wheel's Valkey is built without TLS."""
+    require(shutil.which("openssl"), "openssl")
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    make_certificate(key, certificate)
+    real = RealSentinels("redis", tmp_path, replicas=0, sentinels=1, tls=(key, certificate))
+    real.start()
+    try:
+        where = f"127.0.0.1:{real.ports[0]}/board"
+        query = f"ssl_ca_certs={certificate}&ssl_check_hostname=false"
+        services = make(f"rediss+sentinel://{where}?{query}")
+        wait_for_writes(services)
+        assert is_at_port(services, real.tls_ports[0])
+        with real.servers[0].client() as admin:
+            key_name = f"{services.settings.prefix}:key"
+            assert admin.get(key_name) == b"key"
+        with pytest.raises(StoreUnavailable):  # an unknown certificate
+            make(f"rediss+sentinel://{where}").store.client.get("key")
+        with pytest.raises(StoreUnavailable):  # without TLS
+            make(f"redis+sentinel://{where}").store.client.get("key")
     finally:
         real.stop()
 

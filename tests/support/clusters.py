@@ -174,22 +174,35 @@ class RealCluster:
 class RealSentinels:
     """A primary, its replicas, and Sentinels that replace it.
 
-    ``password`` is that of the servers, and ``sentinel_password`` that of the Sentinels.
+    ``password`` is that of the servers, and ``sentinel_password`` that of the Sentinels. ``tls``
+    is a key and a certificate: the servers then listen with TLS on ``tls_ports`` too, which the
+    Sentinels monitor, and the Sentinels with TLS alone; ``ask`` does not work there.
     """
 
     def __init__(
         self, kind: str, directory: Path, *, replicas: int = 2, sentinels: int = 3,
-        password: str = "", sentinel_password: str = "", **config: str,
+        password: str = "", sentinel_password: str = "", tls: tuple[Path, Path] | None = None,
+        **config: str,
     ) -> None:  # fmt: skip
         self._binary = require_binary(kind)
         self._directory = directory
         config = {"repl-diskless-sync-delay": "0", **config}
         if password:
             config |= {"requirepass": password, "masterauth": password}
+        self._tls = {} if tls is None else {
+            "tls-key-file": str(tls[0]), "tls-cert-file": str(tls[1]),
+            "tls-ca-cert-file": str(tls[1]), "tls-auth-clients": "no", "tls-replication": "yes",
+        }  # fmt: skip
+        self.tls_ports = [free_port() for _ in range(1 + replicas)] if tls else []
+        if tls is not None:
+            config |= self._tls
         self.servers = [
-            RealServer(self._binary, directory / f"server-{number}", **config)
+            RealServer(
+                self._binary, directory / f"server-{number}",
+                **config, **({"tls-port": str(self.tls_ports[number])} if tls else {}),
+            )
             for number in range(1 + replicas)
-        ]
+        ]  # fmt: skip
         self._password = password
         self._sentinel_password = sentinel_password
         self.ports = [free_port() for _ in range(sentinels)]
@@ -216,7 +229,8 @@ class RealSentinels:
 
     def start_sentinels(self) -> None:
         self.processes = [self._start_sentinel(number) for number in range(len(self.ports))]
-        wait_until(self._is_ready, timeout_s=30, what="the Sentinels to know everybody")
+        if not self._tls:
+            wait_until(self._is_ready, timeout_s=30, what="the Sentinels to know everybody")
 
     def client(self, server: RealServer) -> redis.Redis:
         """A client of the test, to inspect a server."""
@@ -278,17 +292,23 @@ class RealSentinels:
 
     def _start_sentinel(self, number: int) -> subprocess.Popen[bytes]:
         primary, *replicas = self.servers
+        port = self.tls_ports[0] if self._tls else primary.port
+        own_port = (
+            f"tls-port {self.ports[number]}\nport 0" if self._tls else f"port {self.ports[number]}"
+        )
         lines = [
-            f"port {self.ports[number]}", "bind 127.0.0.1", f"sentinel myid {self._ids[number]}",
-            f"sentinel monitor {SERVICE} 127.0.0.1 {primary.port} {len(self.ports) // 2 + 1}",
+            own_port, *(f"{name} {value}" for name, value in self._tls.items()),
+            "bind 127.0.0.1", f"sentinel myid {self._ids[number]}",
+            f"sentinel monitor {SERVICE} 127.0.0.1 {port} {len(self.ports) // 2 + 1}",
             f"sentinel down-after-milliseconds {SERVICE} {DOWN_AFTER_MS}",
             f"sentinel failover-timeout {SERVICE} 3000",
             *([f"sentinel auth-pass {SERVICE} {self._password}"] if self._password else []),
             *([f"requirepass {self._sentinel_password}"] if self._sentinel_password else []),
             *(f"sentinel known-replica {SERVICE} 127.0.0.1 {each.port}" for each in replicas),
             *(
-                f"sentinel known-sentinel {SERVICE} 127.0.0.1 {self.ports[other]} {self._ids[other]}"
-                for other in range(len(self.ports)) if other != number
+                f"sentinel known-sentinel {SERVICE} 127.0.0.1 {port} {own_id}"
+                for port, own_id in zip(self.ports, self._ids, strict=True)
+                if port != self.ports[number]
             ),
         ]  # fmt: skip
         own = self._directory / f"sentinel-{number}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from gevent.pool import Pool
 from gevent.server import StreamServer
 
 from tests.support.servers import RealServer
@@ -14,11 +15,12 @@ class FakeSentinel:
 
     def __init__(self, primary: RealServer, epoch: int = 0) -> None:
         self.primary, self.epoch, self.asked = primary, epoch, 0
-        self._server = StreamServer(("127.0.0.1", 0), self._serve)
+        self._server = StreamServer(("127.0.0.1", 0), self._serve, spawn=Pool())
         self._server.start()
         self.port: int = self._server.server_port
 
     def stop(self) -> None:
+        """End it and its connections."""
         self._server.stop(timeout=0)
 
     def _serve(self, client: Any, _address: Any) -> None:
@@ -33,6 +35,7 @@ class FakeSentinel:
         except (OSError, ValueError):
             pass  # the connection has ended
         finally:
+            lines.close()
             client.close()
 
     def _reply(self, words: list[str]) -> bytes:
@@ -42,6 +45,8 @@ class FakeSentinel:
             return _array(where)
         if words[:2] == ["SENTINEL", "MASTER"]:
             return _array(["ip", where[0], "port", where[1], "config-epoch", str(self.epoch)])
+        if words[:2] == ["SENTINEL", "REPLICAS"]:
+            return _array([])
         return b"+OK\r\n"
 
 

@@ -12,6 +12,20 @@ from typing import Any
 _BODILESS = (204, 304)
 
 
+def received_until(connection: socket.socket, *texts: bytes) -> bytes:
+    """All received bytes, once each of ``texts`` is among them.
+
+    Raises EOFError where the server closes before, and TimeoutError as the connection has it.
+    """
+    received = b""
+    while not all(each in received for each in texts):
+        piece = connection.recv(65536)
+        if not piece:
+            raise EOFError(f"the server has closed the connection after {received!r}")
+        received += piece
+    return received
+
+
 class Answer:
     """One response in bytes."""
 

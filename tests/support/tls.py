@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 from tests.support.deployment import Deployment
+from tests.support.raw_http import received_until
 
 
 def make_certificate(key: Path, certificate: Path) -> None:
@@ -15,7 +16,6 @@ def make_certificate(key: Path, certificate: Path) -> None:
     command = ["openssl", "req", "-x509", "-newkey", "ec", "-nodes", "-subj", "/CN=localhost"]
     command += ["-addext", "subjectAltName=DNS:localhost"]
     command += ["-pkeyopt", "ec_paramgen_curve:P-256"]
-    command += ["-addext", "subjectAltName=DNS:localhost"]
     command += ["-keyout", str(key), "-out", str(certificate)]
     subprocess.run(command, check=True, capture_output=True)
 
@@ -38,6 +38,6 @@ class TLSDeployment(Deployment):
         try:
             with self.connect() as connection:
                 connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-                return int(connection.recv(65536).split()[1])
+                return int(received_until(connection, b"\r\n").split()[1])
         except OSError:
             return 0

@@ -51,10 +51,13 @@ def statuses(shop: Shop, browser: FlaskClient, times: int, worker: str = "93") -
 def test_after_some_wrong_pins_the_right_one_has_to_wait_too(shop: Shop) -> None:
     browser = shop.browser(AWAY)
     assert statuses(shop, browser, FREE_OF_PAIR) == [401] * FREE_OF_PAIR
+    # A minute more, because two seconds may be over before the next attempt on a busy machine.
+    keys, client = shop.services.store.keys, shop.services.store.client
+    client.hincrby(keys.attempts("93", AWAY)[0], "until_ms", 60_000)
     answer = shop.sign_in(browser)
     assert problem(answer) == (429, "rate_limited")
-    assert answer.headers["Retry-After"] == "2"
-    assert fields(answer)["retry_after"] == 2
+    assert 2 <= int(answer.headers["Retry-After"]) <= 62
+    assert fields(answer)["retry_after"] == int(answer.headers["Retry-After"])
     assert "Set-Cookie" not in answer.headers
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from occupancy.cli.doctor.facts import PINGS, Check, Facts
 from occupancy.observability.servers import CLIENT_NAMES
 from occupancy.storage.permissions import acl_rules
+from occupancy.storage.topology.misdirection import misdirection
 
 _OLDEST = {"redis": (7, 0), "valkey": (7, 2)}
 _REQUIRED = " or ".join(f"{name} {major}.{minor}" for name, (major, minor) in _OLDEST.items())
@@ -34,15 +35,13 @@ def _role(facts: Facts) -> Check:
     role = facts.info.get("role")
     if facts.role in ("replica", "spare"):
         return Check("role", "ok", facts.role)
-    if facts.info.get("cluster_enabled") and not facts.is_cluster:
-        advice = "Set REDIS_URL to redis+cluster://…: otherwise only one node is used."
-        return Check("role", "error", "node of a cluster", advice)
-    if role == "master":
-        return Check("role", "ok", "primary")
+    if found := misdirection(facts.info, facts.engine):
+        return Check("role", "error", found.finding, found.advice)
     if role is None:
         return Check("role", "unknown", "withheld")
-    advice = "Set REDIS_URL to the primary: a replica takes no operations."
-    return Check("role", "error", "replica", advice)
+    if role == "master":
+        return Check("role", "ok", "primary")
+    return Check("role", "warning", "a replica: a failover goes on", "Check again in some seconds.")
 
 
 def _persistence(facts: Facts) -> Check:
@@ -145,6 +144,25 @@ def _connections(facts: Facts) -> Check:
     return Check("connections", "ok", finding)
 
 
+def _confirmation(facts: Facts) -> Check:
+    """Strict mode: whether a failover can lose an operation that was acknowledged."""
+    wanted = facts.confirm_replicas
+    if facts.unsound is not None:
+        return Check("confirmation", "error", f"by {wanted} replicas", facts.unsound)
+    if not wanted:
+        if not facts.replicas:
+            return Check("confirmation", "ok", "no replicas")
+        finding = f"a failover may lose the last operations; replicas: {facts.replicas}"
+        advice = f"For strict mode set OCCUPANCY_CONFIRM_REPLICAS={facts.replicas}."
+        return Check("confirmation", "ok", finding, advice)
+    if facts.replicas < wanted:
+        finding = f"{facts.replicas} of {wanted} replicas are up: operations are refused"
+        return Check(
+            "confirmation", "error", finding, "Start the others, or wait until they follow."
+        )
+    return Check("confirmation", "ok", f"by {wanted} replicas")
+
+
 def _round_trip(facts: Facts) -> Check:
     if facts.ping_ms is None:
         return Check("round trip", "unknown", "withheld")
@@ -168,7 +186,7 @@ def _clock(facts: Facts) -> Check:
 
 CHECKS: tuple[Callable[[Facts], Check], ...] = (
     _server, _role, _persistence, _writing, _eviction, _memory, _room, _rights, _connections,
-    _round_trip, _clock,
+    _confirmation, _round_trip, _clock,
 )  # fmt: skip
 # What a replica may not do anyway cannot be tried there.
-REPLICA_CHECKS = tuple(each for each in CHECKS if each is not _rights)
+REPLICA_CHECKS = tuple(each for each in CHECKS if each not in (_rights, _confirmation))

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from occupancy.cli.doctor.facts import Check, Facts
 from occupancy.observability.servers import Answer
-from occupancy.storage.topology.cluster import Cluster, Node
+from occupancy.storage.topology.cluster import Cluster
+from occupancy.storage.topology.cluster_nodes import Node
 from occupancy.storage.topology.shard import SLOTS
 
 _SLOWEST_MS = 15_000

@@ -14,6 +14,7 @@ from occupancy.cli.doctor.facts import (
     Counted,
     Denials,
     Facts,
+    Level,
     denials_at,
     denials_of,
     facts_of,
@@ -24,7 +25,9 @@ from occupancy.core.errors import OccupancyError
 from occupancy.observability.processes import host_of
 from occupancy.observability.servers import Answer, Boards
 from occupancy.services import Services
+from occupancy.storage.server_errors import unavailable_as_error
 from occupancy.storage.topology.cluster import Cluster
+from occupancy.storage.topology.misdirection import misdirection_of
 from occupancy.storage.topology.sentinel import Sentinel
 from occupancy.storage.topology.shard import Member
 
@@ -40,6 +43,10 @@ def examine(services: Services) -> list[Check]:
     Raises PoolTimeout and StoreUnavailable where the only server does not answer.
     """
     if not services.servers.are_several:
+        with unavailable_as_error():
+            found = misdirection_of(services.store.client, services.settings.engine)
+        if found is not None:  # it answers nothing else
+            return [Check("role", "error", found.finding, found.advice)]
         facts = read_facts(services)
         return [*(check(facts) for check in CHECKS), _machines(services)]
     checks: list[Check] = []
@@ -107,7 +114,7 @@ def _of_server(answer: Answer) -> list[Check]:
     member = answer.member
     title = f"{member.address} ({member.role})"
     if answer.error is not None:
-        level = "error" if member.role == "primary" else "warning"
+        level: Level = "error" if member.role == "primary" else "warning"
         advice = "Start it, or see whether this machine reaches it and may sign in."
         return [Check("answer", level, answer.error, advice, server=title)]
     (facts,) = answer.replies

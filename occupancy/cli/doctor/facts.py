@@ -10,7 +10,9 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from occupancy.core.errors import StoreUnavailable
+from occupancy.core.server_url import Kind
 from occupancy.services import Services
+from occupancy.storage import confirmation
 from occupancy.storage.capacity import WorstCase, worst_case
 from occupancy.storage.client import OpsClient
 from occupancy.storage.permissions import denied_subscriptions
@@ -55,7 +57,10 @@ class Facts(msgspec.Struct, frozen=True):
     needs: WorstCase
     boards: int
     role: Role = "primary"
-    is_cluster: bool = False
+    engine: Kind = "single"
+    confirm_replicas: int = 0
+    unsound: str | None = None  # why that number is not enough, or too much
+    replicas: int = 0  # of this primary, not down
 
 
 Denials = Callable[[], list[str]]
@@ -105,6 +110,7 @@ def facts_of(
     boards are counted here if ``counted`` is None.
     """
     client = member.client
+    shards = [each for each in services.topology.shards() if each.address == member.address]
     denied: set[str] = set()
 
     def allowed(read: Callable[[], Any]) -> Any:
@@ -135,7 +141,10 @@ def facts_of(
         needs=worst_case(services.settings, boards=counted.boards, items=counted.items),
         boards=counted.boards,
         role=member.role,
-        is_cluster=services.topology.is_sharded,
+        engine=services.settings.engine,
+        confirm_replicas=services.settings.confirm_replicas,
+        unsound=confirmation.unsound(services.settings.confirm_replicas, shards),
+        replicas=min((each.replicas for each in shards), default=0),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from occupancy.cli.doctor.facts import Check
+from occupancy.cli.doctor.facts import Check, Level
 from occupancy.observability.servers import Answer
 from occupancy.storage.topology.sentinel import Sentinel
 
@@ -38,7 +38,7 @@ def answering(told: Told) -> Check:
     finding = f"{len(told) - len(silent)} of {len(told)} in REDIS_URL answer"
     if not silent:
         return Check("sentinels", "ok", finding)
-    level = "error" if len(silent) == len(told) else "warning"
+    level: Level = "error" if len(silent) == len(told) else "warning"
     advice = f"Start them, or correct REDIS_URL or its sentinel_password: {', '.join(silent)}."
     return Check("sentinels", level, finding, advice)
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
 
 import gevent
 import redis
@@ -26,6 +25,7 @@ from occupancy.core.server_url import Address
 from occupancy.storage.client import OpsClient
 from occupancy.storage.pool import FairPool
 from occupancy.storage.topology.cluster_client import ClusterClient
+from occupancy.storage.topology.cluster_nodes import Node, parse_nodes
 from occupancy.storage.topology.shard import SLOTS, Member, Role, Shard, slot_of
 
 log = logging.getLogger(__name__)
@@ -33,26 +33,6 @@ log = logging.getLogger(__name__)
 _REFRESH_S = 1.0  # in the background
 _LEAST_REFRESH_S = 0.2  # between two of them, whoever asks
 _LONGEST_REFRESH_S = 2.0  # then the rest of the nodes is not asked
-
-
-class Node(NamedTuple):
-    """A line of CLUSTER NODES."""
-
-    id: str
-    address: Address  # where we connect to it
-    announced: tuple[Address, ...]  # what redirections may call it
-    flags: frozenset[str]
-    primary_id: str  # '-' for a primary
-    epoch: int
-    slots: tuple[range, ...]
-
-    @property
-    def is_primary(self) -> bool:
-        return "master" in self.flags
-
-    @property
-    def is_failing(self) -> bool:
-        return bool(self.flags & {"fail", "handshake", "noaddr"})
 
 
 class Cluster:
@@ -87,8 +67,15 @@ class Cluster:
         self._read_at = 0.0  # monotonic
         self._source: tuple[Address, FairPool] | None = None  # of the map: one connection
         self._failed_at: dict[Address, float] = {}
+        self._advice = ""  # what is wrong with REDIS_URL, if it is
+        self._failures = ""  # of the last read, if it failed
+        self._has_said_so = False
         self._following: gevent.Greenlet | None = None
         self.client = ClusterClient(self, wait_s=wait_s, default_key=default_key)
+
+    @property
+    def is_complete(self) -> bool:
+        return None not in self._owners
 
     def start(self) -> None:
         if self._following is None:
@@ -137,9 +124,10 @@ class Cluster:
             found = self._owners[slot]
         if found is None:
             raise StoreUnavailable(
-                "No server of the cluster serves this board now. Try again in a moment.",
+                self._advice
+                or "No server of the cluster serves this board now. Try again in a moment.",
                 retry_after=2,
-            )
+            ) from redis.ConnectionError(self._failures or f"slot {slot} has no owner")
         return found
 
     def address_of(self, host: str, port: int, *, sender: Shard) -> Address:
@@ -152,7 +140,17 @@ class Cluster:
     def at(self, address: Address) -> Shard:
         if address not in self._shards:
             self._shards[address] = self._make_shard(address)
+            self._count_replicas()
         return self._shards[address]
+
+    def _count_replicas(self) -> None:
+        for node in self.nodes:
+            shard = self._shards.get(node.address)
+            if node.is_primary and shard is not None:
+                replicas = [each for each in self.nodes if each.primary_id == node.id]
+                shard.known_replicas = len(replicas)
+                # One that only some nodes miss ("fail?") counts: it may still be promoted.
+                shard.replicas = sum(not each.is_failing for each in replicas)
 
     def refresh(self, told_by: Address | None = None) -> None:
         reads = self._reads
@@ -177,9 +175,19 @@ class Cluster:
                     failures.append(f"{address}: {error.__cause__ or error}")
                 else:
                     self._failed_at.pop(address, None)
+                    self._advice = self._failures = ""
                     self._apply(nodes)
                     return
-            log.warning("no node says how the cluster is: %s", "; ".join(failures))
+            self._failures = "; ".join(failures)
+            is_wrong_url = "cluster support disabled" in self._failures
+            self._advice = _NO_CLUSTER if is_wrong_url else ""
+            if self._following is None:
+                return  # a command says it in its one line
+            if is_wrong_url and not self._has_said_so:
+                self._has_said_so = True
+                log.error("%s (%s)", _NO_CLUSTER, self._failures)
+            elif not is_wrong_url:
+                log.warning("no node says how the cluster is: %s", self._failures)
 
     def _follow(self) -> None:
         while True:
@@ -240,6 +248,7 @@ class Cluster:
             for slot in newer:
                 is_changed |= self._owners[slot] is not shard
                 self._owners[slot], self._epochs[slot] = shard, node.epoch
+        self._count_replicas()
         owners = set(self._owners)
         for address, shard in list(self._shards.items()):
             if shard not in owners:
@@ -254,44 +263,7 @@ class Cluster:
             self.on_change()
 
 
-def greet(connection: Any) -> int:
-    """The epoch of the server that ``connection`` leads to."""
-    connection.send_command("CLUSTER", "INFO")
-    for line in connection.read_response().decode().splitlines():
-        name, _, value = line.partition(":")
-        if name == "cluster_my_epoch":
-            return int(value)
-    raise redis.ResponseError("CLUSTER INFO has no cluster_my_epoch")
-
-
-def parse_nodes(
-    text: str, *, asked: Address, addresses: Mapping[Address, Address] | None = None,
-    prefers_names: bool = False,
-) -> list[Node]:  # fmt: skip
-    """The lines of CLUSTER NODES, in the order of their ids. Raises ValueError.
-
-    A node that does not know its own address leaves it empty: it is the ``asked`` one. A node may
-    announce a host name besides its address, and ``addresses`` has one or the other.
-    """
-    nodes = []
-    for line in sorted(text.splitlines()):
-        id_, where, flags, primary, _ping, _pong, epoch, _link, *slots = line.split(" ")
-        where, *names = where.split(",")
-        host, _, port = where.partition("@")[0].rpartition(":")
-        announced = [Address(each, int(port)) for each in (host, *names[:1]) if each]
-        known = next(filter(None, map((addresses or {}).get, announced)), None)
-        announced = announced or [Address(asked.host, int(port))]
-        default = announced[-1 if prefers_names else 0]
-        ranges = [_slots(each) for each in slots if not each.startswith("[")]
-        nodes.append(
-            Node(
-                id_, known or default, tuple(announced), frozenset(flags.split(",")) - {"myself"},
-                primary, int(epoch), tuple(ranges),
-            )
-        )  # fmt: skip
-    return nodes
-
-
-def _slots(text: str) -> range:
-    first, _, last = text.partition("-")
-    return range(int(first), int(last or first) + 1)
+_NO_CLUSTER = (
+    "REDIS_URL=redis+cluster://… leads to a server without cluster mode: a single server is "
+    "redis://…, and Sentinels are redis+sentinel://…/NAME."
+)

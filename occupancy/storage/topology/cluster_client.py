@@ -22,7 +22,7 @@ from redis.exceptions import AskError, ClusterDownError, MovedError, TryAgainErr
 
 from occupancy.core.errors import OccupancyError, StoreUnavailable
 from occupancy.core.server_url import Address
-from occupancy.storage.client import Command, OpsClient, raised
+from occupancy.storage.client import Command, Confirming, OpsClient, key_of, raised
 from occupancy.storage.fair_queue import run_side_by_side
 from occupancy.storage.server_errors import unavailable_as_error
 from occupancy.storage.topology.shard import Shard, slot_of
@@ -85,12 +85,14 @@ class ClusterClient(OpsClient):
             self._map.refresh()
         return [each.client for each in self._map.shards()]
 
-    def execute_once(self, args: Sequence[Any], options: dict[str, Any]) -> Any:
+    def execute_once(
+        self, args: Sequence[Any], options: dict[str, Any], confirmation: Confirming | None = None
+    ) -> Any:
         key = key_of(args)
         slot = self._default_slot if key is None else slot_of(key)
         shard = self._map.owner(slot)
         try:
-            return shard.client.execute_once(args, options)
+            return shard.client.execute_once(args, options, confirmation)
         except _REDIRECTIONS as error:
             redirection = _Target(shard), error
         except _LOST:
@@ -99,10 +101,13 @@ class ClusterClient(OpsClient):
         self._learn_from([redirection])
         unit = _Unit(slot, [Command(tuple(args), options)])
         target = self._next_target(slot, *redirection)
-        ((reply,),) = self._sent([unit], [target], transaction=False)
+        ((reply,),) = self._sent([unit], [target], transaction=False, confirmation=confirmation)
         return raised(reply)
 
-    def exchange(self, commands: Sequence[Command], *, asking: bool = False) -> list[Any]:
+    def exchange(
+        self, commands: Sequence[Command], *, asking: bool = False,
+        confirmation: Confirming | None = None,
+    ) -> list[Any]:  # fmt: skip
         """As in OpsClient; the commands of different shards are sent side by side.
 
         An error that concerns all commands of a shard stands in place of their replies. A command
@@ -114,27 +119,30 @@ class ClusterClient(OpsClient):
         slots = [None if key is None else slot_of(key) for key in keys]
         one_of_each = self._one_of_each_shard(dict.fromkeys(slots))
         if len(one_of_each) == 1:
-            return self._exchanged_with_one(one_of_each[0], slots, commands)
+            return self._exchanged_with_one(one_of_each[0], slots, commands, confirmation)
         units, positions = [], []
         for position, (slot, command) in enumerate(zip(slots, commands, strict=True)):
             for each in one_of_each if slot is None else [slot]:
                 units.append(_Unit(each, [command]))
                 positions.append(position)
         replies: list[Any] = [None] * len(commands)
-        for position, (reply,) in zip(positions, self._all_sent(units), strict=True):
+        for position, (reply,) in zip(
+            positions, self._all_sent(units, confirmation=confirmation), strict=True
+        ):
             if not isinstance(replies[position], Exception):
                 replies[position] = reply
         return replies
 
     def _exchanged_with_one(
-        self, default: int, slots: Sequence[int | None], commands: Sequence[Command]
-    ) -> list[Any]:
+        self, default: int, slots: Sequence[int | None], commands: Sequence[Command],
+        confirmation: Confirming | None,
+    ) -> list[Any]:  # fmt: skip
         """As ``exchange``, where one shard has all keys; those without one go with ``default``."""
         try:
             target = _Target(self._map.owner(default))
         except StoreUnavailable as error:
             return [error] * len(commands)
-        replies = _commands_sent(target, commands)
+        replies = _commands_sent(target, commands, confirmation)
         redirected = [
             position for position, reply in enumerate(replies) if isinstance(reply, _REDIRECTIONS)
         ]
@@ -145,21 +153,21 @@ class ClusterClient(OpsClient):
                 slot = slots[each]
                 units.append(_Unit(default if slot is None else slot, [commands[each]]))
                 targets.append(self._next_target(units[-1].slot, target, replies[each]))
-            for position, (reply,) in zip(
-                redirected, self._sent(units, targets, transaction=False), strict=True
-            ):
+            again = self._sent(units, targets, transaction=False, confirmation=confirmation)
+            for position, (reply,) in zip(redirected, again, strict=True):
                 replies[position] = reply
         return replies
 
     def exchange_transactions(
-        self, blocks: Sequence[Sequence[Command]], *, asking: bool = False
-    ) -> list[list[Any]]:
+        self, blocks: Sequence[Sequence[Command]], *, asking: bool = False,
+        confirmation: Confirming | None = None,
+    ) -> list[list[Any]]:  # fmt: skip
         """As in OpsClient, side by side as in ``exchange``; each block's keys have one slot."""
         units = []
         for block in blocks:
             key = next(filter(None, (key_of(each.args) for each in block)), None)
             units.append(_Unit(self._default_slot if key is None else slot_of(key), block))
-        return self._all_sent(units, transaction=True)
+        return self._all_sent(units, transaction=True, confirmation=confirmation)
 
     def _one_of_each_shard(self, slots: Iterable[int | None]) -> list[int]:
         """A slot of each shard that has some of ``slots``; the default one if there are none."""
@@ -172,18 +180,21 @@ class ClusterClient(OpsClient):
                     found[slot] = slot  # it gets the error in the place of its replies
         return list(found.values()) or [self._default_slot]
 
-    def _all_sent(self, units: Sequence[_Unit], *, transaction: bool = False) -> list[list[Any]]:
+    def _all_sent(
+        self, units: Sequence[_Unit], *, transaction: bool = False,
+        confirmation: Confirming | None,
+    ) -> list[list[Any]]:  # fmt: skip
         targets: list[_Target | OccupancyError] = []
         for unit in units:
             try:
                 targets.append(_Target(self._map.owner(unit.slot)))
             except StoreUnavailable as error:
                 targets.append(error)
-        return self._sent(units, targets, transaction=transaction)
+        return self._sent(units, targets, transaction=transaction, confirmation=confirmation)
 
     def _sent(
         self, units: Sequence[_Unit], targets: Sequence[_Target | OccupancyError], *,
-        transaction: bool,
+        transaction: bool, confirmation: Confirming | None,
     ) -> list[list[Any]]:  # fmt: skip
         """The replies to each unit, sent to its target and wherever the answers lead."""
         until = time.monotonic() + self._wait_s
@@ -198,7 +209,11 @@ class ClusterClient(OpsClient):
                     groups.setdefault(target, []).append(number)
             calls = [
                 functools.partial(
-                    _group_sent, target, [units[each] for each in numbers], transaction=transaction
+                    _group_sent,
+                    target,
+                    [units[each] for each in numbers],
+                    confirmation,
+                    transaction=transaction,
                 )
                 for target, numbers in groups.items()
             ]
@@ -247,24 +262,32 @@ class ClusterClient(OpsClient):
             return error
 
 
-def _commands_sent(target: _Target, commands: Sequence[Command]) -> list[Any]:
+def _commands_sent(
+    target: _Target, commands: Sequence[Command], confirmation: Confirming | None
+) -> list[Any]:
     """The replies to the commands; an error that concerns the shard is in place of all of them."""
     try:
         with unavailable_as_error():
-            return target.shard.client.exchange(commands, asking=target.asking)
+            return target.shard.client.exchange(
+                commands, asking=target.asking, confirmation=confirmation
+            )
     except OccupancyError as error:
         return [_noted(error, target.shard)] * len(commands)
 
 
-def _group_sent(target: _Target, units: Sequence[_Unit], *, transaction: bool) -> list[list[Any]]:
+def _group_sent(
+    target: _Target, units: Sequence[_Unit], confirmation: Confirming | None, *, transaction: bool
+) -> list[list[Any]]:
     """The replies to each unit, as ``_commands_sent``."""
     if not transaction:
         commands = [each.commands[0] for each in units]
-        return [[reply] for reply in _commands_sent(target, commands)]
+        return [[reply] for reply in _commands_sent(target, commands, confirmation)]
     try:
         with unavailable_as_error():
             blocks = [each.commands for each in units]
-            return target.shard.client.exchange_transactions(blocks, asking=target.asking)
+            return target.shard.client.exchange_transactions(
+                blocks, asking=target.asking, confirmation=confirmation
+            )
     except OccupancyError as error:
         return [[_noted(error, target.shard)] * len(each.commands) for each in units]
 
@@ -281,24 +304,3 @@ def _moving(error: Exception) -> StoreUnavailable:
     )
     made.__cause__ = error
     return made
-
-
-_WITHOUT_KEY = frozenset({
-    "ACL", "CLIENT", "CLUSTER", "COMMAND", "CONFIG", "DBSIZE", "INFO", "MEMORY", "PING", "PUBLISH",
-    "ROLE", "SCAN", "SCRIPT", "TIME", "WAIT",
-})  # fmt: skip
-
-
-def key_of(args: Sequence[Any]) -> str | bytes | None:
-    """The first key, or sharded channel, of a command; None if it has none."""
-    name = args[0]
-    key: str | bytes | None
-    if name in ("EVALSHA", "EVAL"):
-        key = args[3] if int(args[2]) else None
-    elif len(args) < 2 or name.partition(" ")[0] in _WITHOUT_KEY:
-        key = None
-    elif name == "XREAD":
-        key = args[list(args).index(b"STREAMS") + 1]  # as redis-py writes it
-    else:
-        key = args[1]
-    return key

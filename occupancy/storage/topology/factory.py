@@ -14,8 +14,8 @@ from occupancy.storage.connections import (
     sentinel_connection_of,
 )  # fmt: skip
 from occupancy.storage.pool import FairPool
-from occupancy.storage.topology import cluster
 from occupancy.storage.topology.cluster import Cluster
+from occupancy.storage.topology.cluster_nodes import greet
 from occupancy.storage.topology.sentinel import Sentinel
 from occupancy.storage.topology.shard import Shard, Topology
 from occupancy.storage.topology.single import SingleServer
@@ -46,7 +46,7 @@ def topology_of(
         )  # fmt: skip
 
     def make_shard(address: Address) -> Shard:
-        ops_pool = pools.make("ops", address=address, greet=cluster.greet)
+        ops_pool = pools.make("ops", address=address, greet=greet)
         pubsub_pool = ops_pool if is_command_line else pools.make("pubsub", address=address)
         return Shard(str(address), ops_pool, pubsub_pool)
 

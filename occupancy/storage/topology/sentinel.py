@@ -2,11 +2,11 @@
 
 Every Sentinel is asked a few times a second. Redis leaves the old primary writable for ten seconds
 and more after a promotion, and what is written there is lost; so a change is followed at once, and
-every connection to the old address is dropped. What the old primary acknowledges before that, within
-POLL_S and a round trip, is lost; nothing is acknowledged for it later.
+every connection to the old address is dropped. What the old primary acknowledges before that, for
+POLL_S and a round trip at most, is lost; nothing is acknowledged for it later.
 
 The answer with the highest epoch counts: a Sentinel that was cut off from the others may name the
-old primary for ever. A majority overrules that only where the known primary is gone (``_overrule``).
+old primary for ever. A majority overrules it only where the known primary is gone, see _overrule.
 """
 
 from __future__ import annotations
@@ -26,7 +26,13 @@ from occupancy.core.errors import StoreUnavailable
 from occupancy.core.server_url import Address, ServerUrl
 from occupancy.storage.client import OpsClient
 from occupancy.storage.pool import FairPool
-from occupancy.storage.topology.sentinel_answers import FAILURES, Primary, Sentinels, Trouble
+from occupancy.storage.topology.sentinel_answers import (
+    FAILURES,
+    Answer,
+    Primary,
+    Sentinels,
+    Trouble,
+)  # fmt: skip
 from occupancy.storage.topology.sentinel_client import SentinelClient
 from occupancy.storage.topology.shard import Member, Shard
 
@@ -36,6 +42,7 @@ POLL_S = 0.25
 AGREEMENT_S = 3.0  # for which a majority must name another address before it overrules the epoch
 _FIRST_ANSWER_S = 0.8  # how long a connection waits for any Sentinel
 _REPLICA_TIMEOUT_S = 0.5
+_OTHERS_S = 0.05  # and for the others, once a majority has answered
 
 
 class Sentinel:
@@ -62,6 +69,7 @@ class Sentinel:
         )
         self._primary: Primary | None = None
         self._said: dict[Address, Primary | None] = {}  # by each Sentinel at last; None: nothing
+        self._answers: dict[Address, Answer] = {}  # of those that answer now
         self._troubles: dict[Address, Trouble] = {}  # of those that do not answer now
         self._agreed: tuple[Address, float] | None = None  # what a majority says, and since when
         self._has_warned = False  # of a majority that says something else
@@ -73,8 +81,16 @@ class Sentinel:
             ops_pool if is_command_line
             else make_pool("pubsub", locate=self._locate, greet=self._greet)
         )  # fmt: skip
-        self.client = SentinelClient(ops_pool, wait_s=wait_s, refresh=self.refresh)
+        self._asked_at, self._asking_took_s = 0.0, 0.0  # all of them, once; monotonic
+        self.client: OpsClient = SentinelClient(
+            ops_pool, wait_s=wait_s, refresh=self.refresh,
+            before=self._ask_if_due if is_command_line else None,
+        )  # fmt: skip
         self.shard = Shard("", ops_pool, pubsub_pool, self.client)
+
+    @property
+    def is_complete(self) -> bool:
+        return self._primary is not None
 
     def start(self) -> None:
         if not self._greenlets:
@@ -144,14 +160,19 @@ class Sentinel:
             self._unreached_since = time.monotonic()
 
     def _greet(self, connection: Any) -> int:
-        """The epoch of the primary that was asked for. Raises ReadOnlyError if it is none."""
+        """The epoch of the primary that was asked for. Raises ReadOnlyError if it is none.
+
+        Also if another is known by now: the pool opens a connection twice at most, and the change
+        may fall into either. From here on ``hang_up`` finds the connection's socket.
+        """
         connection.send_command("ROLE")
         role = connection.read_response()[0]
         if role != b"master":
             raise redis.ReadOnlyError(f"{connection.primary.address} is no primary any more")
-        primary: Primary = connection.primary  # of that address, whatever is known by now
-        if primary == self._primary:
-            self._unreached_since = None
+        primary: Primary = connection.primary
+        if primary != self._primary:
+            raise redis.ReadOnlyError(f"{primary.address} was replaced while we connected")
+        self._unreached_since = None
         return primary.epoch
 
     def _ask_all(self) -> None:
@@ -160,24 +181,38 @@ class Sentinel:
             self._asking = gevent.spawn(self._ask_each_once)
         self._asking.join(timeout=_FIRST_ANSWER_S)
 
+    def _ask_if_due(self) -> None:
+        """Before each command of the command line, which has no greenlets.
+
+        Else a long import would go on writing to an old primary. Asking takes a quarter of the time
+        at most, also where a Sentinel hangs.
+        """
+        if time.monotonic() - self._asked_at >= max(POLL_S, 3 * self._asking_took_s):
+            self._ask_all()
+
     def _ask_each_once(self) -> None:
+        began = time.monotonic()
         asked = [gevent.spawn(self._ask_once, each) for each in self._addresses]
         answers = 0
         for each in gevent.iwait(asked, timeout=_FIRST_ANSWER_S):
             answers += each.value is not None
             if answers >= self._majority:  # one that hangs delays nobody
                 break
+        # Just after a promotion, only the Sentinel that has made it knows: it may be the last.
+        gevent.joinall(asked, timeout=_OTHERS_S)
         gevent.killall(asked, block=False)
+        self._asked_at = time.monotonic()
+        self._asking_took_s = self._asked_at - began
 
     def _ask_once(self, address: Address) -> dict[str, str] | None:
         try:
             with self._sentinels.connected(address) as connection:
-                said, fields = self._sentinels.ask(connection)
+                answer = self._sentinels.ask(connection)
         except FAILURES as error:
             self._hear(address, self._sentinels.trouble(error))
             return None
-        self._hear(address, said)
-        return fields
+        self._hear(address, answer)
+        return answer.fields
 
     # Following
 
@@ -188,11 +223,11 @@ class Sentinel:
             try:
                 with self._sentinels.connected(address) as connection:
                     while True:
-                        said, _ = self._sentinels.ask(connection)
+                        answer = self._sentinels.ask(connection)
                         if failures > 1:
                             log.info("the Sentinel %s answers again", address)
                         failures = 0
-                        self._hear(address, said)
+                        self._hear(address, answer)
                         gevent.sleep(POLL_S)
             except Exception as error:  # following goes on after any failure
                 if not isinstance(error, FAILURES):
@@ -206,13 +241,23 @@ class Sentinel:
                 self._hear(address, trouble)
             gevent.sleep(POLL_S)
 
-    def _hear(self, address: Address, answer: Primary | Trouble | None) -> None:
+    def _hear(self, address: Address, answer: Answer | Trouble) -> None:
         """Take what a Sentinel says, and follow it. No switch point."""
         if isinstance(answer, Trouble):
             self._said[address], self._troubles[address] = None, answer
+            self._answers.pop(address, None)
         else:
-            self._said[address] = answer
+            self._said[address], self._answers[address] = answer.primary, answer
             self._troubles.pop(address, None)
+        self._follow_said()
+        # The highest number: to wait for fewer replicas than there are loses writes.
+        now = [each for each in self._answers.values() if each.primary == self._primary]
+        if self._primary is not None and now:
+            self.shard.replicas = max(each.replicas for each in now)
+            self.shard.known_replicas = max(each.known_replicas for each in now)
+
+    def _follow_said(self) -> None:
+        """Follow the primary that the Sentinels name."""
         said = [each for each in self._said.values() if each is not None]
         if not said:
             return
@@ -268,7 +313,8 @@ class Sentinel:
         self.shard.address, self.shard.incarnation = str(found.address), found.epoch
         if known is None:
             return
-        log.warning("the primary is %s now, by failover %d", found.address, found.epoch)
+        level = logging.WARNING if self._greenlets else logging.INFO
+        log.log(level, "the primary is %s now, by failover %d", found.address, found.epoch)
         # In use or not: an answer of the old primary is worth nothing now.
         self.shard.ops_pool.hang_up()
         self.shard.pubsub_pool.follow(self.shard.ops_pool)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import redis
@@ -22,6 +22,15 @@ class Primary(NamedTuple):
 
     address: Address
     epoch: int
+
+
+class Answer(NamedTuple):
+    """What a Sentinel says: the primary (None during a change), its fields, its replicas."""
+
+    primary: Primary | None
+    fields: dict[str, str]  # of SENTINEL MASTER
+    replicas: int  # that a failover may choose
+    known_replicas: int
 
 
 class Trouble(NamedTuple):
@@ -60,17 +69,18 @@ class Sentinels:
         finally:
             connection.disconnect()
 
-    def ask(self, connection: Any) -> tuple[Primary | None, dict[str, str]]:
-        """The primary, None during a change, and its fields (SENTINEL MASTER).
+    def ask(self, connection: Any) -> Answer:
+        """What the Sentinel says now.
 
         Address and epoch come by different commands. The address is asked before and after: if it
         stayed the same, the epoch in between belongs to it.
         """
         where = ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._url.service)
         what = ("SENTINEL", "MASTER", self._url.service)
-        connection.send_packed_command(connection.pack_commands([where, what, where]))
+        who = ("SENTINEL", "REPLICAS", self._url.service)
+        connection.send_packed_command(connection.pack_commands([where, what, who, where]))
         replies = []
-        for _ in range(3):
+        for _ in range(4):
             try:
                 replies.append(connection.read_response())
             except redis.ResponseError as error:
@@ -78,24 +88,22 @@ class Sentinels:
         for each in replies:
             if isinstance(each, Exception):
                 raise each
-        before, fields, after = replies
-        named = {
-            key.decode(): value.decode() for key, value in zip(*[iter(fields)] * 2, strict=True)
-        }
-        if before is None or before != after:
-            return None, named
-        announced = Address(before[0].decode(), int(before[1]))
-        address = self._addresses.get(announced, announced)
-        return Primary(address, int(named.get("config-epoch", 0))), named
+        before, fields, replicas, after = replies
+        named = _named(fields)
+        primary = None
+        if before is not None and before == after:
+            announced = Address(before[0].decode(), int(before[1]))
+            address = self._addresses.get(announced, announced)
+            primary = Primary(address, int(named.get("config-epoch", 0)))
+        promotable = sum(_may_be_promoted(_named(each)) for each in replicas)
+        return Answer(primary, named, promotable, len(replicas))
 
     def replicas(self, connection: Any) -> list[Address]:
         """Where the replicas are."""
         connection.send_command("SENTINEL", "REPLICAS", self._url.service)
         found = []
         for flat in connection.read_response():
-            named = {
-                key.decode(): value.decode() for key, value in zip(*[iter(flat)] * 2, strict=True)
-            }
+            named = _named(flat)
             announced = Address(named["ip"], int(named["port"]))
             found.append(self._addresses.get(announced, announced))
         return found
@@ -110,6 +118,23 @@ class Sentinels:
         if isinstance(error, redis.AuthenticationError | redis.exceptions.NoPermissionError):
             return Trouble(text, _NO_RIGHTS)
         return Trouble(text)
+
+
+def _named(fields: Sequence[bytes]) -> dict[str, str]:
+    return {key.decode(): value.decode() for key, value in zip(*[iter(fields)] * 2, strict=True)}
+
+
+def _may_be_promoted(replica: dict[str, str]) -> bool:
+    """Whether a failover may choose the replica, now or in a moment.
+
+    Right after a failover a Sentinel is "disconnected" from all replicas, so that says nothing.
+    Sentinels do not choose one whose link to the primary is down for ten times the time after
+    which a server counts as down.
+    """
+    if "s_down" in replica["flags"] or "o_down" in replica["flags"]:
+        return False
+    link_down_ms = int(replica.get("master-link-down-time", 0))
+    return link_down_ms <= 10 * int(replica.get("down-after-milliseconds", link_down_ms))
 
 
 _NO_SENTINEL = (

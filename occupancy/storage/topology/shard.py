@@ -31,6 +31,16 @@ class Shard:
         self.ops_pool = ops_pool
         self.pubsub_pool = pubsub_pool
         self.client = client or OpsClient(connection_pool=ops_pool)
+        self.known_replicas = 0  # all that there are, also those that are down
+
+    @property
+    def replicas(self) -> int:
+        """How many replicas are not down, as far as the topology knows."""
+        return self.client.replicas
+
+    @replicas.setter
+    def replicas(self, count: int) -> None:
+        self.client.replicas = count
 
     @property
     def incarnation(self) -> int:
@@ -84,6 +94,10 @@ class Topology(Protocol):
     @property
     def client(self) -> OpsClient:
         """The client for every command, whatever its keys."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every primary is known, and its replicas."""
 
     def start(self) -> None:
         """Begin to follow the changes, in greenlets. Does nothing if they are followed already."""

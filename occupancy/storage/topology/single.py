@@ -12,6 +12,7 @@ class SingleServer:
     """See :class:`~occupancy.storage.topology.shard.Topology`."""
 
     is_sharded = False
+    is_complete = True
     on_change: Callable[[], None] = staticmethod(lambda: None)
 
     def __init__(self, ops_pool: FairPool, pubsub_pool: FairPool, address: str = "") -> None:

@@ -22,7 +22,7 @@ from occupancy.web.io import JSON_TYPE, PROBLEM_TYPE
 from occupancy.web.openapi.schemas import CURSOR, INTEGER, TEXT, pattern, ref
 
 STORE = (errors.PoolTimeout, errors.StoreUnavailable)
-WRITES = (errors.CsrfFailed, *STORE)
+WRITES = (errors.CsrfFailed, *STORE, errors.Unconfirmed)
 BOARD_WRITES = (
     *WRITES, errors.BoardNotFound, errors.VersionMismatch, errors.IdempotencyKeyReused,
 )  # fmt: skip

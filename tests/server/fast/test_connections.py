@@ -110,9 +110,7 @@ def test_a_stream_is_the_last_thing_on_its_connection(paths: BothPaths) -> None:
             assert wire.ask(PAGE).status == 200
             assert wire.ask(paths.take(tag)).status == 200
             wire.send_apart(*pieces)
-            received = b""
-            while b"event: ready" not in received:
-                received += wire.connection.recv(65536)
+            received = wire.until(b"event: ready")
             assert received.startswith(b"HTTP/1.1 200 OK\r\n")
         for _ in range(2):
             assert paths.answers(PAGE)[0].status == 200
@@ -349,18 +347,16 @@ def test_a_request_that_arrives_slowly_during_a_reload_is_answered(
 ) -> None:
     paths = started(WEB_CONCURRENCY="1")
     old = paths.deployment.worker_pids()
-    with socket.create_connection(("127.0.0.1", paths.deployment.port), timeout=10) as connection:
-        connection.sendall(PAGE)
-        assert connection.recv(1000).startswith(b"HTTP/1.1 200 ")  # accepted by the old process
-        connection.sendall(PAGE[:-2])
+    with Wire(paths.deployment.port) as wire:
+        assert wire.ask(PAGE).status == 200  # accepted by the old process
+        wire.send(PAGE[:-2])
         paths.deployment.signal(signal.SIGHUP)
         wait_until(lambda: paths.deployment.worker_pids() - old, what="the new process")
-        connection.sendall(b"X: ")
+        wire.send(b"X: ")
         for _ in range(20):  # longer than gunicorn takes to close the listener, a second
-            connection.sendall(b"x")
+            wire.send(b"x")
             gevent.sleep(0.1)
-        connection.sendall(b"\r\n\r\n")
-        assert connection.recv(1000).startswith(b"HTTP/1.1 200 ")
+        assert wire.ask(b"\r\n\r\n").status == 200
 
 
 def test_a_stop_loses_no_operation_and_no_answer(

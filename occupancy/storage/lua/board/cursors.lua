@@ -7,17 +7,17 @@
 --
 -- Defines  next_cursor()
 
--- The cursor after `last`, at now_ms with the caller's nonce. Both halves stay below 2^53, the last
--- whole number that Lua counts exactly.
+-- The cursor after `last`, at now_ms with the caller's nonce, which is text. Both halves stay below
+-- 2^53, the last whole number that Lua counts exactly.
 local function next_cursor(last, now_ms, nonce)
   local last_ms, last_number = string.match(last, '^(%d+)-(%d+)$')
-  last_ms, last_number = tonumber(last_ms) or 0, tonumber(last_number) or 0 -- damaged: as if none
+  last_ms = tonumber(last_ms) or 0 -- damaged: as if none
   if now_ms > last_ms then
-    return string.format('%.0f-%.0f', now_ms, nonce)
+    return string.format('%.0f-%s', now_ms, nonce)
   end
-  local number = last_number + 1 + nonce % 2 ^ 32
+  local number = tonumber(last_number) + 1 + tonumber(nonce) % 2 ^ 32
   if number < 2 ^ 53 then
     return string.format('%.0f-%.0f', last_ms, number)
   end
-  return string.format('%.0f-%.0f', last_ms + 1, nonce)
+  return string.format('%.0f-%s', last_ms + 1, nonce)
 end

@@ -19,5 +19,5 @@ if may and not (may('XADD', KEYS[2], '*', 'a', '0') and may('HSET', KEYS[1], 'a'
 end
 local time = redis.call('TIME')
 local now_ms = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
-promote(KEYS[1], KEYS[2], ARGV[1], cursor or '0-0', now_ms, tonumber(ARGV[2]))
+promote(KEYS[1], KEYS[2], ARGV[1], cursor or '0-0', now_ms, ARGV[2])
 return 1

@@ -18,11 +18,15 @@ local after, count = ARGV[2], tonumber(ARGV[3])
 if after == '' or after == head_cursor then
   return { 'ok', head_cursor, head_seq }
 end
-local function is_before(cursor, other)
+local function numbers_of(cursor) -- 0 and 0 of what is no cursor: before all of them
   local ms, number = string.match(cursor, '^(%d+)-(%d+)$')
-  local other_ms, other_number = string.match(other, '^(%d+)-(%d+)$')
-  ms, other_ms = tonumber(ms), tonumber(other_ms)
-  return ms < other_ms or ms == other_ms and tonumber(number) < tonumber(other_number)
+  return tonumber(ms) or 0, tonumber(number) or 0
+end
+
+local function is_before(cursor, other)
+  local ms, number = numbers_of(cursor)
+  local other_ms, other_number = numbers_of(other)
+  return ms < other_ms or ms == other_ms and number < other_number
 end
 
 -- No mark is among the entries that follow: only the newest may be, and `after` is not before it.

@@ -91,7 +91,7 @@ export class Actions {
 
 const SAID = new Set(['held', 'not_holder', 'blocked', 'wrong_state', 'limit_reached', 'forbidden',
   'item_not_found', 'worker_not_found', 'unauthenticated', 'unreachable', 'rate_limited',
-  'pool_timeout', 'store_unavailable', 'csrf', 'internal_error']);
+  'pool_timeout', 'store_unavailable', 'unconfirmed', 'csrf', 'internal_error']);
 
 /** A refusal in the page's language, with the holder's name and the start of the hold. */
 export function explain(problem) {

@@ -16,6 +16,11 @@ const OLD_MS = 7000;
 const TICK_MS = 2 * 60 * 1000;
 const PLOTS = ['inUse', 'wait', 'open', 'delay'];
 
+const ROLES = {
+  primary: 'status.role_primary', replica: 'status.role_replica', spare: 'status.role_spare',
+};
+const STATUSES = {healthy: 'status.is_healthy', unreachable: 'status.is_unreachable'};
+
 const clock = new Intl.DateTimeFormat(locale, {timeStyle: 'short'});
 const fine = new Intl.NumberFormat(locale, {maximumFractionDigits: 1});
 const round = new Intl.NumberFormat(locale, {maximumSignificantDigits: 3, notation: 'compact'});
@@ -156,6 +161,7 @@ function drawBudget({budget, workers, ...counts}) {
   gauge.setAttribute('aria-valuetext', t('status.used_of', {used: shown, limit: number(budget.limit)}));
   gauge.classList.toggle('near', used >= 0.9 * budget.limit);
   const shares = [['ops', t('status.ops')], ['pubsub', t('status.pubsub')], ['cli', t('status.cli')]];
+  if ('topology' in server) shares.push(['topology', t('status.topology')]);
   while (gauge.children.length < shares.length) {
     gauge.append(h('span', {class: `share ${shares[gauge.children.length][0]}`}));
   }
@@ -179,10 +185,10 @@ function drawServers({servers, sentinels, promotions}) {
   byId('servers-part').hidden = !servers;
   if (!servers) return;
   const rows = [
-    ...servers.map((each) => [each.address, t(`status.role_${each.role}`), t(`status.is_${each.status}`),
+    ...servers.map((each) => [each.address, t(ROLES[each.role]), t(STATUSES[each.status]),
       orUnknown(each.used, (used) => t('status.used_of', {used: number(used), limit: number(each.limit)})),
       orUnknown(each.other, number), each.boards ? number(each.boards.count) : '', number(each.incarnation)]),
-    ...(sentinels ?? []).map((each) => [each.address, t('status.role_sentinel'), t(`status.is_${each.status}`),
+    ...(sentinels ?? []).map((each) => [each.address, t('status.role_sentinel'), t(STATUSES[each.status]),
       '', '', '', each.incarnation === null ? unknown : number(each.incarnation)]),
   ];
   const table = byId('servers');
@@ -190,8 +196,10 @@ function drawServers({servers, sentinels, promotions}) {
   if (table.dataset.names !== names) { // otherwise only texts change, and a selection survives
     table.dataset.names = names;
     fill(table,
-      h('thead', {}, h('tr', {}, ...['server', 'role', 'state', 'connections', 'others', 'boards', 'incarnation']
-        .map((name) => h('th', {scope: 'col'}, t(`status.${name}`))))),
+      h('thead', {}, h('tr', {}, ...[
+        'status.server', 'status.role', 'status.state', 'status.connections', 'status.others', 'status.boards',
+        'status.incarnation',
+      ].map((title) => h('th', {scope: 'col'}, t(title))))),
       h('tbody', {}, ...rows.map((cells) => h('tr', {}, h('th', {scope: 'row'}),
         ...cells.slice(1).map(() => h('td', {}))))));
   }

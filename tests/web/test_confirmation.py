@@ -1,0 +1,97 @@
+"""Confirmed changes over HTTP, and the start of a deployment in strict mode."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from occupancy import create_app
+from occupancy.core.entities import Role
+from tests.storage.test_confirmation import replicas_of, sentinels_of, services_on, stopped
+from tests.support.clusters import RealSentinels
+from tests.support.deployment import ROOT, Deployment
+from tests.support.waiting import wait_until
+
+
+@pytest.fixture(scope="module")
+def sentinels(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealSentinels]:
+    with sentinels_of("valkey", tmp_path_factory.mktemp("sentinels"), replicas=2) as made:
+        yield made
+
+
+def test_a_change_without_its_replicas_is_answered_503_and_may_be_sent_again(
+    sentinels: RealSentinels, tmp_path: Path
+) -> None:
+    with services_on(sentinels.url, tmp_path, replicas=2) as services:
+        services.workers.add("boss", name="Boss", role=Role.ADMIN)
+        secret, _ = services.tokens.create("boss")
+        _, token = services.tokens.create("boss")
+        headers = {"Authorization": f"Bearer {secret}", "Idempotency-Key": "one"}
+        app = create_app(services)
+        app.testing = False
+        client = app.test_client()
+        item, old_token = "/api/boards/main/items/T-1", f"/api/tokens/{token.id}"
+        assert client.put(item, json={"title": "One"}, headers=headers).status_code in (200, 201)
+        headers["Idempotency-Key"] = "two"
+        take = f"{item}/take"
+        with stopped(*replicas_of(sentinels)):
+            for answer in (
+                client.delete(old_token, headers=headers),
+                client.post(take, json={}, headers=headers),
+                client.post(take, json={}, headers=headers),
+            ):
+                problem = answer.get_json()
+                assert (answer.status_code, problem["code"]) == (503, "unconfirmed")
+                assert int(answer.headers["Retry-After"]) >= 1
+                assert "Send it again" in problem["detail"]
+            assert client.get(item, headers=headers).get_json()["item"]["state"] == "occupied"
+
+        def again() -> int:
+            return client.post(take, json={}, headers=headers).status_code
+
+        wait_until(lambda: again() == 200, what="the replicas")
+        answer = client.post(take, json={}, headers=headers)
+        assert answer.headers["Idempotency-Replayed"] == "true"
+        assert answer.get_json()["changed"] is True
+        assert client.delete(old_token, headers=headers).status_code == 404
+
+
+@pytest.mark.parametrize(("number", "told"), [("1", "too low"), ("3", "never be reached")])
+def test_an_unsound_number_ends_the_start(
+    sentinels: RealSentinels, tmp_path: Path, number: str, told: str
+) -> None:
+    deployment = Deployment(tmp_path / "state", sentinels.url, OCCUPANCY_CONFIRM_REPLICAS=number)
+    ended = subprocess.run(
+        [sys.executable, "-m", "gunicorn", "wsgi:app"], cwd=ROOT, env=deployment.environ,
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 3
+    assert f"occupancy: OCCUPANCY_CONFIRM_REPLICAS={number}" in ended.stderr
+    assert told in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_start_without_the_servers_waits_for_them_and_then_serves_or_ends(
+    tmp_path: Path,
+) -> None:
+    made = RealSentinels("valkey", tmp_path / "servers", replicas=2)
+    sound = Deployment(tmp_path / "a", made.url, OCCUPANCY_CONFIRM_REPLICAS="2")
+    unsound = Deployment(tmp_path / "b", made.url, OCCUPANCY_CONFIRM_REPLICAS="1")
+    try:
+        sound.start(until="/livez")
+        unsound.start(until="/livez")
+        assert sound.status_of("/readyz") == 503
+        made.start()
+        wait_until(lambda: sound.status_of("/readyz") == 200, timeout_s=30, what="readiness")
+        process = unsound.process
+        assert process is not None
+        wait_until(lambda: process.poll() == 3, timeout_s=30, what="the end")
+        assert "too low" in unsound.log
+    finally:
+        sound.stop()
+        unsound.stop()
+        made.stop()
