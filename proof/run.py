@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,9 +12,8 @@ from typing import Any
 import gevent
 import redis
 
-from proof.deployment.servers import ClusterServers, SentinelServers, Servers
-from proof.deployment.site import Site
-from proof.faults import faults_of
+from proof.deployment.site import Site, site_on
+from proof.faults import Fault, faults_of
 from proof.record import Contents
 from proof.round import Result, Round
 
@@ -39,32 +39,17 @@ class Run:
             return
         directory = self._directory / f"{len(self.results)}-{topology}-{server}-{is_strict}"
         directory.mkdir()
-        make = ClusterServers if topology == "cluster" else SentinelServers
-        servers: Servers = make(server, directory)
-        site = Site(servers, directory, is_strict=is_strict)
         contents = Contents()
-        try:
-            servers.start()
-            site.start()
+        with site_on(topology, server, directory, is_strict=is_strict) as site:
             for number in range(self._rounds):
                 for name, fault in chosen.items():
-                    seed = self._seed + number
-                    round_ = Round(site, contents, name, seed, is_short=self._is_short)
-                    try:
-                        result = round_.run(fault)
-                    except (
-                        AssertionError,
-                        TimeoutError,
-                        gevent.Timeout,
-                        redis.RedisError,
-                    ) as error:
-                        result = Result(name, seed, void=f"{type(error).__name__}: {error}")
+                    result = run_round(
+                        site, contents, name, fault, seed=self._seed + number,
+                        is_short=self._is_short,
+                    )  # fmt: skip
                     self._add(topology, server, is_strict, result)
-                    if result.void:
-                        self._keep_log(site)
-        finally:
-            site.stop()
-            servers.stop()
+                    if result.void or result.violations:
+                        _keep_log(site)
 
     @property
     def failures(self) -> list[dict[str, Any]]:
@@ -82,10 +67,21 @@ class Run:
         if self._path is not None:
             self._path.write_text(json.dumps(self.results, indent=1) + "\n")
 
-    def _keep_log(self, site: Site) -> None:
-        path = Path.cwd() / f"prove-{time.time():.0f}.log"
-        path.write_text(site.log_text())
-        print(f"  the logs of the nodes: {path}")
+
+def run_round(
+    site: Site, contents: Contents, name: str, fault: Fault, *, seed: int, is_short: bool
+) -> Result:
+    """One round. Whatever ends it early makes it void."""
+    try:
+        return Round(site, contents, name, seed, is_short=is_short).run(fault)
+    except (AssertionError, TimeoutError, gevent.Timeout, redis.RedisError) as error:
+        return Result(name, seed, void=f"{type(error).__name__}: {error}")
+
+
+def _keep_log(site: Site) -> None:
+    path = Path(tempfile.gettempdir()) / f"prove-{time.time():.0f}.log"
+    path.write_text(site.log_text())
+    print(f"  the logs of the nodes: {path}")
 
 
 def text_of(row: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -121,6 +122,25 @@ class Site:
                 state_dir=str(self._directory / "command-line"), redis_budget=BUDGET, nodes=NODES,
             )
         )  # fmt: skip
+
+
+@contextlib.contextmanager
+def site_on(
+    topology: str, server: str, directory: Path, *, is_strict: bool = False
+) -> Iterator[Site]:
+    """A site that runs, on servers of its own."""
+    make = ClusterServers if topology == "cluster" else SentinelServers
+    servers: Servers = make(server, directory)
+    try:
+        servers.start()
+        site = Site(servers, directory, is_strict=is_strict)
+        try:
+            site.start()
+            yield site
+        finally:
+            site.stop()
+    finally:
+        servers.stop()
 
 
 def _boards(servers: Servers) -> Iterator[str]:
