@@ -9,16 +9,24 @@ from gevent import monkey
 monkey.patch_all()
 
 import argparse
+import json
 import signal
 import sys
 import tempfile
 from pathlib import Path
 
+from proof.report import markdown
 from proof.run import Run
+
+_COUNTS = Path(__file__).parents[1] / "docs" / "reliability.json"
 
 
 def main() -> None:
     options = _options()
+    if options.report:
+        page = options.json.with_suffix(".md")
+        page.write_text(markdown(json.loads(options.json.read_text())))
+        return
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("prove: ended"))  # ends its servers too
     with tempfile.TemporaryDirectory(prefix="occ-prove-") as directory:
         run = Run(Path(directory), seed=options.seed, rounds=options.rounds, path=options.json)
@@ -47,7 +55,13 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--strict", choices=["yes", "no"], default=None, help="only with, or without strict mode"
     )
-    parser.add_argument("--json", type=Path, default=None, metavar="FILE", help="the counts")
+    parser.add_argument(
+        "--json", type=Path, default=_COUNTS, metavar="FILE",
+        help="where the counts go, after each round (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--report", action="store_true", help="make the page beside FILE from it; no faults"
+    )
     options = parser.parse_args()
     options.server = options.server or ["valkey", "redis"]
     options.topology = options.topology or ["cluster", "sentinel"]

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import platform
+import re
+import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +21,7 @@ from proof.deployment.site import Site, site_on
 from proof.faults import Fault, faults_of
 from proof.record import Contents
 from proof.round import Result, Round
+from tests.support.servers import BINARIES, binary_of
 
 
 class Run:
@@ -65,7 +71,8 @@ class Run:
         self.results.append(row)
         print(text_of(row), flush=True)
         if self._path is not None:
-            self._path.write_text(json.dumps(self.results, indent=1) + "\n")
+            counts = {"about": _about(), "rounds": self.results}
+            self._path.write_text(json.dumps(counts, indent=1) + "\n")
 
 
 def run_round(
@@ -82,6 +89,28 @@ def _keep_log(site: Site) -> None:
     path = Path(tempfile.gettempdir()) / f"prove-{time.time():.0f}.log"
     path.write_text(site.log_text())
     print(f"  the logs of the nodes: {path}")
+
+
+def _about() -> dict[str, Any]:
+    return {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "cores": os.cpu_count(),
+        "kernel": platform.release().partition("-")[0],
+        "python": platform.python_version(),
+        **{each: _version_of(each) for each in BINARIES},
+    }
+
+
+def _version_of(server: str) -> str:
+    """For example ``Redis 7.0.15``."""
+    binary = binary_of(server)
+    if binary is None:
+        return f"no {server}"
+    said = subprocess.run(
+        [str(binary), "--version"], capture_output=True, text=True, timeout=30, check=True
+    ).stdout
+    found = re.search(r"v=(\S+)", said)
+    return f"{server.title()} {found[1] if found else ''}".strip()
 
 
 def text_of(row: dict[str, Any]) -> str:
