@@ -71,7 +71,8 @@ def plan(stage: Stage) -> None:
     stage.strike(target)
     if isinstance(servers, ClusterServers):
         (replica, *_) = servers.cluster.replicas_of(target)
-        raw(servers.client(replica), "CLUSTER", "FAILOVER")
+        with replica.client() as admin:
+            raw(admin, "CLUSTER", "FAILOVER")
     else:
         assert isinstance(servers, SentinelServers)
         servers.real.ask("SENTINEL", "FAILOVER", "board")

@@ -53,7 +53,7 @@ class Site:
 
     def start(self) -> None:
         """Make boards, items and people, and start the nodes and the proxy."""
-        with_people = self._services()
+        with_people = self.services()
         try:
             for each in self.boards:
                 with_people.store.boards.create(each)
@@ -89,7 +89,7 @@ class Site:
 
     def new_token(self) -> tuple[str, str]:
         """A further token of the watcher: its secret and its id."""
-        services = self._services()
+        services = self.services()
         try:
             secret, token = services.tokens.create("watcher")
         finally:
@@ -115,7 +115,8 @@ class Site:
         """The logs of the nodes."""
         return "\n".join(each.log for each in self.nodes)
 
-    def _services(self) -> Services:
+    def services(self) -> Services:
+        """The deployment's services, for the run's own process; the caller closes them."""
         return Services.for_command_line(
             Settings(
                 redis_url=self.servers.url, prefix=self.prefix,

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 import gevent
 
-from proof.load.wire import Client
+from proof.load.wire import Client, Stream
 
 _RECONNECT_S = 0.1
 
@@ -39,13 +39,13 @@ class Watcher:
         self.snapshots: list[dict[str, Any]] = []  # items of snapshots: contents that were seen
         self._client, self._reader = client, reader
         self._connections = 0
-        self._response: http.client.HTTPResponse | None = None
+        self._stream: Stream | None = None
         self.greenlet = gevent.spawn(self._follow)
 
     def stop(self) -> None:
         self.greenlet.kill()
-        if self._response is not None:
-            self._response.close()
+        if self._stream is not None:
+            self._stream.close()
         self._reader.close()
 
     def _follow(self) -> None:
@@ -57,20 +57,20 @@ class Watcher:
             except (OSError, http.client.HTTPException, ValueError):
                 pass  # the connection has ended; so has a browser's
             finally:
-                if self._response is not None:
-                    self._response.close()
-                    self._response = None
+                if self._stream is not None:
+                    self._stream.close()
+                    self._stream = None
             self.is_live = False
             self._note("end")
             gevent.sleep(_RECONNECT_S)
 
     def _read(self) -> None:
         path = f"/api/boards/{self.board}/events"
-        self._response = self._client.stream(path, self.last_id)
-        if self._response.status != 200:
+        self._stream = self._client.open_stream(path, self.last_id)
+        if self._stream.status != 200:
             return
         kind, data, own_id = "message", b"", ""
-        for line in self._response:
+        for line in self._stream.lines():
             name, _, value = line.rstrip(b"\n").partition(b": ")
             if name == b"event":
                 kind = value.decode()

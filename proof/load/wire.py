@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 TIMEOUT_S = 30.0  # longer than any bounded wait of the product
@@ -57,18 +58,36 @@ class Client:
         is_replayed = response.headers.get("Idempotency-Replayed") == "true"
         return Reply(response.status, parsed if isinstance(parsed, dict) else {}, is_replayed)
 
-    def stream(self, path: str, last_id: str) -> http.client.HTTPResponse:
+    def open_stream(self, path: str, last_id: str) -> Stream:
         """Open an event stream on a connection of its own. Raises OSError and HTTPException."""
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=TIMEOUT_S)
         resumed = {"Last-Event-ID": last_id} if last_id else {}
-        try:
-            connection.request("GET", path, None, {**self._headers, **resumed})
-            return connection.getresponse()
-        except (OSError, http.client.HTTPException):
-            connection.close()
-            raise
+        return Stream(self._port, path, {**self._headers, **resumed})
 
     def close(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+class Stream:
+    """The response to one GET of an event stream."""
+
+    def __init__(self, port: int, path: str, headers: dict[str, str]) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_S)
+        try:
+            self._connection.request("GET", path, None, headers)
+            self._response = self._connection.getresponse()
+        except BaseException:
+            self._connection.close()
+            raise
+
+    @property
+    def status(self) -> int:
+        return self._response.status
+
+    def lines(self) -> Iterator[bytes]:
+        return iter(self._response)
+
+    def close(self) -> None:
+        self._response.close()
+        self._connection.close()

@@ -68,13 +68,15 @@ class Worker:
         self._deadline_s = time.monotonic() + timeout_s
         self._is_stopping = True
 
+    def close(self) -> None:
+        self._client.close()
+
     def _work(self) -> None:
         while not self._is_stopping:
             call = self._next()
             self.calls.append(call)
             self._carry_out(call)
             gevent.sleep(PAUSE_S * self._random.uniform(0.5, 1.5))
-        self._client.close()
 
     def _next(self) -> Call:
         tag = self._random.choice(sorted(self._known))

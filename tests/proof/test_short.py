@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import pytest
 
@@ -20,44 +21,58 @@ from tests.conftest import require, require_binary
 pytestmark = [pytest.mark.alone, pytest.mark.thorough]
 
 SEED = 1
+
+
+class Case(NamedTuple):
+    """A fault on a set-up."""
+
+    topology: str
+    server: str
+    fault: str
+    is_strict: bool = False
+
+    def __str__(self) -> str:
+        strict = "strict-" if self.is_strict else ""
+        return f"{strict}{self.topology}-{self.fault}"
+
+
 CASES = [
-    *(("cluster", "valkey", "", each) for each in OF_CLUSTER),
-    *(("sentinel", "redis", "", each) for each in OF_SENTINEL),
-    ("cluster", "redis", "strict", "lossy-kill"),
+    *(Case("cluster", "valkey", each) for each in OF_CLUSTER),
+    Case("cluster", "redis", "lossy-kill", is_strict=True),
+    *(Case("sentinel", "redis", each) for each in OF_SENTINEL),
 ]
 SetUp = tuple[Site, Contents]
 
 
 @pytest.fixture(scope="module")
-def set_up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str, str, str], SetUp]]:
+def set_up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Case], SetUp]]:
     """Starts a set-up when it is first asked for, and ends the one before."""
     require(nginx_path(), "nginx")
-    running: dict[tuple[str, str, str], SetUp] = {}
+    running: dict[tuple[str, str, bool], SetUp] = {}
     with contextlib.ExitStack() as stack:
 
-        def get(topology: str, server: str, strictness: str) -> SetUp:
-            name = topology, server, strictness
+        def get(case: Case) -> SetUp:
+            name = case.topology, case.server, case.is_strict
             if name not in running:
                 stack.close()
                 running.clear()
-                require_binary(server)
-                directory = tmp_path_factory.mktemp(topology)
-                site = site_on(topology, server, directory, is_strict=bool(strictness))
+                require_binary(case.server)
+                directory = tmp_path_factory.mktemp(case.topology)
+                site = site_on(case.topology, case.server, directory, is_strict=case.is_strict)
                 running[name] = stack.enter_context(site), Contents()
             return running[name]
 
         yield get
 
 
-@pytest.mark.parametrize(("topology", "server", "strictness", "name"), CASES)
+@pytest.mark.parametrize("case", CASES, ids=str)
 def test_after_a_fault_nothing_is_lost_unnoticed(
-    set_up: Callable[[str, str, str], SetUp],
-    topology: str, server: str, strictness: str, name: str,
-) -> None:  # fmt: skip
-    site, contents = set_up(topology, server, strictness)
-    fault = faults_of(topology, server, is_strict=bool(strictness))[name]
+    set_up: Callable[[Case], SetUp], case: Case
+) -> None:
+    site, contents = set_up(case)
+    fault = faults_of(case.topology, case.server, is_strict=case.is_strict)[case.fault]
 
-    result = run_round(site, contents, name, fault, seed=SEED, is_short=True)
+    result = run_round(site, contents, case.fault, fault, seed=SEED, is_short=True)
 
     assert not result.void, site.log_text()[-4000:]
     assert not result.violations, (result.figures, site.log_text()[-4000:])
