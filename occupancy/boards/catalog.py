@@ -11,7 +11,8 @@ from occupancy.boards.records import Board, board_not_found
 from occupancy.core.entities import DEFAULT_STEP, MAIN_BOARD, STATES
 from occupancy.core.errors import AlreadyExists, InvalidRequest
 from occupancy.core.keys import RESERVED_BOARD, Keys
-from occupancy.storage.client import INCARNATION, OpsClient
+from occupancy.storage.client import OpsClient
+from occupancy.storage.commands import INCARNATION
 from occupancy.storage.scripts import Script
 
 DEFAULT_STEPS = json.dumps([DEFAULT_STEP])

@@ -21,7 +21,8 @@ from typing import Any, NamedTuple
 
 from occupancy.core.errors import Unconfirmed
 from occupancy.core.settings import Settings
-from occupancy.storage.client import Command, Confirming, OpsClient, key_of
+from occupancy.storage.client import OpsClient
+from occupancy.storage.commands import Command, Confirming, key_of
 from occupancy.storage.topology.shard import Shard
 
 _MARK_TTL_S = 60  # names of boards come from requests, so a key for each must not stay

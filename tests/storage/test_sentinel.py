@@ -27,7 +27,7 @@ from occupancy.core.server_url import Address
 from occupancy.core.settings import Settings
 from occupancy.core.transitions import TRANSITIONS
 from occupancy.services import Services
-from occupancy.storage.client import INCARNATION
+from occupancy.storage.commands import INCARNATION
 from occupancy.storage.topology import sentinel, sentinel_agreement, sentinel_answers
 from occupancy.storage.topology.sentinel import Sentinel
 from tests.conftest import require, require_binary

@@ -12,7 +12,8 @@ from typing import Any
 import redis
 
 from occupancy.core.errors import StoreUnavailable
-from occupancy.storage.client import Command, Confirming, OpsClient, key_of, raised
+from occupancy.storage.client import OpsClient, raised
+from occupancy.storage.commands import Command, Confirming, key_of
 from occupancy.storage.topology.cluster_router import (
     LOST,
     REDIRECTIONS,

@@ -19,7 +19,7 @@ from redis.exceptions import AskError, ClusterDownError, MovedError, TryAgainErr
 
 from occupancy.core.errors import OccupancyError, StoreUnavailable
 from occupancy.core.server_url import Address
-from occupancy.storage.client import Command, Confirming
+from occupancy.storage.commands import Command, Confirming
 from occupancy.storage.fair_queue import run_side_by_side
 from occupancy.storage.server_errors import unavailable_as_error
 from occupancy.storage.topology.shard import Shard
