@@ -22,7 +22,7 @@ _TTL_S = 10
 Connections = tuple[dict[str, Any], list[dict[str, Any]] | None]
 """The servers' counts of connections (see Servers.counts), and the report of every process.
 
-None for reports that cannot be read, because of several servers that of access is away.
+The reports are None where there are several servers and that of access does not answer.
 """
 
 
@@ -90,7 +90,7 @@ class Processes:
         return self._servers.counts()
 
     def connections(self) -> Connections:
-        """Read both from Redis."""
+        """Ask the servers, and read the reports."""
         counts = self._servers.counts()
         try:
             return counts, self.all()

@@ -96,7 +96,7 @@ class Servers:
         return self._placed()
 
     def known_boards(self, answers: Sequence[Answer]) -> Boards:
-        """The same, of the known boards if the server with their names is not one that answered."""
+        """As ``boards``; with the names read before if their server has not answered."""
         shard = self._topology.shard_of(self._keys.boards)
         where = None if shard is None else shard.address
         if any(each.error is None and each.member.address == where for each in answers):

@@ -41,7 +41,9 @@ def _role(facts: Facts) -> Check:
         return Check("role", "unknown", "withheld")
     if role == "master":
         return Check("role", "ok", "primary")
-    return Check("role", "warning", "a replica: a failover goes on", "Check again in some seconds.")
+    return Check(
+        "role", "warning", "a replica: a failover is under way", "Check again in some seconds."
+    )
 
 
 def _persistence(facts: Facts) -> Check:

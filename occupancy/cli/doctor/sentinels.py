@@ -58,9 +58,9 @@ def agreement(told: Told) -> Check:
     named = {f"{each['ip']}:{each['port']}" for each in _known(told)}
     if len(named) > 1:
         finding = f"they name {' and '.join(sorted(named))}"
-        advice = "A failover is going on, or some are cut off from the others: see their logs."
+        advice = "A failover is under way, or some are cut off from the others: see their logs."
         return Check("primary", "error", finding, advice)
-    return Check("primary", "ok" if named else "unknown", "".join(named) or "nobody names it")
+    return Check("primary", "ok" if named else "unknown", "".join(named) or "no Sentinel names it")
 
 
 def quorum(told: Told) -> Check:
@@ -92,6 +92,6 @@ def down_after(told: Told) -> Check:
 
 def copies(count: int) -> Check:
     if not count:
-        advice = "Add one: without it the Sentinels have nobody to promote."
+        advice = "Add one: without it the Sentinels have no server to promote."
         return Check("replicas", "warning", "none answers", advice)
     return Check("replicas", "ok", str(count))

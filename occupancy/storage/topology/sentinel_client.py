@@ -20,8 +20,8 @@ from occupancy.storage.commands import Command, Confirming
 from occupancy.storage.pool import FairPool
 
 _RETRY_S = 0.05
-T = TypeVar("T")
 _NOT_PRIMARY = (redis.ReadOnlyError, redis.exceptions.MasterDownError)
+T = TypeVar("T")
 
 
 class SentinelClient(OpsClient):

@@ -3,7 +3,7 @@
 A single server, and the primary behind Sentinels, are the only shard of their deployment. A Cluster
 has several. All keys of a board are in one of them, because they share a hash tag; so are all keys
 of access. The *incarnation* of a server is the failover epoch that made it a primary. It rises with
-each promotion and never comes back, so what was written under a lower one may have been lost.
+each promotion and never falls, so what was written under a lower one may have been lost.
 """
 
 from __future__ import annotations
