@@ -203,7 +203,9 @@ def test_a_state_directory_that_cannot_be_used_is_one_line(
 def test_a_command_uses_one_connection_and_leaves_none(run: Run, shop: Services) -> None:
     stats = answer(run("redis", "stats", "--json"))
     assert stats["server"]["cli"] == 1
-    wait_until(lambda: shop.processes.server()["cli"] == 0, what="the connection to be closed")
+    wait_until(
+        lambda: shop.servers.counts()["server"]["cli"] == 0, what="the connection to be closed"
+    )
 
 
 # Boards

@@ -18,11 +18,12 @@ from occupancy.storage.client import OpsClient
 from occupancy.storage.permissions import denied_subscriptions
 from occupancy.storage.scripts import Script
 from occupancy.storage.server_errors import denied_command, unavailable_as_error
-from occupancy.storage.topology.shard import Member, Role
+from occupancy.storage.topology.shard import Member, ServerRole
 
 Level = Literal["ok", "warning", "error", "unknown"]
 
 PINGS = 50
+SLOWEST_FAILOVER_MS = 15_000  # until one begins; longer is a warning
 _CONFIG = ("save", "cluster-require-full-coverage", "cluster-node-timeout")
 
 
@@ -56,7 +57,7 @@ class Facts(msgspec.Struct, frozen=True):
     denied: list[str]
     needs: WorstCase
     boards: int
-    role: Role = "primary"
+    role: ServerRole = "primary"
     engine: Kind = "single"
     confirm_replicas: int = 0
     unsound: str | None = None  # why that number is not enough, or too much

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from occupancy.cli.doctor.facts import Check, Level
+from occupancy.cli.doctor.facts import SLOWEST_FAILOVER_MS, Check, Level
 from occupancy.observability.servers import Answer
 from occupancy.storage.topology.sentinel import Sentinel
 
 _FEWEST = 3
-_SLOWEST_MS = 15_000
 Told = Mapping[str, Mapping[str, str] | None]
 """What each Sentinel says of the primary (SENTINEL MASTER), by its address; None: no answer."""
 
@@ -84,7 +83,7 @@ def down_after(told: Told) -> Check:
     if slowest is None:
         return Check("down after", "unknown", "none answers")
     finding = f"{slowest / 1000:g} s"
-    if slowest > _SLOWEST_MS:
+    if slowest > SLOWEST_FAILOVER_MS:
         advice = "SENTINEL SET … down-after-milliseconds 5000: a failover begins only then."
         return Check("down after", "warning", finding, advice)
     return Check("down after", "ok", finding)

@@ -26,7 +26,7 @@ from occupancy.storage.client import OpsClient
 from occupancy.storage.pool import FairPool
 from occupancy.storage.topology.cluster_client import ClusterClient
 from occupancy.storage.topology.cluster_nodes import Node, parse_nodes
-from occupancy.storage.topology.shard import SLOTS, Member, Role, Shard, slot_of
+from occupancy.storage.topology.shard import SLOTS, Member, ServerRole, Shard, slot_of
 
 log = logging.getLogger(__name__)
 
@@ -105,7 +105,7 @@ class Cluster:
     def _member(self, node: Node, primary: str) -> Member:
         address = node.address
         if node.is_primary:
-            role: Role = "primary" if node.slots else "spare"
+            role: ServerRole = "primary" if node.slots else "spare"
         else:
             role = "replica"
         shard = self._shards.get(address)

@@ -57,7 +57,7 @@ class Shard:
         self.pubsub_pool.disconnect()
 
 
-Role = Literal["primary", "replica", "spare"]
+ServerRole = Literal["primary", "replica", "spare"]
 
 
 class Member(NamedTuple):
@@ -68,7 +68,7 @@ class Member(NamedTuple):
     """
 
     address: str  # '' for a single server
-    role: Role
+    role: ServerRole
     incarnation: int
     client: OpsClient
     shard: Shard | None = None
