@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from occupancy.core.errors import StoreUnavailable
-from occupancy.core.server_url import Kind
+from occupancy.core.server_url import Engine
 from occupancy.services import Services
 from occupancy.storage import confirmation
 from occupancy.storage.capacity import WorstCase, worst_case
@@ -58,7 +58,7 @@ class Facts(msgspec.Struct, frozen=True):
     needs: WorstCase
     boards: int
     role: ServerRole = "primary"
-    engine: Kind = "single"
+    engine: Engine = "single"
     confirm_replicas: int = 0
     unsound: str | None = None  # why that number is not enough, or too much
     replicas: int = 0  # of this primary, not down

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from occupancy.core.errors import OccupancyError
-from occupancy.core.server_url import Kind
+from occupancy.core.server_url import Engine
 from occupancy.storage.client import OpsClient
 from occupancy.storage.server_errors import ServerError
 
@@ -23,8 +23,8 @@ class Misdirection(NamedTuple):
     advice: str
 
 
-def misdirection(info: Mapping[str, Any], engine: Kind) -> Misdirection | None:
-    """What is wrong with the server that said ``info`` (INFO), for a URL of that kind; else None.
+def misdirection(info: Mapping[str, Any], engine: Engine) -> Misdirection | None:
+    """What is wrong with the server that said ``info`` (INFO), for a URL of ``engine``; else None.
 
     A server that withholds INFO has nothing wrong.
     """
