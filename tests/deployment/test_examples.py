@@ -380,7 +380,7 @@ def test_the_settings_named_in_guide_and_examples_exist() -> None:
 
 def test_the_addresses_in_the_guide_are_those_of_the_examples() -> None:
     urls = {
-        server_url.kind_of(url): server_url.parse(url)
+        server_url.engine_of(url): server_url.parse(url)
         for url in re.findall(r"^REDIS_URL='(.*)'$", GUIDE, re.MULTILINE)
     }
     sentinel = settings_of(DEPLOY / "sentinel" / "sentinel.conf")
