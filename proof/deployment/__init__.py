@@ -1,0 +1,1 @@
+"""What runs: the servers, two nodes, and the proxy. Begin with ``site.py``."""

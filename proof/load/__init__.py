@@ -1,0 +1,1 @@
+"""The load: workers who send operations, and watchers who follow the boards, over HTTP."""

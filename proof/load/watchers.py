@@ -1,0 +1,119 @@
+"""The watchers: each follows one board by its event stream, as a page does, and keeps a model."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import time
+from typing import Any, Literal, NamedTuple
+
+import gevent
+
+from proof.load.wire import Client, Stream
+
+_RECONNECT_S = 0.1
+
+Kind = Literal["item", "reset", "ready", "degraded", "recovered", "bye", "snapshot", "end"]
+
+
+class Seen(NamedTuple):
+    """Something that a watcher has seen."""
+
+    at_s: float
+    kind: Kind
+    cursor: str
+    seq: int = 0
+    event: str = ""  # of an item: the data as it came
+    number: int = 0  # of the connection
+
+
+class Watcher:
+    """Follows a board until :meth:`stop`; ``trail`` has everything that it has seen, in order."""
+
+    def __init__(self, client: Client, reader: Client, board: str, name: str) -> None:
+        self.board, self.name = board, name
+        self.trail: list[Seen] = []
+        self.model: dict[str, dict[str, Any]] = {}
+        self.last_id = ""
+        self.is_live = False
+        self.snapshots: list[dict[str, Any]] = []  # items of snapshots: contents that were seen
+        self._client, self._reader = client, reader
+        self._connections = 0
+        self._stream: Stream | None = None
+        self.greenlet = gevent.spawn(self._follow)
+
+    def stop(self) -> None:
+        self.greenlet.kill()
+        if self._stream is not None:
+            self._stream.close()
+        self._reader.close()
+
+    def _follow(self) -> None:
+        self._load()
+        while True:
+            self._connections += 1
+            try:
+                self._read()
+            except (OSError, http.client.HTTPException, ValueError):
+                pass  # the connection has ended; so has a browser's
+            finally:
+                if self._stream is not None:
+                    self._stream.close()
+                    self._stream = None
+            self.is_live = False
+            self._note("end")
+            gevent.sleep(_RECONNECT_S)
+
+    def _read(self) -> None:
+        path = f"/api/boards/{self.board}/events"
+        self._stream = self._client.open_stream(path, self.last_id)
+        if self._stream.status != 200:
+            return
+        kind, data, own_id = "message", b"", ""
+        for line in self._stream.lines():
+            name, _, value = line.rstrip(b"\n").partition(b": ")
+            if name == b"event":
+                kind = value.decode()
+            elif name == b"id":
+                own_id = value.decode()
+            elif name == b"data":
+                data = value
+            elif not name and data:
+                self.last_id = own_id or self.last_id
+                self._receive(kind, data)
+                kind, data, own_id = "message", b"", ""
+
+    def _receive(self, kind: str, data: bytes) -> None:
+        found = json.loads(data)
+        if kind == "item":
+            self._note("item", found["seq"], data.decode())
+            item = found["item"]
+            known = self.model.get(item["tag"])
+            if known is None or known["version"] < item["version"]:
+                self.model[item["tag"]] = item
+            return
+        if kind in ("ready", "reset", "degraded", "recovered", "bye"):
+            self._note(kind, found.get("seq", 0))  # type: ignore[arg-type] # it is one of them
+        if kind == "ready":
+            self.is_live = True
+        elif kind == "reset":
+            self._load()
+
+    def _load(self) -> None:
+        """Load the snapshot, as often as necessary."""
+        while True:
+            reply = self._reader.send("GET", f"/api/boards/{self.board}/items")
+            if reply.status == 200:
+                break
+            gevent.sleep(_RECONNECT_S)
+        self.model = {each["tag"]: each for each in reply.body["items"]}
+        self.snapshots += reply.body["items"]
+        if not self.last_id:
+            self.last_id = reply.body["cursor"]
+        self.trail.append(
+            Seen(time.monotonic(), "snapshot", reply.body["cursor"], reply.body["seq"],
+                 number=self._connections)
+        )  # fmt: skip
+
+    def _note(self, kind: Kind, seq: int = 0, event: str = "") -> None:
+        self.trail.append(Seen(time.monotonic(), kind, self.last_id, seq, event, self._connections))
