@@ -147,8 +147,7 @@ class Services:
         public_url.write(self.settings)
         self.hub.start()
         if self.settings.engine == "single":  # the others find out by themselves
-            client = self.store.client
-            gevent.spawn(log_misdirection, client, "single", gevent.sleep)
+            gevent.spawn(log_misdirection, self.store.client, gevent.sleep)
         gevent.spawn(reconcile_at_start, self.store, gevent.sleep)
         gevent.spawn(self.process_report.check_max_clients)
         gevent.spawn(self.invitation.print_if_needed)

@@ -92,7 +92,7 @@ def _measure(runner: Runner) -> Rows:
         used = meter.read(figures["generator_cpu_s"])
         return {"items": items, **figures, **used.per(figures["answers"], "operation")}
 
-    def events(peer: Product, counts: dict[str, int]) -> Rows:
+    def events(peer: Product, counts: dict[str, int]) -> dict[str, dict[str, Any]]:
         duration_s = runner.pick(4.0, 0.5)
         return {
             name: fan_out.measure(

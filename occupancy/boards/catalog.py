@@ -11,7 +11,8 @@ from occupancy.boards.records import Board, board_not_found
 from occupancy.core.entities import DEFAULT_STEP, MAIN_BOARD, STATES
 from occupancy.core.errors import AlreadyExists, InvalidRequest
 from occupancy.core.keys import RESERVED_BOARD, Keys
-from occupancy.storage.client import INCARNATION, OpsClient
+from occupancy.storage.client import OpsClient
+from occupancy.storage.commands import INCARNATION
 from occupancy.storage.scripts import Script
 
 DEFAULT_STEPS = json.dumps([DEFAULT_STEP])
@@ -21,7 +22,7 @@ class BoardIndex:
     """The names of the boards that were created.
 
     In a Cluster the index has a shard of its own, whose failover may lose a name while the board
-    lives. So each process lists the boards again that it sees: once, and where one is missing.
+    lives. So each process lists the boards that it sees: each once, and again where it is missing.
     """
 
     def __init__(self, client: OpsClient, keys: Keys) -> None:
@@ -31,7 +32,7 @@ class BoardIndex:
         self._unlisted: set[str] = set()  # perhaps
 
     def saw(self, board: str, *, is_listed: bool | None = None) -> None:
-        """There is such a board. No switch point."""
+        """There is such a board. ``is_listed`` is None where that is unknown. No switch point."""
         if board == MAIN_BOARD or (board in self.seen and is_listed is not False):
             return
         self.seen.add(board)

@@ -19,7 +19,8 @@ from occupancy.core.errors import IdempotencyKeyReused, RateLimited
 from occupancy.core.keys import Keys
 from occupancy.core.transitions import PUT, Transition
 from occupancy.storage.capacity import IDEMPOTENCY_TTL_S
-from occupancy.storage.client import INCARNATION, OpsClient
+from occupancy.storage.client import OpsClient
+from occupancy.storage.commands import INCARNATION
 from occupancy.storage.permissions import Permissions
 from occupancy.storage.scripts import PublishingScript
 

@@ -10,7 +10,8 @@ from occupancy.boards.catalog import BoardIndex
 from occupancy.boards.records import board_not_found
 from occupancy.core.entities import MAIN_BOARD, Entry, Replay
 from occupancy.core.keys import Keys
-from occupancy.storage.client import INCARNATION, OpsClient
+from occupancy.storage.client import OpsClient
+from occupancy.storage.commands import INCARNATION
 from occupancy.storage.scripts import Script
 
 

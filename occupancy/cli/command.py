@@ -113,7 +113,7 @@ def _misdirection(services: Services) -> Misdirection | None:
     if services.settings.engine != "single":
         return None  # it says so by itself
     try:
-        return misdirection_of(services.store.client, "single")
+        return misdirection_of(services.store.client)
     except (OccupancyError, ServerError):
         return None
 

@@ -18,11 +18,12 @@ from urllib.parse import parse_qsl, unquote, urlencode
 
 from occupancy.core.errors import SettingError
 
-Kind = Literal["single", "sentinel", "cluster"]
+Engine = Literal["single", "sentinel", "cluster"]
+"""What the servers are: a single one, a primary that Sentinels choose, or a Cluster."""
 
 _DEFAULT_PORTS = {"sentinel": 26379, "cluster": 6379}
 _FORM = re.compile(
-    r"redis(?P<tls>s?)\+(?P<kind>sentinel|cluster)://(?P<where>[^/?#]*)(?P<path>[^?#]*)(?P<query>\?.*)?\Z"
+    r"redis(?P<tls>s?)\+(?P<engine>sentinel|cluster)://(?P<where>[^/?#]*)(?P<path>[^?#]*)(?P<query>\?.*)?\Z"
 )
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+)(?::([1-9][0-9]{0,4}))?")
 _FORMS = {
@@ -44,7 +45,6 @@ class Address(NamedTuple):
 class ServerUrl(NamedTuple):
     """A URL of several addresses, taken apart."""
 
-    kind: Kind
     addresses: tuple[Address, ...]
     service: str  # Sentinel's name of the primary; '' for a Cluster
     base_url: str  # redis-py's URL with the user, the password, the database and the options
@@ -52,36 +52,34 @@ class ServerUrl(NamedTuple):
     sentinel_password: str | None
 
 
-def kind_of(url: str) -> Kind:
-    """The kind of ``url``, whether or not the rest of it is right."""
+def engine_of(url: str) -> Engine:
+    """The engine that ``url`` names, whether or not the rest of it is right."""
     scheme = url.partition("://")[0]
-    kinds: dict[str, Kind] = {"sentinel": "sentinel", "cluster": "cluster"}
-    return kinds.get(scheme.partition("+")[2], "single")
+    engines: dict[str, Engine] = {"sentinel": "sentinel", "cluster": "cluster"}
+    return engines.get(scheme.partition("+")[2], "single")
 
 
 def parse(url: str) -> ServerUrl:
     """Take a Sentinel's or a Cluster's URL apart. Raises SettingError."""
-    kind = kind_of(url)
+    engine = engine_of(url)
     form = _FORM.fullmatch(url)
     user, _, hosts = form["where"].rpartition("@") if form else ("", "", "")
-    found = [_address(each, kind) for each in hosts.split(",")]
+    found = [_address(each, engine) for each in hosts.split(",")]
     addresses = tuple(dict.fromkeys(filter(None, found)))  # each once: a majority counts them
     service, _, database = form["path"].strip("/").partition("/") if form else ("", "", "")
     is_path_right = bool(service) and re.fullmatch("[0-9]*", database) is not None
-    if kind == "cluster":
+    if engine == "cluster":
         is_path_right = service in ("", "0") and not database
         service = ""
     if form is None or None in found or not is_path_right:
-        # The value may have a password, so the message repeats only its kind.
-        raise SettingError(f"REDIS_URL is not allowed: for {kind} it must be {_FORMS[kind]}.")
+        # The value may have a password, so the message repeats only its engine.
+        raise SettingError(f"REDIS_URL is not allowed: for {engine} it must be {_FORMS[engine]}.")
     options = dict(parse_qsl((form["query"] or "?")[1:]))
     sentinel_username = options.pop("sentinel_username", None)
     sentinel_password = options.pop("sentinel_password", None)
     query = f"?{urlencode(options)}" if options else ""
     base_url = f"redis{form['tls']}://{user + '@' if user else ''}{addresses[0]}/{database}{query}"
-    return ServerUrl(
-        kind, addresses, unquote(service), base_url, sentinel_username, sentinel_password
-    )
+    return ServerUrl(addresses, unquote(service), base_url, sentinel_username, sentinel_password)
 
 
 def parse_addresses(pairs: Iterable[str]) -> dict[Address, Address]:
@@ -100,8 +98,8 @@ def parse_addresses(pairs: Iterable[str]) -> dict[Address, Address]:
     return found
 
 
-def _address(text: str, kind: Kind | None) -> Address | None:
-    """The address, with the default port of ``kind``; None if it is none."""
+def _address(text: str, engine: Engine | None) -> Address | None:
+    """The address, with the default port of ``engine``; None if it is none."""
     found = _HOST.fullmatch(text)
-    port = int(found[2] or _DEFAULT_PORTS.get(kind or "", 0)) if found else 0
+    port = int(found[2] or _DEFAULT_PORTS.get(engine or "", 0)) if found else 0
     return Address(found[1].strip("[]"), port) if found and 0 < port <= 65535 else None

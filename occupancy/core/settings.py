@@ -192,9 +192,9 @@ class Settings:
         return not self.redis_url
 
     @property
-    def engine(self) -> server_url.Kind:
+    def engine(self) -> server_url.Engine:
         """Whether there is a single server, or Sentinels or a Cluster that know several."""
-        return server_url.kind_of(self.redis_url)
+        return server_url.engine_of(self.redis_url)
 
     @property
     def state_path(self) -> Path:

@@ -102,7 +102,7 @@ class Feed:
         if self._is_sharded:
             board_log.settled = None  # it may have come from another feed
             self.reader.want(self._keys.board(board).channel, board)
-            self.probe_now()  # it may be subscribed to yet
+            self.probe_now()  # an earlier subscription to it may not have ended yet
         else:
             # Before its position is read it is heard by the pattern, and marked (``open``).
             board_log.settled = self.reader.subscription_of(board)

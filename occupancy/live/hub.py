@@ -234,7 +234,7 @@ class Hub:
         """Tell operators of each promotion. No switch point."""
         if self._promotions is None:
             return
-        for shard in self._promotions.seen(self._topology.shards()):
+        for shard in self._promotions.promoted_among(self._topology.shards()):
             feed = self._feeds.get(shard)
             names = [] if feed is None else [each for each in feed.logs if each in self._boards]
             streams = sum(len(self._boards[each].subscribers) for each in names)

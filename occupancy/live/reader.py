@@ -124,7 +124,7 @@ class Reader:
         return channel in self._wanted and channel not in self._subscribed
 
     def keep_subscribed(self) -> None:
-        """Have the server's subscriptions become the wanted ones, for ever."""
+        """Keep the server's subscriptions equal to the wanted ones, for ever."""
         while True:
             self._has_changed.wait(RETRY_S if self._asked_at else None)
             self._has_changed.clear()

@@ -5,7 +5,8 @@ credentials of that worker's streams are checked again. The streams of those no 
 closed, and their browsers get 401 when they come back. Nothing rests on an announcement arriving:
 docs/design.md says how the count shows a missed one. Each credential is checked when it ends by
 itself, and once per minute in any case: a clock may be set, and data restored from a backup. While
-Redis is away no credential can be checked, and nothing is delivered either.
+Redis is away no credential can be checked, and nothing is delivered either; in a Cluster other
+servers than that of access still deliver, and what has ended meanwhile is closed afterwards.
 """
 
 from __future__ import annotations

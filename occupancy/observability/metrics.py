@@ -109,7 +109,9 @@ class Metrics:
             Gauge, labelnames=["server"], registry=registry, multiprocess_mode="mostrecent"
         )
         self._server_gauges = {
-            "up": server_gauge("occupancy_redis_up", "Whether a server of several answers"),
+            "up": server_gauge(
+                "occupancy_redis_up", "Whether the server answers, where there are several"
+            ),
             "primary": server_gauge("occupancy_redis_primary", "Whether it is a primary"),
             "incarnation": server_gauge(
                 "occupancy_redis_incarnation", "The failover epoch that made it a primary"

@@ -41,7 +41,7 @@ def repeat(
 ) -> None:
     """Call ``do`` every ``every_s``, and whenever ``wake`` is set, for ever.
 
-    Failures do not end it. The first of several like failures in a row is logged.
+    Failures do not end it. Of failures of one type in a row, the first is logged.
     """
     retry_s, wake = (every_s, Event()) if wake is None else (_RETRY_S, wake)
     failure = None

@@ -20,7 +20,8 @@ from occupancy.storage.topology.shard import Topology
 log = logging.getLogger(__name__)
 
 _COUNTERS = ("acquired", "timeouts")
-_PER_SHARD = ("max", "in_use", "idle", "waiting", *_COUNTERS, "wait_ms")
+_SUMMED = ("max", "in_use", "idle", "waiting", *_COUNTERS)
+_PER_SHARD = (*_SUMMED, "wait_ms")
 
 
 class _PoolSums:
@@ -35,24 +36,21 @@ class _PoolSums:
 
     def of(self, pools: Iterable[FairPool]) -> dict[str, Any]:
         """The statistics of ``pools`` in one, in the form of FairPool.stats()."""
-        each = {pool: pool.stats() for pool in pools}
-        for gone in [pool for pool in self._last if pool not in each]:
+        by_pool = {pool: pool.stats() for pool in pools}
+        for gone in [pool for pool in self._last if pool not in by_pool]:
             counted = self._last.pop(gone)
             self._past = {name: self._past[name] + counted[name] for name in _COUNTERS}
         self._last = {
-            pool: {name: stats[name] for name in _COUNTERS} for pool, stats in each.items()
+            pool: {name: stats[name] for name in _COUNTERS} for pool, stats in by_pool.items()
         }
-        found = list(each.values())
-        sums: dict[str, Any] = {
-            name: sum(stats[name] for stats in found)
-            for name in ("max", "in_use", "idle", "waiting", *_COUNTERS)
-        }
+        found = list(by_pool.values())
+        sums: dict[str, Any] = {name: sum(stats[name] for stats in found) for name in _SUMMED}
         for name in _COUNTERS:
             sums[name] += self._past[name]
         sums["peak"] = {
             name: sum(stats["peak"][name] for stats in found) for name in ("in_use", "waiting")
         }
-        waits = itertools.chain.from_iterable(pool.pool.waits_ms for pool in each)
+        waits = itertools.chain.from_iterable(pool.pool.waits_ms for pool in by_pool)
         return {**sums, "wait_ms": percentiles(waits)}
 
 
@@ -139,7 +137,7 @@ class ProcessReport:
     def check_max_clients(self) -> None:
         """Log an error if a server takes fewer connections than the budget has. Never raises."""
         try:
-            counts = self.processes.counts()
+            counts = self.processes.servers.counts()
         except OccupancyError as error:
             log.info("maxclients is unknown: %s", error.__cause__ or error)
             return

@@ -22,7 +22,7 @@ _TTL_S = 10
 Connections = tuple[dict[str, Any], list[dict[str, Any]] | None]
 """The servers' counts of connections (see Servers.counts), and the report of every process.
 
-None for reports that cannot be read, because of several servers that of access is away.
+The reports are None where there are several servers and that of access does not answer.
 """
 
 
@@ -46,7 +46,7 @@ class Processes:
     def __init__(self, client: OpsClient, keys: Keys, servers: Servers) -> None:
         self._client = client
         self._keys = keys
-        self._servers = servers
+        self.servers = servers
 
     def report(self, name: str, figures: Mapping[str, Any]) -> None:
         """Write this process's figures."""
@@ -80,21 +80,12 @@ class Processes:
             self._client.srem(self._keys.processes, *gone)
         return [msgspec.json.decode(report) for report in reports if report is not None]
 
-    def server(self) -> dict[str, int | None]:
-        """The servers' count of our connections, by pool; None for what they withhold."""
-        counted: dict[str, int | None] = self._servers.counts()["server"]
-        return counted
-
-    def counts(self) -> dict[str, Any]:
-        """The counts of each server; see Servers."""
-        return self._servers.counts()
-
     def connections(self) -> Connections:
-        """Read both from Redis."""
-        counts = self._servers.counts()
+        """Ask the servers, and read the reports."""
+        counts = self.servers.counts()
         try:
             return counts, self.all()
         except OccupancyError:
-            if not self._servers.are_several:
+            if not self.servers.are_several:
                 raise
             return counts, None  # the figures of the others are needed all the more

@@ -51,9 +51,9 @@ class Promotions:
     def begin(self, shards: Iterable[Shard]) -> None:
         """Remember the first servers, which have not been promoted; later calls do nothing."""
         if not self._known:
-            self.seen(shards)
+            self.promoted_among(shards)
 
-    def seen(self, shards: Iterable[Shard]) -> list[Shard]:
+    def promoted_among(self, shards: Iterable[Shard]) -> list[Shard]:
         """Those that have been promoted since the last call; of the first call, none."""
         is_first = not self._known
         found = []

@@ -88,8 +88,8 @@ def health_of(client: OpsClient) -> dict[str, Any]:
 def health_of_all(servers: Servers) -> dict[str, Any]:
     """The health of several servers; the facts are those of the server of access.
 
-    Healthy while that one answers, and at least one that has boards: without access nobody may do
-    anything, and a server that is away takes its boards along, and no others.
+    Healthy while that one answers, and at least one that has boards. Without access nobody may do
+    anything; with another server only its own boards are away.
     """
     answers = servers.ask(lambda pipeline: pipeline.info())
     boards = servers.known_boards(answers)

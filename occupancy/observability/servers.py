@@ -22,7 +22,7 @@ from occupancy.storage.topology.sentinel import Sentinel
 from occupancy.storage.topology.shard import Member, Topology
 
 CLIENT_NAMES = ("ops", "pubsub", "cli")
-_OURS = (*CLIENT_NAMES, "topology")
+OUR_NAMES = (*CLIENT_NAMES, "topology")
 _COUNTED = ("maxclients", "connected", *CLIENT_NAMES, "other")
 _MAX_NAMES = 50  # of boards, listed for each server
 _ASK_S = 1.5  # longer than the timeouts of a connection that only looks
@@ -96,7 +96,7 @@ class Servers:
         return self._placed()
 
     def known_boards(self, answers: Sequence[Answer]) -> Boards:
-        """The same, of the known boards if the server with their names is not one that answered."""
+        """As ``boards``; with the names read before if their server has not answered."""
         shard = self._topology.shard_of(self._keys.boards)
         where = None if shard is None else shard.address
         if any(each.error is None and each.member.address == where for each in answers):
@@ -146,7 +146,7 @@ class Servers:
     def _described(self, answer: Answer, boards: Boards) -> dict[str, Any]:
         member = answer.member
         counted = _counted(answer.replies or [None, None])
-        ours = [counted[name] for name in _OURS]
+        ours = [counted[name] for name in OUR_NAMES]
         names = boards.get(member.address, [])
         described = {
             "address": member.address,
@@ -202,11 +202,11 @@ def _read_clients(pipeline: Any) -> None:
 def _counted(replies: Sequence[Any]) -> dict[str, int | None]:
     """The connections by name; None for what the server withholds."""
     info, clients = replies
-    counts: dict[str, int | None] = dict.fromkeys((*_OURS, "other"))
+    counts: dict[str, int | None] = dict.fromkeys((*OUR_NAMES, "other"))
     connected = None if info is None else info.get("connected_clients")
     if clients is not None:
         names = [client.get("name", "") for client in clients]
-        ours = {name: names.count(f"occupancy-{name}") for name in _OURS}
+        ours = {name: names.count(f"occupancy-{name}") for name in OUR_NAMES}
         connected = len(clients)
         counts = {**ours, "other": connected - sum(ours.values())}
     maxclients = None if info is None else info.get("maxclients")

@@ -21,7 +21,7 @@ from occupancy.storage import confirmation
 
 log = logging.getLogger(__name__)
 
-_REFUSE_START = 3  # the exit status of a process for which gunicorn's master ends
+_REFUSE_START = 3  # gunicorn's master ends when a process exits with this status
 _SERVERS_KNOWN_S = 2.0  # how long a start waits to know the servers, before it serves
 _POLL_S = 0.2
 _DRAIN_S = 5.0  # for which gunicorn's end of the process waits

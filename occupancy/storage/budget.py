@@ -3,15 +3,15 @@
 ``OCCUPANCY_REDIS_BUDGET`` bounds the deployment's connections to each server, in two ways:
 
 * **Shares.** Every process has the same share. The old and the new processes of a reload fit side
-  by side: ``(budget / nodes - reserved) / (2 x processes)``. In a Cluster, whose map they read,
-  each has one connection for that besides operations and streams.
+  by side: ``(budget / nodes - reserved) / (2 x processes)``. In a Cluster, one connection of each
+  share reads the map.
 * **Slots.** Shares do not cover a second reload before the first is over, ``TTIN``, or ten
   commands started at once. So each open connection also holds one slot: a byte of a lock file,
   locked with fcntl, which the kernel releases however its process dies. The command line has the
   ``reserved`` slots to itself: it neither starves the web server nor is starved by it.
 
-Slots are of one machine, and so is ``budget / nodes``: machines share no state directory. A process
-has a connection to each Sentinel besides. Sentinels are no servers of the budget, and need no slot.
+Slots are of one machine, and so is ``budget / nodes``: machines share no state directory. The
+budget does not count connections to Sentinels, of which each process has one to each.
 
 The server counts a connection slightly longer than we do, until it notices the close. The halved
 shares leave ample room for that.

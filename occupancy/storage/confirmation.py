@@ -21,10 +21,11 @@ from typing import Any, NamedTuple
 
 from occupancy.core.errors import Unconfirmed
 from occupancy.core.settings import Settings
-from occupancy.storage.client import Command, Confirming, OpsClient, key_of
+from occupancy.storage.client import OpsClient
+from occupancy.storage.commands import Command, Confirming, key_of
 from occupancy.storage.topology.shard import Shard
 
-_MARK_TTL_S = 60  # names of boards come from requests, so a key for each must not stay
+_WRITE_TTL_S = 60  # names of boards come from requests, so a key for each must not stay
 
 
 class Confirmation(NamedTuple):
@@ -40,19 +41,19 @@ class Confirmation(NamedTuple):
             return None
         keys = (key_of(each.args) for each in commands)
         first = next((each for each in keys if each is not None), None)
-        return _Waiting(_mark_beside(first), count, self.wait_ms)
+        return _Waiting(_key_beside(first), count, self.wait_ms)
 
 
 class _Waiting(NamedTuple):
-    mark: str | None
+    key: str | None  # of the small write
     replicas: int
     wait_ms: int
 
     def commands(self, *, asking: bool) -> list[tuple[Any, ...]]:
         wait = ("WAIT", self.replicas, self.wait_ms)
-        if self.mark is None:
+        if self.key is None:
             return [wait]
-        write = ("SET", self.mark, "", "EX", _MARK_TTL_S)
+        write = ("SET", self.key, "", "EX", _WRITE_TTL_S)
         return [("ASKING",), write, wait] if asking else [write, wait]
 
     def verdict(self, replies: Sequence[Any]) -> Unconfirmed | None:
@@ -156,7 +157,7 @@ def _replicas(count: int) -> str:
     return f"{count or 'no'} replica{'s' * (count != 1)}"
 
 
-def _mark_beside(key: str | bytes | None) -> str | None:
+def _key_beside(key: str | bytes | None) -> str | None:
     """A key with the hash tag of ``key``; None if it has none."""
     if key is None:
         return None

@@ -22,8 +22,8 @@ from occupancy.core.errors import PoolTimeout
 
 _WAITS_KEPT = 1024  # for the percentiles
 READ_SHARE = 4  # every fourth returned connection goes to a waiting read, if there is one
-T = TypeVar("T")
 _PEAK_S = 5  # a poll every two seconds misses no peak
+T = TypeVar("T")
 
 
 class _Priority(local):  # type: ignore[misc] # gevent has no types

@@ -54,9 +54,6 @@ class Script:
 
     def run(self, keys: Sequence[str], args: Sequence[Any]) -> Any:
         """Run it; one round trip. Raises PoolTimeout and StoreUnavailable."""
-        return self._evaluate(keys, args)
-
-    def _evaluate(self, keys: Sequence[str], args: Sequence[Any]) -> Any:
         try:
             return self._client.execute_command("EVALSHA", self.sha1, len(keys), *keys, *args)
         except NoScriptError:
@@ -83,7 +80,7 @@ class Script:
 
     def _tried(self, keys: Sequence[str], args: Sequence[Any]) -> Any:
         try:
-            return self._evaluate(keys, args)
+            return Script.run(self, keys, args)  # the whole reply, also of a PublishingScript
         except (RedisError, OccupancyError) as error:
             return error
 

@@ -203,7 +203,9 @@ def test_a_state_directory_that_cannot_be_used_is_one_line(
 def test_a_command_uses_one_connection_and_leaves_none(run: Run, shop: Services) -> None:
     stats = answer(run("redis", "stats", "--json"))
     assert stats["server"]["cli"] == 1
-    wait_until(lambda: shop.processes.server()["cli"] == 0, what="the connection to be closed")
+    wait_until(
+        lambda: shop.servers.counts()["server"]["cli"] == 0, what="the connection to be closed"
+    )
 
 
 # Boards
@@ -829,7 +831,7 @@ def test_tail_says_that_another_server_was_promoted_and_goes_on(
     assert [json.loads(line)["seq"] for line in tail.lines] == seqs
     promote(shop)
     wait_until(lambda: tail.errors.count("\n") == 2, what="the second message")
-    message = "Another server was promoted; the last events before may be lost.\n"
+    message = "Another server was promoted; the last events before that may be lost.\n"
     assert tail.errors == 2 * message
     assert tail.end() == 0
 

@@ -6,12 +6,12 @@ import pytest
 from redis.connection import parse_url
 
 from occupancy.core.errors import SettingError
-from occupancy.core.server_url import Address, kind_of, parse
+from occupancy.core.server_url import Address, engine_of, parse
 from occupancy.core.settings import Settings
 
 
 @pytest.mark.parametrize(
-    ("url", "kind"),
+    ("url", "engine"),
     [
         ("", "single"), ("redis://h", "single"), ("rediss://h", "single"), ("unix:///s", "single"),
         ("redis+sentinel://h/n", "sentinel"), ("rediss+sentinel://h/n", "sentinel"),
@@ -19,8 +19,8 @@ from occupancy.core.settings import Settings
         ("redis+other://h", "single"),
     ],
 )  # fmt: skip
-def test_the_kind_is_in_the_scheme(url: str, kind: str) -> None:
-    assert kind_of(url) == kind
+def test_the_engine_is_in_the_scheme(url: str, engine: str) -> None:
+    assert engine_of(url) == engine
 
 
 def test_sentinels_have_addresses_a_name_and_a_database() -> None:

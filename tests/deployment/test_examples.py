@@ -34,8 +34,6 @@ DEPLOY = ROOT / "deploy"
 GUIDE = (ROOT / "docs" / "scaling.md").read_text()
 README = (ROOT / "README.md").read_text()
 PASSWORD, SENTINEL_PASSWORD = "CHANGE-ME", "CHANGE-ME-TOO"
-# The guide describes strict mode; its settings are added with it.
-_STRICT_MODE = {"OCCUPANCY_CONFIRM_REPLICAS", "OCCUPANCY_CONFIRM_S"}
 SETTING = re.compile(r"\bOCCUPANCY_[A-Z_]+[A-Z]\b")
 
 
@@ -140,7 +138,8 @@ def test_the_examples_of_sentinel_form_one_and_replace_a_dead_primary(
             each is not None and int(each[1]) in replicas
             for each in say("GET-MASTER-ADDR-BY-NAME", "board")
         ),
-        timeout_s=60, what="every Sentinel to name a new primary",
+        # A vote that nobody won, as on a busy machine, is repeated after twice failover-timeout.
+        timeout_s=120, what="every Sentinel to name a new primary",
     )  # fmt: skip
 
 
@@ -203,7 +202,7 @@ def test_the_files_of_primary_and_replica_differ_in_address_and_role_only() -> N
 def test_the_examples_keep_the_data_and_refuse_changes_when_memory_is_full(example: str) -> None:
     found = settings_of(DEPLOY / example)
     assert (found["appendonly"], found["maxmemory-policy"]) == ("yes", "noeviction")
-    assert int(found["maxclients"]) > 612, "the largest budget of the guide has room"
+    assert int(found["maxclients"]) > 756, "the largest budget of the guide has room"
 
 
 class _Server(ThreadingHTTPServer):
@@ -373,7 +372,7 @@ def test_both_proxies_lead_to_the_same_nodes_and_wait_longer_than_a_heartbeat() 
 
 
 def test_the_settings_named_in_guide_and_examples_exist() -> None:
-    known = set(_environment_names()) | _STRICT_MODE
+    known = set(_environment_names())
     for path in [ROOT / "docs" / "scaling.md", *sorted(DEPLOY.rglob("*.*"))]:
         named = set(SETTING.findall(path.read_text()))
         assert named <= known, f"{path.name}: {named - known}"
@@ -381,7 +380,7 @@ def test_the_settings_named_in_guide_and_examples_exist() -> None:
 
 def test_the_addresses_in_the_guide_are_those_of_the_examples() -> None:
     urls = {
-        server_url.kind_of(url): server_url.parse(url)
+        server_url.engine_of(url): server_url.parse(url)
         for url in re.findall(r"^REDIS_URL='(.*)'$", GUIDE, re.MULTILINE)
     }
     sentinel = settings_of(DEPLOY / "sentinel" / "sentinel.conf")

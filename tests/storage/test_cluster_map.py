@@ -23,6 +23,7 @@ from tests.conftest import require_binary
 from tests.support.clusters import RealSentinels
 from tests.support.servers import BINARIES, OneNodeCluster, free_port
 from tests.support.tls import make_certificate
+from tests.support.waiting import wait_until
 
 ASKED = Address("gate", 7000)
 
@@ -344,16 +345,16 @@ def test_an_error_side_by_side_is_raised_after_all_have_ended() -> None:
 
 
 def test_a_killed_caller_leaves_nothing_running() -> None:
-    ended = []
+    begun, ended = [], []
 
     def work() -> None:
+        begun.append(1)
         try:
             gevent.sleep(60)
         finally:
             ended.append(1)
 
     caller = gevent.spawn(run_side_by_side, [work] * 3)
-    gevent.sleep(0.01)
+    wait_until(lambda: len(begun) == 3, what="all to begin")
     caller.kill()
-    gevent.sleep(0.01)
-    assert ended == [1] * 3
+    wait_until(lambda: len(ended) == 3, what="all to end")

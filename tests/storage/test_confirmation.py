@@ -32,7 +32,7 @@ from occupancy.core.transitions import PUT, TRANSITIONS
 from occupancy.services import Services
 from occupancy.storage import confirmation
 from occupancy.storage.topology.shard import Shard
-from tests.support.clusters import RealCluster, RealSentinels, lose_replication
+from tests.support.clusters import SERVICE, RealCluster, RealSentinels, lose_replication
 from tests.support.servers import BINARIES, RealServer
 from tests.support.waiting import wait_until
 
@@ -46,6 +46,9 @@ def sentinels_of(kind: str, directory: Path, *, replicas: int = 2) -> Iterator[R
     made = RealSentinels(kind, directory, replicas=replicas)
     try:
         made.start()
+        with made.client(made.primary()) as admin:  # a replica confirms late at first
+            admin.set("first", "")
+            assert admin.execute_command("WAIT", replicas, 4_000) == replicas
         yield made
     finally:
         made.stop()
@@ -292,9 +295,13 @@ def test_every_change_of_access_waits_for_the_replicas(tmp_path: Path) -> None:
             "sign-out": lambda: services.sessions.end(principal, address="10.0.0.1"),
             "sign-out everywhere": lambda: workers.sign_out("w1"),
         }
+        for number in range(len(sentinels.ports)):  # so that no stopped replica counts as down
+            sentinels.ask(
+                "SENTINEL", "SET", SERVICE, "down-after-milliseconds", "60000", sentinel=number
+            )
         shard = services.topology.shards()[0]
+        wait_until(lambda: shard.replicas == 2, what="two replicas")
         for name, change in changes.items():
-            wait_until(lambda: shard.replicas == 2, what="two replicas")
             with stopped(replicas_of(sentinels)[0]):  # the other one is not enough
                 try:
                     change()

@@ -85,7 +85,7 @@ def test_a_node_of_a_cluster_is_said(
     node: RealServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     services = services_of(node.url, tmp_path)
-    log_misdirection(services.store.client, "single", lambda _: pytest.fail("it answers"))
+    log_misdirection(services.store.client, lambda _: pytest.fail("it answers"))
     assert "leads to a node of a cluster. Set REDIS_URL=redis+cluster://" in caplog.text
     with pytest.raises(StoreUnavailable, match=r"must be redis\+cluster://"):
         for number in range(20):
@@ -97,7 +97,7 @@ def test_a_replica_is_said(
     replica: RealServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     services = services_of(replica.url, tmp_path)
-    log_misdirection(services.store.client, "single", lambda _: pytest.fail("it answers"))
+    log_misdirection(services.store.client, lambda _: pytest.fail("it answers"))
     services.close()
     assert "leads to a replica, which takes no operations" in caplog.text
     assert "its primary, which is 127.0.0.1:" in caplog.text
@@ -116,7 +116,7 @@ def test_the_check_waits_for_the_server_and_says_it_once(
         client.connection_pool.reset()
         client.connection_pool.connection_kwargs["port"] = replica.port
 
-    log_misdirection(client, "single", repair)
+    log_misdirection(client, repair)
     services.close()
     assert len(pauses) == 1
     assert caplog.text.count("REDIS_URL leads to") == 1

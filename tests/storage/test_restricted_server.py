@@ -123,12 +123,12 @@ def test_the_facts_of_one_command_are_shown_if_another_is_forbidden(
     services: Services, server: RealServer
 ) -> None:
     allow(server, "+info")
-    counted = services.processes.server()
+    counted = services.servers.counts()["server"]
     assert counted["maxclients"] == 1000
     assert counted["connected"] is not None
     assert counted["ops"] is None
     allow(server, "+client|list")
-    counted = services.processes.server()
+    counted = services.servers.counts()["server"]
     assert counted["maxclients"] is None
     assert counted["cli"] == 1
 

@@ -79,7 +79,7 @@ def _follow(log: Log, board: str, after: str | None, block_ms: int) -> Iterator[
             cursor = entry.cursor
             if not entry.event:
                 if seq:  # else there was none before
-                    _warn("Another server was promoted; the last events before may be lost.")
+                    _warn("Another server was promoted; the last events before that may be lost.")
                 continue
             if entry.seq > seq + 1:
                 _warn(f"{counted(entry.seq - seq - 1, 'event')} missing: trimmed from the log.")

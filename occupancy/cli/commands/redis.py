@@ -124,7 +124,7 @@ def check(as_json: bool) -> None:
 
 
 def _told(check: Check) -> dict[str, Any]:
-    """A check for a program; one of the only server names none."""
+    """A check as JSON, without ``server`` where that is empty."""
     fields = msgspec.structs.asdict(check)
     return {name: value for name, value in fields.items() if name != "server" or value}
 

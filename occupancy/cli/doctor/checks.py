@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from occupancy.cli.doctor.facts import PINGS, Check, Facts
-from occupancy.observability.servers import CLIENT_NAMES
+from occupancy.observability.servers import OUR_NAMES
 from occupancy.storage.permissions import acl_rules
 from occupancy.storage.topology.misdirection import misdirection
 
@@ -41,7 +41,9 @@ def _role(facts: Facts) -> Check:
         return Check("role", "unknown", "withheld")
     if role == "master":
         return Check("role", "ok", "primary")
-    return Check("role", "warning", "a replica: a failover goes on", "Check again in some seconds.")
+    return Check(
+        "role", "warning", "a replica: a failover is under way", "Check again in some seconds."
+    )
 
 
 def _persistence(facts: Facts) -> Check:
@@ -133,7 +135,7 @@ def _connections(facts: Facts) -> Check:
     if facts.clients is None or not most:
         advice = f"Make sure that maxclients leaves room for {facts.budget}."
         return Check("connections", "unknown", "withheld", advice)
-    ours = {f"occupancy-{name}" for name in (*CLIENT_NAMES, "topology")}
+    ours = {f"occupancy-{name}" for name in OUR_NAMES}
     others = sum(name not in ours for name in facts.clients)
     finding = f"budget {facts.budget} + {others} other clients, of {most}"
     if facts.budget + others > most:

@@ -4,30 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from occupancy.cli.doctor.facts import Check, Facts
+from occupancy.cli.doctor.facts import SLOWEST_FAILOVER_MS, Check
 from occupancy.observability.servers import Answer
 from occupancy.storage.topology.cluster import Cluster
 from occupancy.storage.topology.cluster_nodes import Node
 from occupancy.storage.topology.shard import SLOTS
 
-_SLOWEST_MS = 15_000
 FULL_COVERAGE = "cluster-require-full-coverage"
 NODE_TIMEOUT = "cluster-node-timeout"
 
 
 def cluster_checks(topology: Cluster, answers: Sequence[Answer]) -> list[Check]:
     """Every check of the Cluster as a whole."""
-    told = {each.member.address: _config(each.replies[0]) for each in answers if each.error is None}
+    told = {each.member.address: each.replies[0].config for each in answers if each.error is None}
     return [
         coverage(topology.nodes),
         full_coverage(told),
         node_timeout(told),
         replicas(answers),
     ]
-
-
-def _config(facts: Facts) -> Mapping[str, str] | None:
-    return facts.config
 
 
 def coverage(nodes: Sequence[Node]) -> Check:
@@ -62,7 +57,7 @@ def node_timeout(told: Mapping[str, Mapping[str, str] | None]) -> Check:
     if not known:
         return Check("node timeout", "unknown", "withheld", f"{NODE_TIMEOUT}: 15 s at most.")
     finding = f"{max(known) / 1000:g} s"
-    if max(known) > _SLOWEST_MS:
+    if max(known) > SLOWEST_FAILOVER_MS:
         advice = f"CONFIG SET {NODE_TIMEOUT} 5000: a failover begins only after that time."
         return Check("node timeout", "warning", finding, advice)
     return Check("node timeout", "ok", finding)

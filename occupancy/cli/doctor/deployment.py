@@ -44,7 +44,7 @@ def examine(services: Services) -> list[Check]:
     """
     if not services.servers.are_several:
         with unavailable_as_error():
-            found = misdirection_of(services.store.client, services.settings.engine)
+            found = misdirection_of(services.store.client)
         if found is not None:  # it answers nothing else
             return [Check("role", "error", found.finding, found.advice)]
         facts = read_facts(services)

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from occupancy.core.errors import StoreUnavailable
-from occupancy.core.server_url import Kind
+from occupancy.core.server_url import Engine
 from occupancy.services import Services
 from occupancy.storage import confirmation
 from occupancy.storage.capacity import WorstCase, worst_case
@@ -18,11 +18,12 @@ from occupancy.storage.client import OpsClient
 from occupancy.storage.permissions import denied_subscriptions
 from occupancy.storage.scripts import Script
 from occupancy.storage.server_errors import denied_command, unavailable_as_error
-from occupancy.storage.topology.shard import Member, Role
+from occupancy.storage.topology.shard import Member, ServerRole
 
 Level = Literal["ok", "warning", "error", "unknown"]
 
 PINGS = 50
+SLOWEST_FAILOVER_MS = 15_000  # until one begins; longer is a warning
 _CONFIG = ("save", "cluster-require-full-coverage", "cluster-node-timeout")
 
 
@@ -56,8 +57,8 @@ class Facts(msgspec.Struct, frozen=True):
     denied: list[str]
     needs: WorstCase
     boards: int
-    role: Role = "primary"
-    engine: Kind = "single"
+    role: ServerRole = "primary"
+    engine: Engine = "single"
     confirm_replicas: int = 0
     unsound: str | None = None  # why that number is not enough, or too much
     replicas: int = 0  # of this primary, not down

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from occupancy.cli.doctor.facts import Check, Level
+from occupancy.cli.doctor.facts import SLOWEST_FAILOVER_MS, Check, Level
 from occupancy.observability.servers import Answer
 from occupancy.storage.topology.sentinel import Sentinel
 
 _FEWEST = 3
-_SLOWEST_MS = 15_000
 Told = Mapping[str, Mapping[str, str] | None]
 """What each Sentinel says of the primary (SENTINEL MASTER), by its address; None: no answer."""
 
@@ -58,9 +57,9 @@ def agreement(told: Told) -> Check:
     named = {f"{each['ip']}:{each['port']}" for each in _known(told)}
     if len(named) > 1:
         finding = f"they name {' and '.join(sorted(named))}"
-        advice = "A failover is going on, or some are cut off from the others: see their logs."
+        advice = "A failover is under way, or some are cut off from the others: see their logs."
         return Check("primary", "error", finding, advice)
-    return Check("primary", "ok" if named else "unknown", "".join(named) or "nobody names it")
+    return Check("primary", "ok" if named else "unknown", "".join(named) or "no Sentinel names it")
 
 
 def quorum(told: Told) -> Check:
@@ -84,7 +83,7 @@ def down_after(told: Told) -> Check:
     if slowest is None:
         return Check("down after", "unknown", "none answers")
     finding = f"{slowest / 1000:g} s"
-    if slowest > _SLOWEST_MS:
+    if slowest > SLOWEST_FAILOVER_MS:
         advice = "SENTINEL SET … down-after-milliseconds 5000: a failover begins only then."
         return Check("down after", "warning", finding, advice)
     return Check("down after", "ok", finding)
@@ -92,6 +91,6 @@ def down_after(told: Told) -> Check:
 
 def copies(count: int) -> Check:
     if not count:
-        advice = "Add one: without it the Sentinels have nobody to promote."
+        advice = "Add one: without it the Sentinels have no server to promote."
         return Check("replicas", "warning", "none answers", advice)
     return Check("replicas", "ok", str(count))

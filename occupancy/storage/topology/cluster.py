@@ -25,8 +25,8 @@ from occupancy.core.server_url import Address
 from occupancy.storage.client import OpsClient
 from occupancy.storage.pool import FairPool
 from occupancy.storage.topology.cluster_client import ClusterClient
-from occupancy.storage.topology.cluster_nodes import Node, parse_nodes
-from occupancy.storage.topology.shard import SLOTS, Member, Role, Shard, slot_of
+from occupancy.storage.topology.cluster_nodes import Node, NodesReader
+from occupancy.storage.topology.shard import SLOTS, Member, ServerRole, Shard, slot_of
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,6 @@ class Cluster:
         self._make_shard = make_shard
         self._make_topology_pool = make_topology_pool
         self._addresses = addresses or {}
-        self._has_tls = has_tls
         self._shards: dict[Address, Shard] = {}
         self._owners: list[Shard | None] = [None] * SLOTS
         self._epochs = [-1] * SLOTS  # that made the owner the owner
@@ -65,7 +64,9 @@ class Cluster:
         self._lock = Semaphore(1)
         self._reads = 0
         self._read_at = 0.0  # monotonic
-        self._source: tuple[Address, FairPool] | None = None  # of the map: one connection
+        self._reader = NodesReader(
+            make_topology_pool, addresses=self._addresses, prefers_names=has_tls
+        )
         self._failed_at: dict[Address, float] = {}
         self._advice = ""  # what is wrong with REDIS_URL, if it is
         self._failures = ""  # of the last read, if it failed
@@ -85,7 +86,7 @@ class Cluster:
         if self._following is not None:
             self._following.kill()
             self._following = None
-        self._close_source()
+        self._reader.close()
         for shard in self._shards.values():
             shard.close()
 
@@ -105,7 +106,7 @@ class Cluster:
     def _member(self, node: Node, primary: str) -> Member:
         address = node.address
         if node.is_primary:
-            role: Role = "primary" if node.slots else "spare"
+            role: ServerRole = "primary" if node.slots else "spare"
         else:
             role = "replica"
         shard = self._shards.get(address)
@@ -196,36 +197,19 @@ class Cluster:
 
     def _candidates(self, told_by: Address | None) -> list[Address]:
         """Whom to ask, in turn: who knows best, who answered last, all others; failed ones last."""
-        last = [self._source[0]] if self._source else []
+        last = [self._reader.address] if self._reader.address else []
         known = [each.address for each in self.nodes if not each.is_failing]
         found = dict.fromkeys((*([told_by] if told_by else []), *last, *known, *self._seeds))
         return sorted(found, key=lambda each: self._failed_at.get(each, 0.0))
 
     def _read_from(self, address: Address) -> list[Node]:
-        if self._source is None or self._source[0] != address:
-            self._close_source()
-            self._source = address, self._make_topology_pool(address)
-        pool = self._source[1]
-        connection = pool.get_connection()
-        try:
-            connection.send_command("CLUSTER", "NODES")
-            text = connection.read_response().decode()
-        finally:
-            pool.release(connection)
-        nodes = parse_nodes(
-            text, asked=address, addresses=self._addresses, prefers_names=self._has_tls
-        )
+        nodes = self._reader.read(address)
         is_counted = any(each.address == address for each in nodes)
         if self._following is None or not is_counted:
             # A command needs its few slots for operations. A seed by another name than the cluster
             # has for it has slots of its own, which would come on top of the budget.
-            self._close_source()
+            self._reader.close()
         return nodes
-
-    def _close_source(self) -> None:
-        if self._source is not None:
-            self._source[1].disconnect()
-            self._source = None
 
     def _apply(self, nodes: Sequence[Node]) -> None:
         """Take over what is newer in ``nodes``. No switch point."""

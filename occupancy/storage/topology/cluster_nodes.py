@@ -1,13 +1,14 @@
-"""The nodes of a Cluster, as one of them lists them, and the epoch of a node."""
+"""The nodes of a Cluster, as one of them lists them (CLUSTER NODES), and the epoch of a node."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import redis
 
 from occupancy.core.server_url import Address
+from occupancy.storage.pool import FairPool
 
 
 class Node(NamedTuple):
@@ -28,6 +29,42 @@ class Node(NamedTuple):
     @property
     def is_failing(self) -> bool:
         return bool(self.flags & {"fail", "handshake", "noaddr"})
+
+
+class NodesReader:
+    """Reads the nodes over one connection, which it keeps until it reads from another address."""
+
+    def __init__(
+        self, make_pool: Callable[[Address], FairPool], *, addresses: Mapping[Address, Address],
+        prefers_names: bool,
+    ) -> None:  # fmt: skip
+        self.address: Address | None = None  # that the connection leads to
+        self._make_pool = make_pool
+        self._addresses = addresses
+        self._prefers_names = prefers_names
+        self._pool: FairPool | None = None
+
+    def read(self, address: Address) -> list[Node]:
+        """What the node at ``address`` lists. Raises our errors, redis's and ValueError."""
+        if self._pool is None or self.address != address:
+            self.close()
+            self.address, self._pool = address, self._make_pool(address)
+        pool = self._pool
+        connection = pool.get_connection()
+        try:
+            connection.send_command("CLUSTER", "NODES")
+            text = connection.read_response().decode()
+        finally:
+            pool.release(connection)
+        return parse_nodes(
+            text, asked=address, addresses=self._addresses, prefers_names=self._prefers_names
+        )
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._pool is not None:
+            self._pool.disconnect()
+            self.address = self._pool = None
 
 
 def greet(connection: Any) -> int:

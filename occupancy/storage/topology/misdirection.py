@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from occupancy.core.errors import OccupancyError
-from occupancy.core.server_url import Kind
+from occupancy.core.server_url import Engine
 from occupancy.storage.client import OpsClient
 from occupancy.storage.server_errors import ServerError
 
@@ -23,8 +23,8 @@ class Misdirection(NamedTuple):
     advice: str
 
 
-def misdirection(info: Mapping[str, Any], engine: Kind) -> Misdirection | None:
-    """What is wrong with the server that said ``info`` (INFO), for a URL of that kind; else None.
+def misdirection(info: Mapping[str, Any], engine: Engine) -> Misdirection | None:
+    """What is wrong with the server that said ``info`` (INFO), for a URL of ``engine``; else None.
 
     A server that withholds INFO has nothing wrong.
     """
@@ -53,17 +53,17 @@ def misdirection(info: Mapping[str, Any], engine: Kind) -> Misdirection | None:
     return None
 
 
-def misdirection_of(client: OpsClient, engine: Kind) -> Misdirection | None:
-    """Ask the server. Raises PoolTimeout, StoreUnavailable and redis's errors."""
+def misdirection_of(client: OpsClient) -> Misdirection | None:
+    """Ask the single server. Raises PoolTimeout, StoreUnavailable and redis's errors."""
     (info,) = client.run_optional(lambda pipeline: pipeline.info())
-    return misdirection(info or {}, engine)
+    return misdirection(info or {}, "single")
 
 
-def log_misdirection(client: OpsClient, engine: Kind, sleep: Callable[[float], object]) -> None:
-    """Log once that REDIS_URL is wrong, as soon as a server answers. Never raises."""
+def log_misdirection(client: OpsClient, sleep: Callable[[float], object]) -> None:
+    """Log once that REDIS_URL is wrong, as soon as the single server answers. Never raises."""
     while True:
         try:
-            found = misdirection_of(client, engine)
+            found = misdirection_of(client)
         except (OccupancyError, ServerError):
             sleep(_RETRY_S)
             continue

@@ -5,13 +5,11 @@ and more after a promotion, and what is written there is lost; so a change is fo
 every connection to the old address is dropped. What the old primary acknowledges before that, for
 POLL_S and a round trip at most, is lost; nothing is acknowledged for it later.
 
-The answer with the highest epoch counts: a Sentinel that was cut off from the others may name the
-old primary for ever. A majority overrules it only where the known primary is gone, see _overrule.
+Which of their answers counts, sentinel_agreement.py says.
 """
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import logging
 import time
@@ -26,6 +24,7 @@ from occupancy.core.errors import StoreUnavailable
 from occupancy.core.server_url import Address, ServerUrl
 from occupancy.storage.client import OpsClient
 from occupancy.storage.pool import FairPool
+from occupancy.storage.topology.sentinel_agreement import Agreement
 from occupancy.storage.topology.sentinel_answers import (
     FAILURES,
     Answer,
@@ -39,10 +38,9 @@ from occupancy.storage.topology.shard import Member, Shard
 log = logging.getLogger(__name__)
 
 POLL_S = 0.25
-AGREEMENT_S = 3.0  # for which a majority must name another address before it overrules the epoch
 _FIRST_ANSWER_S = 0.8  # how long a connection waits for any Sentinel
-_REPLICA_TIMEOUT_S = 0.5
 _OTHERS_S = 0.05  # and for the others, once a majority has answered
+_REPLICA_TIMEOUT_S = 0.5
 
 
 class Sentinel:
@@ -62,17 +60,12 @@ class Sentinel:
         is_command_line: bool = False,
     ) -> None:  # fmt: skip
         self._addresses = url.addresses
-        self._majority = len(url.addresses) // 2 + 1
+        self._agreement = Agreement(len(url.addresses))
         self._make_pool = make_pool
         self._sentinels = Sentinels(
             url, connection_class, connection_options or {}, addresses or {}
         )
         self._primary: Primary | None = None
-        self._said: dict[Address, Primary | None] = {}  # by each Sentinel at last; None: nothing
-        self._answers: dict[Address, Answer] = {}  # of those that answer now
-        self._troubles: dict[Address, Trouble] = {}  # of those that do not answer now
-        self._agreed: tuple[Address, float] | None = None  # what a majority says, and since when
-        self._has_warned = False  # of a majority that says something else
         self._unreached_since: float | None = None  # no connection to the primary succeeds
         self._greenlets: list[gevent.Greenlet] = []
         self._asking: gevent.Greenlet | None = None
@@ -148,8 +141,9 @@ class Sentinel:
             self._ask_all()
         primary = self._primary
         if primary is None:
-            advice = next((each.advice for each in self._troubles.values() if each.advice), "")
-            why = "; ".join(f"{each}: {what.text}" for each, what in self._troubles.items())
+            troubles = self._agreement.troubles
+            advice = next((each.advice for each in troubles.values() if each.advice), "")
+            why = "; ".join(f"{each}: {what.text}" for each, what in troubles.items())
             raise StoreUnavailable(
                 advice or "No Sentinel says where the primary is. Try again in a moment.",
                 retry_after=2,
@@ -196,7 +190,7 @@ class Sentinel:
         answers = 0
         for each in gevent.iwait(asked, timeout=_FIRST_ANSWER_S):
             answers += each.value is not None
-            if answers >= self._majority:  # one that hangs delays nobody
+            if answers >= self._agreement.majority:  # one that hangs delays nobody
                 break
         # Just after a promotion, only the Sentinel that has made it knows: it may be the last.
         gevent.joinall(asked, timeout=_OTHERS_S)
@@ -243,73 +237,20 @@ class Sentinel:
 
     def _hear(self, address: Address, answer: Answer | Trouble) -> None:
         """Take what a Sentinel says, and follow it. No switch point."""
-        if isinstance(answer, Trouble):
-            self._said[address], self._troubles[address] = None, answer
-            self._answers.pop(address, None)
-        else:
-            self._said[address], self._answers[address] = answer.primary, answer
-            self._troubles.pop(address, None)
-        self._follow_said()
-        # The highest number: to wait for fewer replicas than there are loses writes.
-        now = [each for each in self._answers.values() if each.primary == self._primary]
-        if self._primary is not None and now:
-            self.shard.replicas = max(each.replicas for each in now)
-            self.shard.known_replicas = max(each.known_replicas for each in now)
-
-    def _follow_said(self) -> None:
-        """Follow the primary that the Sentinels name."""
-        said = [each for each in self._said.values() if each is not None]
-        if not said:
-            return
-        # Of two with the same epoch, which epochs that began anew may have, the one that more say.
-        newest = max(said, key=lambda each: (each.epoch, said.count(each)))
-        if self._primary is not None and newest.epoch > self._primary.epoch:
-            self._move(newest)
-        elif self._primary is not None:
-            self._overrule(said, self._primary)
-        elif len(said) >= self._majority or len(self._said) == len(self._addresses):
-            # The first may be the one that was cut off: it waits for others, or for their failures.
-            self._move(newest)
-
-    def _overrule(self, said: Sequence[Primary], known: Primary) -> None:
-        """Move to an address that a majority names, if the known primary is gone for good.
-
-        Epochs begin anew where the Sentinels are set up anew (SENTINEL REMOVE and MONITOR); then
-        the highest epoch names a server of the past. Two conditions hold for AGREEMENT_S: a
-        majority of all Sentinels of REDIS_URL names one other address, and no connection to the
-        known one succeeds. Without the first, a minority that was cut off could take us back to an
-        old primary. Without the second, a majority that has not yet heard of a promotion could; a
-        new primary takes connections, so it is not left. If it dies at once, the Sentinels that
-        know the old primary alone are the majority, and it is the server that they use.
-
-        The incarnation does not go back: it stays the higher of the two epochs. So the Sentinel
-        with the old answer does not lead back either. As long as the new epochs are not above it,
-        each further failover takes this way too, some seconds later, and resets no streams.
-        """
-        address, votes = collections.Counter(each.address for each in said).most_common(1)[0]
-        if votes < self._majority or address == known.address:
-            self._agreed, self._has_warned = None, False
-            return
-        now = time.monotonic()
-        if self._agreed is None or self._agreed[0] != address:
-            self._agreed = (address, now)
-        if now - self._agreed[1] < AGREEMENT_S:
-            return
-        if self._unreached_since is not None and now - self._unreached_since >= AGREEMENT_S:
-            epochs = [each.epoch for each in said if each.address == address]
-            self._move(Primary(address, max(known.epoch, *epochs)))
-        elif not self._has_warned:
-            self._has_warned = True
-            log.error(
-                "most Sentinels name %s as the primary, by an epoch that is not above %d, which is "
-                "that of %s; it still serves, so this process stays. If the Sentinels were set up "
-                "anew, restart all processes", address, known.epoch, known.address,
-            )  # fmt: skip
+        agreement = self._agreement
+        agreement.take(address, answer)
+        found = agreement.next_primary(self._primary, unreached_since=self._unreached_since)
+        if found is not None:
+            self._move(found)
+        counts = agreement.replicas_of(self._primary)
+        if counts is not None:
+            self.shard.replicas, self.shard.known_replicas = counts
 
     def _move(self, found: Primary) -> None:
         """Use another primary from now on. No switch point."""
         known, self._primary = self._primary, found
-        self._agreed, self._has_warned, self._unreached_since = None, False, None
+        self._agreement.begin_anew()
+        self._unreached_since = None
         self.shard.address, self.shard.incarnation = str(found.address), found.epoch
         if known is None:
             return

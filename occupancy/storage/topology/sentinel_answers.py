@@ -57,6 +57,7 @@ class Sentinels:
 
     @contextlib.contextmanager
     def connected(self, address: Address) -> Iterator[Any]:
+        """A connection to the Sentinel at ``address``, closed at the end."""
         connection = self._connection_class(
             host=address.host, port=address.port, protocol=2, driver_info=None,
             client_name="occupancy-topology",

@@ -15,12 +15,13 @@ from typing import Any, TypeVar
 import gevent
 import redis
 
-from occupancy.storage.client import Command, Confirming, OpsClient
+from occupancy.storage.client import OpsClient
+from occupancy.storage.commands import Command, Confirming
 from occupancy.storage.pool import FairPool
 
 _RETRY_S = 0.05
-T = TypeVar("T")
 _NOT_PRIMARY = (redis.ReadOnlyError, redis.exceptions.MasterDownError)
+T = TypeVar("T")
 
 
 class SentinelClient(OpsClient):

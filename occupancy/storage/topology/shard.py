@@ -3,7 +3,7 @@
 A single server, and the primary behind Sentinels, are the only shard of their deployment. A Cluster
 has several. All keys of a board are in one of them, because they share a hash tag; so are all keys
 of access. The *incarnation* of a server is the failover epoch that made it a primary. It rises with
-each promotion and never comes back, so what was written under a lower one may have been lost.
+each promotion and never falls, so what was written under a lower one may have been lost.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Shard:
         self.pubsub_pool.disconnect()
 
 
-Role = Literal["primary", "replica", "spare"]
+ServerRole = Literal["primary", "replica", "spare"]
 
 
 class Member(NamedTuple):
@@ -68,7 +68,7 @@ class Member(NamedTuple):
     """
 
     address: str  # '' for a single server
-    role: Role
+    role: ServerRole
     incarnation: int
     client: OpsClient
     shard: Shard | None = None

@@ -7,6 +7,9 @@ from typing import Any
 from occupancy.web.openapi.operations import STORE, answer, operation
 from occupancy.web.openapi.schemas import INTEGER, NUMBER, TEXT, TIME, array, nullable, obj
 
+_SEVERAL = "Where the deployment may have several servers."
+_COUNTS = ("maxclients", "connected", "ops", "pubsub", "cli", "other")
+
 
 def paths() -> dict[str, Any]:
     """The paths of health, connections and metrics."""
@@ -43,10 +46,6 @@ def paths() -> dict[str, Any]:
             "The budget and every process's pools.", answer(_statistics()), STORE),
         "/metrics": get("metrics", "Prometheus metrics over all processes.", text),
     }  # fmt: skip
-
-
-_SEVERAL = "Where the deployment may have several servers."
-_COUNTS = ("maxclients", "connected", "ops", "pubsub", "cli", "other")
 
 
 def _server(**more: Any) -> dict[str, Any]:
