@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any
 
-from proof.record import Record
+from proof.record import Log, Record
 
 LIVE_AGAIN_S = 2.0  # after the promotion
 OTHER_GAP_S = 0.5
@@ -31,17 +31,26 @@ def models(record: Record) -> Iterator[str]:
 
 
 def losses(record: Record) -> Iterator[str]:
-    """Who saw an entry that is not in the log was reset afterwards."""
+    """Who saw an entry, or an answer, that is not in the log was reset afterwards."""
     for each in record.watchers:
-        kept = {cursor for cursor, _ in record.logs[each.board]}
+        log = record.logs[each.board]
+        cursors = {cursor for cursor, _ in log}
+        versions = _versions_in(log)
         lost = None
         for seen in each.trail:
             if seen.kind == "reset":
                 lost = None
-            elif seen.kind == "item" and seen.cursor not in kept:
+            elif seen.kind == "item" and seen.cursor not in cursors:
                 lost = seen
+            elif seen.kind == "answer":
+                item = json.loads(seen.event)
+                if (item["tag"], item["version"]) not in versions:
+                    lost = seen
         if lost is not None:
-            yield f"{each.name}: saw {lost.cursor}, seq {lost.seq}, and was not reset: {lost.event}"
+            yield (
+                f"{each.name}: saw {lost.cursor}, seq {lost.seq}, {record.struck_s - lost.at_s:.2f} s "
+                f"before the fault, and was not reset: {lost.kind} {lost.event}; {each.trail[-4:]}"
+            )
 
 
 def streams(record: Record) -> Iterator[str]:
@@ -173,10 +182,8 @@ CHECKS: dict[str, Check] = {
 def lost_calls(record: Record) -> list[Any]:
     """The acknowledged operations whose entry is not in the log."""
     kept = {
-        (board, event["item"]["tag"], event["item"]["version"])
-        for board, log in record.logs.items()
-        for event in (json.loads(fields["event"]) for _, fields in log if "event" in fields)
-    }
+        (board, *each) for board, log in record.logs.items() for each in _versions_in(log)
+    }  # fmt: skip
     return [
         each for each in record.calls
         if each.has_changed and each.item is not None
@@ -223,6 +230,12 @@ def violations(record: Record) -> dict[str, list[str]]:
     """The violations of each check that has some."""
     found = {name: list(check(record)) for name, check in CHECKS.items()}
     return {name: texts for name, texts in found.items() if texts}
+
+
+def _versions_in(log: Log) -> set[tuple[str, int]]:
+    """Tag and version of each entry."""
+    items = (json.loads(fields["event"])["item"] for _, fields in log if "event" in fields)
+    return {(each["tag"], each["version"]) for each in items}
 
 
 def _everything_seen(record: Record) -> Iterator[tuple[str, str, str, dict[str, Any]]]:

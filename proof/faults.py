@@ -141,7 +141,10 @@ def change_nodes(stage: Stage) -> None:
     source = stage.site.primary_of(board)
     binary = binary_of(servers.kind)
     assert binary is not None
-    config = {**cluster.nodes[0].config, "cluster-port": str(free_port())}
+    config = {
+        **cluster.nodes[0].config, "cluster-port": str(free_port()),
+        "cluster-allow-replica-migration": "no",  # without slots it stays a primary
+    }  # fmt: skip
     added = RealServer(binary, servers.directory / f"added-{secrets.token_hex(4)}", **config)
     added.start()
     stage.wait_a_moment()

@@ -46,12 +46,12 @@ class Load:
                 clients = self._site.client("watcher"), self._site.client("watcher")
                 self.watchers.append(Watcher(*clients, board, f"watcher {number} of {board}"))
             known = self.items_of(board)
-            for name in self._site.people:
-                self._workers.append(
-                    Worker(
-                        self._site.client(name), board, name, known, self._random.getrandbits(32)
-                    )
-                )
+            for name, page in zip(
+                self._site.people, self.watchers[-WATCHERS_PER_BOARD:], strict=True
+            ):
+                seed = self._random.getrandbits(32)
+                client = self._site.client(name)
+                self._workers.append(Worker(client, board, name, known, seed, page))
         wait_until(
             lambda: all(sum(seen.kind == "item" for seen in each.trail) >= 2
                         for each in self.watchers),

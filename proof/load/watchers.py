@@ -13,7 +13,9 @@ from proof.load.wire import Client, Stream
 
 _RECONNECT_S = 0.1
 
-Kind = Literal["item", "reset", "ready", "degraded", "recovered", "bye", "snapshot", "end"]
+Kind = Literal[
+    "item", "answer", "reset", "ready", "degraded", "recovered", "bye", "snapshot", "end"
+]
 
 
 class Seen(NamedTuple):
@@ -23,7 +25,7 @@ class Seen(NamedTuple):
     kind: Kind
     cursor: str
     seq: int = 0
-    event: str = ""  # of an item: the data as it came
+    event: str = ""  # of an item: the data as it came; of an answer: its item
     number: int = 0  # of the connection
 
 
@@ -47,6 +49,16 @@ class Watcher:
         if self._stream is not None:
             self._stream.close()
         self._reader.close()
+
+    def put(self, item: dict[str, Any]) -> None:
+        """Take an item from an answer, as the page of the worker does who sent the operation."""
+        self._note("answer", event=json.dumps(item))
+        self._put(item)
+
+    def _put(self, item: dict[str, Any]) -> None:
+        known = self.model.get(item["tag"])
+        if known is None or known["version"] < item["version"]:
+            self.model[item["tag"]] = item
 
     def _follow(self) -> None:
         self._load()
@@ -87,10 +99,7 @@ class Watcher:
         found = json.loads(data)
         if kind == "item":
             self._note("item", found["seq"], data.decode())
-            item = found["item"]
-            known = self.model.get(item["tag"])
-            if known is None or known["version"] < item["version"]:
-                self.model[item["tag"]] = item
+            self._put(found["item"])
             return
         if kind in ("ready", "reset", "degraded", "recovered", "bye"):
             self._note(kind, found.get("seq", 0))  # type: ignore[arg-type] # it is one of them

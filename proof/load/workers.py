@@ -13,6 +13,7 @@ from typing import Any
 
 import gevent
 
+from proof.load.watchers import Watcher
 from proof.load.wire import Client, Reply
 
 PAUSE_S = 0.08  # between two operations of a worker
@@ -53,11 +54,13 @@ class Worker:
     """A worker on one board, until :meth:`stop`."""
 
     def __init__(
-        self, client: Client, board: str, name: str, known: dict[str, dict[str, Any]], seed: int
-    ) -> None:
+        self, client: Client, board: str, name: str, known: dict[str, dict[str, Any]], seed: int,
+        page: Watcher,
+    ) -> None:  # fmt: skip
         self.calls: list[Call] = []
         self._client, self._board, self._name = client, board, name
         self._known = known  # the items of the board, shared by its workers
+        self._page = page  # the worker looks at it, so it takes the answers
         self._random = random.Random(seed)
         self._is_stopping = False
         self._deadline_s = float("inf")
@@ -107,6 +110,8 @@ class Worker:
                 return
             gevent.sleep(_RESEND_S)
         call.reply, call.answered_s = reply, time.monotonic()
+        if call.item is not None:
+            self._page.put(call.item)
         if call.item is not None and call.item["version"] >= self._known[call.tag]["version"]:
             self._known[call.tag] = call.item
         elif call.item is None:

@@ -95,6 +95,11 @@ def show_an_entry_that_is_not_in_the_log(record: Record) -> None:
     trail_of(record)[1:1] = [seen_at(1.5, 2, cursor="9-9")]
 
 
+def show_an_answer_that_is_not_in_the_log(record: Record) -> None:
+    item = json.dumps({**item_at(3), "version": 9})
+    trail_of(record).append(Seen(3.0, "answer", "", event=item))
+
+
 def skip_an_event(record: Record) -> None:
     del trail_of(record)[1]
 
@@ -165,6 +170,7 @@ def lose_what_was_acknowledged(record: Record) -> None:
 DAMAGES: list[tuple[str, Callable[[Record], None]]] = [
     ("models", lose_the_last_event_of_the_model),
     ("losses", show_an_entry_that_is_not_in_the_log),
+    ("losses", show_an_answer_that_is_not_in_the_log),
     ("streams", skip_an_event),
     ("contents", give_a_version_to_two),
     ("contents", give_an_epoch_to_two),
