@@ -48,8 +48,9 @@ def losses(record: Record) -> Iterator[str]:
                     lost = seen
         if lost is not None:
             yield (
-                f"{each.name}: saw {lost.cursor}, seq {lost.seq}, {record.struck_s - lost.at_s:.2f} s "
-                f"before the fault, and was not reset: {lost.kind} {lost.event}; {each.trail[-4:]}"
+                f"{each.name}: saw {lost.cursor}, seq {lost.seq}, "
+                f"{lost.at_s - record.struck_s:.2f} s after the fault, and was not reset: "
+                f"{lost.kind} {lost.event}; {each.trail[-4:]}"
             )
 
 

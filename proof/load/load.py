@@ -51,7 +51,7 @@ class Load:
             ):
                 seed = self._random.getrandbits(32)
                 client = self._site.client(name)
-                self._workers.append(Worker(client, board, name, known, seed, page))
+                self._workers.append(Worker(client, board, name, known=known, seed=seed, page=page))
         wait_until(
             lambda: all(sum(seen.kind == "item" for seen in each.trail) >= 2
                         for each in self.watchers),

@@ -54,8 +54,8 @@ class Worker:
     """A worker on one board, until :meth:`stop`."""
 
     def __init__(
-        self, client: Client, board: str, name: str, known: dict[str, dict[str, Any]], seed: int,
-        page: Watcher,
+        self, client: Client, board: str, name: str, *,
+        known: dict[str, dict[str, Any]], seed: int, page: Watcher,
     ) -> None:  # fmt: skip
         self.calls: list[Call] = []
         self._client, self._board, self._name = client, board, name
