@@ -14,18 +14,22 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+import gevent
 import msgspec
 
 from occupancy.access.sessions import Session
 from occupancy.access.tokens import Token
 from occupancy.core.entities import Role, Worker
-from occupancy.core.errors import Unauthenticated
+from occupancy.core.errors import PoolTimeout, StoreUnavailable, Unauthenticated
 from occupancy.core.keys import Keys
 from occupancy.core.principal import Credential, Principal
 from occupancy.storage.client import OpsClient
 from occupancy.storage.scripts import Script
 
 _REMEMBERED_S = 2.0
+_TAKEN_S = 15.0  # while the server of access does not answer
+_MOST_WAIT_S = 0.5  # for that server, where the principal may be taken without it
+_ASK_AGAIN_S = 1.0
 _MAX_REMEMBERED = 10_000
 _MAX_CHANGES = 1_000  # workers whose last change is known separately
 _SESSION_USE_S, _TOKEN_USE_S = 1, 60  # how exactly the last use is stored
@@ -44,6 +48,9 @@ class Authenticator:
         self._keys = keys
         self._identify = Script(client, "access/identify")
         self._remembered: dict[Credential, tuple[float, Principal, bool]] = {}
+        self._taken_until: dict[Credential, float] = {}  # those of _remembered
+        self._has_own_server = client.is_sharded
+        self._away_until = 0.0  # the server of access has not answered: ask it again then
         self._of_worker: dict[str, set[Credential]] = {}  # those of _remembered
         # This process numbers the changes that it hears of: an answer that was on its way when its
         # worker changed is not remembered.
@@ -61,11 +68,33 @@ class Authenticator:
         asked_at, change = time.monotonic(), self._change
         if remembered is not None and asked_at < until and (was_use or not is_use):
             return remembered
-        principal, ends_in_s = self._read(
-            credential, self._identify.run(*self._ask(credential, is_use))
-        )
+        may_take = self._has_own_server and asked_at < self._taken_until.get(credential, 0.0)
+        if remembered is not None and may_take:
+            reply = self._ask_briefly(credential, is_use)
+            if reply is None:
+                if credential in self._remembered:  # still: no change was announced meanwhile
+                    return remembered
+                raise StoreUnavailable("The server does not answer. Try again in a moment.")
+        else:
+            reply = self._identify.run(*self._ask(credential, is_use))
+        principal, ends_in_s = self._read(credential, reply)
         self._remember(principal, ends_in_s, asked_at, change, is_use=is_use)
         return principal
+
+    def _ask_briefly(self, credential: Credential, is_use: bool) -> Any:
+        """The reply, or None if there is none within a moment; then one caller a second asks."""
+        now = time.monotonic()
+        if now < self._away_until:
+            return None
+        if self._away_until:
+            self._away_until = now + _ASK_AGAIN_S  # the others do not wait for this question
+        reply = None
+        # No error of ours as the timeout's: the client below would try again.
+        timeout = gevent.Timeout(_MOST_WAIT_S, False)
+        with timeout, contextlib.suppress(PoolTimeout, StoreUnavailable):
+            reply = self._identify.run(*self._ask(credential, is_use))
+        self._away_until = 0.0 if reply is not None else time.monotonic() + _ASK_AGAIN_S
+        return reply
 
     def remembered(self, credential: Credential) -> Principal | None:
         """The principal, if that is known without asking Redis; does not extend a session."""
@@ -105,11 +134,15 @@ class Authenticator:
         ):
             self._all_changed = self._change
             self._changed.clear()
-            self._clear()
+            if worker_id is None and self._has_own_server:
+                self._expire()  # its server may be heard again before it answers
+            else:
+                self._clear()
             return
         self._changed[worker_id] = self._change
         for credential in self._of_worker.pop(worker_id, ()):
             self._remembered.pop(credential, None)
+            self._taken_until.pop(credential, None)
 
     def changes(self) -> int:
         """The number of changes of access so far, in the whole deployment."""
@@ -126,15 +159,23 @@ class Authenticator:
         # Counted from before the question, in case the announcement is lost.
         until = asked_at + min(_REMEMBERED_S, ends_in_s)
         self._remembered[principal.credential] = until, principal, is_use
+        self._taken_until[principal.credential] = asked_at + min(_TAKEN_S, ends_in_s)
         # A stored credential never changes its worker.
         self._of_worker.setdefault(principal.worker.id, set()).add(principal.credential)
 
     def _clear(self) -> None:
         self._remembered.clear()
+        self._taken_until.clear()
         self._of_worker.clear()
+
+    def _expire(self) -> None:
+        """Ask for each anew."""
+        for credential, (_, principal, was_use) in self._remembered.items():
+            self._remembered[credential] = 0.0, principal, was_use
 
     def _drop(self, credential: Credential) -> None:
         _, principal, _ = self._remembered.pop(credential, (0.0, None, False))
+        self._taken_until.pop(credential, None)
         if principal is not None:
             others = self._of_worker[principal.worker.id]
             others.discard(credential)
