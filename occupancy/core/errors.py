@@ -193,7 +193,7 @@ class StoreUnavailable(OccupancyError):
 
 
 class Unconfirmed(StoreUnavailable):
-    # A kind of StoreUnavailable: whoever copes with a store that cannot serve copes with this.
+    # A StoreUnavailable too, so that code which handles a store that cannot serve handles this.
     code, title = "unconfirmed", "Not confirmed by the replicas"
     explanation = (
         "The change was made, but too few replicas had it in time, so a failover may still lose "

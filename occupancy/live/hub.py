@@ -213,7 +213,7 @@ class Hub:
             if each is not feed:
                 each.unwatch(name)
         if feed is None:
-            board_log.degrade()  # nobody is known to have it
+            board_log.degrade()  # no server is known to have it
             self._doubt.set()
         elif name not in feed.logs:
             feed.watch(name, board_log)

@@ -59,7 +59,7 @@ class Servers:
 
     @property
     def access_address(self) -> str | None:
-        """The server that has the keys of access; None while nobody knows it."""
+        """The server that has the keys of access; None while that is unknown."""
         shard = self._topology.shard_of(self._keys.workers)
         return None if shard is None else shard.address
 

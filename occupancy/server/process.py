@@ -70,9 +70,11 @@ class Process:
         wrong = confirmation.unsound(settings.confirm_replicas, topology.shards())
         if wrong is None:
             return
-        if self._worker.age > self._worker.cfg.workers:
-            # A deployment that runs must not end because a replica has been added or removed. Its
-            # operations stay safe: they wait for each replica, and for that number.
+        if self._worker.age > 1:
+            # Only the first process ends the start: gunicorn's master fails with a traceback if two
+            # do. A later process belongs to a deployment that runs, which must not end because a
+            # replica has been added or removed. Its operations stay safe: they wait for each
+            # replica, and for that number.
             log.error("%s", wrong)
             return
         print(f"occupancy: {wrong}", file=sys.stderr, flush=True)  # noqa: T201 - as for a setting

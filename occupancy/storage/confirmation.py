@@ -11,7 +11,7 @@ never be promoted counts as well.
 Valkey (9.1) waits for the last write of the *same connection* only; Redis (7.0) for every write
 before WAIT. A repeated request finds its effect there and writes nothing: in Valkey, WAIT would
 confirm it at once although no replica has it. So a small write precedes each WAIT. The replicas
-get all writes in order, so whoever has that one has all that its answer rests on.
+get all writes in order, so a replica that has this one has all that the answer rests on.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ from occupancy.storage.topology.shard import SLOTS, Member, ServerRole, Shard, s
 log = logging.getLogger(__name__)
 
 _REFRESH_S = 1.0  # in the background
-_LEAST_REFRESH_S = 0.2  # between two of them, whoever asks
+_LEAST_REFRESH_S = 0.2  # from one to the next
 _LONGEST_REFRESH_S = 2.0  # then the rest of the nodes is not asked
 
 

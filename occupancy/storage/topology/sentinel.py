@@ -5,7 +5,7 @@ and more after a promotion, and what is written there is lost; so a change is fo
 every connection to the old address is dropped. What the old primary acknowledges before that, for
 POLL_S and a round trip at most, is lost; nothing is acknowledged for it later.
 
-Which of their answers counts, sentinel_agreement.py says.
+``sentinel_agreement.py`` decides which of their answers counts.
 """
 
 from __future__ import annotations

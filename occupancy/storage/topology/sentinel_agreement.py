@@ -41,7 +41,7 @@ class Agreement:
             self.troubles.pop(address, None)
 
     def replicas_of(self, primary: Primary | None) -> tuple[int, int] | None:
-        """How many replicas a failover may choose, and how many there are; None if nobody says it.
+        """How many replicas a failover may choose, and how many there are; None if unknown.
 
         The highest numbers: to wait for fewer replicas than there are loses writes.
         """

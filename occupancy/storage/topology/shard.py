@@ -115,7 +115,7 @@ class Topology(Protocol):
         """Every server, replicas too; for looking at them. May wait; the caller closes each."""
 
     def shard_of(self, key: str) -> Shard | None:
-        """The shard that has ``key``; None while nobody is known to. No switch point."""
+        """The shard that has ``key``; None while no server is known to. No switch point."""
 
 
 @functools.lru_cache(maxsize=4096)  # most keys come again: a board's, those of access
