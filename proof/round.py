@@ -13,6 +13,7 @@ from proof.checks import figures, violations
 from proof.deployment.site import BUDGET, Site
 from proof.faults import Fault
 from proof.load.load import Load
+from proof.load.wire import Client
 from proof.observer import Observer
 from proof.record import Contents, Record
 from proof.stage import Stage
@@ -56,9 +57,7 @@ class Round:
             logs_before = {each: self._site.log_of(each) for each in self._site.boards}
             load.begin()
             secret, token_id = self._site.new_token()
-            revoking = gevent.spawn_later(
-                self._random.uniform(0.3, 2.5), self._revoke, secret, token_id
-            )
+            revoking = gevent.spawn_later(self._random.uniform(0.3, 2.5), self._revoke, token_id)
             fault(stage)
             if not stage.wait_for(self._site.servers.is_whole, _WHOLE_S):
                 result.void = "the servers did not become whole"
@@ -90,7 +89,7 @@ class Round:
             result.took_s = time.monotonic() - began_s
         return result
 
-    def _revoke(self, secret: str, token_id: str) -> None:
+    def _revoke(self, token_id: str) -> None:
         """Revoke a token while the fault goes on, until that is acknowledged."""
         wait_until(
             lambda: self._admin.send("DELETE", f"/api/tokens/{token_id}").status in (200, 204, 404),
@@ -98,8 +97,7 @@ class Round:
         )  # fmt: skip
 
     def _status_of(self, secret: str) -> int:
-        client = self._site.client("watcher")
-        client._headers["Authorization"] = f"Bearer {secret}"
+        client = Client(self._site.proxy.port, secret)
         try:
             for _ in range(4):  # each process, as a rule
                 status = client.send("GET", "/api/session").status
