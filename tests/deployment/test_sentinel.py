@@ -38,7 +38,8 @@ def real(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RealSentine
 def deployment(real: RealSentinels, tmp_path: Path) -> Iterator[Deployment]:
     running = Deployment(
         tmp_path / "state", real.url,
-        OCCUPANCY_REDIS_TIMEOUT_S="1", OCCUPANCY_POOL_WAIT_S="1", WEB_CONCURRENCY="2",
+        OCCUPANCY_REDIS_TIMEOUT_S="1", OCCUPANCY_POOL_WAIT_S="1", OCCUPANCY_CONFIRM_S="0.8",
+        WEB_CONCURRENCY="2",
     )  # fmt: skip
     running.start()
     running.sign_in("admin", Role.ADMIN)

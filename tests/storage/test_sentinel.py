@@ -295,6 +295,8 @@ def test_a_primary_that_only_the_sentinels_do_not_reach_is_left(
         wait_until(lambda: len(writer.acknowledged) > seen + 100, timeout_s=30, what="writes")
         writer.stop()
         assert not is_at(services, old)
+        # Sentinels tell each other within two seconds.
+        wait_until(lambda: real.primary() is not old, what="the first Sentinel to know it too")
         with real.client(real.primary()) as primary:
             assert [each for each in writer.lost(primary) if each[1] > times[0]] == []
     finally:
