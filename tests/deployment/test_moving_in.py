@@ -143,7 +143,7 @@ def assert_work_goes_on(services: Services) -> None:
 def is_copied(replica: redis.Redis, old: RealServer) -> bool:
     with old.client() as admin:
         is_up = replica.info("replication")["master_link_status"] == "up"
-        return is_up and replica.dbsize() == admin.dbsize()
+        return bool(is_up and replica.dbsize() == admin.dbsize())
 
 
 def test_to_sentinel_by_replication(
