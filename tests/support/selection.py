@@ -21,6 +21,7 @@ _ON_A_CLUSTER = {
     "test_authenticator.py", "test_links.py",
 }  # fmt: skip
 SMOKE = "test_store.py"  # runs on a real server, whatever else is left out
+_STARTERS = ("Deployment", "RealCluster", "RealSentinels")  # of a module that starts many processes
 _STARTS_A_SERVER = {"own_server", "module_server", "valkey_services", "settings", "site"}
 # In the order in which they begin: what takes longest comes first, so that no process is left alone
 # with it in the end. The first few are never quick.
@@ -110,6 +111,6 @@ def _is_quick(item: pytest.Item) -> bool:
     parameters = _parameters(item)
     if SERVERS & parameters:
         return item.path.name == SMOKE and "valkey" in parameters
-    starts_gunicorn = hasattr(item.module, "Deployment")
+    starts_processes = any(hasattr(item.module, each) for each in _STARTERS)
     is_thorough = item.get_closest_marker("thorough") is not None
-    return not (starts_gunicorn or is_thorough or _STARTS_A_SERVER & set(item.fixturenames))
+    return not (starts_processes or is_thorough or _STARTS_A_SERVER & set(item.fixturenames))
