@@ -71,7 +71,7 @@ class _Slotted:
         try:
             return super()._connect()  # type: ignore[misc] # defined by the class it is mixed into
         except BaseException as error:
-            _close_half_open(error)
+            close_half_open(error)
             self._give_back_slot()
             raise
 
@@ -98,7 +98,7 @@ class _Slotted:
             self._slots.give_back(slot)
 
 
-def _close_half_open(error: BaseException) -> None:
+def close_half_open(error: BaseException) -> None:
     """Close the socket that a killed greenlet was connecting.
 
     redis-py closes it only after an OSError. Left open, the server would still count the

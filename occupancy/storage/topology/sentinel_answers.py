@@ -10,6 +10,7 @@ import redis
 from redis.connection import Connection
 
 from occupancy.core.server_url import Address, ServerUrl
+from occupancy.storage.connections import close_half_open
 
 _TIMEOUT_S = 0.3  # one that hangs must not delay the others' answers
 
@@ -65,7 +66,11 @@ class Sentinels:
             socket_connect_timeout=_TIMEOUT_S, socket_timeout=_TIMEOUT_S, **self._options,
         )  # fmt: skip
         try:
-            connection.connect()
+            try:
+                connection.connect()
+            except BaseException as error:  # killed: another Sentinel has answered, or we stop
+                close_half_open(error)
+                raise
             yield connection
         finally:
             connection.disconnect()
