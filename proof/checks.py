@@ -31,7 +31,7 @@ def models(record: Record) -> Iterator[str]:
 
 
 def losses(record: Record) -> Iterator[str]:
-    """Who saw an entry that is not in the log was reset afterwards."""
+    """Each watcher that saw an entry that is not in the log was reset afterwards."""
     for each in record.watchers:
         kept = {cursor for cursor, _ in record.logs[each.board]}
         lost = None

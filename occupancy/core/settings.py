@@ -291,8 +291,8 @@ def _check_confirmation(settings: Settings) -> None:
             "REDIS_URL: only with redis+sentinel:// and redis+cluster:// are the replicas known. "
             "For a single server it must be 0."
         )
-    # Else a connection would be given up before the answer to WAIT can come. A single server has no
-    # replicas to wait for, so there a short timeout alone is no error.
+    # A longer wait would outlast the connection's timeout, which closes it. A single server has no
+    # replicas to wait for, so a short timeout alone is no error there.
     is_used = settings.engine != "single" or settings.confirm_s != Settings.confirm_s
     if is_used and settings.confirm_s >= settings.redis_timeout_s:
         raise SettingError(

@@ -158,7 +158,7 @@ def _confirmation(facts: Facts) -> Check:
         advice = f"For strict mode set OCCUPANCY_CONFIRM_REPLICAS={facts.replicas}."
         return Check("confirmation", "ok", finding, advice)
     if facts.replicas < wanted:
-        finding = f"{facts.replicas} of {wanted} replicas are up: operations are refused"
+        finding = f"{facts.replicas} of {wanted} replicas are up: operations get 503 unconfirmed"
         return Check(
             "confirmation", "error", finding, "Start the others, or wait until they follow."
         )
