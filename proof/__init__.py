@@ -1,6 +1,5 @@
-"""The fault run: real servers, two nodes behind a proxy, and a check of what was promised.
+"""What the product survives, shown on real servers by ``bin/prove``.
 
-Begin with ``round.py``: it runs one fault under load. ``deployment/`` is what runs, ``load/`` who
-uses it, ``faults.py`` what is done to the servers, and ``checks.py`` what must hold afterwards.
-Servers are started with the helpers of the tests.
+``failover/`` promotes replicas under load; begin with ``failover/round.py``. ``deployment/`` is
+what runs, and ``load/`` who uses it. Servers are started with the helpers of the tests.
 """

@@ -15,8 +15,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from proof.failover.run import Run
 from proof.report import markdown
-from proof.run import Run
 
 _COUNTS = Path(__file__).parents[1] / "docs" / "reliability.json"
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from statistics import median
 from typing import Any
 
-from proof.checks import CHECKS
-from proof.faults import OF_CLUSTER, OF_SENTINEL, OF_VALKEY_CLUSTER
+from proof.failover.checks import CHECKS
+from proof.failover.faults import OF_CLUSTER, OF_SENTINEL, OF_VALKEY_CLUSTER
 
 Rows = Sequence[dict[str, Any]]
 

@@ -8,9 +8,9 @@ import time
 import gevent
 
 from proof.deployment.site import Site
-from proof.load.watchers import Watcher
-from proof.load.workers import Call, Worker
-from proof.record import Items
+from proof.history.call import Call
+from proof.load.watchers import Items, Watcher
+from proof.load.workers import Worker
 from tests.support.waiting import wait_until
 
 WATCHERS_PER_BOARD = 2

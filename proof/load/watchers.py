@@ -13,6 +13,7 @@ from proof.load.wire import Client, Stream
 
 _RECONNECT_S = 0.1
 
+Items = dict[str, dict[str, Any]]  # by tag
 Kind = Literal[
     "item", "answer", "reset", "ready", "degraded", "recovered", "bye", "snapshot", "end"
 ]

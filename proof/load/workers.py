@@ -8,46 +8,17 @@ from __future__ import annotations
 
 import random
 import time
-from dataclasses import dataclass, field
 from typing import Any
 
 import gevent
 
+from proof.history.call import Call
 from proof.load.watchers import Watcher
-from proof.load.wire import Client, Reply
+from proof.load.wire import Client
 
 PAUSE_S = 0.08  # between two operations of a worker
 _RESEND_S = 0.1
 _CHANCE_OF_A_REFUSAL = 0.1  # operations that cannot succeed are sent too
-
-
-@dataclass
-class Call:
-    """One operation: what was sent, and what came back each time."""
-
-    board: str
-    worker: str
-    key: str
-    operation: str
-    tag: str
-    statuses: list[int] = field(default_factory=list)
-    sent_s: float = 0.0  # when it was first sent
-    answered_s: float = 0.0
-    reply: Reply | None = None  # the known answer
-
-    @property
-    def path(self) -> str:
-        return f"/api/boards/{self.board}/items/{self.tag}/{self.operation}"
-
-    @property
-    def item(self) -> dict[str, Any] | None:
-        """The item of an acknowledged operation."""
-        return self.reply.body.get("item") if self.reply and self.reply.status == 200 else None
-
-    @property
-    def has_changed(self) -> bool:
-        """Whether it was acknowledged, and made an event."""
-        return self.item is not None and bool(self.reply and self.reply.body["changed"])
 
 
 class Worker:
@@ -96,13 +67,15 @@ class Worker:
         else:
             operation = "take"
         key = f"{self._random.getrandbits(96):024x}"
-        return Call(self._board, self._name, key, operation, tag)
+        arguments = {"reason": "test"} if operation == "force-release" else {}
+        return Call(self._board, self._name, key, operation, tag, arguments)
 
     def _carry_out(self, call: Call) -> None:
         call.sent_s = time.monotonic()
-        body = {"reason": "test"} if call.operation == "force-release" else None
         while True:
-            reply = self._client.send("POST", call.path, body, Idempotency_Key=call.key)
+            reply = self._client.send(
+                "POST", call.path, call.arguments or None, Idempotency_Key=call.key
+            )
             call.statuses.append(reply.status)
             if reply.is_known:
                 break

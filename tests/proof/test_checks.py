@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from proof.checks import CHECKS, figures, violations
-from proof.load.watchers import Kind, Seen
+from proof.failover.checks import CHECKS, figures, violations
+from proof.failover.record import Contents, Log, Record
+from proof.history.call import Call
+from proof.load.watchers import Items, Kind, Seen
 from proof.load.wire import Reply
-from proof.load.workers import Call
-from proof.record import Contents, Items, Log, Record
 
 EVENTS = {"take": "item.taken", "pause": "item.paused"}
 LAST = 3  # events

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from proof.checks import CHECKS
+from proof.failover.checks import CHECKS
 from proof.report import markdown
 
 ABOUT = {

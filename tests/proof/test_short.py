@@ -13,9 +13,9 @@ import pytest
 
 from proof.deployment.proxy import nginx_path
 from proof.deployment.site import Site, site_on
-from proof.faults import OF_CLUSTER, OF_SENTINEL, faults_of
-from proof.record import Contents
-from proof.run import run_round
+from proof.failover.faults import OF_CLUSTER, OF_SENTINEL, faults_of
+from proof.failover.record import Contents
+from proof.failover.run import run_round
 from tests.conftest import require, require_binary
 
 pytestmark = [pytest.mark.alone, pytest.mark.thorough]

@@ -11,11 +11,11 @@ import requests
 
 from occupancy.access.pins import hash_pin
 from occupancy.core.entities import Role
-from proof.checks import violations
 from proof.deployment.proxy import nginx_path
 from proof.deployment.site import BUDGET, Site, site_on
+from proof.failover.checks import violations
+from proof.failover.record import Record
 from proof.load.load import Load
-from proof.record import Record
 from tests.conftest import require, require_binary
 from tests.support.sse_client import EventStream
 from tests.support.waiting import wait_until

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import gevent
 
 from proof.deployment.servers import ClusterServers, SentinelServers, kill, raw, slot_of_board
-from proof.stage import Stage
+from proof.failover.stage import Stage
 from tests.support.clusters import RealCluster
 from tests.support.servers import BINARIES, RealServer, binary_of, free_port
 from tests.support.waiting import wait_until

@@ -18,9 +18,9 @@ import gevent
 import redis
 
 from proof.deployment.site import Site, site_on
-from proof.faults import Fault, faults_of
-from proof.record import Contents
-from proof.round import Result, Round
+from proof.failover.faults import Fault, faults_of
+from proof.failover.record import Contents
+from proof.failover.round import Result, Round
 from tests.support.servers import BINARIES, binary_of
 
 

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from proof.load.watchers import Seen
-from proof.load.workers import Call
+from proof.history.call import Call
+from proof.load.watchers import Items, Seen
 
 Log = list[tuple[str, dict[str, str]]]  # cursor and fields of each entry, oldest first
-Items = dict[str, dict[str, Any]]  # by tag
 
 
 class Watched(Protocol):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any
 
-from proof.record import Log, Record
+from proof.failover.record import Log, Record
 
 LIVE_AGAIN_S = 2.0  # after the promotion
 OTHER_GAP_S = 0.5

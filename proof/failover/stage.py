@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import gevent
 
 from proof.deployment.site import Site
-from proof.observer import Observer
+from proof.failover.observer import Observer
 from tests.support.servers import RealServer
 
 _PROMOTION_S = 40.0  # on a loaded machine

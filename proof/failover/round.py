@@ -9,14 +9,14 @@ from typing import Any
 
 import gevent
 
-from proof.checks import figures, violations
 from proof.deployment.site import BUDGET, Site
-from proof.faults import Fault
+from proof.failover.checks import figures, violations
+from proof.failover.faults import Fault
+from proof.failover.observer import Observer
+from proof.failover.record import Contents, Record
+from proof.failover.stage import Stage
 from proof.load.load import Load
 from proof.load.wire import Client
-from proof.observer import Observer
-from proof.record import Contents, Record
-from proof.stage import Stage
 from tests.support.waiting import wait_until
 
 _LEAST_CHANGES = 20
