@@ -57,7 +57,7 @@ def entry_at(version: int, *, cursor: str = "", seq: int = 0) -> tuple[str, dict
 def call_at(version: int, key: str = "", *, status: int = 200) -> Call:
     body = {"changed": True, "item": item_at(version)} if status == 200 else {"code": "x"}
     return Call(
-        "b", "w", key or f"k{version}", "take", "T", [503, status], float(version),
+        "b", "w", key or f"k{version}", "take", "T", {}, [503, status], float(version),
         version + 0.1, Reply(status, body),
     )  # fmt: skip
 
