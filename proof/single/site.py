@@ -28,7 +28,7 @@ BOARDS = 10
 WORKERS_PER_BOARD = 20
 ITEMS_PER_BOARD = 20
 STEPS = ("ARM", "SOLD", "METROLOGIA")
-_SUPERVISORS_EVERY = 4
+_SUPERVISORS_EVERY = 3
 
 
 class Link(Protocol):
@@ -61,6 +61,7 @@ class Site:
         self.server_directory = server_directory or directory / "server"
         self.server = RealServer(binary, self.server_directory, appendfsync="everysec")
         self.server.environment.update(server_environment or {})
+        self.server.has_file = True
         self.server_link = make_link(self.server.port) if make_link else None
         server_port = self.server_link.port if self.server_link else self.server.port
         self.url = f"redis://127.0.0.1:{server_port}/0"  # as the nodes know it
