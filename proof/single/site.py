@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ from occupancy.core.entities import Role
 from occupancy.core.keys import Keys
 from occupancy.core.settings import Settings
 from occupancy.services import Services
+from proof.deployment.contents import add_people
 from proof.deployment.proxy import Proxy
 from proof.load.wire import Client
 from tests.support.deployment import Deployment
@@ -26,6 +28,7 @@ BOARDS = 10
 WORKERS_PER_BOARD = 20
 ITEMS_PER_BOARD = 20
 STEPS = ("ARM", "SOLD", "METROLOGIA")
+_SUPERVISORS_EVERY = 4
 
 
 class Link(Protocol):
@@ -55,17 +58,18 @@ class Site:
         binary = binary_of(kind)
         assert binary is not None, f"{kind} is not installed"
         self.kind, self.directory = kind, directory
-        self.server = RealServer(
-            binary, server_directory or directory / "server", appendfsync="everysec"
-        )
+        self.server_directory = server_directory or directory / "server"
+        self.server = RealServer(binary, self.server_directory, appendfsync="everysec")
         self.server.environment.update(server_environment or {})
         self.server_link = make_link(self.server.port) if make_link else None
         server_port = self.server_link.port if self.server_link else self.server.port
         self.url = f"redis://127.0.0.1:{server_port}/0"  # as the nodes know it
         self.prefix = f"single-{secrets.token_hex(4)}"
         self.keys = Keys(self.prefix)
-        self.boards = [f"b{number}" for number in range(BOARDS)]
-        self.roles: dict[str, Role] = {}  # of each worker of the load
+        self.roles = {  # of each worker of the load
+            f"w{number}": Role.WORKER if number % _SUPERVISORS_EVERY else Role.SUPERVISOR
+            for number in range(BOARDS * WORKERS_PER_BOARD)
+        }
         self.tokens: dict[str, str] = {}  # of each worker, and of `watcher` and `admin`
         self.nodes = [
             Deployment(
@@ -73,6 +77,7 @@ class Site:
                 WEB_CONCURRENCY=str(PROCESSES), OCCUPANCY_NODES=str(nodes),
                 OCCUPANCY_PREFIX=self.prefix, OCCUPANCY_REDIS_BUDGET=str(BUDGET),
                 OCCUPANCY_PROXIES=str(int(nodes > 1)), OCCUPANCY_OPERATIONS_PER_S="1000",
+                OCCUPANCY_ADDRESS_OPERATIONS_PER_S="100000",
             )
             for number in range(nodes)
         ]  # fmt: skip
@@ -82,14 +87,85 @@ class Site:
         entry = self.proxy.port if self.proxy else self.nodes[0].port
         self.client_link = make_link(entry) if make_link else None
         self.port = self.client_link.port if self.client_link else entry  # where clients connect
+        self._round_numbers = itertools.count(1)
 
     def start(self) -> None:
-        """Make boards, items and people, and start everything."""
-        raise NotImplementedError
+        """Add the people, and start everything."""
+        self.server.start()
+        for link in self._links():
+            link.start()
+        services = self.services()
+        try:
+            everybody = {**self.roles, "watcher": Role.OBSERVER, "admin": Role.ADMIN}
+            self.tokens = add_people(services, everybody)
+        finally:
+            services.close()
+        for node in self.nodes:
+            node.start()
+        if self.proxy is not None:
+            self.proxy.start()
 
     def stop(self) -> None:
-        raise NotImplementedError
+        """End everything, whatever state it is in."""
+        with contextlib.ExitStack() as stack:
+            stack.callback(self.server.stop)
+            for link in self._links():
+                stack.callback(link.stop)
+            for node in self.nodes:
+                stack.callback(node.stop, timeout_s=60)
+            if self.proxy is not None:
+                stack.callback(self.proxy.stop)
+
+    def new_boards(self) -> list[str]:
+        """Boards of their own for a round, with items, before any fault."""
+        round_number = next(self._round_numbers)
+        boards = [f"r{round_number}-b{number}" for number in range(BOARDS)]
+        services = self.services()
+        rows = [(f"T-{number}", {"title": f'"Spool {number}"'}) for number in range(ITEMS_PER_BOARD)]
+        try:
+            admin = services.workers.get("admin")
+            for board in boards:
+                services.store.boards.create(board, steps=STEPS)
+                list(services.store.commands.put_many(board, rows, actor=admin.person))
+        finally:
+            services.close()
+        return boards
+
+    def client(self, name: str) -> Client:
+        """A client for one greenlet."""
+        return Client(self.port, self.tokens[name])
+
+    def is_ready(self) -> bool:
+        """Whether each process of each node says that it can work. Beside any link and nginx."""
+        return all(node.status_of("/readyz") == 200 for node in self.nodes for _ in range(2))
 
     def admin(self, *, timeout_s: float = 5.0) -> redis.Redis:
         """A client of the server, beside any link; the caller closes it."""
         return redis.Redis(port=self.server.port, protocol=2, socket_timeout=timeout_s)
+
+    def log_text(self) -> str:
+        """The logs of the nodes."""
+        return "\n".join(each.log for each in self.nodes)
+
+    def services(self) -> Services:
+        """The deployment's services, for the run's own process; the caller closes them."""
+        return Services.for_command_line(
+            Settings(
+                redis_url=self.server.url, prefix=self.prefix,
+                state_dir=str(self.directory / "command-line"), redis_budget=BUDGET,
+                nodes=len(self.nodes),
+            )
+        )  # fmt: skip
+
+    def _links(self) -> list[Link]:
+        return [each for each in (self.server_link, self.client_link) if each is not None]
+
+
+@contextlib.contextmanager
+def running(site: Site) -> Iterator[Site]:
+    """The site, started, and stopped at the end."""
+    try:
+        site.start()
+        yield site
+    finally:
+        site.stop()
