@@ -113,7 +113,7 @@ def _state_of(pid: int) -> str:
         return file.read().rpartition(")")[2].split()[0]
 
 
-PROCESS_FAULTS = {
+FAULTS = {
     "process-kill": Fault(kill_process, "processes"),
     "process-stop": Fault(stop_process, "processes"),
     "reload": Fault(reload, "processes"),

@@ -44,6 +44,7 @@ class Result:
     figures: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     took_s: float = 0.0
+    ended_early: bool = False  # by an error: nobody knows what state the site is in
 
 
 class Round:
@@ -96,7 +97,10 @@ class Round:
 
     def _strike(self) -> list[Stage]:
         """Carry out all faults, each at its time; returns when the last is over."""
-        stages = [Stage(self._site, random.Random(self._random.random())) for _ in self._faults]
+        stages = [
+            Stage(self._site, random.Random(self._random.random()), boards=self._boards)
+            for _ in self._faults
+        ]
         span_s = _BETWEEN_S * len(stages)
         greenlets = [
             gevent.spawn_later(
@@ -114,7 +118,9 @@ class Round:
         with self._turns[fault.subject]:
             fault.act(stage)
 
-    def _states(self, load: Load, items: Mapping[str, Items] | None = None) -> dict[str, BoardState]:
+    def _states(
+        self, load: Load, items: Mapping[str, Items] | None = None
+    ) -> dict[str, BoardState]:
         found = {}
         with self._site.admin() as admin:
             for board in self._boards:

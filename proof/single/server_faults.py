@@ -169,7 +169,7 @@ def _number_of(path: Path) -> int:
     return int(path.name.split(".")[-3])
 
 
-SERVER_FAULTS = {
+FAULTS = {
     "server-kill": Fault(kill, "server", stops_everything=True, may_lose=True),
     "server-stop": Fault(stop, "server", stops_everything=True),
     "server-restart": Fault(restart, "server", stops_everything=True),

@@ -122,7 +122,9 @@ class Site:
         round_number = next(self._round_numbers)
         boards = [f"r{round_number}-b{number}" for number in range(BOARDS)]
         services = self.services()
-        rows = [(f"T-{number}", {"title": f'"Spool {number}"'}) for number in range(ITEMS_PER_BOARD)]
+        rows = [
+            (f"T-{number}", {"title": f'"Spool {number}"'}) for number in range(ITEMS_PER_BOARD)
+        ]
         try:
             admin = services.workers.get("admin")
             for board in boards:

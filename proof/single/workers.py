@@ -17,7 +17,7 @@ from occupancy.core.entities import Role
 from proof.history.call import Call
 from proof.load.watchers import Items, Watcher
 from proof.load.wire import Reply
-from proof.single.wire import FastClient
+from proof.load.raw_wire import FastClient
 
 _RESEND_S = 0.1
 _MOST_TAGS = 6  # of a batch
@@ -102,9 +102,7 @@ class Worker:
         body = {"operation": operation, "tags": tags, **arguments}
         self._carry_out(calls, f"/api/boards/{self._board}/batch", body, key)
 
-    def _carry_out(
-        self, calls: Sequence[Call], path: str, body: dict[str, Any], key: str
-    ) -> None:
+    def _carry_out(self, calls: Sequence[Call], path: str, body: dict[str, Any], key: str) -> None:
         headers = f"Idempotency-Key: {key}\r\n"
         if calls[0].if_match is not None:
             headers += f'If-Match: "{calls[0].if_match}"\r\n'
