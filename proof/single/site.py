@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,6 +18,7 @@ from occupancy.services import Services
 from proof.deployment.contents import add_people
 from proof.deployment.proxy import Proxy
 from proof.load.wire import Client
+from proof.single.preload import Preload
 from tests.support.deployment import Deployment
 from tests.support.servers import RealServer, binary_of
 from tests.support.waiting import wait_until
@@ -48,20 +49,25 @@ class Site:
     """Runs from :meth:`start` to :meth:`stop`.
 
     With ``make_link``, ``client_link`` stands between clients and nginx or gunicorn, and
-    ``server_link`` between gunicorn and the server.
+    ``server_link`` between gunicorn and the server. With ``has_preloads``, the server and the
+    nodes each have a clock, and the server a disk, that can be set.
     """
 
     def __init__(
         self, kind: str, directory: Path, *, nodes: int = 1, make_link: MakeLink | None = None,
-        server_environment: Mapping[str, str] | None = None, server_directory: Path | None = None,
+        has_preloads: bool = False, server_directory: Path | None = None,
     ) -> None:  # fmt: skip
         binary = binary_of(kind)
         assert binary is not None, f"{kind} is not installed"
         self.kind, self.directory = kind, directory
         self.server_directory = server_directory or directory / "server"
         self.server = RealServer(binary, self.server_directory, appendfsync="everysec")
-        self.server.environment.update(server_environment or {})
         self.server.has_file = True
+        self.server_preload = Preload(directory / "server-preload") if has_preloads else None
+        self.node_preload = Preload(directory / "node-preload") if has_preloads else None
+        if self.server_preload is not None:
+            self.server.environment.update(self.server_preload.environment)
+        node_environment = self.node_preload.environment if self.node_preload is not None else {}
         self.server_link = make_link(self.server.port) if make_link else None
         server_port = self.server_link.port if self.server_link else self.server.port
         self.url = f"redis://127.0.0.1:{server_port}/0"  # as the nodes know it
@@ -78,7 +84,7 @@ class Site:
                 WEB_CONCURRENCY=str(PROCESSES), OCCUPANCY_NODES=str(nodes),
                 OCCUPANCY_PREFIX=self.prefix, OCCUPANCY_REDIS_BUDGET=str(BUDGET),
                 OCCUPANCY_PROXIES=str(int(nodes > 1)), OCCUPANCY_OPERATIONS_PER_S="1000",
-                OCCUPANCY_ADDRESS_OPERATIONS_PER_S="100000",
+                OCCUPANCY_ADDRESS_OPERATIONS_PER_S="100000", **node_environment,
             )
             for number in range(nodes)
         ]  # fmt: skip

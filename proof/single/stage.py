@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -37,6 +37,7 @@ class Stage:
 
     site: Site
     random: random.Random
+    boards: Sequence[str] = ()  # those of the round
     struck_s: float = 0.0
     ended_s: float = 0.0  # when nothing was in its way any more
     has_happened: bool = False

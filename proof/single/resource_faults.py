@@ -1,0 +1,151 @@
+"""Faults of resources: a full disk, no file descriptors, a reader that does not read."""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+import socket
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import gevent
+
+from proof.deployment.servers import raw
+from proof.single.stage import Fault, Stage
+
+_GREEDY = 100  # connections that a client opens and does not use
+_RECEIVE_BYTES = 4096
+
+
+def fill_disk(stage: Stage) -> None:
+    """The disk is full for the append-only file, in the middle of an entry; later there is room."""
+    preload = stage.site.server_preload
+    assert preload is not None, "the site's server has no disk of its own"
+    with stage.site.admin() as admin:
+
+        def says(status: str) -> bool:
+            return bool(admin.info("persistence")["aof_last_write_status"] == status)
+
+        stage.strike()
+        try:
+            preload.set_free_bytes(stage.random.randint(0, 5000))
+            was_full = stage.wait_for(lambda: says("err"), 10)
+            stage.last(0.5, 3.0)
+        finally:
+            preload.set_free_bytes(None)
+        if stage.wait_for(lambda: says("ok"), 10) and was_full:
+            stage.happened()
+
+
+def exhaust_nodes_files(stage: Stage) -> None:
+    """gunicorn's processes have no file descriptor left; a client has opened the last."""
+    nodes = stage.site.nodes
+    logged = sum(each.log.count("Too many open files") for each in nodes)
+    stage.strike()
+    with contextlib.ExitStack() as stack:
+        pids = [pid for node in nodes for pid in node.worker_pids()]
+        stack.enter_context(_no_files(pids, spare=stage.random.randint(0, 4)))
+        for node in nodes:
+            stack.enter_context(_idle_connections(node.port))
+        stage.last(0.5, 2.0)
+        had_none = [each for each in pids if _has_no_file(each)]
+    logged = sum(each.log.count("Too many open files") for each in nodes) - logged
+    stage.note = f"{len(had_none)} of {len(pids)} processes without a file, said {logged} times"
+    if had_none and stage.wait_for(stage.site.is_ready, 30):
+        stage.happened()
+
+
+def exhaust_servers_files(stage: Stage) -> None:
+    """The server has no file descriptor left, and all its connections are lost."""
+    with stage.site.admin() as admin, admin.client() as kept:
+        pid = int(raw(kept, "INFO", "server").split(b"process_id:")[1].split()[0])
+        stage.strike()
+        with _no_files([pid]):
+            # What they had is taken at once by what eats descriptors.
+            raw(kept, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+            raw(kept, "CLIENT", "KILL", "TYPE", "pubsub")
+            with _idle_connections(stage.site.server.port):
+                stage.last(0.5, 3.0)
+                had_none = _has_no_file(pid)
+    if had_none and stage.wait_for(stage.site.is_ready, 30):
+        stage.happened()
+
+
+def read_slowly(stage: Stage) -> None:
+    """A reader of a stream among many reads nothing for a while; it gets a reset, or is closed."""
+    node = stage.random.choice(stage.site.nodes)
+    board = stage.random.choice(list(stage.boards))
+    with contextlib.closing(socket.socket()) as reader:
+        reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BYTES)
+        reader.settimeout(30)
+        reader.connect(("127.0.0.1", node.port))
+        lines = [
+            f"GET /api/boards/{board}/events HTTP/1.1", "Host: 127.0.0.1",
+            f"Authorization: Bearer {stage.site.tokens['watcher']}", "", "",
+        ]  # fmt: skip
+        reader.sendall("\r\n".join(lines).encode())
+        stage.strike()
+        stage.last(3.0, 8.0)
+        if _is_reset(reader):
+            stage.happened()
+
+
+def _is_reset(reader: socket.socket) -> bool:
+    """Whether it gets a reset now, or its end."""
+    received = b""
+    with contextlib.suppress(OSError), gevent.Timeout(10, False):
+        while piece := reader.recv(65536):
+            received = received[-100:] + piece
+            if b"event: reset" in received:
+                return True
+        return True
+    return False
+
+
+@contextlib.contextmanager
+def _no_files(pids: Iterable[int], spare: int = 0) -> Iterator[None]:
+    """Let the processes open ``spare`` files more than they have now.
+
+    The soft limit is lowered and raised again, which one's own processes allow.
+    """
+    before = {pid: resource.prlimit(pid, resource.RLIMIT_NOFILE) for pid in pids}
+    try:
+        for pid, (_, hard) in before.items():
+            limit = max(_files_of(pid)) + 1 + spare
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (limit, hard))
+        yield
+    finally:
+        for pid, limits in before.items():
+            with contextlib.suppress(ProcessLookupError):  # another fault has ended it
+                resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+
+
+def _files_of(pid: int) -> list[int]:
+    return [int(each.name) for each in Path(f"/proc/{pid}/fd").iterdir()]
+
+
+def _has_no_file(pid: int) -> bool:
+    with contextlib.suppress(OSError):
+        limit, _ = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        return len(_files_of(pid)) >= limit
+    return False
+
+
+@contextlib.contextmanager
+def _idle_connections(port: int) -> Iterator[None]:
+    """Connections that are opened and not used."""
+    with contextlib.ExitStack() as stack:
+        for _ in range(_GREEDY):
+            opened = stack.enter_context(contextlib.closing(socket.socket()))
+            opened.setblocking(False)
+            with contextlib.suppress(OSError):
+                opened.connect(("127.0.0.1", port))
+        yield
+
+
+FAULTS: dict[str, Fault] = {
+    "disk-full": Fault(fill_disk, "server"),
+    "nodes-files": Fault(exhaust_nodes_files, "processes"),
+    "server-files": Fault(exhaust_servers_files, "server"),
+    "slow-reader": Fault(read_slowly, "client link"),
+}
