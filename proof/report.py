@@ -30,11 +30,11 @@ _SINGLE = """\
 
 Each round runs one server with an append-only file, and one node of two gunicorn processes, or two
 nodes behind nginx. 200 workers send all operations to ten boards of twenty items, each with its own
-Idempotency-Key, and send them again until an answer is known. Two watchers follow each board; one of
-them ends its connection about once a second and goes on from its cursor. In the midst there are
-faults, one or several at once. Afterwards a judge that shares no code with the product reads what all
-callers, all watchers and the server have seen. A round with fewer than 100 operations a second,
-outside the faults that stop everything, or without one of its faults, is void.
+Idempotency-Key, and send them again until an answer is known. Two watchers follow each board; one
+of them ends its connection about once a second and goes on from its cursor. In the midst there are
+faults, one or several at once. Afterwards a judge that shares no code with the product reads what
+all callers, all watchers and the server have seen. A round is void without one of its faults, or
+with fewer than 100 operations a second outside the faults that stop everything.
 
 """
 
@@ -82,8 +82,9 @@ _SINGLE_COLUMNS: list[Column] = [
 _SINGLE_MEANING = """\
 *A second*: operations, outside the faults that stop everything; the median of the rounds.
 *Acknowledged and lost*: operations that were answered 200 and are not in the log afterwards: only
-those of the last second before a fault that takes away what the server had not written. Each watcher
-that saw them was reset. *Connections*: the most that the server had at once, of a budget of 60.
+those of the last second before a fault that takes away what the server had not written. Each
+watcher that saw them was reset. *Connections*: the most that the server had at once, of a budget of
+60.
 """
 
 _MEANING = """\

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 import gevent
 
 from proof.history.call import Call
+from proof.load.raw_wire import FastClient
 from proof.load.watchers import Items, Watcher
 from proof.load.wire import Client
 from proof.single.site import STEPS, WORKERS_PER_BOARD, Site
-from proof.load.raw_wire import FastClient
 from proof.single.workers import Worker
 from tests.support.waiting import wait_until
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Collection
+from pathlib import Path
 
 from proof.single.site import PROCESSES
 from proof.single.stage import Fault, Stage
@@ -109,8 +110,7 @@ def _wait_for_processes(stage: Stage, node: Deployment, *, without: Collection[i
 
 def _state_of(pid: int) -> str:
     """One letter, of the system's list of processes."""
-    with open(f"/proc/{pid}/stat") as file:
-        return file.read().rpartition(")")[2].split()[0]
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 FAULTS = {

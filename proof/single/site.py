@@ -7,7 +7,7 @@ import itertools
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import redis
 
@@ -21,7 +21,6 @@ from proof.load.wire import Client
 from proof.single.preload import Preload
 from tests.support.deployment import Deployment
 from tests.support.servers import RealServer, binary_of
-from tests.support.waiting import wait_until
 
 PROCESSES = 2
 BUDGET = 60

@@ -15,9 +15,9 @@ import gevent
 
 from occupancy.core.entities import Role
 from proof.history.call import Call
+from proof.load.raw_wire import FastClient
 from proof.load.watchers import Items, Watcher
 from proof.load.wire import Reply
-from proof.load.raw_wire import FastClient
 
 _RESEND_S = 0.1
 _MOST_TAGS = 6  # of a batch
