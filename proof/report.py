@@ -133,7 +133,7 @@ def _single(rounds: Rows) -> Iterator[str]:
     yield _SINGLE + "### What is checked after each round"
     yield ""
     yield from _meanings(HISTORY_CHECKS)
-    yield "- The reconciliation finds nothing."
+    yield "- The reconciliation finds nothing, and each process says that it is ready."
     yield from ("", "### The faults", "")
     yield from (
         f"- **{name}**: {(each.act.__doc__ or '').strip()}" for name, each in FAULTS.items()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -19,10 +19,11 @@ from proof.deployment.contents import read_log
 from proof.history.checks import violations
 from proof.history.history import BoardState, History
 from proof.load.watchers import Items
+from proof.network.proxy import FaultProxy
 from proof.single.load import Load
+from proof.single.network_faults import lost_answers
 from proof.single.site import BUDGET, STEPS, Site
 from proof.single.stage import Fault, Stage
-from tests.support.waiting import wait_until
 
 LEAST_PER_S = 100.0  # operations; a round with fewer is void
 _BEFORE_S = 0.5  # load before the first fault
@@ -48,12 +49,17 @@ class Result:
 
 
 class Round:
-    """Some faults on a site that runs; at least so many operations."""
+    """Some faults on a site that runs; at least so many operations.
+
+    Where the site has links, each ``lose_every``-th acknowledgement is lost all the time.
+    """
 
     def __init__(
-        self, site: Site, faults: Sequence[tuple[str, Fault]], seed: int, *, operations: int = 0
-    ) -> None:
+        self, site: Site, faults: Sequence[tuple[str, Fault]], seed: int, *, operations: int = 0,
+        lose_every: int = 0,
+    ) -> None:  # fmt: skip
         self._site, self._faults, self._operations = site, faults, operations
+        self._lose_every = lose_every
         self._names = [name for name, _ in faults]
         self._seed = seed
         self._random = random.Random(f"{self._names} {seed}")
@@ -71,17 +77,20 @@ class Round:
             before = self._states(load)
             load.begin()
             loaded_s = time.monotonic()
-            stages = self._strike()
-            wait_until(self._site.is_ready, timeout_s=_READY_S, what="the site to be ready")
-            gevent.sleep(_AFTER_S)
-            while load.call_count < self._operations:
-                gevent.sleep(0.05)
+            with self._lost_answers():
+                stages = self._strike()
+                is_ready = stages[0].wait_for(self._site.is_ready, _READY_S)
+                gevent.sleep(_AFTER_S)
+                while load.call_count < self._operations:
+                    gevent.sleep(0.05)
             span = loaded_s, time.monotonic()
             load.end()
             items = load.settle()
             history = self._history(load, before, self._states(load, items), stages)
             result.figures = self._figures(history, load, stages, span)
             result.violations = violations(history)
+            if not is_ready:
+                result.violations["readiness"] = [f"not ready {_READY_S:.0f} s after the faults"]
             if problems := self._problems():
                 result.violations["reconciliation"] = problems
             result.notes = [
@@ -113,6 +122,15 @@ class Round:
         finally:
             gevent.killall(greenlets)  # each sets back what it has done
         return stages
+
+    @contextlib.contextmanager
+    def _lost_answers(self) -> Iterator[None]:
+        link = self._site.client_link
+        if self._lose_every and isinstance(link, FaultProxy):
+            with link.during(lost_answers(self._lose_every)):
+                yield
+        else:
+            yield
 
     def _act(self, fault: Fault, stage: Stage) -> None:
         with self._turns[fault.subject]:

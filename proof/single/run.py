@@ -33,6 +33,7 @@ SEVERAL = "several"  # of different kinds at once, drawn from the seed
 OPERATIONS = 5_000  # of each round, at least
 _MOST_AT_ONCE = 4
 _ROUNDS_OF_A_SITE = 30
+_LOSE_EVERY = 6  # of the acknowledgements that pass a link
 _NEED_LINKS = set(network_faults.FAULTS)
 _NEED_PRELOADS = {*clock_faults.FAULTS, "disk-full"}
 
@@ -109,7 +110,7 @@ def run_round(site: Site, plan: Plan, *, operations: int) -> Result:
     """One round. Whatever ends it early makes it void."""
     faults = [(name, FAULTS[name]) for name in plan.names]
     try:
-        return Round(site, faults, plan.seed, operations=operations).run()
+        return Round(site, faults, plan.seed, operations=operations, lose_every=_LOSE_EVERY).run()
     except (AssertionError, OSError, gevent.Timeout, redis.RedisError) as error:
         void = f"{type(error).__name__}: {error}"
         return Result(list(plan.names), plan.seed, void=void, ended_early=True)

@@ -8,11 +8,14 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
+from proof.single.round import Round
 from proof.single.run import Plan, run_round
 from proof.single.site import Site, running
+from proof.single.stage import Fault, Stage
 from tests.conftest import require_binary
 
 pytestmark = [pytest.mark.alone, pytest.mark.thorough]
@@ -52,3 +55,19 @@ def test_after_faults_the_history_has_no_violation(
 
     assert not result.void, site.log_text()[-4000:]
     assert not result.violations, (result.figures, site.log_text()[-4000:])
+
+
+def test_an_entry_that_vanishes_from_the_log_is_a_violation(site_of: SiteOf) -> None:
+    site = site_of("valkey")
+
+    def lose_an_entry(stage: Stage) -> None:
+        """The newest entry of a board's log is deleted."""
+        log = site.keys.board(stage.boards[0]).log
+        with site.admin() as admin:
+            entries: Any = admin.xrevrange(log, count=1)
+            assert admin.xdel(log, entries[0][0]) == 1
+        stage.happened()
+
+    result = Round(site, [("lost entry", Fault(lose_an_entry, "server"))], SEED).run()
+
+    assert {"numbers", "acknowledged"} & set(result.violations)
