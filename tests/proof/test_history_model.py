@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,10 +16,9 @@ from proof.history.checks import violations
 from proof.history.history import BoardState, History
 from proof.history.model import TABLE, Request, Rules, State, carry_out, seen_as, state_of
 from proof.load.wire import Reply
-from tests.conftest import add_people, services_on
+from tests.conftest import add_people
 from tests.proof.simulation import Stored, view
 from tests.support.api_client import Api
-from tests.support.servers import RealServer
 
 ROLES = {"ana": "worker", "ben": "worker", "eva": "supervisor", "eye": "observer"}
 RULES = Rules(("ARM", "SOLD"), ROLES)
@@ -122,18 +119,10 @@ def test_what_is_not_known_of_an_item_leaves_several_outcomes() -> None:
 # The product
 
 
-def _no_server(kind: str) -> RealServer:
-    raise AssertionError(f"no {kind} is needed here")
-
-
 @pytest.fixture
-def services(tmp_path: Path) -> Iterator[Services]:
-    yield from services_on("fakeredis", tmp_path, _no_server)
-
-
-@pytest.fixture
-def api(services: Services) -> Api:
-    return Api(create_app(services).test_client(), add_people(services), services)
+def api(valkey_services: Services) -> Api:
+    app = create_app(valkey_services)
+    return Api(app.test_client(), add_people(valkey_services), valkey_services)
 
 
 _LIKELY = {
@@ -195,10 +184,18 @@ def state_of_board(services: Services) -> BoardState:
         (entry.cursor, {"seq": str(entry.seq), "event": entry.event.decode()})
         for entry in services.store.log.replay(BOARD, "0-0", 10_000).entries
     ]
-    return BoardState({each["tag"]: each for each in map(json.loads, snapshot.items)}, log)
+    keys = services.store.keys.board(BOARD)
+    indexes = {
+        name: {each.decode() for each in services.store.client.zrange(key, 0, -1)}
+        for name, key in (
+            ("by_tag", keys.by_tag), ("by_state", keys.by_state), ("by_holder", keys.by_holder)
+        )
+    }  # fmt: skip
+    return BoardState({each["tag"]: each for each in map(json.loads, snapshot.items)}, log, indexes)
 
 
-def test_the_judge_finds_nothing_in_what_the_product_does(api: Api, services: Services) -> None:
+def test_the_judge_finds_nothing_in_what_the_product_does(api: Api) -> None:
+    services = api.services
     services.store.boards.create(BOARD, steps=["ARM", "SOLD"])
     chance = random.Random(3)
     roles = {"watcher": "observer", "holder": "worker", "colleague": "worker",
