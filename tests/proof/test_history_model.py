@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+import subprocess
+import sys
 import time
 from typing import Any
 
@@ -19,6 +21,7 @@ from proof.load.wire import Reply
 from tests.conftest import add_people
 from tests.proof.simulation import Stored, view
 from tests.support.api_client import Api
+from tests.support.deployment import ROOT
 
 ROLES = {"ana": "worker", "ben": "worker", "eva": "supervisor", "eye": "observer"}
 RULES = Rules(("ARM", "SOLD"), ROLES)
@@ -117,6 +120,15 @@ def test_what_is_not_known_of_an_item_leaves_several_outcomes() -> None:
 
 
 # The product
+
+
+def test_the_judge_imports_nothing_of_the_product() -> None:
+    code = "import sys, proof.history.checks; print(*{n.split('.')[0] for n in sys.modules})"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert "proof" in loaded
+    assert "occupancy" not in loaded
 
 
 @pytest.fixture
