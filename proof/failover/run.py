@@ -10,8 +10,8 @@ import redis
 
 from proof.deployment.site import Site, site_on
 from proof.failover.faults import Fault, faults_of
-from proof.failover.record import Contents
 from proof.failover.round import Result, Round
+from proof.history.contents import Contents
 from proof.results import Results, keep_log
 
 

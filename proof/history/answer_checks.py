@@ -126,14 +126,15 @@ def counted(history: History) -> Iterator[str]:
     """From one version to the next, the epoch rises by one if the holder changes, and only then."""
     for board in history.after:
         shown = {
-            (tag, version): item
-            for (name, tag, version), item in history.kept.items() if name == board
-        }  # fmt: skip
+            (call.tag, call.item["version"]): call.item
+            for call in history.judged_calls
+            if call.board == board and call.item is not None
+        }
         shown |= {(tag, item["version"]): item for tag, item in history.before[board].items.items()}
         shown |= {
-            (call.tag, call.item["version"]): call.item
-            for call in history.judged_calls if call.board == board and call.item is not None
-        }  # fmt: skip
+            (event.item["tag"], event.item["version"]): event.item
+            for event in history.events[board]
+        }
         for (_, one), (_, other) in pairwise(sorted(shown.items(), key=lambda each: each[0])):
             if one["tag"] != other["tag"] or one["version"] + 1 != other["version"]:
                 continue

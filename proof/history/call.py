@@ -24,7 +24,6 @@ class Call:
     operation: str  # of the table; or put, remove: those of an item itself
     tag: str
     arguments: Mapping[str, Any] = field(default_factory=dict)  # the body: reason, to, step, epoch
-    if_match: int | None = None  # the version that the item must have
     statuses: list[int] = field(default_factory=list)  # of each sending; 0: no answer
     sent_s: float = 0.0  # when it was first sent
     answered_s: float = 0.0  # when the known answer came

@@ -33,6 +33,10 @@ class Operation(Protocol):
     @property
     def is_known(self) -> bool: ...
 
+    @property
+    def is_change(self) -> bool:
+        """Whether it may leave another state than it finds. Of unknown ones nothing is asked."""
+
     def states_after(self, state: Any) -> Iterable[Any]:
         """The states that it may leave, if it takes effect in ``state``; none, if it cannot."""
 
@@ -109,8 +113,9 @@ def _next(
     for each, distance in zip(found, distances, strict=True):
         for after in each.states_after(state):
             following = (*_with(first, mask, distance), used, after)
-            if after == state:
-                # It changes nothing, so whatever explains the others also does with it in front.
+            if not each.is_change and after == state:
+                # A reading that is right now: what explains the others also does with it in front.
+                # A change that finds its effect already there may be needed later.
                 yield following
                 return
             later.append(following)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import pairwise
@@ -47,10 +48,10 @@ def keys(
 ) -> Iterator[str]:
     """Each new entry of the log is that of one key, and no key has two."""
     claims: dict[tuple[str, str, int], list[str]] = {}
-    open_tags = set()
+    unknown: Counter[tuple[str, str, str, str]] = Counter()  # each may have one effect
     for each in calls:
         if each.reply is None:
-            open_tags.add((each.board, each.tag, each.worker))
+            unknown[each.board, each.tag, each.worker, each.operation] += 1
         elif each.has_changed and each.item is not None:
             name = (each.board, each.tag, int(each.item["version"]))
             claims.setdefault(name, []).append(f"{each.worker} {each.key}")
@@ -60,9 +61,11 @@ def keys(
     for board, events in new_events.items():
         for event in events:
             tag, actor, version = event.item["tag"], event.actor, event.item["version"]
-            if actor not in people or (board, tag, actor) in open_tags:
+            if actor not in people or (board, tag, version) in claims:
                 continue
-            if (board, tag, version) not in claims:
+            source = (board, tag, actor, OPERATIONS.get(event.type, ""))
+            unknown[source] -= 1
+            if unknown[source] < 0:
                 sent_again = [
                     (call.key, call.operation, call.statuses, call.item and call.item["version"])
                     for call in calls

@@ -42,9 +42,6 @@ class Versioned(Operation, Protocol):
     def version(self) -> int | None: ...
 
     @property
-    def is_change(self) -> bool: ...
-
-    @property
     def is_removal(self) -> bool: ...
 
     @property

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gevent
@@ -102,7 +102,7 @@ class Worker:
         body = {"operation": operation, "tags": tags, **arguments}
         self._carry_out(calls, f"/api/boards/{self._board}/batch", body, key)
 
-    def _carry_out(self, calls: Sequence[Call], path: str, body: dict[str, Any], key: str) -> None:
+    def _carry_out(self, calls: Sequence[Call], path: str, body: Mapping[str, Any], key: str) -> None:
         headers = f"Idempotency-Key: {key}\r\n"
         if calls[0].if_match is not None:
             headers += f'If-Match: "{calls[0].if_match}"\r\n'
