@@ -58,7 +58,7 @@ class Site:
             for each in self.boards:
                 with_people.store.boards.create(each)
             roles = {"watcher": Role.OBSERVER, "admin": Role.ADMIN}
-            roles |= {name: Role.SUPERVISOR for name in self.people}
+            roles |= dict.fromkeys(self.people, Role.SUPERVISOR)
             self.tokens |= add_people(with_people, roles)
         finally:
             with_people.close()

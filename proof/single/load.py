@@ -9,10 +9,10 @@ from collections.abc import Sequence
 import gevent
 
 from proof.history.call import Call
+from proof.load.raw_wire import FastClient
 from proof.load.watchers import Items, Watcher
 from proof.load.wire import Client
 from proof.single.site import STEPS, WORKERS_PER_BOARD, Site
-from proof.single.wire import FastClient
 from proof.single.workers import Worker
 from tests.support.waiting import wait_until
 
@@ -101,9 +101,7 @@ class Load:
         """Begin nothing more, and wait for the last answers."""
         for each in self._workers:
             each.stop(_LAST_ANSWERS_S)
-        gevent.joinall(
-            [each.greenlet for each in self._workers], timeout=2 * _LAST_ANSWERS_S
-        )
+        gevent.joinall([each.greenlet for each in self._workers], timeout=2 * _LAST_ANSWERS_S)
 
     def stop(self) -> None:
         """End everything at once."""

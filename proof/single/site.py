@@ -7,7 +7,7 @@ import itertools
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import redis
 
@@ -21,7 +21,6 @@ from proof.load.wire import Client
 from proof.single.preload import Preload
 from tests.support.deployment import Deployment
 from tests.support.servers import RealServer, binary_of
-from tests.support.waiting import wait_until
 
 PROCESSES = 2
 BUDGET = 60
@@ -29,7 +28,7 @@ BOARDS = 10
 WORKERS_PER_BOARD = 20
 ITEMS_PER_BOARD = 20
 STEPS = ("ARM", "SOLD", "METROLOGIA")
-_SUPERVISORS_EVERY = 4
+_SUPERVISORS_EVERY = 3
 
 
 class Link(Protocol):
@@ -62,6 +61,7 @@ class Site:
         self.kind, self.directory = kind, directory
         self.server_directory = server_directory or directory / "server"
         self.server = RealServer(binary, self.server_directory, appendfsync="everysec")
+        self.server.has_file = True
         self.server_preload = Preload(directory / "server-preload") if has_preloads else None
         self.node_preload = Preload(directory / "node-preload") if has_preloads else None
         if self.server_preload is not None:
@@ -127,7 +127,9 @@ class Site:
         round_number = next(self._round_numbers)
         boards = [f"r{round_number}-b{number}" for number in range(BOARDS)]
         services = self.services()
-        rows = [(f"T-{number}", {"title": f'"Spool {number}"'}) for number in range(ITEMS_PER_BOARD)]
+        rows = [
+            (f"T-{number}", {"title": f'"Spool {number}"'}) for number in range(ITEMS_PER_BOARD)
+        ]
         try:
             admin = services.workers.get("admin")
             for board in boards:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import gevent
 
+from proof.history.history import Loss
 from proof.single.site import Site
 
 Subject = Literal["processes", "server", "client link", "server link", "clock"]
@@ -41,6 +42,7 @@ class Stage:
     ended_s: float = 0.0  # when nothing was in its way any more
     has_happened: bool = False
     clock_fault_s: float = 0.0  # how far the server's clock was set forward or back, in all
+    losses: list[Loss] = field(default_factory=list)  # of a fault that may lose something
     rolling_restarts: int = 0
     note: str = ""
 

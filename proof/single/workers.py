@@ -15,9 +15,9 @@ import gevent
 
 from occupancy.core.entities import Role
 from proof.history.call import Call
+from proof.load.raw_wire import FastClient
 from proof.load.watchers import Items, Watcher
 from proof.load.wire import Reply
-from proof.single.wire import FastClient
 
 _RESEND_S = 0.1
 _MOST_TAGS = 6  # of a batch
@@ -26,9 +26,9 @@ _MOST_TAGS = 6  # of a batch
 _OF_HOLDER = ("pause", "complete", "complete", "release")
 _OF_WORKERS = {"available": ("take",), "paused": ("take",)}
 _OF_SUPERVISORS = {
-    "available": ("take", "take", "reassign", "block"),
-    "paused": ("take", "take", "reassign", "block"),
-    "occupied": ("force-release", "force-release", "reassign", "block"),
+    "available": ("take", "take", "take", "reassign", "block"),
+    "paused": ("take", "take", "take", "reassign", "block"),
+    "occupied": ("force-release", "force-release", "reassign", "take", "take", "block"),
     "blocked": ("unblock",),
     "completed": ("reopen",),
 }
@@ -44,7 +44,9 @@ class Chances:
     if_match = 0.08
     epoch = 0.08
     batch = 0.03
-    hot = 0.4  # on one of the first items, which everybody wants
+    own = 0.7  # of who holds items, on one of those
+    free = 0.7  # of the others, on one that they may take
+    hot = 0.3  # of the rest, on one of the first items, which everybody wants
 
 
 class Worker:
@@ -100,9 +102,7 @@ class Worker:
         body = {"operation": operation, "tags": tags, **arguments}
         self._carry_out(calls, f"/api/boards/{self._board}/batch", body, key)
 
-    def _carry_out(
-        self, calls: Sequence[Call], path: str, body: dict[str, Any], key: str
-    ) -> None:
+    def _carry_out(self, calls: Sequence[Call], path: str, body: dict[str, Any], key: str) -> None:
         headers = f"Idempotency-Key: {key}\r\n"
         if calls[0].if_match is not None:
             headers += f'If-Match: "{calls[0].if_match}"\r\n'
@@ -136,7 +136,14 @@ class Worker:
         return self._page.model
 
     def _tag(self) -> str:
-        tags = list(self._items)
+        items = self._items
+        own = [each for each in items if (items[each]["holder"] or {}).get("id") == self._name]
+        if own and self._random.random() < Chances.own:
+            return self._random.choice(own)
+        free = [each for each in items if items[each]["state"] in _OF_WORKERS]
+        if free and self._random.random() < Chances.free:
+            return self._random.choice(free)
+        tags = list(items)
         if self._random.random() < Chances.hot:
             tags = tags[:3]
         return self._random.choice(tags)
