@@ -6,6 +6,7 @@ import contextlib
 import json
 import resource
 import socket
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -50,8 +51,11 @@ def exhaust_nodes_files(stage: Stage) -> None:
         stack.enter_context(_no_files(pids, spare=stage.random.randint(0, 4)))
         for node in nodes:
             stack.enter_context(_idle_connections(node.port))
-        stage.last(0.5, 2.0)
-        had_none = [each for each in pids if _has_no_file(each)]
+        had_none: set[int] = set()  # at any time: the process hangs up who waits for nothing
+        until_s = time.monotonic() + stage.random.uniform(0.5, 2.0)
+        while time.monotonic() < until_s:
+            had_none.update(each for each in pids if _has_no_file(each))
+            gevent.sleep(0.01)
     logged = sum(each.log.count("Too many open files") for each in nodes) - logged
     stage.note = f"{len(had_none)} of {len(pids)} processes without a file, said {logged} times"
     if (had_none or logged) and stage.wait_for(stage.site.is_ready, 30):
@@ -101,6 +105,8 @@ def read_slowly(stage: Stage) -> None:
             stage.last(1.0, 4.0)
             if _is_reset(readers[-1]):
                 stage.happened()
+    except (StoreUnavailable, OSError) as error:  # another fault is in the way: it is void
+        stage.note = str(error)
     finally:
         services.close()
 
@@ -173,8 +179,8 @@ def _idle_connections(port: int) -> Iterator[None]:
 
 
 FAULTS: dict[str, Fault] = {
-    "disk-full": Fault(fill_disk, "server"),
+    "disk-full": Fault(fill_disk, "server", stops_everything=True),
     "nodes-files": Fault(exhaust_nodes_files, "processes"),
-    "server-files": Fault(exhaust_servers_files, "server"),
+    "server-files": Fault(exhaust_servers_files, "server", stops_everything=True),
     "slow-reader": Fault(read_slowly, "client link"),
 }
