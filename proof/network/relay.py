@@ -97,7 +97,7 @@ class Relay:
         """
         concerned = [each for each in self._links if mode.matching.encode() in each.request]
         for link in concerned[: mode.most or None]:
-            link.fault, link.left = mode, None
+            link.strike(mode)
         return len(concerned[: mode.most or None])
 
     def open_count(self) -> int:
@@ -146,6 +146,7 @@ class Link:
         self._relay = relay
         self._client = client
         self._server: Any = None
+        self._is_struck = False  # the fault stays, whatever is asked next
         self._is_new = True  # the next bytes from the client begin a request
 
     def run(self) -> None:
@@ -172,10 +173,15 @@ class Link:
                 answers.kill()
             self._close()
 
+    def strike(self, mode: Mode) -> None:
+        self.fault, self.left, self._is_struck = mode, None, True
+
     def _begin(self, piece: bytes) -> None:
         self._is_new = False
         self.request = piece[:_MATCHED_BYTES]
         self._relay.counts["exchanges"] += 1
+        if self._is_struck:
+            return
         found = self._relay.choose(OF_EXCHANGES, self.request)
         self.fault = found[0] if found else None
         self.left = None

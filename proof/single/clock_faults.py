@@ -6,9 +6,11 @@ Clocks that only go forward are left alone, as by an administrator or by NTP.
 from __future__ import annotations
 
 import email.utils
+import math
 import time
 from collections.abc import Callable
 
+import redis
 import requests
 
 from proof.single.preload import Preload
@@ -63,14 +65,21 @@ def _set_and_right(
 
 
 def _server_ahead_s(stage: Stage) -> float:
-    with stage.site.admin() as admin:
-        seconds, microseconds = admin.time()
+    """Not a number while the server is away, by another fault."""
+    try:
+        with stage.site.admin() as admin:
+            seconds, microseconds = admin.time()
+    except redis.RedisError:
+        return math.nan
     return float(seconds) + float(microseconds) / 1e6 - time.time()
 
 
 def _nodes_ahead_s(stage: Stage) -> float:
-    """By the Date of an answer."""
-    said = requests.get(f"{stage.site.nodes[0].url}/livez", timeout=10).headers["Date"]
+    """By the Date of an answer; not a number while there is none."""
+    try:
+        said = requests.get(f"{stage.site.nodes[0].url}/livez", timeout=10).headers["Date"]
+    except requests.RequestException:
+        return math.nan
     return email.utils.parsedate_to_datetime(said).timestamp() + 0.5 - time.time()
 
 

@@ -132,17 +132,19 @@ def _refuse(stage: Stage, end: _End) -> None:
 
 
 def _of_clients(
-    about: str, make: Callable[[Stage], list[Mode]], least_s: float = 1.0, most_s: float = 4.0
-) -> Fault:
+    about: str, make: Callable[[Stage], list[Mode]], least_s: float = 1.0, most_s: float = 4.0,
+    *, stops_everything: bool = False,
+) -> Fault:  # fmt: skip
     act = _act(about, "client link", make, least_s=least_s, most_s=most_s)
-    return Fault(act, "client link")
+    return Fault(act, "client link", stops_everything)
 
 
 def _of_server(
-    about: str, make: Callable[[Stage], list[Mode]], least_s: float = 1.0, most_s: float = 4.0
-) -> Fault:
+    about: str, make: Callable[[Stage], list[Mode]], least_s: float = 1.0, most_s: float = 4.0,
+    *, stops_everything: bool = False,
+) -> Fault:  # fmt: skip
     act = _act(about, "server link", make, least_s=least_s, most_s=most_s)
-    return Fault(act, "server link")
+    return Fault(act, "server link", stops_everything)
 
 
 FAULTS: dict[str, Fault] = {
@@ -158,8 +160,9 @@ FAULTS: dict[str, Fault] = {
         _lose(_OPERATION, "HTTP/1.1 200", 2)),
     "clients-byte-by-byte": _of_clients(
         "Requests and answers arrive byte by byte.", _byte_by_byte(0.2)),
-    "clients-held": _of_clients("No byte passes between clients and gunicorn.", _hold),
-    "clients-refused": Fault(refuse_clients, "client link"),
+    "clients-held": _of_clients(
+        "No byte passes between clients and gunicorn.", _hold, stops_everything=True),
+    "clients-refused": Fault(refuse_clients, "client link", stops_everything=True),
     "streams-cut": Fault(cut_streams, "client link"),
     "server-delayed": _of_server("gunicorn and the server hear each other late.", _delay(0.05)),
     "server-replies-cut": _of_server(
@@ -173,6 +176,7 @@ FAULTS: dict[str, Fault] = {
     "server-byte-by-byte": _of_server(
         "Commands and replies arrive byte by byte.", _byte_by_byte(0.2)),
     "server-held": _of_server(
-        "No byte passes between gunicorn and the server; later all of it does.", _hold, 1.0, 8.0),
-    "server-refused": Fault(refuse_server, "server link"),
+        "No byte passes between gunicorn and the server; later all of it does.", _hold, 1.0, 8.0,
+        stops_everything=True),
+    "server-refused": Fault(refuse_server, "server link", stops_everything=True),
 }  # fmt: skip

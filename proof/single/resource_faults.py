@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import resource
 import socket
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import gevent
 
+from occupancy.core.errors import StoreUnavailable
 from proof.deployment.servers import raw
 from proof.single.stage import Fault, Stage
 
 _GREEDY = 100  # connections that a client opens and does not use
 _RECEIVE_BYTES = 4096
+_LARGE_EVENTS, _LARGE_ITEMS, _LARGE_CHARACTERS = 30, 50, 150
 
 
 def fill_disk(stage: Stage) -> None:
@@ -47,11 +51,14 @@ def exhaust_nodes_files(stage: Stage) -> None:
         stack.enter_context(_no_files(pids, spare=stage.random.randint(0, 4)))
         for node in nodes:
             stack.enter_context(_idle_connections(node.port))
-        stage.last(0.5, 2.0)
-        had_none = [each for each in pids if _has_no_file(each)]
+        had_none: set[int] = set()  # at any time: the process hangs up who waits for nothing
+        until_s = time.monotonic() + stage.random.uniform(0.5, 2.0)
+        while time.monotonic() < until_s:
+            had_none.update(each for each in pids if _has_no_file(each))
+            gevent.sleep(0.01)
     logged = sum(each.log.count("Too many open files") for each in nodes) - logged
     stage.note = f"{len(had_none)} of {len(pids)} processes without a file, said {logged} times"
-    if had_none and stage.wait_for(stage.site.is_ready, 30):
+    if (had_none or logged) and stage.wait_for(stage.site.is_ready, 30):
         stage.happened()
 
 
@@ -72,22 +79,50 @@ def exhaust_servers_files(stage: Stage) -> None:
 
 
 def read_slowly(stage: Stage) -> None:
-    """A reader of a stream among many reads nothing for a while; it gets a reset, or is closed."""
+    """Readers of each board's stream read nothing for a while; one, of large events, gets a reset.
+
+    The large events are on a board of the fault's own, so that the load's boards have none that no
+    worker has made.
+    """
     node = stage.random.choice(stage.site.nodes)
-    board = stage.random.choice(list(stage.boards))
+    own_board = f"slow-{stage.random.getrandbits(48):012x}"
+    services = stage.site.services()
+    try:
+        services.store.boards.create(own_board)
+        actor = services.workers.get("admin").person
+        with contextlib.ExitStack() as stack:
+            readers = [
+                stack.enter_context(_unread_stream(stage, node.port, board))
+                for board in (*stage.boards, own_board)
+            ]
+            stage.strike()
+            for number in range(_LARGE_EVENTS):
+                title = json.dumps(f"{number} {'x' * _LARGE_CHARACTERS}")
+                rows = [(f"T-{each}", {"title": title}) for each in range(_LARGE_ITEMS)]
+                with contextlib.suppress(StoreUnavailable):  # another fault
+                    list(services.store.commands.put_many(own_board, rows, actor=actor))
+                gevent.sleep(0.05)
+            stage.last(1.0, 4.0)
+            if _is_reset(readers[-1]):
+                stage.happened()
+    except (StoreUnavailable, OSError) as error:  # another fault is in the way: it is void
+        stage.note = str(error)
+    finally:
+        services.close()
+
+
+@contextlib.contextmanager
+def _unread_stream(stage: Stage, port: int, board: str) -> Iterator[socket.socket]:
     with contextlib.closing(socket.socket()) as reader:
         reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BYTES)
         reader.settimeout(30)
-        reader.connect(("127.0.0.1", node.port))
+        reader.connect(("127.0.0.1", port))
         lines = [
             f"GET /api/boards/{board}/events HTTP/1.1", "Host: 127.0.0.1",
             f"Authorization: Bearer {stage.site.tokens['watcher']}", "", "",
         ]  # fmt: skip
         reader.sendall("\r\n".join(lines).encode())
-        stage.strike()
-        stage.last(3.0, 8.0)
-        if _is_reset(reader):
-            stage.happened()
+        yield reader
 
 
 def _is_reset(reader: socket.socket) -> bool:
@@ -144,8 +179,8 @@ def _idle_connections(port: int) -> Iterator[None]:
 
 
 FAULTS: dict[str, Fault] = {
-    "disk-full": Fault(fill_disk, "server"),
+    "disk-full": Fault(fill_disk, "server", stops_everything=True),
     "nodes-files": Fault(exhaust_nodes_files, "processes"),
-    "server-files": Fault(exhaust_servers_files, "server"),
+    "server-files": Fault(exhaust_servers_files, "server", stops_everything=True),
     "slow-reader": Fault(read_slowly, "client link"),
 }

@@ -305,3 +305,13 @@ def test_a_strike_cuts_open_connections_within_their_next_message(
         assert one.read() in (b"e", b"ev", b"eve", b"even", b"event")
         assert other.read() == b"event\n"
     assert proxy.count("streams") == 1
+
+
+def test_a_strike_resets_a_connection_also_within_its_next_exchange(
+    proxy: FaultProxy, caller: Caller, lines: Lines
+) -> None:
+    caller.ask()
+    proxy.strike(Mode(kind="reset", direction="both", after_bytes=0))
+    with pytest.raises(ConnectionResetError):
+        caller.ask()
+    assert lines.received == [REQUEST]
