@@ -102,7 +102,9 @@ class Worker:
         body = {"operation": operation, "tags": tags, **arguments}
         self._carry_out(calls, f"/api/boards/{self._board}/batch", body, key)
 
-    def _carry_out(self, calls: Sequence[Call], path: str, body: Mapping[str, Any], key: str) -> None:
+    def _carry_out(
+        self, calls: Sequence[Call], path: str, body: Mapping[str, Any], key: str
+    ) -> None:
         headers = f"Idempotency-Key: {key}\r\n"
         if calls[0].if_match is not None:
             headers += f'If-Match: "{calls[0].if_match}"\r\n'
