@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from occupancy.core.entities import Role
 from tests.storage.test_confirmation import replicas_of, sentinels_of, services_on, stopped
 from tests.support.clusters import RealSentinels
 from tests.support.deployment import ROOT, Deployment
+from tests.support.tablets import audit_lines_of
 from tests.support.waiting import wait_until
 
 
@@ -58,6 +60,33 @@ def test_a_change_without_its_replicas_is_answered_503_and_may_be_sent_again(
         assert answer.headers["Idempotency-Replayed"] == "true"
         assert answer.get_json()["changed"] is True
         assert client.delete(old_token, headers=headers).status_code == 404
+
+
+def test_a_sign_out_that_is_not_confirmed_deletes_the_cookie(
+    sentinels: RealSentinels, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with services_on(sentinels.url, tmp_path, replicas=2) as services:
+        services.workers.add("w", name="W", role=Role.WORKER)
+        token, _ = services.tokens.create("w")
+        app = create_app(services)
+        app.testing = False
+        client = app.test_client()
+        signed_in = client.post("/api/session", json={"token": token})
+        headers = {"X-CSRF-Token": signed_in.get_json()["csrf_token"]}
+        with (
+            stopped(*replicas_of(sentinels)),
+            caplog.at_level(logging.INFO, "occupancy.observability.audit_log"),
+        ):
+            answer = client.delete("/api/session", headers=headers)
+        assert (answer.status_code, answer.get_json()["code"]) == (503, "unconfirmed")
+        assert int(answer.headers["Retry-After"]) >= 1
+        name, _, value = signed_in.headers["Set-Cookie"].partition("=")
+        cookie = answer.headers["Set-Cookie"]
+        assert cookie.startswith(f"{name}=;")
+        assert "Max-Age=0" in cookie
+        ended = {"Cookie": f"{name}={value.partition(';')[0]}"}
+        assert app.test_client().get("/api/session", headers=ended).status_code == 401
+        assert "signed_out" in [each["event"] for each in audit_lines_of(caplog)]
 
 
 @pytest.mark.parametrize(("number", "told"), [("1", "too low"), ("3", "never be reached")])
