@@ -65,13 +65,12 @@ class Sessions:
         links: Links,
         pin_hasher: PinHasher,
         *,
-        writes: OpsClient | None = None,
+        writes: OpsClient,
         audit_limit: AuditLimit,
         on_changed: Callable[[str], None],
         idle_s: int,
         max_s: int,
     ) -> None:
-        writes = writes or client
         self._login_throttle = LoginThrottle(client, keys)
         self._links = links
         self._pin_hasher = pin_hasher

@@ -16,7 +16,7 @@ import gevent
 import pytest
 
 from occupancy.boards import queries as queries_module
-from occupancy.boards.commands import Bounds, Command
+from occupancy.boards.commands import Command
 from occupancy.boards.records import Answer, Outcome, Preconditions
 from occupancy.boards.store import Store
 from occupancy.core.entities import STATES, Person
@@ -30,6 +30,7 @@ from occupancy.core.errors import (
 from occupancy.core.transitions import PUT, REMOVE, TRANSITIONS
 from occupancy.services import Services
 from tests.conftest import services_on
+from tests.support.elsewhere import bounded
 from tests.support.selection import CLUSTER
 from tests.support.servers import BINARIES, RealServer
 
@@ -58,13 +59,6 @@ def do(store: Store, operation: str, *tags: str, board: str = "main", **options:
 def item_of(store: Store, tag: str, board: str = "main") -> dict[str, Any]:
     found: dict[str, Any] = json.loads(store.queries.item(board, tag))
     return found
-
-
-def bounded(services: Services, **bounds: int) -> Store:
-    """The store with other bounds on what it keeps."""
-    large = {"log_entries": 100_000, "history_entries": 1_000}
-    large |= {"log_bytes": 64 * 1024**2, "history_bytes": 1024**2}
-    return Store(services.store.client, services.store.keys, Bounds(**{**large, **bounds}))
 
 
 def everything(services: Services) -> dict[bytes, Any]:
