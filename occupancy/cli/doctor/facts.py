@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
+from occupancy.cli.doctor.rights import denied_at, user_of
 from occupancy.core.errors import StoreUnavailable
 from occupancy.core.server_url import Engine
 from occupancy.services import Services
@@ -62,6 +63,7 @@ class Facts(msgspec.Struct, frozen=True):
     confirm_replicas: int = 0
     unsound: str | None = None  # why that number is not enough, or too much
     replicas: int = 0  # of this primary, not down
+    user: str = "default"
 
 
 Denials = Callable[[], list[str]]
@@ -131,6 +133,7 @@ def facts_of(
         counted = Counted(len(boards), sum(sum(each.counts.values()) for each in boards))
     if find_denials is not None:
         denied.update(allowed(find_denials) or ())
+    denied.update(allowed(lambda: denied_at(services, member)) or ())
     return Facts(
         info=info or {},
         config=config,
@@ -146,6 +149,7 @@ def facts_of(
         confirm_replicas=services.settings.confirm_replicas,
         unsound=confirmation.unsound(services.settings.confirm_replicas, shards),
         replicas=min((each.replicas for each in shards), default=0),
+        user=user_of(services.settings),
     )
 
 

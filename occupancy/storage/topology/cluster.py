@@ -24,6 +24,7 @@ from occupancy.core.errors import OccupancyError, StoreUnavailable
 from occupancy.core.server_url import Address
 from occupancy.storage.client import OpsClient
 from occupancy.storage.pool import FairPool
+from occupancy.storage.server_errors import denied_command
 from occupancy.storage.topology.cluster_client import ClusterClient
 from occupancy.storage.topology.cluster_nodes import Node, NodesReader
 from occupancy.storage.topology.shard import SLOTS, Member, ServerRole, Shard, slot_of
@@ -70,6 +71,7 @@ class Cluster:
         self._failed_at: dict[Address, float] = {}
         self._advice = ""  # what is wrong with REDIS_URL, if it is
         self._failures = ""  # of the last read, if it failed
+        self.denied: str | None = None  # the command for reading, if our user may not run it
         self._has_said_so = False
         self._following: gevent.Greenlet | None = None
         self.client = ClusterClient(self, wait_s=wait_s, default_key=default_key)
@@ -165,7 +167,7 @@ class Cluster:
             self._read_at = time.monotonic()
             for shard in self._shards.values():
                 shard.is_suspect = False
-            failures = []
+            failures, denied = [], None
             for address in self._candidates(told_by):
                 if time.monotonic() - self._read_at > _LONGEST_REFRESH_S:
                     break
@@ -174,20 +176,24 @@ class Cluster:
                 except (OccupancyError, redis.RedisError, OSError, ValueError) as error:
                     self._failed_at[address] = time.monotonic()
                     failures.append(f"{address}: {error.__cause__ or error}")
+                    denied = denied or denied_command(error)
                 else:
                     self._failed_at.pop(address, None)
-                    self._advice = self._failures = ""
+                    self._advice, self._failures, self.denied = "", "", None
                     self._apply(nodes)
                     return
             self._failures = "; ".join(failures)
             is_wrong_url = "cluster support disabled" in self._failures
+            self.denied = denied
             self._advice = _NO_CLUSTER if is_wrong_url else ""
+            if denied is not None:
+                self._advice = _NO_RIGHTS.format(denied)
             if self._following is None:
                 return  # a command says it in its one line
-            if is_wrong_url and not self._has_said_so:
+            if self._advice and not self._has_said_so:
                 self._has_said_so = True
-                log.error("%s (%s)", _NO_CLUSTER, self._failures)
-            elif not is_wrong_url:
+                log.error("%s (%s)", self._advice, self._failures)
+            elif not self._advice:
                 log.warning("no node says how the cluster is: %s", self._failures)
 
     def _follow(self) -> None:
@@ -247,6 +253,7 @@ class Cluster:
             self.on_change()
 
 
+_NO_RIGHTS = "The store's user lacks rights: +{}. `flask redis check` says what to change."
 _NO_CLUSTER = (
     "REDIS_URL=redis+cluster://… leads to a server without cluster mode: a single server is "
     "redis://…, and Sentinels are redis+sentinel://…/NAME."
