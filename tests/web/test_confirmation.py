@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from occupancy import create_app
+from occupancy.cli.doctor import examine
 from occupancy.core.entities import Role
 from tests.storage.test_confirmation import replicas_of, sentinels_of, services_on, stopped
-from tests.support.clusters import RealSentinels
+from tests.support.clusters import RealCluster, RealSentinels
 from tests.support.deployment import ROOT, Deployment
 from tests.support.tablets import audit_lines_of
 from tests.support.waiting import wait_until
@@ -124,3 +125,34 @@ def test_a_start_without_the_servers_waits_for_them_and_then_serves_or_ends(
         sound.stop()
         unsound.stop()
         made.stop()
+
+
+def test_unequal_numbers_of_replicas_end_the_start_and_the_check_says_what_to_do(
+    tmp_path: Path,
+) -> None:
+    cluster = RealCluster("valkey", tmp_path / "cluster", primaries=2, replicas=1)
+    deployment = Deployment(tmp_path / "state", cluster.url, OCCUPANCY_CONFIRM_REPLICAS="1")
+    told = "until each primary has 2; then set it to 2"
+    try:
+        cluster.start()
+        bare, primary, moved, _ = cluster.nodes
+        with primary.client() as admin, moved.client() as replica:
+            replica.execute_command(
+                "CLUSTER", "REPLICATE", admin.execute_command("CLUSTER", "MYID")
+            )
+        wait_until(lambda: len(cluster.replicas_of(primary)) == 2, what="the replica to move")
+        ended = subprocess.run(
+            [sys.executable, "-m", "gunicorn", "wsgi:app"], cwd=ROOT, env=deployment.environ,
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert ended.returncode == 3
+        assert told in ended.stderr
+        assert f"127.0.0.1:{bare.port}: 0" in ended.stderr
+        for replicas, level in ((1, "error"), (0, "ok")):
+            with services_on(cluster.url, tmp_path, replicas=replicas) as services:
+                checks = [each for each in examine(services) if each.name == "confirmation"]
+            assert {each.level for each in checks} == {level}
+            assert all(told in each.advice for each in checks)
+            assert len(checks) == 2
+    finally:
+        cluster.stop()

@@ -162,6 +162,10 @@ def _confirmation(facts: Facts) -> Check:
     if facts.unsound is not None:
         return Check("confirmation", "error", f"by {wanted} replicas", facts.unsound)
     if not wanted:
+        if facts.unequal is not None:
+            finding = f"strict mode is not possible; replicas: {facts.replicas}"
+            advice = f"For OCCUPANCY_CONFIRM_REPLICAS, {facts.unequal}"
+            return Check("confirmation", "ok", finding, advice)
         if not facts.replicas:
             return Check("confirmation", "ok", "no replicas")
         finding = f"a failover may lose the last operations; replicas: {facts.replicas}"

@@ -62,6 +62,7 @@ class Facts(msgspec.Struct, frozen=True):
     engine: Engine = "single"
     confirm_replicas: int = 0
     unsound: str | None = None  # why that number is not enough, or too much
+    unequal: str | None = None  # why no number is
     replicas: int = 0  # of this primary, not down
     user: str = "default"
 
@@ -113,7 +114,9 @@ def facts_of(
     boards are counted here if ``counted`` is None.
     """
     client = member.client
-    shards = [each for each in services.topology.shards() if each.address == member.address]
+    all_shards = services.topology.shards()
+    unequal = confirmation.unequal(all_shards)
+    shards = [each for each in all_shards if each.address == member.address]
     denied: set[str] = set()
 
     def allowed(read: Callable[[], Any]) -> Any:
@@ -147,7 +150,10 @@ def facts_of(
         role=member.role,
         engine=services.settings.engine,
         confirm_replicas=services.settings.confirm_replicas,
-        unsound=confirmation.unsound(services.settings.confirm_replicas, shards),
+        unsound=confirmation.unsound(
+            services.settings.confirm_replicas, all_shards if unequal else shards
+        ),
+        unequal=unequal,
         replicas=min((each.replicas for each in shards), default=0),
         user=user_of(services.settings),
     )
