@@ -6,8 +6,8 @@ the others wait for that. Nodes may differ for a while: of two owners of a slot 
 higher epoch is right, so an older answer never replaces a newer one.
 
 The incarnation of a connection is the epoch of its server when it was made (CLUSTER INFO). An epoch
-also rises when a slot is moved to a server. That looks like a promotion, and resets the streams of
-that server's boards once.
+also rises when a slot is moved to a server. That resets the streams of that server's boards once,
+as a promotion does; operators are told which of the two it was.
 """
 
 from __future__ import annotations
@@ -221,6 +221,7 @@ class Cluster:
         """Take over what is newer in ``nodes``. No switch point."""
         if nodes == self.nodes:
             return
+        were_primaries = {each.id for each in self.nodes if each.is_primary}
         self.nodes = nodes
         self._named = {name: each.address for each in nodes for name in each.announced}
         is_changed = False
@@ -235,6 +236,7 @@ class Cluster:
             shard = self.at(node.address)
             if node.epoch > shard.incarnation:
                 shard.incarnation, is_changed = node.epoch, True
+                shard.has_taken_slots = node.id in were_primaries
             for slot in newer:
                 is_changed |= self._owners[slot] is not shard
                 self._owners[slot], self._epochs[slot] = shard, node.epoch
