@@ -463,10 +463,12 @@ def test_a_full_process_opens_streams_as_soon_as_another_server_is_promoted(
         kill(failed)
         key = services.store.keys.board(board).board
         promoted = promoted_at(cluster, key, failed)
-        wait_until(
-            lambda: services.topology.shard_of(key).address.endswith(f":{promoted.port}"),
-            timeout_s=FAULT_S, what="the promotion to be known",
-        )  # fmt: skip
+
+        def is_known() -> bool:
+            shard = services.topology.shard_of(key)
+            return shard is not None and shard.address.endswith(f":{promoted.port}")
+
+        wait_until(is_known, timeout_s=FAULT_S, what="the promotion to be known")
         with pytest.raises(RateLimited):
             services.stream_limits.check(place)
         streams.pop().end()
