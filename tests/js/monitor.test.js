@@ -25,3 +25,15 @@ test('connections near the budget are a finding', () => {
   assert.equal(usedOf({ops: 15, pubsub: 3, cli: 1}), 19);
   assert.deepEqual(monitor.findings(FRESH).map(({key}) => key), ['status.budget_near']);
 });
+
+test('a slot move is not said to be a promotion', () => {
+  const keys = (kind) => {
+    const monitor = new Monitor();
+    const at = new Date(900).toISOString();
+    const server = {maxclients: 100, connected: 1, ops: 1, pubsub: 0, cli: 0, other: 0};
+    monitor.add({...stats(server), promotions: [{at, server: 'a:1', kind}]}, 1000);
+    return monitor.findings(FRESH).map(({key}) => key);
+  };
+  assert.deepEqual(keys('slot_move'), ['status.slots_moved']);
+  assert.deepEqual(keys('promotion'), ['status.promoted']);
+});
