@@ -197,12 +197,10 @@ def state_of_board(services: Services) -> BoardState:
         for entry in services.store.log.replay(BOARD, "0-0", 10_000).entries
     ]
     keys = services.store.keys.board(BOARD)
-    indexes = {
-        name: {each.decode() for each in services.store.client.zrange(key, 0, -1)}
-        for name, key in (
-            ("by_tag", keys.by_tag), ("by_state", keys.by_state), ("by_holder", keys.by_holder)
-        )
-    }  # fmt: skip
+    indexes = {}
+    for name in ("by_tag", "by_state", "by_holder"):
+        members: Any = services.store.client.zrange(getattr(keys, name), 0, -1)
+        indexes[name] = {each.decode() for each in members}
     return BoardState({each["tag"]: each for each in map(json.loads, snapshot.items)}, log, indexes)
 
 
