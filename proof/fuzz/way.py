@@ -49,6 +49,7 @@ class Way:
         configured = _Configured()
         log = configured.cfg.logger_class(configured.cfg)
         worker = GunicornWorker(1, os.getpid(), [], configured, 30, configured.cfg, log)
+        self._heartbeat_file = worker.tmp
         worker.loads = Loads.shared()
         worker.wsgi = create_app(self.services)
         listener = socket.socket()
@@ -66,6 +67,7 @@ class Way:
         self.services.hub.drain(timeout_s=1.0)
         self.services.revocation.stop()
         self.services.close()
+        self._heartbeat_file.close()
 
     def send(self, pieces: list[bytes]) -> bytes:
         """All that is answered to ``pieces``, and then to the end. Raises Violation at a hang."""
