@@ -16,9 +16,10 @@ from gevent.event import Event
 
 from occupancy import create_app
 from occupancy.core.entities import Role
-from occupancy.core.errors import OccupancyError
+from occupancy.core.errors import OccupancyError, RateLimited
 from occupancy.core.settings import Settings
 from occupancy.live.feed import Feed
+from occupancy.live.limits import Place
 from occupancy.services import Services
 from occupancy.storage.topology.shard import slot_of
 from tests.support.clusters import RealCluster, lose_replication
@@ -441,6 +442,50 @@ def test_a_process_without_the_server_of_access_is_not_ready(
     wait_until(
         lambda: client.get("/readyz").status_code == 200, timeout_s=FAULT_S, what="readiness"
     )
+
+
+def test_a_full_process_opens_streams_as_soon_as_another_server_is_promoted(
+    cluster: RealCluster, tmp_path: Path
+) -> None:
+    """With the smallest budget, whose slots are of each server."""
+    settings = Settings(
+        redis_url=cluster.url, prefix=f"t-{secrets.token_hex(4)}", redis_budget=8,
+        redis_reserved=2, processes=1, streams_per_process=20, state_dir=str(tmp_path / "full"),
+    )  # fmt: skip
+    services = Services.for_web(settings)
+    assert (services.budget.ops, services.budget.pubsub, services.budget.topology) == (1, 1, 1)
+    try:
+        services.topology.start()
+        services.hub.start()
+        board = services.store.boards.create("full").board
+        place = Place("93", "credential", "192.0.2.1")
+        for _ in range(settings.streams_per_process):
+            services.stream_limits.hold(place)
+        streams = [Watching(services, board) for _ in range(settings.streams_per_process)]
+        is_heard(services, board)
+        failed = primary_of(cluster, services, board)
+        kill(failed)
+        key = services.store.keys.board(board).board
+        promoted = promoted_at(cluster, key, failed)
+        wait_until(
+            lambda: services.topology.shard_of(key).address.endswith(f":{promoted.port}"),
+            timeout_s=FAULT_S, what="the promotion to be known",
+        )  # fmt: skip
+        with pytest.raises(RateLimited):
+            services.stream_limits.check(place)
+        streams.pop().end()
+        services.stream_limits.give_back(place)
+        services.stream_limits.check(Place("94", "another", "192.0.2.2"))
+        opened = Watching(services, board)  # waits for "ready", at the first attempt
+        change(services, board, 1)
+        seq = services.store.log.head(board).head_seq
+        for each in (*streams, opened):
+            each.until_seq(seq, timeout_s=FAULT_S)  # by the event, or by a reset beyond it
+            each.end()
+    finally:
+        services.hub.drain(timeout_s=1.0)
+        services.revocation.stop()
+        services.close()
 
 
 def test_two_processes_of_gunicorn_serve_their_streams_through_a_failover(
