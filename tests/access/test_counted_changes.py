@@ -1,8 +1,8 @@
 """Changes of access: each is counted once and announced with its number.
 
-A process that missed the announcement sees by the number alone that something has changed. Tests that
-act right after a stream has opened would not notice a missing number: the first check of a new
-stream finds the change anyway.
+A process that missed the announcement sees by the number alone that something has changed. A test
+that acts right after a stream has opened does not notice a missing number: the first check of a
+new stream finds the change anyway.
 """
 
 from __future__ import annotations
