@@ -112,3 +112,12 @@ def test_a_stream_is_no_use(tablet: Tablet, *, is_remembered: bool) -> None:
     assert tablet.used_s() == rested_s
     caller.close()
     wait_until(lambda: services.hub.open_streams == 0, what="the stream's end")
+
+
+def test_a_refused_look_at_a_board_is_left_to_flask_and_counted_there_only(
+    tablet: Tablet, fast: FastOperations
+) -> None:
+    asked = parse(request("GET /api/boards/main/items", "Cookie: x=y", 'If-None-Match: "1.x"'))
+    assert asked is not None
+    assert fast.answer(asked) is None
+    assert b"occupancy_denials_total{" not in tablet.shop.services.metrics.exposition()
