@@ -1,4 +1,4 @@
-"""Which turn a request waits for: operations of known workers for none, all others for a share's."""
+"""Which turn a request waits for: an operation of a known worker for none, others for a share's."""
 
 from __future__ import annotations
 
