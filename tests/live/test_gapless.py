@@ -87,15 +87,15 @@ class Log:
 
     def _answer(self, cursor: str, count: int) -> Replay:
         if cursor in ("", self.head):
-            return Replay(True, self.head, self.seq, [])
+            return Replay(True, self.head, self.seq, [], 0)
         cursors = [entry.cursor for entry in self.entries]
         if cursor in cursors:
             start = cursors.index(cursor) + 1
         elif cursor == "0-0" and self._first_is_there and self.entries:
             start = 0
         else:
-            return Replay(False, self.head, self.seq, [])
-        return Replay(True, self.head, self.seq, self.entries[start : start + count])
+            return Replay(False, self.head, self.seq, [], 0)
+        return Replay(True, self.head, self.seq, self.entries[start : start + count], 0)
 
 
 class Board:
