@@ -69,5 +69,5 @@ def _bug(area: str, given: dict[str, object]) -> Bug:
         raise BadBug(f"{name}: the name does not begin with {area}-")
     if not isinstance(tests, list) or not tests:
         raise BadBug(f"{name}: it names no test")
-    texts = [str(given[each]) for each in ("what", "file", "old", "new")]
-    return Bug(name, area, *texts, tuple(map(str, tests)))
+    what, file, old, new = (str(given[each]) for each in ("what", "file", "old", "new"))
+    return Bug(name, area, what, file, old, new, tuple(map(str, tests)))
