@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from flask.testing import FlaskClient
@@ -15,7 +16,6 @@ from occupancy import create_app
 from occupancy.core.entities import Role
 from occupancy.live.broadcaster import Channel
 from occupancy.live.sse import Payload
-from occupancy.observability import metrics as metrics_module
 from occupancy.observability.metrics import LiveMetrics, Metrics
 from occupancy.services import Services
 from tests.conftest import services_on_one
@@ -62,7 +62,8 @@ def test_delays_are_seconds_and_those_of_the_last_minute_are_milliseconds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     metrics, now_s = Metrics(), [1000.0]
-    monkeypatch.setattr(metrics_module.time, "monotonic", lambda: now_s[0])
+    clock = SimpleNamespace(monotonic=lambda: now_s[0])
+    monkeypatch.setattr("occupancy.observability.metrics.time", clock)
     metrics.live.observe_delay(0.004)
     now_s[0] += 30.0
     metrics.live.observe_delay(0.3)

@@ -78,7 +78,7 @@ def test_the_report_of_a_killed_process_expires_and_its_name_goes(
     for name in ("killed", "alive"):
         processes.report(name, {"process": name})
     for name in ("killed", "alive"):
-        assert 0 < client.ttl(keys.process(name)) <= 10  # type: ignore[operator] # not the asynchronous client
+        assert 0 < client.ttl(keys.process(name)) <= 10
     client.delete(keys.process("killed"))  # as when it has expired
     assert processes.all() == [{"process": "alive"}]
     assert client.smembers(keys.processes) == {b"alive"}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import email.utils
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 
-from occupancy.server import responses
 from occupancy.server.responses import StreamResponse, encode_reply
 from occupancy.web.io import json_reply, not_modified
 
@@ -38,7 +38,8 @@ def test_the_date_is_that_of_the_response(
     make: Callable[[StreamResponse], bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now_s = [float(NOW_S)]
-    monkeypatch.setattr(responses.time, "time", lambda: now_s[0])
+    clock = SimpleNamespace(time=lambda: now_s[0])
+    monkeypatch.setattr("occupancy.server.responses.time", clock)
     streams, dates = StreamResponse({}), []
     for _ in range(4):
         dates.append(head_of(make(streams))["Date"])

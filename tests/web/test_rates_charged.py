@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,7 +12,6 @@ from occupancy.boards.records import Rate
 from occupancy.core.entities import Person
 from occupancy.core.errors import RateLimited
 from occupancy.core.transitions import TRANSITIONS
-from occupancy.live import limits
 from occupancy.live.limits import Place, StreamLimits
 from occupancy.services import Services
 
@@ -60,11 +60,13 @@ class Opening:
         return count
 
 
-@pytest.fixture(autouse=True)
-def _stopped_clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits.time, "monotonic", lambda: 1000.0)
+@pytest.fixture
+def _one_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = SimpleNamespace(monotonic=lambda: 1000.0)
+    monkeypatch.setattr("occupancy.live.limits.time", clock)
 
 
+@pytest.mark.usefixtures("_one_moment")
 def test_a_credential_that_is_refused_uses_up_no_rate_of_its_address() -> None:
     opening = Opening(of_credential=20, of_address=50)
     assert opening.opened(60, "eager", "here") == 20
@@ -72,6 +74,7 @@ def test_a_credential_that_is_refused_uses_up_no_rate_of_its_address() -> None:
     assert opening.opened(20, "late", "here") == 10
 
 
+@pytest.mark.usefixtures("_one_moment")
 def test_a_credential_whose_address_is_refused_uses_up_no_rate_of_its_own() -> None:
     opening = Opening(of_credential=20, of_address=50)
     for credential, count in (("one", 20), ("two", 20), ("three", 10), ("four", 0)):
