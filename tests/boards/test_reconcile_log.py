@@ -1,4 +1,4 @@
-"""Reconciliation of what no index shows: a log whose middle is wrong, a board that is not listed."""
+"""Reconciliation of a log that begins and ends as it should."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from occupancy.boards.reconcile import Reconciler, reconcile_at_start
+from occupancy.boards.reconcile import Reconciler
 from occupancy.services import Services
 from tests.support.shop import change
 
@@ -26,13 +26,3 @@ def test_a_log_whose_middle_is_wrong_is_reported(valkey_services: Services, wron
             client.xadd(log, fields, id=f"{ms}-{int(count) + 1}")
     found = Reconciler(valkey_services.store).run("main", repair=False).problems
     assert [(each.tag, each.kind) for each in found] == [("", "log")]
-
-
-def test_at_the_start_a_board_that_the_index_has_lost_is_listed_again(
-    valkey_services: Services,
-) -> None:
-    store = valkey_services.store
-    store.boards.create("hall")
-    store.client.srem(store.keys.boards, "hall")
-    reconcile_at_start(store, lambda _s: None)
-    assert store.client.sismember(store.keys.boards, "hall")
