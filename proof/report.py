@@ -33,7 +33,6 @@ _COLUMNS: list[tuple[str, Callable[[Rows], str]]] = [
     ("sent again", lambda rows: _sum(rows, "sent_again")),
     ("acknowledged and lost", lambda rows: _sum(rows, "acknowledged_and_lost")),
     ("seen and lost", lambda rows: _sum(rows, "seen_and_lost")),
-    ("late answers", lambda rows: _sum(rows, "late_answers")),
     ("resets", lambda rows: _sum(rows, "resets")),
     ("promotion, s", lambda rows: _times(rows, "promoted_after_s")),
     ("live again, s", lambda rows: _times(rows, "live_again_s")),
@@ -46,8 +45,6 @@ _MEANING = """\
 *Acknowledged and lost*: operations that were answered 200 and are not in the log afterwards.
 Without strict mode, replication is asynchronous, and a failover may lose the last of them.
 *Seen and lost*: events that a watcher saw and that are not in the log; each such watcher was reset.
-*Late answers*: an old primary acknowledged an operation to a process that did not know of the
-promotion yet, and the page got that answer after its reset; strict mode excludes it.
 *Promotion*: from the fault to the moment when a replica was seen as primary, or when what was to
 happen had happened. *Live again*: from then to the next event on the boards concerned.
 *Others' gap*: the longest time without an event on a board of another shard. Times are the median

@@ -15,7 +15,7 @@ from occupancy.boards import records
 from occupancy.boards.log import Log
 from occupancy.boards.records import Snapshot, page_start, page_token
 from occupancy.boards.search import Search
-from occupancy.core.entities import MAIN_BOARD, MAX_SNAPSHOT_ITEMS, TAG_PATTERN
+from occupancy.core.entities import MAIN_BOARD, MAX_SNAPSHOT_ITEMS, TAG_PATTERN, version_floor
 from occupancy.core.keys import Keys
 from occupancy.core.slices import Pause, no_pause, sliced
 from occupancy.storage.client import OpsClient
@@ -111,22 +111,24 @@ class Queries:
             raise records.board_not_found(board)
         if reply[0] != b"ok":
             return reply[0] == b"whole", None
-        following = page_token(reply[-2]) if reply[3] == b"1" and len(reply) > 4 else None
-        return False, Snapshot(reply[1].decode(), int(reply[2]), reply[5::2], following)
+        following = page_token(reply[-2]) if reply[4] == b"1" and len(reply) > 5 else None
+        floor = version_floor(reply[3])
+        return False, Snapshot(reply[1].decode(), int(reply[2]), floor, reply[6::2], following)
 
     def whole(self, board: str, limit: int = MAX_SNAPSHOT_ITEMS) -> Snapshot | None:
         """A large board, read at one instant. None if it is not large or exceeds ``limit``."""
         # Without Lua, which takes four times as long for ten thousand items.
         keys = self._keys.board(board)
-        (cursor, seq), views = self._client.read_atomically(
+        (cursor, seq, incarnation), views = self._client.read_atomically(
             lambda pipeline: (
-                pipeline.hmget(keys.board, "cursor", "seq"),
+                pipeline.hmget(keys.board, "cursor", "seq", "incarnation"),
                 pipeline.hgetall(keys.view),
             )
         )
         if cursor is None or not self.is_large(len(views), limit):
             return None
-        return Snapshot(cursor.decode(), int(seq), [views[tag] for tag in sorted(views)], None)
+        items = [views[tag] for tag in sorted(views)]
+        return Snapshot(cursor.decode(), int(seq), version_floor(incarnation), items, None)
 
     @staticmethod
     def is_large(count: int, limit: int = MAX_SNAPSHOT_ITEMS) -> bool:
@@ -139,11 +141,23 @@ class Queries:
 
     def item(self, board: str, tag: str) -> bytes:
         """The item's JSON. Raises BoardNotFound (a second round trip) and ItemNotFound."""
-        item = self._client.hget(self._keys.board(board).view, tag)
+        return self.item_and_floor(board, tag)[0]
+
+    def item_and_floor(self, board: str, tag: str) -> tuple[bytes, int]:
+        """The item's JSON and the version floor of its board (see core/entities.py).
+
+        Raises BoardNotFound (a second round trip) and ItemNotFound.
+        """
+        keys = self._keys.board(board)
+        item, incarnation = self._client.run_pipeline(
+            lambda pipeline: (
+                pipeline.hget(keys.view, tag), pipeline.hget(keys.board, "incarnation"),
+            )
+        )  # fmt: skip
         if not isinstance(item, bytes):
             self._log.head(board)
             raise records.item_not_found(board, tag)
-        return item
+        return item, version_floor(incarnation)
 
     def held_by(self, board: str, worker_id: str) -> list[str]:
         """The tags of the items that a worker holds."""

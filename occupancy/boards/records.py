@@ -65,6 +65,7 @@ class Snapshot(msgspec.Struct, frozen=True):
 
     cursor: str
     seq: int
+    version_floor: int
     items: list[bytes]
     next: str | None
 

@@ -127,4 +127,4 @@ def select(
             page.append(item)
     if text:
         page = list(filter(Search(text).finds, sliced(page, pause)))
-    return Snapshot(snapshot.cursor, snapshot.seq, page, following)
+    return msgspec.structs.replace(snapshot, items=page, next=following)

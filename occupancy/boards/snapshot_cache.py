@@ -123,12 +123,16 @@ class SnapshotResponse:
             item = bytes(event.item)
             items[position : position + is_there] = [item]
             size += len(item)
-        return SnapshotResponse(Snapshot(end.cursor, seq, items, None), size)
+        return SnapshotResponse(
+            msgspec.structs.replace(self.snapshot, cursor=end.cursor, seq=seq, items=items), size
+        )
 
     def _parts(self) -> list[bytes]:
         """The JSON text in parts, with commas between them."""
         snapshot = self.snapshot
-        begin = b'{"cursor":"%b","seq":%d,"items":[' % (snapshot.cursor.encode(), snapshot.seq)
+        begin = b'{"cursor":"%b","seq":%d,"version_floor":%d,"items":[' % (
+            snapshot.cursor.encode(), snapshot.seq, snapshot.version_floor,
+        )  # fmt: skip
         end = b'],"next":%b}' % msgspec.json.encode(snapshot.next)
         if not snapshot.items:
             return [begin + end]

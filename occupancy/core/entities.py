@@ -138,6 +138,16 @@ class Replay(msgspec.Struct, frozen=True):
     head_cursor: str
     head_seq: int
     entries: list[Entry]
+    version_floor: int
+
+
+def version_floor(incarnation: bytes | None) -> int:
+    """What each version exceeds that was counted since a board's last promotion.
+
+    ``incarnation`` is the board's (see board/promotion.lua); operate/board.lua counts the same. So
+    what a page gets of a version up to the floor is in a snapshot with this floor, or was lost.
+    """
+    return min(int(incarnation or 0), 9_000_000) * 1_000_000_000
 
 
 def control_character(text: str) -> str | None:

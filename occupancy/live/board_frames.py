@@ -71,6 +71,7 @@ class BoardFrames:
         self.board = board
         self.cursor = ""  # '' until the log's position is known
         self.seq = 0
+        self._version_floor = 0  # of the log's board; see core/entities.py
         self.degraded = b""  # the frame that says so, while live delivery is impaired
         self.changes = 0  # of the state of live delivery
         self.resets = 0
@@ -90,8 +91,8 @@ class BoardFrames:
         if self._channel.is_full:
             self._broadcaster.wait_for_room()
 
-    def begin(self, cursor: str, seq: int) -> None:
-        self.cursor, self.seq = cursor, seq
+    def begin(self, cursor: str, seq: int, version_floor: int) -> None:
+        self.cursor, self.seq, self._version_floor = cursor, seq, version_floor
         self._recent.begin(cursor)
 
     def deliver(self, entry: Entry, written_ms: int) -> None:
@@ -100,8 +101,8 @@ class BoardFrames:
         self._recent.add(entry.cursor, frame)
         self._broadcaster.add(self._channel, frame, written_ms)
 
-    def restart(self, cursor: str, seq: int) -> None:
-        self.begin(cursor, seq)
+    def restart(self, cursor: str, seq: int, version_floor: int) -> None:
+        self.begin(cursor, seq, version_floor)
         for subscriber in self._channel.subscribers:
             if subscriber.is_live:
                 self.count_reset()
@@ -136,15 +137,17 @@ class BoardFrames:
     def ready_frame(self) -> bytes:
         """The frame that tells a stream that it is live, and at which position."""
         if self._ready[0] != self.cursor:  # thousands come back between two events
-            position = {"cursor": self.cursor, "seq": self.seq}
-            self._ready = self.cursor, sse.control_frame("ready", position, self.cursor)
+            self._ready = self.cursor, sse.control_frame("ready", self._position(), self.cursor)
         return self._ready[1]
 
     def reset_frame(self, reason: str) -> bytes:
         """The frame that tells a stream to load the snapshot and go on from the position."""
         snapshot = f"/api/boards/{self.board}/items"
-        data = {"cursor": self.cursor, "seq": self.seq, "snapshot": snapshot, "reason": reason}
+        data = {**self._position(), "snapshot": snapshot, "reason": reason}
         return sse.control_frame("reset", data, self.cursor)
+
+    def _position(self) -> dict[str, str | int]:
+        return {"cursor": self.cursor, "seq": self.seq, "version_floor": self._version_floor}
 
     def state_frame(self) -> bytes:
         """The state of live delivery, for a stream that may have missed a change of it."""

@@ -95,7 +95,7 @@ class BoardLog:
                 self._store.promote([self.board])  # it may have happened while nobody watched
                 replay = self.read_page("")
                 self.cursor, self.seq = replay.head_cursor, replay.head_seq
-                self._sink.begin(self.cursor, self.seq)
+                self._sink.begin(self.cursor, self.seq, replay.version_floor)
 
     def read_page(self, cursor: str) -> Replay:
         """Up to PAGE_ENTRIES entries after ``cursor``, wherever the position is.
@@ -257,7 +257,7 @@ class BoardLog:
         try:
             replay = self.read_page(self.cursor)
         except BoardNotFound:  # the server was emptied under us: one reset says so
-            replay = Replay(self.cursor == "0-0", "0-0", 0, [])
+            replay = Replay(self.cursor == "0-0", "0-0", 0, [], 0)
         expected = range(self.seq + 1, self.seq + 1 + len(replay.entries))
         is_contiguous = all(
             entry.seq == seq for entry, seq in zip(replay.entries, expected, strict=True)
@@ -265,7 +265,7 @@ class BoardLog:
         is_at_end = bool(replay.entries) or replay.head_seq == self.seq
         if not (replay.is_known and is_contiguous and is_at_end):
             self.cursor, self.seq = replay.head_cursor, replay.head_seq
-            self._sink.restart(self.cursor, self.seq)
+            self._sink.restart(self.cursor, self.seq, replay.version_floor)
             return False
         for entry in replay.entries:
             self._deliver(entry)

@@ -154,6 +154,21 @@ def delays(record: Record) -> Iterator[str]:
             yield f"{name} is {found[name]:.1f}"
 
 
+def late_answers(record: Record) -> Iterator[str]:
+    """No page takes the answer of a lost operation after it has loaded its board again.
+
+    An old primary may acknowledge it to a process that does not know of the promotion yet.
+    """
+    for each in record.watchers:
+        versions = _versions_in(record.logs[each.board])
+        since = max((n for n, seen in enumerate(each.trail) if seen.kind == "snapshot"), default=0)
+        for seen in each.trail[since:]:
+            if seen.kind == "answer":
+                item = json.loads(seen.event)
+                if (item["tag"], item["version"]) not in versions:
+                    yield f"{each.name}: took {_short(item)} from a late answer"
+
+
 def confirmed(record: Record) -> Iterator[str]:
     """In strict mode, what was acknowledged is in the log."""
     if not record.is_strict:
@@ -169,7 +184,7 @@ CHECKS: dict[str, Check] = {
     each.__name__: each
     for each in (
         models, losses, streams, contents, numbers, keys, answers, budget, revocation, delays,
-        confirmed,
+        late_answers, confirmed,
     )
 }  # fmt: skip
 
@@ -211,7 +226,6 @@ def figures(record: Record) -> dict[str, Any]:
         "replayed": sum(bool(each.reply and each.reply.is_replayed) for each in record.calls),
         "acknowledged_and_lost": len(lost_calls(record)),
         "seen_and_lost": len(lost_entries),
-        "late_answers": late_answers(record),
         "resets": sum(
             seen.kind == "reset" for each in record.watchers for seen in each.trail
         ),
@@ -220,22 +234,6 @@ def figures(record: Record) -> dict[str, Any]:
         "other_gap_s": max(gaps, default=None),
         "most_connections": max(record.most_connections.values(), default=0),
     }  # fmt: skip
-
-
-def late_answers(record: Record) -> int:
-    """Answers of lost operations that a page got after its last reset.
-
-    An old primary has acknowledged them to a process that did not know of the promotion yet, and
-    another process had told the page. Strict mode excludes it; without it, such an item is wrong on
-    that page until its next change.
-    """
-    count = 0
-    for each in record.watchers:
-        versions = _versions_in(record.logs[each.board])
-        since = max((n for n, seen in enumerate(each.trail) if seen.kind == "reset"), default=0)
-        items = (json.loads(seen.event) for seen in each.trail[since:] if seen.kind == "answer")
-        count += sum((item["tag"], item["version"]) not in versions for item in items)
-    return count
 
 
 def violations(record: Record) -> dict[str, list[str]]:

@@ -38,6 +38,8 @@ class Watcher:
         self.trail: list[Seen] = []
         self.model: dict[str, dict[str, Any]] = {}
         self.last_id = ""
+        self.version_floor = 0  # of the model
+        self._least_floor = 0  # of the stream
         self.is_live = False
         self.snapshots: list[dict[str, Any]] = []  # items of snapshots: contents that were seen
         self._client, self._reader = client, reader
@@ -53,8 +55,9 @@ class Watcher:
 
     def put(self, item: dict[str, Any]) -> None:
         """Take an item from an answer, as the page of the worker does who sent the operation."""
-        self._note("answer", event=json.dumps(item))
-        self._put(item)
+        if item["version"] > self.version_floor:  # else it is in the snapshot, or lost
+            self._note("answer", event=json.dumps(item))
+            self._put(item)
 
     def _put(self, item: dict[str, Any]) -> None:
         known = self.model.get(item["tag"])
@@ -104,18 +107,20 @@ class Watcher:
             return
         if kind in ("ready", "reset", "degraded", "recovered", "bye"):
             self._note(kind, found.get("seq", 0))  # type: ignore[arg-type] # it is one of them
+        self._least_floor = found.get("version_floor", self._least_floor)
+        if kind == "reset" or self.version_floor < self._least_floor:
+            self._load()
         if kind == "ready":
             self.is_live = True
-        elif kind == "reset":
-            self._load()
 
     def _load(self) -> None:
         """Load the snapshot, as often as necessary."""
         while True:
             reply = self._reader.send("GET", f"/api/boards/{self.board}/items")
-            if reply.status == 200:
+            if reply.status == 200 and reply.body["version_floor"] >= self._least_floor:
                 break
             gevent.sleep(_RECONNECT_S)
+        self.version_floor = reply.body["version_floor"]
         self.model = {each["tag"]: each for each in reply.body["items"]}
         self.snapshots += reply.body["items"]
         if not self.last_id:

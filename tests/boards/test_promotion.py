@@ -89,6 +89,49 @@ def test_the_first_change_after_a_promotion_marks_the_log_and_lifts_epoch_and_ve
     assert Reconciler(services.store).run(board, repair=False).problems == []
 
 
+@pytest.mark.parametrize("is_large", [False, True])
+def test_each_read_says_which_versions_are_from_after_the_promotion(
+    services: Services, board: str, monkeypatch: pytest.MonkeyPatch, *, is_large: bool
+) -> None:
+    if is_large:  # the cache reads it as a whole, and follows the log
+        monkeypatch.setattr(queries_module, "_LARGE_ITEMS", 2)
+    store = services.store
+    cache = store.snapshot_cache
+
+    def floors() -> set[int]:
+        whole, one = cache.find(board), cache.select(board, limit=1, pause=lambda: None)
+        assert whole is not None
+        assert one is not None
+        assert json.loads(whole.plain())["version_floor"] == whole.snapshot.version_floor
+        return {
+            whole.snapshot.version_floor, one.version_floor,
+            store.queries.item_and_floor(board, "A")[1],
+            store.log.head(board).version_floor,
+            store.log.replay(board, "0-0", 10).version_floor,
+            store.log.replay(board, "5-5", 10).version_floor,
+        }  # fmt: skip
+
+    assert floors() == {0}
+    promote(services, 5)
+    store.log.promote([board])
+    assert floors() == {5 * LEAST}
+    do(services, board, "pause", "A")
+    assert floors() == {5 * LEAST}
+    assert item_of(services, board, "B")["version"] == 1  # it is not above the floor
+    assert item_of(services, board, "A")["version"] == 5 * LEAST + 1
+
+
+@pytest.mark.parametrize("incarnation", [9_000_000, 9_000_001, EXACT])
+def test_the_floor_is_what_the_scripts_count_from(
+    services: Services, board: str, incarnation: int
+) -> None:
+    promote(services, incarnation)
+    do(services, board, "pause", "A")
+    assert item_of(services, board, "A")["version"] == (
+        services.store.log.head(board).version_floor + 1
+    )
+
+
 def test_a_batch_marks_once_and_lifts_each_item(services: Services, board: str) -> None:
     promote(services, 3)
     answer = do(services, board, "block", "A", "B", reason="weld")

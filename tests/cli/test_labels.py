@@ -11,9 +11,7 @@ from occupancy.cli.labels.lines import truncate, wrap
 from occupancy.cli.labels.sheet import sheets
 from occupancy.core.entities import Item
 from occupancy.services import Services
-from tests.cli.test_commands import Run, environ, run, shop
-
-__all__ = ["environ", "run", "shop"]  # fixtures of the command line
+from tests.cli.command_line import Run
 
 SVG = "{http://www.w3.org/2000/svg}"
 

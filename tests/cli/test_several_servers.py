@@ -25,7 +25,7 @@ from occupancy.services import Services
 from occupancy.storage.client import OpsClient
 from occupancy.storage.topology.cluster_nodes import parse_nodes
 from occupancy.storage.topology.shard import Member
-from tests.cli.test_commands import commands
+from tests.cli.command_line import commands
 from tests.support.clusters import RealCluster, RealSentinels
 from tests.support.deployment import ROOT
 

@@ -19,7 +19,7 @@ beforeEach(() => {
   restore = install({document: page, addEventListener: page.addEventListener.bind(page)});
   sources = fakeSources();
   Channel = fakeChannels();
-  server = {seq: 10, status: 200, probe: 200, reloads: 0};
+  server = {seq: 10, floor: 0, status: 200, probe: 200, reloads: 0};
 });
 afterEach(() => {
   for (const live of lives.splice(0)) live.stop();
@@ -37,7 +37,7 @@ function openTab() {
       server.reloads += 1;
       if (server.hold) await server.hold;
       if (server.status !== 200) throw Object.assign(new Error('refused'), {status: server.status});
-      return {cursor: cursorOf(server.seq), seq: server.seq};
+      return {cursor: cursorOf(server.seq), seq: server.seq, version_floor: server.floor};
     },
     apply: (event) => tab.applied.push(event.seq),
     onStatus: (status) => { if (tab.statuses.at(-1) !== status) tab.statuses.push(status); },
@@ -104,6 +104,42 @@ test('a reset loads the snapshot, in every tab', async () => {
   await settle();
   happen(41);
   for (const tab of tabs) assert.deepEqual(tab.applied, [41]);
+});
+
+test('a snapshot from before the promotion that a reset tells of is loaded again', async () => {
+  const tabs = await openTabs(2);
+  stream().say('reset', {cursor: cursorOf(8), seq: 8, version_floor: 5e9});
+  await settle();
+  for (const tab of tabs) assert.equal(tab.statuses.at(-1), 'degraded');
+  Object.assign(server, {seq: 8, floor: 5e9}); // that process knows of it now
+  pass(2000);
+  await settle();
+  happen(9);
+  for (const tab of tabs) {
+    assert.deepEqual(tab.applied, [9]);
+    assert.equal(tab.statuses.at(-1), 'live');
+  }
+});
+
+test('a stream that is live after a promotion loads a snapshot from before it again', async () => {
+  const [tab] = await openTabs(1);
+  const before = server.reloads;
+  Object.assign(server, {seq: 9, floor: 5e9});
+  stream().say('ready', {cursor: cursorOf(9), seq: 9, version_floor: 5e9});
+  await settle();
+  assert.equal(server.reloads, before + 1);
+  happen(10);
+  assert.deepEqual(tab.applied, [10]);
+});
+
+test('a server that was emptied has a lower floor, and its snapshot is taken', async () => {
+  server.floor = 5e9;
+  const [tab] = await openTabs(1);
+  Object.assign(server, {seq: 0, floor: 0});
+  stream().say('reset', {cursor: cursorOf(0), seq: 0, version_floor: 0});
+  await settle();
+  happen(1);
+  assert.deepEqual(tab.applied, [1]);
 });
 
 test('what comes while a snapshot is loading is kept, and applied after it if it is newer', async () => {

@@ -27,6 +27,18 @@ test('an older version never replaces a newer one', () => {
   assert.equal(model.items.get('A').title, 'newer');
 });
 
+test('what is not above the floor of the snapshot is in it, or was lost', () => {
+  const model = new Model();
+  model.load([item('A', {version: 8})], 5e9);
+  model.put(item('A', {version: 10, title: 'acknowledged by the old server, and lost'}));
+  assert.equal(model.items.get('A').version, 8);
+  model.put(item('A', {version: 5e9 + 1}));
+  assert.equal(model.items.get('A').version, 5e9 + 1);
+  model.load([item('A', {version: 3})], 0); // the server was emptied
+  model.put(item('A', {version: 4}));
+  assert.equal(model.items.get('A').version, 4);
+});
+
 test('a removed item goes, unless it is known to be newer', () => {
   const model = modelOf(item('A', {version: 3}), item('B', {version: 9}));
   model.apply({type: 'item.removed', item: item('A', {version: 4})});

@@ -321,6 +321,10 @@ def test_every_process_resets_its_streams_when_acknowledged_writes_are_lost(
         assert lost in [id_ for _, id_, _ in stream.events]
     assert not one.store.log.replay(board, lost, 10).is_known
     head = one.store.log.head(board)
+    assert head.version_floor > 0
+    for stream in streams:
+        resets = [data for kind, _, data in stream.events if kind == "reset"]
+        assert resets[-1]["version_floor"] == head.version_floor
     for stream, each in zip(streams, (one, two), strict=True):
         stream.until_seq(head.head_seq)
         is_heard(each, board)

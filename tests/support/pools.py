@@ -15,6 +15,8 @@ from occupancy.storage.client import OpsClient
 from occupancy.storage.connections import make_pool
 from tests.support.servers import RealServer
 
+PASSWORD = "a-password"  # of the server of ``password_url``, as is the database
+DATABASE = 3
 # A kill in the middle of connect(2) leaves the socket to be closed by its destructor: redis-py
 # closes it itself for an OSError only.
 killed_in_connect = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")

@@ -17,10 +17,10 @@ SERVERS = {"valkey", "redis", CLUSTER}
 # These run on a Cluster too. They send every command of the operations, of the reads and of access;
 # the rest would send the same again and double the time. `--cluster` runs all on it.
 _ON_A_CLUSTER = {
-    "test_store.py", "test_reconcile.py", "test_timeline.py", "test_sessions.py",
-    "test_authenticator.py", "test_links.py",
+    "store", "test_reconcile.py", "test_timeline.py", "sessions", "test_authenticator.py",
+    "test_links.py",
 }  # fmt: skip
-SMOKE = "test_store.py"  # runs on a real server, whatever else is left out
+_SMOKE = {"store"}  # run on a real server, whatever else is left out
 _STARTERS = ("Deployment", "RealCluster", "RealSentinels")  # of a module that starts many processes
 _STARTS_A_SERVER = {"own_server", "module_server", "valkey_services", "settings", "site"}
 # In the order in which they begin: what takes longest comes first, so that no process is left alone
@@ -85,8 +85,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScope
 
 
 def _rank(item: pytest.Item) -> int:
-    directories = PurePath(item.nodeid.split("::", 1)[0]).parts
-    return next((n for n, name in enumerate(_ORDER) if name in directories), len(_ORDER))
+    places = _places(item)
+    return next((n for n, name in enumerate(_ORDER) if name in places), len(_ORDER))
+
+
+def _places(item: pytest.Item) -> set[str]:
+    """The names of the directories and of the module that the test is in."""
+    return set(PurePath(item.nodeid.split("::", 1)[0]).parts)
 
 
 def _parameters(item: pytest.Item) -> set[str]:
@@ -95,11 +100,11 @@ def _parameters(item: pytest.Item) -> set[str]:
 
 
 def _is_worth_it(item: pytest.Item) -> bool:
-    """Where real servers run a test too, fakeredis proves nothing more; one file shows it fits."""
+    """Where real servers run a test too, fakeredis proves no more; one package shows it fits."""
     parameters = _parameters(item)
     if CLUSTER in parameters:
-        return item.path.name in _ON_A_CLUSTER
-    return "fakeredis" not in parameters or item.path.name == SMOKE
+        return bool(_ON_A_CLUSTER & _places(item))
+    return "fakeredis" not in parameters or bool(_SMOKE & _places(item))
 
 
 def _is_on_a_cluster(item: pytest.Item) -> bool:
@@ -110,7 +115,7 @@ def _is_quick(item: pytest.Item) -> bool:
     assert isinstance(item, pytest.Function)
     parameters = _parameters(item)
     if SERVERS & parameters:
-        return item.path.name == SMOKE and "valkey" in parameters
+        return bool(_SMOKE & _places(item)) and "valkey" in parameters
     starts_processes = any(hasattr(item.module, each) for each in _STARTERS)
     is_thorough = item.get_closest_marker("thorough") is not None
     return not (starts_processes or is_thorough or _STARTS_A_SERVER & set(item.fixturenames))

@@ -80,7 +80,7 @@ def test_items_come_in_the_order_of_their_tags_with_where_to_follow_from(api: Ap
         api.put(tag)
     response = api.get("/main/items")
     found = fields(response)
-    assert found.keys() == {"cursor", "seq", "items", "next"}
+    assert found.keys() == {"cursor", "seq", "version_floor", "items", "next"}
     assert [item["tag"] for item in found["items"]] == ["A", "B", "C-1", "C-10"]
     assert (found["seq"], found["next"]) == (4, None)
     api.done("take", "A", "holder")
@@ -90,7 +90,7 @@ def test_items_come_in_the_order_of_their_tags_with_where_to_follow_from(api: Ap
 
 def test_an_empty_board_has_no_items(api: Api) -> None:
     assert fields(api.get("/main/items")) == {
-        "cursor": "0-0", "seq": 0, "items": [], "next": None,
+        "cursor": "0-0", "seq": 0, "version_floor": 0, "items": [], "next": None,
     }  # fmt: skip
 
 

@@ -409,7 +409,7 @@ def test_a_failure_of_ours_is_a_problem_without_a_stack_trace(
     def fail(*_: Any) -> None:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr(api.services.store.queries, "item", fail)
+    monkeypatch.setattr(api.services.store.queries, "item_and_floor", fail)
     response = api.get("/main/items/T-1")
     found = assert_problem(response, 500, "internal_error")
     assert "secret" not in json.dumps(found)
@@ -423,7 +423,7 @@ def test_failures_of_ours_are_some_lines_without_their_texts_and_a_count(
     def fail(*_: Any, **__: Any) -> None:
         raise ValueError("secret detail")
 
-    monkeypatch.setattr(api.services.store.queries, "item", fail)
+    monkeypatch.setattr(api.services.store.queries, "item_and_floor", fail)
     monkeypatch.setattr(api.services.store.commands, "execute", fail)
     for _ in range(repeated_warnings.MAX_WARNINGS):
         assert api.get("/main/items/T-1").status_code == 500

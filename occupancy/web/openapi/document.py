@@ -33,6 +33,7 @@ from occupancy.web.openapi.schemas import (
     STREAM_EVENTS,
     TEXT,
     TIME,
+    VERSION_FLOOR,
     array,
     done,
     nullable,
@@ -126,7 +127,10 @@ def _board_paths() -> dict[str, Any]:
 
 def _item_paths() -> dict[str, Any]:
     reads = (errors.BoardNotFound, *STORE)
-    page = obj(cursor=CURSOR, seq=INTEGER, items=array(ref("schemas", "Item")), next=NEXT)
+    page = obj(
+        cursor=CURSOR, seq=INTEGER, version_floor=VERSION_FLOOR,
+        items=array(ref("schemas", "Item")), next=NEXT,
+    )  # fmt: skip
     history = obj(history=array(ref("schemas", "Event")), next=NEXT)
     changed = ref("schemas", "Changed")
     changed_headers = ("ETag", "IdempotencyReplayed")
@@ -140,7 +144,10 @@ def _item_paths() -> dict[str, Any]:
         },
         _ITEM: {
             "get": operation("items", "getItem", "One item.", Role.OBSERVER,
-                cached(answer(obj(item=ref("schemas", "Item")), "ETag")),
+                cached(answer(
+                    obj(item=ref("schemas", "Item"), version_floor=VERSION_FLOOR),
+                    "ETag",
+                )),
                 (*reads, errors.ItemNotFound), parameters=["Board", "Tag", "IfNoneMatch"]),
             "put": operation("items", operation_id(PUT), PUT.summary, PUT.role,
                 {

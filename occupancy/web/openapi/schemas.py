@@ -77,6 +77,14 @@ def _portable(text: str) -> str:
     return text.replace(r"\Z", "$")
 
 
+VERSION_FLOOR = {
+    **INTEGER,
+    "minimum": 0,
+    "description": "Every version counted since the last promotion of another server is above "
+    "it; 0 on a single server. After a `reset` with a higher one, load again what comes with a "
+    "lower one, and ignore an operation's answer whose `version` is not above it: the process "
+    "that gave them did not know of the promotion yet.",
+}
 CURSOR = {
     **pattern(CURSOR_PATTERN),
     "description": "Opaque: only send it back. It never names another event.",
@@ -118,7 +126,7 @@ def schemas() -> dict[str, Any]:
         ),
         "description": "A board, with the number of its items in each state.",
     }
-    position = obj(cursor=CURSOR, seq=INTEGER)
+    position = obj(cursor=CURSOR, seq=INTEGER, version_floor=VERSION_FLOOR)
     made["Position"] = {**position, "description": "A place in a board's events."}
     made["Problem"] = _problem_schema()
     return made
@@ -201,7 +209,10 @@ STREAM_EVENTS = (
         "the cursor comes in order, once.", has_id=True),
     _event("ready", ref("schemas", "Position"),
         "The stream is live from this position on.", has_id=True),
-    _event("reset", obj(cursor=CURSOR, seq=INTEGER, snapshot=TEXT, reason=TEXT),
+    _event("reset", obj(
+            cursor=CURSOR, seq=INTEGER, version_floor=VERSION_FLOOR,
+            snapshot=TEXT, reason=TEXT,
+        ),
         "The cursor is not in the log (any more), or this connection is too slow for the events: "
         "load `snapshot`, and go on from its cursor.", has_id=True),
     _event("degraded", obj(detail=TEXT),

@@ -102,11 +102,13 @@ def items(board: str) -> Response:
 @requires(Role.OBSERVER)
 def item(board: str, tag: str) -> Response:
     io.read_query()
-    found = _store().queries.item(check_name("board", board), check_name("tag", tag))
+    found, floor = _store().queries.item_and_floor(
+        check_name("board", board), check_name("tag", tag)
+    )
     etag = operations.etag_of(item_key_of(found).version)
     if {ANY, etag.strip('"')} & set(known_tags(request.headers.get("If-None-Match"))):
         return io.as_response(io.not_modified(etag))
-    return io.raw_answer(b'{"item":%b}' % found, etag=etag)
+    return io.raw_answer(b'{"item":%b,"version_floor":%d}' % (found, floor), etag=etag)
 
 
 @bp.get("/<board>/items/<tag>/history")

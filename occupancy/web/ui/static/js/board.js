@@ -67,15 +67,15 @@ const card = new Card({
 
 async function reload(signal) {
   const found = await loadSnapshot(board, snapshotEtag);
-  if (found === null) return {cursor: live.cursor, seq: live.seq};
+  if (found === null) return {cursor: live.cursor, seq: live.seq, version_floor: model.versionFloor};
   signal.throwIfAborted();
   snapshotEtag = found.etag;
   lastHeard = serverNow();
   const before = isLoaded ? model.heldBy(me()) : null;
   isLoaded = true;
-  model.load(found.items);
+  model.load(found.items, found.version_floor);
   if (before) notices.tellMissed(before, model.heldBy(me()));
-  return {cursor: found.cursor, seq: found.seq};
+  return found;
 }
 
 function apply(event) {

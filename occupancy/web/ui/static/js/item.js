@@ -66,7 +66,7 @@ function draw() {
 async function reload(signal) {
   // Loads the position first: events between the two requests are replayed, and recognized by their
   // version.
-  const {cursor, seq} = await api.get(`${path}/items?limit=1`);
+  const position = await api.get(`${path}/items?limit=1`);
   const [item, page] = await Promise.all([
     orNull(api.get(`${path}/items/${tag}`)), orNull(api.get(`${path}/items/${tag}/history`)),
   ]);
@@ -75,10 +75,11 @@ async function reload(signal) {
   next = page?.next ?? null;
   isLoaded = true;
   lastHeard = serverNow();
-  model.load(item ? [item.item] : []);
+  const version_floor = Math.min(position.version_floor, item?.version_floor ?? Infinity);
+  model.load(item ? [item.item] : [], version_floor);
   showHistory();
   showSituation();
-  return {cursor, seq}; // also without an item, which somebody may add
+  return {...position, version_floor}; // also without an item, which somebody may add
 }
 
 async function orNull(asked) {

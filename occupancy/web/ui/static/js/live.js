@@ -19,8 +19,8 @@ const GRACE_MS = 7000; // a reload of the server takes less, and must not show '
 const SILENCE_MS = 20000; // after this much silence, the page checks that the server is reachable
 
 /**
- * `reload(signal)` must load the snapshot and return its position ({cursor, seq}), and show nothing
- * once the signal is aborted, because the session may have ended. `apply(event)` gets each event, in
+ * `reload(signal)` must load the snapshot and return its position ({cursor, seq, version_floor}), and
+ * show nothing once the signal is aborted, because the session may have ended. `apply(event)` gets each event, in
  * order, once. `onStatus` gets 'connecting', 'live', 'degraded' or 'offline', and `onDenied` is called
  * when the server refuses the stream.
  */
@@ -39,6 +39,8 @@ export class Live {
     this.now = now;
     this.cursor = null;
     this.seq = null;
+    this.versionFloor = 0; // of the snapshot; every version since the last promotion is above it
+    this.leastFloor = 0; // that of the stream: a snapshot below it is from before the promotion
     this.status = 'connecting';
     this.retryMs = FIRST_RETRY_MS;
     this.heldBack = []; // events that arrived while the snapshot was loading
@@ -100,7 +102,7 @@ export class Live {
       this.#share({kind: 'position', ...data});
       this.#share({kind: 'status', status: 'live'});
     });
-    on('reset', () => this.#share({kind: 'reset'}));
+    on('reset', (data) => this.#share({...data, kind: 'reset'}));
     on('degraded', () => this.#share({kind: 'status', status: 'degraded'}));
     on('recovered', () => this.#share({kind: 'status', status: 'live'}));
     source.addEventListener('error', () => {
@@ -166,7 +168,7 @@ export class Live {
 
   #sayPosition() {
     if (this.leadership.isLeading && this.status === 'live') {
-      this.#tell({kind: 'position', cursor: this.cursor, seq: this.seq});
+      this.#tell({kind: 'position', cursor: this.cursor, seq: this.seq, version_floor: this.leastFloor});
     }
   }
 
@@ -182,6 +184,7 @@ export class Live {
   }
 
   #onTold(message) {
+    if (message.version_floor !== undefined) this.leastFloor = message.version_floor;
     if (message.kind === 'hello') {
       if (this.leadership.isLeading) {
         this.#tell({kind: 'status', status: this.status});
@@ -199,8 +202,8 @@ export class Live {
       this.#reload();
     } else if (message.kind === 'event') {
       this.#onEvent(message);
-    } else if (message.kind === 'position' && message.seq > this.seq) {
-      this.#reload(); // an event is missing
+    } else if (message.kind === 'position' && (message.seq > this.seq || this.versionFloor < this.leastFloor)) {
+      this.#reload(); // an event is missing, or another server was promoted
     }
   }
 
@@ -225,11 +228,17 @@ export class Live {
     for (let waitMs = FIRST_RETRY_MS; ; waitMs = Math.min(waitMs * 2, LAST_RETRY_MS)) {
       this.mustReload = false;
       try {
-        const {cursor, seq} = await this.hooks.reload(this.ended.signal);
+        const {cursor, seq, version_floor} = await this.hooks.reload(this.ended.signal);
         if (this.ended.signal.aborted) return;
         this.cursor = cursor;
         this.seq = seq;
-        if (!this.mustReload) break;
+        this.versionFloor = version_floor;
+        if (version_floor < this.leastFloor) {
+          this.hooks.onStatus('degraded'); // its process will know of the promotion soon
+          await wait(waitMs);
+        } else if (!this.mustReload) {
+          break;
+        }
       } catch (problem) {
         if (this.ended.signal.aborted) return;
         if ([401, 403, 404].includes(problem.status)) {
@@ -238,7 +247,7 @@ export class Live {
           return;
         }
         this.hooks.onStatus('offline');
-        await new Promise((resolve) => { setTimeout(resolve, waitMs * (0.5 + Math.random())); });
+        await wait(waitMs);
       }
     }
     this.isReloading = false;
@@ -263,6 +272,10 @@ export class Live {
     this.#checkSilence();
     this.#tell({kind: 'hello'});
   }
+}
+
+function wait(meanMs) {
+  return new Promise((resolve) => { setTimeout(resolve, meanMs * (0.5 + Math.random())); });
 }
 
 async function probeStatus(address) {

@@ -7,6 +7,7 @@ export const STATES = ['occupied', 'paused', 'available', 'blocked', 'completed'
 export class Model {
   constructor() {
     this.items = new Map();
+    this.versionFloor = 0; // of the snapshot
     this.search = new Map(); // tag → the text that a search reads, folded
     this.listeners = new Set();
   }
@@ -16,8 +17,12 @@ export class Model {
     this.listeners.add(listener);
   }
 
-  /** Replaces all items by those of a snapshot. */
-  load(items) {
+  /**
+   * Replaces all items by those of a snapshot. Every version counted since the last promotion of
+   * another server is above `versionFloor`.
+   */
+  load(items, versionFloor = 0) {
+    this.versionFloor = versionFloor;
     this.items = new Map(items.map((item) => [item.tag, item]));
     this.search.clear();
     this.#tell(null);
@@ -34,8 +39,13 @@ export class Model {
     }
   }
 
-  /** Puts an item from an answer or an event, unless a newer version is known. */
+  /**
+   * Puts an item from an answer or an event, unless a newer version is known. One that is not above
+   * the floor is in the snapshot, or was lost: a process that did not know of the promotion yet may
+   * still pass on the old server's answer.
+   */
   put(item) {
+    if (item.version <= this.versionFloor) return;
     const known = this.items.get(item.tag);
     if (known && known.version >= item.version) return;
     this.items.set(item.tag, item);

@@ -3,7 +3,7 @@
 import * as api from './api.js';
 import {elapsed, readClock} from './clock.js';
 
-/** Returns {items, cursor, seq, etag}, or null if nothing has changed since `etag`. */
+/** Returns {items, cursor, seq, version_floor, etag}, or null if nothing has changed since `etag`. */
 export async function loadSnapshot(board, etag) {
   const headers = etag ? {'If-None-Match': etag} : {};
   const askedMs = elapsed();
@@ -13,10 +13,12 @@ export async function loadSnapshot(board, etag) {
   const answer = await response.json();
   if (!response.ok) throw new api.Problem({...answer, status: response.status});
   const {items, cursor, seq} = answer;
+  let {version_floor} = answer; // the lowest of all pages: each may come from another process
   for (let {next} = answer; next;) {
     const page = await api.get(`/api/boards/${board}/items?page=${encodeURIComponent(next)}`);
     items.push(...page.items);
     ({next} = page);
+    version_floor = Math.min(version_floor, page.version_floor);
   }
-  return {items, cursor, seq, etag: answer.next ? null : response.headers.get('ETag')};
+  return {items, cursor, seq, version_floor, etag: answer.next ? null : response.headers.get('ETag')};
 }

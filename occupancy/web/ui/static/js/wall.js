@@ -191,14 +191,16 @@ async function loadTimeline() {
 async function reload(signal) {
   const first = await api.get(`${path}/items`, {timeoutMs: 30000});
   const items = first.items;
+  let {version_floor} = first;
   for (let {next} = first; next;) {
     const page = await api.get(`${path}/items?page=${encodeURIComponent(next)}`, {timeoutMs: 30000});
     items.push(...page.items);
     ({next} = page);
+    version_floor = Math.min(version_floor, page.version_floor);
   }
   signal.throwIfAborted();
   heard();
-  model.load(items);
+  model.load(items, version_floor);
   byId('wall').hidden = false;
   byId('passing').hidden = true;
   loadTimeline().catch(() => {}); // only the chart waits for the next time
@@ -206,7 +208,7 @@ async function reload(signal) {
     setText(byId('title'), title);
     document.title = `${title} · occupancy`;
   }, () => {});
-  return {cursor: first.cursor, seq: first.seq};
+  return {...first, version_floor};
 }
 
 function apply(event) {

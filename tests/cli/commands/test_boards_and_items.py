@@ -1,0 +1,132 @@
+"""Commands about boards and items, and the operations."""
+
+from __future__ import annotations
+
+from occupancy.services import Services
+from tests.cli.command_line import Run, answer, error
+
+# Boards
+
+
+def test_a_board_is_created_listed_and_shown(run: Run) -> None:
+    created = answer(
+        run("boards", "create", "line", "--title", "Línea 1", "--steps", "ARM, SOLD",
+            "--max-holds", "1000000", "--json")
+    )  # fmt: skip
+    assert created["steps"] == ["ARM", "SOLD"]
+    assert created["settings"] == {"max_holds": 1_000_000}  # the API's bound too
+    listed = answer(run("boards", "list", "--json"))["boards"]
+    assert [board["board"] for board in listed] == ["line", "main"]
+    assert answer(run("boards", "show", "line", "--json")) == created
+    assert "Línea 1" in run("boards", "list").stdout
+    assert "ARM,SOLD" in run("boards", "show", "line").stdout
+
+
+def test_a_board_is_not_created_twice(run: Run) -> None:
+    assert run("boards", "create", "line").exit_code == 0
+    assert error(run("boards", "create", "line")) == "The board line exists already."
+
+
+def test_no_board_takes_the_name_that_access_has_for_itself(run: Run) -> None:
+    assert error(run("boards", "create", "access")).startswith("No board can be named access")
+
+
+# Items
+
+
+def test_items_are_listed_in_aligned_columns(run: Run, shop: Services) -> None:
+    head, first, second = run("items", "list").stdout.splitlines()
+    assert head.split("  ")[0] == "tag"
+    assert first.index("available") == second.index("available") == head.index("state")
+
+
+def test_items_are_listed_by_state_holder_and_text(run: Run, shop: Services) -> None:
+    run("items", "take", "T-2", "--worker", "93")
+
+    def tags(*args: str) -> list[str]:
+        return [item["tag"] for item in answer(run("items", "list", "--json", *args))["items"]]
+
+    assert tags() == ["T-1", "T-2"]
+    assert tags("--state", "available") == ["T-1"]
+    assert tags("--holder", "93") == ["T-2"]
+    assert tags("--holder", "94") == []
+    assert tags("--search", "marta") == ["T-2"]
+
+
+def test_an_item_is_shown(run: Run, shop: Services) -> None:
+    assert answer(run("items", "show", "T-1", "--json"))["attributes"] == {"area": "B2"}
+    assert "area" in run("items", "show", "T-1").stdout
+
+
+def test_an_item_is_put_and_removed(run: Run) -> None:
+    put = answer(run("items", "put", "T-3", "--title", "Three", "--attribute", "a=b=c", "--json"))
+    assert put["changed"] is True
+    assert (put["item"]["title"], put["item"]["attributes"]) == ("Three", {"a": "b=c"})
+    put = answer(run("items", "put", "T-3", "--title", "Tres", "--json"))
+    assert put["item"]["attributes"] == {"a": "b=c"}
+    assert run("items", "remove", "T-3").stdout == "T-3 is removed.\n"
+    assert "no item T-3" in error(run("items", "show", "T-3"))
+
+
+def test_a_held_item_is_not_removed(run: Run, shop: Services) -> None:
+    run("items", "take", "T-1", "--worker", "93")
+    assert "held by Marta" in error(run("items", "remove", "T-1"))
+
+
+def test_history_is_newest_first(run: Run, shop: Services) -> None:
+    run("items", "take", "T-1", "--worker", "93")
+    run("items", "pause", "T-1", "--worker", "93", "--reason", "lunch")
+    events = answer(run("items", "history", "T-1", "--json"))["history"]
+    assert [event["type"] for event in events] == ["item.paused", "item.taken", "item.added"]
+    lines = run("items", "history", "T-1", "--limit", "1").stdout.splitlines()
+    assert len(lines) == 2
+    assert lines[1].endswith("lunch")
+
+
+# Operations
+
+
+def test_an_item_goes_through_its_life_on_behalf_of_a_worker(run: Run, shop: Services) -> None:
+    def state_after(*args: str) -> str:
+        return str(answer(run("items", *args, "--json"))["item"]["state"])
+
+    assert state_after("take", "T-1", "--worker", "93") == "occupied"
+    assert state_after("pause", "T-1", "--worker", "93") == "paused"
+    assert state_after("take", "T-1", "--worker", "94") == "occupied"
+    assert state_after("release", "T-1", "--worker", "94") == "paused"
+    assert state_after("block", "T-1", "--reason", "recall") == "blocked"
+    assert state_after("unblock", "T-1") == "paused"
+    assert state_after("reassign", "T-1", "--to", "93") == "occupied"
+    assert state_after("force-release", "T-1", "--reason", "gone home") == "paused"
+    assert state_after("reassign", "T-1", "--to", "93", "--reason", "back") == "occupied"
+    assert state_after("complete", "T-1", "--worker", "93") == "completed"
+    assert state_after("reopen", "T-1", "--step", "work") == "available"
+
+
+def test_take_of_a_held_item_names_the_holder(run: Run, shop: Services) -> None:
+    run("items", "take", "T-1", "--worker", "93")
+    assert error(run("items", "take", "T-1", "--worker", "94")).startswith("T-1 is held by Marta")
+
+
+def test_only_the_holder_pauses(run: Run, shop: Services) -> None:
+    run("items", "take", "T-1", "--worker", "93")
+    assert "only its holder" in error(run("items", "pause", "T-1", "--worker", "94"))
+
+
+def test_repeating_a_take_says_that_nothing_changed(run: Run, shop: Services) -> None:
+    run("items", "take", "T-1", "--worker", "93")
+    assert "(nothing changed)" in run("items", "take", "T-1", "--worker", "93").stdout
+    assert answer(run("items", "take", "T-1", "--worker", "93", "--json"))["changed"] is False
+
+
+def test_the_actor_is_the_worker_or_the_command_line(run: Run, shop: Services) -> None:
+    run("items", "block", "T-1", "--reason", "x")
+    run("items", "unblock", "T-1", "--worker", "94")
+    events = answer(run("items", "history", "T-1", "--json", "--limit", "2"))["history"]
+    assert [event["actor"]["id"] for event in events] == ["94", "cli"]
+
+
+def test_an_unknown_step_is_refused(run: Run, shop: Services) -> None:
+    for operation in ("take", "complete"):
+        run("items", operation, "T-1", "--worker", "93")
+    assert "step is not one" in error(run("items", "reopen", "T-1", "--step", "nowhere"))

@@ -1,0 +1,98 @@
+"""The connection pools while the server goes and comes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import gevent
+import pytest
+
+from occupancy.core.errors import StoreUnavailable
+from occupancy.storage.scripts import Script
+from tests.support.pools import (
+    Pools,
+    assert_whole,
+    named,
+    pool_of,
+)
+from tests.support.relay import Relay
+from tests.support.servers import RealServer
+from tests.support.waiting import wait_until
+
+
+def test_the_next_command_works_after_a_restart_of_the_server(
+    pools: Pools, own_server: RealServer
+) -> None:
+    client = pools(own_server.url, size=2)
+    assert_whole(client)
+    own_server.stop()
+    with pytest.raises(StoreUnavailable):
+        client.ping()
+    assert not pools.slots._held or pool_of(client).stats()["idle"] > 0
+    own_server.start()
+    assert client.ping()
+    assert client.ping()
+    assert_whole(client)
+
+
+def test_idle_connections_that_the_server_has_closed_are_replaced(
+    pools: Pools, own_server: RealServer
+) -> None:
+    client = pools(own_server.url, size=3)
+    assert_whole(client)
+    with own_server.client() as admin:
+        for each in named(own_server, "occupancy-ops"):
+            admin.client_kill_filter(_id=each["id"])
+    assert client.ping()
+    assert_whole(client)
+    assert len(named(own_server, "occupancy-ops")) == 3
+
+
+def test_a_script_runs_once_though_its_answer_is_lost(
+    pools: Pools, own_server: RealServer, relay_to: Callable[[int], Relay]
+) -> None:
+    relay = relay_to(own_server.port)
+    client = pools(f"redis://127.0.0.1:{relay.port}/0")
+    client.ping()
+    relay.passing, relay.is_cutting = 0, True
+    with pytest.raises(StoreUnavailable):
+        client.execute_command("EVAL", "return redis.call('INCR', KEYS[1])", 1, "count")
+    relay.passing = math.inf
+    with own_server.client() as admin:
+        assert admin.get("count") == b"1"
+    assert client.ping()
+    assert_whole(client)
+
+
+def test_a_blocked_command_whose_connection_is_killed_is_not_sent_again(
+    pools: Pools, own_server: RealServer
+) -> None:
+    client = pools(own_server.url)
+    refused: list[StoreUnavailable] = []
+
+    def block() -> None:
+        with pytest.raises(StoreUnavailable) as caught:
+            client.blpop(["nothing"], 2)
+        refused.append(caught.value)
+
+    blocked = gevent.spawn(block)
+    with own_server.client() as admin:
+        wait_until(lambda: admin.info("clients")["blocked_clients"] == 1)
+        for each in named(own_server, "occupancy-ops"):
+            admin.client_kill_filter(_id=each["id"])
+        blocked.get(timeout=5)
+        assert len(refused) == 1
+        assert admin.info("clients")["blocked_clients"] == 0  # a resent command would block again
+    assert_whole(client)
+
+
+def test_scripts_are_loaded_again_after_a_flush(pools: Pools, own_server: RealServer) -> None:
+    client = pools(own_server.url)
+    script = Script(client, "board/replay")
+    for _ in range(2):
+        assert script.run(["b", "l"], ["1", "", 0])[0] == b"ok"
+        assert len(script.run_many([(["b", "l"], ["1", "", 0])] * 3)) == 3
+        with own_server.client() as admin:
+            admin.script_flush()
+    assert script.run_many([(["b", "l"], ["1", "", 0])])[0][0] == b"ok"
