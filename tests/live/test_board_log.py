@@ -38,7 +38,7 @@ class Log:
         found = [entry(each) for each in range(first, self.entries + 1)][:count]
         gevent.sleep(0)  # the answer is on its way
         self.during()
-        return self.answer or Replay(True, *head, found)
+        return self.answer or Replay(True, *head, found, 0)
 
 
 class Sink:
@@ -50,13 +50,13 @@ class Sink:
         self.is_full = False
         self.at_room: Callable[[], None] = lambda: None
 
-    def begin(self, cursor: str, seq: int) -> None:
+    def begin(self, cursor: str, seq: int, version_floor: int) -> None:
         self.told.append(("begin", cursor, seq))
 
     def deliver(self, entry: Entry, written_ms: int) -> None:
         self.seqs.append(entry.seq)
 
-    def restart(self, cursor: str, seq: int) -> None:
+    def restart(self, cursor: str, seq: int, version_floor: int) -> None:
         self.told.append(("restart", cursor, seq))
 
     def change_state(self, *, is_degraded: bool) -> None:
@@ -164,7 +164,7 @@ def test_what_is_dropped_while_the_log_is_read_is_read_afterwards(
 
 def test_a_log_whose_end_went_back_resets_the_streams() -> None:
     board = Board(entries=5)
-    board.log.answer = Replay(True, "5-1", 3, [])  # the server has lost a part of the board
+    board.log.answer = Replay(True, "5-1", 3, [], 0)  # the server has lost a part of the board
     board.board_log.catch_up()
     assert board.sink.told[1:] == [("restart", "5-1", 3)]
     assert (board.board_log.cursor, board.board_log.seq) == ("5-1", 3)

@@ -20,7 +20,7 @@ def live_stream(*, is_gzip: bool) -> Subscriber:
     """A stream of a board at 1-1, whose pieces the test takes."""
     metrics = LiveMetrics(CollectorRegistry())
     frames = BoardFrames("b", Channel(set(), metrics), Broadcaster(), metrics)
-    frames.begin("1-1", 1)
+    frames.begin("1-1", 1, 0)
     subscriber = Subscriber(cast(Any, None), frames)
     subscriber.is_gzip = is_gzip
     subscriber.go_live([])

@@ -27,7 +27,7 @@ class Log:
     def replay(self, board: str, cursor: str, count: int) -> Replay:
         if board != "b":
             raise BoardNotFound(board)
-        return Replay(cursor in ("", "1-1"), "1-1", 1, [])
+        return Replay(cursor in ("", "1-1"), "1-1", 1, [], 0)
 
 
 class Board:
@@ -76,7 +76,7 @@ def test_a_delivery_is_an_event_for_a_stream() -> None:
     "notice",
     [
         lambda board: board.frames.change_state(is_degraded=True),
-        lambda board: board.frames.restart("9-1", 9),
+        lambda board: board.frames.restart("9-1", 9, 0),
     ],
 )
 def test_a_notice_is_no_delivery(notice: Callable[[Board], None]) -> None:
@@ -89,7 +89,7 @@ def test_a_notice_is_no_delivery(notice: Callable[[Board], None]) -> None:
 
 def test_each_stream_that_must_load_the_snapshot_again_counts_once() -> None:
     board = Board(streams=2)
-    board.frames.restart("1-1", 1)
+    board.frames.restart("1-1", 1, 0)
     assert (board.frames.resets, board.count("occupancy_stream_resets_total")) == (2, 2)
     for lost, resets in ((None, 2), ("1-1", 2), ("7-7", 3), ("nonsense", 4)):
         assert any(b"event: ready" in piece for piece in board.open().join(lost))

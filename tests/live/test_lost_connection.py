@@ -175,7 +175,8 @@ def test_a_refused_subscription_is_asked_for_again(
     monkeypatch.setattr(reader_module, "RETRY_S", 0.02)
     feed.watch(BOARD, opened_log())
     for asked in range(1, 4):
-        server.until_sent(("SSUBSCRIBE", CHANNEL))
+        wait_until(lambda: ("SSUBSCRIBE", CHANNEL) in server.sent, what="to be asked for")
+        server.sent.clear()
         server.says(redis.exceptions.MovedError("1 127.0.0.1:7000"))
         assert heard.moves == asked
 
@@ -258,6 +259,32 @@ def test_a_message_of_another_version_has_the_log_read(
 
 
 # Trouble that only the probe can see
+
+
+def test_a_look_that_began_before_the_subscription_settles_nothing() -> None:
+    log, board_log = Log(), opened_log()
+    feed = feed_on(Server(), log)  # nothing of it runs by itself
+    feed.reader._connection = object()
+    feed.watch(BOARD, board_log)
+    log.at_read = lambda: feed.reader._on_confirmed(CHANNEL)
+    feed.compare()
+    assert feed.reader.subscription_of(BOARD)
+    assert board_log.settled is None
+    log.at_read = lambda: None
+    feed.compare()
+    assert board_log.settled == feed.reader.subscription_of(BOARD)
+
+
+@pytest.mark.parametrize("keys", [SINGLE, KEYS], ids=["single", "cluster"])
+def test_a_board_that_is_followed_while_nothing_is_heard_is_told_at_once(keys: Keys) -> None:
+    feed = feed_on(Server(), Log(), keys=keys)
+    before, after = opened_log(), opened_log()
+    feed.watch("before", before)
+    assert not before.is_degraded
+    feed.on_unreachable("made to fail")
+    feed.watch("after", after)
+    assert before.is_degraded
+    assert after.is_degraded
 
 
 def test_streams_are_told_that_the_logs_cannot_be_read_although_canaries_are_heard(
