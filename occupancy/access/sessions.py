@@ -65,13 +65,12 @@ class Sessions:
         links: Links,
         pin_hasher: PinHasher,
         *,
-        writes: OpsClient | None = None,
+        writes: OpsClient,
         audit_limit: AuditLimit,
         on_changed: Callable[[str], None],
         idle_s: int,
         max_s: int,
     ) -> None:
-        writes = writes or client
         self._login_throttle = LoginThrottle(client, keys)
         self._links = links
         self._pin_hasher = pin_hasher
@@ -236,14 +235,18 @@ class Sessions:
 
     def end(self, principal: Principal, *, address: str) -> None:
         """End the session of ``principal``."""
-        keys = self._keys
+        keys, unconfirmed = self._keys, None
         try:
             self._revoke.run(
                 [keys.sessions, keys.uses, keys.session_ends, keys.changes],
                 [principal.credential.digest, principal.worker.id, keys.access_channel],
             )
-        finally:  # it may have ended although that is not confirmed
+        except errors.Unconfirmed as error:
+            unconfirmed = error  # it has ended: a second attempt is unauthenticated
+        finally:  # it may have ended although its answer was lost
             self._on_changed(principal.worker.id)
         audit_log.record(
             "signed_out", worker=principal.worker.id, credential=principal.id, address=address
         )
+        if unconfirmed is not None:
+            raise unconfirmed

@@ -39,12 +39,12 @@ class Tickets:
     """
 
     def __init__(
-        self, client: OpsClient, keys: Keys, *, per_caller: int, writes: OpsClient | None = None
+        self, client: OpsClient, keys: Keys, *, per_caller: int, writes: OpsClient
     ) -> None:
         self._rate_limiter = RateLimiter(max(per_caller, _MIN_BURST))
         self._client = client
         self._keys = keys
-        self._writes = writes or client
+        self._writes = writes
         self._use = Script(self._writes, "access/use_ticket")
         self._open: collections.Counter[str] = collections.Counter()  # streams, by key
         self._greenlet: gevent.Greenlet | None = None

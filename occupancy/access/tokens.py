@@ -63,10 +63,10 @@ class Tokens:
 
     def __init__(
         self, client: OpsClient, keys: Keys, workers: Workers, on_changed: Callable[[str], None],
-        *, writes: OpsClient | None = None,
+        *, writes: OpsClient,
     ) -> None:  # fmt: skip
         self._client = client
-        self._writes = writes or client
+        self._writes = writes
         self._keys = keys
         self._workers = workers
         self._on_changed = on_changed

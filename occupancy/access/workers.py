@@ -45,10 +45,10 @@ class Workers:
 
     def __init__(
         self, client: OpsClient, keys: Keys, on_changed: Callable[[str], None],
-        *, writes: OpsClient | None = None,
+        *, writes: OpsClient,
     ) -> None:  # fmt: skip
         self._client = client
-        self._writes = writes or client
+        self._writes = writes
         self._keys = keys
         self._on_changed = on_changed
         self._replace_worker = PublishingScript(self._writes, "access/replace_worker")

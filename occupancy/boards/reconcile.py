@@ -30,7 +30,7 @@ START_LIMIT_S = 10.0
 _ITEMS_PER_AUDIT = 100
 _ELECTION_TTL_S = 60  # one process is elected of those that start within this time
 _START_RETRY_S = 2.0
-_MARKS_SKIPPED = 10  # of promotions, at either end of a log, to find an event
+_ENTRIES_PER_PAGE = 1000  # of a log
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -75,7 +75,7 @@ class Reconciler:
         report = Report(board)
         until = math.inf if limit_s is None else time.monotonic() + limit_s
         keys, client = self._store.keys.board(board), self._store.client
-        report.problems += self._check_log(board)
+        report.problems += self._check_log(board, until)
 
         report.items = self._check_items(report, self._tags(board, until), repair, until)
 
@@ -155,30 +155,57 @@ class Reconciler:
         found = _scan(self._store.client.client_of(prefix), f"{prefix}*", until)
         return (key.removeprefix(prefix) for key in found)
 
-    def _check_log(self, board: str) -> list[Problem]:
+    def _check_log(self, board: str, until: float) -> list[Problem]:
         keys = self._store.keys.board(board)
         position, first, last, length = self._store.client.read_atomically(
             lambda pipeline: (
                 pipeline.hmget(keys.board, "seq", "cursor", "incarnation"),
-                pipeline.xrange(keys.log, count=_MARKS_SKIPPED),
-                pipeline.xrevrange(keys.log, count=_MARKS_SKIPPED),
+                pipeline.xrange(keys.log, count=1),
+                pipeline.xrevrange(keys.log, count=1),
                 pipeline.xlen(keys.log),
             )
         )
         seq, cursor, incarnation = position
-        events = [fields for _, fields in (*first, *reversed(last)) if b"seq" in fields]
-        if not events:  # none yet, or the marks of many promotions since
-            if seq in (None, b"0") or last:
-                return []
-            return [Problem("", "log", f"the log is empty, but {seq.decode()} was given")]
-        first_seq, last_seq = int(events[0][b"seq"]), int(events[-1][b"seq"])
-        problems = []
-        if (seq, cursor) != (b"%d" % last_seq, last[0][0]):
-            problems.append(Problem("", "log", "it ends elsewhere than the board's position"))
-        marks = length - (last_seq - first_seq + 1)
-        if marks < 0 or (marks > 0 and incarnation is None):
-            problems.append(Problem("", "log", f"{length} entries from {first_seq} to {last_seq}"))
-        return problems
+        if not last:
+            is_new = seq in (None, b"0")
+            text = f"the log is empty, but {(seq or b'').decode()} was given"
+            return [] if is_new else [Problem("", "log", text)]
+        ends = [fields.get(b"seq") for _, fields in (*first, *last)]
+        if incarnation is not None or None in ends:
+            texts, last_seq = self._holes(keys.log, last[0][0], until)
+            if last_seq is None:  # only marks of promotions are left, or the time was up
+                last_seq = seq
+        else:
+            first_seq, last_seq = ends
+            is_whole = length == int(last_seq) - int(first_seq) + 1
+            text = f"{length} entries from {int(first_seq)} to {int(last_seq)}"
+            texts = [] if is_whole else [text]
+        if (seq, cursor) != (last_seq, last[0][0]):
+            texts.insert(0, "it ends elsewhere than the board's position")
+        return [Problem("", "log", each) for each in texts]
+
+    def _holes(self, log: str, end: bytes, until: float) -> tuple[list[str], bytes | None]:
+        """What is missing in a log with marks of promotions, and its last ``seq``.
+
+        A mark is an entry without ``seq``, so the number of entries does not tell: each is read, as
+        far as ``end``. The last ``seq`` is None if there is no event, or the time is up.
+        """
+        texts = []
+        before, last_seq, begin = b"", b"", b"-"
+        while time.monotonic() <= until:
+            page: Any = self._store.client.xrange(log, min=begin, max=end, count=_ENTRIES_PER_PAGE)
+            for cursor, fields in page:
+                if (seq := fields.get(b"seq")) is None:
+                    continue
+                missing = range(int(last_seq) + 1, int(seq)) if last_seq else range(0)
+                # A log that is trimmed meanwhile goes on later than the page before.
+                if missing and self._store.client.xrange(log, min=before, max=before):
+                    texts.append(f"events {missing[0]} to {missing[-1]} are missing")
+                before, last_seq = cursor, seq
+            if len(page) < _ENTRIES_PER_PAGE:
+                return texts, last_seq or None
+            begin = b"(" + page[-1][0]
+        return texts, None
 
 
 def _scan(client: OpsClient, pattern: str, until: float) -> Iterator[str]:

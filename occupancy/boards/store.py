@@ -20,11 +20,8 @@ from occupancy.storage.permissions import Permissions
 class Store:
     """The parts; safe to share between greenlets."""
 
-    def __init__(
-        self, client: OpsClient, keys: Keys, bounds: Bounds, *, writes: OpsClient | None = None
-    ) -> None:
+    def __init__(self, client: OpsClient, keys: Keys, bounds: Bounds, *, writes: OpsClient) -> None:
         """``writes`` is the client for changes, which confirms them in strict mode."""
-        writes = writes or client
         self.client = client
         self.keys = keys
         self.permissions = Permissions(client, keys)

@@ -52,7 +52,7 @@ class Hub:
     def __init__(
         self, store: LogReader, topology: Topology, keys: Keys, metrics: LiveMetrics, *,
         process: str, on_access_changed: Callable[[bytes | None], None],
-        on_probe: Callable[[], None], promotions: Promotions | None = None,
+        on_probe: Callable[[], None], promotions: Promotions,
     ) -> None:  # fmt: skip
         self.is_draining = False
         self._store = store
@@ -232,8 +232,6 @@ class Hub:
 
     def _note_promotions(self) -> None:
         """Tell operators of each promotion. No switch point."""
-        if self._promotions is None:
-            return
         for shard in self._promotions.promoted_among(self._topology.shards()):
             feed = self._feeds.get(shard)
             names = [] if feed is None else [each for each in feed.logs if each in self._boards]
@@ -257,8 +255,7 @@ class Hub:
     def _heartbeat(self, second: int) -> None:
         """Send this second's share of heartbeats, and end streams whose connection stands still."""
         now = time.monotonic()
-        if self._promotions is not None:
-            self._promotions.begin(self._topology.shards())
+        self._promotions.begin(self._topology.shards())
         for feed in self._feeds.values():
             feed.check(now)
         slow = 0

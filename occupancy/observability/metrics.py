@@ -103,7 +103,9 @@ class Metrics:
             ["server"],
         )
         self.promotion_resets = counter(
-            "occupancy_promotion_stream_resets", "Streams reset after a promotion", ["server"]
+            "occupancy_promotion_stream_resets",
+            "Streams reset after a promotion or a slot move",
+            ["server"],
         )
         server_gauge = functools.partial(
             Gauge, labelnames=["server"], registry=registry, multiprocess_mode="mostrecent"

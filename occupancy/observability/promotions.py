@@ -1,7 +1,8 @@
 """Promotions: which servers became primaries, and how many streams were reset for it.
 
 Each process sees a promotion by itself, and leaves what it saw in Redis for a day, so that every
-machine shows the same. In a Cluster a server that takes slots over by a migration looks the same.
+machine shows the same. In a Cluster a server that takes slots over by a migration has its streams
+reset as well: its sightings are of another kind.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import collections
 import logging
 import time
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -36,6 +37,7 @@ class Sighting(msgspec.Struct, frozen=True):
     incarnation: int
     boards: int
     streams: int
+    kind: Literal["promotion", "slot_move"] = "promotion"
 
 
 class Promotions:
@@ -64,15 +66,18 @@ class Promotions:
         return [] if is_first else found
 
     def note(self, shard: Shard, *, boards: int, streams: int) -> None:
-        """Log a promotion, and keep it to be recorded. No switch point."""
+        """Log a promotion or a slot move, and keep it to be recorded. No switch point."""
         log.warning(
-            "promotion of %s (failover %d): %d boards watched here, %d streams reset",
-            shard.address, shard.incarnation, boards, streams,
+            "%s %s (%s %d): %d boards watched here, %d streams reset",
+            "slots have moved to" if shard.has_taken_slots else "promotion of", shard.address,
+            "epoch" if shard.has_taken_slots else "failover", shard.incarnation, boards, streams,
         )  # fmt: skip
         self._metrics.promotion_resets.labels(shard.address).inc(streams)
-        self._pending.append(
-            Sighting(time.time(), shard.address, shard.incarnation, boards, streams)
-        )
+        sighting = Sighting(
+            time.time(), shard.address, shard.incarnation, boards, streams,
+            "slot_move" if shard.has_taken_slots else "promotion",
+        )  # fmt: skip
+        self._pending.append(sighting)
 
     def record(self) -> None:
         """Write what is pending to Redis. Raises."""
@@ -80,7 +85,7 @@ class Promotions:
             sighting = self._pending[0]
             key = self._keys.promotion(sighting.server, sighting.incarnation)
             is_first = bool(self._client.set(key, "1", nx=True, ex=KEPT_S))
-            if is_first:
+            if is_first and sighting.kind == "promotion":
                 self._metrics.promotions.labels(sighting.server).inc()
             if is_first or sighting.boards:
                 encoded = msgspec.json.encode(sighting)
@@ -109,6 +114,7 @@ class Promotions:
                     at=min(one.at, other.at), server=one.server, incarnation=one.incarnation,
                     boards=max(one.boards, other.boards),
                     streams=one.streams + (other.streams if other is not one else 0),
+                    kind=other.kind,
                 )  # fmt: skip
         newest = sorted(merged.values(), key=lambda each: each.at, reverse=True)[:_MAX_SHOWN]
         return [{**msgspec.structs.asdict(each), "at": iso_text(each.at)} for each in newest]

@@ -17,7 +17,7 @@ from occupancy.core.entities import MAIN_BOARD
 from occupancy.core.errors import OccupancyError, StoreUnavailable
 from occupancy.core.keys import Keys
 from occupancy.storage.client import Fill
-from occupancy.storage.server_errors import ServerError
+from occupancy.storage.server_errors import ServerError, denied_command
 from occupancy.storage.topology.sentinel import Sentinel
 from occupancy.storage.topology.shard import Member, Topology
 
@@ -32,12 +32,16 @@ Boards = dict[str, list[str]]
 
 
 class Answer(NamedTuple):
-    """What a server has answered; ``error`` is None if it has, and ``replies`` are there."""
+    """What a server has answered; ``error`` is None if it has, and ``replies`` are there.
+
+    ``denied`` is the command that our user may not run, if the error is that.
+    """
 
     member: Member
     replies: list[Any]
     latency_ms: float | None
     error: str | None
+    denied: str | None = None
 
 
 class Servers:
@@ -189,7 +193,8 @@ def _ask(member: Member, read: Callable[[Member], list[Any]]) -> Answer:
     except (OccupancyError, ServerError) as error:
         text = error.detail if isinstance(error, OccupancyError) else str(error)
         cause = f" ({error.__cause__})" if error.__cause__ is not None else ""
-        return Answer(member, [], None, f"{text}{cause}")
+        denied = denied_command(error) if isinstance(error, StoreUnavailable) else None
+        return Answer(member, [], None, f"{text}{cause}", denied)
     finally:
         member.close()
 

@@ -7,6 +7,7 @@ greenlet (``fast/streams.py``). Any other connection gets one from gevent's serv
 from __future__ import annotations
 
 import _socket
+import errno
 import socket
 from collections.abc import Callable
 from typing import Any, cast
@@ -15,6 +16,7 @@ import gevent
 from gevent.server import StreamServer
 
 from occupancy.live.socket_writer import SocketWriter
+from occupancy.observability.repeated_warnings import RepeatedWarnings
 from occupancy.server.accept_balancing import Loads
 from occupancy.server.fast.request import NOTHING_READ, FirstRead
 from occupancy.server.fast.streams import FastStreams
@@ -23,6 +25,8 @@ from occupancy.web.open_stream import STREAM_SEND_BUFFER_BYTES
 
 HANDSHAKE_S = 5.0
 _FULL_PAUSE_S = 0.05
+# Errors of accept while files or memory are used up, by this process or the machine (accept(2)).
+_USED_UP = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _BALANCE_PAUSE_S = 0.005  # enough for a process that sleeps to be woken, also on a busy machine
 _MAX_ACCEPTED = 16  # per turn of the event loop
 _RESERVED_SHARE = 32  # one place in 32 is kept free
@@ -43,10 +47,12 @@ class Listener(StreamServer):  # type: ignore[misc] # gevent has no types
         handle: Callable[..., None],
         streams: FastStreams | None,
         loads: Loads,
+        warnings: RepeatedWarnings,
         **options: Any,
     ) -> None:
         self._streams = streams
         self._loads = loads
+        self._warnings = warnings
         self._has_waited = False
         super().__init__(listener, handle, **options)
 
@@ -99,6 +105,11 @@ class Listener(StreamServer):  # type: ignore[misc] # gevent has no types
                 descriptor, address = self.socket._accept()
             except BlockingIOError:
                 return None
+            except OSError as error:
+                if error.errno not in _USED_UP:
+                    raise
+                self._wait_for_files(error)
+                return None
             if free <= self.pool.size // _RESERVED_SHARE + 1:
                 # In a greenlet of its own: the connections of this turn do not read yet, and could
                 # fill all places before one of them can be closed.
@@ -111,6 +122,16 @@ class Listener(StreamServer):  # type: ignore[misc] # gevent has no types
                 return self._bounded(taken), address, read
             free -= 1
         return None
+
+    def _wait_for_files(self, error: OSError) -> None:
+        """Accept nothing for a moment, and close a connection that waits for nothing.
+
+        gevent would log each attempt with a traceback, some twenty a second, and wait up to a
+        second when there are files again.
+        """
+        self._warnings.error("connections cannot be accepted", "accept: %s", error)
+        gevent.spawn(BoundedSocket.waiting.make_room)
+        self._pause(_FULL_PAUSE_S)
 
     def serve(self, taken: socket.socket, read: FirstRead, address: Any) -> None:
         """Serve a connection that waited without a greenlet; its place is still free."""

@@ -92,7 +92,15 @@ class Process:
                 self._worker.handle(listener, connection, address)
 
         streams = fast_path.streams if fast_path is not None else None
-        made = Listener(listener, handle, streams, self._loads, spawn=spawn, **ssl)
+        made = Listener(
+            listener,
+            handle,
+            streams,
+            self._loads,
+            self._services.repeated_warnings,
+            spawn=spawn,
+            **ssl,
+        )
         if self._worker.cfg.workers > 1:
             made.max_accept = 1  # as gunicorn's own: none takes all connections of a burst
         return made

@@ -137,6 +137,8 @@ def _confirmed(client: OpsClient, settings: Settings, *, least: int) -> OpsClien
 
 def unsound(confirm_replicas: int, shards: Sequence[Shard]) -> str | None:
     """Why that number of replicas confirms nothing, or too little, with these shards; or None."""
+    if confirm_replicas and (found := unequal(shards)) is not None:
+        return f"OCCUPANCY_CONFIRM_REPLICAS={confirm_replicas} is not sound: {found}"
     for shard in shards:
         where = f"the primary {shard.address}"
         if confirm_replicas > shard.known_replicas:
@@ -151,6 +153,22 @@ def unsound(confirm_replicas: int, shards: Sequence[Shard]) -> str | None:
                 f"Set it to {shard.replicas}."
             )
     return None
+
+
+def unequal(shards: Sequence[Shard]) -> str | None:
+    """Why there is no sound number of replicas with these shards, and what to do; or None.
+
+    One primary has more replicas that may be promoted than another one has at all.
+    """
+    most = max((each.replicas for each in shards), default=0)
+    if most <= min((each.known_replicas for each in shards), default=0):
+        return None
+    counts = ", ".join(f"{each.address}: {each.known_replicas}" for each in shards)
+    return (
+        f"no number is, because the primaries have unequal numbers of replicas ({counts}). Start "
+        f"those that are down, or move or add some (CLUSTER REPLICATE), until each primary has "
+        f"{most}; then set it to {most}."
+    )
 
 
 def _replicas(count: int) -> str:

@@ -112,9 +112,10 @@ def is_withheld(reply: Any) -> bool:
 _DENIED_COMMAND = re.compile(r"'([\w|-]+)' command")
 
 
-def denied_command(error: StoreUnavailable) -> str | None:
-    """The command that our user may not run, if ``error`` comes from that; else None."""
-    if not isinstance(error.__cause__, redis.exceptions.NoPermissionError):
-        return None
-    named = _DENIED_COMMAND.search(str(error.__cause__))
-    return named[1].lower() if named else "@all"
+def denied_command(error: BaseException) -> str | None:
+    """The command that our user may not run, if ``error`` or its cause is that; else None."""
+    for each in (error, error.__cause__):
+        if isinstance(each, redis.exceptions.NoPermissionError):
+            named = _DENIED_COMMAND.search(str(each))
+            return named[1].lower() if named else "@all"
+    return None

@@ -11,9 +11,16 @@ from typing import Any
 import gevent
 import msgspec
 from flask import Response, request
+from werkzeug.wrappers import Response as WerkzeugResponse
 
 from occupancy.boards.snapshot_cache import SnapshotResponse
-from occupancy.core.errors import InvalidRequest, OccupancyError, TooLarge, UnsupportedMediaType
+from occupancy.core.errors import (
+    InvalidRequest,
+    OccupancyError,
+    TooLarge,
+    UnsupportedMediaType,
+    VersionMismatch,
+)
 from occupancy.core.requests import MAX_BODY_BYTES, Body, check_text, decode
 from occupancy.core.slices import Pause
 from occupancy.web.ui.assets import Asset
@@ -122,6 +129,18 @@ def json_answer(value: Any, status: int = 200) -> Response:
 
 def raw_answer(body: bytes, etag: str | None = None) -> Response:
     return as_response(json_reply(body, etag=etag))
+
+
+class _OtherPage(VersionMismatch):
+    title = "The page has changed"
+
+
+def conditional_answer(response: Response) -> WerkzeugResponse:
+    """``response``, or 304 if the client has it, by its ETag. Raises VersionMismatch."""
+    found = response.make_conditional(request)
+    if found.status_code == 412:  # Werkzeug would send the page with it
+        raise _OtherPage("The page is another than the one in If-Match. Load it again.")
+    return found
 
 
 def asset_answer(asset: Asset) -> Response:

@@ -6,12 +6,12 @@ import contextlib
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from occupancy.core.entities import Role
 from occupancy.core.keys import Keys
 from occupancy.core.settings import Settings
 from occupancy.services import Services
+from proof.deployment.contents import add_people, read_log
 from proof.deployment.proxy import Proxy
 from proof.deployment.servers import ClusterServers, SentinelServers, Servers, slot_of_board
 from proof.load.wire import Client
@@ -58,11 +58,8 @@ class Site:
             for each in self.boards:
                 with_people.store.boards.create(each)
             roles = {"watcher": Role.OBSERVER, "admin": Role.ADMIN}
-            for name in (*self.people, *roles):
-                with_people.workers.add(
-                    name, name=name.title(), role=roles.get(name, Role.SUPERVISOR)
-                )
-                self.tokens[name] = with_people.tokens.create(name)[0]
+            roles |= dict.fromkeys(self.people, Role.SUPERVISOR)
+            self.tokens |= add_people(with_people, roles)
         finally:
             with_people.close()
         for node in self.nodes:
@@ -105,11 +102,7 @@ class Site:
     def log_of(self, board: str) -> list[tuple[str, dict[str, str]]]:
         """Every entry of a board's log on its primary, oldest first."""
         with self.servers.client(self.primary_of(board)) as client:
-            entries: Any = client.xrange(self.keys.board(board).log)
-        return [
-            (cursor.decode(), {name.decode(): text.decode() for name, text in fields.items()})
-            for cursor, fields in entries
-        ]
+            return read_log(client, self.keys, board)
 
     def log_text(self) -> str:
         """The logs of the nodes."""

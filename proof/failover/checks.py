@@ -8,7 +8,11 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any
 
-from proof.failover.record import Log, Record
+from proof.failover.record import Record
+from proof.history import log_checks, stream_checks
+from proof.history.call import Call
+from proof.history.contents import conflicts, everything_seen
+from proof.history.history import new_events
 
 LIVE_AGAIN_S = 2.0  # after the promotion
 OTHER_GAP_S = 0.5
@@ -20,14 +24,7 @@ _EXPECTED = {200, 409, 0, 429, 502, 503, 504}
 
 def models(record: Record) -> Iterator[str]:
     """Every watcher's model equals the board."""
-    for each in record.watchers:
-        board = record.items[each.board]
-        for tag in sorted(board.keys() | each.model.keys()):
-            if board.get(tag) != each.model.get(tag):
-                yield (
-                    f"{each.name}: {tag} is {_short(each.model.get(tag))}, "
-                    f"on the board {_short(board.get(tag))}; last: {each.trail[-6:]}"
-                )
+    yield from stream_checks.models(record.watchers, record.items)
 
 
 def losses(record: Record) -> Iterator[str]:
@@ -66,60 +63,22 @@ def streams(record: Record) -> Iterator[str]:
 
 def contents(record: Record) -> Iterator[str]:
     """No cursor, no (tag, epoch) and no (tag, version) has two contents."""
-    for board, where, cursor, item in _everything_seen(record):
-        names: list[tuple[tuple[str, ...], str]] = [
-            (("version", board, item["tag"], str(item["version"])), _text(item)),
-            (("epoch", board, item["tag"], str(item["epoch"])), _holder(item)),
-        ]
-        if cursor:
-            names.append((("cursor", board, cursor), _text(item)))
-        for name, content in names:
-            if found := record.contents.conflict(name, content, where):
-                yield found
+    seen = everything_seen(record.watchers, record.calls, record.events, record.items)
+    yield from conflicts(record.contents, seen)
 
 
 def numbers(record: Record) -> Iterator[str]:
     """The seq of each log has no holes."""
-    for board, log in record.logs.items():
-        seqs = [int(fields["seq"]) for _, fields in log if "seq" in fields]
-        for one, other in pairwise(seqs):
-            if other != one + 1:
-                yield f"{board}: seq {other} after {one} in the log"
+    yield from log_checks.numbers(record.logs)
 
 
 def keys(record: Record) -> Iterator[str]:
     """Each new entry of the log is that of one key, and no key has two."""
-    claims: dict[tuple[str, str, int], list[str]] = {}
-    open_tags = set()
-    for each in record.calls:
-        if each.reply is None:
-            open_tags.add((each.board, each.tag, each.worker))
-        elif each.has_changed and each.item is not None:
-            name = (each.board, each.tag, int(each.item["version"]))
-            claims.setdefault(name, []).append(f"{each.worker} {each.key}")
-    for name, claimed in claims.items():
-        if len(claimed) > 1:
-            yield f"{name} was the answer to {claimed}"
-    for board, log in record.logs.items():
-        before = {cursor for cursor, _ in record.logs_before[board]}
-        for cursor, fields in log:
-            if cursor in before or "event" not in fields:
-                continue
-            event = json.loads(fields["event"])
-            tag, actor = event["item"]["tag"], event["actor"]["id"]
-            if actor not in record.people or (board, tag, actor) in open_tags:
-                continue
-            if (board, tag, event["item"]["version"]) not in claims:
-                calls = [
-                    (call.key, call.operation, call.statuses, call.item and call.item["version"])
-                    for call in record.calls
-                    if (call.board, call.tag, call.worker) == (board, tag, actor)
-                    and len(call.statuses) > 1
-                ]
-                yield (
-                    f"{board} {cursor}: {actor} {event['type']} {tag} version "
-                    f"{event['item']['version']} is the answer to no call; sent again: {calls}"
-                )
+    events = {
+        board: new_events(found, record.logs_before[board])
+        for board, found in record.events.items()
+    }
+    yield from log_checks.keys(record.calls, events, record.people)
 
 
 def answers(record: Record) -> Iterator[str]:
@@ -160,13 +119,15 @@ def late_answers(record: Record) -> Iterator[str]:
     An old primary may acknowledge it to a process that does not know of the promotion yet.
     """
     for each in record.watchers:
-        versions = _versions_in(record.logs[each.board])
+        versions = {
+            (event.item["tag"], event.item["version"]) for event in record.events[each.board]
+        }
         since = max((n for n, seen in enumerate(each.trail) if seen.kind == "snapshot"), default=0)
         for seen in each.trail[since:]:
             if seen.kind == "answer":
                 item = json.loads(seen.event)
                 if (item["tag"], item["version"]) not in versions:
-                    yield f"{each.name}: took {_short(item)} from a late answer"
+                    yield f"{each.name}: took version {item['version']} of {item['tag']}"
 
 
 def confirmed(record: Record) -> Iterator[str]:
@@ -189,16 +150,14 @@ CHECKS: dict[str, Check] = {
 }  # fmt: skip
 
 
-def lost_calls(record: Record) -> list[Any]:
+def lost_calls(record: Record) -> list[Call]:
     """The acknowledged operations whose entry is not in the log."""
     kept = {
-        (board, *each) for board, log in record.logs.items() for each in _versions_in(log)
-    }  # fmt: skip
-    return [
-        each for each in record.calls
-        if each.has_changed and each.item is not None
-        and (each.board, each.tag, each.item["version"]) not in kept
-    ]  # fmt: skip
+        (board, event.item["tag"], event.item["version"]): event
+        for board, events in record.events.items()
+        for event in events
+    }
+    return log_checks.unkept(record.calls, kept)
 
 
 def figures(record: Record) -> dict[str, Any]:
@@ -240,42 +199,3 @@ def violations(record: Record) -> dict[str, list[str]]:
     """The violations of each check that has some."""
     found = {name: list(check(record)) for name, check in CHECKS.items()}
     return {name: texts for name, texts in found.items() if texts}
-
-
-def _versions_in(log: Log) -> set[tuple[str, int]]:
-    """Tag and version of each entry."""
-    items = (json.loads(fields["event"])["item"] for _, fields in log if "event" in fields)
-    return {(each["tag"], each["version"]) for each in items}
-
-
-def _everything_seen(record: Record) -> Iterator[tuple[str, str, str, dict[str, Any]]]:
-    for each in record.watchers:
-        for seen in each.trail:
-            if seen.kind == "item":
-                yield each.board, each.name, seen.cursor, json.loads(seen.event)["item"]
-        for item in each.snapshots:
-            yield each.board, f"snapshot of {each.name}", "", item
-    for call in record.calls:
-        if call.item is not None:
-            yield call.board, f"answer to {call.key}", "", call.item
-    for board, log in record.logs.items():
-        for cursor, fields in log:
-            if "event" in fields:
-                yield board, "log", cursor, json.loads(fields["event"])["item"]
-    for board, items in record.items.items():
-        for item in items.values():
-            yield board, "board", "", item
-
-
-def _holder(item: dict[str, Any]) -> str:
-    return str((item["holder"] or {}).get("id"))
-
-
-def _text(item: dict[str, Any]) -> str:
-    return json.dumps(item, sort_keys=True)
-
-
-def _short(item: dict[str, Any] | None) -> str:
-    if item is None:
-        return "missing"
-    return f"{item['state']} by {_holder(item)}, version {item['version']}"

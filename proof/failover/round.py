@@ -13,8 +13,9 @@ from proof.deployment.site import BUDGET, Site
 from proof.failover.checks import figures, violations
 from proof.failover.faults import Fault
 from proof.failover.observer import Observer
-from proof.failover.record import Contents, Record
+from proof.failover.record import Record
 from proof.failover.stage import Stage
+from proof.history.contents import Contents
 from proof.load.load import Load
 from proof.load.wire import Client
 from tests.support.waiting import wait_until

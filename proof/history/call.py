@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,24 +21,42 @@ class Call:
     board: str
     worker: str
     key: str
-    operation: str
+    operation: str  # of the table; or put, remove: those of an item itself
     tag: str
     arguments: Mapping[str, Any] = field(default_factory=dict)  # the body: reason, to, step, epoch
     statuses: list[int] = field(default_factory=list)  # of each sending; 0: no answer
     sent_s: float = 0.0  # when it was first sent
     answered_s: float = 0.0  # when the known answer came
     reply: Reply | None = None  # the known answer
+    if_match: int | None = None  # the version in If-Match
 
     @property
     def path(self) -> str:
-        return f"/api/boards/{self.board}/items/{self.tag}/{self.operation}"
+        item = f"/api/boards/{self.board}/items/{self.tag}"
+        return item if self.operation in ("put", "remove") else f"{item}/{self.operation}"
 
     @property
     def item(self) -> dict[str, Any] | None:
         """The item of an acknowledged operation."""
-        return self.reply.body.get("item") if self.reply and self.reply.status == 200 else None
+        if self.reply is None or self.reply.status not in (200, 201):
+            return None
+        return self.reply.body.get("item")
 
     @property
     def has_changed(self) -> bool:
         """Whether it was acknowledged, and made an event."""
         return self.item is not None and bool(self.reply and self.reply.body["changed"])
+
+    @property
+    def known_s(self) -> float:
+        """When the known answer came; infinity without one."""
+        return self.answered_s if self.reply is not None else math.inf
+
+    def __str__(self) -> str:
+        if self.reply is None:
+            said = "unknown"
+        elif self.item is None:
+            said = f"{self.reply.status} {self.reply.body.get('code')}"
+        else:
+            said = f"version {self.item['version']}{'' if self.has_changed else ', unchanged'}"
+        return f"{self.operation} {self.board} {self.tag} by {self.worker} ({self.key}: {said})"

@@ -2,34 +2,155 @@
 
 from __future__ import annotations
 
+import functools
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
 
 from proof.history.call import Call
-from proof.load.watchers import Items, Watcher
+from proof.load.watchers import Items, Seen
 
 Log = list[tuple[str, dict[str, str]]]  # cursor and fields of each entry, oldest first
 
 
+class Watched(Protocol):
+    """What is left of a watcher."""
+
+    name: str
+    board: str
+    trail: list[Seen]
+    model: Items
+    snapshots: list[dict[str, Any]]
+
+
+class Event(NamedTuple):
+    """An entry of the log that has an event."""
+
+    cursor: str
+    seq: int
+    text: str
+    type: str
+    actor: str
+    at: str
+    item: dict[str, Any]
+
+
+class Loss(NamedTuple):
+    """A fault that may lose what took effect in this time, also what was acknowledged."""
+
+    from_s: float
+    until_s: float
+
+
 @dataclass
 class BoardState:
-    """A board as it is stored, at one moment without operations."""
+    """A board as it is stored, at one moment without operations.
+
+    ``indexes`` has the members of each index: ``by_tag``, ``by_state`` (``STATE|TAG``) and
+    ``by_holder`` (``WORKER|TAG``). Without any of them the indexes are not judged.
+    """
 
     items: Items
     log: Log = field(default_factory=list)
-    indexes: dict[str, set[str]] = field(default_factory=dict)  # tags by state and by holder
+    indexes: dict[str, set[str]] = field(default_factory=dict)
 
 
 @dataclass
 class History:
-    """What happened on some boards while a fault, or none, happened."""
+    """What happened on some boards while a fault, or none, happened.
+
+    ``calls`` has every change of the boards: nobody else changes them.
+    """
 
     roles: Mapping[str, str]  # of each worker, by id
     steps: Mapping[str, Sequence[str]]  # of each board
     before: Mapping[str, BoardState]
     after: Mapping[str, BoardState]
     calls: Sequence[Call]
-    watchers: Sequence[Watcher]
+    watchers: Sequence[Watched]
     budget: int = 0  # connections
     most_connections: int = 0  # seen at once on the server
     clock_faults_s: float = 0.0  # how far the server's clock was set forward or back, in all
+    losses: Sequence[Loss] = ()
+    max_holds: Mapping[str, int] = field(default_factory=dict)  # of each board that has a limit
+
+    # Each is made once, when it is first asked for: the history is complete by then.
+
+    @functools.cached_property
+    def events(self) -> dict[str, list[Event]]:
+        """The events of each board's log at the end, oldest first."""
+        return {board: events_of(state.log) for board, state in self.after.items()}
+
+    @functools.cached_property
+    def new_events(self) -> dict[str, list[Event]]:
+        """Those that were not there before."""
+        return {board: new_events(each, self.before[board].log)
+                for board, each in self.events.items()}  # fmt: skip
+
+    @functools.cached_property
+    def kept(self) -> dict[tuple[str, str, int], dict[str, Any]]:
+        """The item by board, tag and version, as the logs have it."""
+        return {
+            (board, event.item["tag"], event.item["version"]): event.item
+            for board, events in self.events.items()
+            for event in events
+        }
+
+    @functools.cached_property
+    def judged_calls(self) -> list[Call]:
+        """The calls whose answers must be explained: those without the ones that a loss excuses."""
+        return [each for each in self.calls if not self.is_excused(each)]
+
+    def is_excused(self, call: Call) -> bool:
+        """Whether a loss excuses that the answer is not true of the board that was kept.
+
+        The answer was given in the time of which everything may be lost. Of a change the log tells
+        whether it was. Of other answers nothing tells what they had seen.
+        """
+        if not any(call.sent_s <= each.until_s and each.from_s <= call.known_s
+                   for each in self.losses):  # fmt: skip
+            return False
+        if call.reply is None:
+            return False  # it may have taken effect or not, as always
+        if not call.has_changed or call.item is None:
+            return True
+        return self.kept.get((call.board, call.tag, call.item["version"])) != call.item
+
+
+def events_of(log: Log) -> list[Event]:
+    """The entries that have an event; others are marks of a promotion."""
+    found = []
+    for cursor, fields in log:
+        if "event" in fields:
+            text = fields["event"]
+            event = json.loads(text)
+            found.append(
+                Event(cursor, int(fields["seq"]), text, event["type"], event["actor"]["id"],
+                      event.get("at", ""), event["item"])
+            )  # fmt: skip
+    return found
+
+
+def new_events(events: Sequence[Event], before: Log) -> list[Event]:
+    """Those that are not in the log ``before``."""
+    known = {cursor for cursor, _ in before}
+    return [each for each in events if each.cursor not in known]
+
+
+def position_of(cursor: str) -> tuple[int, int]:
+    """A cursor as numbers: later entries have higher ones."""
+    first, _, second = cursor.partition("-")
+    return int(first), int(second or 0)
+
+
+def holder_of(item: Mapping[str, Any]) -> str:
+    """The id of the item's holder; '' for nobody."""
+    holder = item["holder"]
+    return str(holder["id"]) if holder else ""
+
+
+def short(item: Mapping[str, Any] | None) -> str:
+    if item is None:
+        return "missing"
+    return f"{item['state']} by {holder_of(item) or 'nobody'}, version {item['version']}"

@@ -26,7 +26,7 @@ class Seen(NamedTuple):
     kind: Kind
     cursor: str
     seq: int = 0
-    event: str = ""  # of an item: the data as it came; of an answer: its item
+    event: str = ""  # of an item: the data as it came; of an answer: its item; of a reset: why
     number: int = 0  # of the connection
 
 
@@ -106,7 +106,7 @@ class Watcher:
             self._put(found["item"])
             return
         if kind in ("ready", "reset", "degraded", "recovered", "bye"):
-            self._note(kind, found.get("seq", 0))  # type: ignore[arg-type] # it is one of them
+            self._note(kind, found.get("seq", 0), found.get("reason", ""))  # type: ignore[arg-type] # it is one of them
         self._least_floor = found.get("version_floor", self._least_floor)
         if kind == "reset" or self.version_floor < self._least_floor:
             self._load()

@@ -24,6 +24,7 @@ from occupancy.core.errors import (
 )
 from occupancy.core.principal import Credential, digest_of
 from occupancy.services import Services
+from tests.support.elsewhere import tokens_elsewhere, workers_elsewhere
 from tests.support.waiting import wait_until
 
 
@@ -56,11 +57,6 @@ def workers(services: Services) -> Workers:
 @pytest.fixture
 def tokens(services: Services) -> Tokens:
     return services.tokens
-
-
-def workers_elsewhere(services: Services) -> Workers:
-    """The same workers, as another process changes them."""
-    return Workers(services.store.client, services.store.keys, lambda _: None)
 
 
 def new_token(services: Services, worker: str = "93", *, days: int | None = None) -> str:
@@ -282,7 +278,6 @@ def test_a_change_elsewhere_is_announced_and_forgotten_at_once(
 ) -> None:
     """The clock stands still, so only the announcement can end the memory."""
     services = valkey_services
-    client, keys = services.store.client, services.store.keys
     elsewhere = workers_elsewhere(services)
     secret = new_token(services)
     services.hub.start()
@@ -292,7 +287,7 @@ def test_a_change_elsewhere_is_announced_and_forgotten_at_once(
         elsewhere.edit("93", disabled=True)
     else:
         [listed] = services.tokens.all()
-        Tokens(client, keys, elsewhere, lambda _: None).revoke(listed.token.id)
+        tokens_elsewhere(services).revoke(listed.token.id)
 
     def is_refused() -> bool:
         try:

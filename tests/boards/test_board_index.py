@@ -16,6 +16,7 @@ from occupancy.core.settings import Settings
 from occupancy.core.transitions import PUT
 from occupancy.services import Services
 from tests.support.clusters import RealCluster
+from tests.support.elsewhere import store_elsewhere
 from tests.support.servers import BINARIES
 
 ANA = Person("ana", "Ana")
@@ -33,8 +34,7 @@ def other_process(services: Services, board: str) -> Store:
 
 
 def store_of_another_process(services: Services) -> Store:
-    store = services.store
-    return Store(store.client, store.keys, store.commands.bounds)
+    return store_elsewhere(services.store)
 
 
 def put(store: Store, board: str, tag: str = "A") -> None:

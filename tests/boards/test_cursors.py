@@ -15,11 +15,11 @@ import pytest
 from occupancy.boards.commands import Bounds, Command
 from occupancy.boards.reconcile import Reconciler
 from occupancy.boards.records import Preconditions
-from occupancy.boards.store import Store
 from occupancy.core.entities import Person
 from occupancy.core.transitions import PUT, TRANSITIONS
 from occupancy.services import Services
 from occupancy.storage import scripts
+from tests.support.elsewhere import store_elsewhere
 
 ANA = Person("ana", "Ana")
 CURSORS_LUA = Path(scripts.__file__).parent / "lua" / "board" / "cursors.lua"
@@ -152,7 +152,7 @@ def test_processes_of_an_older_version_write_the_same_board_in_turn(
 ) -> None:
     """Their scripts let the server make the id, which has a small second half."""
     store = services.store
-    older = Store(store.client, store.keys, store.commands.bounds).commands
+    older = store_elsewhere(store).commands
     script = older._operate
     ours = b"local id = next_cursor(cursor, now_ms, request.nonce)"
     assert ours in script.source
@@ -184,7 +184,7 @@ def test_a_long_log_is_cut_by_cursors_of_either_form(services: Services, board: 
     small = Bounds(
         log_entries=100_000, log_bytes=64 * 1024, history_entries=100, history_bytes=1024**2
     )
-    commands = Store(store.client, store.keys, small).commands
+    commands = store_elsewhere(store, small).commands
     title = {"title": json.dumps("x" * 900)}
     for number in range(300):
         texts = {**title, "attributes": json.dumps({"number": str(number)})}

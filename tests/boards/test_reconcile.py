@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import pytest
 
+from occupancy.boards import reconcile
 from occupancy.boards.commands import Command
 from occupancy.boards.reconcile import Reconciler, reconcile_at_start
 from occupancy.boards.records import Board
 from occupancy.core.errors import BoardNotFound, StoreUnavailable
 from occupancy.core.transitions import PUT, TRANSITIONS
 from occupancy.services import Services
+from occupancy.storage.scripts import Script
 from tests.support.shop import SUPERVISOR, change, log_of
 
 
@@ -103,6 +106,55 @@ def test_a_log_with_a_hole_is_reported(services: Services, board: str) -> None:
     entries: Any = services.store.client.xrange(log)
     services.store.client.xdel(log, entries[2][0])
     assert problems(services, board) == {("", "log")}
+
+
+def promote(services: Services, board: str, *incarnations: int) -> None:
+    """Mark promotions of the board's server in its log."""
+    keys, script = services.store.keys.board(board), Script(services.store.client, "board/promote")
+    for each in incarnations:
+        assert script.run([keys.board, keys.log], [each, random.getrandbits(48), 1]) == 1
+
+
+@pytest.mark.parametrize("entries_per_page", [1, 2, 1000])
+def test_a_hole_as_large_as_the_number_of_promotions_is_reported(
+    services: Services, board: str, entries_per_page: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconcile, "_ENTRIES_PER_PAGE", entries_per_page)
+    log = services.store.keys.board(board).log
+    events: Any = services.store.client.xrange(log)
+    promote(services, board, 101, 102)
+    change(services, board, 1, tag="HELD")
+    assert problems(services, board) == set()
+    services.store.client.xdel(log, events[1][0], events[2][0])
+    (problem,) = Reconciler(services.store).run(board, repair=False).problems
+    assert (problem.kind, problem.text) == ("log", "events 2 to 3 are missing")
+
+
+def test_a_log_that_ends_with_many_promotions_is_sound(services: Services, board: str) -> None:
+    promote(services, board, *range(101, 115))
+    assert problems(services, board) == set()
+    services.store.client.xtrim(services.store.keys.board(board).log, maxlen=12, approximate=False)
+    assert problems(services, board) == set()
+
+
+def test_a_log_that_is_trimmed_while_it_is_read_has_no_hole(
+    services: Services, board: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconcile, "_ENTRIES_PER_PAGE", 1)
+    promote(services, board, 101)
+    change(services, board, 3)
+    log, client = services.store.keys.board(board).log, services.store.client
+    read, pages = client.xrange, [0]
+
+    def read_and_trim(*args: Any, **options: Any) -> Any:
+        found = read(*args, **options)
+        pages[0] += 1
+        client.xtrim(log, maxlen=2, approximate=False)
+        return found
+
+    monkeypatch.setattr(client, "xrange", read_and_trim)
+    assert problems(services, board) == set()
+    assert pages[0] > 2
 
 
 def test_a_log_that_lost_its_end_is_reported(services: Services, board: str) -> None:

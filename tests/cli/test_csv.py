@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -594,3 +595,19 @@ def test_a_disabled_worker_stays_disabled(services: Services) -> None:
 def test_a_file_of_workers_has_these_columns_and_no_others(header: str, why: str) -> None:
     with pytest.raises(InvalidRequest, match=why):
         read_workers(header.encode())
+
+
+@pytest.mark.parametrize(
+    ("read", "data", "why"),
+    [
+        (read_items, b'sep=\x1b\n"tag"x\n', r"'\\x1b' expected"),
+        (read_items, "tag,\u202ea,\u202ea\n".encode(), r"two columns '\\u202ea'"),
+        (read_workers, "id,name,role,\u202ea".encode(), r"no column \\u202ea"),
+    ],
+)
+def test_a_message_about_a_file_shows_no_character_that_moves_the_terminals_cursor(
+    read: Callable[[bytes], object], data: bytes, why: str
+) -> None:
+    with pytest.raises(InvalidRequest, match=why) as refused:
+        read(data)
+    assert refused.value.detail.isprintable()

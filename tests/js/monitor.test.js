@@ -51,3 +51,15 @@ test('a process that has ended is kept while the window has figures of it', () =
   sample(monitor, WINDOW_MS + 2000, process('b'));
   assert.deepEqual([...monitor.processes.keys()], ['b']);
 });
+
+test('a slot move is not said to be a promotion', () => {
+  const keys = (kind) => {
+    const monitor = new Monitor();
+    const at = new Date(900).toISOString();
+    const server = {maxclients: 100, connected: 1, ops: 1, pubsub: 0, cli: 0, other: 0};
+    monitor.add({...stats(server), promotions: [{at, server: 'a:1', kind}]}, 1000);
+    return monitor.findings(FRESH).map(({key}) => key);
+  };
+  assert.deepEqual(keys('slot_move'), ['status.slots_moved']);
+  assert.deepEqual(keys('promotion'), ['status.promoted']);
+});

@@ -14,6 +14,7 @@ from occupancy import create_app
 from occupancy.core.entities import Role
 from occupancy.core.settings import Settings
 from occupancy.services import Services
+from occupancy.storage.topology.shard import slot_of
 from tests.support.clusters import RealCluster, RealSentinels
 from tests.support.servers import RealServer
 from tests.support.waiting import wait_until
@@ -218,3 +219,23 @@ def test_sentinels_are_listed_and_a_failover_is_recorded(
     assert f'occupancy_redis_primary{{server="{promoted["server"]}"}} 1.0' in (
         services.public_figures.metrics().decode()
     )
+
+
+def test_a_slot_move_is_told_apart_from_a_promotion(
+    cluster: RealCluster, processes: list[Services], tmp_path: Path
+) -> None:
+    (services,) = begin(processes, cluster.url, tmp_path)
+    key = services.store.keys.board("main").board
+    target = next(each for each in cluster.primaries() if each is not cluster.primary_of(key))
+    wait_until(lambda: services.promotions._known, what="the first primaries to be known")
+    cluster.move_slot(slot_of(key), target)
+    (moved,) = wait_until(services.promotions.of_a_day, what="the move")
+    assert (port_of(moved["server"]), moved["kind"]) == (target.port, "slot_move")
+    assert services.metrics.promotions.labels(moved["server"])._value.get() == 0
+    (replica,) = cluster.replicas_of(target)
+    cluster.fail_over(replica)
+    (promoted,) = wait_until(
+        lambda: [each for each in services.promotions.of_a_day() if each != moved],
+        what="the promotion",
+    )
+    assert (port_of(promoted["server"]), promoted["kind"]) == (replica.port, "promotion")

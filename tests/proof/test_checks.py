@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from proof.failover.checks import CHECKS, figures, violations
-from proof.failover.record import Contents, Log, Record
+from proof.failover.record import Record
 from proof.history.call import Call
+from proof.history.contents import Contents
+from proof.history.history import Log
 from proof.load.watchers import Items, Kind, Seen
 from proof.load.wire import Reply
 

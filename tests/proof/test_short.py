@@ -14,8 +14,8 @@ import pytest
 from proof.deployment.proxy import nginx_path
 from proof.deployment.site import Site, site_on
 from proof.failover.faults import OF_CLUSTER, OF_SENTINEL, faults_of
-from proof.failover.record import Contents
 from proof.failover.run import run_round
+from proof.history.contents import Contents
 from tests.conftest import require, require_binary
 
 pytestmark = [pytest.mark.alone, pytest.mark.thorough]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from occupancy.boards.commands import Bounds, Command
+from occupancy.boards.commands import Command
 from occupancy.boards.store import Store
 from occupancy.core.entities import Person, Role
 from occupancy.core.settings import Settings
@@ -19,17 +19,11 @@ from occupancy.storage.capacity import worst_case
 from occupancy.storage.embedded.owner import Embedded
 from tests.conftest import require_binary
 from tests.support.deployment import Deployment
+from tests.support.elsewhere import MIB, bounded
 from tests.support.servers import BINARIES, RealServer
 from tests.support.waiting import wait_until
 
 ANA = Person("ana", "Ana")
-MIB = 1024**2
-
-
-def bounded(services: Services, **bounds: int) -> Store:
-    large = {"log_entries": 100_000, "history_entries": 1_000}
-    large |= {"log_bytes": 64 * MIB, "history_bytes": MIB}
-    return Store(services.store.client, services.store.keys, Bounds(**{**large, **bounds}))
 
 
 def attributes(size: int) -> str:

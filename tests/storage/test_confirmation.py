@@ -122,9 +122,12 @@ def shard(*, replicas: int, known: int | None = None) -> Shard:
         (0, [shard(replicas=2)], None),
         (2, [shard(replicas=1, known=2)], None),  # one is down: operations wait for it
         (1, [shard(replicas=2)], "too low"),
-        (1, [shard(replicas=1), shard(replicas=2)], "too low"),
+        (1, [shard(replicas=1), shard(replicas=2)], "until each primary has 2"),
+        (2, [shard(replicas=1), shard(replicas=2)], "until each primary has 2"),
+        (0, [shard(replicas=1), shard(replicas=2)], None),
+        (2, [shard(replicas=1, known=2), shard(replicas=2)], None),
         (3, [shard(replicas=2)], "never be reached"),
-        (1, [shard(replicas=1), shard(replicas=0)], "never be reached"),
+        (1, [shard(replicas=1), shard(replicas=0)], "unequal numbers of replicas"),
     ],
 )
 def test_a_number_is_sound_if_every_replica_that_may_be_promoted_counts(

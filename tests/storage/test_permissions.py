@@ -14,7 +14,7 @@ import pytest
 
 from occupancy.boards.commands import Command
 from occupancy.boards.records import Preconditions
-from occupancy.cli.doctor import CHECKS, read_facts
+from occupancy.cli.doctor import CHECKS, Check, examine, read_facts
 from occupancy.core.entities import Person, Role
 from occupancy.core.errors import StoreUnavailable
 from occupancy.core.settings import Settings
@@ -22,7 +22,7 @@ from occupancy.core.transitions import PUT, REMOVE, TRANSITIONS
 from occupancy.services import Services
 from occupancy.storage import scripts
 from tests.conftest import require_binary, services_on
-from tests.support.clusters import RealCluster
+from tests.support.clusters import RealCluster, RealSentinels
 from tests.support.deployment import Deployment
 from tests.support.servers import BINARIES, RealServer
 from tests.support.waiting import wait_until
@@ -324,3 +324,90 @@ def test_in_a_cluster_the_rights_of_sharded_publications_are_tried(
         services.close()
     finally:
         cluster.stop()
+
+
+# Several servers
+
+
+def found_by(services: Services) -> list[Check]:
+    """What the doctor says of the rights."""
+    return [each for each in examine(services) if each.name == "rights"]
+
+
+@contextlib.contextmanager
+def command_line(url: str, directory: Path, **settings: Any) -> Iterator[Services]:
+    services = Services.for_command_line(
+        Settings(redis_url=url, state_dir=str(directory / "state"), **settings)
+    )
+    try:
+        yield services
+    finally:
+        services.close()
+
+
+@pytest.mark.parametrize("backend", BINARIES)
+def test_the_check_names_the_rights_that_a_cluster_needs_on_each_server(
+    backend: str, tmp_path: Path
+) -> None:
+    cluster = RealCluster(backend, tmp_path / "cluster", primaries=1, replicas=1)
+    cluster.start()
+    try:
+        for each in cluster.nodes:
+            url_of(each, "&*")
+        primary, replica = cluster.nodes
+        url = cluster.url.replace("://", "://app:pw@")
+
+        def found(*rules: str, at: RealServer = primary, **settings: Any) -> list[Check]:
+            url_of(at, "&*", *rules)
+            try:
+                with command_line(url, tmp_path, **settings) as services:
+                    return [each for each in found_by(services) if each.level != "ok"]
+            finally:
+                url_of(at, "&*")
+
+        assert found() == []
+        (check,) = found("-wait")
+        assert check.finding == "missing: +wait (changes of access are answered 503 unconfirmed)"
+        assert "ACL SETUSER app +wait" in check.advice
+        (check,) = found("-wait", confirm_replicas=1)
+        assert check.finding == "missing: +wait (operations are answered 503 unconfirmed)"
+        (check,) = found("-asking", at=replica)
+        assert (check.server, check.finding) == (
+            f"127.0.0.1:{replica.port} (replica)", "missing: +asking (no operations)"
+        )  # fmt: skip
+        (check,) = found("-cluster|info")  # a connection begins with it
+        assert check.finding == "missing: +cluster|info (no operations)"
+        assert "ACL SETUSER app +cluster|info" in check.advice
+        url_of(replica, "&*", "-cluster|nodes")
+        (check,) = found("-cluster|nodes")  # nobody tells where the servers are
+        assert check.finding == "missing: +cluster|nodes (no operations)"
+        assert "ACL SETUSER app +cluster|nodes" in check.advice
+    finally:
+        cluster.stop()
+
+
+@pytest.mark.parametrize("backend", BINARIES)
+def test_the_check_names_the_rights_that_sentinels_servers_need(
+    backend: str, tmp_path: Path
+) -> None:
+    sentinels = RealSentinels(backend, tmp_path, replicas=1, sentinels=1)
+    sentinels.start()
+    try:
+        primary, replica = sentinels.servers
+        url = sentinels.url.replace("://", "://app:pw@")
+        for each in (primary, replica):
+            url_of(each, "&*")
+        with command_line(url, tmp_path) as services:
+            assert {each.level for each in found_by(services)} == {"ok"}
+        url_of(replica, "&*", "-role", "-wait")
+        with command_line(url, tmp_path) as services:
+            (check,) = [each for each in found_by(services) if each.level != "ok"]
+            assert check.finding == "missing: +role +wait (no operations)"
+            assert "replica" in check.server
+        url_of(primary, "&*", "-role")  # a connection begins with it
+        with command_line(url, tmp_path) as services:
+            found = [each for each in found_by(services) if "primary" in each.server]
+            assert [each.finding for each in found] == ["missing: +role (no operations)"]
+            assert "ACL SETUSER app +role" in found[0].advice
+    finally:
+        sentinels.stop()

@@ -61,6 +61,7 @@ class RealServer:
     def __init__(self, binary: Path, directory: Path, **config: str) -> None:
         self.port = free_port()
         self.environment: dict[str, str] = {}  # beside the test's own
+        self.has_file = False  # a configuration file, which CONFIG REWRITE writes
         self.config = {"maxclients": "1000", "appendonly": "yes", "save": "", **config}
         self._binary = binary
         self._directory = directory
@@ -72,7 +73,12 @@ class RealServer:
 
     def start(self, *, until_ready: bool = True) -> None:
         self._directory.mkdir(parents=True, exist_ok=True)
-        command = [str(self._binary), "--port", str(self.port), "--bind", "127.0.0.1"]
+        command = [str(self._binary)]
+        if self.has_file:
+            file = self._directory / "server.conf"
+            file.touch()
+            command.append(str(file))
+        command += ["--port", str(self.port), "--bind", "127.0.0.1"]
         command += ["--dir", str(self._directory), "--logfile", "server.log"]
         for name, value in self.config.items():
             command += [f"--{name}", value]

@@ -151,3 +151,13 @@ def test_the_first_load_of_a_page_is_small(shells: FlaskClient, path: str) -> No
     assert all(each.headers["Content-Encoding"] == "gzip" for each in loaded)
     total = len(gzip.compress(page.data)) + sum(len(each.data) for each in loaded)
     assert total < FIRST_LOAD_BYTES, f"{total} bytes"
+
+
+@pytest.mark.parametrize("path", ["/boards", "/api/openapi.json"])
+def test_a_page_that_if_match_does_not_allow_is_a_problem(shells: FlaskClient, path: str) -> None:
+    response = shells.get(path, headers={"If-Match": '"1"'})
+    assert response.status_code == 412
+    assert response.headers["Content-Type"] == "application/problem+json"
+    assert response.get_json()["code"] == "version_mismatch"
+    known = shells.get(path).headers["ETag"]
+    assert shells.get(path, headers={"If-Match": known}).status_code == 200

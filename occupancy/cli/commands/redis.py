@@ -81,12 +81,13 @@ def _print_servers(found: dict[str, Any]) -> None:
             ],
         )
     if found.get("promotions"):
-        click.echo("promotions of the last day:")
+        click.echo("promotions and slot moves of the last day:")
         print_table(
-            ["  at (UTC)", "server", "failover", "boards", "streams reset"],
+            ["  at (UTC)", "kind", "server", "epoch", "boards", "streams reset"],
             [
                 [
                     f"  {timestamp(each['at'])}",
+                    each["kind"].replace("_", " "),
                     each["server"],
                     each["incarnation"],
                     each["boards"],

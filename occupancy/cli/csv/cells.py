@@ -35,6 +35,13 @@ def unescape_formula(cell: str) -> str:
     return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 
+def shown(text: str) -> str:
+    """``text`` of a file as a message names it: what a terminal cannot show is escaped."""
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
+    )
+
+
 def check_not_reformatted(column: str, cell: str) -> None:
     """Raises InvalidRequest for a tag, an id or a PIN that a spreadsheet has changed.
 

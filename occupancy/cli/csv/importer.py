@@ -18,7 +18,7 @@ from occupancy.access.pins import hash_pin, is_pin
 from occupancy.access.workers import Workers
 from occupancy.boards.refusals import refusal
 from occupancy.boards.store import Store
-from occupancy.cli.csv.cells import check_not_reformatted, parse_pin, unescape_formula
+from occupancy.cli.csv.cells import check_not_reformatted, parse_pin, shown, unescape_formula
 from occupancy.cli.csv.encoding import AUTO
 from occupancy.cli.csv.table import JSON_SUFFIX, Rejected, Row, Table
 from occupancy.core.entities import Person, Role, Worker
@@ -108,7 +108,7 @@ def read_workers(data: bytes, *, encoding: str = AUTO) -> list[Row | Rejected]:
     table = Table(data, needed=("id", "name", "role"), optional=("pin",), encoding=encoding)
     unknown = [name for name in table.columns if name not in ("id", "name", "role", "pin", "")]
     if unknown:
-        raise InvalidRequest(f"A worker has no column {', '.join(unknown)[:200]}.")
+        raise InvalidRequest(f"A worker has no column {shown(', '.join(unknown)[:200])}.")
     return list(table.rows())
 
 
@@ -165,10 +165,10 @@ def _attributes(row: Row) -> dict[str, Any]:
             try:
                 msgspec.json.decode(value)
             except (msgspec.DecodeError, RecursionError) as error:
-                raise InvalidRequest(f"{column} is not JSON: {error}.") from error
+                raise InvalidRequest(f"{shown(column[:80])} is not JSON: {error}.") from error
             value = msgspec.Raw(value.encode())  # unchanged: check_exact examines its digits
         if name in attributes:
-            raise InvalidRequest(f"{name} occurs twice, as text and as JSON.")
+            raise InvalidRequest(f"{shown(name[:80])} occurs twice, as text and as JSON.")
         attributes[name] = value
     return attributes
 
@@ -182,7 +182,7 @@ def _decoded(given: dict[str, Any]) -> ItemBody:
             try:
                 decode(msgspec.json.encode({"attributes": {name: value}}), ItemBody)
             except InvalidRequest as wrong:
-                raise InvalidRequest(f"column '{name[:80]}': {wrong.detail}") from error
+                raise InvalidRequest(f"column '{shown(name[:80])}': {wrong.detail}") from error
         raise
 
 

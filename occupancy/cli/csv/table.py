@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from occupancy.cli.csv.cells import unescape_formula
+from occupancy.cli.csv.cells import shown, unescape_formula
 from occupancy.cli.csv.encoding import AUTO, decode_text
 from occupancy.core.errors import InvalidRequest
 from occupancy.core.requests import check_text
@@ -81,12 +81,12 @@ class Table:
         self.columns = [self._plain(name) for name in self._header(self._delimiter)]
         for name in needed:
             if name not in self.columns:
-                shown = ", ".join(self.columns)[:200].encode("unicode_escape").decode("ascii")
-                raise InvalidRequest(f"There is no column '{name}'; the columns are: {shown}.")
+                columns = shown(", ".join(self.columns)[:200])
+                raise InvalidRequest(f"There is no column '{name}'; the columns are: {columns}.")
         for position, name in enumerate(self.columns):
             check_text(f"The name of column {position + 1}", name)
             if name and name in self.columns[:position]:
-                raise InvalidRequest(f"There are two columns '{name}'.")
+                raise InvalidRequest(f"There are two columns '{shown(name[:80])}'.")
 
     def rows(self) -> Iterator[Row | Rejected]:
         """Every row that is not blank."""
@@ -99,7 +99,7 @@ class Table:
             except StopIteration:
                 return
             except csv.Error as error:
-                why = f"{error}; is a quotation mark not closed, or not doubled?"
+                why = f"{shown(str(error))}; is a quotation mark not closed, or not doubled?"
                 last = self._lines_before + reader.line_num
                 if last > line:
                     why += f" (up to line {last})"
@@ -134,7 +134,7 @@ class Table:
         try:
             return _first(self._reader(delimiter))
         except csv.Error as error:
-            raise InvalidRequest(f"The header cannot be read: {error}.") from error
+            raise InvalidRequest(f"The header cannot be read: {shown(str(error))}.") from error
 
     def _plain(self, name: str) -> str:
         plain = name.strip()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from occupancy.cli.doctor.facts import PINGS, Check, Facts
 from occupancy.observability.servers import OUR_NAMES
@@ -121,12 +121,22 @@ def _room(facts: Facts) -> Check:
 
 
 def _rights(facts: Facts) -> Check:
-    if not facts.denied:
-        return Check("rights", "ok", "all that is needed")
-    rules = acl_rules(facts.denied)
-    is_late = all(each[0] == "&" for each in facts.denied)
-    meaning = "events are late" if is_late else "no operations"
-    advice = "ACL SETUSER … with these rules, or with the rules of the README."
+    if facts.denied:
+        return missing_rights(facts.denied, facts.user, is_strict=facts.confirm_replicas > 0)
+    is_primary = facts.role == "primary"
+    return Check("rights", "ok", f"all that {'is needed' if is_primary else 'can be tried here'}")
+
+
+def missing_rights(denied: Sequence[str], user: str, *, is_strict: bool) -> Check:
+    """What the ``denied`` commands and channels mean, and the command that allows them."""
+    if commands := {each for each in denied if each[0] != "&"}:
+        unconfirmed = "operations are" if is_strict else "changes of access are"
+        is_confirming = commands == {"wait"}
+        meaning = f"{unconfirmed} answered 503 unconfirmed" if is_confirming else "no operations"
+    else:
+        meaning = "events are late"
+    rules = acl_rules(denied)
+    advice = f"ACL SETUSER {user} {rules} — on each server; or use the rules of the README."
     return Check("rights", "error", f"missing: {rules} ({meaning})", advice)
 
 
@@ -152,6 +162,10 @@ def _confirmation(facts: Facts) -> Check:
     if facts.unsound is not None:
         return Check("confirmation", "error", f"by {wanted} replicas", facts.unsound)
     if not wanted:
+        if facts.unequal is not None:
+            finding = f"strict mode is not possible; replicas: {facts.replicas}"
+            advice = f"For OCCUPANCY_CONFIRM_REPLICAS, {facts.unequal}"
+            return Check("confirmation", "ok", finding, advice)
         if not facts.replicas:
             return Check("confirmation", "ok", "no replicas")
         finding = f"a failover may lose the last operations; replicas: {facts.replicas}"
@@ -190,5 +204,4 @@ CHECKS: tuple[Callable[[Facts], Check], ...] = (
     _server, _role, _persistence, _writing, _eviction, _memory, _room, _rights, _connections,
     _confirmation, _round_trip, _clock,
 )  # fmt: skip
-# What a replica may not do anyway cannot be tried there.
-REPLICA_CHECKS = tuple(each for each in CHECKS if each not in (_rights, _confirmation))
+REPLICA_CHECKS = tuple(each for each in CHECKS if each is not _confirmation)

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from occupancy.cli.doctor.checks import CHECKS, REPLICA_CHECKS
+from occupancy.cli.doctor.checks import CHECKS, REPLICA_CHECKS, missing_rights
 from occupancy.cli.doctor.cluster import cluster_checks
 from occupancy.cli.doctor.facts import (
     Check,
@@ -20,6 +20,7 @@ from occupancy.cli.doctor.facts import (
     facts_of,
     read_facts,
 )
+from occupancy.cli.doctor.rights import user_of
 from occupancy.cli.doctor.sentinels import sentinel_checks
 from occupancy.core.errors import OccupancyError
 from occupancy.observability.processes import host_of
@@ -52,6 +53,9 @@ def examine(services: Services) -> list[Check]:
     checks: list[Check] = []
     topology = services.topology
     answers = read_all(services)
+    user = user_of(services.settings)
+    if isinstance(topology, Cluster) and topology.denied is not None:  # no server is known
+        return [missing_rights([topology.denied], user, is_strict=False)]
     if isinstance(topology, Cluster):
         checks += cluster_checks(topology, answers)
     elif isinstance(topology, Sentinel):
@@ -59,7 +63,7 @@ def examine(services: Services) -> list[Check]:
     checks += [clocks(_facts_by_server(answers)), _machines(services)]
     if topology.is_sharded:
         checks.append(spread(services.servers.known_boards(answers), answers))
-    groups = [_of_server(each) for each in answers]
+    groups = [_of_server(each, user) for each in answers]
     groups.sort(key=lambda group: min(_WORST_FIRST.index(each.level) for each in group))
     return [*checks, *(check for group in groups for check in group)]
 
@@ -110,9 +114,12 @@ def _counted(services: Services, boards: Boards) -> dict[str, Counted]:
     }
 
 
-def _of_server(answer: Answer) -> list[Check]:
+def _of_server(answer: Answer, user: str) -> list[Check]:
     member = answer.member
     title = f"{member.address} ({member.role})"
+    if answer.denied is not None:  # by a new connection
+        found = missing_rights([answer.denied], user, is_strict=False)
+        return [msgspec.structs.replace(found, server=title)]
     if answer.error is not None:
         level: Level = "error" if member.role == "primary" else "warning"
         advice = "Start it, or see whether this machine reaches it and may sign in."

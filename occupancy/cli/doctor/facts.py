@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
+from occupancy.cli.doctor.rights import denied_at, user_of
 from occupancy.core.errors import StoreUnavailable
 from occupancy.core.server_url import Engine
 from occupancy.services import Services
@@ -61,7 +62,9 @@ class Facts(msgspec.Struct, frozen=True):
     engine: Engine = "single"
     confirm_replicas: int = 0
     unsound: str | None = None  # why that number is not enough, or too much
+    unequal: str | None = None  # why no number is
     replicas: int = 0  # of this primary, not down
+    user: str = "default"
 
 
 Denials = Callable[[], list[str]]
@@ -111,7 +114,9 @@ def facts_of(
     boards are counted here if ``counted`` is None.
     """
     client = member.client
-    shards = [each for each in services.topology.shards() if each.address == member.address]
+    all_shards = services.topology.shards()
+    unequal = confirmation.unequal(all_shards)
+    shards = [each for each in all_shards if each.address == member.address]
     denied: set[str] = set()
 
     def allowed(read: Callable[[], Any]) -> Any:
@@ -131,6 +136,7 @@ def facts_of(
         counted = Counted(len(boards), sum(sum(each.counts.values()) for each in boards))
     if find_denials is not None:
         denied.update(allowed(find_denials) or ())
+    denied.update(allowed(lambda: denied_at(services, member)) or ())
     return Facts(
         info=info or {},
         config=config,
@@ -144,8 +150,12 @@ def facts_of(
         role=member.role,
         engine=services.settings.engine,
         confirm_replicas=services.settings.confirm_replicas,
-        unsound=confirmation.unsound(services.settings.confirm_replicas, shards),
+        unsound=confirmation.unsound(
+            services.settings.confirm_replicas, all_shards if unequal else shards
+        ),
+        unequal=unequal,
         replicas=min((each.replicas for each in shards), default=0),
+        user=user_of(services.settings),
     )
 
 

@@ -6,8 +6,8 @@ the others wait for that. Nodes may differ for a while: of two owners of a slot 
 higher epoch is right, so an older answer never replaces a newer one.
 
 The incarnation of a connection is the epoch of its server when it was made (CLUSTER INFO). An epoch
-also rises when a slot is moved to a server. That looks like a promotion, and resets the streams of
-that server's boards once.
+also rises when a slot is moved to a server. That resets the streams of that server's boards once,
+as a promotion does; operators are told which of the two it was.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from occupancy.core.errors import OccupancyError, StoreUnavailable
 from occupancy.core.server_url import Address
 from occupancy.storage.client import OpsClient
 from occupancy.storage.pool import FairPool
+from occupancy.storage.server_errors import denied_command
 from occupancy.storage.topology.cluster_client import ClusterClient
 from occupancy.storage.topology.cluster_nodes import Node, NodesReader
 from occupancy.storage.topology.shard import SLOTS, Member, ServerRole, Shard, slot_of
@@ -70,6 +71,7 @@ class Cluster:
         self._failed_at: dict[Address, float] = {}
         self._advice = ""  # what is wrong with REDIS_URL, if it is
         self._failures = ""  # of the last read, if it failed
+        self.denied: str | None = None  # the command for reading, if our user may not run it
         self._has_said_so = False
         self._following: gevent.Greenlet | None = None
         self.client = ClusterClient(self, wait_s=wait_s, default_key=default_key)
@@ -165,7 +167,7 @@ class Cluster:
             self._read_at = time.monotonic()
             for shard in self._shards.values():
                 shard.is_suspect = False
-            failures = []
+            failures, denied = [], None
             for address in self._candidates(told_by):
                 if time.monotonic() - self._read_at > _LONGEST_REFRESH_S:
                     break
@@ -174,20 +176,24 @@ class Cluster:
                 except (OccupancyError, redis.RedisError, OSError, ValueError) as error:
                     self._failed_at[address] = time.monotonic()
                     failures.append(f"{address}: {error.__cause__ or error}")
+                    denied = denied or denied_command(error)
                 else:
                     self._failed_at.pop(address, None)
-                    self._advice = self._failures = ""
+                    self._advice, self._failures, self.denied = "", "", None
                     self._apply(nodes)
                     return
             self._failures = "; ".join(failures)
             is_wrong_url = "cluster support disabled" in self._failures
+            self.denied = denied
             self._advice = _NO_CLUSTER if is_wrong_url else ""
+            if denied is not None:
+                self._advice = _NO_RIGHTS.format(denied)
             if self._following is None:
                 return  # a command says it in its one line
-            if is_wrong_url and not self._has_said_so:
+            if self._advice and not self._has_said_so:
                 self._has_said_so = True
-                log.error("%s (%s)", _NO_CLUSTER, self._failures)
-            elif not is_wrong_url:
+                log.error("%s (%s)", self._advice, self._failures)
+            elif not self._advice:
                 log.warning("no node says how the cluster is: %s", self._failures)
 
     def _follow(self) -> None:
@@ -215,6 +221,7 @@ class Cluster:
         """Take over what is newer in ``nodes``. No switch point."""
         if nodes == self.nodes:
             return
+        were_primaries = {each.id for each in self.nodes if each.is_primary}
         self.nodes = nodes
         self._named = {name: each.address for each in nodes for name in each.announced}
         is_changed = False
@@ -229,6 +236,7 @@ class Cluster:
             shard = self.at(node.address)
             if node.epoch > shard.incarnation:
                 shard.incarnation, is_changed = node.epoch, True
+                shard.has_taken_slots = node.id in were_primaries
             for slot in newer:
                 is_changed |= self._owners[slot] is not shard
                 self._owners[slot], self._epochs[slot] = shard, node.epoch
@@ -247,6 +255,7 @@ class Cluster:
             self.on_change()
 
 
+_NO_RIGHTS = "The store's user lacks rights: +{}. `flask redis check` says what to change."
 _NO_CLUSTER = (
     "REDIS_URL=redis+cluster://… leads to a server without cluster mode: a single server is "
     "redis://…, and Sentinels are redis+sentinel://…/NAME."

@@ -60,7 +60,7 @@ class Sentinel:
         is_command_line: bool = False,
     ) -> None:  # fmt: skip
         self._addresses = url.addresses
-        self._agreement = Agreement(len(url.addresses))
+        self._agreement = Agreement(len(url.addresses), url.service)
         self._make_pool = make_pool
         self._sentinels = Sentinels(
             url, connection_class, connection_options or {}, addresses or {}

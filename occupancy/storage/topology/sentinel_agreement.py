@@ -16,20 +16,27 @@ from occupancy.storage.topology.sentinel_answers import Answer, Primary, Trouble
 
 log = logging.getLogger(__name__)
 
+_SET_EPOCH = (
+    "If the Sentinels were set up anew, stop them, write `sentinel config-epoch %s %d` below "
+    "`sentinel monitor` into the configuration of each, and start them"
+)
 AGREEMENT_S = 3.0  # for which a majority must name another address before it overrules the epoch
 
 
 class Agreement:
-    """What each of ``sentinels`` said last. No method has a switch point."""
+    """What each of ``sentinels`` said last of ``service``. No method has a switch point."""
 
-    def __init__(self, sentinels: int) -> None:
+    def __init__(self, sentinels: int, service: str) -> None:
         self.majority = sentinels // 2 + 1
         self.troubles: dict[Address, Trouble] = {}  # of those that do not answer now
         self._sentinels = sentinels
+        self._service = service
         self._said: dict[Address, Primary | None] = {}  # by each at last; None: nothing
         self._answers: dict[Address, Answer] = {}  # of those that answer now
         self._agreed: tuple[Address, float] | None = None  # what a majority says, and since when
         self._has_warned = False  # of a majority that says something else
+        self._lower_since: float | None = None  # a majority names the known primary by less
+        self._has_warned_of_lower = False
 
     def take(self, address: Address, answer: Answer | Trouble) -> None:
         """Remember what the Sentinel at ``address`` says."""
@@ -65,6 +72,7 @@ class Agreement:
         if known is not None:
             if newest.epoch > known.epoch:
                 return newest
+            self._check_epochs(said, known)
             return self._overruling(said, known, unreached_since)
         # The first may be the one that was cut off: it waits for others, or for their failures.
         is_enough = len(said) >= self.majority or len(self._said) == self._sentinels
@@ -103,10 +111,32 @@ class Agreement:
             self._has_warned = True
             log.error(
                 "most Sentinels name %s as the primary, by an epoch that is not above %d, which is "
-                "that of %s; it still serves, so this process stays. If the Sentinels were set up "
-                "anew, restart all processes", address, known.epoch, known.address,
+                "that of %s; it still serves, so this process stays. " + _SET_EPOCH,
+                address, known.epoch, known.address, self._service, known.epoch + 1,
             )  # fmt: skip
         return None
+
+    def _check_epochs(self, said: Sequence[Primary], known: Primary) -> None:
+        """Log once if a majority names the known primary by a lower epoch, for AGREEMENT_S.
+
+        A Sentinel that has missed a failover learns the epoch from the others within seconds.
+        """
+        here = [each for each in said if each.address == known.address]
+        lower = [each.epoch for each in here if each.epoch < known.epoch]
+        if len(lower) < self.majority:
+            self._lower_since, self._has_warned_of_lower = None, False
+            return
+        now = time.monotonic()
+        if self._lower_since is None:
+            self._lower_since = now
+        if now - self._lower_since >= AGREEMENT_S and not self._has_warned_of_lower:
+            self._has_warned_of_lower = True
+            log.error(
+                "most Sentinels name %s as the primary by epoch %d, but it was %d before: until "
+                "their epochs pass that, failovers are followed late and reset no streams. "
+                + _SET_EPOCH, known.address, max(lower), known.epoch,
+                self._service, known.epoch,
+            )  # fmt: skip
 
     def begin_anew(self) -> None:
         """Forget since when a majority names another address."""

@@ -27,6 +27,7 @@ class Shard:
         client: OpsClient | None = None,
     ) -> None:  # fmt: skip
         self.address = address
+        self.has_taken_slots = False  # its incarnation rose by that, and not by a promotion
         self.is_suspect = False  # a connection failed: perhaps another server has its keys now
         self.ops_pool = ops_pool
         self.pubsub_pool = pubsub_pool

@@ -91,14 +91,18 @@ def _statistics() -> dict[str, Any]:
         address=TEXT, status={"enum": ["healthy", "unreachable"]}, primary=nullable(TEXT),
         incarnation=nullable(INTEGER),
     )  # fmt: skip
-    promotion = obj(at=TIME, server=TEXT, incarnation=INTEGER, boards=INTEGER, streams=INTEGER)
+    promotion = obj(
+        at=TIME, server=TEXT, incarnation=INTEGER, boards=INTEGER, streams=INTEGER,
+        kind={"enum": ["promotion", "slot_move"]},
+    )  # fmt: skip
     stats["properties"] |= {
         "servers": array(each, description=_SEVERAL),
         "sentinels": array(sentinel, description="With Sentinel."),
         "promotions": {
             **nullable(array(promotion)),
             "description": f"{_SEVERAL} Of the last day, newest first, at most 20: `streams` were "
-            "reset, of at most `boards` boards in one process. null while it is not known.",
+            "reset, of at most `boards` boards in one process. Slots that move to a server reset "
+            "them too. null while it is not known.",
         },
     }
     return stats

@@ -11,14 +11,14 @@ import re
 from typing import Any
 
 import msgspec
-from flask import Blueprint, current_app, render_template, request
+from flask import Blueprint, current_app, render_template
 from markupsafe import Markup, escape
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from occupancy.core.errors import answered_kinds
 from occupancy.core.transitions import PUT, REMOVE, TARGETS, TRANSITIONS
 from occupancy.web.auth import public
-from occupancy.web.io import asset_answer
+from occupancy.web.io import asset_answer, conditional_answer
 from occupancy.web.openapi.document import document
 from occupancy.web.openapi.operations import operation_id
 from occupancy.web.openapi.schemas import STREAM_EVENTS
@@ -46,7 +46,7 @@ def _asset_answer(asset: Asset) -> WerkzeugResponse:
     response = asset_answer(asset)
     response.headers["Cache-Control"] = "no-cache"
     response.set_etag(asset.digest, weak=response.content_encoding is not None)  # RFC 9110, 8.8.1
-    return response.make_conditional(request)
+    return conditional_answer(response)
 
 
 @functools.cache

@@ -55,7 +55,10 @@ def readyz() -> Response:
     elif services.hub.trouble:
         reasons["live"] = services.hub.trouble
     if is_sharded:
-        impaired |= services.hub.troubles()
+        troubles = services.hub.troubles()
+        if services.servers.access_address is not None:  # its trouble is among the reasons
+            troubles.pop(services.servers.access_address, None)
+        impaired |= troubles
     more = {"impaired": impaired} if impaired else {}
     if reasons:
         return json_answer({"status": "not ready", "reasons": reasons, **more}, 503)

@@ -17,7 +17,7 @@ from occupancy.core.errors import NotFound
 from occupancy.core.requests import check_name
 from occupancy.core.transitions import PUT, REMOVE, TRANSITIONS
 from occupancy.web.auth import current_services, public
-from occupancy.web.io import asset_answer
+from occupancy.web.io import asset_answer, conditional_answer
 from occupancy.web.ui.assets import Assets
 from occupancy.web.ui.languages import COOKIE, LANGUAGES, choose, load_catalogs
 
@@ -63,7 +63,7 @@ def page(template: str, **data: Any) -> WerkzeugResponse:
     response.headers["Cache-Control"] = "no-cache"
     response.vary.update(("Accept-Language", "Cookie"))
     response.add_etag()
-    return response.make_conditional(request)
+    return conditional_answer(response)
 
 
 @bp.get("/")

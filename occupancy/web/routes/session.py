@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, after_this_request, request
 
 from occupancy.access.sessions import Session
 from occupancy.access.tickets import TICKET_TTL_S
 from occupancy.core.entities import Role
-from occupancy.core.errors import InvalidRequest, RateLimited, Unauthenticated
+from occupancy.core.errors import InvalidRequest, RateLimited, Unauthenticated, Unconfirmed
 from occupancy.core.principal import LINK_PREFIX, Credential, Principal, digest_of
 from occupancy.core.requests import PinBody, SignInBody
 from occupancy.services import Services
@@ -111,10 +111,17 @@ def sign_out() -> Response:
     if auth.principal().auth_method != "session":
         raise InvalidRequest("A token is not signed out; an administrator can revoke it.")
     has_old_cookie = _has_old_cookie()
-    auth.current_services().sessions.end(auth.principal(), address=auth.caller_address())
-    response = Response(status=204)
-    _set_cookie(response, "", max_age_s=0, has_old_cookie=has_old_cookie)
-    return response
+
+    def without_cookie(response: Response) -> Response:
+        _set_cookie(response, "", max_age_s=0, has_old_cookie=has_old_cookie)
+        return response
+
+    try:
+        auth.current_services().sessions.end(auth.principal(), address=auth.caller_address())
+    except Unconfirmed:
+        after_this_request(without_cookie)  # the session has ended all the same
+        raise
+    return without_cookie(Response(status=204))
 
 
 @bp.put("/session/pin")

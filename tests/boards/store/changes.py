@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from occupancy.boards.commands import Bounds, Command
+from occupancy.boards.commands import Command
 from occupancy.boards.records import Answer
 from occupancy.boards.store import Store
 from occupancy.core.entities import Person
@@ -30,13 +30,6 @@ def do(store: Store, operation: str, *tags: str, board: str = "main", **options:
 def item_of(store: Store, tag: str, board: str = "main") -> dict[str, Any]:
     found: dict[str, Any] = json.loads(store.queries.item(board, tag))
     return found
-
-
-def bounded(services: Services, **bounds: int) -> Store:
-    """The store with other bounds on what it keeps."""
-    large = {"log_entries": 100_000, "history_entries": 1_000}
-    large |= {"log_bytes": 64 * 1024**2, "history_bytes": 1024**2}
-    return Store(services.store.client, services.store.keys, Bounds(**{**large, **bounds}))
 
 
 def everything(services: Services) -> dict[bytes, Any]:

@@ -14,7 +14,8 @@ from occupancy.core.errors import (
     ItemNotFound,
 )
 from occupancy.services import Services
-from tests.boards.store.changes import ANA, LARGE, WORKERS, add, bounded, do
+from tests.boards.store.changes import ANA, LARGE, WORKERS, add, do
+from tests.support.elsewhere import bounded
 
 
 @pytest.mark.parametrize("large", [LARGE, 500])

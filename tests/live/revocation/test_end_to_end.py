@@ -21,13 +21,13 @@ import requests
 
 from occupancy.access.pins import hash_pin
 from occupancy.access.sessions import Session, Sessions
-from occupancy.access.tokens import Token, Tokens
-from occupancy.access.workers import Workers
+from occupancy.access.tokens import Token
 from occupancy.core.entities import Role
 from occupancy.core.keys import Keys
 from occupancy.core.principal import Credential, digest_of
 from occupancy.services import Services
 from tests.support.deployment import Deployment
+from tests.support.elsewhere import tokens_elsewhere, workers_elsewhere
 from tests.support.servers import RealServer
 from tests.support.shop import change
 from tests.support.sse_client import EventStream
@@ -255,9 +255,8 @@ class Elsewhere:
     def __init__(self, shop: Services) -> None:
         keys: Keys = copy.copy(shop.store.keys)
         keys.access_channel = "nowhere"
-        client = shop.store.client
-        self.workers = Workers(client, keys, lambda _: None)
-        self.tokens = Tokens(client, keys, self.workers, lambda _: None)
+        self.workers = workers_elsewhere(shop, keys)
+        self.tokens = tokens_elsewhere(shop, keys)
 
 
 def test_without_an_announcement_they_end_in_time_all_the_same(
@@ -431,6 +430,7 @@ def brief_session(deployment: Deployment, shop: Services, *, idle_s: int, max_s:
     shop.workers.add(worker, name="Worker", role=Role.OBSERVER)
     sessions = Sessions(
         shop.store.client, shop.store.keys, shop.workers, shop.links, shop.pin_hasher,
+        writes=shop.store.client,
         audit_limit=shop.audit_limit, on_changed=lambda _: None, idle_s=idle_s, max_s=max_s,
     )  # fmt: skip
     secret, session = sessions.with_link(shop.links.create(worker), address="local")

@@ -14,6 +14,7 @@ from gevent.pool import Pool
 
 from occupancy.core.errors import PoolTimeout, StoreUnavailable
 from occupancy.core.principal import Credential, digest_of
+from occupancy.observability.repeated_warnings import RepeatedWarnings
 from occupancy.server.accept_balancing import Loads
 from occupancy.server.fast.auth_batcher import MAX_PENDING
 from occupancy.server.fast.request import FirstRead
@@ -199,8 +200,9 @@ def test_a_closed_server_serves_no_unknown_caller(principal: Principal) -> None:
     listener.bind(("127.0.0.1", 0))
     listener.listen()
     server = Listener(
-        listener, lambda *args: served.append(args), None, Loads(Loads.shared(), 0), spawn=Pool(1)
-    )
+        listener, lambda *args: served.append(args), None, Loads(Loads.shared(), 0),
+        RepeatedWarnings(), spawn=Pool(1),
+    )  # fmt: skip
     server.start()
     server.close()
     read = FirstRead(b"GET / HTTP/1.1\r\n\r\n", None)

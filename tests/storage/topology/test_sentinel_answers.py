@@ -191,7 +191,7 @@ def test_a_connection_that_was_being_opened_during_a_change_is_not_used(
 
 def test_after_the_sentinels_were_set_up_anew_a_dead_primary_is_left(
     pair: list[RealServer], fakes: list[FakeSentinel], make: Make,
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
     monkeypatch.setattr(sentinel_agreement, "AGREEMENT_S", 0.5)
     old, new = pair
@@ -206,6 +206,8 @@ def test_after_the_sentinels_were_set_up_anew_a_dead_primary_is_left(
     wait_until(lambda: fakes[0].asked > asked + 6, what="some answers")
     assert is_at(services, old)  # it serves, and has the higher epoch
     assert set_(services)
+    # Higher than the known one: only then is the other server followed while this one serves.
+    wait_until(lambda: "`sentinel config-epoch board 6`" in caplog.text, what="the advice")
     old.stop(signal.SIGKILL)
     wait_for_writes(services)
     assert is_at(services, new)
@@ -213,6 +215,26 @@ def test_after_the_sentinels_were_set_up_anew_a_dead_primary_is_left(
     asked = fakes[2].asked
     wait_until(lambda: fakes[2].asked > asked + 6, what="more answers of the past")
     assert is_at(services, new)
+
+
+def test_sentinels_whose_epochs_begin_anew_are_told_of_with_what_to_do(
+    fakes: list[FakeSentinel], make: Make,
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(sentinel_agreement, "AGREEMENT_S", 0.2)
+    for each in fakes:
+        each.epoch = 5
+    services = make(url_of(*fakes))
+    assert set_(services)
+    fakes[0].epoch = 0  # one may have missed a failover
+    asked = fakes[0].asked
+    wait_until(lambda: fakes[0].asked > asked + 6, what="some answers")
+    assert "config-epoch" not in caplog.text
+    fakes[1].epoch = 0
+    wait_until(lambda: "`sentinel config-epoch board 5`" in caplog.text, what="the advice")
+    asked = fakes[1].asked
+    wait_until(lambda: fakes[1].asked > asked + 6, what="more answers")
+    assert caplog.text.count("config-epoch") == 1
 
 
 def test_a_minority_does_not_lead_back_even_where_the_primary_is_dead(

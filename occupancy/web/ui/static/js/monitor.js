@@ -76,7 +76,9 @@ export class Monitor {
       say('bad', 'status.few_clients', {maxclients: fewest, limit: budget.limit});
     }
     const recent = (promotions ?? []).find(({at}) => Date.parse(at) > this.statsAt - WINDOW_MS);
-    if (recent) say('warn', 'status.promoted', {server: recent.server});
+    if (recent) {
+      say('warn', recent.kind === 'slot_move' ? 'status.slots_moved' : 'status.promoted', {server: recent.server});
+    }
     const sum = (pick) => workers.reduce((total, each) => total + pick(each), 0);
     const waiting = sum(({ops}) => ops.waiting);
     if (waiting > 0) say('warn', 'status.now_waiting', {count: waiting});

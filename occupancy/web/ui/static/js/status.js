@@ -209,8 +209,10 @@ function drawServers({servers, sentinels, promotions}) {
   [...servers, ...(sentinels ?? [])].forEach(({status}, row) => {
     table.tBodies[0].rows[row].classList.toggle('away', status !== 'healthy');
   });
-  const told = (promotions ?? []).map(({at, server, incarnation, streams}) => tn('status.promotion', streams,
-    {at: moment(at), server, incarnation: number(incarnation)}));
+  const told = (promotions ?? []).map(({at, server, incarnation, streams, kind}) => {
+    const values = {at: moment(at), server, incarnation: number(incarnation)};
+    return kind === 'slot_move' ? tn('status.slot_move', streams, values) : tn('status.promotion', streams, values);
+  });
   byId('promotions-title').hidden = told.length === 0;
   const list = byId('promotions');
   if (list.dataset.told === JSON.stringify(told)) return;

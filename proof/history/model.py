@@ -1,0 +1,295 @@
+"""The judge's own model of the table of states and operations.
+
+``carry_out`` says what an operation does to an item, or which refusal is right. It is written from
+what the product promises, not from its code. Times are no part of it; ``log_checks.py`` has them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+RANKS = {"observer": 1, "worker": 2, "supervisor": 3, "admin": 4}
+UNKNOWN = "\0"  # a reason that is not known
+NO_ITEM = ""  # the state of what does not exist
+
+
+class Row(NamedTuple):
+    """One operation of the table."""
+
+    event: str
+    role: str
+    sources: tuple[str, ...]
+    is_for_holder: bool = False
+    reason: str = ""  # optional, required; '': no such argument
+    step: str = ""
+    to: str = ""
+    counts_time: bool = False  # the time of the hold that it ends is work
+
+
+_ANY = ("available", "occupied", "paused", "blocked", "completed")
+TABLE = {
+    "take": Row("item.taken", "worker", ("available", "paused")),
+    "pause": Row(
+        "item.paused", "worker", ("occupied",), is_for_holder=True, reason="optional",
+        counts_time=True,
+    ),
+    "complete": Row(
+        "item.completed", "worker", ("occupied",), is_for_holder=True, counts_time=True
+    ),
+    "release": Row("item.released", "worker", ("occupied",), is_for_holder=True),
+    "force-release": Row(
+        "item.force_released", "supervisor", ("occupied",), reason="required", counts_time=True
+    ),
+    "reassign": Row(
+        "item.reassigned", "supervisor", ("occupied", "available", "paused"), reason="optional",
+        to="required",
+    ),
+    "block": Row(
+        "item.blocked", "supervisor", ("available", "paused", "occupied"), reason="required",
+        counts_time=True,
+    ),
+    "unblock": Row("item.unblocked", "supervisor", ("blocked",)),
+    "reopen": Row("item.reopened", "supervisor", ("completed",), step="optional"),
+    "put": Row("item.updated", "supervisor", (NO_ITEM, *_ANY)),  # or item.added
+    "remove": Row("item.removed", "supervisor", ("available", "paused", "blocked", "completed")),
+}  # fmt: skip
+_FIELDS = {"put": {"title", "attributes"}}  # of the body, beside those of the row
+
+
+class State(NamedTuple):
+    """An item. What nobody outside sees is at the end; None there: not known."""
+
+    state: str
+    step: str
+    holder: str
+    reason: str | None
+    epoch: int
+    version: int
+    title: str
+    attributes: str
+    is_exact: bool = True  # else epoch and version are at least these
+    prior: str | None = "available"  # what release and unblock restore
+    prior_reason: str | None = None
+    last: tuple[str, str] | None = ("", "")  # the last operation and who did it, without puts
+
+
+class Request(NamedTuple):
+    """An operation that somebody sends."""
+
+    operation: str
+    tag: str
+    caller: str
+    arguments: Mapping[str, Any] = {}
+    if_match: int | None = None
+
+
+class Rules(NamedTuple):
+    """What an operation depends on beside the item."""
+
+    steps: Sequence[str]
+    roles: Mapping[str, str]
+    max_holds: int = 0
+
+
+class Outcome(NamedTuple):
+    """What may come of it. ``code`` is '' if it is done, else that of the refusal."""
+
+    state: State
+    code: str = ""
+    is_change: bool = False
+
+
+def state_of(item: Mapping[str, Any] | None, *, is_new: bool = False) -> State:
+    """An item as an answer shows it; ``is_new``: it was just added."""
+    if item is None:
+        return State(NO_ITEM, "", "", None, 0, 0, "", "{}", is_exact=False)
+    holder = item["holder"]
+    return State(
+        item["state"], item["step"], str(holder["id"]) if holder else "", item["reason"],
+        item["epoch"], item["version"], item["title"], attributes_text(item["attributes"]),
+        True, *(("available", None, ("", "")) if is_new else (None, UNKNOWN, None)),
+    )  # fmt: skip
+
+
+def attributes_text(attributes: Mapping[str, Any]) -> str:
+    return json.dumps(attributes, sort_keys=True) if attributes else "{}"
+
+
+def seen_as(state: State, item: Mapping[str, Any]) -> State | None:
+    """The state, with what ``item`` tells of it; None if ``item`` cannot be that."""
+    holder = item["holder"]
+    if (
+        state.state != item["state"]
+        or state.holder != (str(holder["id"]) if holder else "")
+        or state.step != item["step"]
+        or state.title != item["title"]
+        or state.attributes != attributes_text(item["attributes"])
+    ):
+        return None
+    if state.reason != item["reason"]:
+        if state.reason != UNKNOWN:
+            return None
+        state = state._replace(reason=item["reason"])
+    epoch, version = item["epoch"], item["version"]
+    if state.epoch == epoch and state.version == version:
+        return state if state.is_exact else state._replace(is_exact=True)
+    if state.is_exact or epoch < state.epoch or version < state.version:
+        return None
+    return state._replace(epoch=epoch, version=version, is_exact=True)
+
+
+def carry_out(state: State, request: Request, rules: Rules) -> Iterator[Outcome]:
+    """Everything that may come of it: one outcome, or several where ``state`` is not all known."""
+    refusal = refused_at_once(request, rules)
+    if not refusal and state.state == NO_ITEM and request.operation != "put":
+        refusal = "item_not_found"
+    refusal = refusal or _receiver(request, rules) or _precondition(state, request)
+    if refusal:
+        yield Outcome(state, refusal)
+        return
+    repeated = _is_repeat(state, request)
+    if repeated is not False:
+        yield Outcome(state)
+    if repeated:
+        return
+    refusal = _refusal(state, request, rules)
+    if refusal:
+        yield Outcome(state, refusal)
+        return
+    for after in _effects(state, request, rules):
+        yield Outcome(_counted(state, after, request), is_change=True)
+    if rules.max_holds and request.operation in ("take", "reassign"):
+        yield Outcome(state, "limit_reached")  # it depends on other items
+
+
+def refused_at_once(request: Request, rules: Rules) -> str:
+    """The refusal that depends on the caller and the arguments only, or ''."""
+    row = TABLE.get(request.operation)
+    if row is None:
+        return "not_found"
+    if RANKS[rules.roles[request.caller]] < RANKS[row.role]:
+        return "forbidden"
+    fields = {"reason": row.reason, "step": row.step, "to": row.to, "epoch": "optional"}
+    if request.operation == "put":
+        del fields["epoch"]
+    allowed = {name for name, rule in fields.items() if rule} | _FIELDS.get(
+        request.operation, set()
+    )
+    if request.arguments.keys() - allowed or any(
+        rule == "required" and name not in request.arguments for name, rule in fields.items()
+    ):
+        return "invalid_request"
+    return ""
+
+
+def _receiver(request: Request, rules: Rules) -> str:
+    if request.operation != "reassign":
+        return ""
+    role = rules.roles.get(request.arguments["to"], "")
+    return "" if RANKS.get(role, 0) >= RANKS["worker"] else "worker_not_found"
+
+
+def _precondition(state: State, request: Request) -> str:
+    """A caller who states what it relies on hears first of all when it is not so."""
+    if request.if_match is not None and (
+        state.state == NO_ITEM or request.if_match != state.version
+    ):
+        return "version_mismatch"
+    if state.state != NO_ITEM and request.arguments.get("epoch", state.epoch) != state.epoch:
+        return "stale_epoch"
+    return ""
+
+
+def _is_repeat(state: State, request: Request) -> bool | None:
+    """Whether its effect already stands for this caller; None: not known."""
+    if state.state == NO_ITEM:
+        return False
+    if request.operation == "put":
+        return _edited(state, request) == state
+    if request.operation in ("take", "reassign"):
+        holder = request.arguments.get("to", request.caller)
+        return state.state == "occupied" and state.holder == holder
+    if request.arguments.get("step", state.step) != state.step:
+        return False
+    if state.last is None:
+        return None if state.state in _LEFT_BY[request.operation] else False
+    return state.last == (request.operation, request.caller)
+
+
+_LEFT_BY = {  # the states that each may leave behind
+    "pause": ("paused",), "complete": ("available", "completed"),
+    "release": ("available", "paused"), "force-release": ("paused",), "block": ("blocked",),
+    "unblock": ("available", "paused"), "reopen": ("available",), "remove": (),
+}  # fmt: skip
+
+
+def _refusal(state: State, request: Request, rules: Rules) -> str:
+    row = TABLE[request.operation]
+    if state.state not in row.sources:
+        if state.state == "occupied" and request.operation in ("take", "remove"):
+            return "held"
+        return "blocked" if state.state == "blocked" else "wrong_state"
+    if row.is_for_holder and state.holder != request.caller:
+        return "not_holder"
+    if request.arguments.get("step", rules.steps[0]) not in rules.steps:
+        return "invalid_request"
+    return ""
+
+
+def _effects(state: State, request: Request, rules: Rules) -> Iterator[State]:
+    """The item afterwards, without epoch and version."""
+    operation = request.operation
+    reason = request.arguments.get("reason")
+    if operation == "put":
+        yield _edited(state if state.state else _added(state, request, rules), request)
+        return
+    free = state._replace(holder="", last=(operation, request.caller))
+    if operation in ("take", "reassign"):
+        if state.state != "occupied":
+            free = free._replace(prior=state.state, prior_reason=state.reason)
+        holder = request.arguments.get("to", request.caller)
+        yield free._replace(state="occupied", holder=holder, reason=reason)
+    elif operation in ("pause", "force-release"):
+        yield free._replace(state="paused", reason=reason)
+    elif operation == "block":
+        prior = "paused" if state.state == "occupied" else state.state
+        prior_reason = state.reason if state.state == "paused" else None
+        yield free._replace(state="blocked", reason=reason, prior=prior, prior_reason=prior_reason)
+    elif operation in ("release", "unblock"):
+        for prior in [state.prior] if state.prior is not None else ["available", "paused"]:
+            yield free._replace(state=prior, reason=state.prior_reason)
+    elif operation == "complete":
+        following = list(rules.steps[rules.steps.index(state.step) + 1 :])
+        step = following[0] if following else state.step
+        yield free._replace(state="available" if following else "completed", step=step, reason=None)
+    elif operation == "reopen":
+        step = request.arguments.get("step", rules.steps[-1])
+        yield free._replace(state="available", step=step, reason=None)
+    elif operation == "remove":
+        yield State(NO_ITEM, "", "", None, state.epoch, state.version, "", "{}", is_exact=False)
+
+
+def _added(state: State, request: Request, rules: Rules) -> State:
+    """A new item. It counts on from the highest epoch and version that was removed, or beyond."""
+    return State(
+        "available", rules.steps[0], "", None, state.epoch, state.version, request.tag, "{}",
+        is_exact=False,
+    )  # fmt: skip
+
+
+def _edited(state: State, request: Request) -> State:
+    attributes = request.arguments.get("attributes")
+    return state._replace(
+        title=request.arguments.get("title", state.title),
+        attributes=state.attributes if attributes is None else attributes_text(attributes),
+    )
+
+
+def _counted(before: State, after: State, request: Request) -> State:
+    """Each change raises the version, and each change of holder the epoch."""
+    return after._replace(
+        version=before.version + 1,
+        epoch=before.epoch + (before.holder != after.holder),
+    )

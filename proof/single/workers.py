@@ -1,0 +1,183 @@
+"""The workers of the load: a closed loop of all operations, with hardly a pause between two.
+
+An operation without a known answer (none, a 5xx, a 429) is sent again with the same key, until it
+has one. So each ends with one answer, and is in the log at most once.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import gevent
+
+from occupancy.core.entities import Role
+from proof.history.call import Call
+from proof.load.raw_wire import FastClient
+from proof.load.watchers import Items, Watcher
+from proof.load.wire import Reply
+
+_RESEND_S = 0.1
+_MOST_TAGS = 6  # of a batch
+
+# What may succeed in each state: for the holder, and for everybody else.
+_OF_HOLDER = ("pause", "complete", "complete", "release")
+_OF_WORKERS = {"available": ("take",), "paused": ("take",)}
+_OF_SUPERVISORS = {
+    "available": ("take", "take", "take", "reassign", "block"),
+    "paused": ("take", "take", "take", "reassign", "block"),
+    "occupied": ("force-release", "force-release", "reassign", "take", "take", "block"),
+    "blocked": ("unblock",),
+    "completed": ("reopen",),
+}
+_FOR_SUPERVISORS = ("force-release", "reassign", "block", "unblock", "reopen")
+_ALL = ("take", "pause", "complete", "release", *_FOR_SUPERVISORS)
+
+
+class Chances:
+    """How often an operation is sent that is refused, demands something, or is a batch."""
+
+    refusal = 0.12
+    forbidden = 0.004
+    if_match = 0.08
+    epoch = 0.08
+    batch = 0.03
+    own = 0.7  # of who holds items, on one of those
+    free = 0.7  # of the others, on one that they may take
+    hot = 0.3  # of the rest, on one of the first items, which everybody wants
+
+
+class Worker:
+    """A worker on one board, until :meth:`stop`."""
+
+    def __init__(
+        self, client: FastClient, board: str, name: str, role: Role, *,
+        colleagues: Sequence[str], steps: Sequence[str], seed: int, page: Watcher, pause_s: float,
+    ) -> None:  # fmt: skip
+        self.calls: list[Call] = []
+        self._client, self._board, self._name, self._role = client, board, name, role
+        self._colleagues, self._steps = colleagues, steps
+        self._page = page  # the worker looks at it, so it takes the answers
+        self._random = random.Random(seed)
+        self._pause_s = pause_s
+        self._is_stopping = False
+        self._deadline_s = float("inf")
+        self.greenlet = gevent.spawn(self._work)
+
+    def stop(self, timeout_s: float) -> None:
+        """Begin no further operation; those begun are sent until their answer is known."""
+        self._deadline_s = time.monotonic() + timeout_s
+        self._is_stopping = True
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _work(self) -> None:
+        while not self._is_stopping:
+            if self._random.random() < Chances.batch:
+                self._send_batch()
+            else:
+                self._send_one()
+            gevent.sleep(self._pause_s * self._random.uniform(0.5, 1.5))
+
+    def _send_one(self) -> None:
+        tag = self._tag()
+        item = self._items[tag]
+        operation = self._operation(item)
+        call = self._call(self._key(), operation, tag, self._arguments(operation))
+        if self._random.random() < Chances.if_match:
+            call.if_match = item["version"]
+        if self._random.random() < Chances.epoch:
+            call.arguments = {**call.arguments, "epoch": item["epoch"]}
+        self._carry_out([call], call.path, call.arguments, call.key)
+
+    def _send_batch(self) -> None:
+        """One request for several tags. Each is a call of its own, with a part of the key."""
+        tags = list({self._tag() for _ in range(self._random.randint(1, _MOST_TAGS))})
+        operation, key = self._operation(self._items[tags[0]]), self._key()
+        arguments = self._arguments(operation)
+        calls = [self._call(f"{key}|{each}", operation, each, arguments) for each in tags]
+        body = {"operation": operation, "tags": tags, **arguments}
+        self._carry_out(calls, f"/api/boards/{self._board}/batch", body, key)
+
+    def _carry_out(
+        self, calls: Sequence[Call], path: str, body: Mapping[str, Any], key: str
+    ) -> None:
+        headers = f"Idempotency-Key: {key}\r\n"
+        if calls[0].if_match is not None:
+            headers += f'If-Match: "{calls[0].if_match}"\r\n'
+        self.calls += calls
+        sent_s = time.monotonic()
+        for each in calls:
+            each.sent_s = sent_s
+        while True:
+            reply = self._client.post(path, body, headers)
+            for each in calls:
+                each.statuses.append(reply.status)
+            if reply.is_known:
+                break
+            if time.monotonic() > self._deadline_s:
+                return
+            gevent.sleep(_RESEND_S)
+        answered_s = time.monotonic()
+        for each, own in zip(calls, _replies(reply, len(calls)), strict=True):
+            each.reply, each.answered_s = own, answered_s
+            if each.item is not None:
+                self._page.put(each.item)
+
+    def _call(self, key: str, operation: str, tag: str, arguments: dict[str, Any]) -> Call:
+        return Call(self._board, self._name, key, operation, tag, arguments)
+
+    def _key(self) -> str:
+        return f"{self._random.getrandbits(96):024x}"
+
+    @property
+    def _items(self) -> Items:
+        return self._page.model
+
+    def _tag(self) -> str:
+        items = self._items
+        own = [each for each in items if (items[each]["holder"] or {}).get("id") == self._name]
+        if own and self._random.random() < Chances.own:
+            return self._random.choice(own)
+        free = [each for each in items if items[each]["state"] in _OF_WORKERS]
+        if free and self._random.random() < Chances.free:
+            return self._random.choice(free)
+        tags = list(items)
+        if self._random.random() < Chances.hot:
+            tags = tags[:3]
+        return self._random.choice(tags)
+
+    def _operation(self, item: dict[str, Any]) -> str:
+        is_supervisor = self._role >= Role.SUPERVISOR
+        chance = self._random.random()
+        if chance < Chances.forbidden:
+            return self._random.choice(_FOR_SUPERVISORS)
+        if chance < Chances.refusal:
+            return self._random.choice(_ALL if is_supervisor else _ALL[:4])
+        if (item["holder"] or {}).get("id") == self._name:
+            return self._random.choice(_OF_HOLDER)
+        allowed = _OF_SUPERVISORS if is_supervisor else _OF_WORKERS
+        return self._random.choice(allowed.get(item["state"], ("take",)))
+
+    def _arguments(self, operation: str) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        if operation in ("force-release", "block") or (
+            operation in ("pause", "reassign") and self._random.random() < 0.5
+        ):
+            found["reason"] = f"reason {self._random.randrange(100)}"
+        if operation == "reassign":
+            found["to"] = self._random.choice(self._colleagues)
+        if operation == "reopen" and self._random.random() < 0.5:
+            found["step"] = self._random.choice(self._steps)
+        return found
+
+
+def _replies(reply: Reply, count: int) -> list[Reply]:
+    """The reply to each call: of a batch, as if its tag had been sent alone."""
+    results = reply.body.get("results")
+    if results is None:
+        return [reply] * count
+    return [Reply(each.pop("status"), each, reply.is_replayed) for each in results]

@@ -1,0 +1,163 @@
+"""Fuzzing, bounded: the kept cases, some new ones of a fixed seed, and that a fault is noticed.
+
+``bin/fuzz`` goes on for as long as one likes. All of this is in one process with real gunicorn
+workers; one test has gunicorn as it is deployed.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proof.fuzz import tables
+from proof.fuzz.answers import Violation, read
+from proof.fuzz.corpus import CUT, DIRECTORY, kept
+from proof.fuzz.http_parts import FOLLOWING, ITEM, JSON, request, shown
+from proof.fuzz.targets import TARGETS, Finding, fuzz
+from proof.fuzz.twins import Twins, twins_on
+from tests.support.both_paths import BothPaths
+from tests.support.servers import RealServer
+
+pytestmark = pytest.mark.thorough
+
+SEED = 1
+NEW_CASES = {"requests": 30, "values": 30, "bodies": 30, "tables": 30}
+HTTP = [name for name, target in TARGETS.items() if target.is_http]
+TAKE = request(f"POST {ITEM}/take", shown("worker"))
+
+
+@pytest.fixture(scope="module")
+def twins(tmp_path_factory: pytest.TempPathFactory, module_server: RealServer) -> Iterator[Twins]:
+    directory = tmp_path_factory.mktemp("twins")
+    with twins_on(module_server.url, directory, f"t-{secrets.token_hex(6)}") as made:
+        yield made
+
+
+@pytest.mark.parametrize("target", HTTP)
+def test_every_kept_request_is_answered_alike_both_ways(twins: Twins, target: str) -> None:
+    assert kept(target)
+    for case in kept(target).values():
+        twins.check(case)
+
+
+@pytest.mark.parametrize("name", kept("tables"))
+def test_every_kept_file_is_read_or_refused(name: str) -> None:
+    tables.check(kept("tables")[name])
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_new_cases_of_a_fixed_seed_find_nothing(twins: Twins, target: str) -> None:
+    check = TARGETS[target].check_on(twins)
+    assert fuzz(target, check, count=NEW_CASES[target], number=SEED) >= NEW_CASES[target]
+
+
+def test_the_corpus_is_small() -> None:
+    assert sum(path.stat().st_size for path in DIRECTORY.rglob("*") if path.is_file()) < 50_000
+
+
+# The fuzzers can fail
+
+
+def test_a_plain_request_takes_the_fast_path_of_one_way_only(
+    twins: Twins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from occupancy.server.fast.operations import FastOperations
+
+    answered: list[str] = []
+    answer = FastOperations.answer
+
+    def noted(self: FastOperations, request: Any) -> bytes | None:
+        answered.append(request.path)
+        return answer(self, request)
+
+    monkeypatch.setattr(FastOperations, "answer", noted)
+    fast, _ = twins.check(TAKE + CUT + FOLLOWING)
+    assert [each.status for each in fast] == [200, 200]
+    assert len(answered) == 2
+
+
+def test_a_body_that_is_read_as_a_request_is_found(
+    twins: Twins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from occupancy.server.fast import request as fast_request
+
+    parse = fast_request.parse
+
+    def first_only(data: bytes, *rest: Any) -> Any:
+        return parse(data.partition(b"\r\n\r\n")[0] + b"\r\n\r\n", *rest)
+
+    monkeypatch.setattr(fast_request, "parse", first_only)
+    with pytest.raises(Violation):
+        twins.check(TAKE + FOLLOWING)
+
+
+def test_an_answer_of_another_status_is_found_and_made_small(
+    twins: Twins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from occupancy.core import errors
+
+    reply = "occupancy.server.fast.operations.problem_reply"
+    monkeypatch.setattr(reply, lambda _error: _problem(errors.NotFound("Not here.")))
+    with pytest.raises(Finding) as found:
+        fuzz("bodies", twins.check, count=60, number=SEED)
+    assert found.value.case.endswith(FOLLOWING)
+
+
+def _problem(error: Any) -> Any:
+    from occupancy.web.io import problem_reply
+
+    return problem_reply(error)
+
+
+@pytest.mark.parametrize(
+    "received",
+    [
+        b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX-Injected: y\r\n\r\n",
+        b"HTTP/1.1 404 Not Found\r\nContent-Type: text/html\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Le",
+    ],
+)
+def test_an_answer_that_must_not_be_is_a_violation(received: bytes) -> None:
+    with pytest.raises(Violation):
+        read(received)
+
+
+# Real gunicorn
+
+
+def test_deployed_gunicorn_answers_a_sample_as_the_twins_do(
+    twins: Twins, tmp_path: Path, module_server: RealServer
+) -> None:
+    paths = BothPaths(tmp_path / "state", module_server.url)
+    try:
+        paths.store.boards.create("b-9000", steps=("ARM", "SOLD"))
+        for number, (name, case) in enumerate(kept("requests").items()):
+            if b"/events" in case:
+                continue
+            for letter in "ab":
+                paths.put("b-9000", f"T-9{number:05}-{letter}", "available")
+            sent = case.replace(b"b-0000", b"b-9000").replace(b"T-000000", b"T-9%05d" % number)
+            token = paths.shows["holder"].partition("Bearer ")[2].encode()
+            sent = re.sub(rb"occ_worker_x+", token, sent)
+            answers = paths.answers(*sent.split(CUT))
+            fast, _ = twins.check(case)
+            assert [each.status for each in answers if each.status >= 200] == [
+                each.status for each in fast if each.status >= 200
+            ], name
+    finally:
+        paths.stop()
+
+
+def test_a_refused_body_leaves_the_next_request_whole(twins: Twins) -> None:
+    fast, _ = twins.check(
+        request(f"POST {ITEM}/take", shown("worker"), JSON, body=b"{") + CUT + FOLLOWING
+    )
+    assert [each.status for each in fast] == [400, 200]
