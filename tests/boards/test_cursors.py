@@ -81,9 +81,7 @@ def test_a_damaged_cursor_is_as_none(services: Services) -> None:
     assert next_cursor(services, "damaged", NOW_MS, 5) == f"{NOW_MS}-5"
 
 
-def test_the_items_of_a_batch_have_rising_cursors_and_a_message_names_the_one_before(
-    services: Services, board: str
-) -> None:
+def test_the_items_of_a_batch_have_rising_cursors(services: Services, board: str) -> None:
     store, tags = services.store, [f"T-{number}" for number in range(50)]
     before = store.log.head(board).head_cursor
     store.commands.execute(Command(board, PUT, tags, actor=ANA, items=[{}] * 50))

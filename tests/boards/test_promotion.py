@@ -181,6 +181,21 @@ def test_every_cursor_from_before_the_mark_is_unknown_and_those_after_it_go_on(
     assert b'"promotion"' not in b"".join(each.event for each in following.entries)
 
 
+@pytest.mark.parametrize("ahead", [1, 2**40])
+def test_a_cursor_of_the_millisecond_of_the_mark_is_before_it(
+    services: Services, board: str, ahead: int
+) -> None:
+    last = services.store.log.head(board).head_cursor
+    ms, _, number = last.partition("-")
+    mark = f"{ms}-{int(number) + ahead}"
+    keys, client = services.store.keys.board(board), services.store.client
+    client.xadd(keys.log, {"promotion": "1"}, id=mark)
+    client.hset(keys.board, mapping={"cursor": mark, "promoted": mark, "incarnation": "1"})
+    assert not services.store.log.replay(board, last, 10).is_known
+    assert not services.store.log.replay(board, f"{ms}-{int(number) + ahead - 1}", 10).is_known
+    assert services.store.log.replay(board, mark, 10).is_known
+
+
 def test_a_lower_incarnation_later_changes_nothing(services: Services, board: str) -> None:
     promote(services, 9)
     do(services, board, "pause", "A")

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
 
-import {Monitor, usedOf} from '../../occupancy/web/ui/static/js/monitor.js';
+import {Monitor, usedOf, WINDOW_MS} from '../../occupancy/web/ui/static/js/monitor.js';
 
 const FRESH = {isFresh: true, ready: {status: 'ready'}, health: {status: 'healthy'}};
 
@@ -24,6 +24,32 @@ test('connections near the budget are a finding', () => {
   monitor.add(stats({maxclients: 100, connected: 19, ops: 15, pubsub: 3, cli: 1, other: 0}), 1000);
   assert.equal(usedOf({ops: 15, pubsub: 3, cli: 1}), 19);
   assert.deepEqual(monitor.findings(FRESH).map(({key}) => key), ['status.budget_near']);
+});
+
+const process = (name, {timeouts = 0} = {}) => ({process: name, pid: 1,
+  ops: {max: 8, in_use: 1, waiting: 0, timeouts, wait_ms: {p99: 1}}, streams: {open: 0, slow: 0, resets: 0}});
+
+function sample(monitor, at, ...workers) {
+  monitor.add({...stats({maxclients: 100, connected: 1, ops: 1, pubsub: 0, cli: 0, other: 0}), workers}, at);
+}
+
+test('what a counter grows by is counted once, and a counter that begins anew takes nothing back', () => {
+  const monitor = new Monitor();
+  const counts = [5, 7, 7, 0, 1]; // 5 were there before; a restart under the same name
+  counts.forEach((timeouts, index) => sample(monitor, 1000 * (index + 1), process('a', {timeouts})));
+  assert.equal(monitor.grown('timeouts'), 3);
+  sample(monitor, 6000, process('a', {timeouts: 1}), process('b', {timeouts: 9}));
+  assert.equal(monitor.grown('timeouts'), 3, 'what another process had counted before is no growth');
+});
+
+test('a process that has ended is kept while the window has figures of it', () => {
+  const monitor = new Monitor();
+  sample(monitor, 0, process('a'), process('b'));
+  for (let at = 2000; at < WINDOW_MS; at += 2000) sample(monitor, at, process('b'));
+  assert.deepEqual([...monitor.processes.keys()], ['a', 'b']);
+  assert.equal(monitor.processes.get('a').now, null);
+  sample(monitor, WINDOW_MS + 2000, process('b'));
+  assert.deepEqual([...monitor.processes.keys()], ['b']);
 });
 
 test('a slot move is not said to be a promotion', () => {

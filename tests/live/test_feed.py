@@ -2,114 +2,15 @@
 
 from __future__ import annotations
 
-import types
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator
 
 import gevent
 import pytest
 import redis
-from gevent.queue import Queue
-from prometheus_client import CollectorRegistry
 
-from occupancy.core.keys import Keys
-from occupancy.live.board_frames import BoardFrames
-from occupancy.live.board_log import BoardLog
-from occupancy.live.broadcaster import Broadcaster, Channel
 from occupancy.live.feed import Feed
-from occupancy.observability.metrics import LiveMetrics
+from tests.support.live_server import BOARD, CHANNEL, KEYS, Log, Server, feed_on, opened_log
 from tests.support.waiting import wait_until
-
-KEYS = Keys("t", is_sharded=True)
-BOARD = "b"
-CHANNEL = KEYS.board(BOARD).channel
-
-
-class Server:
-    """The server's end of the live connection, and the pool that leads to it."""
-
-    def __init__(self) -> None:
-        self.sent: list[tuple[str, ...]] = []
-        self.is_connected = False
-        self._sock = object()
-        self._replies: Queue[Any] = Queue()
-
-    # As a pool
-
-    def get_connection(self) -> Server:
-        self.is_connected = True
-        return self
-
-    def release(self, connection: Server) -> None:
-        pass
-
-    # As a connection
-
-    def pack_commands(self, commands: Sequence[tuple[str, ...]]) -> Sequence[tuple[str, ...]]:
-        return commands
-
-    def send_packed_command(self, commands: Sequence[tuple[str, ...]]) -> None:
-        self.sent += [each for each in commands if each != ("PING",)]
-
-    def read_response(self) -> Any:
-        reply = self._replies.get()
-        if isinstance(reply, Exception):
-            raise reply
-        return reply
-
-    def disconnect(self) -> None:
-        self.is_connected = False
-
-    # What it says
-
-    def says(self, *replies: Any) -> None:
-        """Send this, and wait until it is read."""
-        for each in replies:
-            self._replies.put(each)
-        wait_until(self._replies.empty, what="the replies to be read")
-        gevent.sleep(0)
-
-    def confirms(self, kind: str = "ssubscribe", channel: str = CHANNEL) -> None:
-        self.says([kind.encode(), channel.encode(), 1])
-
-    def until_sent(self, *commands: tuple[str, ...]) -> None:
-        wait_until(lambda: self.sent == list(commands), what=f"{commands} to be sent")
-        self.sent.clear()
-
-
-class Log:
-    """The logs' ends; ``at_read`` runs while one is read."""
-
-    def __init__(self) -> None:
-        self.at_read: Callable[[], None] = lambda: None
-        self.calls: list[str] = []
-
-    def heads(self, boards: Sequence[str]) -> list[tuple[str, int]]:
-        self.calls.append("heads")
-        self.at_read()
-        return [("5-1", 5)] * len(boards)
-
-    def promote(self, boards: Sequence[str]) -> None:
-        self.calls.append("promote")
-
-
-def feed_on(server: Server, log: Log, *, incarnation: int = 0) -> Feed:
-    shard: Any = types.SimpleNamespace(pubsub_pool=server, address="", incarnation=incarnation)
-    store: Any = log
-    return Feed(
-        shard, store, KEYS, LiveMetrics(CollectorRegistry()), process="p", is_sharded=True,
-        on_access_changed=lambda payload: None, on_moved=lambda: None,
-    )  # fmt: skip
-
-
-def opened_log() -> BoardLog:
-    """A log at its end."""
-    metrics = LiveMetrics(CollectorRegistry())
-    channel, store = Channel(set(), metrics), Log()
-    frames = BoardFrames(BOARD, channel, Broadcaster(), metrics)
-    made = BoardLog(store, BOARD, frames, metrics)  # type: ignore[arg-type] # it is not replayed
-    made.cursor, made.seq = "5-1", 5
-    return made
 
 
 @pytest.fixture

@@ -68,3 +68,17 @@ def test_figures_of_a_killed_master_with_the_same_process_id_are_not_taken_over(
     prepare_metrics(tmp_path)
     assert not left.exists()
     assert Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]).is_dir()
+
+
+def test_the_report_of_a_killed_process_expires_and_its_name_goes(
+    valkey_services: Services,
+) -> None:
+    processes, client = valkey_services.processes, valkey_services.store.client
+    keys = valkey_services.store.keys
+    for name in ("killed", "alive"):
+        processes.report(name, {"process": name})
+    for name in ("killed", "alive"):
+        assert 0 < client.ttl(keys.process(name)) <= 10
+    client.delete(keys.process("killed"))  # as when it has expired
+    assert processes.all() == [{"process": "alive"}]
+    assert client.smembers(keys.processes) == {b"alive"}

@@ -106,6 +106,22 @@ def test_the_budget_is_dealt_out(given: dict[str, int], ops: int, pubsub: int) -
     assert (dealt.ops, dealt.pubsub) == (ops, pubsub)
 
 
+@pytest.mark.parametrize("scheme", ["redis", "redis+sentinel", "redis+cluster"])
+def test_a_budget_is_refused_only_where_its_least_pools_do_not_fit(scheme: str) -> None:
+    url = {"redis+sentinel": "redis+sentinel://h:1/n"}.get(scheme, f"{scheme}://h:1")
+    for budget in range(4, 100):
+        settings = Settings(redis_url=url, redis_budget=budget)
+        topology = int(scheme == "redis+cluster")
+        if budget < 2 + 4 * (2 + topology):  # reserved; old and new of two processes
+            with pytest.raises(SettingError):
+                plan(settings)
+            continue
+        dealt = plan(settings)
+        used = 4 * (dealt.ops + dealt.pubsub + dealt.topology) + 2
+        assert dealt.topology == topology
+        assert budget - 4 < used <= budget
+
+
 def test_pools_that_the_budget_cannot_hold_are_refused_with_the_sum() -> None:
     with pytest.raises(SettingError) as caught:
         plan(Settings(ops_pool_size=20, pubsub_pool_size=60))

@@ -308,6 +308,16 @@ def test_nothing_after_a_request_that_closes_is_answered(attack: Attack, value: 
     assert answers[0].get("Connection") == "close"
 
 
+@pytest.mark.parametrize("value", ["close", "Close", "CLOSE"])
+def test_a_lone_request_that_closes_is_answered_and_closed(attack: Attack, value: str) -> None:
+    """Alone in its packet, and from a client that keeps its own side open, as real clients do."""
+    with Wire(attack.paths.deployment.port) as wire:
+        wire.send(attack.head(f"Connection: {value}"))
+        (answer,) = wire.answers()
+    assert (answer.status, answer.get("Connection")) == (200, "close")
+    assert attack.paths.is_taken(attack.open)
+
+
 def test_line_feeds_alone_end_no_head(attack: Attack) -> None:
     attack.expect([400], attack.take.replace(b"\r\n", b"\n"))
     attack.expect([400], attack.take.replace(b"\r\n\r\n", b"\r\n\n") + attack.smuggled)

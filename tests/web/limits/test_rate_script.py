@@ -107,12 +107,14 @@ def test_no_more_than_ten_seconds_worth_passes_at_once(
     rated = Rated(valkey_services, per_s, 100_000)
     started_ms = rated.server_ms()
     passed = 0
+    tags = TAGS[: per_s // 7]  # a busy machine does not do 333 calls a second
     with pytest.raises(RateLimited):
         while passed < 2 * RATE_BURST_S * per_s:  # bounded, whatever the limit does
-            rated.take(["T-1"])
-            passed += 1
+            rated.take(tags)
+            passed += len(tags)
     elapsed_s = (rated.server_ms() - started_ms + 1) / 1000
-    assert RATE_BURST_S * per_s <= passed <= (RATE_BURST_S + elapsed_s) * per_s * 1.001 + 1
+    assert RATE_BURST_S * per_s < passed + len(tags)
+    assert passed <= (RATE_BURST_S + elapsed_s) * per_s * 1.001 + 1
 
 
 def test_the_keys_expire_when_their_owner_is_even_again(rated: Rated) -> None:
