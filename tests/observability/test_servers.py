@@ -10,10 +10,10 @@ from typing import Any
 import gevent
 import pytest
 
-from occupancy import create_app
 from occupancy.core.entities import Role
 from occupancy.core.settings import Settings
 from occupancy.services import Services
+from tests.support.applications import application
 from tests.support.clusters import RealCluster, RealSentinels
 from tests.support.servers import RealServer
 from tests.support.waiting import wait_until
@@ -146,7 +146,7 @@ def test_names_of_boards_are_for_supervisors(
     cluster: RealCluster, processes: list[Services], tmp_path: Path
 ) -> None:
     (services,) = begin(processes, cluster.url, tmp_path)
-    client = create_app(services).test_client()
+    client = application(services).test_client()
 
     def names(**headers: str) -> set[str]:
         found: Any = client.get("/api/redis-connection-stats", headers=headers).get_json()

@@ -15,10 +15,10 @@ from urllib.parse import quote
 import pytest
 from flask.testing import FlaskClient
 
-from occupancy import create_app
 from occupancy.core.entities import Role
 from occupancy.observability.log_lines import LineFormatter
 from occupancy.services import Services
+from tests.support.applications import application
 from tests.support.deployment import Deployment
 from tests.support.servers import RealServer
 from tests.support.waiting import wait_until
@@ -68,8 +68,7 @@ def running(
 
 @pytest.fixture
 def browser(valkey_services: Services) -> FlaskClient:
-    app = create_app(valkey_services)
-    app.testing = False
+    app = application(valkey_services)
     valkey_services.workers.add("admin", name="Admin", role=Role.ADMIN)
     secret, _ = valkey_services.tokens.create("admin")
     client = app.test_client()

@@ -12,7 +12,6 @@ import gevent
 import pytest
 from flask.testing import FlaskClient
 
-from occupancy import create_app
 from occupancy.access import read_turns
 from occupancy.access.login_throttle import (
     ADDRESS_ATTEMPTS,
@@ -24,6 +23,7 @@ from occupancy.access.read_turns import Share
 from occupancy.core.principal import LINK_PREFIX, TOKEN_PREFIX
 from occupancy.core.settings import Settings
 from occupancy.services import Services
+from tests.support.applications import application
 from tests.support.tablets import PIN, Shop, audit_lines_of, fields, problem
 
 HOME, AWAY, FAR = "10.0.0.1", "203.0.113.9", "198.51.100.7"
@@ -177,7 +177,7 @@ def test_without_redis_no_pin_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     services = Services.for_web(Settings(redis_url="redis://127.0.0.1:1", pool_wait_s=0.1))
     tried: list[object] = []
     monkeypatch.setattr(services.pin_hasher, "is_right", lambda *args: tried.append(args))
-    browser = create_app(services).test_client()
+    browser = application(services).test_client()
     for body in ({"worker": "93", "pin": PIN}, {"token": f"{LINK_PREFIX}x"}, {"token": "occ_x"}):
         answer = browser.post("/api/session", json=body)
         assert problem(answer) == (503, "store_unavailable")
