@@ -228,6 +228,7 @@ def test_nothing_of_all_that_has_begun_a_line_of_the_log(running: Deployment) ->
     for text in PAYLOADS.values():
         quoted = quote(text, safe="")
         running.request("GET", f"/api/boards/{quoted}/items", headers={"Authorization": "x"})
+    assert "forged" in running.log
     for line in running.log.split("\n"):
         assert re.match(r"\[20|\{\"at\": |  \| |occupancy: |    http|or add a worker|$", line), line
         assert "forged" not in line or line.startswith("{") or "\\n" in line
