@@ -44,7 +44,7 @@ def create_app(services: Services | None = None) -> Flask:
     app.extensions["occupancy.pages"] = pages.Pages()
     security.init_app(app, services.settings)  # first: its hooks come before those of auth
     problems.init_app(app)
-    auth.init_app(app, services)
+    auth.init_app(app)
     for blueprint in (boards.bp, stream.bp, session.bp, admin.bp, health.bp, docs.bp, pages.bp):
         app.register_blueprint(blueprint)
     cli.init_app(app)

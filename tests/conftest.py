@@ -25,14 +25,13 @@ import pytest
 from flask.testing import FlaskClient
 from xdist.workermanage import WorkerController
 
-from occupancy import create_app
 from occupancy.core.entities import Role, Worker
 from occupancy.core.settings import Settings
 from occupancy.observability.audit_limit import AuditLimit
 from occupancy.services import Services
 from occupancy.storage.pool import FairPool
 from occupancy.storage.topology.single import SingleServer
-from tests.support.memory import remember
+from tests.support.applications import application, take_back
 from tests.support.selection import (  # noqa: F401 - hooks
     CLUSTER,
     pytest_addoption,
@@ -44,7 +43,6 @@ from tests.support.selection import (  # noqa: F401 - hooks
 from tests.support.servers import BINARIES, OneNodeCluster, RealServer, binary_of
 from tests.support.waiting import wait_until
 
-remember()
 BACKENDS = ["fakeredis", *BINARIES, CLUSTER]
 BENCHMARK = pytest.StashKey[str]()  # what the short benchmark has printed
 T = TypeVar("T")
@@ -136,6 +134,12 @@ def _each_test_tells_of_its_own_refusals(monkeypatch: pytest.MonkeyPatch) -> Ite
         each.flush()
 
 
+@pytest.fixture(autouse=True)
+def _applications_are_for_one_test() -> Iterator[None]:
+    yield
+    take_back()
+
+
 @pytest.fixture
 def board(shop: Services) -> str:
     """A fresh board of the shop."""
@@ -214,18 +218,14 @@ def _delete_each(keys: Sequence[bytes], pipeline: Any) -> None:
 @pytest.fixture
 def client(services: Services) -> FlaskClient:
     """The application's test client, on each kind of server in turn."""
-    app = create_app(services)
-    app.testing = False  # errors become problems, as in production
-    return app.test_client()
+    return application(services).test_client()
 
 
 @pytest.fixture
 def shells(tmp_path: Path) -> Iterator[FlaskClient]:
     """The application's test client for pages that ask the store nothing, on a fake one."""
     for services in services_on("fakeredis", tmp_path, _no_server):
-        app = create_app(services)
-        app.testing = False
-        yield app.test_client()
+        yield application(services).test_client()
 
 
 def _no_server(kind: str) -> RealServer:

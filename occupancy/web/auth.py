@@ -160,9 +160,10 @@ def take_turn(
     return share
 
 
-def init_app(app: Flask, services: Services) -> None:
+def init_app(app: Flask) -> None:
     @app.before_request
     def check() -> None:
+        services = current_services()
         g.share = take_turn(request, services)
         if request.endpoint is None:
             return  # no such route: the 404 or 405 follows

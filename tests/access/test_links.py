@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from occupancy import create_app
 from occupancy.core.principal import digest_of
 from occupancy.services import Services
+from tests.support.applications import application
 from tests.support.tablets import PIN, Shop, audit_lines_of, fields, problem
 
 
@@ -77,7 +77,7 @@ def test_a_link_made_after_the_worker_was_signed_out_everywhere_is_good(shop: Sh
 def test_the_first_link_makes_an_administrator_and_only_while_there_is_no_worker(
     services: Services,
 ) -> None:
-    app = create_app(services)
+    app = application(services)
     first, second = services.links.create(None), services.links.create(None)
     browser = app.test_client()
     answer = browser.post("/api/session", json={"token": first})

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from occupancy import create_app
 from occupancy.boards.commands import Command
 from occupancy.core.entities import Role
 from occupancy.core.transitions import PUT
 from occupancy.services import Services
 from tests.cli.command_line import ADMIN, Run
 from tests.conftest import services_on_one
+from tests.support.applications import application
 from tests.support.servers import RealServer
 
 
@@ -59,7 +59,7 @@ def shop(valkey_services: Services) -> Services:
 @pytest.fixture
 def run(valkey_services: Services, environ: dict[str, str]) -> Run:
     """Run a command in this process."""
-    runner = create_app(valkey_services).test_cli_runner()
+    runner = application(valkey_services).test_cli_runner()
 
     def invoke(*args: str, stdin: str | bytes | None = None) -> Result:
         return runner.invoke(args=args, input=stdin)

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from occupancy import create_app
 from occupancy.core.entities import Role
 from occupancy.observability import audit_limit, repeated_warnings
 from occupancy.observability.audit_limit import AuditLimit
 from occupancy.services import Services
+from tests.support.applications import application
 from tests.support.tablets import audit_lines_of
 
 HOME, AWAY = "10.0.0.1", "203.0.113.9"
@@ -113,7 +113,7 @@ def test_a_program_that_runs_wild_without_a_token_leaves_a_count(
     valkey_services: Services, caplog: pytest.LogCaptureFixture
 ) -> None:
     valkey_services.workers.add("1", name="One", role=Role.ADMIN)
-    browser = create_app(valkey_services).test_client()
+    browser = application(valkey_services).test_client()
     with caplog.at_level(logging.INFO, "occupancy.observability.audit_log"):
         for _ in range(30):
             assert browser.get("/api/boards").status_code == 401

@@ -126,6 +126,7 @@ def test_a_traceback_that_another_handler_has_kept_is_not_taken_over(lines: Line
     logging.Formatter().format(record)
     assert record.exc_text is not None
     lines.log.handle(record)
+    assert sum(FORGED in line for line in lines.written) == 1
     assert not any(line.startswith(FORGED) for line in lines.written)
 
 
@@ -141,7 +142,9 @@ def test_the_failure_of_a_greenlet_is_logged_like_any_other(
     [record] = [each for each in caplog.records if each.name == "gevent"]
     assert "fail" in record.getMessage()
     assert record.exc_info is not None
-    assert LineFormatter().format(record).count("\n" + FORGED) == 0
+    written = LineFormatter().format(record)
+    assert FORGED in written
+    assert "\n" + FORGED not in written
 
 
 # Where it is installed

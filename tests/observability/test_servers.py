@@ -10,11 +10,11 @@ from typing import Any
 import gevent
 import pytest
 
-from occupancy import create_app
 from occupancy.core.entities import Role
 from occupancy.core.settings import Settings
 from occupancy.services import Services
 from occupancy.storage.topology.shard import slot_of
+from tests.support.applications import application
 from tests.support.clusters import RealCluster, RealSentinels
 from tests.support.servers import RealServer
 from tests.support.waiting import wait_until
@@ -84,6 +84,7 @@ def test_each_server_of_a_cluster_is_counted_against_the_budget(
         assert found["server"][name] == sum(each[name] for each in primaries)
     assert sum(each["boards"]["count"] for each in primaries) == 21  # with main
     named = {name: each["address"] for each in primaries for name in each["boards"]["names"]}
+    assert named.keys() == {"main", *(f"b{number}" for number in range(20))}
     for name, address in named.items():
         assert port_of(address) == cluster.primary_of(one.store.keys.board(name).board).port
     for worker in found["workers"]:
@@ -138,16 +139,20 @@ def test_health_says_which_server_is_away_and_what_with_it(
     )
     assert "access" in found["detail"]
     answered = [each for each in found["servers"] if each["status"] == "healthy"]
+    assert len(answered) == 2  # the third primary and its replica
     assert all(each["latency_ms"] is not None for each in answered)
     # The figures of the servers that are left can still be read.
-    assert any(each["status"] == "healthy" for each in stats_of(services)["servers"])
+    left = [
+        each["address"] for each in stats_of(services)["servers"] if each["status"] == "healthy"
+    ]
+    assert left == [each["address"] for each in answered]
 
 
 def test_names_of_boards_are_for_supervisors(
     cluster: RealCluster, processes: list[Services], tmp_path: Path
 ) -> None:
     (services,) = begin(processes, cluster.url, tmp_path)
-    client = create_app(services).test_client()
+    client = application(services).test_client()
 
     def names(**headers: str) -> set[str]:
         found: Any = client.get("/api/redis-connection-stats", headers=headers).get_json()

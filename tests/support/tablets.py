@@ -11,11 +11,11 @@ from flask.testing import FlaskClient
 from werkzeug.security import generate_password_hash
 from werkzeug.test import TestResponse
 
-from occupancy import create_app
 from occupancy.access.sessions import Session
 from occupancy.core.entities import Role
 from occupancy.core.principal import digest_of
 from occupancy.services import Services
+from tests.support.applications import application
 
 PIN = "4711"
 
@@ -33,8 +33,7 @@ class Shop:
 
     def __init__(self, services: Services) -> None:
         self.services = services
-        self.app = create_app(services)
-        self.app.testing = False
+        self.app = application(services)
         for worker, role in (("93", Role.WORKER), ("94", Role.WORKER), ("1", Role.ADMIN)):
             services.workers.add(worker, name=f"Worker {worker}", role=role, pin_hash=HASH)
 

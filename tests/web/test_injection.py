@@ -15,10 +15,10 @@ from urllib.parse import quote
 import pytest
 from flask.testing import FlaskClient
 
-from occupancy import create_app
 from occupancy.core.entities import Role
 from occupancy.observability.log_lines import LineFormatter
 from occupancy.services import Services
+from tests.support.applications import application
 from tests.support.deployment import Deployment
 from tests.support.servers import RealServer
 from tests.support.waiting import wait_until
@@ -68,8 +68,7 @@ def running(
 
 @pytest.fixture
 def browser(valkey_services: Services) -> FlaskClient:
-    app = create_app(valkey_services)
-    app.testing = False
+    app = application(valkey_services)
     valkey_services.workers.add("admin", name="Admin", role=Role.ADMIN)
     secret, _ = valkey_services.tokens.create("admin")
     client = app.test_client()
@@ -229,6 +228,7 @@ def test_nothing_of_all_that_has_begun_a_line_of_the_log(running: Deployment) ->
     for text in PAYLOADS.values():
         quoted = quote(text, safe="")
         running.request("GET", f"/api/boards/{quoted}/items", headers={"Authorization": "x"})
+    assert "forged" in running.log
     for line in running.log.split("\n"):
         assert re.match(r"\[20|\{\"at\": |  \| |occupancy: |    http|or add a worker|$", line), line
         assert "forged" not in line or line.startswith("{") or "\\n" in line

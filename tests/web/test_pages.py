@@ -57,6 +57,7 @@ def test_a_page_is_a_shell_without_anything_inline_or_from_elsewhere(
         names = attributes.keys()
         assert not [name for name in names if name.startswith("on") or name == "style"], tag
         assert not (attributes.get("href") or "").startswith(("javascript:", "data:")), tag
+    assert {"link", "script"} <= {tag for tag, _ in page.tags}
     for address in page.addresses():
         assert re.fullmatch(r"/static/[0-9a-f]{12}/[\w/.-]+", address), address
         assert shells.get(address).status_code == 200, address

@@ -14,7 +14,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from occupancy import create_app
 from occupancy.core.entities import Role, Worker
 from occupancy.core.errors import InvalidRequest
 from occupancy.core.requests import BoardBody, decode
@@ -22,13 +21,14 @@ from occupancy.observability import repeated_warnings
 from occupancy.services import Services
 from tests.conftest import add_people
 from tests.support.api_client import Api, assert_problem, fields
+from tests.support.applications import application
 
 DEEP = 10_000
 
 
 @pytest.fixture
 def api(valkey_services: Services) -> Api:
-    app = create_app(valkey_services)
+    app = application(valkey_services)
     made = Api(app.test_client(), add_people(valkey_services), valkey_services)
     made.put("T-1", {"title": "One"})
     return made

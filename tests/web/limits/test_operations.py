@@ -14,11 +14,11 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from occupancy import create_app
 from occupancy.core.settings import Settings
 from occupancy.services import Services
 from tests.conftest import add_people
 from tests.support.api_client import Api, assert_problem
+from tests.support.applications import application
 from tests.web.limits.limited import MORE, TAGS
 
 
@@ -31,7 +31,7 @@ def limited(settings: Settings) -> Iterator[Callable[..., tuple[Api, FlaskClient
         changes = {"operations_per_s": 1, **changes}
         services = Services.for_web(dataclasses.replace(settings, **changes))
         made.append(services)
-        client = create_app(services).test_client()
+        client = application(services).test_client()
         return Api(client, add_people(services), services), client
 
     yield limit

@@ -84,12 +84,15 @@ def test_nothing_else_is_served(shells: FlaskClient, version: str, name: str) ->
 
 
 def test_scripts_and_styles_name_nothing_from_elsewhere() -> None:
+    imported = set()
     for path in STATIC.rglob("*.*"):
         text = path.read_text()
         addresses = set(re.findall(r"""(?:https?:)?//[a-z0-9.-]+\.[a-z]{2,}""", text))
         assert addresses <= {"http://www.w3.org"}, path.name
         for module in re.findall(r"^import .* from '([^']+)'", text, re.MULTILINE):
             assert (path.parent / module).exists(), f"{path.name}: {module}"
+            imported.add(module)
+    assert "./api.js" in imported
 
 
 def test_the_address_of_an_unknown_file_is_an_error() -> None:
