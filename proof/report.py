@@ -71,7 +71,6 @@ _SINGLE_COLUMNS: list[Column] = [
     ("answers lost", lambda rows: _sum(rows, "answers_lost")),
     ("sent again", lambda rows: _sum(rows, "sent_again")),
     ("acknowledged and lost", lambda rows: _sum(rows, "acknowledged_and_lost")),
-    ("late answers", lambda rows: _sum(rows, "late_answers")),
     ("deliveries", lambda rows: _sum(rows, "deliveries")),
     ("forced reconnects", lambda rows: _sum(rows, "forced_reconnects")),
     ("resets", lambda rows: _sum(rows, "resets")),
@@ -83,9 +82,8 @@ _SINGLE_MEANING = """\
 *A second*: operations, outside the faults that stop everything; the median of the rounds.
 *Acknowledged and lost*: operations that were answered 200 and are not in the log afterwards: only
 those of the last second before a fault that takes away what the server had not written. Each
-watcher that saw them was reset. *Late answers*: a page has the answer of such an operation, and its
-stream had not told it yet; the item is wrong there until it changes again. *Connections*: the most
-that the server had at once, of a budget of 60.
+watcher that saw them was reset. *Connections*: the most that the server had at once, of a budget of
+60.
 """
 
 _MEANING = """\

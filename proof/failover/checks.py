@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -114,20 +113,8 @@ def delays(record: Record) -> Iterator[str]:
 
 
 def late_answers(record: Record) -> Iterator[str]:
-    """No page takes the answer of a lost operation after it has loaded its board again.
-
-    An old primary may acknowledge it to a process that does not know of the promotion yet.
-    """
-    for each in record.watchers:
-        versions = {
-            (event.item["tag"], event.item["version"]) for event in record.events[each.board]
-        }
-        since = max((n for n, seen in enumerate(each.trail) if seen.kind == "snapshot"), default=0)
-        for seen in each.trail[since:]:
-            if seen.kind == "answer":
-                item = json.loads(seen.event)
-                if (item["tag"], item["version"]) not in versions:
-                    yield f"{each.name}: took version {item['version']} of {item['tag']}"
+    """No page shows the answer of a lost operation that it took after its last snapshot."""
+    yield from stream_checks.late_answers(record.watchers, _kept(record))
 
 
 def confirmed(record: Record) -> Iterator[str]:
@@ -152,12 +139,16 @@ CHECKS: dict[str, Check] = {
 
 def lost_calls(record: Record) -> list[Call]:
     """The acknowledged operations whose entry is not in the log."""
-    kept = {
-        (board, event.item["tag"], event.item["version"]): event
+    return log_checks.unkept(record.calls, _kept(record))
+
+
+def _kept(record: Record) -> dict[tuple[str, str, int], dict[str, Any]]:
+    """The items of the logs, by board, tag and version."""
+    return {
+        (board, event.item["tag"], event.item["version"]): event.item
         for board, events in record.events.items()
         for event in events
     }
-    return log_checks.unkept(record.calls, kept)
 
 
 def figures(record: Record) -> dict[str, Any]:

@@ -23,6 +23,11 @@ def models(history: History) -> Iterator[str]:
     )
 
 
+def late_answers(history: History) -> Iterator[str]:
+    """No page shows the answer of a lost operation that it took after its last snapshot."""
+    yield from stream_checks.late_answers(history.watchers, history.kept)
+
+
 def numbers(history: History) -> Iterator[str]:
     """The seq of each log has no holes, and the log goes on from where it was."""
     yield from log_checks.numbers({board: state.log for board, state in history.after.items()})
@@ -57,7 +62,7 @@ CHECKS: dict[str, Check] = {
         answer_checks.answers, answer_checks.linearizable, answer_checks.exclusive,
         answer_checks.holder_only, answer_checks.rising, answer_checks.counted, unique, keys,
         numbers, log_checks.table, log_checks.acknowledged, log_checks.board, log_checks.indexes,
-        stream_checks.streams, models, worked_time, budget,
+        stream_checks.streams, models, late_answers, worked_time, budget,
     )
 }  # fmt: skip
 

@@ -24,6 +24,24 @@ def models(watchers: Sequence[Watched], items: Mapping[str, Items]) -> Iterator[
                 )
 
 
+def late_answers(
+    watchers: Sequence[Watched], kept: Mapping[tuple[str, str, int], Mapping[str, Any]]
+) -> Iterator[str]:
+    """No page shows the answer of a lost operation that it took after its last snapshot.
+
+    The server may lose it before its event reaches the page's stream, and an old primary may
+    acknowledge it to a process that does not know of the promotion yet. ``kept`` are the items of
+    the log by board, tag and version.
+    """
+    for each in watchers:
+        since = max((n for n, seen in enumerate(each.trail) if seen.kind == "snapshot"), default=0)
+        for seen in each.trail[since:]:
+            if seen.kind == "answer":
+                item = json.loads(seen.event)
+                if kept.get((each.board, item["tag"], item["version"])) != item:
+                    yield f"{each.name}: took {short(item)}, which is not in the log"
+
+
 def streams(history: History) -> Iterator[str]:
     """Each stream has every event of the log after its cursor, in order, once."""
     logged = {

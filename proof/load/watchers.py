@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import math
 import time
 from typing import Any, Literal, NamedTuple
 
@@ -40,6 +41,7 @@ class Watcher:
         self.last_id = ""
         self.version_floor = 0  # of the model
         self._least_floor = 0  # of the stream
+        self._unheard: dict[str, int] = {}  # versions by tag, from answers without their events
         self.is_live = False
         self.snapshots: list[dict[str, Any]] = []  # items of snapshots: contents that were seen
         self._client, self._reader = client, reader
@@ -57,12 +59,15 @@ class Watcher:
         """Take an item from an answer, as the page of the worker does who sent the operation."""
         if item["version"] > self.version_floor:  # else it is in the snapshot, or lost
             self._note("answer", event=json.dumps(item))
-            self._put(item)
+            if self._put(item):
+                self._unheard[item["tag"]] = item["version"]
 
-    def _put(self, item: dict[str, Any]) -> None:
+    def _put(self, item: dict[str, Any]) -> bool:
         known = self.model.get(item["tag"])
-        if known is None or known["version"] < item["version"]:
-            self.model[item["tag"]] = item
+        if known is not None and known["version"] >= item["version"]:
+            return False
+        self.model[item["tag"]] = item
+        return True
 
     def _follow(self) -> None:
         self._load()
@@ -103,12 +108,16 @@ class Watcher:
         found = json.loads(data)
         if kind == "item":
             self._note("item", found["seq"], data.decode())
-            self._put(found["item"])
+            item = found["item"]
+            if self._unheard.get(item["tag"], math.inf) <= item["version"]:
+                del self._unheard[item["tag"]]
+            self._put(item)
             return
         if kind in ("ready", "reset", "degraded", "recovered", "bye"):
             self._note(kind, found.get("seq", 0), found.get("reason", ""))  # type: ignore[arg-type] # it is one of them
         self._least_floor = found.get("version_floor", self._least_floor)
-        if kind == "reset" or self.version_floor < self._least_floor:
+        is_lost = kind in ("ready", "recovered") and self._unheard  # the server has lost these
+        if kind == "reset" or is_lost or self.version_floor < self._least_floor:
             self._load()
         if kind == "ready":
             self.is_live = True
@@ -121,6 +130,7 @@ class Watcher:
                 break
             gevent.sleep(_RECONNECT_S)
         self.version_floor = reply.body["version_floor"]
+        self._unheard.clear()
         self.model = {each["tag"]: each for each in reply.body["items"]}
         self.snapshots += reply.body["items"]
         if not self.last_id:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import random
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -217,7 +216,6 @@ class Round:
                 and history.kept.get((each.board, each.tag, each.item["version"])) != each.item
                 for each in calls
             ),
-            "late_answers": _late_answers(history),
             "deliveries": sum(seen.kind == "item" for seen in trails),
             "forced_reconnects": load.forced_reconnects,
             "resets": sum(seen.kind == "reset" for seen in trails),
@@ -232,23 +230,6 @@ class Round:
         if figures["per_s"] < LEAST_PER_S:
             return f"only {figures['per_s']:.0f} operations/s"
         return ""
-
-
-def _late_answers(history: History) -> int:
-    """Answers of lost operations that a page has got since its last reset.
-
-    Its stream had not told it of the operation, and goes on from a cursor that was kept. So nothing
-    tells the page, and the item is wrong there until it changes again.
-    """
-    count = 0
-    for each in history.watchers:
-        resets = [number for number, seen in enumerate(each.trail) if seen.kind == "reset"]
-        answers = (seen for seen in each.trail[max(resets, default=0) :] if seen.kind == "answer")
-        items = (json.loads(seen.event) for seen in answers)
-        count += sum(
-            history.kept.get((each.board, item["tag"], item["version"])) != item for item in items
-        )
-    return count
 
 
 def _outside(

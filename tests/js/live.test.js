@@ -40,6 +40,7 @@ function openTab() {
       return {cursor: cursorOf(server.seq), seq: server.seq, version_floor: server.floor};
     },
     apply: (event) => tab.applied.push(event.seq),
+    isAhead: () => tab.isAhead,
     onStatus: (status) => { if (tab.statuses.at(-1) !== status) tab.statuses.push(status); },
     onDenied: (status) => tab.denied.push(status),
   }, {
@@ -140,6 +141,39 @@ test('a server that was emptied has a lower floor, and its snapshot is taken', a
   await settle();
   happen(1);
   assert.deepEqual(tab.applied, [1]);
+});
+
+for (const name of ['ready', 'recovered']) {
+  test(`an answer whose event has not come by ${name} was lost, and the snapshot is loaded again`, async () => {
+    const [tab, other] = await openTabs(2);
+    const before = server.reloads;
+    stream().say(name, {cursor: cursorOf(10), seq: 10});
+    await settle();
+    assert.equal(server.reloads, before);
+    other.isAhead = true;
+    happen(11);
+    await settle();
+    assert.equal(server.reloads, before); // other events come first
+    stream().say(name, {cursor: cursorOf(11), seq: 11});
+    await settle();
+    assert.equal(server.reloads, before + 1);
+    assert.deepEqual([tab.applied, other.applied], [[11], [11]]);
+  });
+}
+
+test('an answer whose event does not come for a while was lost, and the snapshot is loaded again', async () => {
+  const [tab] = await openTabs(1);
+  const before = server.reloads;
+  tab.isAhead = true;
+  pass(10000);
+  tab.isAhead = false;
+  pass(10000);
+  await settle();
+  assert.equal(server.reloads, before); // its event has come
+  tab.isAhead = true;
+  pass(20000);
+  await settle();
+  assert.equal(server.reloads, before + 1);
 });
 
 test('what comes while a snapshot is loading is kept, and applied after it if it is newer', async () => {

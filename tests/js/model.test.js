@@ -39,6 +39,21 @@ test('what is not above the floor of the snapshot is in it, or was lost', () => 
   assert.equal(model.items.get('A').version, 4);
 });
 
+test('an answer is unheard until its event or a snapshot comes', () => {
+  const model = modelOf(item('A', {version: 5}), item('B', {version: 5}));
+  model.putAnswer(item('A', {version: 5})); // nothing new
+  assert.equal(model.unheard.size, 0);
+  model.putAnswer(item('A', {version: 7}));
+  model.apply({type: 'item.taken', item: item('A', {version: 6})});
+  assert.deepEqual([...model.unheard], [['A', 7]]);
+  model.apply({type: 'item.paused', item: item('A', {version: 7})});
+  assert.equal(model.unheard.size, 0);
+  model.putAnswer(item('B', {version: 6}));
+  model.load([item('B', {version: 5})]);
+  assert.equal(model.unheard.size, 0);
+  assert.equal(model.items.get('B').version, 5);
+});
+
 test('a removed item goes, unless it is known to be newer', () => {
   const model = modelOf(item('A', {version: 3}), item('B', {version: 9}));
   model.apply({type: 'item.removed', item: item('A', {version: 4})});

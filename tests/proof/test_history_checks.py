@@ -243,6 +243,11 @@ def forget_an_item_of_the_model(history: History) -> None:
     del history.watchers[1].model["T-1"]
 
 
+def keep_the_answer_of_a_lost_operation(history: History) -> None:
+    item = {**history.watchers[0].model["T-1"], "version": 999}
+    trail_of(history).append(Seen(1e6, "answer", "", event=json.dumps(item)))
+
+
 def set_the_clock_unnoticed(history: History) -> None:
     """Half of the calls have happened much later than the server has thought."""
     calls = sorted(changes_of(history), key=lambda each: each.sent_s)
@@ -289,6 +294,7 @@ DAMAGES: list[tuple[Callable[[History], None], set[str]]] = [
     (change_an_event_on_its_way, {"streams"}),
     (reset_for_nothing, {"streams"}),
     (forget_an_item_of_the_model, {"models"}),
+    (keep_the_answer_of_a_lost_operation, {"late_answers"}),
     (set_the_clock_unnoticed, {"worked_time"}),
     (open_too_many_connections, {"budget"}),
 ]

@@ -8,7 +8,7 @@ import * as api from './api.js';
 import {moment, t} from './i18n.js';
 
 export class Actions {
-  /** `model.put` gets the item of each answer; `onChange(tag)` redraws an item. */
+  /** `model.putAnswer` gets the item of each answer; `onChange(tag)` redraws an item. */
   constructor(board, model, onChange) {
     this.path = `/api/boards/${board}`;
     this.model = model;
@@ -79,7 +79,7 @@ export class Actions {
 
   /** Ignores an answer that comes after its item was removed, or after the sign-out. */
   #put(item) {
-    if (this.model.items.has(item.tag)) this.model.put(item);
+    if (this.model.items.has(item.tag)) this.model.putAnswer(item);
   }
 
   #refuse(tag, problem) {

@@ -66,7 +66,7 @@ const card = new Card({
 // Loading and following
 
 async function reload(signal) {
-  const found = await loadSnapshot(board, snapshotEtag);
+  const found = await loadSnapshot(board, model.unheard.size > 0 ? null : snapshotEtag);
   if (found === null) return {cursor: live.cursor, seq: live.seq, version_floor: model.versionFloor};
   signal.throwIfAborted();
   snapshotEtag = found.etag;
@@ -144,7 +144,9 @@ async function run(who) {
   byId('my-work-bar').hidden = !session.may('worker');
   if (!who) return;
   showStatus('connecting');
-  live = new Live(board, {reload, apply, onStatus: showStatus, onDenied: denied});
+  live = new Live(board, {
+    reload, apply, isAhead: () => model.unheard.size > 0, onStatus: showStatus, onDenied: denied,
+  });
   loadBoard().catch(() => {});
   await live.start();
 }

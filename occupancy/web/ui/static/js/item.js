@@ -216,6 +216,7 @@ async function run(who) {
   if (!who) return;
   live = new Live(board, {
     reload,
+    isAhead: () => model.unheard.size > 0,
     apply(event) {
       lastHeard = serverNow();
       if (event.item.tag !== tag) return;

@@ -20,12 +20,13 @@ const SILENCE_MS = 20000; // after this much silence, the page checks that the s
 
 /**
  * `reload(signal)` must load the snapshot and return its position ({cursor, seq, version_floor}), and
- * show nothing once the signal is aborted, because the session may have ended. `apply(event)` gets each event, in
- * order, once. `onStatus` gets 'connecting', 'live', 'degraded' or 'offline', and `onDenied` is called
- * when the server refuses the stream.
+ * show nothing once the signal is aborted, because the session may have ended. `apply(event)` gets
+ * each event, in order, once. `isAhead()` says whether the page shows an answer whose event has not
+ * come. `onStatus` gets 'connecting', 'live', 'degraded' or 'offline', and `onDenied` is called when
+ * the server refuses the stream.
  */
 export class Live {
-  constructor(board, {reload, apply, onStatus, onDenied}, {
+  constructor(board, {reload, apply, isAhead = () => false, onStatus, onDenied}, {
     Source = globalThis.EventSource,
     Channel = globalThis.BroadcastChannel,
     leadership = (handlers) => new Leadership(board, handlers),
@@ -33,7 +34,7 @@ export class Live {
     now = elapsed,
   } = {}) {
     this.address = `/api/boards/${board}/events`;
-    this.hooks = {reload, apply, onStatus, onDenied};
+    this.hooks = {reload, apply, isAhead, onStatus, onDenied};
     this.Source = Source;
     this.probe = probe;
     this.now = now;
@@ -43,6 +44,7 @@ export class Live {
     this.leastFloor = 0; // that of the stream: a snapshot below it is from before the promotion
     this.status = 'connecting';
     this.retryMs = FIRST_RETRY_MS;
+    this.wasAhead = false; // at the last check of the answers
     this.heldBack = []; // events that arrived while the snapshot was loading
     this.isReloading = false;
     this.mustReload = false;
@@ -66,6 +68,7 @@ export class Live {
     this.timer = setInterval(() => {
       this.#sayPosition();
       this.#checkSilence();
+      this.#checkAnswers();
     }, POSITION_MS);
     await this.#reload();
     if (signal.aborted) return;
@@ -100,11 +103,11 @@ export class Live {
       this.retryMs = FIRST_RETRY_MS;
       this.#clearGrace();
       this.#share({kind: 'position', ...data});
-      this.#share({kind: 'status', status: 'live'});
+      this.#share({kind: 'status', status: 'live', isCaughtUp: true});
     });
     on('reset', (data) => this.#share({...data, kind: 'reset'}));
     on('degraded', () => this.#share({kind: 'status', status: 'degraded'}));
-    on('recovered', () => this.#share({kind: 'status', status: 'live'}));
+    on('recovered', () => this.#share({kind: 'status', status: 'live', isCaughtUp: true}));
     source.addEventListener('error', () => {
       if (this.source !== source) return;
       if (source.readyState === 2) this.#onFatal(); // CLOSED: the browser will not try again
@@ -166,6 +169,13 @@ export class Live {
     if (status === 0 && this.source === source) this.#onFatal();
   }
 
+  /** An answer that was late itself may come after `ready`, and its event never. */
+  #checkAnswers() {
+    const isAhead = this.hooks.isAhead();
+    if (isAhead && this.wasAhead) this.#reload();
+    this.wasAhead = isAhead;
+  }
+
   #sayPosition() {
     if (this.leadership.isLeading && this.status === 'live') {
       this.#tell({kind: 'position', cursor: this.cursor, seq: this.seq, version_floor: this.leastFloor});
@@ -193,6 +203,9 @@ export class Live {
     } else if (message.kind === 'status') {
       this.status = message.status;
       this.hooks.onStatus(message.status);
+      // Every event up to now has come. So the server has lost the operation that was answered; or its
+      // event is on its way, which costs a snapshot.
+      if (message.isCaughtUp && this.hooks.isAhead()) this.#reload();
     } else if (message.kind === 'denied') {
       this.hooks.onDenied(message.status);
     } else if (this.isReloading) {

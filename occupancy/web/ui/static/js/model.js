@@ -8,6 +8,7 @@ export class Model {
   constructor() {
     this.items = new Map();
     this.versionFloor = 0; // of the snapshot
+    this.unheard = new Map(); // tag → version, from answers whose events have not come yet
     this.search = new Map(); // tag → the text that a search reads, folded
     this.listeners = new Set();
   }
@@ -23,6 +24,7 @@ export class Model {
    */
   load(items, versionFloor = 0) {
     this.versionFloor = versionFloor;
+    this.unheard.clear();
     this.items = new Map(items.map((item) => [item.tag, item]));
     this.search.clear();
     this.#tell(null);
@@ -31,6 +33,7 @@ export class Model {
   /** Applies one event of the log, unless a newer version of its item is known. */
   apply(event) {
     const {item} = event;
+    if (this.unheard.get(item.tag) <= item.version) this.unheard.delete(item.tag);
     if (transitionOf(event)?.target === 'removed') {
       const known = this.items.get(item.tag);
       if (known && known.version <= item.version) this.#remove(item.tag);
@@ -39,18 +42,24 @@ export class Model {
     }
   }
 
+  /** Puts the item of an answer, whose event is still to come. */
+  putAnswer(item) {
+    if (this.put(item)) this.unheard.set(item.tag, item.version);
+  }
+
   /**
    * Puts an item from an answer or an event, unless a newer version is known. One that is not above
    * the floor is in the snapshot, or was lost: a process that did not know of the promotion yet may
-   * still pass on the old server's answer.
+   * still pass on the old server's answer. Answers whether it was put.
    */
   put(item) {
-    if (item.version <= this.versionFloor) return;
+    if (item.version <= this.versionFloor) return false;
     const known = this.items.get(item.tag);
-    if (known && known.version >= item.version) return;
+    if (known && known.version >= item.version) return false;
     this.items.set(item.tag, item);
     this.search.delete(item.tag);
     this.#tell([item.tag]);
+    return true;
   }
 
   #remove(tag) {
