@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from occupancy.boards.commands import Command, Rate
+from occupancy.boards.commands import Command
+from occupancy.boards.records import Rate
 from occupancy.core.entities import Person
 from occupancy.core.errors import RateLimited
 from occupancy.core.transitions import PUT
