@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 from pathlib import Path
 
@@ -15,6 +16,7 @@ _RESULTS = ROOT / "docs" / "planted.json"
 
 
 def main() -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("plant: ended"))  # ends its tests too
     options = _options()
     bugs = read()
     results = Results(options.json)
