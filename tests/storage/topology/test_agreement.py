@@ -21,7 +21,7 @@ def test_only_a_majority_leads_back_from_a_dead_primary(
     now = [100.0]
     clock = types.SimpleNamespace(monotonic=lambda: now[0])
     monkeypatch.setattr(sentinel_agreement, "time", clock)
-    agreement, known = Agreement(3), Primary(NEW, 2)
+    agreement, known = Agreement(3, "board"), Primary(NEW, 2)
     for each in SENTINELS[:sentinels]:
         agreement.take(each, Answer(Primary(OLD, 1), {}, 0, 0))
     assert agreement.next_primary(known, unreached_since=0.0) is None
