@@ -27,7 +27,6 @@ from occupancy.server.fast.auth_batcher import AuthBatcher
 from occupancy.services import Services
 from occupancy.storage.fair_queue import FairQueue
 from tests.live.gapless.parts import Board, Log, Stream, offer
-
 from tests.support.deployment import ROOT
 from tests.support.switch_claims import CLAIMS, NO_CLAIMS, guarded_places
 from tests.support.switch_guard import Place, SwitchGuard, lines_of

@@ -157,6 +157,19 @@ def test_the_link_of_a_wall_screen_opens_the_wall_read_only(site: Site, visit: V
     secret, _ = site.services.tokens.create("watcher", role=Role.OBSERVER, board=board)
     page = visit(f"/sign-in#{secret}", None)
     expect(page).to_have_url(f"{site.url}/boards/{board}/wall")
+    expect(page.locator("#wall")).to_be_visible()
+    status = page.evaluate(
+        """async (board) => {
+          const session = await (await fetch('/api/session')).json();
+          const answer = await fetch(`/api/boards/${board}/items/T-1/take`, {
+            method: 'POST', body: '{}',
+            headers: {'Content-Type': 'application/json', 'X-CSRF-Token': session.csrf_token},
+          });
+          return [answer.status, (await answer.json()).code];
+        }""",
+        board,
+    )
+    assert status == [403, "forbidden"]
 
 
 def test_the_first_administrator_comes_by_the_printed_link_and_sets_a_pin(
