@@ -79,7 +79,7 @@ def switches_at(place: Place, line: int) -> Callable[[], None]:
     tree = ast.parse(source)
     for node in ast.walk(tree):
         if hasattr(node, "lineno"):
-            node.lineno = node.end_lineno = line
+            node.lineno = node.end_lineno = line  # type: ignore[attr-defined] # has both
     found: Any = {"sleep": gevent.sleep}
     exec(compile(tree, lines_of(place).file, "exec", dont_inherit=True), found)
     for each in owners:
