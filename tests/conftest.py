@@ -41,6 +41,8 @@ from tests.support.selection import (  # noqa: F401 - hooks
     pytest_xdist_make_scheduler,
 )
 from tests.support.servers import BINARIES, OneNodeCluster, RealServer, binary_of
+from tests.support.switch_claims import guarded_places
+from tests.support.switch_guard import SwitchGuard
 from tests.support.waiting import wait_until
 
 BACKENDS = ["fakeredis", *BINARIES, CLUSTER]
@@ -138,6 +140,20 @@ def _each_test_tells_of_its_own_refusals(monkeypatch: pytest.MonkeyPatch) -> Ite
 def _applications_are_for_one_test() -> Iterator[None]:
     yield
     take_back()
+
+
+@functools.cache
+def _switch_guard() -> SwitchGuard:
+    return SwitchGuard(guarded_places())
+
+
+@pytest.fixture(autouse=True)
+def _no_switch_where_the_code_says_there_is_none() -> Iterator[None]:
+    """Costs 5 µs a switch, so every test has it."""
+    guard = _switch_guard()
+    with guard.watching():
+        yield
+    guard.check()
 
 
 @pytest.fixture

@@ -121,7 +121,8 @@ class OpenStream:
     def _hand_over(self, taken: socket.socket, is_chunked: bool, begin: bytes) -> None:
         """From now on a socket writer writes the live stream; ``begin`` is what it begins with.
 
-        No switch point may lie between the subscriber's going live and this.
+        Frames that came since the subscriber went live wait in it, and ``attach`` has them written.
+        No switch point lies in here: the writer may not end before the subscriber has it.
         """
         writer = SocketWriter(
             taken, is_chunked=is_chunked, is_gzip=self.subscriber.is_gzip, begin=begin,

@@ -8,6 +8,7 @@ from pathlib import Path
 from playwright.sync_api import expect
 
 from occupancy.core.entities import Role
+from occupancy.core.transitions import TRANSITIONS
 from tests.browser.conftest import OpenBoard, Visit
 from tests.browser.site import (
     PIN,
@@ -157,6 +158,22 @@ def test_the_link_of_a_wall_screen_opens_the_wall_read_only(site: Site, visit: V
     secret, _ = site.services.tokens.create("watcher", role=Role.OBSERVER, board=board)
     page = visit(f"/sign-in#{secret}", None)
     expect(page).to_have_url(f"{site.url}/boards/{board}/wall")
+    expect(page.locator("#wall")).to_be_visible()
+    refused = page.evaluate(
+        """async ([board, operations]) => {
+          const session = await (await fetch('/api/session')).json();
+          const headers = {
+            'Content-Type': 'application/json', 'X-CSRF-Token': session.csrf_token,
+          };
+          return Promise.all(operations.map(async (operation) => {
+            const path = `/api/boards/${board}/items/T-1/${operation}`;
+            const answer = await fetch(path, {method: 'POST', body: '{}', headers});
+            return [operation, (await answer.json()).code];
+          }));
+        }""",
+        [board, list(TRANSITIONS)],
+    )
+    assert refused == [[operation, "forbidden"] for operation in TRANSITIONS]
 
 
 def test_the_first_administrator_comes_by_the_printed_link_and_sets_a_pin(

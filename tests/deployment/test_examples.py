@@ -394,9 +394,10 @@ def test_the_addresses_in_the_guide_are_those_of_the_examples() -> None:
 
 def test_the_files_that_the_guide_names_exist() -> None:
     for text, base in ((GUIDE, ROOT / "docs"), (README, ROOT)):
-        for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text):
-            if not target.startswith("http"):
-                assert (base / target).exists(), target
+        targets = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text)
+        files = [each for each in targets if not each.startswith("http")]
+        assert files
+        assert [each for each in files if not (base / each).exists()] == []
 
 
 def _environment_names() -> list[str]:

@@ -89,5 +89,6 @@ test('who asks for too much waits; after four tries it is said', async () => {
   answers = Array.from({length: 4}, () => answer(429, {code: 'rate_limited', retry_after: 60}));
   await assert.rejects(api.operate('/x', {}, {pause}), {code: 'rate_limited'});
   assert.equal(sent.length, 4);
-  assert.ok(pauses.every((ms) => ms <= 12500), 'nobody waits for a minute in front of a card');
+  assert.equal(pauses.length, 3);
+  assert.ok(pauses.every((ms) => ms > 0 && ms <= 12500), 'nobody waits for a minute in front of a card');
 });

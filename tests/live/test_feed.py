@@ -8,6 +8,7 @@ import gevent
 import pytest
 import redis
 
+from occupancy.live import feed as feed_module
 from occupancy.live.feed import Feed
 from tests.support.live_server import BOARD, CHANNEL, KEYS, Log, Server, feed_on, opened_log
 from tests.support.waiting import wait_until
@@ -107,3 +108,75 @@ def test_the_mark_of_a_promotion_is_there_before_the_end_of_the_log_is_asked() -
     assert board_log.incarnation == 7
     feed.compare()
     assert log.calls == ["promote", "heads", "heads"]
+
+
+# Without the probe's periodic looks, and with these alone
+
+
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No look comes by itself for an hour."""
+    monkeypatch.setattr(feed_module, "PROBE_S", 3600.0)
+
+
+def ends(log: Log, cursor: str, seq: int) -> None:
+    """The logs end there from now on."""
+    log.heads = lambda boards: [(cursor, seq)] * len(boards)  # type: ignore[method-assign]
+
+
+def test_a_subscription_that_comes_back_is_looked_at_by_itself(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unhurried(monkeypatch)
+    log, board_log, caught_up = Log(), opened_log(), list[bool]()
+    monkeypatch.setattr(board_log, "catch_up_soon", lambda: caught_up.append(True))
+    feed = feed_on(server, log)
+    feed.start()
+    feed.watch(BOARD, board_log)
+    server.until_sent(("SSUBSCRIBE", CHANNEL))
+    server.confirms()
+    wait_until(lambda: board_log.settled, what="the look at the first subscription")
+    server.confirms("sunsubscribe")  # the slot has moved away
+    server.until_sent(("SSUBSCRIBE", CHANNEL))
+    ends(log, "6-1", 6)  # an entry that nobody has heard
+    assert not caught_up
+    server.confirms()
+    wait_until(lambda: caught_up, what="the missed entry to be read")
+    feed.stop()
+
+
+def test_a_subscription_to_access_that_comes_back_has_access_looked_at(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unhurried(monkeypatch)
+    feed, changes = feed_on(server, Log()), list[bytes | None]()
+    monkeypatch.setattr(feed, "on_access_changed", changes.append)
+    feed.start()
+    feed.follow_access(is_here=True)
+    feed.watch(BOARD, opened_log())
+    server.until_sent(("SSUBSCRIBE", KEYS.access_channel), ("SSUBSCRIBE", CHANNEL))
+    server.confirms()
+    assert changes == []  # a board's subscription says nothing of access
+    server.confirms(channel=KEYS.access_channel)
+    assert changes == [None]
+    server.confirms("sunsubscribe", KEYS.access_channel)
+    server.until_sent(("SSUBSCRIBE", KEYS.access_channel))
+    server.confirms(channel=KEYS.access_channel)
+    assert changes == [None, None]
+    feed.stop()
+
+
+def test_a_board_whose_subscription_is_never_confirmed_is_looked_at_again_and_again(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed_module, "PROBE_S", 0.2)
+    log, board_log, caught_up = Log(), opened_log(), list[int]()
+    monkeypatch.setattr(board_log, "catch_up_soon", lambda: caught_up.append(board_log.seq))
+    feed = feed_on(server, log)
+    feed.start()
+    feed.watch(BOARD, board_log)
+    for seq in (6, 7):
+        ends(log, f"{seq}-1", seq)
+        wait_until(lambda seq=seq: caught_up[-1:] == [seq - 1], what="the missed entry to be read")  # type: ignore[misc] # bound now
+        board_log.cursor, board_log.seq = f"{seq}-1", seq
+    assert board_log.settled is None
+    feed.stop()

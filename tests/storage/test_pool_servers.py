@@ -12,6 +12,7 @@ from occupancy.core.errors import StoreUnavailable
 from occupancy.storage.scripts import Script
 from tests.support.pools import (
     Pools,
+    assert_slots_are_those_of_open_connections,
     assert_whole,
     named,
     pool_of,
@@ -29,7 +30,8 @@ def test_the_next_command_works_after_a_restart_of_the_server(
     own_server.stop()
     with pytest.raises(StoreUnavailable):
         client.ping()
-    assert not pools.slots._held or pool_of(client).stats()["idle"] > 0
+    assert pool_of(client).stats()["in_use"] == 0
+    assert_slots_are_those_of_open_connections(pools, client)
     own_server.start()
     assert client.ping()
     assert client.ping()

@@ -150,6 +150,7 @@ def test_whatever_happens_no_stream_of_a_revoked_credential_survives(
     turmoil.happen(120)
     harness.settle()
     good, watched = harness.access.ends_in_s, harness.revocation._watched
+    assert turmoil.streams
     for worker, stream in turmoil.streams:
         assert stream.is_closed or credential_of(worker) in good
         assert stream.is_closed or stream in watched[credential_of(worker)].streams

@@ -423,11 +423,13 @@ def test_connections_stay_within_the_budget_on_each_server(
         each.start()
     keys, most = keys_of_each(cluster), 0
     until = time.monotonic() + 3
+    served: set[tuple[int, str]] = set()
 
     def work(topology: Cluster, key: str) -> None:
         while time.monotonic() < until:
             with contextlib.suppress(StoreUnavailable, PoolTimeout):
                 topology.client.get(key)
+                served.add((made.index(topology), key))
             gevent.sleep(0)
 
     working = [gevent.spawn(work, each, key) for each in made for key in keys for _ in range(4)]
@@ -444,6 +446,7 @@ def test_connections_stay_within_the_budget_on_each_server(
             cluster.fail_over(cluster.replicas_of(cluster.primary_of(keys[0]))[0])
         gevent.sleep(0.05)
     gevent.joinall(working, timeout=10, raise_error=True)
+    assert served == {(number, key) for number in range(3) for key in keys}
     assert 2 <= most <= 12
     for each in made:
         each.stop()
