@@ -1,0 +1,55 @@
+"""Every route with every method, role and state of a credential, on a real deployment.
+
+What must become of each request stands in a table of the proof's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from occupancy.services import Services
+from proof.access import routes
+from proof.access.credentials import STATES
+from proof.access.expected import ROUTES
+from proof.access.matrix import Matrix
+from proof.access.site import Site, running
+from tests.conftest import require_binary
+
+SEED = 1
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    require_binary("valkey")
+    with running(Site(tmp_path_factory.mktemp("access"))) as started:
+        yield started
+
+
+def test_the_table_has_every_route_of_the_document(valkey_services: Services) -> None:
+    assert routes.documented(routes.application(valkey_services)) == set(ROUTES)
+
+
+def test_the_table_has_every_rule_of_the_application(valkey_services: Services) -> None:
+    found = routes.mapped(routes.application(valkey_services))
+    operations = {each for each in found if each.endswith("/{operation}")}
+    prefixes = [each.removesuffix("{operation}") for each in operations]
+    others = {each for each in ROUTES if not any(each.startswith(start) for start in prefixes)}
+    assert len(operations) == 1
+    assert found - operations == others
+
+
+@pytest.mark.thorough
+def test_what_is_sent_with_each_credential_is_let_in_or_refused_as_the_table_says(
+    site: Site,
+) -> None:
+    matrix = Matrix(site, seed=SEED, is_full=False)
+
+    matrix.run()
+
+    assert not matrix.violations, matrix.violations[:20]
+    # A check that refuses everything, or lets in everything, is none.
+    assert set(matrix.let_in) == {each for each in ROUTES if ROUTES[each][1] != 404}
+    assert set(matrix.refused) == set(STATES)
+
