@@ -6,6 +6,7 @@ import http.client
 import itertools
 import json
 import secrets
+import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ from proof.access.expected import EVENTS
 from proof.access.site import BOARD, Site
 
 _TIMEOUT_S = 30.0
+_KEPT_S = 1.0  # without a request; the server closes it soon after
 _CONNECTIONS = 6  # kept, in turn: each belongs to one process
 _ITEM = "/api/boards/{board}/items/{tag}"
 PIN = "417293"
@@ -33,6 +35,7 @@ class Sender:
     def __init__(self, port: int) -> None:
         self._port = port
         self._connections = [self._new() for _ in range(_CONNECTIONS)]
+        self._used_s = [0.0] * _CONNECTIONS  # monotonic
         self._numbers = itertools.cycle(range(_CONNECTIONS))
 
     def send(
@@ -47,6 +50,8 @@ class Sender:
         is_stream = "/events" in path and method == "GET"
         is_kept = source is None and not is_stream
         one = self._connections[number] if is_kept else self._new(source)
+        if is_kept and time.monotonic() - self._used_s[number] > _KEPT_S:
+            one.close()  # it opens anew
         content = None if body is None else json.dumps(body)
         typed = {} if content is None else {"Content-Type": "application/json"}
         try:
@@ -60,6 +65,7 @@ class Sender:
         except (OSError, http.client.HTTPException):
             one.close()
             raise
+        self._used_s[number] = time.monotonic()
         parsed: Any = {}
         if response.headers.get_content_type().endswith("json") and text:
             parsed = json.loads(text)
@@ -93,7 +99,7 @@ class Calls:
 
     def let_in(self, row: str, worker: str) -> tuple[str, Any]:
         """A request that ``worker`` may send and that is carried out."""
-        method, _, path = row.partition(" ")
+        path = row.partition(" ")[2]
         tag = f"T-{secrets.token_hex(6)}"
         bodies: dict[str, Any] = {
             "POST /api/boards": {"board": f"b-{secrets.token_hex(6)}"},

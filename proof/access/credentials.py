@@ -147,9 +147,7 @@ class Credentials:
 
     def session_by_token(self, role: str) -> Credential:
         worker, secret, _ = self._token("admin", role=Role.of(role))
-        return self._by_cookie(
-            worker, *self._wall(secret), Holds(role), is_wall=True
-        )
+        return self._by_cookie(worker, *self._wall(secret), Holds(role), is_wall=True)
 
     def session_without_csrf(self, role: str) -> Credential:
         worker = self._worker(role)
@@ -287,9 +285,7 @@ class Credentials:
 
     def _wall(self, secret: str) -> tuple[str, Session]:
         """A session that a token opens."""
-        known = self._services.authenticator.identify(
-            StoredCredential("token", digest_of(secret))
-        )
+        known = self._services.authenticator.identify(StoredCredential("token", digest_of(secret)))
         return self._services.sessions.with_token(known, address="127.0.0.1")
 
     def _by_cookie(

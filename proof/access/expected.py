@@ -64,6 +64,8 @@ ROUTES: dict[str, tuple[str, int]] = {
     "GET /status": ("", 200),
     "GET /static/{version}/{name}": ("", 404),  # there is no such file
 }
+# Read as an operation, of which there is none.
+_NO_OPERATION = {f"POST {_ITEM}/history": ("worker", 404)}
 PATHS = sorted({each.partition(" ")[2] for each in ROUTES})
 # Without a board in the path, and open to what is valid for one board only.
 _OF_ANY_BOARD = ("GET /api/boards", "GET /api/session", "DELETE /api/session", "POST /api/tickets")
@@ -88,14 +90,17 @@ class Holds:
 NOTHING = Holds(None)
 
 
-def expected(method: str, path: str, board: str, holds: Holds) -> tuple[int, str]:
+def expected(  # noqa: PLR0911 - one for each reason, in their order
+    method: str, path: str, board: str, holds: Holds
+) -> tuple[int, str]:
     """The status, and the code of a refusal ("": it is let in)."""
     if method == "OPTIONS":
         return 200, ""
     row = "GET " + path if method == "HEAD" else f"{method} {path}"
-    if row not in ROUTES:
+    found = ROUTES.get(row) or _NO_OPERATION.get(row)
+    if found is None:
         return 405, "method_not_allowed"
-    least, status = ROUTES[row]
+    least, status = found
     if row == "POST /api/session" and holds.is_from_elsewhere:
         return 403, "csrf"
     if least:

@@ -52,4 +52,3 @@ def test_what_is_sent_with_each_credential_is_let_in_or_refused_as_the_table_say
     # A check that refuses everything, or lets in everything, is none.
     assert set(matrix.let_in) == {each for each in ROUTES if ROUTES[each][1] != 404}
     assert set(matrix.refused) == set(STATES)
-
