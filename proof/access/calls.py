@@ -92,10 +92,13 @@ class Calls:
     def __init__(self, site: Site, sender: Sender) -> None:
         self._site, self._sender = site, sender
         self._admin = {"Authorization": f"Bearer {site.admin_token}"}
-        for name in ("target", "receiver", "untouched"):
-            site.services.workers.add(name, name=name.title(), role=Role.WORKER)
-        _, self._kept_token = site.services.tokens.create("untouched")
-        self._put("UNTOUCHED")
+        number = secrets.token_hex(4)
+        self._target, self._receiver = f"target-{number}", f"receiver-{number}"
+        self._untouched = f"untouched-{number}"  # a worker, and an item
+        for name in (self._target, self._receiver, self._untouched):
+            site.services.workers.add(name, name=name, role=Role.WORKER)
+        _, self._kept_token = site.services.tokens.create(self._untouched)
+        self._put(self._untouched)
 
     def let_in(self, row: str, worker: str) -> tuple[str, Any]:
         """A request that ``worker`` may send and that is carried out."""
@@ -106,53 +109,53 @@ class Calls:
             "POST /api/boards/{board}/batch": {"operation": "take", "tags": [tag]},
             "PUT /api/session/pin": {"new_pin": PIN},
             "PUT /api/workers/{worker}": {"name": "Target"},
-            "POST /api/tokens": {"worker": "target"},
+            "POST /api/tokens": {"worker": self._target},
             f"PUT {_ITEM}": {},
             f"POST {_ITEM}/force-release": {"reason": "shift over"},
-            f"POST {_ITEM}/reassign": {"to": "receiver"},
+            f"POST {_ITEM}/reassign": {"to": self._receiver},
             f"POST {_ITEM}/block": {"reason": "crack found"},
         }
         if row == "POST /api/session":
-            return path, {"token": self._site.services.links.create("target")}
+            return path, {"token": self._site.services.links.create(self._target)}
         if path.startswith("/api/boards/{board}/") and row != f"PUT {_ITEM}":
             self._prepare(tag, path.rpartition("/")[2], worker)
         token = ""
         if "{token}" in path:
-            token = self._site.services.tokens.create("target")[1].id
-        return _filled(path, tag=tag, worker="target", token=token), bodies.get(row)
+            token = self._site.services.tokens.create(self._target)[1].id
+        return _filled(path, tag=tag, worker=self._target, token=token), bodies.get(row)
 
     def refused(self, row: str) -> tuple[str, Any]:
         """A request that would change what :meth:`changes` looks at."""
         path = row.partition(" ")[2]
         bodies: dict[str, Any] = {
             "POST /api/boards": {"board": "intruded"},
-            "POST /api/boards/{board}/batch": {"operation": "take", "tags": ["UNTOUCHED"]},
+            "POST /api/boards/{board}/batch": {"operation": "take", "tags": [self._untouched]},
             "PUT /api/session/pin": {"new_pin": PIN},
             "PUT /api/workers/{worker}": {"name": "Intruded"},
-            "POST /api/tokens": {"worker": "untouched"},
+            "POST /api/tokens": {"worker": self._untouched},
             f"PUT {_ITEM}": {"title": "intruded"},
-            f"POST {_ITEM}/reassign": {"to": "receiver"},
+            f"POST {_ITEM}/reassign": {"to": self._receiver},
         }
         reasoned = path.endswith(("/force-release", "/block"))
         return (
-            _filled(path, tag="UNTOUCHED", worker="untouched", token=self._kept_token.id),
+            _filled(path, tag=self._untouched, worker=self._untouched, token=self._kept_token.id),
             {"reason": "intruded"} if reasoned else bodies.get(row),
         )
 
     def changes(self) -> list[str]:
         """What refused requests have changed all the same."""
         services = self._site.services
-        worker = services.workers.get("untouched")
+        worker = services.workers.get(self._untouched)
         boards = self._sender.send("GET", "/api/boards", self._admin).body["boards"]
         item = self._sender.send(
-            "GET", f"/api/boards/{BOARD}/items/UNTOUCHED", self._admin
+            "GET", f"/api/boards/{BOARD}/items/{self._untouched}", self._admin
         ).body["item"]  # fmt: skip
         found = {
             "the item": (item["version"], item["state"]) != (1, "available"),
-            "the worker": (worker.name, worker.session_generation) != ("Untouched", 0),
+            "the worker": (worker.name, worker.session_generation) != (self._untouched, 0),
             "the boards": "intruded" in {each["board"] for each in boards},
             "the tokens": [each.token.id for each in services.tokens.all()
-                           if each.token.worker == "untouched"] != [self._kept_token.id],
+                           if each.token.worker == self._untouched] != [self._kept_token.id],
         }  # fmt: skip
         return [f"{name} changed" for name, is_changed in found.items() if is_changed]
 

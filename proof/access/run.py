@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import redis
 
 from proof.access.guessing import (
     A_DAY_FROM_ALL,
@@ -39,33 +40,40 @@ def run(
 ) -> list[Row]:
     """The matrix and the guessing once, and revocations for the rest of ``minutes``, or 200."""
     began_s = time.monotonic()
-    rows = [_row("matrix", seed, server, lambda: _matrix(directory / "matrix", seed, server))]
-    if has_compiler():
-        rows.append(
-            _row("guessing", seed, server, lambda: _guessing(directory / "guessing", server))
+    parts = [each for each in PARTS if each != "guessing" or has_compiler()]
+    return [
+        run_part(
+            part, server, directory / part, seed=seed,
+            seconds=None if minutes is None else began_s + 60 * minutes - time.monotonic(),
         )
-    left_s = None if minutes is None else began_s + 60 * minutes - time.monotonic()
-    rows.append(
-        _row("revocations", seed, server,
-             lambda: revocations(directory / "revocations", seed, server, left_s))
-    )  # fmt: skip
-    return rows
+        for part in parts
+    ]  # fmt: skip
 
 
-Outcome = tuple[dict[str, float], list[str]]  # figures, and what did not hold
-
-
-def _row(part: str, seed: int, server: str, measure: Callable[[], Outcome]) -> Row:
+def run_part(
+    part: str, server: str, directory: Path, *, seed: int, seconds: float | None = None
+) -> Row:
+    """One of :data:`PARTS`; ``seconds`` bounds the revocations only. A failed start is void."""
     began_s, void = time.monotonic(), ""
+    figures: dict[str, float] = {}
+    violations: list[str] = []
     try:
-        figures, violations = measure()
-    except (AssertionError, OSError) as error:
-        figures, violations, void = {}, [], f"{type(error).__name__}: {error}"
+        if part == "matrix":
+            figures, violations = _matrix(directory, seed, server)
+        elif part == "guessing":
+            figures, violations = _guessing(directory, server)
+        else:
+            figures, violations = _revocations(directory, seed, server, seconds)
+    except (AssertionError, OSError, redis.RedisError) as error:
+        void = f"{type(error).__name__}: {error}"
     return {
-        "topology": "single", "server": server, "nodes": 1, "faults": [f"access: {part}"],
+        "topology": "single", "server": server, "nodes": 1, "faults": [f"access-{part}"],
         "seed": seed, "void": void, "took_s": time.monotonic() - began_s, "figures": figures,
         "violations": {part: violations} if violations else {},
     }  # fmt: skip
+
+
+Outcome = tuple[dict[str, float], list[str]]  # figures, and what did not hold
 
 
 def _matrix(directory: Path, seed: int, server: str) -> Outcome:
@@ -77,10 +85,11 @@ def _matrix(directory: Path, seed: int, server: str) -> Outcome:
     return {"let_in": let_in, "refused": refused}, matrix.violations
 
 
-def revocations(directory: Path, seed: int, server: str, seconds: float | None) -> Outcome:
+def _revocations(directory: Path, seed: int, server: str, seconds: float | None) -> Outcome:
     """Batches until the time is over, or there were enough."""
     began_s, late_s, ended_s, answers = time.monotonic(), [0.0], [0.0], 0
-    count, violations = 0, []
+    count = 0
+    violations: list[str] = []
     with running(Site(directory, kind=server)) as site:
         attack = Revocations(site, seed=seed)
         try:
