@@ -98,7 +98,7 @@ class Calls:
         for name in (self._target, self._receiver, self._untouched):
             site.services.workers.add(name, name=name, role=Role.WORKER)
         _, self._kept_token = site.services.tokens.create(self._untouched)
-        self._put(self._untouched)
+        self._version = self._put(self._untouched)
 
     def let_in(self, row: str, worker: str) -> tuple[str, Any]:
         """A request that ``worker`` may send and that is carried out."""
@@ -151,7 +151,7 @@ class Calls:
             "GET", f"/api/boards/{BOARD}/items/{self._untouched}", self._admin
         ).body["item"]  # fmt: skip
         found = {
-            "the item": (item["version"], item["state"]) != (1, "available"),
+            "the item": (item["version"], item["state"]) != (self._version, "available"),
             "the worker": (worker.name, worker.session_generation) != (self._untouched, 0),
             "the boards": "intruded" in {each["board"] for each in boards},
             "the tokens": [each.token.id for each in services.tokens.all()
@@ -172,9 +172,11 @@ class Calls:
             self._operate(tag, "take")
             self._operate(tag, "complete")
 
-    def _put(self, tag: str) -> None:
+    def _put(self, tag: str) -> int:
+        """Add an item; returns its version, which is higher where others were removed before."""
         answer = self._sender.send("PUT", f"/api/boards/{BOARD}/items/{tag}", self._admin, {})
         assert answer.status == 201, answer
+        return int(answer.body["item"]["version"])
 
     def _operate(self, tag: str, operation: str, body: Any = None) -> None:
         path = f"/api/boards/{BOARD}/items/{tag}/{operation}"

@@ -30,7 +30,7 @@ from tests.support.waiting import wait_until
 
 PROMISED_S = 5.0
 NEW_PIN = "528104"
-_BEFORE_S = (0.6, 2.0)  # how long the callers have worked when it comes
+_BEFORE_S = (0.1, 1.5)  # how long all callers have worked when it comes
 _REFUSED = (401, 403)
 
 _SESSIONS = {"session", "other session", "session by token", "ticket of session"}
@@ -109,6 +109,10 @@ class Worker:
     def must_end(self, way: str, what: str) -> bool:
         is_lowered = self.kind == "role lowered" and what == "operation"
         return is_lowered or way in KINDS[self.kind]
+
+    def is_at_work(self) -> bool:
+        """Whether each caller has had an answer."""
+        return all(each.seen for each in self.callers.values())
 
     def has_asked_late(self) -> bool:
         """Whether each caller has had an answer to a request from after the promised time."""
@@ -202,6 +206,7 @@ class Revocations:
                         each.connect(self._site.port, pid, self._chance)
             for each in workers:
                 each.begin()
+            wait_until(lambda: all(each.is_at_work() for each in workers), timeout_s=60)
             revoking = [
                 gevent.spawn_later(
                     self._chance.uniform(*_BEFORE_S), self._revoke, each,
