@@ -1,4 +1,4 @@
-"""Credentials in each state, made as the command line makes them, and what each is worth then."""
+"""A credential, what it is worth, and the parts that its states are made of; see ``states.py``."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from occupancy.access.sessions import Session
 from occupancy.core.entities import Role
 from occupancy.core.principal import Credential as StoredCredential
 from occupancy.core.principal import digest_of
-from proof.access.calls import EVENTS_PATH, Sender
+from proof.access.calls import Sender
 from proof.access.expected import NOTHING, Holds
-from proof.access.site import BOARD, OTHER_BOARD, Site
+from proof.access.site import Site
 
-_CSRF = "X-CSRF-Token"
+CSRF = "X-CSRF-Token"
 Headers = dict[str, str]
 
 
@@ -45,230 +45,13 @@ class Credential:
         return next(self._turns)
 
 
-class Credentials:
-    """Makes a credential of each kind for a worker of its own."""
+class Maker:
+    """Makes workers, tokens, sessions and tickets, as the command line does."""
 
     def __init__(self, site: Site, sender: Sender) -> None:
         self._site, self._sender, self._services = site, sender, site.services
         self._elsewhere = site.services_of(site.prefix + "-2")  # another deployment
         self._cookie = site.services.settings.cookie_name
-
-    def make(self, state: str, role: str) -> Credential:
-        """A new credential in ``state``; where it is worth something, with ``role``."""
-        return STATES[state](self, role)
-
-    # Tokens
-
-    def token(self, role: str) -> Credential:
-        worker, secret, _ = self._token(role)
-        return Credential(worker, [_bearer(secret), {"authorization": f"bearer  {secret}"}],
-                          Holds(role))  # fmt: skip
-
-    def narrowed_token(self, role: str) -> Credential:
-        worker, secret, _ = self._token("admin", role=Role.of(role))
-        return Credential(worker, [_bearer(secret)], Holds(role))
-
-    def token_of_board(self, role: str) -> Credential:
-        worker, secret, _ = self._token(role, board=BOARD)
-        return Credential(worker, [_bearer(secret)], Holds(role, board=BOARD))
-
-    def token_of_other_board(self, role: str) -> Credential:
-        worker, secret, _ = self._token(role, board=OTHER_BOARD)
-        return Credential(worker, [_bearer(secret)], Holds(role, board=OTHER_BOARD))
-
-    def revoked_token(self, role: str) -> Credential:
-        worker, secret, token = self._token(role)
-        return self._ended(worker, secret, role, lambda: self._services.tokens.revoke(token.id))
-
-    def token_of_disabled(self, role: str) -> Credential:
-        worker, secret, _ = self._token(role)
-        return self._ended(worker, secret, role, lambda: self._disable(worker))
-
-    def expired_token(self, role: str) -> Credential:
-        worker, secret, _ = self._token(role)
-        made = self._ended(
-            worker, secret, role,
-            lambda: self._store(self._services.store.keys.tokens, secret, expires_s=1),
-        )  # fmt: skip
-        made.ends_silently = True
-        return made
-
-    def token_of_lowered(self, role: str) -> Credential:
-        worker, secret, _ = self._token("admin")
-        return Credential(
-            worker, [_bearer(secret)], Holds(role), before=Holds("admin"),
-            end=lambda: self._services.workers.edit(worker, role=role),
-        )  # fmt: skip
-
-    def token_of_elsewhere(self, role: str) -> Credential:
-        worker = f"w-{secrets.token_hex(4)}"
-        self._elsewhere.workers.add(worker, name=worker, role=Role.of(role))
-        return Credential(worker, [_bearer(self._elsewhere.tokens.create(worker)[0])], NOTHING)
-
-    def malformed(self, role: str) -> Credential:
-        """What is none, or of another kind, or sent in another way."""
-        worker, secret, _ = self._token(role)
-        own, session = self._session(worker)
-        link = self._services.links.create(worker)
-        csrf = {_CSRF: session.csrf_token}
-        texts = [
-            f"Basic {secret}", secret, "Bearer", "Bearer ", f"Bearer{secret}", f"Bearer {secret}x",
-            f"Bearer {secret[:-1]}", f"Bearer x {secret}", f"Bearer {secret.upper()}",
-            f"Bearer {digest_of(secret)}", f"Bearer {own}", f"Bearer {link}", f"Token {secret}",
-            f'Bearer "{secret}"', f"Bearer {secret},", "Bearer " + "x" * 4000,
-        ]  # fmt: skip
-        cookies = [
-            "", "x", secret, link, session.id, session.csrf_token, digest_of(own), own[:-1],
-            own.upper(), own + "x",
-        ]  # fmt: skip
-        return Credential(
-            worker,
-            [
-                {},
-                *({"Authorization": each} for each in texts),
-                *({"Cookie": f"{self._cookie}={each}", **csrf} for each in cookies),
-                {"Cookie": f"__Host-{self._cookie}={own}", **csrf},
-                {"Cookie": f"{self._cookie}={own}", **csrf, "Authorization": "Bearer x"},
-                {"X-Api-Key": secret}, {"Proxy-Authorization": f"Bearer {secret}"},
-            ],
-            NOTHING,
-        )  # fmt: skip
-
-    # Sessions
-
-    def session(self, role: str) -> Credential:
-        worker = self._worker(role)
-        return self._by_cookie(worker, *self._session(worker), Holds(role))
-
-    def session_by_old_name(self, role: str) -> Credential:
-        worker = self._worker(role)
-        own, session = self._session(worker)
-        return self._by_cookie(worker, own, session, Holds(role), name="occupancy")
-
-    def session_by_token(self, role: str) -> Credential:
-        worker, secret, _ = self._token("admin", role=Role.of(role))
-        return self._by_cookie(worker, *self._wall(secret), Holds(role), is_wall=True)
-
-    def session_without_csrf(self, role: str) -> Credential:
-        worker = self._worker(role)
-        own, session = self._session(worker)
-        _, older = self._session(worker)
-        _, others = self._session(self._worker(role))
-        cookie = {"Cookie": f"{self._cookie}={own}"}
-        sent = ("", "x", older.csrf_token, others.csrf_token, session.csrf_token[:-1], session.id)
-        return Credential(
-            worker, [cookie, *({**cookie, _CSRF: each} for each in sent)],
-            Holds(role, is_cookie=True, has_csrf=False, is_own_sign_in=True),
-        )  # fmt: skip
-
-    def session_from_foreign_page(self, role: str) -> Credential:
-        worker = self._worker(role)
-        own, session = self._session(worker)
-        cookie = {"Cookie": f"{self._cookie}={own}", _CSRF: session.csrf_token}
-        pages = [
-            {"Origin": "http://evil.example"}, {"Origin": "null"},
-            {"Origin": f"http://127.0.0.1:{self._site.port + 1}"},
-            {"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"},
-        ]  # fmt: skip
-        return Credential(
-            worker, [{**cookie, **each} for each in pages],
-            Holds(role, is_cookie=True, has_csrf=False, is_own_sign_in=True,
-                  is_from_elsewhere=True),
-        )  # fmt: skip
-
-    def signed_out_session(self, role: str) -> Credential:
-        made = self.session(role)
-        headers = dict(made.variants[0])
-        return self._ended_session(
-            made, lambda: self._sender.send("DELETE", "/api/session", headers)
-        )
-
-    def session_signed_out_everywhere(self, role: str) -> Credential:
-        made = self.session(role)
-        return self._ended_session(made, lambda: self._services.workers.sign_out(made.worker))
-
-    def session_of_revoked_token(self, role: str) -> Credential:
-        worker, secret, token = self._token("admin", role=Role.of(role))
-        made = self._by_cookie(worker, *self._wall(secret), Holds(role), is_wall=True)
-        return self._ended_session(made, lambda: self._services.tokens.revoke(token.id))
-
-    def session_before_new_pin(self, role: str) -> Credential:
-        made = self.session(role)
-        return self._ended_session(
-            made, lambda: self._services.workers.edit(made.worker, pin_hash="another")
-        )
-
-    def session_of_disabled(self, role: str) -> Credential:
-        made = self.session(role)
-        return self._ended_session(made, lambda: self._disable(made.worker))
-
-    def session_of_lowered(self, role: str) -> Credential:
-        made = self.session("admin")
-        made.before, made.holds = made.holds, Holds(role, is_cookie=True, is_own_sign_in=True)
-        made.end = lambda: self._services.workers.edit(made.worker, role=role)
-        return made
-
-    def idle_session(self, role: str) -> Credential:
-        return self._session_that(role, created_s=1)
-
-    def session_that_is_over(self, role: str) -> Credential:
-        return self._session_that(role, ends_s=1)
-
-    def replaced_session(self, role: str) -> Credential:
-        made, other = self.session(role), self._worker("observer")
-        body = {"token": self._services.links.create(other)}
-        headers = dict(made.variants[0])
-        return self._ended_session(
-            made, lambda: self._sender.send("POST", "/api/session", headers, body)
-        )
-
-    def session_of_elsewhere(self, role: str) -> Credential:
-        worker = f"w-{secrets.token_hex(4)}"
-        self._elsewhere.workers.add(worker, name=worker, role=Role.of(role))
-        link = self._elsewhere.links.create(worker)
-        own, session = self._elsewhere.sessions.with_link(link, address="127.0.0.1")
-        made = self._by_cookie(worker, own, session, Holds(role))
-        cookies = {self._cookie, self._elsewhere.settings.cookie_name, "occupancy"}
-        made.variants = [
-            {"Cookie": f"{each}={own}", _CSRF: session.csrf_token} for each in cookies
-        ]  # fmt: skip
-        return Credential(worker, made.variants, NOTHING)
-
-    # Tickets
-
-    def ticket(self, role: str) -> Credential:
-        worker, secret, _ = self._token(role)
-        return Credential(
-            worker, [{}], Holds(role, is_ticket=True), query=self._ticket(secret),
-        )  # fmt: skip
-
-    def ticket_at_another_address(self, role: str) -> Credential:
-        made = self.ticket(role)
-        self._use(EVENTS_PATH + made.query)
-        made.source, made.holds = "127.0.0.2", NOTHING
-        return made
-
-    def ticket_of_another_board(self, role: str) -> Credential:
-        made = self.ticket(role)
-        self._use(EVENTS_PATH.replace(BOARD, OTHER_BOARD) + made.query)
-        made.holds = NOTHING
-        return made
-
-    def expired_ticket(self, role: str) -> Credential:
-        made = self.ticket(role)
-        key = self._services.store.keys.ticket(digest_of(made.query.rpartition("=")[2]))
-        assert self._services.store.client.delete(key)
-        made.holds = NOTHING
-        return made
-
-    def ticket_of_revoked_token(self, role: str) -> Credential:
-        worker, secret, token = self._token(role)
-        made = Credential(worker, [{}], NOTHING, query=self._ticket(secret))
-        self._use(EVENTS_PATH + made.query)
-        self._services.tokens.revoke(token.id)
-        return made
-
-    # Parts
 
     def _worker(self, role: str) -> str:
         worker = f"w-{secrets.token_hex(4)}"
@@ -292,29 +75,18 @@ class Credentials:
         self, worker: str, own: str, session: Session, holds: Holds, *, is_wall: bool = False,
         name: str | None = None,
     ) -> Credential:  # fmt: skip
-        headers = {"Cookie": f"{name or self._cookie}={own}", _CSRF: session.csrf_token}
+        headers = {"Cookie": f"{name or self._cookie}={own}", CSRF: session.csrf_token}
         worth = Holds(holds.role, is_cookie=True, is_own_sign_in=not is_wall)
         return Credential(worker, [headers, {**headers, "Sec-Fetch-Site": "same-origin"}], worth)
 
     def _ended(
         self, worker: str, secret: str, role: str, end: Callable[[], Any]
     ) -> Credential:  # fmt: skip
-        return Credential(worker, [_bearer(secret)], NOTHING, before=Holds(role), end=end)
+        return Credential(worker, [bearer(secret)], NOTHING, before=Holds(role), end=end)
 
     def _ended_session(self, made: Credential, end: Callable[[], Any]) -> Credential:
         made.before, made.holds, made.end = made.holds, NOTHING, end
         return made
-
-    def _session_that(self, role: str, **changes: int) -> Credential:
-        made = self.session(role)
-        secret = made.variants[0]["Cookie"].partition("=")[2]
-
-        def end() -> None:
-            self._store(self._services.store.keys.sessions, secret, **changes)
-            self._services.store.client.hdel(self._services.store.keys.uses, digest_of(secret))
-
-        made.ends_silently = True
-        return self._ended_session(made, end)
 
     def _store(self, key: str, secret: str, **changes: int) -> None:
         """Change what is stored of a credential: as if time had passed."""
@@ -326,7 +98,7 @@ class Credentials:
         self._services.workers.edit(worker, disabled=True)
 
     def _ticket(self, secret: str) -> str:
-        answer = self._sender.send("POST", "/api/tickets", _bearer(secret))
+        answer = self._sender.send("POST", "/api/tickets", bearer(secret))
         assert answer.status == 201, answer
         return f"?ticket={answer.body['ticket']}"
 
@@ -334,39 +106,5 @@ class Credentials:
         assert self._sender.send("GET", path, {}).status == 200
 
 
-def _bearer(secret: str) -> Headers:
+def bearer(secret: str) -> Headers:
     return {"Authorization": f"Bearer {secret}"}
-
-
-STATES: dict[str, Callable[[Credentials, str], Credential]] = {
-    "token": Credentials.token,
-    "token, narrowed to a role": Credentials.narrowed_token,
-    "token of the board": Credentials.token_of_board,
-    "token of another board": Credentials.token_of_other_board,
-    "token, revoked": Credentials.revoked_token,
-    "token of a disabled worker": Credentials.token_of_disabled,
-    "token, expired": Credentials.expired_token,
-    "token of a worker with a lower role now": Credentials.token_of_lowered,
-    "token of another deployment": Credentials.token_of_elsewhere,
-    "malformed": Credentials.malformed,
-    "session": Credentials.session,
-    "session by its cookie's old name": Credentials.session_by_old_name,
-    "session opened with a token": Credentials.session_by_token,
-    "session without its CSRF token": Credentials.session_without_csrf,
-    "session, from a page of another site": Credentials.session_from_foreign_page,
-    "session, signed out": Credentials.signed_out_session,
-    "session, signed out everywhere": Credentials.session_signed_out_everywhere,
-    "session of a revoked token": Credentials.session_of_revoked_token,
-    "session from before a new PIN": Credentials.session_before_new_pin,
-    "session of a disabled worker": Credentials.session_of_disabled,
-    "session of a worker with a lower role now": Credentials.session_of_lowered,
-    "session, idle too long": Credentials.idle_session,
-    "session, over": Credentials.session_that_is_over,
-    "session, replaced": Credentials.replaced_session,
-    "session of another deployment": Credentials.session_of_elsewhere,
-    "ticket": Credentials.ticket,
-    "ticket at another address": Credentials.ticket_at_another_address,
-    "ticket of another board": Credentials.ticket_of_another_board,
-    "ticket, expired": Credentials.expired_ticket,
-    "ticket of a revoked token": Credentials.ticket_of_revoked_token,
-}

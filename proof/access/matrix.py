@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from proof.access.calls import Answer, Calls, Sender
-from proof.access.credentials import STATES, Credential, Credentials
+from proof.access.credentials import Credential
 from proof.access.expected import EVENTS, METHODS, PATHS, ROLES, ROUTES, expected
 from proof.access.site import BOARD, Site
+from proof.access.states import STATES, Credentials
 from tests.support.waiting import wait_until
 
 PROMISED_S = 5.0  # until revoked access has ended on each process

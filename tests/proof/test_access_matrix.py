@@ -11,10 +11,10 @@ import pytest
 
 from occupancy.services import Services
 from proof.access import routes
-from proof.access.credentials import STATES
 from proof.access.expected import ROUTES
 from proof.access.matrix import Matrix
 from proof.access.site import Site, running
+from proof.access.states import STATES
 from tests.conftest import require_binary
 
 SEED = 1
