@@ -1,0 +1,70 @@
+"""Every route with every method, role and state of a credential, on a real deployment.
+
+What must become of each request stands in a table of the proof's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from occupancy.services import Services
+from proof.access import routes
+from proof.access.expected import ROUTES
+from proof.access.matrix import Matrix
+from proof.access.site import Site, running
+from proof.access.states import STATES
+from tests.conftest import require_binary
+
+SEED = 1
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    require_binary("valkey")
+    with running(Site(tmp_path_factory.mktemp("access"))) as started:
+        yield started
+
+
+def test_the_table_has_every_route_of_the_document(valkey_services: Services) -> None:
+    assert routes.documented(routes.application(valkey_services)) == set(ROUTES)
+
+
+def test_the_table_has_every_rule_of_the_application(valkey_services: Services) -> None:
+    found = routes.mapped(routes.application(valkey_services))
+    operations = {each for each in found if each.endswith("/{operation}")}
+    prefixes = [each.removesuffix("{operation}") for each in operations]
+    others = {each for each in ROUTES if not any(each.startswith(start) for start in prefixes)}
+    assert len(operations) == 1
+    assert found - operations == others
+
+
+_PUBLIC = {row for row, (role, status) in ROUTES.items() if not role and status != 404}
+_OF_PEOPLE = {"DELETE /api/session", "PUT /api/session/pin"}
+_FOUND = {row for row, (_, status) in ROUTES.items() if status != 404}
+# Each kind of credential, and what somebody with a good one is let in to.
+LET_IN = {
+    "token": _FOUND - _OF_PEOPLE,
+    "malformed": _PUBLIC,
+    "session": _FOUND,
+    "ticket": _PUBLIC | {"GET /api/boards/{board}/events"},
+}
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("kind", LET_IN)
+def test_each_credential_is_let_in_and_refused_where_the_table_says(site: Site, kind: str) -> None:
+    states = [each for each in STATES if each.startswith(kind)]
+    matrix = Matrix(site, seed=SEED, is_full=False)
+
+    matrix.run(states)
+
+    assert not matrix.violations, matrix.violations[:20]
+    # A check that refuses everything, or lets in everything, is none.
+    assert set(matrix.let_in) == LET_IN[kind]
+    assert set(matrix.refused) == set(states)
+
+
+def test_each_state_of_a_credential_is_of_one_kind() -> None:
+    assert all(sum(state.startswith(kind) for kind in LET_IN) == 1 for state in STATES)
