@@ -297,7 +297,7 @@ CLAIMS = (
     ),
     claim(
         f"{_TOPOLOGY}.sentinel_agreement",
-        "said last. No method has a switch point.",
+        "said last of ``service``. No method has a switch point.",
         *methods(f"{_TOPOLOGY}.sentinel_agreement", "Agreement"),
     ),
     claim(
