@@ -24,7 +24,7 @@ from proof.campaign.choice import Planned
 from proof.campaign.counts import Counts, product_hash
 from proof.campaign.kinds import KINDS, chosen
 from proof.campaign.run import Campaign, table_of
-from proof.report import markdown
+from proof.report.page import markdown
 from tests.support.servers import BINARIES, binary_of
 
 _ROOT = Path(__file__).parents[1]

@@ -12,7 +12,6 @@ from typing import Any
 
 from tests.support.servers import BINARIES, binary_of
 
-
 SHOWN = {  # figures of a round on its line, and what stands before and after each
     "operations": ("", " operations"), "per_s": ("", "/s"), "replayed": ("", " lost and retried"),
     "deliveries": ("", " deliveries"), "forced_reconnects": ("", " reconnects"),

@@ -38,9 +38,7 @@ class Standing(NamedTuple):
 
 
 def _sum(name: str, topology: str = "single") -> Callable[[Entry], int]:
-    return lambda entry: (
-        int(entry["sums"].get(name, 0)) if entry["topology"] == topology else 0
-    )
+    return lambda entry: int(entry["sums"].get(name, 0)) if entry["topology"] == topology else 0
 
 
 def _faults(entry: Entry) -> int:
@@ -93,7 +91,9 @@ def fault_name(entry: Entry, fault: str) -> str:
 
 def lacking(found: Sequence[Standing], parts: Sequence[Part]) -> list[Part]:
     """The parts, those first whose goals lack most; each once."""
-    behind = sorted((each for each in found if each.goal.part in parts), key=lambda each: each.share)
+    behind = sorted(
+        (each for each in found if each.goal.part in parts), key=lambda each: each.share
+    )
     return list(dict.fromkeys(each.goal.part for each in behind))
 
 

@@ -84,7 +84,8 @@ class Kind(NamedTuple):
 
 
 def _failovers() -> Iterator[Kind]:
-    for topology in ("cluster", "sentinel"):
+    topologies: tuple[Topology, ...] = ("cluster", "sentinel")
+    for topology in topologies:
         for is_strict in (False, True):
             names = dict.fromkeys(
                 name for server in BINARIES
@@ -92,7 +93,7 @@ def _failovers() -> Iterator[Kind]:
             )  # fmt: skip
             prefix = f"{topology}-strict" if is_strict else topology
             for name in names:
-                yield Kind(f"{prefix}:{name}", "failovers", topology, is_strict, name)  # type: ignore[arg-type] # it is one of them
+                yield Kind(f"{prefix}:{name}", "failovers", topology, is_strict, name)
 
 
 def _of_one_server() -> Iterator[Kind]:

@@ -107,11 +107,9 @@ def _run_single(site: Site, kind: Kind, seed: int) -> Result:
         RECONNECTS: [("connections-killed", FAULTS["connections-killed"])],
         ROLLING_RESTARTS: [("rolling-restart", FAULTS["rolling-restart"])] * _RESTARTS_OF_A_ROUND,
     }[kind.name]
-    every_s = {"reconnect_every_s": _RECONNECT_EVERY_S} if kind.name == RECONNECTS else {}
+    every_s = _RECONNECT_EVERY_S if kind.name == RECONNECTS else 1.0
     try:
-        return Round(site, faults, seed, operations=OPERATIONS, **every_s).run()
+        return Round(site, faults, seed, operations=OPERATIONS, reconnect_every_s=every_s).run()
     except NO_START as error:
         void = f"{type(error).__name__}: {error}"
         return Result([name for name, _ in faults], seed, void=void, ended_early=True)
-
-

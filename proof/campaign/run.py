@@ -41,9 +41,7 @@ class Campaign:
         fruitless: dict[Part, int] = {}
         without: set[Part] = set()
         while not self._is_over(kinds):
-            batch = next_batch(
-                self._counts, kinds, servers, first_seed=first_seed, without=without
-            )
+            batch = next_batch(self._counts, kinds, servers, first_seed=first_seed, without=without)
             if batch is None:
                 break
             begun, sound = self._run_batch(batch)

@@ -30,7 +30,8 @@ def _fields(text: str) -> Iterator[tuple[str, float]]:
 
 def of_server(client: redis.Redis, pattern: str) -> dict[str, float]:
     """KiB of the server: all, what is kept by design, other keys, and what is no key at all."""
-    used = float(client.info("memory")["used_memory"])  # type: ignore[index] # it is a mapping
+    info: Any = client.info("memory")
+    used = float(info["used_memory"])
     kept = others = 0.0
     count = 0
     for keys in _batches(client, pattern):
@@ -54,7 +55,7 @@ def _tables(count: int) -> float:
 
     They double when they are full, because of what is kept by design.
     """
-    return 2 * 8.0 * 2 ** max(2, (count - 1).bit_length())
+    return 2 * 8.0 * (1 << max(2, (count - 1).bit_length()))
 
 
 def _batches(client: redis.Redis, pattern: str) -> Iterator[Sequence[bytes]]:

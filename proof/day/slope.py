@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from statistics import NormalDist, fmean, median
 from typing import NamedTuple
 
@@ -41,7 +42,7 @@ def slope_of(points: Sequence[tuple[float, float]]) -> Slope:
     per_hour = sum((hour - middle_h) * (value - middle) for hour, value in points) / spread
     rests = [value - middle - per_hour * (hour - middle_h) for hour, value in points]
     squares = sum(rest**2 for rest in rests)
-    likeness = sum(a * b for a, b in zip(rests, rests[1:], strict=False)) / squares if squares else 0
+    likeness = sum(a * b for a, b in pairwise(rests)) / squares if squares else 0
     independent = count * (1 - max(0.0, likeness)) / (1 + max(0.0, likeness))
     free = max(_LEAST_FREE, independent - 2)
     error = math.sqrt(squares / free / (spread * min(1.0, independent / count)))
@@ -50,7 +51,7 @@ def slope_of(points: Sequence[tuple[float, float]]) -> Slope:
 
 
 def thinned(points: Sequence[tuple[float, float]], every_h: float) -> list[tuple[float, float]]:
-    """The median of each ``every_h``: what is taken for a moment only, as by a PIN, is no growth."""
+    """The median of each ``every_h``: what is taken for a moment, as by a PIN, is no growth."""
     groups: dict[int, list[tuple[float, float]]] = {}
     for hour, value in points:
         groups.setdefault(int(hour / every_h), []).append((hour, value))

@@ -41,7 +41,10 @@ class Tablet:
         self, method: str, path: str, body: Any = None, **headers: str
     ) -> tuple[int, Any, Any]:
         """Status, body and headers; status 0 without an answer."""
-        given = {**self._headers, **{name.replace("_", "-"): text for name, text in headers.items()}}
+        given = {
+            **self._headers,
+            **{name.replace("_", "-"): text for name, text in headers.items()},
+        }
         content = None if body is None else json.dumps(body)
         if content is not None:
             given["Content-Type"] = "application/json"
