@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 import re
@@ -51,6 +52,7 @@ def about() -> dict[str, Any]:
     }
 
 
+@functools.cache
 def _version_of(server: str) -> str:
     """For example ``Redis 7.0.15``."""
     binary = binary_of(server)

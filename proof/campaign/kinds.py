@@ -69,6 +69,8 @@ class Kind(NamedTuple):
 
     def plan(self, seed: int) -> Plan:
         """The faults of a round on one server."""
+        if self.part == "single faults":
+            return Plan((self.name,), seed)
         return next(plans_of([self.name], seed=seed, rounds=1))
 
     def set_up(self, seed: int) -> SetUp:
