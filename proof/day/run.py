@@ -15,36 +15,44 @@ from proof.day.clock import HOUR_S, SHIFT_H, Clock
 from proof.day.memory import Samples
 from proof.day.people import Day
 from proof.day.site import BOARDS, PEOPLE_OF_A_SHIFT, DaySite
-from proof.day.slope import slope_of, thinned
+from proof.day.slope import least_of_each, slope_of
 
 HOURS = 24.0
 ACCELERATION = 240.0
-DAY_S = HOURS * HOUR_S / ACCELERATION + 30.0  # with its start and its end, about
+WARM_UP_FASTER = 4.0  # than the day
+DAY_S = HOURS * HOUR_S / ACCELERATION * (1 + 1 / WARM_UP_FASTER) + 60.0  # in all, about
 _IDLE_TABLETS = 12
-_WARM_UP = 1 / 3  # of the day: the first shift
-_POINTS = 48  # of a day
-_SAMPLE_S = 1.0
-_SERVER_EVERY = 10  # samples: each looks at every key
+_EVERY_H = 1.0  # a point of each series
+_SAMPLES_OF_A_POINT = 15
+_SERVER_EVERY = 7  # samples: each looks at every key
 _LEAST_OPERATIONS = 20.0  # an hour: fewer are no work
+
+BY_DESIGN = ("server, all", "server, kept by design")  # these series may grow
 
 Row = dict[str, Any]
 
 
 def run_day(
     server: str, directory: Path, *, seed: int, log: list[str], hours: float = HOURS,
-    acceleration: float = ACCELERATION,
+    warm_up_hours: float = HOURS, acceleration: float = ACCELERATION,
 ) -> Row:  # fmt: skip
-    """A day on a server of its own. Whatever ends it early makes it void."""
+    """A day on a server of its own, after another one as warm-up.
+
+    Whatever ends it early makes it void.
+    """
     began_s = time.monotonic()
     row: Row = {"seed": seed, "void": "", "violations": {}, "figures": {}, "took_s": 0.0}
     site = DaySite(server, directory)
     try:
         site.start()
         pids = sorted(site.node.worker_pids())
+        if warm_up_hours:
+            faster = acceleration * WARM_UP_FASTER
+            _live_through(site, seed, pids, hours=warm_up_hours, acceleration=faster)
         samples, done = _live_through(site, seed, pids, hours=hours, acceleration=acceleration)
         row["void"] = _why_void(site, pids, done, hours)
         if not row["void"]:
-            judge(row, samples, hours=hours)
+            judge(row, samples)
         row["figures"] |= {"hours": hours, **done}
         row["acceleration"] = acceleration
     except (AssertionError, OSError, ValueError, gevent.Timeout, redis.RedisError) as error:
@@ -97,24 +105,22 @@ def _sample(site: DaySite, clock: Clock, pids: list[int], hours: float) -> Sampl
                 for name, value in memory.of_server(client, site.key_pattern).items():
                     samples.setdefault(f"server, {name}", []).append((clock.now_h, value))
             number += 1
-            gevent.sleep(_SAMPLE_S)
+            clock.sleep(_EVERY_H * HOUR_S / _SAMPLES_OF_A_POINT)
     return samples
 
 
-def judge(row: Row, samples: Samples, *, hours: float = HOURS) -> None:
-    """Add the slope of each series after the warm-up, and what grows beyond noise."""
+def judge(row: Row, samples: Samples) -> None:
+    """Add the slope of each series, and what grows beyond noise."""
     found = row["memory"] = []
-    every_h = hours / _POINTS
     for name, series in samples.items():
-        late = [each for each in series if each[0] >= hours * _WARM_UP]
-        points = thinned(late, every_h)
+        points = least_of_each(series, _EVERY_H)
         slope = slope_of(points)
-        is_by_design = name in ("server, all", "server, kept by design")
+        is_by_design = name in BY_DESIGN
         found.append(
             {"name": name, "first_kib": round(points[0][1]), "last_kib": round(points[-1][1]),
              "per_hour_kib": round(slope.per_hour, 2), "low": round(slope.low, 2),
              "high": round(slope.high, 2), "by_design": is_by_design,
-             "hourly_kib": [round(value) for _, value in thinned(series, hours / 24)]}
+             "hourly_kib": [round(value) for _, value in points]}
         )  # fmt: skip
         if slope.grows and not is_by_design:
             row["violations"].setdefault("memory", []).append(

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
-from statistics import NormalDist, fmean, median
+from statistics import NormalDist, fmean
 from typing import NamedTuple
 
+Points = list[tuple[float, float]]
 _CONFIDENCE = 0.95
 _LEAST_POINTS = 6
 _LEAST_FREE = 2.0  # degrees of freedom that are left at the least
@@ -50,13 +51,13 @@ def slope_of(points: Sequence[tuple[float, float]]) -> Slope:
     return Slope(per_hour, per_hour - margin, per_hour + margin)
 
 
-def thinned(points: Sequence[tuple[float, float]], every_h: float) -> list[tuple[float, float]]:
-    """The median of each ``every_h``: what is taken for a moment, as by a PIN, is no growth."""
-    groups: dict[int, list[tuple[float, float]]] = {}
+def least_of_each(points: Sequence[tuple[float, float]], every_h: float) -> Points:
+    """The least of each ``every_h``: what is taken for a moment, as by a PIN, is not kept."""
+    groups: dict[int, Points] = {}
     for hour, value in points:
         groups.setdefault(int(hour / every_h), []).append((hour, value))
     return [
-        (fmean(hour for hour, _ in group), median(value for _, value in group))
+        (fmean(hour for hour, _ in group), min(value for _, value in group))
         for _, group in sorted(groups.items())
     ]
 

@@ -48,15 +48,18 @@ class Tablet:
         content = None if body is None else json.dumps(body)
         if content is not None:
             given["Content-Type"] = "application/json"
+        is_kept = self._connection is not None
         if self._connection is None:
             self._connection = self._connect()
         try:
             self._connection.request(method, path, content, given)
             response = self._connection.getresponse()
             text = response.read()
-        except (OSError, http.client.HTTPException):
+        except (OSError, http.client.HTTPException) as error:
             self._connection.close()
             self._connection = None
+            if is_kept and isinstance(error, http.client.RemoteDisconnected | BrokenPipeError):
+                return self.send(method, path, body, **headers)  # as a browser does
             return 0, {}, {}
         parsed: Any = {}
         with contextlib.suppress(ValueError):

@@ -26,7 +26,7 @@ def days(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
             f"{_done(done, 'reports')} reports, {_done(done, 'imports')} imports."
         )
         yield ""
-        yield "| memory | after warm-up, KiB | at the end, KiB | KiB an hour | interval | verdict |"
+        yield "| memory | first hour, KiB | last hour, KiB | KiB an hour | interval | verdict |"
         yield "|---|--:|--:|--:|--:|---|"
         for each in row["memory"]:
             verdict = "by design" if each["by_design"] else "grows" if each["low"] > 0 else "flat"
