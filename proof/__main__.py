@@ -67,6 +67,8 @@ def main() -> None:
         print(f"again: bin/prove --only {row['kind']} --seed {row['seed']}")
     if campaign.violated:
         sys.exit("prove: something did not hold")
+    if campaign.round_count == campaign.void_count:
+        sys.exit("prove: this run is void: none of its rounds counts")
 
 
 def _write_page(counts: Path) -> None:

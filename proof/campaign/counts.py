@@ -31,7 +31,7 @@ class Counts:
     """The counts of a version of the product; :meth:`save` writes them to ``path``."""
 
     def __init__(self, path: Path, product: str, *, is_fresh: bool = False) -> None:
-        self._path = path
+        self.path = path
         content: dict[str, Any] = {}
         if path.exists() and not is_fresh:
             content = json.loads(path.read_text())
@@ -81,9 +81,9 @@ class Counts:
 
     def save(self) -> None:
         """Write them, whole or not at all."""
-        beside = self._path.with_suffix(".new")
+        beside = self.path.with_suffix(".new")
         beside.write_text(json.dumps(self.content, indent=1) + "\n")
-        beside.replace(self._path)
+        beside.replace(self.path)
 
 
 def product_hash(root: Path) -> str:

@@ -48,7 +48,7 @@ def reached(counts: Counts) -> dict[str, int]:
 def again(counts: Counts, product: str = "one", **options: Any) -> Counts:
     """The counts that the next run begins with."""
     counts.save()
-    return Counts(counts._path, product, **options)
+    return Counts(counts.path, product, **options)
 
 
 class FakeRunner:
@@ -75,7 +75,7 @@ class Rehearsal:
     ) -> None:  # fmt: skip
         self.lines: list[str] = []
         self.set_ups: list[SetUp] = []
-        self.evidence = counts._path.parent / "kept"
+        self.evidence = counts.path.parent / "kept"
 
         @contextmanager
         def runner_on(set_up: SetUp) -> Iterator[Any]:
@@ -117,7 +117,7 @@ def test_the_file_stays_small(counts: Counts) -> None:
     for number in range(200):
         counts.add(row(seed=number * 4 + 1, violations={"models": ["long " * 1000] * 50}))
     counts.save()
-    assert counts._path.stat().st_size < 100_000
+    assert counts.path.stat().st_size < 100_000
     (entry,) = counts.entries
     assert entry["violation_count"] == 10_000
 
@@ -282,7 +282,7 @@ def test_a_run_ends_when_all_goals_are_reached(counts: Counts) -> None:
     )
     rehearsal.campaign.run(chosen(["rolling-restarts"]), SERVERS)
     assert 4 <= rehearsal.campaign.round_count <= 6
-    assert json.loads(counts._path.read_text())["kinds"]
+    assert json.loads(counts.path.read_text())["kinds"]
 
 
 def test_a_round_that_does_not_fit_is_not_begun(counts: Counts) -> None:

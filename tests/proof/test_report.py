@@ -148,6 +148,6 @@ def test_planted_bugs_stand_with_the_test_that_caught_them(counts: Counts) -> No
 def test_earlier_versions_keep_their_sums(counts: Counts) -> None:
     counts.add(row())
     counts.save()
-    found = page(Counts(counts._path, "another"), single_row("reload"))
+    found = page(Counts(counts.path, "another"), single_row("reload"))
     assert "| 0123456789ab |" in found
     assert "| 1 | 1,000 | 1 | 0 |" in found
