@@ -27,7 +27,7 @@ _TRIES = 20
 class Day:
     """What is going on; ``done`` counts it."""
 
-    def __init__(self, site: DaySite, clock: Clock, seed: int, *, hours: float) -> None:
+    def __init__(self, site: DaySite, clock: Clock, seed: str, *, hours: float) -> None:
         self.done: Counter[str] = Counter()
         self.site, self.clock, self.hours = site, clock, hours
         self._seed = seed
@@ -56,9 +56,9 @@ class Day:
             if chance.random() < _RELOAD:
                 tablet.follow(board)
             self.clock.sleep(_BETWEEN_S * chance.uniform(0.5, 1.5))
-        self._pause_all(tablet, board, worker)
+        self._pause_all(tablet, board, worker, chance)
         tablet.leave()
-        self.done["sign-outs"] += tablet.sign_out()
+        self.done["sign-outs" if tablet.sign_out() else "sign-outs refused"] += 1
         self._drop(tablet)
 
     def stand_idle(self, place: int) -> None:
@@ -148,10 +148,10 @@ class Day:
         status, _, _ = tablet.send("POST", path, body, Idempotency_Key=key)
         self.done["operations" if status == 200 else f"operations answered {status}"] += 1
 
-    def _pause_all(self, tablet: Tablet, board: str, worker: str) -> None:
+    def _pause_all(self, tablet: Tablet, board: str, worker: str, chance: random.Random) -> None:
         _, body, _ = tablet.send("GET", f"/api/boards/{board}/items?holder={worker}")
         for each in body.get("items", []):
-            self._send(tablet, board, each["tag"], "pause", random.Random(f"{worker} leaves"))
+            self._send(tablet, board, each["tag"], "pause", chance)
 
     def _get(self, tablet: Tablet, path: str, name: str) -> None:
         status, _, _ = tablet.send("GET", path)

@@ -48,8 +48,10 @@ def run_day(
         pids = sorted(site.node.worker_pids())
         if warm_up_hours:
             faster = acceleration * WARM_UP_FASTER
-            _live_through(site, seed, pids, hours=warm_up_hours, acceleration=faster)
-        samples, done = _live_through(site, seed, pids, hours=hours, acceleration=acceleration)
+            _live_through(
+                site, f"warm-up {seed}", pids, hours=warm_up_hours, acceleration=faster
+            )  # with keys of its own
+        samples, done = _live_through(site, str(seed), pids, hours=hours, acceleration=acceleration)
         row["void"] = _why_void(site, pids, done, hours)
         if not row["void"]:
             judge(row, samples)
@@ -65,7 +67,7 @@ def run_day(
 
 
 def _live_through(
-    site: DaySite, seed: int, pids: list[int], *, hours: float, acceleration: float
+    site: DaySite, seed: str, pids: list[int], *, hours: float, acceleration: float
 ) -> tuple[Samples, dict[str, int]]:
     """Let the day pass; returns the samples, and how often each thing was done."""
     clock = Clock(acceleration)

@@ -58,7 +58,7 @@ class Tablet:
         except (OSError, http.client.HTTPException) as error:
             self._connection.close()
             self._connection = None
-            if is_kept and isinstance(error, http.client.RemoteDisconnected | BrokenPipeError):
+            if is_kept and isinstance(error, ConnectionError):
                 return self.send(method, path, body, **headers)  # as a browser does
             return 0, {}, {}
         parsed: Any = {}
