@@ -1,7 +1,4 @@
-"""A run of access under attack: the whole matrix, revocations in batches, and guessing.
-
-``run`` returns rows as those of the other runs: figures, and what did not hold.
-"""
+"""Rounds of access under attack: the whole matrix, a batch of revocations, and guessing."""
 
 from __future__ import annotations
 
@@ -31,29 +28,12 @@ from proof.single.preload import has_compiler
 
 Row = dict[str, Any]
 PARTS = ("matrix", "guessing", "revocations")
-REVOCATIONS = 200  # of a run without a bound in time
+REVOCATIONS = 50  # of a round
 _REST_AFTER_WAITS = 7  # a guesser who then rests has the most tries
 
 
-def run(
-    directory: Path, *, seed: int = 1, minutes: float | None = None, server: str = "valkey"
-) -> list[Row]:
-    """The matrix and the guessing once, and revocations for the rest of ``minutes``, or 200."""
-    began_s = time.monotonic()
-    parts = [each for each in PARTS if each != "guessing" or has_compiler()]
-    return [
-        run_part(
-            part, server, directory / part, seed=seed,
-            seconds=None if minutes is None else began_s + 60 * minutes - time.monotonic(),
-        )
-        for part in parts
-    ]  # fmt: skip
-
-
-def run_part(
-    part: str, server: str, directory: Path, *, seed: int, seconds: float | None = None
-) -> Row:
-    """One of :data:`PARTS`; ``seconds`` bounds the revocations only. A failed start is void."""
+def run_part(part: str, server: str, directory: Path, *, seed: int) -> Row:
+    """One of :data:`PARTS`: figures, and what did not hold. A failed start makes it void."""
     began_s, void = time.monotonic(), ""
     figures: dict[str, float] = {}
     violations: list[str] = []
@@ -63,11 +43,10 @@ def run_part(
         elif part == "guessing":
             figures, violations = _guessing(directory, server)
         else:
-            figures, violations = _revocations(directory, seed, server, seconds)
+            figures, violations = _revocations(directory, seed, server)
     except (AssertionError, OSError, redis.RedisError) as error:
         void = f"{type(error).__name__}: {error}"
     return {
-        "topology": "single", "server": server, "nodes": 1, "faults": [f"access-{part}"],
         "seed": seed, "void": void, "took_s": time.monotonic() - began_s, "figures": figures,
         "violations": {part: violations} if violations else {},
     }  # fmt: skip
@@ -85,17 +64,13 @@ def _matrix(directory: Path, seed: int, server: str) -> Outcome:
     return {"let_in": let_in, "refused": refused}, matrix.violations
 
 
-def _revocations(directory: Path, seed: int, server: str, seconds: float | None) -> Outcome:
-    """Batches until the time is over, or there were enough."""
-    began_s, late_s, ended_s, answers = time.monotonic(), [0.0], [0.0], 0
-    count = 0
+def _revocations(directory: Path, seed: int, server: str) -> Outcome:
+    late_s, ended_s, answers, count = [0.0], [0.0], 0, 0
     violations: list[str] = []
     with running(Site(directory, kind=server)) as site:
         attack = Revocations(site, seed=seed)
         try:
-            while (
-                count < REVOCATIONS if seconds is None else time.monotonic() < began_s + seconds
-            ) or not count:
+            while count < REVOCATIONS:
                 workers = attack.batch()
                 count += len(workers)
                 for each in workers:
@@ -114,6 +89,7 @@ def _revocations(directory: Path, seed: int, server: str, seconds: float | None)
 
 
 def _guessing(directory: Path, server: str) -> Outcome:
+    assert has_compiler(), "it needs a C compiler, to move the server's clock"
     violations: list[str] = []
     with running(Site(directory / "proxied", kind=server, proxies=1, has_preload=True)) as site:
         guesser = Guesser(site)

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 import struct
 import subprocess
@@ -17,6 +18,7 @@ _FIELDS = struct.Struct("=qq")
 _UNBOUNDED = -1
 
 
+@functools.cache
 def has_compiler() -> bool:
     return shutil.which("cc") is not None
 

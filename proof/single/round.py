@@ -56,9 +56,10 @@ class Round:
 
     def __init__(
         self, site: Site, faults: Sequence[tuple[str, Fault]], seed: int, *, operations: int = 0,
-        lose_every: int = 0,
+        lose_every: int = 0, reconnect_every_s: float = 1.0,
     ) -> None:  # fmt: skip
         self._site, self._faults, self._operations = site, faults, operations
+        self._reconnect_every_s = reconnect_every_s  # of the restless watchers
         self._lose_every = lose_every
         self._names = [name for name, _ in faults]
         self._seed = seed
@@ -71,7 +72,9 @@ class Round:
         began_s = time.monotonic()
         result = Result(self._names, self._seed)
         self._boards = self._site.new_boards()
-        load = Load(self._site, self._boards, self._random)
+        load = Load(
+            self._site, self._boards, self._random, reconnect_every_s=self._reconnect_every_s
+        )
         sampling = gevent.spawn(self._sample_connections)
         try:
             before = self._states(load)

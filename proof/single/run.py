@@ -1,18 +1,14 @@
-"""A run on one server: each fault alone, and several at once."""
+"""The rounds on one server: each fault alone, and several at once."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
-from itertools import groupby
-from pathlib import Path
 from typing import NamedTuple
 
 import gevent
 import redis
 
-from proof.network.proxy import FaultProxy
-from proof.results import Results, keep_log
 from proof.single import (
     clock_faults,
     network_faults,
@@ -22,7 +18,7 @@ from proof.single import (
 )
 from proof.single.preload import has_compiler
 from proof.single.round import Result, Round
-from proof.single.site import Site, running
+from proof.single.site import Site
 from proof.single.stage import Fault
 
 FAULTS: dict[str, Fault] = {
@@ -32,7 +28,6 @@ FAULTS: dict[str, Fault] = {
 SEVERAL = "several"  # of different kinds at once, drawn from the seed
 OPERATIONS = 5_000  # of each round, at least
 _MOST_AT_ONCE = 4
-_ROUNDS_OF_A_SITE = 30
 _LOSE_EVERY = 6  # of the acknowledgements that pass a link
 _NEED_LINKS = set(network_faults.FAULTS)
 _NEED_PRELOADS = {*clock_faults.FAULTS, "disk-full"}
@@ -49,48 +44,6 @@ class Plan(NamedTuple):
         """Whether its site needs links, and another clock and disk."""
         names = set(self.names)
         return bool(names & _NEED_LINKS), bool(names & _NEED_PRELOADS)
-
-
-class SingleRun:
-    """Adds to the results."""
-
-    def __init__(
-        self, directory: Path, results: Results, *, seed: int, rounds: int,
-        operations: int = OPERATIONS,
-    ) -> None:  # fmt: skip
-        self._directory, self._results = directory, results
-        self._seed, self._rounds, self._operations = seed, rounds, operations
-        self._site_count = 0
-
-    def measure(self, server: str, *, nodes: int, only: Sequence[str] | None = None) -> None:
-        """The faults in ``only``, or all and then several at once, some rounds each."""
-        plans = plans_of(only, seed=self._seed, rounds=self._rounds)
-        for (has_links, has_preloads), group in groupby(
-            sorted(plans, key=lambda each: each.needs), key=lambda each: each.needs
-        ):
-            pending = list(group)
-            while pending:
-                self._site_count += 1
-                site = Site(
-                    server, self._directory / f"single-{self._site_count}", nodes=nodes,
-                    make_link=FaultProxy if has_links else None, has_preloads=has_preloads,
-                )  # fmt: skip
-                with running(site):
-                    pending = self._run_on(site, pending)
-
-    def _run_on(self, site: Site, pending: list[Plan]) -> list[Plan]:
-        """Carry out rounds until the site is worn out; returns those that are left."""
-        for count, plan in enumerate(pending, 1):
-            result = run_round(site, plan, operations=self._operations)
-            self._results.add(
-                {"topology": "single", "server": site.kind, "nodes": len(site.nodes),
-                 **vars(result)}
-            )  # fmt: skip
-            if result.void or result.violations:
-                keep_log(site.log_text())
-            if count == _ROUNDS_OF_A_SITE or result.ended_early:
-                return pending[count:]
-        return []
 
 
 def plans_of(only: Sequence[str] | None, *, seed: int, rounds: int) -> Iterator[Plan]:

@@ -1,0 +1,142 @@
+"""The run of a day: load, samples, and the verdict for each process and the server."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from pathlib import Path
+from typing import Any
+
+import gevent
+import redis
+
+from proof.day import memory
+from proof.day.clock import HOUR_S, SHIFT_H, Clock
+from proof.day.memory import Samples
+from proof.day.people import Day
+from proof.day.site import BOARDS, PEOPLE_OF_A_SHIFT, DaySite
+from proof.day.slope import least_of_each, slope_of
+
+HOURS = 24.0
+ACCELERATION = 240.0
+WARM_UP_FASTER = 4.0  # than the day
+DAY_S = HOURS * HOUR_S / ACCELERATION * (1 + 1 / WARM_UP_FASTER) + 60.0  # in all, about
+_IDLE_TABLETS = 12
+_EVERY_H = 1.0  # a point of each series
+_SAMPLES_OF_A_POINT = 15
+_SERVER_EVERY = 7  # samples: each looks at every key
+_LEAST_OPERATIONS = 20.0  # an hour: fewer are no work
+
+BY_DESIGN = ("server, all", "server, kept by design")  # these series may grow
+
+Row = dict[str, Any]
+
+
+def run_day(
+    server: str, directory: Path, *, seed: int, log: list[str], hours: float = HOURS,
+    warm_up_hours: float = HOURS, acceleration: float = ACCELERATION,
+) -> Row:  # fmt: skip
+    """A day on a server of its own, after another one as warm-up.
+
+    Whatever ends it early makes it void.
+    """
+    began_s = time.monotonic()
+    row: Row = {"seed": seed, "void": "", "violations": {}, "figures": {}, "took_s": 0.0}
+    site = DaySite(server, directory)
+    try:
+        site.start()
+        pids = sorted(site.node.worker_pids())
+        if warm_up_hours:
+            faster = acceleration * WARM_UP_FASTER
+            _live_through(
+                site, f"warm-up {seed}", pids, hours=warm_up_hours, acceleration=faster
+            )  # with keys of its own
+        samples, done = _live_through(site, str(seed), pids, hours=hours, acceleration=acceleration)
+        row["void"] = _why_void(site, pids, done, hours)
+        if not row["void"]:
+            judge(row, samples)
+        row["figures"] |= {"hours": hours, **done}
+        row["acceleration"] = acceleration
+    except (AssertionError, OSError, ValueError, gevent.Timeout, redis.RedisError) as error:
+        row["void"] = f"{type(error).__name__}: {error}"
+    finally:
+        site.stop()
+        log.append(site.node.log)
+        row["took_s"] = time.monotonic() - began_s
+    return row
+
+
+def _live_through(
+    site: DaySite, seed: str, pids: list[int], *, hours: float, acceleration: float
+) -> tuple[Samples, dict[str, int]]:
+    """Let the day pass; returns the samples, and how often each thing was done."""
+    clock = Clock(acceleration)
+    day = Day(site, clock, seed, hours=hours)
+    with contextlib.ExitStack() as stack:
+        stack.callback(day.close)
+        greenlets = [
+            *(
+                gevent.spawn(day.work_a_shift, shift, place)
+                for shift in range(int(hours / SHIFT_H + 0.999))
+                for place in range(PEOPLE_OF_A_SHIFT)
+            ),
+            *(gevent.spawn(day.hang_on_the_wall, board) for board in BOARDS),
+            gevent.spawn(day.poll, BOARDS[0]),
+            gevent.spawn(day.report),
+            gevent.spawn(day.import_files, site.node.log_path.parent),
+        ]
+        stack.callback(gevent.killall, greenlets)
+        for place in range(_IDLE_TABLETS):
+            day.stand_idle(place)
+        samples = _sample(site, clock, pids, hours)
+        for each in greenlets:
+            if each.ready():
+                each.get()  # raises what has ended it
+    return samples, dict(day.done)
+
+
+def _sample(site: DaySite, clock: Clock, pids: list[int], hours: float) -> Samples:
+    samples: Samples = {}
+    number = 0
+    with site.server.client() as client:
+        while clock.now_h < hours:
+            for place, pid in enumerate(pids, 1):
+                for name, value in memory.of_process(pid).items():
+                    samples.setdefault(f"process {place}, {name}", []).append((clock.now_h, value))
+            if number % _SERVER_EVERY == 0:
+                for name, value in memory.of_server(client, site.key_pattern).items():
+                    samples.setdefault(f"server, {name}", []).append((clock.now_h, value))
+            number += 1
+            clock.sleep(_EVERY_H * HOUR_S / _SAMPLES_OF_A_POINT)
+    return samples
+
+
+def judge(row: Row, samples: Samples) -> None:
+    """Add the slope of each series, and what grows beyond noise."""
+    found = row["memory"] = []
+    for name, series in samples.items():
+        points = least_of_each(series, _EVERY_H)
+        slope = slope_of(points)
+        is_by_design = name in BY_DESIGN
+        found.append(
+            {"name": name, "first_kib": round(points[0][1]), "last_kib": round(points[-1][1]),
+             "per_hour_kib": round(slope.per_hour, 2), "low": round(slope.low, 2),
+             "high": round(slope.high, 2), "by_design": is_by_design,
+             "hourly_kib": [round(value) for _, value in points]}
+        )  # fmt: skip
+        if slope.grows and not is_by_design:
+            row["violations"].setdefault("memory", []).append(
+                f"{name} grows by {slope.per_hour:.1f} KiB an hour, "
+                f"at least {slope.low:.1f}: from {points[0][1]:.0f} to {points[-1][1]:.0f} KiB"
+            )
+
+
+def _why_void(site: DaySite, pids: list[int], done: dict[str, int], hours: float) -> str:
+    if sorted(site.node.worker_pids()) != pids:
+        return "a process has ended"
+    operations = done.get("operations", 0)
+    if operations < _LEAST_OPERATIONS * hours:
+        return f"only {operations} operations"
+    if not done.get("sign-ins") or not done.get("sign-outs"):
+        return "nobody has signed in and out"
+    return ""
