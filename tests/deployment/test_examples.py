@@ -74,6 +74,7 @@ def start_server(
     text = example.read_text()
     text = re.sub(r"(?m)^dir .*$", f"dir {directory}", text)
     text = re.sub(r"(?m)^bind .*$", "bind 127.0.0.1", text)
+    text = re.sub(r"(?m)(announce-ip) .*$", r"\1 127.0.0.1", text)
     text = re.sub(r"(?m)^port .*$", f"port {port}", text)
     for address, its_port in ports.items():
         text = text.replace(f"{address} 6379", f"127.0.0.1 {its_port}")
@@ -194,7 +195,8 @@ def test_the_files_of_primary_and_replica_differ_in_address_and_role_only() -> N
         settings_of(DEPLOY / "sentinel" / name) for name in ("primary.conf", "replica.conf")
     )
     assert replica.pop("replicaof") == "10.0.0.11 6379"
-    assert primary.pop("bind") != replica.pop("bind")
+    for address in ("bind", "replica-announce-ip"):
+        assert primary.pop(address) != replica.pop(address)
     assert primary == replica
 
 
