@@ -6,9 +6,9 @@ Imports under ``TYPE_CHECKING`` count too.
 from __future__ import annotations
 
 import ast
+import functools
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -40,6 +40,7 @@ LIBRARIES = {
 }
 
 
+@functools.cache
 def modules_of(package: str) -> dict[str, Path]:
     """Every module of a package at the top, by its dotted name: ``occupancy.core.keys``."""
     found = {}
@@ -52,17 +53,21 @@ def modules_of(package: str) -> dict[str, Path]:
 MODULES = modules_of("occupancy")
 
 
-def imports_of(path: Path, modules: dict[str, Path]) -> Iterator[str]:
+@functools.cache
+def imports_of(path: Path) -> frozenset[str]:
     """What a module imports at any place: ``redis.retry``, ``occupancy.core.keys``."""
     package = path.relative_to(ROOT).parts[:-1]
+    modules = modules_of(package[0])
+    found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             start = package[: len(package) - node.level + 1] if node.level else ()
             source = ".".join([*start, *filter(None, [node.module])])
             names = [f"{source}.{alias.name}" for alias in node.names]
-            yield from (name if name in modules else source for name in names)
+            found.update(name if name in modules else source for name in names)
+    return frozenset(found)
 
 
 def package_of(module: str) -> str:
@@ -83,7 +88,7 @@ def test_no_package_has_more_modules_than_one_can_see_at_once() -> None:
 
 @pytest.mark.parametrize("module", [each for each in MODULES if each != "occupancy"])
 def test_a_module_imports_only_what_the_table_allows(module: str) -> None:
-    own = {each for each in imports_of(MODULES[module], MODULES) if each.startswith("occupancy.")}
+    own = {each for each in imports_of(MODULES[module]) if each.startswith("occupancy.")}
     allowed = {package_of(module), *MAY_IMPORT[package_of(module)]}
     assert {each for each in own if package_of(each) not in allowed} == set()
 
@@ -92,8 +97,7 @@ def test_a_module_imports_only_what_the_table_allows(module: str) -> None:
 def test_no_module_imports_itself_in_a_circle(package: str) -> None:
     modules = modules_of(package)
     graph = {
-        module: {each for each in imports_of(path, modules) if each in modules and each != module}
-        for module, path in modules.items()
+        module: imports_of(path) & modules.keys() - {module} for module, path in modules.items()
     }
     done: set[str] = set()
 
@@ -113,7 +117,7 @@ def test_a_library_is_imported_only_where_it_belongs(library: str) -> None:
     found = {
         package_of(module)
         for module, path in MODULES.items()
-        for each in imports_of(path, MODULES)
+        for each in imports_of(path)
         if each.partition(".")[0] == library
     }
     assert found == LIBRARIES[library]

@@ -507,7 +507,9 @@ BUGS: list[tuple[type[Server], set[str]]] = [
 
 @pytest.mark.parametrize(("server", "checks"), BUGS)
 def test_a_bug_of_the_server_is_found(server: type[Server], checks: set[str]) -> None:
-    found: set[str] = set()
-    for seed in range(3):
-        found |= violations(Simulation(seed, make_server=server).run(CALLS)).keys()
-    assert checks <= found
+    missing = set(checks)
+    for seed in range(3):  # a bug may need more than one
+        missing -= violations(Simulation(seed, make_server=server).run(CALLS)).keys()
+        if not missing:
+            break
+    assert not missing
