@@ -12,11 +12,11 @@ import gevent
 from proof.deployment.site import BUDGET, Site
 from proof.failover.checks import figures, violations
 from proof.failover.faults import Fault
+from proof.failover.load import FailoverLoad
 from proof.failover.observer import Observer
 from proof.failover.record import Record
 from proof.failover.stage import Stage
 from proof.history.contents import Contents
-from proof.load.load import Load
 from proof.load.wire import Client
 from tests.support.waiting import wait_until
 
@@ -52,7 +52,7 @@ class Round:
         began_s = time.monotonic()
         result = Result(self._name, self._seed)
         observer = Observer(self._site.servers)
-        load = Load(self._site, self._random)
+        load = FailoverLoad(self._site, self._random)
         stage = Stage(self._site, observer, self._random, is_short=self._is_short)
         try:
             logs_before = {each: self._site.log_of(each) for each in self._site.boards}

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from proof.history.call import Call
-from proof.history.history import Event, Watched, holder_of
-from proof.load.watchers import Items
+from proof.history.history import Event, Items, Watched, holder_of
 
 
 @dataclass

@@ -6,12 +6,26 @@ import functools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from proof.history.call import Call
-from proof.load.watchers import Items, Seen
 
+Items = dict[str, dict[str, Any]]  # by tag
+Kind = Literal[
+    "item", "answer", "reset", "ready", "degraded", "recovered", "bye", "snapshot", "end"
+]
 Log = list[tuple[str, dict[str, str]]]  # cursor and fields of each entry, oldest first
+
+
+class Seen(NamedTuple):
+    """Something that a watcher has seen."""
+
+    at_s: float
+    kind: Kind
+    cursor: str
+    seq: int = 0
+    event: str = ""  # of an item: the data as it came; of an answer: its item; of a reset: why
+    number: int = 0  # of the connection
 
 
 class Watched(Protocol):

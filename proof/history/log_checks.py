@@ -10,9 +10,8 @@ from typing import Any
 
 from proof.history.call import Call
 from proof.history.explanation import OPERATIONS, following, start_states
-from proof.history.history import Event, History, Log, holder_of, position_of, short
+from proof.history.history import Event, History, Items, Log, holder_of, position_of, short
 from proof.history.model import TABLE, Rules, state_of
-from proof.load.watchers import Items
 
 _ROUNDING_S = 0.0011
 

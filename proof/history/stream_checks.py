@@ -6,8 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from proof.history.history import Event, History, Watched, position_of, short
-from proof.load.watchers import Items, Seen
+from proof.history.history import Event, History, Items, Seen, Watched, position_of, short
 
 _TOO_SLOW = "too slowly"  # in the reason of a reset that any stream may get
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import msgspec
 
-from proof.load.wire import TIMEOUT_S, Reply
+from proof.history.call import Reply
+from proof.load.wire import TIMEOUT_S
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _CLOSE = re.compile(rb"\r\nconnection: *close", re.IGNORECASE)

@@ -6,29 +6,14 @@ import http.client
 import json
 import math
 import time
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import gevent
 
+from proof.history.history import Items, Kind, Seen
 from proof.load.wire import Client, Stream
 
 _RECONNECT_S = 0.1
-
-Items = dict[str, dict[str, Any]]  # by tag
-Kind = Literal[
-    "item", "answer", "reset", "ready", "degraded", "recovered", "bye", "snapshot", "end"
-]
-
-
-class Seen(NamedTuple):
-    """Something that a watcher has seen."""
-
-    at_s: float
-    kind: Kind
-    cursor: str
-    seq: int = 0
-    event: str = ""  # of an item: the data as it came; of an answer: its item; of a reset: why
-    number: int = 0  # of the connection
 
 
 class Watcher:
@@ -37,7 +22,7 @@ class Watcher:
     def __init__(self, client: Client, reader: Client, board: str, name: str) -> None:
         self.board, self.name = board, name
         self.trail: list[Seen] = []
-        self.model: dict[str, dict[str, Any]] = {}
+        self.model: Items = {}
         self.last_id = ""
         self.version_floor = 0  # of the model
         self._least_floor = 0  # of the stream

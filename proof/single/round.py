@@ -17,10 +17,9 @@ from gevent.lock import BoundedSemaphore
 from occupancy.boards.reconcile import Reconciler
 from proof.deployment.contents import read_log
 from proof.history.checks import violations
-from proof.history.history import BoardState, History
-from proof.load.watchers import Items
+from proof.history.history import BoardState, History, Items
 from proof.network.proxy import FaultProxy
-from proof.single.load import Load
+from proof.single.load import SingleLoad
 from proof.single.network_faults import lost_answers
 from proof.single.site import BUDGET, STEPS, Site
 from proof.single.stage import Fault, Stage
@@ -71,7 +70,7 @@ class Round:
         began_s = time.monotonic()
         result = Result(self._names, self._seed)
         self._boards = self._site.new_boards()
-        load = Load(self._site, self._boards, self._random)
+        load = SingleLoad(self._site, self._boards, self._random)
         sampling = gevent.spawn(self._sample_connections)
         try:
             before = self._states(load)
@@ -137,7 +136,7 @@ class Round:
             fault.act(stage)
 
     def _states(
-        self, load: Load, items: Mapping[str, Items] | None = None
+        self, load: SingleLoad, items: Mapping[str, Items] | None = None
     ) -> dict[str, BoardState]:
         found = {}
         with self._site.admin() as admin:
@@ -156,7 +155,7 @@ class Round:
         return found
 
     def _history(
-        self, load: Load, before: dict[str, BoardState], after: dict[str, BoardState],
+        self, load: SingleLoad, before: dict[str, BoardState], after: dict[str, BoardState],
         stages: Sequence[Stage],
     ) -> History:  # fmt: skip
         return History(
@@ -190,7 +189,7 @@ class Round:
                 gevent.sleep(_SAMPLE_S)
 
     def _figures(
-        self, history: History, load: Load, stages: Sequence[Stage], span: tuple[float, float]
+        self, history: History, load: SingleLoad, stages: Sequence[Stage], span: tuple[float, float]
     ) -> dict[str, Any]:
         calls = history.calls
         stops = [

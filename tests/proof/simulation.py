@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from proof.history.call import Call
-from proof.history.history import BoardState, History, Log
+from proof.history.call import Call, Reply
+from proof.history.history import BoardState, History, Items, Log, Seen
 from proof.history.model import (
     NO_ITEM,
     TABLE,
@@ -28,8 +28,6 @@ from proof.history.model import (
     carry_out,
     state_of,
 )
-from proof.load.watchers import Items, Seen
-from proof.load.wire import Reply
 
 BOARD = "b"
 STEPS = ("ARM", "SOLD")

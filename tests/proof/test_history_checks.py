@@ -10,12 +10,10 @@ from typing import Any
 
 import pytest
 
-from proof.history.call import Call
+from proof.history.call import Call, Reply
 from proof.history.checks import CHECKS, counts, violations
-from proof.history.history import History, Log, Loss
+from proof.history.history import History, Items, Log, Loss, Seen
 from proof.history.model import Outcome, Request, State
-from proof.load.watchers import Items, Seen
-from proof.load.wire import Reply
 from tests.proof.simulation import BOARD, Server, Simulation, Stored, Watched
 
 CALLS = 250

@@ -78,8 +78,7 @@ def test_one_server_has_a_table_of_its_own() -> None:
         row(),
     )  # fmt: skip
     assert (
-        "| aof-cut | valkey | 2 | 10,000 | 412 | 8 | 14 | 0 | 12,000 | 120 | 2 | 28 | 0 |"
-        in found
+        "| aof-cut | valkey | 2 | 10,000 | 412 | 8 | 14 | 0 | 12,000 | 120 | 2 | 28 | 0 |" in found
     )
     assert "| several at once | valkey | 2 |" in found
     assert "one server, valkey, pause+reload, seed 1: models, 1 times" in found
