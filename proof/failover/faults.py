@@ -28,22 +28,21 @@ def _cut_replicas(stage: Stage, primary: RealServer) -> None:
 
 def kill_primary(stage: Stage) -> None:
     """kill -9 of a primary."""
-    target = stage.choose()
-    stage.wait_a_moment()
-    stage.strike(target)
-    kill(target)
-    stage.wait_for_promotion()
-    gevent.sleep(0.3)
-    _start_again(stage, target)
+    _kill_primary(stage)
 
 
 def kill_with_loss(stage: Stage) -> None:
     """kill -9 of a primary whose last writes have reached no replica."""
+    _kill_primary(stage, is_cut_off=True)
+
+
+def _kill_primary(stage: Stage, *, is_cut_off: bool = False) -> None:
     target = stage.choose()
     stage.wait_a_moment()
     stage.strike(target)
-    _cut_replicas(stage, target)
-    gevent.sleep(_LOST_S)
+    if is_cut_off:
+        _cut_replicas(stage, target)
+        gevent.sleep(_LOST_S)
     kill(target)
     stage.wait_for_promotion()
     gevent.sleep(0.3)

@@ -12,7 +12,9 @@ from typing import NamedTuple
 from proof.history.call import Call
 from proof.history.explanation import CalledOperation, Reading, start_states
 from proof.history.history import History, holder_of
-from proof.history.model import RANKS, TABLE, Rules, state_of
+from proof.history.model.operations import Rules
+from proof.history.model.state import state_of
+from proof.history.model.table import RANKS, TABLE
 from proof.history.versions import judge
 
 PASSING = {0, 429, 502, 503, 504}  # then it is sent again

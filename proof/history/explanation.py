@@ -8,17 +8,9 @@ from typing import Any
 
 from proof.history.call import Call
 from proof.history.history import Event, History, events_of, holder_of
-from proof.history.model import (
-    NO_ITEM,
-    TABLE,
-    Request,
-    Rules,
-    State,
-    carry_out,
-    refused_at_once,
-    seen_as,
-    state_of,
-)
+from proof.history.model.operations import Request, Rules, carry_out, refused_at_once
+from proof.history.model.state import State, seen_as, state_of
+from proof.history.model.table import NO_ITEM, TABLE
 
 OPERATIONS = {row.event: name for name, row in TABLE.items()} | {"item.added": "put"}  # by event
 # By code; '' is an operation that is done.

@@ -11,7 +11,9 @@ from typing import Any
 from proof.history.call import Call
 from proof.history.explanation import OPERATIONS, following, start_states
 from proof.history.history import Event, History, Items, Log, holder_of, position_of, short
-from proof.history.model import TABLE, Rules, state_of
+from proof.history.model.operations import Rules
+from proof.history.model.state import state_of
+from proof.history.model.table import TABLE
 
 _ROUNDING_S = 0.0011
 

@@ -30,7 +30,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from proof.history.linearizability import Operation, search
-from proof.history.model import NO_ITEM, State
+from proof.history.model.state import State
+from proof.history.model.table import NO_ITEM
 
 _MOST_STATES = 20_000  # at one version; then it is undecided, which is a violation
 

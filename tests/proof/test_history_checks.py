@@ -13,7 +13,8 @@ import pytest
 from proof.history.call import Call, Reply
 from proof.history.checks import CHECKS, counts, violations
 from proof.history.history import History, Items, Log, Loss, Seen
-from proof.history.model import Outcome, Request, State
+from proof.history.model.operations import Outcome, Request
+from proof.history.model.state import State
 from tests.proof.simulation import BOARD, Server, Simulation, Stored, Watched
 
 CALLS = 250
