@@ -1,4 +1,4 @@
-"""All workers and watchers of a site: some of each on every board."""
+"""The load of a failover: some workers and watchers on every board of a site."""
 
 from __future__ import annotations
 

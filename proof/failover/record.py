@@ -1,4 +1,4 @@
-"""What a round leaves to be checked: everything that callers saw, and what the servers have."""
+"""What the checks of a round need: what callers and watchers saw, and what the servers have."""
 
 from __future__ import annotations
 

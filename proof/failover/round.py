@@ -1,4 +1,4 @@
-"""One round: load, a fault in its midst, quiet, and the checks."""
+"""One round: a fault under load, then quiet, then the checks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from proof.load.wire import Client
 from tests.support.waiting import wait_until
 
 _LEAST_CHANGES = 20
-_WHOLE_S = 90.0  # a Sentinel takes some 12 s to find that an old primary is back
+_WHOLE_S = 90.0  # a Sentinel takes some 12 s to notice an old primary that is back
 _AFTER_S = 0.8
 
 
@@ -91,7 +91,7 @@ class Round:
         return result
 
     def _revoke(self, token_id: str) -> None:
-        """Revoke a token while the fault goes on, until that is acknowledged."""
+        """Revoke a token during the fault, again until it is acknowledged."""
         wait_until(
             lambda: self._admin.send("DELETE", f"/api/tokens/{token_id}").status in (200, 204, 404),
             timeout_s=60, what="the revocation",

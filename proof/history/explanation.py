@@ -23,7 +23,7 @@ _STATUSES = {
 
 
 class CalledOperation:
-    """A call, for the search: what may come of it in a state."""
+    """A call, as the search needs it: which states it may leave."""
 
     def __init__(self, call: Call, rules: Rules) -> None:
         self.call = call
@@ -59,22 +59,22 @@ class CalledOperation:
 
     @property
     def signature(self) -> Any:
-        """Calls of one signature do the same."""
+        """Equal for calls with the same effect."""
         return (self.call.operation, self.call.worker, self.call.if_match,
                 repr(sorted(self.call.arguments.items())))  # fmt: skip
 
     @property
     def is_decided_at_once(self) -> bool:
-        """Whether the item plays no part: the answer is right, and changes nothing."""
+        """Whether the answer is a refusal that is right in every state of the item."""
         return self.is_known and self._code != "" and self._code == refused_at_once(
             self._request, self._rules
         )  # fmt: skip
 
     def states_after(self, state: State) -> Iterator[State]:
-        """The states that it may leave. Nothing, if its answer is wrong in ``state``.
+        """The states that the call may leave; none, if its answer is wrong in ``state``.
 
-        Without a known answer: what its effect leaves, if it has one here. That it has none is no
-        step of the search, since it may also never have been carried out.
+        A call without a known answer yields only changes. The search leaves such a call out where
+        it had no effect.
         """
         for outcome in carry_out(state, self._request, self._rules):
             if not self.is_known:
@@ -102,7 +102,7 @@ class CalledOperation:
 
 
 class Reading:
-    """The item as it is stored at the end: what it says must be so after every call."""
+    """The item as stored at the end, which must be right after every call."""
 
     is_known = True
     is_change = is_removal = False
@@ -161,7 +161,7 @@ def following(state: State, event: Event, rules: Rules) -> State | None:
 
 
 def start_states(history: History, board: str) -> dict[str, State]:
-    """Each item of a board before, with what only its earlier events tell."""
+    """The state of each item before the round; its earlier events tell what the item does not."""
     rules = Rules(history.steps[board], history.roles)
     state = history.before[board]
     found: dict[str, State] = {}

@@ -25,8 +25,8 @@ class Watcher:
         self.model: Items = {}
         self.last_id = ""
         self.version_floor = 0  # of the model
-        self._least_floor = 0  # of the stream
-        self._unheard: dict[str, int] = {}  # versions by tag, from answers without their events
+        self._least_floor = 0  # the version floor of the stream
+        self._unheard: dict[str, int] = {}  # versions by tag, of answers whose events have not come
         self.is_live = False
         self.snapshots: list[dict[str, Any]] = []  # items of snapshots: contents that were seen
         self._client, self._reader = client, reader
@@ -41,7 +41,7 @@ class Watcher:
         self._reader.close()
 
     def put(self, item: dict[str, Any]) -> None:
-        """Take an item from an answer, as the page of the worker does who sent the operation."""
+        """Take an item from an answer, as the page of the worker that sent the operation does."""
         if item["version"] > self.version_floor:  # else it is in the snapshot, or lost
             self._note("answer", event=json.dumps(item))
             if self._put(item):
@@ -61,7 +61,7 @@ class Watcher:
             try:
                 self._read()
             except (OSError, http.client.HTTPException, ValueError):
-                pass  # the connection has ended; so has a browser's
+                pass  # the connection has ended: reconnect, as a browser does
             finally:
                 if self._stream is not None:
                     self._stream.close()
@@ -99,7 +99,7 @@ class Watcher:
             self._put(item)
             return
         if kind in ("ready", "reset", "degraded", "recovered", "bye"):
-            self._note(kind, found.get("seq", 0), found.get("reason", ""))  # type: ignore[arg-type] # it is one of them
+            self._note(kind, found.get("seq", 0), found.get("reason", ""))  # type: ignore[arg-type] # one of Kind
         self._least_floor = found.get("version_floor", self._least_floor)
         is_lost = kind in ("ready", "recovered") and self._unheard  # the server has lost these
         if kind == "reset" or is_lost or self.version_floor < self._least_floor:
@@ -108,7 +108,7 @@ class Watcher:
             self.is_live = True
 
     def _load(self) -> None:
-        """Load the snapshot, as often as necessary."""
+        """Load a snapshot that is not older than the stream, however often that takes."""
         while True:
             reply = self._reader.send("GET", f"/api/boards/{self.board}/items")
             if reply.status == 200 and reply.body["version_floor"] >= self._least_floor:

@@ -1,4 +1,4 @@
-"""HTTP as a program speaks it to the proxy: one kept connection, and every failure is an answer."""
+"""HTTP with one kept connection per client; a failed request is a reply with status 0."""
 
 from __future__ import annotations
 

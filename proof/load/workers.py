@@ -67,7 +67,7 @@ class Worker(Generic[AnyClient]):
         return Call(self._board, self._name, key, operation, tag, arguments)
 
     def _send(self, calls: Sequence[Call], send: Callable[[], Reply]) -> Reply | None:
-        """The known answer to the request that carries ``calls``; None if the time is over."""
+        """Send the request of ``calls`` until its answer is known; None after the deadline."""
         self.calls += calls
         sent_s = time.monotonic()
         for each in calls:

@@ -11,7 +11,7 @@ from proof.network.mode import Direction, Mode
 
 
 class Choice:
-    """Modes that were given together, and how often each has applied."""
+    """Modes that begin and end together, and how often each has matched and applied."""
 
     def __init__(self, modes: list[Mode], seed: int) -> None:
         self.modes = modes
@@ -23,7 +23,7 @@ class Choice:
     def of(
         self, kinds: tuple[str, ...], request: bytes, direction: Direction | None = None
     ) -> Mode | None:
-        """The first mode that applies to this message; None as direction: to either."""
+        """The first mode that applies to this message; without a direction, in either."""
         for number, mode in enumerate(self.modes):
             if (
                 mode.kind in kinds

@@ -20,7 +20,7 @@ _ANSWER_S = 60.0
 
 
 class RestlessWatcher(Watcher):
-    """Ends its connection every now and then, and goes on from its cursor."""
+    """Reconnects now and then, and goes on from its cursor."""
 
     def __init__(
         self, client: Client, reader: Client, board: str, name: str, *, every_s: float, seed: int
@@ -36,7 +36,7 @@ class RestlessWatcher(Watcher):
             self._until_s = time.monotonic() + self._every_s * self._chance.uniform(0.5, 1.5)
         elif kind == "item" and self.is_live and time.monotonic() > self._until_s:
             self.forced_reconnects += 1
-            raise ConnectionAbortedError("this is enough")
+            raise ConnectionAbortedError("a forced reconnect")
 
 
 class SingleLoad(Load):

@@ -44,11 +44,11 @@ class Result:
     figures: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     took_s: float = 0.0
-    ended_early: bool = False  # by an error: nobody knows what state the site is in
+    ended_early: bool = False  # by an error, so the state of the site is unknown
 
 
 class Round:
-    """Some faults on a site that runs; at least so many operations.
+    """Some faults on a running site, with at least ``operations`` operations.
 
     Where the site has links, each ``lose_every``-th acknowledgement is lost all the time.
     """
@@ -89,7 +89,9 @@ class Round:
             result.figures = self._figures(history, load, stages, span)
             result.violations = violations(history)
             if not is_ready:
-                result.violations["readiness"] = [f"not ready {_READY_S:.0f} s after the faults"]
+                result.violations["readiness"] = [
+                    f"/readyz is not 200 {_READY_S:.0f} s after the faults"
+                ]
             if problems := self._problems():
                 result.violations["reconciliation"] = problems
             result.notes = [
@@ -104,7 +106,7 @@ class Round:
         return result
 
     def _strike(self) -> list[Stage]:
-        """Carry out all faults, each at its time; returns when the last is over."""
+        """Carry out all faults at random times; returns when the last is over."""
         stages = [
             Stage(self._site, random.Random(self._random.random()), boards=self._boards)
             for _ in self._faults
@@ -119,7 +121,7 @@ class Round:
         try:
             gevent.joinall(greenlets, timeout=_MOST_S, raise_error=True)
         finally:
-            gevent.killall(greenlets)  # each sets back what it has done
+            gevent.killall(greenlets)  # each undoes its fault
         return stages
 
     @contextlib.contextmanager
@@ -168,7 +170,7 @@ class Round:
         )  # fmt: skip
 
     def _problems(self) -> list[str]:
-        """What the reconciliation finds."""
+        """The problems that the product's own reconciliation finds."""
         services = self._site.services()
         try:
             return [
@@ -234,7 +236,7 @@ class Round:
 def _outside(
     span: tuple[float, float], stops: Sequence[tuple[float, float]]
 ) -> list[tuple[float, float]]:
-    """The parts of ``span`` that are in no stop."""
+    """The parts of ``span`` outside all ``stops``."""
     edges = [span[0]]
     for since, until in sorted(stops):
         if since > edges[-1]:

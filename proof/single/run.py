@@ -79,7 +79,7 @@ class SingleRun:
                     pending = self._run_on(site, pending)
 
     def _run_on(self, site: Site, pending: list[Plan]) -> list[Plan]:
-        """Carry out rounds until the site is worn out; returns those that are left."""
+        """Carry out rounds until the site must be replaced; returns the plans that are left."""
         for count, plan in enumerate(pending, 1):
             result = run_round(site, plan, operations=self._operations)
             self._results.add(
@@ -107,7 +107,7 @@ def plans_of(only: Sequence[str] | None, *, seed: int, rounds: int) -> Iterator[
 
 
 def run_round(site: Site, plan: Plan, *, operations: int) -> Result:
-    """One round. Whatever ends it early makes it void."""
+    """One round. It is void if an error ends it."""
     faults = [(name, FAULTS[name]) for name in plan.names]
     try:
         return Round(site, faults, plan.seed, operations=operations, lose_every=_LOSE_EVERY).run()

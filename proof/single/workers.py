@@ -30,16 +30,16 @@ _ALL = ("take", "pause", "complete", "release", *_FOR_SUPERVISORS)
 
 
 class Chances:
-    """How often an operation is sent that is refused, demands something, or is a batch."""
+    """How often an operation will be refused, has a precondition, or is a batch."""
 
     refusal = 0.12
     forbidden = 0.004
     if_match = 0.08
     epoch = 0.08
     batch = 0.03
-    own = 0.7  # of who holds items, on one of those
-    free = 0.7  # of the others, on one that they may take
-    hot = 0.3  # of the rest, on one of the first items, which everybody wants
+    own = 0.7  # of a holder, on one of its items
+    free = 0.7  # otherwise, on an item that may be taken
+    hot = 0.3  # otherwise, on one of the first three items, so that workers compete
 
 
 class SingleWorker(Worker[FastClient]):

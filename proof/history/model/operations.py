@@ -12,7 +12,7 @@ _FIELDS = {"put": {"title", "attributes"}}  # of the body, beside those of the r
 
 
 class Request(NamedTuple):
-    """An operation that somebody sends."""
+    """An operation that a caller sends."""
 
     operation: str
     tag: str
@@ -22,7 +22,7 @@ class Request(NamedTuple):
 
 
 class Rules(NamedTuple):
-    """What an operation depends on beside the item."""
+    """What the outcome depends on, beside the item and the request."""
 
     steps: Sequence[str]
     roles: Mapping[str, str]
@@ -30,7 +30,7 @@ class Rules(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What may come of it. ``code`` is '' if it is done, else that of the refusal."""
+    """A possible outcome. ``code`` is that of the refusal; '' if the operation is done."""
 
     state: State
     code: str = ""
@@ -38,7 +38,7 @@ class Outcome(NamedTuple):
 
 
 def carry_out(state: State, request: Request, rules: Rules) -> Iterator[Outcome]:
-    """Everything that may come of it: one outcome, or several where ``state`` is not all known."""
+    """The possible outcomes: one, or several where ``state`` is not completely known."""
     refusal = refused_at_once(request, rules)
     if not refusal and state.state == NO_ITEM and request.operation != "put":
         refusal = "item_not_found"
@@ -89,7 +89,7 @@ def _receiver(request: Request, rules: Rules) -> str:
 
 
 def _precondition(state: State, request: Request) -> str:
-    """A caller who states what it relies on hears first of all when it is not so."""
+    """If-Match and the epoch are checked before the state of the item."""
     if request.if_match is not None and (
         state.state == NO_ITEM or request.if_match != state.version
     ):
@@ -169,7 +169,7 @@ def _effects(state: State, request: Request, rules: Rules) -> Iterator[State]:
 
 
 def _added(state: State, request: Request, rules: Rules) -> State:
-    """A new item. It counts on from the highest epoch and version that was removed, or beyond."""
+    """A new item. Its epoch and version go on from those of a removed one, or are higher."""
     return State(
         "available", rules.steps[0], "", None, state.epoch, state.version, request.tag, "{}",
         is_exact=False,

@@ -12,7 +12,7 @@ UNKNOWN = "\0"  # a reason that is not known
 
 
 class State(NamedTuple):
-    """An item. What nobody outside sees is at the end; None there: not known."""
+    """An item. The last fields are in no answer; None there means not known."""
 
     state: str
     step: str
@@ -29,7 +29,7 @@ class State(NamedTuple):
 
 
 def state_of(item: Mapping[str, Any] | None, *, is_new: bool = False) -> State:
-    """An item as an answer shows it; ``is_new``: it was just added."""
+    """The state that an answer shows; ``is_new``: the item was just added."""
     if item is None:
         return State(NO_ITEM, "", "", None, 0, 0, "", "{}", is_exact=False)
     holder = item["holder"]
@@ -45,7 +45,7 @@ def attributes_text(attributes: Mapping[str, Any]) -> str:
 
 
 def seen_as(state: State, item: Mapping[str, Any]) -> State | None:
-    """The state, with what ``item`` tells of it; None if ``item`` cannot be that."""
+    """``state`` completed by what ``item`` shows; None if they contradict each other."""
     holder = item["holder"]
     if (
         state.state != item["state"]
