@@ -89,9 +89,7 @@ class Round:
             result.figures = self._figures(history, load, stages, span)
             result.violations = violations(history)
             if not is_ready:
-                result.violations["readiness"] = [
-                    f"/readyz is not 200 {_READY_S:.0f} s after the faults"
-                ]
+                result.violations["readiness"] = [f"no 200 from /readyz within {_READY_S:.0f} s"]
             if problems := self._problems():
                 result.violations["reconciliation"] = problems
             result.notes = [
