@@ -104,11 +104,8 @@ def read_slowly(stage: Stage) -> None:
             stage.last(1.0, 4.0)
             if _is_reset(readers[-1]):
                 stage.happened()
-    except (
-        StoreUnavailable,
-        OSError,
-    ) as error:  # another fault is in the way
-        stage.note = str(error)
+    except (StoreUnavailable, OSError) as error:
+        stage.note = str(error)  # another fault is in the way
     finally:
         services.close()
 
