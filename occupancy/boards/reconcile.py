@@ -185,10 +185,10 @@ class Reconciler:
         return [Problem("", "log", each) for each in texts]
 
     def _holes(self, log: str, end: bytes, until: float) -> tuple[list[str], bytes | None]:
-        """What is missing in a log with marks of promotions, and its last ``seq``.
+        """The missing events of a log with marks of promotions, as texts, and its last ``seq``.
 
-        A mark is an entry without ``seq``, so the number of entries does not tell: each is read, as
-        far as ``end``. The last ``seq`` is None if there is no event, or the time is up.
+        A mark is an entry without ``seq``, so counting the entries finds no hole: each is read, up
+        to ``end``. The last ``seq`` is None if there is no event, or the time is up.
         """
         texts = []
         before, last_seq, begin = b"", b"", b"-"
@@ -198,7 +198,7 @@ class Reconciler:
                 if (seq := fields.get(b"seq")) is None:
                     continue
                 missing = range(int(last_seq) + 1, int(seq)) if last_seq else range(0)
-                # A log that is trimmed meanwhile goes on later than the page before.
+                # Not a hole if the log was trimmed meanwhile: then the entry before is gone too.
                 if missing and self._store.client.xrange(log, min=before, max=before):
                     texts.append(f"events {missing[0]} to {missing[-1]} are missing")
                 before, last_seq = cursor, seq

@@ -142,10 +142,10 @@ class Replay(msgspec.Struct, frozen=True):
 
 
 def version_floor(incarnation: bytes | None) -> int:
-    """What each version exceeds that was counted since a board's last promotion.
+    """The number that every version counted since a board's last promotion exceeds.
 
-    ``incarnation`` is the board's (see board/promotion.lua); operate/board.lua counts the same. So
-    what a page gets of a version up to the floor is in a snapshot with this floor, or was lost.
+    ``incarnation`` is the board's (see board/promotion.lua); operate/board.lua counts the same. A
+    version up to the floor is in each snapshot with this floor, or was lost.
     """
     return min(int(incarnation or 0), 9_000_000) * 1_000_000_000
 

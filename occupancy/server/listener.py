@@ -124,10 +124,10 @@ class Listener(StreamServer):  # type: ignore[misc] # gevent has no types
         return None
 
     def _wait_for_files(self, error: OSError) -> None:
-        """Accept nothing for a moment, and close a connection that waits for nothing.
+        """Pause accepting, and close a connection that has sent no whole request.
 
-        gevent would log each attempt with a traceback, some twenty a second, and wait up to a
-        second when there are files again.
+        gevent would log each attempt with a traceback, some twenty a second, and would accept
+        again up to a second after a descriptor is free.
         """
         self._warnings.error("connections cannot be accepted", "accept: %s", error)
         gevent.spawn(BoundedSocket.waiting.make_room)

@@ -14,7 +14,7 @@ from occupancy.storage.topology.shard import slot_of
 from tests.support.clusters import SERVICE, RealCluster, RealSentinels
 from tests.support.servers import RealServer
 
-_PASSWORD = "run"  # of the Sentinel set-up: without one, the Sentinels alone cannot be cut off
+_PASSWORD = "run"  # with it, a fault can cut off the Sentinels alone
 
 
 class Servers(Protocol):
@@ -39,7 +39,7 @@ class Servers(Protocol):
 
 
 def raw(client: redis.Redis, *command: Any) -> Any:
-    """The reply of a server as it is."""
+    """The unparsed reply of a server."""
     client.response_callbacks.clear()
     return client.execute_command(*command)
 
@@ -153,7 +153,7 @@ class SentinelServers:
         )
 
     def restart_sentinel(self, number: int) -> None:
-        """Start one that was killed, with what it had written down."""
+        """Start a killed Sentinel with the configuration that it had saved."""
         command = [str(self.real._binary), "sentinel.conf", "--sentinel"]
         self.real.processes[number] = subprocess.Popen(
             [*command, "--logfile", "sentinel.log"],

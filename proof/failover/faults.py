@@ -1,4 +1,4 @@
-"""The faults: each happens once, while the load goes on, and leaves all servers running."""
+"""The faults. Each happens once, under load, and leaves all servers running."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from tests.support.servers import BINARIES, RealServer, binary_of, free_port
 from tests.support.waiting import wait_until
 
 Fault = Callable[[Stage], None]
-_LOST_S = 0.4  # how long a primary writes what nobody copies
+_LOST_S = 0.4  # how long a primary writes without a replica
 _AWAY_S = 3.0
 
 
 def _cut_replicas(stage: Stage, primary: RealServer) -> None:
-    """From now on nothing reaches the replicas. Clients that are connected go on."""
+    """Disconnect the replicas for good. Connected clients go on."""
     with stage.site.servers.client(primary) as admin:
         admin.config_set("requirepass", secrets.token_hex(8))
         admin.execute_command("CLIENT", "KILL", "TYPE", "replica")
@@ -28,22 +28,21 @@ def _cut_replicas(stage: Stage, primary: RealServer) -> None:
 
 def kill_primary(stage: Stage) -> None:
     """kill -9 of a primary."""
-    target = stage.choose()
-    stage.wait_a_moment()
-    stage.strike(target)
-    kill(target)
-    stage.wait_for_promotion()
-    gevent.sleep(0.3)
-    _start_again(stage, target)
+    _kill_primary(stage)
 
 
 def kill_with_loss(stage: Stage) -> None:
     """kill -9 of a primary whose last writes have reached no replica."""
+    _kill_primary(stage, is_cut_off=True)
+
+
+def _kill_primary(stage: Stage, *, is_cut_off: bool = False) -> None:
     target = stage.choose()
     stage.wait_a_moment()
     stage.strike(target)
-    _cut_replicas(stage, target)
-    gevent.sleep(_LOST_S)
+    if is_cut_off:
+        _cut_replicas(stage, target)
+        gevent.sleep(_LOST_S)
     kill(target)
     stage.wait_for_promotion()
     gevent.sleep(0.3)
@@ -83,7 +82,7 @@ def _start_again(stage: Stage, server: RealServer) -> None:
     server.start()
     servers = stage.site.servers
     if isinstance(servers, SentinelServers) and stage.is_short and stage.has_happened:
-        # The Sentinels do it themselves, some ten seconds later.
+        # Faster: the Sentinels take some ten seconds to do the same.
         with servers.client(server) as admin:
             admin.execute_command("REPLICAOF", "127.0.0.1", servers.real.primary().port)
 
@@ -224,7 +223,7 @@ def cut_off(stage: Stage) -> None:
 
 
 def kill_sentinels(stage: Stage) -> None:
-    """Two of three Sentinels are killed: nobody can promote; operations go on."""
+    """Two of three Sentinels are killed: nothing can be promoted; operations go on."""
     servers = _sentinels(stage)
     target = stage.choose()
     numbers = stage.random.sample(range(3), 2)

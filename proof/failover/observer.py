@@ -1,4 +1,4 @@
-"""Looks at every server from outside: its role many times a second, and who is connected."""
+"""Samples the role of every server, and the connections of the deployment to it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Observer:
         return next((each for each in self.promotions if each.at_s >= began_s), None)
 
     def _look_at(self, server: RealServer) -> None:
-        """A server that hangs delays nothing but its own greenlet."""
+        """In a greenlet of its own: a server that hangs delays only its own samples."""
         role, counted_s = "", 0.0
         with self._servers.client(server, timeout_s=0.4) as client:
             while True:

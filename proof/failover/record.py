@@ -1,4 +1,4 @@
-"""What a round leaves to be checked: everything that callers saw, and what the servers have."""
+"""What the checks of a round need: what callers and watchers saw, and what the servers have."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 
 from proof.history.call import Call
 from proof.history.contents import Contents
-from proof.history.history import Event, Log, Watched, events_of
-from proof.load.watchers import Items
+from proof.history.history import Event, Items, Log, Watched, events_of
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""One round: load, a fault in its midst, quiet, and the checks."""
+"""One round: a fault under load, then quiet, then the checks."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ import gevent
 from proof.deployment.site import BUDGET, Site
 from proof.failover.checks import figures, violations
 from proof.failover.faults import Fault
+from proof.failover.load import FailoverLoad
 from proof.failover.observer import Observer
 from proof.failover.record import Record
 from proof.failover.stage import Stage
 from proof.history.contents import Contents
-from proof.load.load import Load
 from proof.load.wire import Client
 from tests.support.waiting import wait_until
 
 _LEAST_CHANGES = 20
-_WHOLE_S = 90.0  # a Sentinel takes some 12 s to find that an old primary is back
+_WHOLE_S = 90.0  # a Sentinel takes some 12 s to notice an old primary that is back
 _AFTER_S = 0.8
 
 
@@ -52,7 +52,7 @@ class Round:
         began_s = time.monotonic()
         result = Result(self._name, self._seed)
         observer = Observer(self._site.servers)
-        load = Load(self._site, self._random)
+        load = FailoverLoad(self._site, self._random)
         stage = Stage(self._site, observer, self._random, is_short=self._is_short)
         try:
             logs_before = {each: self._site.log_of(each) for each in self._site.boards}
@@ -91,7 +91,7 @@ class Round:
         return result
 
     def _revoke(self, token_id: str) -> None:
-        """Revoke a token while the fault goes on, until that is acknowledged."""
+        """Revoke a token during the fault, again until it is acknowledged."""
         wait_until(
             lambda: self._admin.send("DELETE", f"/api/tokens/{token_id}").status in (200, 204, 404),
             timeout_s=60, what="the revocation",

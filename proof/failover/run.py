@@ -14,7 +14,7 @@ from proof.history.contents import Contents
 def run_round(
     site: Site, contents: Contents, name: str, fault: Fault, *, seed: int, is_short: bool
 ) -> Result:
-    """One round. Whatever ends it early makes it void."""
+    """One round. It is void if an error ends it."""
     try:
         return Round(site, contents, name, seed, is_short=is_short).run(fault)
     except (AssertionError, TimeoutError, gevent.Timeout, redis.RedisError) as error:

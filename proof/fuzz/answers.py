@@ -42,7 +42,7 @@ _CURSOR_TAG = re.compile(r'"[0-9]+-[0-9]+\.')
 
 
 class Violation(AssertionError):
-    """Something that must not be, whatever was sent."""
+    """Something that must never happen, whatever was sent."""
 
 
 class Answer(NamedTuple):
@@ -62,7 +62,7 @@ class Answer(NamedTuple):
         return self.get("content-type").partition(";")[0]
 
     def comparable(self) -> tuple[int, list[tuple[str, str]], bytes]:
-        """The part that is the same whichever way the request has gone, and at any time."""
+        """The part that is the same both ways, and at any time."""
         left_out = {"date", "content-length", "retry-after", "set-cookie"}
         if self.kind == EVENTS:
             left_out |= {"content-encoding", "connection"}  # the fast path compresses
@@ -78,7 +78,7 @@ class Answer(NamedTuple):
 
 
 def read(received: bytes) -> list[Answer]:
-    """All answers in what a server has sent until it closed. Raises Violation."""
+    """The answers in all bytes of a closed connection. Raises Violation."""
     answers = []
     while received:
         answer, received = _first(received)
@@ -106,7 +106,7 @@ def check(answer: Answer) -> None:
     if b"Traceback" in answer.body:
         raise Violation(f"a traceback: {answer.body[:2000]!r}")
     if status >= 400 and answer.kind != PROBLEM:
-        raise Violation(f"{status} is no problem+json: {answer.headers}")
+        raise Violation(f"{status} is not problem+json: {answer.headers}")
     if answer.kind in (PROBLEM, "application/json") and answer.body:
         told = json.loads(answer.body.decode())  # strict UTF-8
         if answer.kind == PROBLEM and (told["status"] != status or not told["code"]):

@@ -22,7 +22,7 @@ def kept(target: str) -> dict[str, bytes]:
 
 
 def keep(target: str, case: bytes) -> Path:
-    """Keep a finding, under a name to be made better by hand."""
+    """Keep a finding, under a name that a person replaces by a better one."""
     path = DIRECTORY / target / f"found-{hashlib.sha256(case).hexdigest()[:12]}"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(case)

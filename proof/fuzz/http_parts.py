@@ -34,8 +34,8 @@ def request(line: str, *headers: str, body: bytes | None = None) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + (body or b"")
 
 
-# An operation that the fast path carries out, on the item that nothing else of a case concerns. It
-# follows each case on its connection: no byte of what is before may be left, and none be missing.
+# An operation that the fast path carries out, on an item that no case concerns. It follows each
+# case on its connection: the case must leave no byte unread, and consume none of this.
 FOLLOWING = request(f"POST {API}/items/{HIDDEN.decode()}/take", shown("worker"))
 
 

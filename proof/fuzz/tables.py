@@ -90,7 +90,7 @@ def _line(draw: st.DrawFn, cells: Sequence[str], separator: str) -> str:
 
 
 class _Table(Workers):
-    """Workers in memory, as far as the import asks for them."""
+    """Workers in memory, with the methods that the import calls."""
 
     def __init__(self) -> None:
         self._known: dict[str, Worker] = {}
@@ -117,7 +117,7 @@ class _Table(Workers):
 
 
 def check(case: bytes) -> None:
-    """Read a case as items and as workers. Raises Violation, or what the import must not raise."""
+    """Import a case as items and as workers. Raises Violation, or a bug's own exception."""
     with gevent.Timeout(CASE_S, Violation(f"no end within {CASE_S} s")):
         for encoding in (AUTO, *ENCODINGS[1:]):
             _check_items(case, encoding)
@@ -127,7 +127,7 @@ def check(case: bytes) -> None:
                 _check_shown(error.detail)
                 continue
             _check_rows(rows, case)
-            # A PIN's hash takes 50 ms, and is not what is tried here.
+            # Hashing a PIN takes 50 ms, and is not under test.
             plain = [_without_pin(each) for each in rows]
             report = import_workers(cast(Workers, _Table()), plain)
             _check_rows(report.rejected, case)
@@ -177,6 +177,6 @@ def _check_rows(rows: Sequence[ItemRow | Row | Rejected], case: bytes) -> None:
 
 
 def _check_shown(text: str) -> None:
-    """What goes to a terminal has no control characters, and no bytes without end."""
+    """A text for a terminal has no control characters and is bounded."""
     if not text.isprintable() or len(text) > 2000:
         raise Violation(f"not to be shown: {text[:300]!r}")

@@ -1,6 +1,6 @@
 """The targets by name, and how one is fuzzed: kept cases first, then new ones by a grammar.
 
-Hypothesis makes the cases, and makes a finding smaller before it is told.
+Hypothesis makes the cases, and makes a finding smaller before it is reported.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _PHASES = (Phase.explicit, Phase.generate, Phase.shrink)
 
 
 class Target(NamedTuple):
-    """What makes cases, and whether they are sent to the twins."""
+    """A strategy of cases, and whether they are sent to the twins."""
 
     cases: SearchStrategy[bytes]
     is_http: bool = True
@@ -42,7 +42,7 @@ TARGETS = {
 
 
 class Finding(Exception):
-    """A case, as small as it was made, and what must not be."""
+    """A violation, and its case, as small as Hypothesis made it."""
 
     def __init__(self, case: bytes, why: BaseException) -> None:
         super().__init__(f"{why}\nthe case: {case!r}")
@@ -82,7 +82,7 @@ def fuzz(name: str, check: Check, *, count: int, number: int, until: float = flo
     try:
         attempt()
     except StoreUnavailable:
-        raise  # of the server that the run has started
+        raise  # the run's server failed: no finding
     except Exception as error:
         raise Finding(last, error) from error
     return done

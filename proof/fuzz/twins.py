@@ -1,6 +1,6 @@
-"""Two deployments with the same contents, one for each way in, and what must hold for every case.
+"""Two deployments with the same contents, one for each way in, and the checks of every case.
 
-A case may name what only a running deployment has, by placeholders of the same length:
+A case names what only a running deployment has by placeholders of the same length:
 a new item and another one (``T-000000-a``, ``T-000000-b``) on a board that is new now and then
 (``b-0000``), tokens (``token_of``), the session's cookie and CSRF token, and a cursor.
 """
@@ -75,29 +75,29 @@ class Twins:
         self._redis.close()
 
     def answers(self, way: Way, pieces: list[bytes]) -> list[Answer]:
-        """What one way answers to a case; read strictly, with what must hold for it alone."""
+        """The answers of one way to a case. Raises Violation if they are wrong by themselves."""
         store, board = way.services.store, self._board
         before = store.log.head(board).head_seq
         sent = [self._filled(each, way) for each in pieces]
         answers = read(way.send(sent))
-        # What was refused has changed nothing, and what has changed something was said to have.
+        # A refusal has changed nothing, and each change was answered as one.
         told = sum(_changes(each) for each in answers)
         done = store.log.head(board).head_seq - before
         if told != done:
-            raise Violation(f"{done} changes, and {told} of them answered: {answers}")
+            raise Violation(f"{done} changes in the log, {told} in the answers: {answers}")
         if self._errors.lines:
             lines, self._errors.lines = self._errors.lines, []
             raise Violation(f"logged: {lines[0][:3000]}")
         return answers
 
     def check(self, case: bytes) -> tuple[list[Answer], list[Answer]]:
-        """Send a case both ways. Raises Violation where the answers differ, or must not be."""
+        """Send a case both ways. Raises Violation if the answers differ or are wrong."""
         self._begin_case()
         try:
             return self._compared(case.split(CUT))
         except BaseException:
             self._errors.lines.clear()
-            self._create_board()  # the boards may differ now, and the next case must not tell of it
+            self._create_board()  # the boards may differ now, which must not fail the next case
             raise
 
     def _compared(self, pieces: list[bytes]) -> tuple[list[Answer], list[Answer]]:
@@ -148,7 +148,7 @@ class Twins:
         self._create_board()
 
     def _filled(self, piece: bytes, way: Way) -> bytes:
-        """``piece`` with what the placeholders stand for."""
+        """``piece`` with the placeholders replaced."""
         number = f"{self._count:06}".encode()
         piece = piece.replace(b"T-000000-", b"T-%b-" % number)
         piece = piece.replace(BOARD, self._board.encode()).replace(COOKIE, self._cookies[way])
@@ -170,7 +170,7 @@ def twins_on(redis_url: str, directory: Path, prefix: str) -> Iterator[Twins]:
 
 
 def _changes(answer: Answer) -> int:
-    """How many changes of items an answer tells of."""
+    """The number of changed items in an answer."""
     if answer.kind != "application/json" or not answer.body or answer.get("idempotency-replayed"):
         return 0
     told = json.loads(answer.body)

@@ -27,10 +27,10 @@ from occupancy.services import Services
 from proof.fuzz.answers import Violation, has_begun
 
 ROOT = Path(__file__).parents[2]
-CASE_S = 12.0  # more than any bounded wait of a connection whose client says that it has ended
+CASE_S = 12.0  # longer than the server keeps a connection whose client has shut down
 _PIECE_S = 0.0005  # between two pieces: the worker reads the first meanwhile
-_BEGIN_S = 0.5  # within which a stream begins, if it was one that was asked for
-_QUIET_TURNS = 60  # of the event loop, after which an answer without a stream was the last
+_BEGIN_S = 0.5  # a stream that was asked for begins within it
+_QUIET_TURNS = 60  # of the event loop without a byte: no stream follows
 
 
 class _Configured(Application):  # type: ignore[misc] # gunicorn ships no types
@@ -70,7 +70,7 @@ class Way:
         self._heartbeat_file.close()
 
     def send(self, pieces: list[bytes]) -> bytes:
-        """All that is answered to ``pieces``, and then to the end. Raises Violation at a hang."""
+        """Send ``pieces``, then the end; returns all answers. Raises Violation at a hang."""
         with gevent.Timeout(CASE_S, Violation(f"no end within {CASE_S} s")):
             return self._exchange(pieces)
 
@@ -81,7 +81,7 @@ class Way:
             reader = gevent.spawn(_read_to_end, connection, received)
             writer = gevent.spawn(_write, connection, pieces)
             try:
-                # A stream that has begun reads nothing more, and may go on: that is enough of it.
+                # A stream reads no more requests and need not end: its beginning is enough.
                 if not (b"vent" in b"".join(pieces) and self._is_stream(reader, received)):
                     writer.get()
                     with contextlib.suppress(OSError):
@@ -93,7 +93,7 @@ class Way:
 
     @staticmethod
     def _is_stream(reader: gevent.Greenlet, received: bytearray) -> bool:
-        """Wait until a stream begins, or nothing more is answered; whether it is a stream."""
+        """Wait until a stream has begun or nothing more comes; whether it is a stream."""
         quiet_turns, length = 0, 0
         with gevent.Timeout(_BEGIN_S, False):
             while not reader.ready():
@@ -125,7 +125,7 @@ def _read_to_end(connection: socket.socket, received: bytearray) -> None:
 class ErrorLog(logging.Handler):
     """Keeps what is logged as an error, or with a traceback.
 
-    Live delivery tells of itself, for example that this process was kept from the processors.
+    It leaves out live delivery, which warns when the machine is busy.
     """
 
     def __init__(self) -> None:

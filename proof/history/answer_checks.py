@@ -1,4 +1,4 @@
-"""The answers: what they say of one another, without the log."""
+"""Checks of the answers alone, without the log."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from typing import NamedTuple
 from proof.history.call import Call
 from proof.history.explanation import CalledOperation, Reading, start_states
 from proof.history.history import History, holder_of
-from proof.history.model import RANKS, TABLE, Rules, state_of
+from proof.history.model.operations import Rules
+from proof.history.model.state import state_of
+from proof.history.model.table import RANKS, TABLE
 from proof.history.versions import judge
 
 PASSING = {0, 429, 502, 503, 504}  # then it is sent again
@@ -22,7 +24,7 @@ Place = tuple[str, str]  # board and tag
 
 
 def answers(history: History) -> Iterator[str]:
-    """No answer is one that cannot be: an internal error, or one to another request."""
+    """No answer is an internal error, an unknown status or the answer to another request."""
     for call in history.calls:
         for status in sorted(set(call.statuses) - PASSING - _KNOWN):
             yield f"{call}: {status} {call.reply and call.reply.body}"
@@ -50,7 +52,7 @@ def linearizable(history: History) -> Iterator[str]:
 
 
 class _Hold(NamedTuple):
-    """For this long, at least, somebody has held an item."""
+    """A time in which a worker certainly held an item."""
 
     from_s: float
     until_s: float
@@ -76,7 +78,7 @@ def exclusive(history: History) -> Iterator[str]:
 
 def _certain_holds(calls: Sequence[Call]) -> Iterator[_Hold]:
     endings = sorted((each for each in calls if _may_end(each)), key=lambda each: each.sent_s)
-    past = 0  # the first of them have happened before anything that comes
+    past = 0  # so many endings were answered before the call was sent
     for call in sorted(calls, key=lambda each: each.sent_s):
         if call.operation not in ("take", "reassign") or call.item is None:
             continue
@@ -93,7 +95,7 @@ def _certain_holds(calls: Sequence[Call]) -> Iterator[_Hold]:
 
 
 def _may_end(call: Call, holder: str = "") -> bool:
-    """Whether it may have ended a hold, that of ``holder`` if one is given."""
+    """Whether the call may have ended a hold: of ``holder``, or of anybody if it is empty."""
     if call.reply is not None and not call.has_changed:
         return False
     if call.operation in ("pause", "complete", "release"):
@@ -104,7 +106,7 @@ def _may_end(call: Call, holder: str = "") -> bool:
 
 
 def rising(history: History) -> Iterator[str]:
-    """No answer shows a lower version or epoch than one that was there before it was asked for."""
+    """No answer shows a lower version or epoch than an answer before its call was sent."""
     for (board, tag), calls in _by_place(history.judged_calls).items():
         shown = [
             (each, each.item) for each in calls
@@ -145,7 +147,7 @@ def counted(history: History) -> Iterator[str]:
 
 
 def holder_only(history: History) -> Iterator[str]:
-    """Only the holder pauses, completes and releases, and each has the role that is needed."""
+    """Only the holder pauses, completes and releases, and each caller has the required role."""
     shown = dict(history.kept)
     for board, state in history.before.items():
         shown |= {(board, tag, item["version"]): item for tag, item in state.items.items()}

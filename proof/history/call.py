@@ -1,13 +1,24 @@
-"""One operation, as its caller saw it."""
+"""One operation, as its caller saw it, and the reply to it."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
-from proof.load.wire import Reply
+
+class Reply(NamedTuple):
+    """A response. Status 0: no answer, so nobody knows whether the request was carried out."""
+
+    status: int
+    body: dict[str, Any]
+    is_replayed: bool = False
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the request need not be sent again."""
+        return self.status != 0 and self.status < 500 and self.status != 429
 
 
 @dataclass

@@ -8,18 +8,17 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from proof.history.call import Call
-from proof.history.history import Event, Watched, holder_of
-from proof.load.watchers import Items
+from proof.history.history import Event, Items, Watched, holder_of
 
 
 @dataclass
 class Contents:
-    """What each cursor, each epoch and each version of an item was seen to be, in all rounds."""
+    """The content seen for each cursor, epoch and version of an item, over all rounds."""
 
     seen: dict[tuple[str, ...], tuple[str, str]] = field(default_factory=dict)  # content, where
 
     def conflict(self, name: tuple[str, ...], content: str, where: str) -> str | None:
-        """Note a content; returns a text if the name was seen with another one."""
+        """Note a content. Returns a text if the name had another one, else None."""
         known, known_where = self.seen.setdefault(name, (content, where))
         if known == content:
             return None
@@ -36,7 +35,7 @@ class Sighting(NamedTuple):
 
 
 def conflicts(contents: Contents, sightings: Iterable[Sighting]) -> Iterator[str]:
-    """What was seen with two contents."""
+    """A text for each name that was seen with two contents."""
     for board, where, cursor, item in sightings:
         text = json.dumps(item, sort_keys=True)
         names: list[tuple[tuple[str, ...], str]] = [
@@ -56,7 +55,7 @@ def everything_seen(
 ) -> Iterator[Sighting]:  # fmt: skip
     """Every item in a stream, a snapshot, an answer, a log, and on the board at the end.
 
-    What a stream has shown as the log has it is left out: it is in the log.
+    Events that a stream shows as the log has them are left out.
     """
     logged = {
         board: {event.cursor: event.text for event in found} for board, found in events.items()

@@ -8,17 +8,9 @@ from typing import Any
 
 from proof.history.call import Call
 from proof.history.history import Event, History, events_of, holder_of
-from proof.history.model import (
-    NO_ITEM,
-    TABLE,
-    Request,
-    Rules,
-    State,
-    carry_out,
-    refused_at_once,
-    seen_as,
-    state_of,
-)
+from proof.history.model.operations import Request, Rules, carry_out, refused_at_once
+from proof.history.model.state import State, seen_as, state_of
+from proof.history.model.table import NO_ITEM, TABLE
 
 OPERATIONS = {row.event: name for name, row in TABLE.items()} | {"item.added": "put"}  # by event
 # By code; '' is an operation that is done.
@@ -31,7 +23,7 @@ _STATUSES = {
 
 
 class CalledOperation:
-    """A call, for the search: what may come of it in a state."""
+    """A call, as the search needs it: which states it may leave."""
 
     def __init__(self, call: Call, rules: Rules) -> None:
         self.call = call
@@ -67,22 +59,22 @@ class CalledOperation:
 
     @property
     def signature(self) -> Any:
-        """Calls of one signature do the same."""
+        """Equal for calls with the same effect."""
         return (self.call.operation, self.call.worker, self.call.if_match,
                 repr(sorted(self.call.arguments.items())))  # fmt: skip
 
     @property
     def is_decided_at_once(self) -> bool:
-        """Whether the item plays no part: the answer is right, and changes nothing."""
+        """Whether the answer is a refusal that is right in every state of the item."""
         return self.is_known and self._code != "" and self._code == refused_at_once(
             self._request, self._rules
         )  # fmt: skip
 
     def states_after(self, state: State) -> Iterator[State]:
-        """The states that it may leave. Nothing, if its answer is wrong in ``state``.
+        """The states that the call may leave; none, if its answer is wrong in ``state``.
 
-        Without a known answer: what its effect leaves, if it has one here. That it has none is no
-        step of the search, since it may also never have been carried out.
+        A call without a known answer yields only changes. The search leaves such a call out where
+        it had no effect.
         """
         for outcome in carry_out(state, self._request, self._rules):
             if not self.is_known:
@@ -110,7 +102,7 @@ class CalledOperation:
 
 
 class Reading:
-    """The item as it is stored at the end: what it says must be so after every call."""
+    """The item as stored at the end, which must be right after every call."""
 
     is_known = True
     is_change = is_removal = False
@@ -169,7 +161,7 @@ def following(state: State, event: Event, rules: Rules) -> State | None:
 
 
 def start_states(history: History, board: str) -> dict[str, State]:
-    """Each item of a board before, with what only its earlier events tell."""
+    """The state of each item before the round; its earlier events tell what the item does not."""
     rules = Rules(history.steps[board], history.roles)
     state = history.before[board]
     found: dict[str, State] = {}

@@ -1,4 +1,4 @@
-"""Everything that a judge needs: what the board was before and after, and what was seen between."""
+"""What a judge needs: the boards before and after a round, and what callers and watchers saw."""
 
 from __future__ import annotations
 
@@ -6,16 +6,30 @@ import functools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from proof.history.call import Call
-from proof.load.watchers import Items, Seen
 
+Items = dict[str, dict[str, Any]]  # by tag
+Kind = Literal[
+    "item", "answer", "reset", "ready", "degraded", "recovered", "bye", "snapshot", "end"
+]
 Log = list[tuple[str, dict[str, str]]]  # cursor and fields of each entry, oldest first
 
 
+class Seen(NamedTuple):
+    """Something that a watcher has seen."""
+
+    at_s: float
+    kind: Kind
+    cursor: str
+    seq: int = 0
+    event: str = ""  # of an item: the data as it came; of an answer: its item; of a reset: why
+    number: int = 0  # of the connection
+
+
 class Watched(Protocol):
-    """What is left of a watcher."""
+    """What the judge needs of a watcher."""
 
     name: str
     board: str
@@ -37,7 +51,7 @@ class Event(NamedTuple):
 
 
 class Loss(NamedTuple):
-    """A fault that may lose what took effect in this time, also what was acknowledged."""
+    """A time whose changes a fault may lose, also acknowledged ones."""
 
     from_s: float
     until_s: float
@@ -45,7 +59,7 @@ class Loss(NamedTuple):
 
 @dataclass
 class BoardState:
-    """A board as it is stored, at one moment without operations.
+    """A board as stored, at a moment without operations.
 
     ``indexes`` has the members of each index: ``by_tag``, ``by_state`` (``STATE|TAG``) and
     ``by_holder`` (``WORKER|TAG``). Without any of them the indexes are not judged.
@@ -58,7 +72,7 @@ class BoardState:
 
 @dataclass
 class History:
-    """What happened on some boards while a fault, or none, happened.
+    """What happened on some boards in one round, with a fault or without.
 
     ``calls`` has every change of the boards: nobody else changes them.
     """
@@ -75,7 +89,7 @@ class History:
     losses: Sequence[Loss] = ()
     max_holds: Mapping[str, int] = field(default_factory=dict)  # of each board that has a limit
 
-    # Each is made once, when it is first asked for: the history is complete by then.
+    # Each is computed once; the history must be complete by then.
 
     @functools.cached_property
     def events(self) -> dict[str, list[Event]]:
@@ -84,7 +98,7 @@ class History:
 
     @functools.cached_property
     def new_events(self) -> dict[str, list[Event]]:
-        """Those that were not there before."""
+        """The events that the logs did not have before the round."""
         return {board: new_events(each, self.before[board].log)
                 for board, each in self.events.items()}  # fmt: skip
 
@@ -99,14 +113,14 @@ class History:
 
     @functools.cached_property
     def judged_calls(self) -> list[Call]:
-        """The calls whose answers must be explained: those without the ones that a loss excuses."""
+        """The calls whose answers must be explained: all but those that a loss excuses."""
         return [each for each in self.calls if not self.is_excused(each)]
 
     def is_excused(self, call: Call) -> bool:
-        """Whether a loss excuses that the answer is not true of the board that was kept.
+        """Whether a loss excuses an answer that does not fit the board that was kept.
 
-        The answer was given in the time of which everything may be lost. Of a change the log tells
-        whether it was. Of other answers nothing tells what they had seen.
+        The answer was given in a time whose changes may be lost. The log says whether a change was
+        lost. Nothing says whether a refusal or an unchanged answer was based on a lost change.
         """
         if not any(call.sent_s <= each.until_s and each.from_s <= call.known_s
                    for each in self.losses):  # fmt: skip
@@ -119,7 +133,7 @@ class History:
 
 
 def events_of(log: Log) -> list[Event]:
-    """The entries that have an event; others are marks of a promotion."""
+    """The entries with an event. The others are marks of a promotion."""
     found = []
     for cursor, fields in log:
         if "event" in fields:
@@ -133,13 +147,13 @@ def events_of(log: Log) -> list[Event]:
 
 
 def new_events(events: Sequence[Event], before: Log) -> list[Event]:
-    """Those that are not in the log ``before``."""
+    """The events that are not in the log ``before``."""
     known = {cursor for cursor, _ in before}
     return [each for each in events if each.cursor not in known]
 
 
 def position_of(cursor: str) -> tuple[int, int]:
-    """A cursor as numbers: later entries have higher ones."""
+    """A cursor as two numbers, which rise from entry to entry."""
     first, _, second = cursor.partition("-")
     return int(first), int(second or 0)
 

@@ -5,10 +5,10 @@ memory ("Testing for linearizability", 2017): each pair of what is in order alre
 that it leaves is visited once. Operations on one item say nothing of another item, and
 linearizability is local (Herlihy and Wing, 1990), so each item is judged by itself.
 
-Why our own: no library for Python was found on PyPI that is kept up. Porcupine (Go), Knossos and
-Elle (Clojure), and WGLChecker of todc-utils (Rust) would be another process in another language,
-and the model too, in which each answer has to be explained. In none of them an operation without an
-answer may also not happen at all; they leave that to the model. The search itself is short.
+Why our own: PyPI has no maintained library for it. Porcupine (Go), Knossos and Elle (Clojure), and
+WGLChecker of todc-utils (Rust) need another process, and the model in another language. None of
+them lets an operation without an answer never take effect; they leave that to the model. The search
+itself is short.
 
 This is the reference. ``versions.py`` judges the same in one pass where answers show versions.
 """
@@ -22,7 +22,7 @@ MOST_CONFIGURATIONS = 200_000  # then the search gives up, which is a violation
 
 
 class Operation(Protocol):
-    """What the search must know of an operation. Without a known answer ``answered_s`` is inf."""
+    """What the search needs of an operation. ``answered_s`` is inf without a known answer."""
 
     @property
     def sent_s(self) -> float: ...
@@ -35,14 +35,14 @@ class Operation(Protocol):
 
     @property
     def is_change(self) -> bool:
-        """Whether it may leave another state than it finds. Of unknown ones nothing is asked."""
+        """Whether it may change the state. The search asks only operations with a known answer."""
 
     def states_after(self, state: Any) -> Iterable[Any]:
         """The states that it may leave, if it takes effect in ``state``; none, if it cannot."""
 
 
 def search(start: Any, operations: Iterable[Operation]) -> str:
-    """'' if some order explains every answer; else what could not be explained.
+    """Returns '' if some order explains every answer; else what no order explains.
 
     An operation takes effect once between ``sent_s`` and ``answered_s``; one without a known answer
     at any time after ``sent_s``, or never.
@@ -51,8 +51,8 @@ def search(start: Any, operations: Iterable[Operation]) -> str:
     unknown = sorted(
         (each for each in operations if not each.is_known), key=lambda each: each.sent_s
     )
-    # A configuration: the first `first` of the known are in order, and of those behind them the
-    # ones in `mask`; of the unknown the ones in `used`; and the state that they leave.
+    # A configuration is (first, mask, used, state). In order are the first `first` of the known
+    # operations, those behind them with a bit in `mask`, and the unknown ones with a bit in `used`.
     begin = (0, 0, 0, start)
     visited = {begin}
     way = [_next(begin, known, unknown)]
@@ -85,10 +85,10 @@ _Configuration = tuple[int, int, int, Any]
 def _candidates(
     first: int, mask: int, known: Sequence[Operation]
 ) -> tuple[list[Operation], list[int], float]:
-    """The known operations that may be next, their distance from ``first``, and until when.
+    """The known operations that may be next, their distances from ``first``, and a bound.
 
-    No operation may come after one that was sent after its answer. So the next is sent before the
-    earliest answer of those that are not in order yet.
+    The next operation was sent before the earliest answer of those that are not in order yet. The
+    bound is that answer's time.
     """
     found, distances = [], []
     until_s = float("inf")
@@ -106,7 +106,7 @@ def _candidates(
 def _next(
     configuration: _Configuration, known: Sequence[Operation], unknown: Sequence[Operation]
 ) -> Iterator[_Configuration]:
-    """The configurations with one operation more, those that are most likely to succeed first."""
+    """The configurations with one operation more, the most likely ones first."""
     first, mask, used, state = configuration
     found, distances, until_s = _candidates(first, mask, known)
     later: list[_Configuration] = []
@@ -114,8 +114,8 @@ def _next(
         for after in each.states_after(state):
             following = (*_with(first, mask, distance), used, after)
             if not each.is_change and after == state:
-                # A reading that is right now: what explains the others also does with it in front.
-                # A change that finds its effect already there may be needed later.
+                # A reading that is right now can go first: an order of the others stays right.
+                # A change that leaves the state as it is may be needed later.
                 yield following
                 return
             later.append(following)

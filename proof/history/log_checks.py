@@ -10,9 +10,10 @@ from typing import Any
 
 from proof.history.call import Call
 from proof.history.explanation import OPERATIONS, following, start_states
-from proof.history.history import Event, History, Log, holder_of, position_of, short
-from proof.history.model import TABLE, Rules, state_of
-from proof.load.watchers import Items
+from proof.history.history import Event, History, Items, Log, holder_of, position_of, short
+from proof.history.model.operations import Rules
+from proof.history.model.state import state_of
+from proof.history.model.table import TABLE
 
 _ROUNDING_S = 0.0011
 
@@ -29,7 +30,7 @@ def numbers(logs: Mapping[str, Log]) -> Iterator[str]:
 
 
 def continuations(history: History) -> Iterator[str]:
-    """The log goes on from where it was; it may have lost entries to a loss, or to its bound."""
+    """The log continues where it ended, unless a loss or its bound removed entries."""
     for board, events in history.events.items():
         before = [fields for _, fields in history.before[board].log if "seq" in fields]
         if not before or history.losses:
@@ -46,7 +47,7 @@ def continuations(history: History) -> Iterator[str]:
 def keys(
     calls: Sequence[Call], new_events: Mapping[str, Sequence[Event]], people: Collection[str]
 ) -> Iterator[str]:
-    """Each new entry of the log is that of one key, and no key has two."""
+    """Each new entry of the log belongs to one key, and each key has one entry at most."""
     claims: dict[tuple[str, str, int], list[str]] = {}
     unknown: Counter[tuple[str, str, str, str]] = Counter()  # each may have one effect
     for each in calls:
@@ -79,7 +80,7 @@ def keys(
 
 
 def authors(history: History) -> Iterator[str]:
-    """Each new event is of the worker and the operation of the call that was answered with it."""
+    """Each new event names the worker and the operation of the call that it answers."""
     claims = {
         (call.board, call.tag, call.item["version"]): call
         for call in history.calls
@@ -97,7 +98,7 @@ def authors(history: History) -> Iterator[str]:
 
 
 def unkept(calls: Sequence[Call], kept: Mapping[tuple[str, str, int], Any]) -> list[Call]:
-    """The acknowledged changes that the logs do not have."""
+    """The acknowledged changes that are not in the logs."""
     return [
         each for each in calls
         if each.has_changed and each.item is not None
@@ -106,7 +107,7 @@ def unkept(calls: Sequence[Call], kept: Mapping[tuple[str, str, int], Any]) -> l
 
 
 def acknowledged(history: History) -> Iterator[str]:
-    """What was acknowledged is in the log as it was answered, and on the board or behind it."""
+    """Each acknowledged change is in the log as answered; the board is not older than it."""
     kept = history.kept
     for call in history.calls:
         item = call.item
@@ -124,7 +125,7 @@ def acknowledged(history: History) -> Iterator[str]:
 
 
 def board(history: History) -> Iterator[str]:
-    """The board at the end is what its log says, or what it was before."""
+    """At the end, each item of the board is as in its last event, or as before the round."""
     for name, state in history.after.items():
         is_whole = not _was_trimmed(history, name)
         expected: Items = dict(history.before[name].items) if is_whole else {}
@@ -157,11 +158,11 @@ def indexes(history: History) -> Iterator[str]:
             for member in sorted(members - found):
                 yield f"{name}: {member} is missing in {index}"
             for member in sorted(found - members):
-                yield f"{name}: {member} is too much in {index}"
+                yield f"{name}: {member} is in {index}, and should not be"
 
 
 def table(history: History) -> Iterator[str]:
-    """Each new event follows by the table from what the item was before it, with its times."""
+    """Each new event, with its times, follows from the item before it by the table."""
     for name, events in history.new_events.items():
         rules = Rules(history.steps[name], history.roles)
         is_whole = not _was_trimmed(history, name)

@@ -1,4 +1,4 @@
-"""The streams: each equals the log after its cursor, and each page's model the board at the end."""
+"""Checks of the streams against the log, and of the pages' models against the board."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from proof.history.history import Event, History, Watched, position_of, short
-from proof.load.watchers import Items, Seen
+from proof.history.history import Event, History, Items, Seen, Watched, position_of, short
 
 _TOO_SLOW = "too slowly"  # in the reason of a reset that any stream may get
 
@@ -43,7 +42,7 @@ def late_answers(
 
 
 def streams(history: History) -> Iterator[str]:
-    """Each stream has every event of the log after its cursor, in order, once."""
+    """Each stream has every event of the log after its cursor, once and in order."""
     logged = {
         board: {event.cursor: event for event in events} for board, events in history.events.items()
     }
@@ -55,7 +54,7 @@ def streams(history: History) -> Iterator[str]:
 
 
 class _Stream:
-    """Follows what a watcher has seen, and knows what must come next."""
+    """Compares what one watcher saw with the log, step by step."""
 
     def __init__(self, watcher: Watched, logged: Mapping[str, Event], history: History) -> None:
         self._watcher, self._logged = watcher, logged
@@ -66,7 +65,7 @@ class _Stream:
         self._known = set(logged) | {cursor for cursor, _ in history.before[watcher.board].log}
         self._seq: int | None = None  # of the last event that it has, or that its snapshot has
         self._cursor = ""
-        self._lost: Seen | None = None  # what it has seen and the log has not
+        self._lost: Seen | None = None  # an event that is not in the log
 
     def see(self, seen: Seen) -> Iterator[str]:
         if seen.kind == "item":
@@ -79,7 +78,7 @@ class _Stream:
             yield self._text(seen, f"is ready at seq {seen.seq}, has {self._seq}")
 
     def end(self) -> Iterator[str]:
-        """A page may know the last events from answers, and end before they come."""
+        """A page with answers may end before their events come."""
         if self._lost is not None:
             yield self._text(self._lost, "is not in the log, and no reset has followed")
         elif self._seq is not None and self._seq != self._last_seq and not any(
@@ -117,7 +116,7 @@ class _Stream:
 
 
 def _event_of(text: str) -> dict[str, Any]:
-    """An event without what only the log says of it."""
+    """An event without the fields that only the log has."""
     event: dict[str, Any] = json.loads(text)
     event.pop("means", None)
     return event

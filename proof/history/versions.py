@@ -30,7 +30,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from proof.history.linearizability import Operation, search
-from proof.history.model import NO_ITEM, State
+from proof.history.model.state import State
+from proof.history.model.table import NO_ITEM
 
 _MOST_STATES = 20_000  # at one version; then it is undecided, which is a violation
 
@@ -54,7 +55,7 @@ class Versioned(Operation, Protocol):
 
 
 def judge(start: State, operations: Iterable[Versioned]) -> tuple[str, bool]:
-    """What could not be explained, or ''; and whether one pass has told it, without a search."""
+    """What no order explains, or ''; and whether one pass was enough, without a search."""
     concerned = [each for each in operations if not each.is_decided_at_once]
     if start.state == NO_ITEM or not start.is_exact or any(
         each.is_removal or (each.is_known and each.version is None) for each in concerned
@@ -74,7 +75,7 @@ def one_pass(start: State, operations: Sequence[Versioned]) -> str:
         if not each.is_change:
             readings[version].append(each)
         elif version in changes:
-            return f"two have made version {version}: {changes[version]} and {each}"
+            return f"two calls made version {version}: {changes[version]} and {each}"
         else:
             changes[version] = each
     shown = {*changes, *readings}
@@ -84,7 +85,7 @@ def one_pass(start: State, operations: Sequence[Versioned]) -> str:
     unknown = _by_signature(each for each in operations if not each.is_known)
     missing = last - start.version - len(changes)
     if missing > sum(map(len, unknown)):
-        return f"{missing} versions up to {last} were made by nobody"
+        return f"{missing} versions up to {last} have no call that made them"
     latest_s = _latest(range(start.version, last + 1), changes, readings)
     for version in sorted(shown):
         for each in readings[version]:
@@ -101,12 +102,12 @@ def one_pass(start: State, operations: Sequence[Versioned]) -> str:
 
 
 class _Piece(NamedTuple):
-    """What shows one version."""
+    """The operations that show one version."""
 
     version: int
     change: Versioned | None
     readings: Sequence[Versioned]
-    until_s: float  # the change is sent before
+    until_s: float  # the change was sent before it
 
 
 _Possible = set[tuple[State, tuple[int, ...]]]  # states, and how many of each signature are used
@@ -123,7 +124,7 @@ def _replay(start: State, pieces: Sequence[_Piece], unknown: Sequence[Sequence[V
             else:
                 possible = _by_an_unknown(before, unknown, piece.until_s)
             if not possible:
-                culprit = piece.change or f"version {piece.version}, which nobody says to have made"
+                culprit = piece.change or f"version {piece.version}, which no answer claims"
                 return f"nothing explains {culprit}; before it {_states(before)}"
         for reading in piece.readings:
             before = possible
@@ -161,7 +162,7 @@ def _by_signature(unknown: Iterable[Versioned]) -> list[list[Versioned]]:
 def _latest(
     versions: range, changes: dict[int, Versioned], readings: dict[int, list[Versioned]]
 ) -> dict[int, float]:
-    """By version: the earliest answer that shows it or a later one, by when it was made."""
+    """By version: when the earliest answer came that shows it or a later one."""
     latest_s = {versions.stop: math.inf}
     for version in reversed(versions):
         answers = [each.answered_s for each in readings[version]]

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from proof.history.explanation import OPERATIONS
 from proof.history.history import Event, History
 from proof.history.log_checks import seconds_of
-from proof.history.model import TABLE
+from proof.history.model.table import TABLE
 
 _ROUNDING_S = 0.01  # two clocks that are cut to milliseconds, and run a little apart
 

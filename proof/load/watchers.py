@@ -6,29 +6,14 @@ import http.client
 import json
 import math
 import time
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import gevent
 
+from proof.history.history import Items, Kind, Seen
 from proof.load.wire import Client, Stream
 
 _RECONNECT_S = 0.1
-
-Items = dict[str, dict[str, Any]]  # by tag
-Kind = Literal[
-    "item", "answer", "reset", "ready", "degraded", "recovered", "bye", "snapshot", "end"
-]
-
-
-class Seen(NamedTuple):
-    """Something that a watcher has seen."""
-
-    at_s: float
-    kind: Kind
-    cursor: str
-    seq: int = 0
-    event: str = ""  # of an item: the data as it came; of an answer: its item; of a reset: why
-    number: int = 0  # of the connection
 
 
 class Watcher:
@@ -37,11 +22,11 @@ class Watcher:
     def __init__(self, client: Client, reader: Client, board: str, name: str) -> None:
         self.board, self.name = board, name
         self.trail: list[Seen] = []
-        self.model: dict[str, dict[str, Any]] = {}
+        self.model: Items = {}
         self.last_id = ""
         self.version_floor = 0  # of the model
-        self._least_floor = 0  # of the stream
-        self._unheard: dict[str, int] = {}  # versions by tag, from answers without their events
+        self._least_floor = 0  # the version floor of the stream
+        self._unheard: dict[str, int] = {}  # versions by tag, of answers whose events have not come
         self.is_live = False
         self.snapshots: list[dict[str, Any]] = []  # items of snapshots: contents that were seen
         self._client, self._reader = client, reader
@@ -56,7 +41,7 @@ class Watcher:
         self._reader.close()
 
     def put(self, item: dict[str, Any]) -> None:
-        """Take an item from an answer, as the page of the worker does who sent the operation."""
+        """Take an item from an answer, as the page of the worker that sent the operation does."""
         if item["version"] > self.version_floor:  # else it is in the snapshot, or lost
             self._note("answer", event=json.dumps(item))
             if self._put(item):
@@ -76,7 +61,7 @@ class Watcher:
             try:
                 self._read()
             except (OSError, http.client.HTTPException, ValueError):
-                pass  # the connection has ended; so has a browser's
+                pass  # the connection has ended: reconnect, as a browser does
             finally:
                 if self._stream is not None:
                     self._stream.close()
@@ -114,7 +99,7 @@ class Watcher:
             self._put(item)
             return
         if kind in ("ready", "reset", "degraded", "recovered", "bye"):
-            self._note(kind, found.get("seq", 0), found.get("reason", ""))  # type: ignore[arg-type] # it is one of them
+            self._note(kind, found.get("seq", 0), found.get("reason", ""))  # type: ignore[arg-type] # one of Kind
         self._least_floor = found.get("version_floor", self._least_floor)
         is_lost = kind in ("ready", "recovered") and self._unheard  # the server has lost these
         if kind == "reset" or is_lost or self.version_floor < self._least_floor:
@@ -123,7 +108,7 @@ class Watcher:
             self.is_live = True
 
     def _load(self) -> None:
-        """Load the snapshot, as often as necessary."""
+        """Load a snapshot that is not older than the stream, however often that takes."""
         while True:
             reply = self._reader.send("GET", f"/api/boards/{self.board}/items")
             if reply.status == 200 and reply.body["version_floor"] >= self._least_floor:

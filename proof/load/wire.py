@@ -1,4 +1,4 @@
-"""HTTP as a program speaks it to the proxy: one kept connection, and every failure is an answer."""
+"""HTTP with one kept connection per client; a failed request is a reply with status 0."""
 
 from __future__ import annotations
 
@@ -6,22 +6,11 @@ import contextlib
 import http.client
 import json
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
+
+from proof.history.call import Reply
 
 TIMEOUT_S = 30.0  # longer than any bounded wait of the product
-
-
-class Reply(NamedTuple):
-    """A response. Status 0: no answer, so nobody knows whether the request was carried out."""
-
-    status: int
-    body: dict[str, Any]
-    is_replayed: bool = False
-
-    @property
-    def is_known(self) -> bool:
-        """Whether the request needs not be sent again."""
-        return self.status != 0 and self.status < 500 and self.status != 429
 
 
 class Client:

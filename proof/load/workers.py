@@ -1,43 +1,49 @@
-"""The workers: each sends operations to one board, one after the other, each with its own key.
-
-An operation without a known answer (none, or a 5xx) is sent again with the same key, until it has
-one. So each operation ends with one answer, and is in the log at most once.
-"""
+"""What all workers of a load have in common: one operation after the other, each answered."""
 
 from __future__ import annotations
 
 import random
 import time
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, Protocol, TypeVar
 
 import gevent
 
-from proof.history.call import Call
+from proof.history.call import Call, Reply
 from proof.load.watchers import Watcher
-from proof.load.wire import Client
 
-PAUSE_S = 0.08  # between two operations of a worker
 _RESEND_S = 0.1
-_CHANCE_OF_A_REFUSAL = 0.1  # operations that cannot succeed are sent too
 
 
-class Worker:
-    """A worker on one board, until :meth:`stop`."""
+class Connection(Protocol):
+    """A client of the API, of either kind."""
+
+    def close(self) -> None: ...
+
+
+AnyClient = TypeVar("AnyClient", bound=Connection)
+
+
+class Worker(Generic[AnyClient]):
+    """A worker on one board, until :meth:`stop`. A subclass chooses the operations.
+
+    An operation without a known answer (none, a 5xx, a 429) is sent again with the same key, until
+    it has one. So each ends with one answer, and is in the log at most once.
+    """
 
     def __init__(
-        self, client: Client, board: str, name: str, *,
-        known: dict[str, dict[str, Any]], seed: int, page: Watcher,
-    ) -> None:  # fmt: skip
+        self, client: AnyClient, board: str, name: str, *, seed: int, page: Watcher, pause_s: float
+    ) -> None:
         self.calls: list[Call] = []
         self._client, self._board, self._name = client, board, name
-        self._known = known  # the items of the board, shared by its workers
         self._page = page  # the worker looks at it, so it takes the answers
         self._random = random.Random(seed)
+        self._pause_s = pause_s  # between two operations, about
         self._is_stopping = False
         self._deadline_s = float("inf")
         self.greenlet = gevent.spawn(self._work)
 
-    def stop(self, timeout_s: float = 40.0) -> None:
+    def stop(self, timeout_s: float) -> None:
         """Begin no further operation; those begun are sent until their answer is known."""
         self._deadline_s = time.monotonic() + timeout_s
         self._is_stopping = True
@@ -47,47 +53,37 @@ class Worker:
 
     def _work(self) -> None:
         while not self._is_stopping:
-            call = self._next()
-            self.calls.append(call)
-            self._carry_out(call)
-            gevent.sleep(PAUSE_S * self._random.uniform(0.5, 1.5))
+            self._operate()
+            gevent.sleep(self._pause_s * self._random.uniform(0.5, 1.5))
 
-    def _next(self) -> Call:
-        tag = self._random.choice(sorted(self._known))
-        item = self._known[tag]
-        is_mine = (item.get("holder") or {}).get("id") == self._name
-        if self._random.random() < _CHANCE_OF_A_REFUSAL:
-            operation = self._random.choice(["take", "pause", "complete"])
-        elif item["state"] == "completed":
-            operation = "reopen"
-        elif item["state"] == "occupied" and is_mine:
-            operation = self._random.choice(["pause", "complete", "release"])
-        elif item["state"] == "occupied":
-            operation = "force-release"
-        else:
-            operation = "take"
-        key = f"{self._random.getrandbits(96):024x}"
-        arguments = {"reason": "test"} if operation == "force-release" else {}
+    def _operate(self) -> None:
+        """Choose one operation and carry it out."""
+        raise NotImplementedError
+
+    def _key(self) -> str:
+        return f"{self._random.getrandbits(96):024x}"
+
+    def _call(self, key: str, operation: str, tag: str, arguments: dict[str, Any]) -> Call:
         return Call(self._board, self._name, key, operation, tag, arguments)
 
-    def _carry_out(self, call: Call) -> None:
-        call.sent_s = time.monotonic()
+    def _send(self, calls: Sequence[Call], send: Callable[[], Reply]) -> Reply | None:
+        """Send the request of ``calls`` until its answer is known; None after the deadline."""
+        self.calls += calls
+        sent_s = time.monotonic()
+        for each in calls:
+            each.sent_s = sent_s
         while True:
-            reply = self._client.send(
-                "POST", call.path, call.arguments or None, Idempotency_Key=call.key
-            )
-            call.statuses.append(reply.status)
+            reply = send()
+            for each in calls:
+                each.statuses.append(reply.status)
             if reply.is_known:
-                break
+                return reply
             if time.monotonic() > self._deadline_s:
-                return
+                return None
             gevent.sleep(_RESEND_S)
-        call.reply, call.answered_s = reply, time.monotonic()
+
+    def _answer(self, call: Call, reply: Reply, answered_s: float) -> None:
+        """Note the answer, and show it on the page."""
+        call.reply, call.answered_s = reply, answered_s
         if call.item is not None:
             self._page.put(call.item)
-        if call.item is not None and call.item["version"] >= self._known[call.tag]["version"]:
-            self._known[call.tag] = call.item
-        elif call.item is None:
-            found = self._client.send("GET", f"/api/boards/{self._board}/items/{call.tag}")
-            if found.status == 200:
-                self._known[call.tag] = found.body["item"]

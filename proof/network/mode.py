@@ -8,7 +8,7 @@ from typing import Any, Literal
 Kind = Literal["delay", "byte_by_byte", "hold", "cut", "reset", "lose_answer", "refuse"]
 Direction = Literal["request", "answer", "both"]
 
-# Decided for each piece of a message, so that a long answer, as of a stream, is concerned at once.
+# Decided for each piece of a message, so that they also apply to a stream that is open.
 OF_PIECES = ("delay", "byte_by_byte", "hold")
 # Decided when a request begins.
 OF_EXCHANGES = ("cut", "reset", "lose_answer")
@@ -16,11 +16,11 @@ OF_EXCHANGES = ("cut", "reset", "lose_answer")
 
 @dataclass(frozen=True, kw_only=True)
 class Mode:
-    """One thing that the proxy does until it is given other modes.
+    """One thing that the proxy does until it is told to end it.
 
     - ``delay``: passes on after ``delay_s``, and up to ``jitter_s`` more.
-    - ``byte_by_byte``: sends each byte apart.
-    - ``hold``: accepts, and passes nothing on before the modes change.
+    - ``byte_by_byte``: sends each byte by itself.
+    - ``hold``: accepts, and passes nothing on until the mode ends.
     - ``cut``: closes the connection after ``after_bytes`` of the message.
     - ``reset``: the same, with RST.
     - ``lose_answer``: passes the request on whole, drops its answer, and closes the connection.
@@ -34,9 +34,9 @@ class Mode:
     direction: Direction = "answer"
     matching: str = ""
     answering: str = ""  # of lose_answer
-    chance: float = 1.0
-    every: int = 0  # of those that match, each n-th instead of a chance
-    most: int = 0  # how many in all; 0: no bound
+    chance: float = 1.0  # that it applies to a message that matches
+    every: int = 0  # instead of a chance: applies to each n-th that matches
+    most: int = 0  # how often it applies; 0: no bound
     after_bytes: int | None = None  # None: somewhere in the middle
     delay_s: float = 0.0
     jitter_s: float = 0.0

@@ -1,4 +1,4 @@
-"""The proxy, as a run or a test holds it: started, told what to do, and asked what it has done."""
+"""The caller's side of the proxy: starts its process, sets its modes, reads its counts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ANSWER_S = 30.0
 class FaultProxy:
     """Passes on from ``port`` to ``upstream``, ports of this machine, in a process of its own.
 
-    A load that keeps this process busy does not slow it. What it does, it draws from ``seed``.
+    A load that keeps this process busy does not slow it. Its random choices come from ``seed``.
     """
 
     def __init__(self, upstream: int, *, seed: int = 0) -> None:
@@ -62,9 +62,9 @@ class FaultProxy:
 
     @contextlib.contextmanager
     def during(self, *modes: Mode) -> Iterator[None]:
-        """Do this, beside what others have begun, for the time of the block.
+        """Apply these modes for the time of the block, beside those that others have begun.
 
-        Of several modes that apply to the same message, the first does.
+        If several modes match a message, the first applies.
         """
         number = self.begin(*modes)
         try:
@@ -73,7 +73,7 @@ class FaultProxy:
             self.end(number)
 
     def begin(self, *modes: Mode) -> int:
-        """Do this from now on; returns the number for :meth:`end`."""
+        """Apply these modes from now on; returns the number for :meth:`end`."""
         number = next(self._numbers)
         seed = self._seed + number
         self._ask("begin", number=number, modes=[each.as_json() for each in modes], seed=seed)
@@ -85,7 +85,7 @@ class FaultProxy:
     def strike(self, mode: Mode) -> int:
         """Cut or reset the open connections that match, each within the next message that it gets.
 
-        Returns how many; those that were really cut are among the counts.
+        Returns how many match; the counts have those that were cut.
         """
         struck: int = self._ask("strike", modes=[mode.as_json()])
         return struck

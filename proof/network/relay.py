@@ -1,4 +1,4 @@
-"""The proxy's own process: accepts connections, and passes on what they say as the modes say."""
+"""The proxy's own process: accepts connections, and passes their bytes on by the modes."""
 
 from __future__ import annotations
 
@@ -11,50 +11,14 @@ from typing import Any
 
 import gevent
 from gevent import socket
-from gevent.event import Event
 
+from proof.network.choice import Choice
 from proof.network.mode import OF_EXCHANGES, OF_PIECES, Direction, Mode
 
 _PIECE_BYTES = 65_536
 _MATCHED_BYTES = 512  # of a request
-_APART_BYTES = 2_048  # of a piece are sent byte by byte, the rest at once
+_APART_BYTES = 2_048  # so many of a piece are sent byte by byte, the rest at once
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close with RST
-
-
-class Choice:
-    """Modes that were given together, and how often each has applied."""
-
-    def __init__(self, modes: list[Mode], seed: int) -> None:
-        self.modes = modes
-        self.has_ended = Event()
-        self._random = random.Random(seed)
-        self._matched: collections.Counter[int] = collections.Counter()
-        self._applied: collections.Counter[int] = collections.Counter()
-
-    def of(
-        self, kinds: tuple[str, ...], request: bytes, direction: Direction | None = None
-    ) -> Mode | None:
-        """The first mode that applies to this message; None as direction: to either."""
-        for number, mode in enumerate(self.modes):
-            if (
-                mode.kind in kinds
-                and (direction is None or mode.concerns(direction))
-                and mode.matching.encode() in request
-                and self._is_turn(number, mode)
-            ):
-                return mode
-        return None
-
-    def _is_turn(self, number: int, mode: Mode) -> bool:
-        if mode.most and self._applied[number] >= mode.most:
-            return False
-        self._matched[number] += 1
-        if mode.every:
-            is_turn = self._matched[number] % mode.every == 0
-        else:
-            is_turn = self._random.random() < mode.chance
-        self._applied[number] += is_turn
-        return is_turn
 
 
 class Relay:
@@ -72,12 +36,12 @@ class Relay:
         self._listen()
 
     def begin(self, number: int, modes: list[Mode], seed: int) -> None:
-        """Do this too from now on, also on the connections that are open."""
+        """Apply these modes too from now on, also to open connections."""
         self._choices[number] = Choice(modes, seed)
         self._listen_or_not()
 
     def end(self, number: int) -> None:
-        """Do what was begun with this number no more; what was held goes on."""
+        """End the modes that were begun with this number; held bytes are passed on."""
         self._choices.pop(number).has_ended.set()
         self._listen_or_not()
 
@@ -137,12 +101,12 @@ class Relay:
 
 
 class Link:
-    """One connection of a client, and the one to the server that belongs to it."""
+    """A client's connection, and the connection to the server for it."""
 
     def __init__(self, relay: Relay, client: Any) -> None:
         self.request = b""  # the beginning of the last one
-        self.fault: Mode | None = None  # of the exchange
-        self.left: int | None = None  # bytes to pass on before the cut, when that is known
+        self.fault: Mode | None = None  # what happens to this exchange
+        self.left: int | None = None  # bytes to pass on before the cut, once it is chosen
         self._relay = relay
         self._client = client
         self._server: Any = None
@@ -167,7 +131,7 @@ class Link:
                 self._server.shutdown(socket.SHUT_WR)
                 answers.join()
         except OSError:
-            pass  # one of the two has ended; so does the other now
+            pass  # one side has ended; the other ends too
         finally:
             if answers is not None:
                 answers.kill()
@@ -192,7 +156,7 @@ class Link:
                 self._is_new = True
                 if self._is_lost(piece) or not self._pass("answer", piece, self._client):
                     break
-        # The server has ended, or the cut is here: the other direction is woken and ends too.
+        # The server has ended, or the answer is cut: the other direction ends too.
         self._close()
 
     def _is_lost(self, piece: bytes) -> bool:
@@ -253,7 +217,7 @@ class Link:
         to.sendall(piece)
 
     def _send_apart(self, piece: bytes, mode: Mode, to: Any) -> None:
-        until_s = time.monotonic() + 1.0  # a machine that is busy: the rest follows at once
+        until_s = time.monotonic() + 1.0  # on a busy machine the rest then follows at once
         for number in range(min(len(piece), _APART_BYTES)):
             to.sendall(piece[number : number + 1])
             gevent.sleep(mode.delay_s)

@@ -21,7 +21,7 @@ class Bug(NamedTuple):
 
     name: str  # begins with the area
     area: str
-    what: str  # it does to a user, in one sentence
+    what: str  # the effect on a user, in one sentence
     file: str  # below the root
     old: str  # occurs once in the file
     new: str
@@ -37,7 +37,7 @@ class Bug(NamedTuple):
         """The file's text with the mistake. Raises BadBug if its place is not clear."""
         count = text.count(self.old)
         if count != 1:
-            raise BadBug(f"{self.name}: `old` occurs {count} times in {self.file}")
+            raise BadBug(f"{self.name}: `old` occurs {count} times in {self.file}, not once")
         if self.old == self.new:
             raise BadBug(f"{self.name}: `new` changes nothing")
         return text.replace(self.old, self.new)

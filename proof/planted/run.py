@@ -1,8 +1,7 @@
 """Plants one bug after another in a copy of the tree, and runs the tests that should notice it.
 
-A bug counts as caught if one of its tests fails with it and passes without it: under load a test
-may fail by itself. A test that does not end counts as one that fails, if it does not end alone
-either.
+A bug counts as caught if one of its tests fails with it and passes without it, since a busy machine
+may fail a test too. A test that hangs counts as failed if it also hangs when it runs alone.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ _JS_FAILED = re.compile(r"^\s*not ok \d+ - (.+?)(?: #.*)?$", re.MULTILINE)
 
 
 class Outcome(NamedTuple):
-    """What the tests of a bug said; ``test`` is "" if none failed."""
+    """The outcome of a bug's tests; ``test`` is the one that failed, or ""."""
 
     test: str
     is_hanging: bool = False
@@ -60,7 +59,7 @@ class Results:
         self._write()
 
     def keep_only(self, names: set[str]) -> None:
-        """Drop the results of bugs that are there no more."""
+        """Drop the results of bugs that no longer exist."""
         self._rows = {name: row for name, row in self._rows.items() if name in names}
         self._write()
 

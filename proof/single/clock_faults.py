@@ -1,6 +1,6 @@
 """Faults of the clock: the time of day is set forward or back while a process runs.
 
-Clocks that only go forward are left alone, as by an administrator or by NTP.
+Monotonic clocks are not changed, as when an administrator or NTP sets the time.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def _set_server_clock(stage: Stage, ahead_s: float) -> None:
 def _set_and_right(
     stage: Stage, preload: Preload, ahead_s: float, seen_s: Callable[[], float]
 ) -> None:
-    """Has happened if the other clock was seen, and the right one afterwards."""
+    """Set the clock and set it right. It has happened if both were seen from outside."""
 
     def is_ahead_by(expected_s: float) -> bool:
         # The Date of an answer is in whole seconds.

@@ -28,7 +28,7 @@ def lost_answers(every: int) -> Mode:
 
 def link_of(stage: Stage, end: _End) -> FaultProxy:
     link = stage.site.client_link if end == "client link" else stage.site.server_link
-    assert isinstance(link, FaultProxy), "the site has no proxy that does harm"
+    assert isinstance(link, FaultProxy), "the site has no FaultProxy here"
     return link
 
 
@@ -148,7 +148,7 @@ def _of_server(
 
 
 FAULTS: dict[str, Fault] = {
-    "clients-delayed": _of_clients("Clients and gunicorn hear each other late.", _delay(0.2)),
+    "clients-delayed": _of_clients("Bytes between clients and gunicorn are late.", _delay(0.2)),
     "clients-answers-cut": _of_clients(
         "Answers to clients are cut in the middle.", _cut("cut", "answer", 0.3)),
     "clients-requests-cut": _of_clients(
@@ -156,7 +156,7 @@ FAULTS: dict[str, Fault] = {
     "clients-reset": _of_clients(
         "Clients' connections are reset within an answer.", _cut("reset", "answer", 0.3)),
     "clients-answers-lost": _of_clients(
-        "Operations are acknowledged, and their callers do not hear it.",
+        "Acknowledgements of operations do not reach their callers.",
         _lose(_OPERATION, "HTTP/1.1 200", 2)),
     "clients-byte-by-byte": _of_clients(
         "Requests and answers arrive byte by byte.", _byte_by_byte(0.2)),
@@ -164,7 +164,7 @@ FAULTS: dict[str, Fault] = {
         "No byte passes between clients and gunicorn.", _hold, stops_everything=True),
     "clients-refused": Fault(refuse_clients, "client link", stops_everything=True),
     "streams-cut": Fault(cut_streams, "client link"),
-    "server-delayed": _of_server("gunicorn and the server hear each other late.", _delay(0.05)),
+    "server-delayed": _of_server("Bytes between gunicorn and the server are late.", _delay(0.05)),
     "server-replies-cut": _of_server(
         "The server's replies are cut in the middle.", _cut("cut", "answer", 0.05)),
     "server-requests-cut": _of_server(
@@ -172,7 +172,7 @@ FAULTS: dict[str, Fault] = {
     "server-reset": _of_server(
         "Connections to the server are reset within a reply.", _cut("reset", "answer", 0.05)),
     "server-replies-lost": _of_server(
-        "Scripts run, and gunicorn does not hear it.", _lose(_SCRIPT, "", 4)),
+        "Replies to scripts do not reach gunicorn.", _lose(_SCRIPT, "", 4)),
     "server-byte-by-byte": _of_server(
         "Commands and replies arrive byte by byte.", _byte_by_byte(0.2)),
     "server-held": _of_server(

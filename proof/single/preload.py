@@ -1,8 +1,8 @@
-"""Another clock and a full disk for processes that run: a library of ours, loaded before others.
+"""Sets the clock and the free disk space of a running process, by a library of ours in LD_PRELOAD.
 
-- A small file system for the append-only file needs root. RLIMIT_FSIZE does not: but it ends the
-  server with SIGXFSZ, which no full disk does.
-- libfaketime reads its file when it likes, and redis-server hangs in it at the start.
+- A small file system for the append-only file needs root. RLIMIT_FSIZE does not, but it ends the
+  server with SIGXFSZ, which a full disk does not.
+- libfaketime caches its file for a while, and redis-server hangs in it at the start.
 """
 
 from __future__ import annotations

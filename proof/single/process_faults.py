@@ -97,7 +97,7 @@ def _restart(node: Deployment) -> None:
 
 
 def _wait_for_processes(stage: Stage, node: Deployment, *, without: Collection[int] = ()) -> bool:
-    """Wait until as many as there should be run, ``without`` these, and the node is ready."""
+    """Wait until all processes run, none of ``without`` among them, and the node is ready."""
 
     def is_so() -> bool:
         found = node.worker_pids()
@@ -109,7 +109,7 @@ def _wait_for_processes(stage: Stage, node: Deployment, *, without: Collection[i
 
 
 def _state_of(pid: int) -> str:
-    """One letter, of the system's list of processes."""
+    """The letter of the process state in /proc: ``T`` is stopped."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 

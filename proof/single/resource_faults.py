@@ -16,13 +16,13 @@ from occupancy.core.errors import StoreUnavailable
 from proof.deployment.servers import raw
 from proof.single.stage import Fault, Stage
 
-_GREEDY = 100  # connections that a client opens and does not use
+_IDLE = 100  # connections that a client opens and does not use
 _RECEIVE_BYTES = 4096
 _LARGE_EVENTS, _LARGE_ITEMS, _LARGE_CHARACTERS = 30, 50, 150
 
 
 def fill_disk(stage: Stage) -> None:
-    """The disk is full for the append-only file, in the middle of an entry; later there is room."""
+    """The disk is full in the middle of an entry of the append-only file, and later not."""
     preload = stage.site.server_preload
     assert preload is not None, "the site's server has no disk of its own"
     with stage.site.admin() as admin:
@@ -51,7 +51,7 @@ def exhaust_nodes_files(stage: Stage) -> None:
         stack.enter_context(_no_files(pids, spare=stage.random.randint(0, 4)))
         for node in nodes:
             stack.enter_context(_idle_connections(node.port))
-        had_none: set[int] = set()  # at any time: the process hangs up who waits for nothing
+        had_none: set[int] = set()  # at any time: a process closes idle connections to go on
         until_s = time.monotonic() + stage.random.uniform(0.5, 2.0)
         while time.monotonic() < until_s:
             had_none.update(each for each in pids if _has_no_file(each))
@@ -68,7 +68,7 @@ def exhaust_servers_files(stage: Stage) -> None:
         pid = int(raw(kept, "INFO", "server").split(b"process_id:")[1].split()[0])
         stage.strike()
         with _no_files([pid]):
-            # What they had is taken at once by what eats descriptors.
+            # The idle connections below take the freed descriptors at once.
             raw(kept, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
             raw(kept, "CLIENT", "KILL", "TYPE", "pubsub")
             with _idle_connections(stage.site.server.port):
@@ -81,8 +81,7 @@ def exhaust_servers_files(stage: Stage) -> None:
 def read_slowly(stage: Stage) -> None:
     """Readers of each board's stream read nothing for a while; one, of large events, gets a reset.
 
-    The large events are on a board of the fault's own, so that the load's boards have none that no
-    worker has made.
+    The large events are on a board of the fault's own: only workers change the boards of the load.
     """
     node = stage.random.choice(stage.site.nodes)
     own_board = f"slow-{stage.random.getrandbits(48):012x}"
@@ -105,8 +104,8 @@ def read_slowly(stage: Stage) -> None:
             stage.last(1.0, 4.0)
             if _is_reset(readers[-1]):
                 stage.happened()
-    except (StoreUnavailable, OSError) as error:  # another fault is in the way: it is void
-        stage.note = str(error)
+    except (StoreUnavailable, OSError) as error:
+        stage.note = str(error)  # another fault is in the way
     finally:
         services.close()
 
@@ -141,7 +140,7 @@ def _is_reset(reader: socket.socket) -> bool:
 def _no_files(pids: Iterable[int], spare: int = 0) -> Iterator[None]:
     """Let the processes open ``spare`` files more than they have now.
 
-    The soft limit is lowered and raised again, which one's own processes allow.
+    It lowers the soft limit and raises it again, which needs no root for processes of one's own.
     """
     before = {pid: resource.prlimit(pid, resource.RLIMIT_NOFILE) for pid in pids}
     try:
@@ -170,7 +169,7 @@ def _has_no_file(pid: int) -> bool:
 def _idle_connections(port: int) -> Iterator[None]:
     """Connections that are opened and not used."""
     with contextlib.ExitStack() as stack:
-        for _ in range(_GREEDY):
+        for _ in range(_IDLE):
             opened = stack.enter_context(contextlib.closing(socket.socket()))
             opened.setblocking(False)
             with contextlib.suppress(OSError):

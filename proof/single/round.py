@@ -17,10 +17,9 @@ from gevent.lock import BoundedSemaphore
 from occupancy.boards.reconcile import Reconciler
 from proof.deployment.contents import read_log
 from proof.history.checks import violations
-from proof.history.history import BoardState, History
-from proof.load.watchers import Items
+from proof.history.history import BoardState, History, Items
 from proof.network.proxy import FaultProxy
-from proof.single.load import Load
+from proof.single.load import SingleLoad
 from proof.single.network_faults import lost_answers
 from proof.single.site import BUDGET, STEPS, Site
 from proof.single.stage import Fault, Stage
@@ -45,11 +44,11 @@ class Result:
     figures: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     took_s: float = 0.0
-    ended_early: bool = False  # by an error: nobody knows what state the site is in
+    ended_early: bool = False  # by an error, so the state of the site is unknown
 
 
 class Round:
-    """Some faults on a site that runs; at least so many operations.
+    """Some faults on a running site, with at least ``operations`` operations.
 
     Where the site has links, each ``lose_every``-th acknowledgement is lost all the time.
     """
@@ -72,7 +71,7 @@ class Round:
         began_s = time.monotonic()
         result = Result(self._names, self._seed)
         self._boards = self._site.new_boards()
-        load = Load(
+        load = SingleLoad(
             self._site, self._boards, self._random, reconnect_every_s=self._reconnect_every_s
         )
         sampling = gevent.spawn(self._sample_connections)
@@ -93,7 +92,7 @@ class Round:
             result.figures = self._figures(history, load, stages, span)
             result.violations = violations(history)
             if not is_ready:
-                result.violations["readiness"] = [f"not ready {_READY_S:.0f} s after the faults"]
+                result.violations["readiness"] = [f"no 200 from /readyz within {_READY_S:.0f} s"]
             if problems := self._problems():
                 result.violations["reconciliation"] = problems
             result.notes = [
@@ -108,7 +107,7 @@ class Round:
         return result
 
     def _strike(self) -> list[Stage]:
-        """Carry out all faults, each at its time; returns when the last is over."""
+        """Carry out all faults at random times; returns when the last is over."""
         stages = [
             Stage(self._site, random.Random(self._random.random()), boards=self._boards)
             for _ in self._faults
@@ -123,7 +122,7 @@ class Round:
         try:
             gevent.joinall(greenlets, timeout=_MOST_S, raise_error=True)
         finally:
-            gevent.killall(greenlets)  # each sets back what it has done
+            gevent.killall(greenlets)  # each undoes its fault
         return stages
 
     @contextlib.contextmanager
@@ -140,7 +139,7 @@ class Round:
             fault.act(stage)
 
     def _states(
-        self, load: Load, items: Mapping[str, Items] | None = None
+        self, load: SingleLoad, items: Mapping[str, Items] | None = None
     ) -> dict[str, BoardState]:
         found = {}
         with self._site.admin() as admin:
@@ -159,7 +158,7 @@ class Round:
         return found
 
     def _history(
-        self, load: Load, before: dict[str, BoardState], after: dict[str, BoardState],
+        self, load: SingleLoad, before: dict[str, BoardState], after: dict[str, BoardState],
         stages: Sequence[Stage],
     ) -> History:  # fmt: skip
         return History(
@@ -172,7 +171,7 @@ class Round:
         )  # fmt: skip
 
     def _problems(self) -> list[str]:
-        """What the reconciliation finds."""
+        """The problems that the product's own reconciliation finds."""
         services = self._site.services()
         try:
             return [
@@ -193,7 +192,7 @@ class Round:
                 gevent.sleep(_SAMPLE_S)
 
     def _figures(
-        self, history: History, load: Load, stages: Sequence[Stage], span: tuple[float, float]
+        self, history: History, load: SingleLoad, stages: Sequence[Stage], span: tuple[float, float]
     ) -> dict[str, Any]:
         calls = history.calls
         stops = [
@@ -238,7 +237,7 @@ class Round:
 def _outside(
     span: tuple[float, float], stops: Sequence[tuple[float, float]]
 ) -> list[tuple[float, float]]:
-    """The parts of ``span`` that are in no stop."""
+    """The parts of ``span`` outside all ``stops``."""
     edges = [span[0]]
     for since, until in sorted(stops):
         if since > edges[-1]:

@@ -60,7 +60,7 @@ def plans_of(only: Sequence[str] | None, *, seed: int, rounds: int) -> Iterator[
 
 
 def run_round(site: Site, plan: Plan, *, operations: int) -> Result:
-    """One round. Whatever ends it early makes it void."""
+    """One round. It is void if an error ends it."""
     faults = [(name, FAULTS[name]) for name in plan.names]
     try:
         return Round(site, faults, plan.seed, operations=operations, lose_every=_LOSE_EVERY).run()

@@ -1,4 +1,4 @@
-"""Faults of the server: killed, hung, restarted, cut short, full, read-only, paused, forgetful."""
+"""Faults of the server: it is killed, hangs, restarts, loses data, is full, read-only or paused."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from proof.history.history import Loss
 from proof.single.stage import Fault, Stage
 
-_LOST_S = 3.0  # more than what is cut off, or not yet written, took
+_LOST_S = 3.0  # longer than the writes took that are cut off or not yet on disk
 _MOST_CUT_BYTES = 30_000
 
 
@@ -82,7 +82,7 @@ def pause(stage: Stage) -> None:
 
 
 def flush_scripts(stage: Stage) -> None:
-    """SCRIPT FLUSH, some times."""
+    """SCRIPT FLUSH, several times."""
     with stage.site.admin() as admin:
         stage.strike()
         for _ in range(stage.random.randint(1, 5)):
@@ -116,7 +116,7 @@ def few_clients(stage: Stage) -> None:
 
 
 def kill_connections(stage: Stage) -> None:
-    """CLIENT KILL of the connections for operations and of those for streams, some times."""
+    """CLIENT KILL of the connections for operations and of those for streams, several times."""
     with stage.site.admin() as admin:
         stage.strike()
         killed = 0
@@ -154,7 +154,7 @@ def _refuse(stage: Stage, error: str, **settings: str) -> None:
 
 
 def _count_of(admin: Any, error: str) -> int:
-    """How often the server has answered with it."""
+    """How often the server has answered with ``error``."""
     found = _info(admin, "errorstats").get(f"errorstat_{error}", {"count": 0})
     return int(found["count"])
 

@@ -32,7 +32,7 @@ _SUPERVISORS_EVERY = 3
 
 
 class Link(Protocol):
-    """What may stand between a client and a server: a proxy on ``port`` that can do harm."""
+    """A proxy on ``port`` between a client and a server, which can cause faults."""
 
     port: int
 
@@ -48,8 +48,8 @@ class Site:
     """Runs from :meth:`start` to :meth:`stop`.
 
     With ``make_link``, ``client_link`` stands between clients and nginx or gunicorn, and
-    ``server_link`` between gunicorn and the server. With ``has_preloads``, the server and the
-    nodes each have a clock, and the server a disk, that can be set.
+    ``server_link`` between gunicorn and the server. With ``has_preloads``, the clocks of the
+    server and of the nodes can be set, and the free space of the server's disk.
     """
 
     def __init__(
@@ -112,7 +112,7 @@ class Site:
             self.proxy.start()
 
     def stop(self) -> None:
-        """End everything, whatever state it is in."""
+        """Stop everything that runs, also after a failed start."""
         with contextlib.ExitStack() as stack:
             stack.callback(self.server.stop)
             for link in self._links():
@@ -123,7 +123,7 @@ class Site:
                 stack.callback(self.proxy.stop)
 
     def new_boards(self) -> list[str]:
-        """Boards of their own for a round, with items, before any fault."""
+        """Create the boards and items of a round; call it before any fault."""
         round_number = next(self._round_numbers)
         boards = [f"r{round_number}-b{number}" for number in range(BOARDS)]
         services = self.services()
@@ -144,11 +144,11 @@ class Site:
         return Client(self.port, self.tokens[name])
 
     def is_ready(self) -> bool:
-        """Whether each process of each node says that it can work. Beside any link and nginx."""
+        """Whether the processes of each node are ready, asked directly."""
         return all(node.status_of("/readyz") == 200 for node in self.nodes for _ in range(2))
 
     def admin(self, *, timeout_s: float = 5.0) -> redis.Redis:
-        """A client of the server, beside any link; the caller closes it."""
+        """A direct client of the server, through no link; the caller closes it."""
         return redis.Redis(port=self.server.port, protocol=2, socket_timeout=timeout_s)
 
     def log_text(self) -> str:

@@ -1,4 +1,4 @@
-"""What a fault acts on, and what it leaves: when it was struck, and whether it happened."""
+"""What a fault acts on, and what it notes: its times, and whether it happened."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ Subject = Literal["processes", "server", "client link", "server link", "clock"]
 class Fault:
     """A kind of fault. What ``act`` does is in its docstring, in one line.
 
-    ``act`` runs once in a greenlet of its own while the load goes on. It returns when everything is
-    as it was before: servers run, settings and links are set back. Faults of one ``subject`` run in
-    turn, those of different subjects at the same time.
+    ``act`` runs once, in a greenlet of its own, under load. It undoes the fault before it returns:
+    servers run, settings and links are restored. Faults of one ``subject`` run in turn, those of
+    different subjects at the same time.
     """
 
     act: Callable[[Stage], None]
@@ -39,28 +39,28 @@ class Stage:
     random: random.Random
     boards: Sequence[str] = ()  # those of the round
     struck_s: float = 0.0
-    ended_s: float = 0.0  # when nothing was in its way any more
+    ended_s: float = 0.0  # when operations could succeed again
     has_happened: bool = False
     clock_fault_s: float = 0.0  # how far the server's clock was set forward or back, in all
-    losses: list[Loss] = field(default_factory=list)  # of a fault that may lose something
+    losses: list[Loss] = field(default_factory=list)  # times whose changes may be lost
     rolling_restarts: int = 0
     note: str = ""
 
     def strike(self) -> None:
-        """Say that the fault begins now."""
+        """Note that the fault begins now."""
         self.struck_s = time.monotonic()
 
     def happened(self) -> None:
-        """Say that it had its effect, as seen from outside, and is over."""
+        """Note that the fault had its effect, as seen from outside, and is over."""
         self.has_happened = True
         self.ended_s = time.monotonic()
 
     def last(self, least_s: float, most_s: float) -> None:
-        """Let the fault last a time of the seed's choice."""
+        """Wait a random time while the fault lasts."""
         gevent.sleep(self.random.uniform(least_s, most_s))
 
     def wait_for(self, condition: Callable[[], object], timeout_s: float = 30.0) -> bool:
-        """Whether it became true in time."""
+        """Wait for the condition; whether it became true in time."""
         deadline_s = time.monotonic() + timeout_s
         while not condition():
             if time.monotonic() > deadline_s:

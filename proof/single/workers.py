@@ -1,25 +1,18 @@
-"""The workers of the load: a closed loop of all operations, with hardly a pause between two.
-
-An operation without a known answer (none, a 5xx, a 429) is sent again with the same key, until it
-has one. So each ends with one answer, and is in the log at most once.
-"""
+"""The workers of one server's load: all operations, with hardly a pause between two."""
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import gevent
-
 from occupancy.core.entities import Role
-from proof.history.call import Call
+from proof.history.call import Call, Reply
+from proof.history.history import Items
 from proof.load.raw_wire import FastClient
-from proof.load.watchers import Items, Watcher
-from proof.load.wire import Reply
+from proof.load.watchers import Watcher
+from proof.load.workers import Worker
 
-_RESEND_S = 0.1
 _MOST_TAGS = 6  # of a batch
 
 # What may succeed in each state: for the holder, and for everybody else.
@@ -37,50 +30,33 @@ _ALL = ("take", "pause", "complete", "release", *_FOR_SUPERVISORS)
 
 
 class Chances:
-    """How often an operation is sent that is refused, demands something, or is a batch."""
+    """How often an operation will be refused, has a precondition, or is a batch."""
 
     refusal = 0.12
     forbidden = 0.004
     if_match = 0.08
     epoch = 0.08
     batch = 0.03
-    own = 0.7  # of who holds items, on one of those
-    free = 0.7  # of the others, on one that they may take
-    hot = 0.3  # of the rest, on one of the first items, which everybody wants
+    own = 0.7  # of a holder, on one of its items
+    free = 0.7  # otherwise, on an item that may be taken
+    hot = 0.3  # otherwise, on one of the first three items, so that workers compete
 
 
-class Worker:
-    """A worker on one board, until :meth:`stop`."""
+class SingleWorker(Worker[FastClient]):
+    """Chooses among the operations that its role has, by what its page shows."""
 
     def __init__(
         self, client: FastClient, board: str, name: str, role: Role, *,
         colleagues: Sequence[str], steps: Sequence[str], seed: int, page: Watcher, pause_s: float,
     ) -> None:  # fmt: skip
-        self.calls: list[Call] = []
-        self._client, self._board, self._name, self._role = client, board, name, role
-        self._colleagues, self._steps = colleagues, steps
-        self._page = page  # the worker looks at it, so it takes the answers
-        self._random = random.Random(seed)
-        self._pause_s = pause_s
-        self._is_stopping = False
-        self._deadline_s = float("inf")
-        self.greenlet = gevent.spawn(self._work)
+        self._role, self._colleagues, self._steps = role, colleagues, steps
+        super().__init__(client, board, name, seed=seed, page=page, pause_s=pause_s)
 
-    def stop(self, timeout_s: float) -> None:
-        """Begin no further operation; those begun are sent until their answer is known."""
-        self._deadline_s = time.monotonic() + timeout_s
-        self._is_stopping = True
-
-    def close(self) -> None:
-        self._client.close()
-
-    def _work(self) -> None:
-        while not self._is_stopping:
-            if self._random.random() < Chances.batch:
-                self._send_batch()
-            else:
-                self._send_one()
-            gevent.sleep(self._pause_s * self._random.uniform(0.5, 1.5))
+    def _operate(self) -> None:
+        if self._random.random() < Chances.batch:
+            self._send_batch()
+        else:
+            self._send_one()
 
     def _send_one(self) -> None:
         tag = self._tag()
@@ -108,30 +84,12 @@ class Worker:
         headers = f"Idempotency-Key: {key}\r\n"
         if calls[0].if_match is not None:
             headers += f'If-Match: "{calls[0].if_match}"\r\n'
-        self.calls += calls
-        sent_s = time.monotonic()
-        for each in calls:
-            each.sent_s = sent_s
-        while True:
-            reply = self._client.post(path, body, headers)
-            for each in calls:
-                each.statuses.append(reply.status)
-            if reply.is_known:
-                break
-            if time.monotonic() > self._deadline_s:
-                return
-            gevent.sleep(_RESEND_S)
+        reply = self._send(calls, lambda: self._client.post(path, body, headers))
+        if reply is None:
+            return
         answered_s = time.monotonic()
         for each, own in zip(calls, _replies(reply, len(calls)), strict=True):
-            each.reply, each.answered_s = own, answered_s
-            if each.item is not None:
-                self._page.put(each.item)
-
-    def _call(self, key: str, operation: str, tag: str, arguments: dict[str, Any]) -> Call:
-        return Call(self._board, self._name, key, operation, tag, arguments)
-
-    def _key(self) -> str:
-        return f"{self._random.getrandbits(96):024x}"
+            self._answer(each, own, answered_s)
 
     @property
     def _items(self) -> Items:

@@ -16,20 +16,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from proof.history.call import Call
-from proof.history.history import BoardState, History, Log
-from proof.history.model import (
-    NO_ITEM,
-    TABLE,
-    Outcome,
-    Request,
-    Rules,
-    State,
-    carry_out,
-    state_of,
-)
-from proof.load.watchers import Items, Seen
-from proof.load.wire import Reply
+from proof.history.call import Call, Reply
+from proof.history.history import BoardState, History, Items, Log, Seen
+from proof.history.model.operations import Outcome, Request, Rules, carry_out
+from proof.history.model.state import State, state_of
+from proof.history.model.table import NO_ITEM, TABLE
 
 BOARD = "b"
 STEPS = ("ARM", "SOLD")

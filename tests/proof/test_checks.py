@@ -11,11 +11,9 @@ import pytest
 
 from proof.failover.checks import CHECKS, figures, violations
 from proof.failover.record import Record
-from proof.history.call import Call
+from proof.history.call import Call, Reply
 from proof.history.contents import Contents
-from proof.history.history import Log
-from proof.load.watchers import Items, Kind, Seen
-from proof.load.wire import Reply
+from proof.history.history import Items, Kind, Log, Seen
 
 EVENTS = {"take": "item.taken", "pause": "item.paused"}
 LAST = 3  # events

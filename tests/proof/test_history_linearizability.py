@@ -11,13 +11,12 @@ from dataclasses import dataclass
 
 import pytest
 
-from proof.history.call import Call
+from proof.history.call import Call, Reply
 from proof.history.explanation import CalledOperation, Reading, start_states
 from proof.history.history import History
 from proof.history.linearizability import search
-from proof.history.model import Rules
+from proof.history.model.operations import Rules
 from proof.history.versions import judge, one_pass
-from proof.load.wire import Reply
 from tests.proof.simulation import BOARD, STEPS, Server, Simulation
 from tests.proof.test_history_checks import DoubleTake, LostUpdate, StaleRead
 

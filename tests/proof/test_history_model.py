@@ -13,11 +13,12 @@ import pytest
 
 from occupancy import create_app
 from occupancy.services import Services
-from proof.history.call import Call
+from proof.history.call import Call, Reply
 from proof.history.checks import violations
 from proof.history.history import BoardState, History
-from proof.history.model import TABLE, Request, Rules, State, carry_out, seen_as, state_of
-from proof.load.wire import Reply
+from proof.history.model.operations import Request, Rules, carry_out
+from proof.history.model.state import State, seen_as, state_of
+from proof.history.model.table import TABLE
 from tests.conftest import add_people
 from tests.proof.simulation import Stored, view
 from tests.support.api_client import Api

@@ -12,7 +12,7 @@ import pytest
 
 from proof.network.proxy import FaultProxy
 from proof.single import clock_faults, network_faults, resource_faults
-from proof.single.load import Load
+from proof.single.load import SingleLoad
 from proof.single.preload import has_compiler
 from proof.single.site import Site, running
 from proof.single.stage import Stage
@@ -29,7 +29,9 @@ TRIED = (
 
 
 @pytest.fixture(scope="module")
-def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site, list[str], Load]]:
+def loaded(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[Site, list[str], SingleLoad]]:
     """A site with a load that goes on for all tests."""
     require_binary("valkey")
     require(has_compiler() or None, "cc")
@@ -37,7 +39,7 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site, lis
     site = Site("valkey", directory, make_link=FaultProxy, has_preloads=True)
     with running(site):
         boards = site.new_boards()[:2]
-        load = Load(site, boards, random.Random(1), pause_s=0.05)
+        load = SingleLoad(site, boards, random.Random(1), pause_s=0.05)
         try:
             load.begin()
             yield site, boards, load
@@ -47,7 +49,7 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site, lis
 
 @pytest.mark.parametrize("name", TRIED)
 def test_the_fault_happens_and_the_site_works_afterwards(
-    name: str, loaded: tuple[Site, list[str], Load]
+    name: str, loaded: tuple[Site, list[str], SingleLoad]
 ) -> None:
     site, boards, load = loaded
     stage = Stage(site, random.Random(name), boards=boards)
@@ -64,5 +66,5 @@ def test_the_fault_happens_and_the_site_works_afterwards(
     )  # fmt: skip
 
 
-def _acknowledged(load: Load) -> int:
+def _acknowledged(load: SingleLoad) -> int:
     return sum(each.reply is not None and each.reply.status == 200 for each in load.calls)

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from proof.history.call import Reply
 from proof.load.raw_wire import FastClient
-from proof.load.wire import Reply
 from proof.single.round import _outside
 from proof.single.run import FAULTS, SEVERAL, plans_of
 from proof.single.workers import _replies

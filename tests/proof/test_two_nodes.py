@@ -14,8 +14,8 @@ from occupancy.core.entities import Role
 from proof.deployment.proxy import nginx_path
 from proof.deployment.site import BUDGET, Site, site_on
 from proof.failover.checks import violations
+from proof.failover.load import FailoverLoad
 from proof.failover.record import Record
-from proof.load.load import Load
 from tests.conftest import require, require_binary
 from tests.support.sse_client import EventStream
 from tests.support.waiting import wait_until
@@ -36,7 +36,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 def test_a_rolling_restart_is_not_noticed(site: Site) -> None:
     """Node by node: TERM, start. Streams reconnect and go on without a gap; operations go on."""
     before = {each: site.log_of(each) for each in site.boards}
-    load = Load(site, random.Random(1))
+    load = FailoverLoad(site, random.Random(1))
     try:
         load.begin()
         began_s = time.monotonic()

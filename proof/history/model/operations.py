@@ -1,82 +1,18 @@
-"""The judge's own model of the table of states and operations.
-
-``carry_out`` says what an operation does to an item, or which refusal is right. It is written from
-what the product promises, not from its code. Times are no part of it; ``log_checks.py`` has them.
-"""
+"""What an operation does to an item, or which refusal is right."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-RANKS = {"observer": 1, "worker": 2, "supervisor": 3, "admin": 4}
-UNKNOWN = "\0"  # a reason that is not known
-NO_ITEM = ""  # the state of what does not exist
+from proof.history.model.state import State, attributes_text
+from proof.history.model.table import NO_ITEM, RANKS, TABLE
 
-
-class Row(NamedTuple):
-    """One operation of the table."""
-
-    event: str
-    role: str
-    sources: tuple[str, ...]
-    is_for_holder: bool = False
-    reason: str = ""  # optional, required; '': no such argument
-    step: str = ""
-    to: str = ""
-    counts_time: bool = False  # the time of the hold that it ends is work
-
-
-_ANY = ("available", "occupied", "paused", "blocked", "completed")
-TABLE = {
-    "take": Row("item.taken", "worker", ("available", "paused")),
-    "pause": Row(
-        "item.paused", "worker", ("occupied",), is_for_holder=True, reason="optional",
-        counts_time=True,
-    ),
-    "complete": Row(
-        "item.completed", "worker", ("occupied",), is_for_holder=True, counts_time=True
-    ),
-    "release": Row("item.released", "worker", ("occupied",), is_for_holder=True),
-    "force-release": Row(
-        "item.force_released", "supervisor", ("occupied",), reason="required", counts_time=True
-    ),
-    "reassign": Row(
-        "item.reassigned", "supervisor", ("occupied", "available", "paused"), reason="optional",
-        to="required",
-    ),
-    "block": Row(
-        "item.blocked", "supervisor", ("available", "paused", "occupied"), reason="required",
-        counts_time=True,
-    ),
-    "unblock": Row("item.unblocked", "supervisor", ("blocked",)),
-    "reopen": Row("item.reopened", "supervisor", ("completed",), step="optional"),
-    "put": Row("item.updated", "supervisor", (NO_ITEM, *_ANY)),  # or item.added
-    "remove": Row("item.removed", "supervisor", ("available", "paused", "blocked", "completed")),
-}  # fmt: skip
 _FIELDS = {"put": {"title", "attributes"}}  # of the body, beside those of the row
 
 
-class State(NamedTuple):
-    """An item. What nobody outside sees is at the end; None there: not known."""
-
-    state: str
-    step: str
-    holder: str
-    reason: str | None
-    epoch: int
-    version: int
-    title: str
-    attributes: str
-    is_exact: bool = True  # else epoch and version are at least these
-    prior: str | None = "available"  # what release and unblock restore
-    prior_reason: str | None = None
-    last: tuple[str, str] | None = ("", "")  # the last operation and who did it, without puts
-
-
 class Request(NamedTuple):
-    """An operation that somebody sends."""
+    """An operation that a caller sends."""
 
     operation: str
     tag: str
@@ -86,7 +22,7 @@ class Request(NamedTuple):
 
 
 class Rules(NamedTuple):
-    """What an operation depends on beside the item."""
+    """What the outcome depends on, beside the item and the request."""
 
     steps: Sequence[str]
     roles: Mapping[str, str]
@@ -94,54 +30,15 @@ class Rules(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What may come of it. ``code`` is '' if it is done, else that of the refusal."""
+    """A possible outcome. ``code`` is that of the refusal; '' if the operation is done."""
 
     state: State
     code: str = ""
     is_change: bool = False
 
 
-def state_of(item: Mapping[str, Any] | None, *, is_new: bool = False) -> State:
-    """An item as an answer shows it; ``is_new``: it was just added."""
-    if item is None:
-        return State(NO_ITEM, "", "", None, 0, 0, "", "{}", is_exact=False)
-    holder = item["holder"]
-    return State(
-        item["state"], item["step"], str(holder["id"]) if holder else "", item["reason"],
-        item["epoch"], item["version"], item["title"], attributes_text(item["attributes"]),
-        True, *(("available", None, ("", "")) if is_new else (None, UNKNOWN, None)),
-    )  # fmt: skip
-
-
-def attributes_text(attributes: Mapping[str, Any]) -> str:
-    return json.dumps(attributes, sort_keys=True) if attributes else "{}"
-
-
-def seen_as(state: State, item: Mapping[str, Any]) -> State | None:
-    """The state, with what ``item`` tells of it; None if ``item`` cannot be that."""
-    holder = item["holder"]
-    if (
-        state.state != item["state"]
-        or state.holder != (str(holder["id"]) if holder else "")
-        or state.step != item["step"]
-        or state.title != item["title"]
-        or state.attributes != attributes_text(item["attributes"])
-    ):
-        return None
-    if state.reason != item["reason"]:
-        if state.reason != UNKNOWN:
-            return None
-        state = state._replace(reason=item["reason"])
-    epoch, version = item["epoch"], item["version"]
-    if state.epoch == epoch and state.version == version:
-        return state if state.is_exact else state._replace(is_exact=True)
-    if state.is_exact or epoch < state.epoch or version < state.version:
-        return None
-    return state._replace(epoch=epoch, version=version, is_exact=True)
-
-
 def carry_out(state: State, request: Request, rules: Rules) -> Iterator[Outcome]:
-    """Everything that may come of it: one outcome, or several where ``state`` is not all known."""
+    """The possible outcomes: one, or several where ``state`` is not completely known."""
     refusal = refused_at_once(request, rules)
     if not refusal and state.state == NO_ITEM and request.operation != "put":
         refusal = "item_not_found"
@@ -192,7 +89,7 @@ def _receiver(request: Request, rules: Rules) -> str:
 
 
 def _precondition(state: State, request: Request) -> str:
-    """A caller who states what it relies on hears first of all when it is not so."""
+    """If-Match and the epoch are checked before the state of the item."""
     if request.if_match is not None and (
         state.state == NO_ITEM or request.if_match != state.version
     ):
@@ -272,7 +169,7 @@ def _effects(state: State, request: Request, rules: Rules) -> Iterator[State]:
 
 
 def _added(state: State, request: Request, rules: Rules) -> State:
-    """A new item. It counts on from the highest epoch and version that was removed, or beyond."""
+    """A new item. Its epoch and version go on from those of a removed one, or are higher."""
     return State(
         "available", rules.steps[0], "", None, state.epoch, state.version, request.tag, "{}",
         is_exact=False,
