@@ -225,9 +225,14 @@ def test_whatever_stands_in_a_header_is_an_answer_or_a_problem(
 
 
 def test_nothing_of_all_that_has_begun_a_line_of_the_log(running: Deployment) -> None:
+    # Denials of a worker who has had none: the log has twenty of a kind in a minute.
+    admin = running.headers
+    reader = running.sign_in("reader", Role.OBSERVER)
+    running.headers = admin
     for text in PAYLOADS.values():
         quoted = quote(text, safe="")
         running.request("GET", f"/api/boards/{quoted}/items", headers={"Authorization": "x"})
+        running.request("POST", f"/api/boards/{quoted}/items/T/take", json={}, headers=reader)
     assert "forged" in running.log
     for line in running.log.split("\n"):
         assert re.match(r"\[20|\{\"at\": |  \| |occupancy: |    http|or add a worker|$", line), line
