@@ -34,11 +34,18 @@ def late_answers(
     """
     for each in watchers:
         since = max((n for n, seen in enumerate(each.trail) if seen.kind == "snapshot"), default=0)
+        shown = {}  # answers by tag, until an event replaces them
         for seen in each.trail[since:]:
             if seen.kind == "answer":
                 item = json.loads(seen.event)
-                if kept.get((each.board, item["tag"], item["version"])) != item:
-                    yield f"{each.name}: took {short(item)}, which is not in the log"
+                shown[item["tag"]] = item
+            elif seen.kind == "item":
+                item = json.loads(seen.event)["item"]
+                if item["version"] >= shown.get(item["tag"], item)["version"]:
+                    shown.pop(item["tag"], None)
+        for item in shown.values():
+            if kept.get((each.board, item["tag"], item["version"])) != item:
+                yield f"{each.name}: took {short(item)}, which is not in the log"
 
 
 def streams(history: History) -> Iterator[str]:

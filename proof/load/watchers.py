@@ -94,8 +94,11 @@ class Watcher:
         if kind == "item":
             self._note("item", found["seq"], data.decode())
             item = found["item"]
-            if self._unheard.get(item["tag"], math.inf) <= item["version"]:
+            version = self._unheard.get(item["tag"], math.inf)
+            if version <= item["version"]:
                 del self._unheard[item["tag"]]
+            if version == item["version"] and self.model.get(item["tag"], item) != item:
+                del self.model[item["tag"]]  # the answer was lost, and its version counted again
             self._put(item)
             return
         if kind in ("ready", "reset", "degraded", "recovered", "bye"):

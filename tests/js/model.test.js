@@ -39,6 +39,21 @@ test('what is not above the floor of the snapshot is in it, or was lost', () => 
   assert.equal(model.items.get('A').version, 4);
 });
 
+test('the event of a version that was counted again replaces the answer that was lost', () => {
+  const model = modelOf(item('A', {version: 5}));
+  model.putAnswer(held('A', '93', {version: 6}));
+  model.apply({type: 'item.taken', item: held('A', '94', {version: 6})});
+  assert.equal(model.items.get('A').holder.id, '94');
+  assert.equal(model.unheard.size, 0);
+  const heard = [];
+  model.onChange((changed) => heard.push(changed));
+  model.putAnswer(item('A', {version: 7}));
+  model.apply({type: 'item.paused', item: item('A', {version: 7})});
+  assert.deepEqual(heard, [['A']]); // the answer was true: nothing to draw again
+  model.apply({type: 'item.taken', item: held('A', '93', {version: 7})});
+  assert.equal(model.items.get('A').holder, null); // an older event, of before the answer
+});
+
 test('an answer is unheard until its event or a snapshot comes', () => {
   const model = modelOf(item('A', {version: 5}), item('B', {version: 5}));
   model.putAnswer(item('A', {version: 5})); // nothing new

@@ -33,12 +33,26 @@ export class Model {
   /** Applies one event of the log, unless a newer version of its item is known. */
   apply(event) {
     const {item} = event;
-    if (this.unheard.get(item.tag) <= item.version) this.unheard.delete(item.tag);
+    this.#hear(item);
     if (transitionOf(event)?.target === 'removed') {
       const known = this.items.get(item.tag);
       if (known && known.version <= item.version) this.#remove(item.tag);
     } else {
       this.put(item);
+    }
+  }
+
+  /**
+   * Notes the event of an answer. A server that has lost the operation counts its version again, for
+   * another: then the answer was never true, and the event goes on from what was before it.
+   */
+  #hear(item) {
+    const version = this.unheard.get(item.tag);
+    if (version === undefined || version > item.version) return;
+    this.unheard.delete(item.tag);
+    const known = this.items.get(item.tag);
+    if (known?.version === item.version && JSON.stringify(known) !== JSON.stringify(item)) {
+      this.items.delete(item.tag);
     }
   }
 
