@@ -20,7 +20,8 @@ from proof.day.slope import least_of_each, slope_of
 HOURS = 24.0
 ACCELERATION = 240.0
 WARM_UP_FASTER = 4.0  # than the day
-DAY_S = HOURS * HOUR_S / ACCELERATION * (1 + 1 / WARM_UP_FASTER) + 60.0  # in all, about
+WARM_UP_DAYS = 3  # each path takes some thousand requests until its memory is flat
+DAY_S = HOURS * HOUR_S / ACCELERATION * (1 + WARM_UP_DAYS / WARM_UP_FASTER) + 60.0  # in all, about
 _IDLE_TABLETS = 12
 _EVERY_H = 1.0  # a point of each series
 _SAMPLES_OF_A_POINT = 15
@@ -34,9 +35,9 @@ Row = dict[str, Any]
 
 def run_day(
     server: str, directory: Path, *, seed: int, log: list[str], hours: float = HOURS,
-    warm_up_hours: float = HOURS, acceleration: float = ACCELERATION,
+    warm_up_days: int = WARM_UP_DAYS, acceleration: float = ACCELERATION,
 ) -> Row:  # fmt: skip
-    """A day on a server of its own, after another one as warm-up.
+    """A day on a server of its own, after others as warm-up.
 
     Whatever ends it early makes it void.
     """
@@ -46,11 +47,9 @@ def run_day(
     try:
         site.start()
         pids = sorted(site.node.worker_pids())
-        if warm_up_hours:
-            faster = acceleration * WARM_UP_FASTER
-            _live_through(
-                site, f"warm-up {seed}", pids, hours=warm_up_hours, acceleration=faster
-            )  # with keys of its own
+        for number in range(warm_up_days):
+            own = f"warm-up {number} {seed}"  # so are its idempotency keys
+            _live_through(site, own, pids, hours=hours, acceleration=acceleration * WARM_UP_FASTER)
         samples, done = _live_through(site, str(seed), pids, hours=hours, acceleration=acceleration)
         row["void"] = _why_void(site, pids, done, hours)
         if not row["void"]:

@@ -146,7 +146,7 @@ def test_a_short_day_has_all_of_a_day_and_a_planted_leak_is_found(
     monkeypatch.setattr(memory, "of_server", leaking)
 
     row = run_day(
-        "valkey", tmp_path, seed=1, log=[], hours=8.0, warm_up_hours=0.0, acceleration=1440.0
+        "valkey", tmp_path, seed=1, log=[], hours=8.0, warm_up_days=0, acceleration=1440.0
     )
 
     assert not row["void"], row
