@@ -55,7 +55,7 @@ def run_day(
         if not row["void"]:
             judge(row, samples)
         row["figures"] |= {"hours": hours, **done}
-        row["acceleration"] = acceleration
+        row["acceleration"], row["warm_up_days"] = acceleration, warm_up_days
     except (AssertionError, OSError, ValueError, gevent.Timeout, redis.RedisError) as error:
         row["void"] = f"{type(error).__name__}: {error}"
     finally:

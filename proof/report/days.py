@@ -16,10 +16,11 @@ def days(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
         return
     yield texts.DAY.format(acceleration=sound[-1]["acceleration"])
     for row in sound[-_SHOWN_DAYS:]:
-        done = row["figures"]
+        done, warm_up = row["figures"], row["warm_up_days"]
         yield (
             f"### {row['server'].title()}, seed {row['seed']}\n\n"
-            f"{done['hours']:.0f} hours in {row['took_s'] / 60:.0f} minutes: "
+            f"{done['hours']:.0f} hours after {warm_up} warm-up day{'s' * (warm_up != 1)}, in "
+            f"{row['took_s'] / 60:.0f} minutes: "
             f"{_done(done, 'operations')} operations, {_done(done, 'sign-ins')} sign-ins, "
             f"{_done(done, 'sign-outs')} sign-outs, {_done(done, 'streams')} streams, "
             f"{_done(done, 'deliveries')} deliveries, {_done(done, 'snapshots')} snapshots, "

@@ -47,7 +47,7 @@ def day_row(**changes: Any) -> dict[str, Any]:
     figures = {"hours": 24.0, "operations": 7000, "sign-ins": 72, "sign-outs": 72}
     return row(**{
         "kind": "day", "topology": "day", "nodes": 1, "faults": [], "figures": figures,
-        "acceleration": 240.0, "memory": [series, kept], **changes,
+        "acceleration": 240.0, "warm_up_days": 3, "memory": [series, kept], **changes,
     })  # fmt: skip
 
 
