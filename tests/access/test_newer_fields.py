@@ -42,7 +42,7 @@ def add_newer_fields(services: Services) -> set[str]:
             if all(value is None for value in stored.values()):
                 stored = {"of_a_newer_version": "1"}  # a hash of plain fields
         elif found == b"string":
-            stored = {None: newer(client.get(key))}
+            stored = {None: newer(client.get(key) or b"")}  # it may have expired
         elif found == b"list":
             stored = {number: newer(each) for number, each in enumerate(client.lrange(key, 0, -1))}
         else:
