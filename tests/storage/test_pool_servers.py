@@ -51,6 +51,30 @@ def test_idle_connections_that_the_server_has_closed_are_replaced(
     assert len(named(own_server, "occupancy-ops")) == 3
 
 
+def test_a_connection_that_was_being_opened_while_the_server_changed_is_opened_again(
+    pools: Pools, module_server: RealServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = pool_of(pools(module_server.url, size=1))
+    connection = pool.get_connection()
+    pool.release(connection)
+    connection.disconnect()
+    connect, opened = connection.connect, []
+
+    def connect_and_change() -> None:
+        connect()
+        opened.append(connection._sock)
+        if len(opened) == 1:
+            pool.renew()  # it may lead to the old server
+
+    monkeypatch.setattr(connection, "connect", connect_and_change)
+    assert pool.get_connection() is connection
+    assert len(opened) == 2
+    assert connection._sock is opened[1]
+    assert connection.generation == pool.generation
+    pool.release(connection)
+    assert connection._sock is opened[1]  # it leads to the new one, and stays
+
+
 def test_a_script_runs_once_though_its_answer_is_lost(
     pools: Pools, own_server: RealServer, relay_to: Callable[[int], Relay]
 ) -> None:

@@ -33,8 +33,8 @@ HASH = cheap_hash(PIN)
 def hold_the_clock(throttle: LoginThrottle, client: Any) -> None:
     """Let time stand still for the login throttle, from now on.
 
-    Its scripts get the present time in place of the server's. Else a wait of two seconds may be
-    over before a busy machine makes the next attempt.
+    Its scripts get the present time in place of the server's. On a busy machine, a wait of two
+    seconds may otherwise end before the next attempt.
     """
     now = b"({'%d', '%d'})" % tuple(client.time())
     for script in (throttle._count_attempt, throttle._clear_attempt):

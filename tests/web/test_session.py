@@ -129,7 +129,7 @@ def test_a_flood_from_unknown_addresses_keeps_nobody_out_at_a_known_address(
 def test_unknown_workers_are_refused_and_made_to_wait_in_the_same_words(
     valkey_shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Else a busy machine is at it for so long that the time to wait is over.
+    # A real hash may take a busy machine longer than the wait lasts.
     monkeypatch.setattr(pins, "_nobodys_hash", lambda: HASH)
 
     def told(worker: str, address: str) -> list[tuple[int, bytes]]:
