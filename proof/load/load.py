@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,7 +19,7 @@ from tests.support.waiting import wait_until
 _SNAPSHOT_S = 60.0
 
 
-class Load:
+class Load(ABC):
     """Workers send operations from :meth:`begin` to :meth:`end`; watchers follow to :meth:`stop`.
 
     A subclass says in ``begin`` who they are. Watchers have ``settle_s`` to see the last events,
@@ -38,9 +39,9 @@ class Load:
         """Every operation so far."""
         return [call for each in self._workers for call in each.calls]
 
+    @abstractmethod
     def begin(self) -> None:
         """Start the watchers and the workers, and wait until the watchers are served."""
-        raise NotImplementedError
 
     def end(self) -> None:
         """Begin no further operation, and wait for the last answers."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -24,7 +25,7 @@ class Connection(Protocol):
 AnyClient = TypeVar("AnyClient", bound=Connection)
 
 
-class Worker(Generic[AnyClient]):
+class Worker(ABC, Generic[AnyClient]):
     """A worker on one board, until :meth:`stop`. A subclass chooses the operations.
 
     An operation without a known answer (none, a 5xx, a 429) is sent again with the same key, until
@@ -56,9 +57,9 @@ class Worker(Generic[AnyClient]):
             self._operate()
             gevent.sleep(self._pause_s * self._random.uniform(0.5, 1.5))
 
+    @abstractmethod
     def _operate(self) -> None:
         """Choose one operation and carry it out."""
-        raise NotImplementedError
 
     def _key(self) -> str:
         return f"{self._random.getrandbits(96):024x}"
