@@ -12,11 +12,11 @@ from typing import Literal, NamedTuple
 from proof.access.run import PARTS as ACCESS_PARTS
 from proof.failover.faults import faults_of
 from proof.single.preload import has_compiler
-from proof.single.run import FAULTS, SEVERAL, Plan, plans_of
+from proof.single.run import FAULTS, SEVERAL, STORM, Plan, plans_of
 from tests.support.servers import BINARIES
 
 Part = Literal[
-    "single faults", "several faults", "lost answers", "reconnects", "rolling restarts",
+    "single faults", "several faults", "storms", "lost answers", "reconnects", "rolling restarts",
     "failovers", "access", "day",
 ]  # fmt: skip
 Topology = Literal["single", "cluster", "sentinel", "access", "day"]
@@ -80,7 +80,7 @@ class Kind(NamedTuple):
         has_links = has_preloads = False
         if self.part == "single faults":
             has_links, has_preloads = self.plan(seed).needs
-        elif self.part == "several faults":  # they draw among all
+        elif self.part in ("several faults", "storms"):  # they draw among all
             has_links, has_preloads = True, has_compiler()
         elif self.part == "lost answers":
             has_links = True
@@ -105,6 +105,7 @@ def _of_one_server() -> Iterator[Kind]:
         if len(plan.names) == 1:
             yield Kind(plan.names[0], "single faults")
     yield Kind(SEVERAL, "several faults")
+    yield Kind(STORM, "storms")
     yield Kind(LOST_ANSWERS, "lost answers")
     yield Kind(RECONNECTS, "reconnects")
     yield Kind(ROLLING_RESTARTS, "rolling restarts")

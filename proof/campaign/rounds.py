@@ -106,7 +106,7 @@ def runner_on(set_up: SetUp) -> Iterator[Runner]:
 
 
 def _run_single(site: Site, kind: Kind, seed: int) -> Result:
-    if kind.part in ("single faults", "several faults"):
+    if kind.part in ("single faults", "several faults", "storms"):
         operations = OPERATIONS if kind.part == "single faults" else _SEVERAL_OPERATIONS
         return run_faults(site, kind.plan(seed), operations=operations)
     faults: list[tuple[str, Fault]] = {

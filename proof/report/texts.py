@@ -17,9 +17,10 @@ Each round runs one server with an append-only file, and one node of two gunicor
 nodes behind nginx. 200 workers send all operations to ten boards of twenty items, each with its own
 Idempotency-Key, and send them again until an answer is known. Two watchers follow each board; one
 of them ends its connection about once a second and goes on from its cursor. In the midst there are
-faults, one or several at once. Afterwards a judge that shares no code with the product reads what
-all callers, all watchers and the server have seen. A round is void without one of its faults, or
-with fewer than 100 operations a second outside the faults that stop everything.
+faults: one, several at once, or a storm of 24. Afterwards a judge that shares no code with the
+product reads what all callers, all watchers and the server have seen. A round is void without one
+of its faults (a storm: without three quarters of them; the others do not count), or with fewer than
+100 operations a second outside the faults that stop everything.
 
 *lost-answers*, *reconnects* and *rolling-restarts* are rounds that bring on one goal: half of all
 acknowledgements are lost; ten watchers end their connections five times a second; the nodes are

@@ -51,15 +51,17 @@ class Round:
     """Some faults on a running site, with at least ``operations`` operations.
 
     Where the site has links, each ``lose_every``-th acknowledgement is lost all the time.
+    Faults at once can keep each other from having an effect: the round is void unless a share of
+    ``least_share`` of them happens, and only those count.
     """
 
     def __init__(
         self, site: Site, faults: Sequence[tuple[str, Fault]], seed: int, *, operations: int = 0,
-        lose_every: int = 0, reconnect_every_s: float = 1.0,
+        lose_every: int = 0, reconnect_every_s: float = 1.0, least_share: float = 1.0,
     ) -> None:  # fmt: skip
         self._site, self._faults, self._operations = site, faults, operations
         self._reconnect_every_s = reconnect_every_s  # of the restless watchers
-        self._lose_every = lose_every
+        self._lose_every, self._least_share = lose_every, least_share
         self._names = [name for name, _ in faults]
         self._seed = seed
         self._random = random.Random(f"{self._names} {seed}")
@@ -100,6 +102,7 @@ class Round:
                 if each.note
             ]  # fmt: skip
             result.void = self._why_void(stages, result.figures)
+            result.faults = self._named(stages, has_happened=True)
         finally:
             sampling.kill()
             load.stop()
@@ -225,10 +228,16 @@ class Round:
             "most_connections": self._most_connections,
         }  # fmt: skip
 
+    def _named(self, stages: Sequence[Stage], *, has_happened: bool) -> list[str]:
+        return [
+            name for name, each in zip(self._names, stages, strict=True)
+            if each.has_happened == has_happened
+        ]  # fmt: skip
+
     def _why_void(self, stages: Sequence[Stage], figures: Mapping[str, Any]) -> str:
-        for name, each in zip(self._names, stages, strict=True):
-            if not each.has_happened:
-                return f"{name} did not happen"
+        missing = self._named(stages, has_happened=False)
+        if len(missing) > (1.0 - self._least_share) * len(stages):
+            return f"{', '.join(missing)} did not happen"
         if figures["per_s"] < LEAST_PER_S:
             return f"only {figures['per_s']:.0f} operations/s"
         return ""

@@ -138,6 +138,7 @@ def test_each_goal_counts_what_it_names(counts: Counts) -> None:
         "deliveries": 6000,
         "forced reconnects": 60,
         "rolling restarts": 4,
+        "each fault alone, on each set-up": 1,
         "rounds of failovers": ROUNDS_OF_A_FAILOVER,
         "revocations at random moments": 150,
         "hours of a day's work": 24,

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import random
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from typing import cast
 
 import pytest
 
 from proof.history.call import Reply
 from proof.load.raw_wire import FastClient
-from proof.single.round import _outside
-from proof.single.run import FAULTS, SEVERAL, plans_of
+from proof.single.round import Round, _outside
+from proof.single.run import FAULTS, SEVERAL, STORM, plans_of
+from proof.single.site import Site
+from proof.single.stage import Stage
 from proof.single.workers import _replies
 
 Answer = Callable[..., FastClient]
@@ -73,11 +77,51 @@ def test_what_lies_in_stops_is_no_time_of_work() -> None:
     assert _outside((0.0, 10.0), [(2.0, 6.0), (3.0, 4.0)]) == [(0.0, 2.0), (6.0, 10.0)]
 
 
-def test_each_fault_comes_alone_and_then_several_at_once() -> None:
+def test_each_fault_comes_alone_then_several_at_once_and_then_a_storm() -> None:
     plans = list(plans_of(None, seed=3, rounds=2))
     assert plans == list(plans_of(None, seed=3, rounds=2))
     assert {each.names[0] for each in plans if len(each.names) == 1} <= set(FAULTS)
-    assert [len(each.names) > 1 for each in plans].count(True) == 2
-    assert list(plans_of([SEVERAL], seed=3, rounds=2)) == [
-        each for each in plans if len(each.names) > 1
-    ]
+    several, storms = ([each for each in plans if least <= len(each.names) <= most]
+                       for least, most in ((2, 4), (5, 30)))  # fmt: skip
+    assert (len(several), len(storms)) == (2, 2)
+    assert list(plans_of([SEVERAL], seed=3, rounds=2)) == several
+    assert list(plans_of([STORM], seed=3, rounds=2)) == storms
+
+
+def test_a_storm_does_not_set_the_clock_of_the_server() -> None:
+    names = {name for each in plans_of([STORM], seed=1, rounds=30) for name in each.names}
+    assert names == set(FAULTS) - {"server-clock", "server-clock-hour"}
+
+
+class _NoSite:
+    """A site on which nothing runs."""
+
+
+def _stages(*outcomes: bool) -> list[Stage]:
+    return [Stage(cast(Site, _NoSite()), random.Random(1), has_happened=each)
+            for each in outcomes]  # fmt: skip
+
+
+def _round(count: int, **options: float) -> Round:
+    faults = [(name, FAULTS[name]) for name in list(FAULTS)[:count]]
+    return Round(cast(Site, _NoSite()), faults, 1, **options)  # type: ignore[arg-type]
+
+
+def test_a_round_without_one_of_its_faults_is_void() -> None:
+    figures = {"per_s": 500.0}
+    assert _round(2)._why_void(_stages(True, True), figures) == ""
+    assert "did not happen" in _round(2)._why_void(_stages(True, False), figures)
+
+
+def test_a_storm_without_more_than_a_quarter_of_its_faults_is_void() -> None:
+    figures = {"per_s": 500.0}
+    storm = _round(4, least_share=0.75)
+    assert storm._why_void(_stages(True, True, True, False), figures) == ""
+    assert storm._why_void(_stages(True, True, False, False), figures)
+    assert storm._why_void(_stages(True, True, True, True), {"per_s": 99.0})
+
+
+def test_a_fault_that_did_not_happen_does_not_count() -> None:
+    storm = _round(3, least_share=0.5)
+    named = storm._named(_stages(True, False, True), has_happened=True)
+    assert named == list(FAULTS)[:3:2]
