@@ -1,4 +1,4 @@
-"""The example configurations: real servers and a real nginx take them, and they work together.
+"""The example configurations: real servers take them, and they work together.
 
 Each example is used as it is, but for addresses, ports, directories and certificates.
 """
@@ -9,24 +9,19 @@ import contextlib
 import os
 import re
 import shutil
-import socket
 import subprocess
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
-import requests
 
 from occupancy.core import server_url
 from occupancy.core.settings import Settings
 from tests.conftest import require, require_binary
-from tests.support.nginx import nginx_path
+from tests.support.running import Running
 from tests.support.servers import BINARIES, free_port
-from tests.support.tls import make_certificate
 from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -35,27 +30,6 @@ GUIDE = (ROOT / "docs" / "scaling.md").read_text()
 README = (ROOT / "README.md").read_text()
 PASSWORD, SENTINEL_PASSWORD = "CHANGE-ME", "CHANGE-ME-TOO"
 SETTING = re.compile(r"\bOCCUPANCY_[A-Z_]+[A-Z]\b")
-
-
-class Running:
-    """Processes that a test has started, by their port."""
-
-    def __init__(self) -> None:
-        self._processes: dict[int, subprocess.Popen[bytes]] = {}
-
-    def start(self, command: Sequence[str], directory: Path, port: int) -> None:
-        self._processes[port] = subprocess.Popen(
-            command, cwd=directory, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-
-    def kill(self, port: int) -> None:
-        process = self._processes.pop(port)
-        process.kill()
-        process.wait(timeout=30)
-
-    def end(self) -> None:
-        for port in list(self._processes):
-            self.kill(port)
 
 
 @pytest.fixture
@@ -205,160 +179,6 @@ def test_the_examples_keep_the_data_and_refuse_changes_when_memory_is_full(examp
     found = settings_of(DEPLOY / example)
     assert (found["appendonly"], found["maxmemory-policy"]) == ("yes", "noeviction")
     assert int(found["maxclients"]) > 756, "the largest budget of the guide has room"
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, *arguments: Any) -> None:
-        pass  # a test has closed the connection
-
-
-class Node:
-    """Answers every request with its number and with what the proxy has sent."""
-
-    def __init__(self, number: int) -> None:
-        self.seen: list[dict[str, str]] = []
-        self.connections: list[socket.socket] = []
-        node = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def setup(self) -> None:
-                super().setup()
-                node.connections.append(self.connection)
-
-            def do_GET(self) -> None:
-                node.seen.append({"version": self.request_version, **dict(self.headers.items())})
-                if self.path.startswith("/api/boards/main/events"):
-                    self.send_response(200)
-                    self.send_header("Content-Type", "text/event-stream")
-                    self.send_header("Transfer-Encoding", "chunked")
-                    self.end_headers()
-                    self.wfile.write(b"6\r\n: hi\n\n\r\n")
-                    self.wfile.flush()
-                    node.is_done.wait(20)
-                    self.close_connection = True
-                    return
-                body = str(number).encode()
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *arguments: Any) -> None:
-                pass
-
-        self.is_done = threading.Event()
-        self._server = _Server(("127.0.0.1", 0), Handler)
-        self.port = self._server.server_address[1]
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def stop(self) -> None:
-        self.is_done.set()
-        self._server.shutdown()
-        self._server.server_close()
-        for each in self.connections:
-            with contextlib.suppress(OSError):  # closed already
-                each.shutdown(socket.SHUT_RDWR)
-
-
-@pytest.fixture
-def nodes() -> Iterator[list[Node]]:
-    made = [Node(1), Node(2)]
-    yield made
-    for each in made:
-        each.stop()
-
-
-@pytest.fixture
-def nginx(tmp_path: Path, nodes: list[Node], running: Running) -> Iterator[Callable[[], str]]:
-    """Checks and starts nginx with the example; returns its address."""
-    binary = require(nginx_path(), "nginx")
-    require(shutil.which("openssl"), "openssl")
-    make_certificate(tmp_path / "privkey.pem", tmp_path / "fullchain.pem")
-    port = free_port()
-    text = (DEPLOY / "nginx.conf").read_text()
-    for old, new in {
-        "user www-data;": "user root;" if os.geteuid() == 0 else "",
-        "worker_processes auto;": "worker_processes 1; daemon off;",
-        "worker_rlimit_nofile 65536;": "",
-        "worker_connections 32768;": "worker_connections 256;",
-        "/run/nginx.pid": f"{tmp_path}/nginx.pid",
-        "listen 80;": f"listen 127.0.0.1:{free_port()};",
-        "listen 443 ssl": f"listen 127.0.0.1:{port} ssl",
-        "/etc/ssl/occupancy/": f"{tmp_path}/",
-        "10.0.0.31:8000": f"127.0.0.1:{nodes[0].port}",
-        "10.0.0.32:8000": f"127.0.0.1:{nodes[1].port}",
-        "access_log off;": "access_log off;"
-        + "".join(
-            f" {each}_temp_path {tmp_path}/{each};"
-            for each in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-        ),
-    }.items():
-        assert old in text, f"the example has no {old!r}"
-        text = text.replace(old, new)
-    configuration = tmp_path / "nginx.conf"
-    configuration.write_text(text)
-    command = [binary, "-p", f"{tmp_path}/", "-c", str(configuration), "-e", "error.log"]
-
-    def start() -> str:
-        tested = subprocess.run(
-            [*command, "-t"], capture_output=True, text=True, timeout=30, check=False
-        )
-        assert tested.returncode == 0, tested.stderr
-        assert "warn" not in tested.stderr, tested.stderr
-        running.start(command, tmp_path, port)
-        url = f"https://localhost:{port}"
-        wait_until(lambda: _answers(url, tmp_path), what="nginx to answer")
-        return url
-
-    yield start
-
-
-def _answers(url: str, directory: Path) -> bool:
-    try:
-        certificate = str(directory / "fullchain.pem")
-        return requests.get(f"{url}/livez", verify=certificate, timeout=5).ok
-    except requests.ConnectionError:
-        return False
-
-
-def test_nginx_goes_round_the_nodes_and_passes_on_who_asks(
-    tmp_path: Path, nodes: list[Node], nginx: Callable[[], str]
-) -> None:
-    url = nginx()
-    certificate = str(tmp_path / "fullchain.pem")
-    claimed = {"X-Forwarded-For": "6.6.6.6", "X-Forwarded-Proto": "http"}
-    answers = {
-        requests.get(f"{url}/boards", headers=claimed, verify=certificate, timeout=5).text
-        for _ in range(4)
-    }
-    assert answers == {"1", "2"}
-    seen = nodes[0].seen[-1]
-    assert seen["version"] == "HTTP/1.1"
-    assert seen["X-Forwarded-Proto"] == "https"
-    assert seen["Host"] == seen["X-Forwarded-Host"] == url.removeprefix("https://")
-    assert seen["X-Forwarded-For"].rpartition(", ")[2] == "127.0.0.1", "the last one counts"
-
-
-def test_nginx_passes_on_an_event_at_once(tmp_path: Path, nginx: Callable[[], str]) -> None:
-    certificate = str(tmp_path / "fullchain.pem")
-    with requests.get(
-        f"{nginx()}/api/boards/main/events", verify=certificate, stream=True, timeout=5
-    ) as stream:
-        assert next(stream.iter_content(6)) == b": hi\n\n"
-
-
-def test_nginx_goes_to_the_other_node_when_one_is_away(
-    tmp_path: Path, nodes: list[Node], nginx: Callable[[], str]
-) -> None:
-    url = nginx()
-    nodes[0].stop()
-    certificate = str(tmp_path / "fullchain.pem")
-    answers = [requests.get(f"{url}/boards", verify=certificate, timeout=5) for _ in range(6)]
-    assert [(each.status_code, each.text) for each in answers] == [(200, "2")] * 6
 
 
 def test_both_proxies_lead_to_the_same_nodes_and_wait_longer_than_a_heartbeat() -> None:
