@@ -82,11 +82,12 @@ class Campaign:
                     if runner.is_worn_out:
                         break
         except NO_START as error:
-            void = f"the set-up failed: {type(error).__name__}: {error}"
+            why, _, log_text = str(error).partition("\n")
+            void = f"the set-up failed: {type(error).__name__}: {why}"
             row = row_of(first.kind, batch.set_up, {
                 "seed": first.seed, "void": void, "violations": {}, "figures": {}, "took_s": 0.0,
             })  # fmt: skip
-            self._take(row, lambda: "", is_counted=is_counted)
+            self._take(row, lambda: log_text, is_counted=is_counted)
             begun += 1
         return begun, sound
 

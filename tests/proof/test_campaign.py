@@ -308,7 +308,7 @@ def test_what_is_always_void_is_left_out_after_some_rounds(counts: Counts) -> No
 def test_a_set_up_that_does_not_start_is_a_void_round(counts: Counts, tmp_path: Path) -> None:
     @contextmanager
     def runner_on(set_up: SetUp) -> Iterator[Any]:
-        raise OSError("no port is free")
+        raise OSError("no port is free\nthe log")
         yield
 
     campaign = Campaign(
@@ -317,7 +317,9 @@ def test_a_set_up_that_does_not_start_is_a_void_round(counts: Counts, tmp_path: 
     )  # fmt: skip
     campaign.run(chosen(["process-kill"]), SERVERS)
     assert campaign.void_count == 3
-    assert "no port is free" in counts.entries[0]["voids"][0]["why"]
+    why = counts.entries[0]["voids"][0]["why"]
+    assert why == "the set-up failed: OSError: no port is free"
+    assert {each.read_text() for each in tmp_path.glob("*/nodes.log")} == {"the log"}
 
 
 def test_a_violated_round_keeps_its_texts_and_logs(counts: Counts) -> None:

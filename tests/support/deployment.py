@@ -54,8 +54,16 @@ class Deployment:
                 [sys.executable, "-m", "gunicorn", *self._arguments, "wsgi:app"],
                 cwd=ROOT, env=self.environ, stdout=log, stderr=log,
             )  # fmt: skip
-        wait_until(lambda: self.status_of(until) == 200, timeout_s=60, what=f"{until}: {self.log}")
+        try:
+            wait_until(lambda: self._is_up(until), timeout_s=60, what=f"200 from {until}")
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.log}") from error
         return self
+
+    def _is_up(self, path: str) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, "gunicorn has ended"
+        return self.status_of(path) == 200
 
     def stop(self, sig: signal.Signals = signal.SIGTERM, timeout_s: float = 20) -> float:
         """End it and everything that the test has opened; returns the seconds that it took."""
