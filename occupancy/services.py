@@ -69,7 +69,7 @@ class Services:
         self.process_name = process_name()
         self.servers = Servers(topology, keys, self.budget.limit)
         self.processes = Processes(client, keys, self.servers)
-        self.promotions = Promotions(client, keys, self.metrics)
+        self.promotions = Promotions(client, keys, self.metrics, process=self.process_name)
         self.periodic_tasks = PeriodicTasks()
         self.public_figures = PublicFigures(client, self.processes, self.servers, self.metrics)
 

@@ -143,10 +143,14 @@ class Sessions:
             if not is_right:
                 raise errors.Forbidden("The present PIN is not right.")
             self._login_throttle.clear_attempt(worker.id, address, counted)
-        changed = self._workers.set_pin(stored, self._pin_hasher.hash(new_pin, worker.id))
-        if changed is None:
-            raise Unauthenticated(_CHANGED)
-        audit_log.record("pin_changed", worker=worker.id, credential=principal.id, address=address)
+        new_hash = self._pin_hasher.hash(new_pin, worker.id)
+        with audit_log.recording(
+            audit_log.record, "pin_changed", worker=worker.id, credential=principal.id,
+            address=address,
+        ):  # fmt: skip
+            changed = self._workers.set_pin(stored, new_hash)
+            if changed is None:
+                raise Unauthenticated(_CHANGED)
         return self._open(changed, instead_of, idle_s=self._idle_s, by="new_pin", address=address)
 
     def _try_pin(
@@ -174,7 +178,15 @@ class Sessions:
         self, secret: str, *, address: str, instead_of: str | None = None
     ) -> tuple[str, Session]:
         """Open a session by a one-time link, and use it up. Raises Unauthenticated."""
-        stored = self._links.redeem(secret)
+        try:
+            stored = self._links.redeem(secret)
+        except errors.Unconfirmed as error:
+            self._audit_limit.record("sign_in_refused", by="link", code=error.code, address=address)
+            raise errors.Unconfirmed(
+                "Too few replicas confirmed that the link is used up. Try it again in a moment; "
+                "if it was used, ask for a new one.",
+                retry_after=1,
+            ) from error
         if stored is None:
             self._audit_limit.record(
                 "sign_in_refused", by="link", code=Unauthenticated.code, address=address
@@ -235,18 +247,15 @@ class Sessions:
 
     def end(self, principal: Principal, *, address: str) -> None:
         """End the session of ``principal``."""
-        keys, unconfirmed = self._keys, None
-        try:
-            self._revoke.run(
-                [keys.sessions, keys.uses, keys.session_ends, keys.changes],
-                [principal.credential.digest, principal.worker.id, keys.access_channel],
-            )
-        except errors.Unconfirmed as error:
-            unconfirmed = error  # it has ended: a second attempt is unauthenticated
-        finally:  # it may have ended although its answer was lost
-            self._on_changed(principal.worker.id)
-        audit_log.record(
-            "signed_out", worker=principal.worker.id, credential=principal.id, address=address
-        )
-        if unconfirmed is not None:
-            raise unconfirmed
+        keys = self._keys
+        with audit_log.recording(
+            audit_log.record, "signed_out", worker=principal.worker.id, credential=principal.id,
+            address=address,
+        ):  # fmt: skip
+            try:
+                self._revoke.run(
+                    [keys.sessions, keys.uses, keys.session_ends, keys.changes],
+                    [principal.credential.digest, principal.worker.id, keys.access_channel],
+                )
+            finally:  # it may have ended although its answer was lost
+                self._on_changed(principal.worker.id)

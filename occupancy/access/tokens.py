@@ -117,25 +117,36 @@ class Tokens:
             listed.append(TokenUse(msgspec.json.decode(encoded, type=Token), used_s))
         return sorted(listed, key=lambda each: (each.token.created_s, each.token.id))
 
+    def find(self, token_id: str) -> Token:
+        """The token of that id. Raises NotFound."""
+        return self._stored(token_id)[1]
+
     def revoke(self, token_id: str) -> Token:
         """Make a token invalid for good. Raises NotFound."""
         keys = self._keys
-        stored: Any = self._client.hgetall(keys.tokens)
+        digest, token = self._stored(token_id)
+        try:
+            self._revoke.run(
+                [keys.tokens, keys.uses, keys.session_ends, keys.changes],
+                [digest, token.worker, keys.access_channel],
+            )
+        finally:  # it may be revoked although that is not confirmed
+            self._on_changed(token.worker)
+        return token
+
+    def _stored(self, token_id: str) -> tuple[bytes, Token]:
+        """A token and its secret's hash. Raises NotFound."""
+        stored: Any = self._client.hgetall(self._keys.tokens)
         for digest, encoded in stored.items():
             token = msgspec.json.decode(encoded, type=Token)
             if token.id == token_id:
-                try:
-                    self._revoke.run(
-                        [keys.tokens, keys.uses, keys.session_ends, keys.changes],
-                        [digest, token.worker, keys.access_channel],
-                    )
-                finally:  # it may be revoked although that is not confirmed
-                    self._on_changed(token.worker)
-                return token
+                return digest, token
         # Perhaps an earlier request has revoked it, and was not confirmed: this one says that it
         # does not exist, so that must last.
-        self._writes.exists(keys.tokens)
-        raise NotFound(f"There is no token {token_id}; `flask tokens list` shows them.")
+        self._writes.exists(self._keys.tokens)
+        raise NotFound(
+            f"There is no token {token_id}, or it was revoked; `flask tokens list` shows all."
+        )
 
 
 def optional_time(at_s: int | None) -> str | None:

@@ -20,7 +20,7 @@ import msgspec
 
 from occupancy.boards.store import Store
 from occupancy.core.entities import BOARD_PATTERN, MAIN_BOARD, STATES
-from occupancy.core.errors import PoolTimeout, StoreUnavailable
+from occupancy.core.errors import PoolTimeout, StoreUnavailable, counted
 from occupancy.storage.client import OpsClient
 from occupancy.storage.scripts import Script
 
@@ -178,7 +178,7 @@ class Reconciler:
         else:
             first_seq, last_seq = ends
             is_whole = length == int(last_seq) - int(first_seq) + 1
-            text = f"{length} entries from {int(first_seq)} to {int(last_seq)}"
+            text = f"{counted(length, 'entry', 'entries')} from {int(first_seq)} to {int(last_seq)}"
             texts = [] if is_whole else [text]
         if (seq, cursor) != (last_seq, last[0][0]):
             texts.insert(0, "it ends elsewhere than the board's position")
@@ -249,7 +249,8 @@ def _check_all(store: Store) -> None:
         if report.problems:
             write, hint = log.warning, "; 'flask items reconcile --repair' mends indexes"
         write(
-            "reconciliation of %s: %d items checked%s, %d problems%s",
-            report.board, report.items, "" if report.is_complete else " (time was up)",
-            len(report.problems), hint,
+            "reconciliation of %s: %s checked%s, %s%s",
+            report.board, counted(report.items, "item"),
+            "" if report.is_complete else " (time was up)",
+            counted(len(report.problems), "problem"), hint,
         )  # fmt: skip

@@ -58,11 +58,6 @@ def timestamp(text: str) -> str:
     return f"{text[:10]} {text[11:19]}"
 
 
-def counted(number: int, noun: str) -> str:
-    """``1 row``, ``2 rows``."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
 @contextlib.contextmanager
 def progress(length: int, label: str) -> Iterator[Callable[[int], None]]:
     """A progress bar on stderr if that is a terminal, else nothing.

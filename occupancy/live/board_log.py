@@ -70,6 +70,7 @@ class BoardLog:
         self.followed_since = time.monotonic()
         self.settled: int | None = None  # number of the subscription since which none is missing
         self.incarnation = 0  # of the server, when its mark was last looked for
+        self.has_incarnation = False  # it is known; the position is not older
         self.is_degraded = False  # the sink has been told that entries may come late
         self._store = store
         self._sink = sink

@@ -22,6 +22,7 @@ from typing import NamedTuple, Protocol
 import gevent
 from gevent.event import Event
 
+from occupancy.core.errors import counted
 from occupancy.live import pacing
 from occupancy.live.pacing import GZIP_ROUND_BYTES, ROUND_BYTES
 from occupancy.live.sse import Payload, grouped
@@ -145,7 +146,8 @@ def _hand_part(
             failed.append(error)
             subscriber.owe_reset()  # how much of it the stream got is not known
     if failed:
-        log.error("%d streams were not handed their events", len(failed), exc_info=failed[0])
+        streams = counted(len(failed), "stream")
+        log.error("events were not handed to %s", streams, exc_info=failed[0])
 
 
 class Broadcaster:

@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import gevent
 from gevent.event import Event
@@ -38,6 +38,7 @@ from occupancy.live.board_log import BoardLog, LogReader
 from occupancy.live.reader import PROBE_S, SILENCE_S, Reader
 from occupancy.observability.metrics import LiveMetrics
 from occupancy.observability.periodic import repeat
+from occupancy.observability.promotions import Change
 from occupancy.storage.topology.shard import Shard
 
 log = logging.getLogger(__name__)
@@ -50,14 +51,14 @@ _OPENING_S = 0.1  # until a board that has just been subscribed to has read its 
 class Feed:
     """One per server and process; it is its reader's listener.
 
-    ``on_moved`` is called when another server may have the boards. It does not wait, and nor does
-    ``on_access_changed``.
+    ``on_reset`` gets the boards that a rise of the incarnation resets. ``on_moved`` is called
+    when another server may have the boards. It does not wait, and nor do the others.
     """
 
     def __init__(
         self, shard: Shard, store: LogReader, keys: Keys, metrics: LiveMetrics, *, process: str,
         is_sharded: bool, on_access_changed: Callable[[bytes | None], None],
-        on_moved: Callable[[], None],
+        on_moved: Callable[[], None], on_reset: Callable[[Change, Sequence[str]], None],
     ) -> None:  # fmt: skip
         self.logs: dict[str, BoardLog] = {}  # of the server's watched boards, by their names
         self.is_degraded = False
@@ -69,6 +70,7 @@ class Feed:
         self._store = store
         self._keys = keys
         self._on_moved = on_moved
+        self._on_reset = on_reset
         self._is_sharded = is_sharded
         self._canary_channel = keys.canary_channel(process)
         self._was_live_at = time.monotonic()
@@ -107,6 +109,7 @@ class Feed:
             # Before its position is read it is heard by the pattern, and marked (``open``).
             board_log.settled = self.reader.subscription_of(board)
             board_log.incarnation = self._shard.incarnation
+            board_log.has_incarnation = True
         if self.is_degraded:
             board_log.degrade()  # last, because a stream that takes nothing may end by it
 
@@ -130,6 +133,13 @@ class Feed:
         self._wake.set()
 
     # State
+
+    @property
+    def is_marked(self) -> bool:
+        """Whether the mark of the server's incarnation was looked for in every board's log."""
+        incarnation = self._shard.incarnation
+        opened = [each for each in self.logs.values() if each.cursor and each.has_incarnation]
+        return all(each.incarnation == incarnation for each in opened)
 
     @property
     def trouble(self) -> str | None:
@@ -200,7 +210,8 @@ class Feed:
             self._on_live()
 
     def _compare(self, due: list[BoardLog]) -> None:
-        incarnation = self._shard.incarnation
+        change = Change.of(self._shard)
+        incarnation, reset = change.incarnation, list[str]()
         began = [(each, each.cursor, self.reader.subscription_of(each.board)) for each in due]
         if unmarked := [each.board for each in due if each.incarnation != incarnation]:
             self._store.promote(unmarked)  # a reply says that the script has run, not that it wrote
@@ -208,11 +219,17 @@ class Feed:
         for (each, asked_at, heard_by), head in zip(began, heads, strict=True):
             if self.logs.get(each.board) is not each:
                 continue  # another feed has it meanwhile, or its streams have ended
+            # Its position is from before the mark, wherever it was followed until now.
+            if each.has_incarnation and each.incarnation < incarnation:
+                reset.append(each.board)
             each.incarnation = incarnation
+            each.has_incarnation = True
             is_live = heard_by is not None and heard_by == self.reader.subscription_of(each.board)
             each.compare(asked_at, head, is_live=is_live)
             if is_live:
                 each.settled = heard_by
+        if reset:
+            self._on_reset(change, reset)
 
     def _on_live(self) -> None:
         self._was_live_at = time.monotonic()

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import gevent
@@ -27,7 +27,7 @@ from occupancy.live.reader import PROBE_S
 from occupancy.live.subscriber import STALL_S, Subscriber
 from occupancy.observability.metrics import LiveMetrics
 from occupancy.observability.periodic import repeat
-from occupancy.observability.promotions import Promotions
+from occupancy.observability.promotions import Change, Promotions
 from occupancy.storage.pool import percentiles
 from occupancy.storage.topology.shard import Shard, Topology
 
@@ -202,7 +202,7 @@ class Hub:
                 feed.stop()
             else:
                 feed.on_topology_changed()
-        self._note_promotions()
+        self._promotions.see(self._topology.shards())
 
     def _follow_where_it_is(self, name: str, board_log: BoardLog) -> None:
         if self.is_draining:
@@ -225,18 +225,24 @@ class Hub:
                 shard, self._store, self._keys, self._metrics, process=self._process,
                 is_sharded=self._topology.is_sharded,
                 on_access_changed=lambda payload: self.on_access_changed(payload),  # noqa: PLW0108 - looked up at each call
-                on_moved=self._doubt.set,
+                on_moved=self._doubt.set, on_reset=self._count_reset,
             )  # fmt: skip
             feed.start()
         return self._feeds[shard]
 
     def _note_promotions(self) -> None:
         """Tell operators of each promotion. No switch point."""
-        for shard in self._promotions.promoted_among(self._topology.shards()):
-            feed = self._feeds.get(shard)
-            names = [] if feed is None else [each for each in feed.logs if each in self._boards]
-            streams = sum(len(self._boards[each].subscribers) for each in names)
-            self._promotions.note(shard, boards=len(names), streams=streams)
+        if self._promotions.has_untold:
+            marking = {
+                shard.address for shard, feed in self._feeds.items() if not feed.is_marked
+            }  # fmt: skip
+            self._promotions.tell(marking)
+
+    def _count_reset(self, change: Change, names: Sequence[str]) -> None:
+        """Count the streams that a promotion or a slot move resets. No switch point."""
+        found = [self._boards[each] for each in names if each in self._boards]
+        streams = sum(len(each.subscribers) for each in found)
+        self._promotions.count(change, boards=len(found), streams=streams)
 
     # Heartbeats
 
@@ -258,6 +264,7 @@ class Hub:
         self._promotions.begin(self._topology.shards())
         for feed in self._feeds.values():
             feed.check(now)
+        self._note_promotions()
         slow = 0
         for count, subscriber in enumerate(self._subscribers(), 1):
             stalled_s = subscriber.stalled_s(now)

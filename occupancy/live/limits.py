@@ -15,7 +15,7 @@ import collections
 import time
 from typing import NamedTuple
 
-from occupancy.core.errors import RateLimited
+from occupancy.core.errors import RateLimited, counted
 from occupancy.core.principal import Principal
 from occupancy.core.rate_limit import RateLimiter
 
@@ -62,7 +62,8 @@ class StreamLimits:
         )
         if self._open[place.worker] >= most:
             raise RateLimited(
-                f"You have {self._per_caller} streams open; close some first.", retry_after=30
+                f"You have {counted(self._per_caller, 'stream')} open; close some first.",
+                retry_after=30,
             )
         now_s = time.monotonic()
         wait_s = max(

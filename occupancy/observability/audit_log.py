@@ -7,11 +7,14 @@ than a pipe takes at once. A caller must never pass a secret.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import sys
 import time
+from collections.abc import Callable, Iterator
 
+from occupancy.core.errors import Unconfirmed
 from occupancy.core.timestamps import iso_text
 from occupancy.observability.log_lines import MAX_LINE_BYTES, LineHandler
 
@@ -35,6 +38,23 @@ def record(event: str, **fields: object) -> None:
         if len(line) <= MAX_LINE_BYTES:
             break
     log.info("%s", line)
+
+
+@contextlib.contextmanager
+def recording(
+    write: Callable[..., None], event: str, **fields: object
+) -> Iterator[dict[str, object]]:
+    """Record the change that the block makes, by ``write``; the block may add to the fields.
+
+    A change that is not confirmed is made all the same, and its repetition may find nothing to
+    change: so it is recorded now.
+    """
+    try:
+        yield fields
+    except Unconfirmed:
+        write(event, **fields)
+        raise
+    write(event, **fields)
 
 
 def _plain(value: object, max_chars: int) -> object:

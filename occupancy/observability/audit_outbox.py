@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import getpass
 import time
+from contextlib import AbstractContextManager
 from typing import Any
 
 import msgspec
@@ -38,6 +39,10 @@ class AuditOutbox:
                 pipeline.ltrim(self._key, -_MAX_ENTRIES, -1),
             )
         )
+
+    def recording(self, event: str, **fields: object) -> AbstractContextManager[dict[str, object]]:
+        """Leave an entry of the change that the block makes; see ``audit_log.recording``."""
+        return audit_log.recording(self.leave, event, **fields)
 
     def take(self) -> list[dict[str, Any]]:
         """Remove and return the oldest entries, with their time as ``at``."""

@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from occupancy.core.errors import OccupancyError
+from occupancy.core.errors import OccupancyError, counted
 from occupancy.observability.metrics import Metrics
 from occupancy.observability.processes import Connections, Processes
 from occupancy.observability.promotions import Promotions
@@ -145,9 +145,10 @@ class ProcessReport:
             most = each["maxclients"]
             if most is not None and 0 < most < self.budget.limit:
                 log.error(
-                    "the server%s takes %d connections and OCCUPANCY_REDIS_BUDGET is %d: raise "
+                    "the server%s takes %s and OCCUPANCY_REDIS_BUDGET is %d: raise "
                     "maxclients or lower the budget",
-                    f" {each['address']}" if "address" in each else "", most, self.budget.limit,
+                    f" {each['address']}" if "address" in each else "",
+                    counted(most, "connection"), self.budget.limit,
                 )  # fmt: skip
 
 

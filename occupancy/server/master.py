@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
-from occupancy.core.errors import OccupancyError
+from occupancy.core.errors import OccupancyError, counted
 from occupancy.core.settings import Settings
 from occupancy.observability import log_lines
 from occupancy.server.accept_balancing import Loads
@@ -62,9 +62,10 @@ class Master:
         except OSError as error:
             _end_start(f"{settings.state_path} cannot be used: {error}. Set OCCUPANCY_STATE_DIR.")
         arbiter.log.info(
-            "Redis budget %d: %d workers with %d connections for operations and %d for streams "
+            "Redis budget %d: %s with %s for operations and %d for streams "
             "each, twice while a reload overlaps them, and %d for the command line",
-            budget.limit, budget.processes, budget.ops, budget.pubsub, budget.reserved,
+            budget.limit, counted(budget.processes, "worker"), counted(budget.ops, "connection"),
+            budget.pubsub, budget.reserved,
         )  # fmt: skip
 
     def stop(self) -> None:

@@ -25,7 +25,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from occupancy.core.errors import SettingError
+from occupancy.core.errors import SettingError, counted
 from occupancy.core.settings import Settings
 
 GENERATIONS = 2  # old and new processes during a reload
@@ -64,11 +64,12 @@ def plan(settings: Settings) -> Budget:
         map_part = f" + {topology} for the map of the cluster" if topology else ""
         where = "on each server, from" if topology else "on"
         raise SettingError(
-            f"OCCUPANCY_REDIS_BUDGET={settings.redis_budget} is too small: {settings.processes} "
-            f"processes x {GENERATIONS} (old and new during a reload) x ({ops} for operations "
-            f"+ {settings.pubsub_pool_size} for streams{map_part}) + {settings.redis_reserved} "
-            f"reserved for the command line = {needed} connections {where} each of "
-            f"{settings.nodes} machine(s). "
+            f"OCCUPANCY_REDIS_BUDGET={settings.redis_budget} is too small: "
+            f"{counted(settings.processes, 'process', 'processes')} x {GENERATIONS} (old and new "
+            f"during a reload) x ({ops} for operations + {settings.pubsub_pool_size} for streams"
+            f"{map_part}) + {settings.redis_reserved} reserved for the command line = "
+            f"{counted(needed, 'connection')} {where} each of "
+            f"{counted(settings.nodes, 'machine')}. "
             f"Set it to {needed * settings.nodes} or more, or lower WEB_CONCURRENCY, "
             "OCCUPANCY_OPS_POOL_SIZE or OCCUPANCY_PUBSUB_POOL_SIZE."
         )

@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from occupancy.core.errors import Unconfirmed
+from occupancy.core.errors import Unconfirmed, counted
 from occupancy.core.settings import Settings
 from occupancy.storage.client import OpsClient
 from occupancy.storage.commands import Command, Confirming, key_of
@@ -66,8 +66,9 @@ class _Waiting(NamedTuple):
         confirmed = 0 if refused is not None else int(replies[-1])
         if confirmed >= self.replicas:
             return None
+        replicas = counted(self.replicas, "replica")
         error = Unconfirmed(
-            f"It is stored, but only {confirmed} of {self.replicas} replicas confirmed it, "
+            f"It is stored, but only {confirmed} of {replicas} confirmed it, "
             "so a failover could lose it. Send it again in a moment, with its Idempotency-Key if "
             "it had one.",
             retry_after=1,
@@ -172,7 +173,7 @@ def unequal(shards: Sequence[Shard]) -> str | None:
 
 
 def _replicas(count: int) -> str:
-    return f"{count or 'no'} replica{'s' * (count != 1)}"
+    return counted(count, "replica") if count else "no replicas"
 
 
 def _key_beside(key: str | bytes | None) -> str | None:

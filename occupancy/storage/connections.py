@@ -61,7 +61,7 @@ class _Slotted:
         while (slot := self._slots.take()) is None:
             if time.monotonic() > self.slot_deadline:
                 raise PoolTimeout(
-                    f"All {len(self._slots)} connections that OCCUPANCY_REDIS_BUDGET allows here "
+                    f"All connections ({len(self._slots)}) that OCCUPANCY_REDIS_BUDGET allows here "
                     "stayed open for the whole wait. Try again in a moment.",
                     retry_after=1,
                 )

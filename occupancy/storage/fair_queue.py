@@ -121,7 +121,7 @@ class FairQueue:
             line.remove(turn)
             self.timeouts += 1
             raise PoolTimeout(
-                f"All {self.maxsize} connections to the store stayed busy for {timeout:g} s. "
+                f"All connections to the store ({self.maxsize}) stayed busy for {timeout:g} s. "
                 "Try again in a moment.",
                 retry_after=1,
             )

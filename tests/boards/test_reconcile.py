@@ -219,4 +219,4 @@ def test_at_the_start_one_process_reports_and_the_others_leave_it_to_it(
         reconcile_at_start(services.store, sleep=never)
     summaries = [record for record in caplog.records if "items checked" in record.message]
     assert [record.levelname for record in summaries] == ["WARNING"]
-    assert "4 items checked, 1 problems" in summaries[0].message
+    assert "4 items checked, 1 problem;" in summaries[0].message

@@ -236,6 +236,7 @@ def test_a_user_without_any_rights_gets_the_list_of_missing_ones(
         ({"replicas": 2, "confirm_replicas": 2}, "ok", "by 2 replicas"),
         ({"replicas": 1, "confirm_replicas": 2}, "error", "1 of 2 replicas"),
         ({"replicas": 2, "confirm_replicas": 1, "unsound": "Too low."}, "error", "by 1 replica"),
+        ({"replicas": 0, "confirm_replicas": 1}, "error", "0 of 1 replica is up"),
     ],
 )
 def test_strict_mode_is_checked_against_the_replicas(
@@ -244,4 +245,5 @@ def test_strict_mode_is_checked_against_the_replicas(
     check = judged("confirmation", **facts)
     assert check.level == level
     assert finding in check.finding
+    assert "1 replicas" not in check.finding
     assert bool(check.advice) is (level == "error" or "may lose" in finding)

@@ -17,7 +17,7 @@ from click.testing import Result
 from occupancy import create_app
 from occupancy.cli.doctor.cluster import coverage, full_coverage, node_timeout
 from occupancy.cli.doctor.deployment import machines, spread
-from occupancy.cli.doctor.sentinels import agreement, answering, down_after, number, quorum
+from occupancy.cli.doctor.sentinels import agreement, answering, copies, down_after, number, quorum
 from occupancy.core.server_url import Address
 from occupancy.core.settings import Settings
 from occupancy.observability.servers import Answer
@@ -174,6 +174,18 @@ def says(**more: str) -> dict[str, str]:
         "ip": "127.0.0.1", "port": "1", "num-other-sentinels": "2", "quorum": "2",
         "down-after-milliseconds": "5000", **more,
     }  # fmt: skip
+
+
+def test_a_replica_that_does_not_answer_is_named_with_what_to_set() -> None:
+    assert copies({"10.0.0.1:6379": True}).level == "ok"
+    assert copies({}).finding == "the Sentinels know none"
+    none = copies({"172.17.0.3:6379": False})
+    assert none.level == "warning"
+    assert none.finding == "none answers at 172.17.0.3:6379"
+    assert "replica-announce-ip" in none.advice
+    assert "OCCUPANCY_REDIS_ADDRESSES" in none.advice
+    assert "172.17.0.3:6379=" in none.advice
+    assert copies({"a:1": True, "b:2": False}).finding == "1 of 2 answer, not b:2"
 
 
 def test_sentinels_must_be_three_or_more_agree_and_be_quick() -> None:

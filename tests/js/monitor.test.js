@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
 
-import {Monitor, usedOf, WINDOW_MS} from '../../occupancy/web/ui/static/js/monitor.js';
+import {Monitor, roleOf, sharesOf, usedOf, WINDOW_MS} from '../../occupancy/web/ui/static/js/monitor.js';
 
 const FRESH = {isFresh: true, ready: {status: 'ready'}, health: {status: 'healthy'}};
 
@@ -62,4 +62,17 @@ test('a slot move is not said to be a promotion', () => {
   };
   assert.deepEqual(keys('slot_move'), ['status.slots_moved']);
   assert.deepEqual(keys('promotion'), ['status.promoted']);
+});
+
+test('a role is a primary or a replica, also where Redis has another word for it', () => {
+  assert.deepEqual(['master', 'primary'].map(roleOf), Array(2).fill('status.role_primary'));
+  assert.deepEqual(['slave', 'replica'].map(roleOf), Array(2).fill('status.role_replica'));
+  assert.equal(roleOf('spare'), 'status.role_spare');
+  assert.equal(roleOf('sentinel'), 'sentinel');
+});
+
+test('connections that ask which server has what are shown where there are several primaries', () => {
+  assert.deepEqual(sharesOf({server: {}, servers: []}), ['ops', 'pubsub', 'cli', 'topology']);
+  assert.deepEqual(sharesOf({server: {}}), ['ops', 'pubsub', 'cli']);
+  assert.deepEqual(sharesOf({server: {}, servers: [], sentinels: []}), ['ops', 'pubsub', 'cli']);
 });

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import gevent
 import pytest
@@ -108,6 +108,37 @@ def test_the_mark_of_a_promotion_is_there_before_the_end_of_the_log_is_asked() -
     assert board_log.incarnation == 7
     feed.compare()
     assert log.calls == ["promote", "heads", "heads"]
+
+
+def test_the_streams_that_a_promotion_resets_are_told_once_and_not_those_of_a_new_board() -> None:
+    told = list[tuple[int, Sequence[str]]]()
+    feed = feed_on(
+        Server(), Log(), incarnation=7,
+        on_reset=lambda change, names: told.append((change.incarnation, names)),
+    )  # fmt: skip
+    feed.watch(BOARD, opened_log())
+    feed.compare()
+    assert (told, feed.is_marked) == ([], True)  # its position is from after the promotion
+    feed._shard.incarnation = 8
+    assert not feed.is_marked
+    feed.compare()
+    feed.compare()
+    assert (told, feed.is_marked) == ([(8, [BOARD])], True)
+
+
+def test_the_streams_of_a_board_that_comes_from_a_lower_incarnation_are_told() -> None:
+    told = list[tuple[int, Sequence[str]]]()
+    board_log, source = opened_log(), feed_on(Server(), Log(), incarnation=3)
+    target = feed_on(
+        Server(), Log(), incarnation=8,
+        on_reset=lambda change, names: told.append((change.incarnation, names)),
+    )  # fmt: skip
+    source.watch(BOARD, board_log)
+    source.compare()
+    source.unwatch(BOARD)
+    target.watch(BOARD, board_log)
+    target.compare()
+    assert told == [(8, [BOARD])]
 
 
 # Without the probe's periodic looks, and with these alone

@@ -26,7 +26,7 @@ from occupancy.observability.log_lines import (
     LineHandler,
     visible,
 )
-from tests.support.deployment import Deployment
+from tests.support.deployment import ROOT, Deployment
 from tests.support.servers import RealServer
 from tests.support.waiting import wait_until
 
@@ -348,3 +348,12 @@ def test_no_request_forges_a_line_of_the_log(
     assert any(
         " 503" in line or "occupancy.observability.repeated_warnings" in line for line in found
     )
+
+
+def test_a_number_stands_before_no_word_that_is_always_a_plural() -> None:
+    found = [
+        f"{path.name}: {each}"
+        for path in (ROOT / "occupancy").rglob("*.py")
+        for each in re.findall(r"%d [a-z]{2,}s\b", path.read_text())
+    ]
+    assert found == []  # "1 workers": see errors.counted

@@ -16,6 +16,7 @@ from occupancy.live.board_log import BoardLog
 from occupancy.live.broadcaster import Broadcaster, Channel
 from occupancy.live.feed import Feed
 from occupancy.observability.metrics import LiveMetrics
+from occupancy.observability.promotions import Change
 from tests.support.waiting import wait_until
 
 KEYS = Keys("t", is_sharded=True)
@@ -110,7 +111,11 @@ def shard_of(server: Server, incarnation: int = 0) -> Any:
     """The shard that the server is the primary of; its operations lead nowhere."""
     client = types.SimpleNamespace(publish=lambda channel, message: None)
     return types.SimpleNamespace(
-        pubsub_pool=server, address="", incarnation=incarnation, client=client
+        pubsub_pool=server,
+        address="",
+        incarnation=incarnation,
+        client=client,
+        has_taken_slots=False,
     )
 
 
@@ -118,11 +123,13 @@ def feed_on(
     server: Server, log: Log, *, incarnation: int = 0, keys: Keys = KEYS,
     on_access_changed: Callable[[bytes | None], None] = lambda payload: None,
     on_moved: Callable[[], None] = lambda: None,
+    on_reset: Callable[[Change, Sequence[str]], None] = lambda change, names: None,
 ) -> Feed:  # fmt: skip
     store: Any = log
     return Feed(
         shard_of(server, incarnation), store, keys, LiveMetrics(CollectorRegistry()), process="p",
         is_sharded=keys is KEYS, on_access_changed=on_access_changed, on_moved=on_moved,
+        on_reset=on_reset,
     )  # fmt: skip
 
 

@@ -198,6 +198,7 @@ CLAIMS = (
         *among(_HUB, "Hub", "_arrange", "_follow_where_it_is"),
     ),
     claim(_HUB, "Tell operators of each promotion. No switch point.", "Hub._note_promotions"),
+    claim(_HUB, "a slot move resets. No switch point.", "Hub._count_reset"),
     claim(
         _READER,
         "listener that does not wait either.",
@@ -244,8 +245,13 @@ CLAIMS = (
     ),
     claim(
         "occupancy.observability.promotions",
+        "that ``change`` resets, seen or not. No switch point.",
+        "Promotions.count",
+    ),
+    claim(
+        "occupancy.observability.promotions",
         "and keep it to be recorded. No switch point.",
-        "Promotions.note",
+        "Promotions.tell",
     ),
     # server
     claim(

@@ -39,11 +39,10 @@ def create(
     if len(set(listed)) < len(listed):
         raise InvalidRequest("steps: the same step occurs twice.")
     fields = checked(_BoardFields, title=title, steps=listed)
-    with connected() as services:
+    with connected() as services, services.audit_outbox.recording("board_added", board=name):
         board = services.store.boards.create(
             name, title=fields.title, steps=fields.steps, max_holds=max_holds or 0
         )
-        services.audit_outbox.leave("board_added", board=board.board)
     steps_text = ", ".join(board.steps)
     print_result(as_json, board.as_dict(), f"Created the board {name} with the steps {steps_text}.")
 

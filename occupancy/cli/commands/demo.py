@@ -7,7 +7,8 @@ import msgspec
 
 from occupancy.cli.command import Commands, connected, json_option
 from occupancy.cli.demo import BOARD, ITEM_COUNT, WORKERS, give_pins, load
-from occupancy.cli.output import counted, print_json, print_table, progress
+from occupancy.cli.output import print_json, print_table, progress
+from occupancy.core.errors import counted
 
 _TOKEN_DAYS = 30
 

@@ -19,9 +19,9 @@ import msgspec
 
 from occupancy.boards.log import Log
 from occupancy.cli.command import Commands, board_option, connected, json_option
-from occupancy.cli.output import counted, timestamp
+from occupancy.cli.output import timestamp
 from occupancy.core.entities import CURSOR_PATTERN, Entry, Event
-from occupancy.core.errors import InvalidRequest, PoolTimeout, StoreUnavailable
+from occupancy.core.errors import InvalidRequest, PoolTimeout, StoreUnavailable, counted
 
 _START = "0-0"  # before the first event
 _ENTRIES = 500  # in one round trip

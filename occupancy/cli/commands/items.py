@@ -22,8 +22,9 @@ from occupancy.cli.command import (
 from occupancy.cli.csv.encoding import AUTO, ENCODINGS, WINDOWS, detect_encoding
 from occupancy.cli.csv.exporter import SEPARATORS, excel_bytes, export_items
 from occupancy.cli.csv.importer import Report, import_items, read_items
-from occupancy.cli.output import counted, print_fields, print_json, print_table, progress, timestamp
+from occupancy.cli.output import print_fields, print_json, print_table, progress, timestamp
 from occupancy.core.entities import MAX_SNAPSHOT_ITEMS, STATES, Event, Item
+from occupancy.core.errors import counted
 
 _NOT_REPAIRABLE = ("history", "log")  # past events cannot be made up
 

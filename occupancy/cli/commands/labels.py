@@ -11,8 +11,8 @@ import msgspec
 from occupancy.cli.command import board_option, connected, fail
 from occupancy.cli.commands.items import all_items
 from occupancy.cli.labels.sheet import sheets
-from occupancy.cli.output import counted
 from occupancy.core.entities import Item
+from occupancy.core.errors import counted
 from occupancy.core.requests import check_name
 from occupancy.storage import public_url
 

@@ -10,7 +10,8 @@ import msgspec
 
 from occupancy.cli.command import Commands, connected, fail, json_option
 from occupancy.cli.doctor import Check, examine
-from occupancy.cli.output import counted, print_fields, print_json, print_table, timestamp
+from occupancy.cli.output import print_fields, print_json, print_table, timestamp
+from occupancy.core.errors import counted
 from occupancy.core.settings import Settings
 from occupancy.storage.embedded import append_only_file
 
@@ -148,7 +149,7 @@ def repair(is_confirmed: bool) -> None:
             click.echo("The append-only file does not end in zero bytes; nothing to cut off.")
         elif is_confirmed:
             found.cut()
-            click.echo(f"Cut {found.zero_bytes} zero bytes off {found.path}.")
+            click.echo(f"Cut {counted(found.zero_bytes, 'zero byte')} off {found.path}.")
         else:
-            click.echo(f"{found.path} ends in {found.zero_bytes} zero bytes.")
+            click.echo(f"{found.path} ends in {counted(found.zero_bytes, 'zero byte')}.")
             click.echo("Make a backup, then cut them off: flask redis repair --yes")

@@ -75,8 +75,9 @@ def list_(as_json: bool) -> None:
 def revoke(token_id: str, as_json: bool) -> None:
     """Revoke the token ID (see 'flask tokens list')."""
     with connected() as services:
-        token = services.tokens.revoke(token_id)
-        services.audit_outbox.leave("token_revoked", worker=token.worker, token=token.id)
+        token = services.tokens.find(token_id)
+        with services.audit_outbox.recording("token_revoked", worker=token.worker, token=token.id):
+            services.tokens.revoke(token.id)
     print_result(as_json, token.as_dict(), f"The token {token.id} of {token.worker} is revoked.")
 
 

@@ -15,7 +15,6 @@ from occupancy.cli.csv.importer import import_workers, read_workers
 from occupancy.cli.output import print_json, print_result, print_table, progress
 from occupancy.core.entities import Role, Worker
 from occupancy.core.requests import check_text
-from occupancy.services import Services
 from occupancy.storage import public_url
 
 _ROLES = [role.label for role in Role]
@@ -38,9 +37,13 @@ def add(worker_id: str, name: str, role: str, pin: str | None, as_json: bool) ->
     check_text("The name", name)
     pin_hash = hash_pin(pin, worker_id) if pin is not None else None
     with connected() as services:
-        worker = services.workers.add(worker_id, name=name, role=Role.of(role), pin_hash=pin_hash)
         fields = "name,role" if pin is None else "name,role,pin"
-        _record(services, "worker_added", worker, fields)
+        with services.audit_outbox.recording(
+            "worker_added", worker=worker_id, role=role, fields=fields, disabled=False
+        ):
+            worker = services.workers.add(
+                worker_id, name=name, role=Role.of(role), pin_hash=pin_hash
+            )
     _print_worker(worker, "is added", as_json)
 
 
@@ -122,24 +125,24 @@ def link(worker_id: str) -> None:
 @json_option
 def sign_out(worker_id: str, as_json: bool) -> None:
     """End every session of the worker ID on all devices. Tokens stay valid."""
-    with connected() as services:
+    with (
+        connected() as services,
+        services.audit_outbox.recording("signed_out_everywhere", worker=worker_id),
+    ):
         worker = services.workers.sign_out(worker_id)
-        services.audit_outbox.leave("signed_out_everywhere", worker=worker.id)
     _print_worker(worker, "is signed out everywhere", as_json)
 
 
 def _edit(worker_id: str, result: str, as_json: bool, **changes: Any) -> None:
     with connected() as services:
-        worker = services.workers.edit(worker_id, **changes)
         fields = ",".join(name.removesuffix("_hash") for name in changes)
-        _record(services, "worker_edited", worker, fields)
+        with services.audit_outbox.recording(
+            "worker_edited", worker=worker_id, role=None, fields=fields,
+            disabled=changes.get("disabled"),
+        ) as told:  # fmt: skip
+            worker = services.workers.edit(worker_id, **changes)
+            told.update(role=worker.role, disabled=worker.disabled)
     _print_worker(worker, result, as_json)
-
-
-def _record(services: Services, event: str, worker: Worker, fields: str) -> None:
-    services.audit_outbox.leave(
-        event, worker=worker.id, role=worker.role, fields=fields, disabled=worker.disabled
-    )
 
 
 def _print_worker(worker: Worker, result: str, as_json: bool) -> None:

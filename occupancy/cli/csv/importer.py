@@ -22,7 +22,7 @@ from occupancy.cli.csv.cells import check_not_reformatted, parse_pin, shown, une
 from occupancy.cli.csv.encoding import AUTO
 from occupancy.cli.csv.table import JSON_SUFFIX, Rejected, Row, Table
 from occupancy.core.entities import Person, Role, Worker
-from occupancy.core.errors import InvalidRequest, OccupancyError
+from occupancy.core.errors import InvalidRequest, OccupancyError, counted
 from occupancy.core.requests import ItemBody, check_name, decode
 from occupancy.core.transitions import PUT
 
@@ -239,6 +239,5 @@ def _check_key(column: str, kind: str, name: str, lines: dict[str, int], line: i
 
 def _with_position(error: OccupancyError, report: Report, rows: int) -> OccupancyError:
     done = report.added + report.updated + report.unchanged
-    return type(error)(
-        f"{error.detail} {done} of {rows} rows are done; it is safe to import again.", **error.extra
-    )
+    of_rows = f"{done} of {counted(rows, 'row')} {'is' if rows == 1 else 'are'} done"
+    return type(error)(f"{error.detail} {of_rows}; it is safe to import again.", **error.extra)

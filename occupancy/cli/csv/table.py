@@ -19,7 +19,7 @@ import msgspec
 
 from occupancy.cli.csv.cells import shown, unescape_formula
 from occupancy.cli.csv.encoding import AUTO, decode_text
-from occupancy.core.errors import InvalidRequest
+from occupancy.core.errors import InvalidRequest, counted
 from occupancy.core.requests import check_text
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ class Table:
         found = dict(zip(self.columns, padded, strict=False))
         name = found[self._key]
         if not _is_blank(cells[len(self.columns) :]):
-            why = f"it has {len(cells)} cells; the header has {len(self.columns)}"
+            why = f"it has {counted(len(cells), 'cell')}; the header has {len(self.columns)}"
             return Rejected(line, name, why)
         for position, (column, cell) in enumerate(zip(self.columns, cells, strict=False)):
             if cell.strip() and not column:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from occupancy.cli.doctor.facts import PINGS, Check, Facts
+from occupancy.core.errors import counted
 from occupancy.observability.servers import OUR_NAMES
 from occupancy.storage.permissions import acl_rules
 from occupancy.storage.topology.misdirection import misdirection
@@ -147,7 +148,7 @@ def _connections(facts: Facts) -> Check:
         return Check("connections", "unknown", "withheld", advice)
     ours = {f"occupancy-{name}" for name in OUR_NAMES}
     others = sum(name not in ours for name in facts.clients)
-    finding = f"budget {facts.budget} + {others} other clients, of {most}"
+    finding = f"budget {facts.budget} + {counted(others, 'other client')}, of {most}"
     if facts.budget + others > most:
         advice = (
             f"Raise maxclients to {facts.budget + others} or more, or lower OCCUPANCY_REDIS_BUDGET."
@@ -160,7 +161,7 @@ def _confirmation(facts: Facts) -> Check:
     """Strict mode: whether a failover can lose an operation that was acknowledged."""
     wanted = facts.confirm_replicas
     if facts.unsound is not None:
-        return Check("confirmation", "error", f"by {wanted} replicas", facts.unsound)
+        return Check("confirmation", "error", f"by {counted(wanted, 'replica')}", facts.unsound)
     if not wanted:
         if facts.unequal is not None:
             finding = f"strict mode is not possible; replicas: {facts.replicas}"
@@ -172,11 +173,12 @@ def _confirmation(facts: Facts) -> Check:
         advice = f"For strict mode set OCCUPANCY_CONFIRM_REPLICAS={facts.replicas}."
         return Check("confirmation", "ok", finding, advice)
     if facts.replicas < wanted:
-        finding = f"{facts.replicas} of {wanted} replicas are up: operations get 503 unconfirmed"
+        up = f"{facts.replicas} of {counted(wanted, 'replica')} {'is' if wanted == 1 else 'are'} up"
+        finding = f"{up}: operations get 503 unconfirmed"
         return Check(
             "confirmation", "error", finding, "Start the others, or wait until they follow."
         )
-    return Check("confirmation", "ok", f"by {wanted} replicas")
+    return Check("confirmation", "ok", f"by {counted(wanted, 'replica')}")
 
 
 def _round_trip(facts: Facts) -> Check:

@@ -16,11 +16,12 @@ Told = Mapping[str, Mapping[str, str] | None]
 def sentinel_checks(topology: Sentinel, answers: Sequence[Answer]) -> list[Check]:
     """Every check of the Sentinels and their replicas."""
     told = {str(address): fields for address, fields in topology.sentinels().items()}
-    replicas = [
-        each for each in answers if each.member.role == "replica" and each.error is None
-    ]  # fmt: skip
+    replicas = {
+        each.member.address: each.error is None
+        for each in answers if each.member.role == "replica"
+    }  # fmt: skip
     return [answering(told), number(told), agreement(told), quorum(told), down_after(told),
-            copies(len(replicas))]  # fmt: skip
+            copies(replicas)]  # fmt: skip
 
 
 def _known(told: Told) -> list[Mapping[str, str]]:
@@ -89,8 +90,22 @@ def down_after(told: Told) -> Check:
     return Check("down after", "ok", finding)
 
 
-def copies(count: int) -> Check:
-    if not count:
+def copies(answer_by_address: Mapping[str, bool]) -> Check:
+    """Whether the replicas answer at the addresses that they announce to the Sentinels."""
+    if not answer_by_address:
         advice = "Add one: without it the Sentinels have no server to promote."
-        return Check("replicas", "warning", "none answers", advice)
-    return Check("replicas", "ok", str(count))
+        return Check("replicas", "warning", "the Sentinels know none", advice)
+    silent = [address for address, has_answered in answer_by_address.items() if not has_answered]
+    count = len(answer_by_address) - len(silent)
+    if not silent:
+        return Check("replicas", "ok", str(count))
+    where = ", ".join(silent)
+    finding = f"none answers at {where}"
+    if count:
+        finding = f"{count} of {len(answer_by_address)} answer, not {where}"
+    advice = (
+        "Start it. If it runs, this machine does not reach the address that it announces: set its "
+        "replica-announce-ip and replica-announce-port, or OCCUPANCY_REDIS_ADDRESSES to "
+        f"{silent[0]}=HOST:PORT with the address to connect to."
+    )
+    return Check("replicas", "warning", finding, advice)

@@ -22,7 +22,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from occupancy.core.errors import EmbeddedError
+from occupancy.core.errors import EmbeddedError, counted
 
 LOCKS = ("supervisor.lock", "data.lock")  # see supervisor.py
 _BLOCK_BYTES = 1 << 20
@@ -88,8 +88,9 @@ def refuse_zero_tail(data_dir: Path) -> None:
         found = zero_tail(data_dir)
         if found is not None:
             raise EmbeddedError(
-                f"The embedded server cannot start: {found.path} ends in {found.zero_bytes} zero "
-                "bytes, as after a power failure. 'flask redis repair' reports them, and cuts them "
+                f"The embedded server cannot start: {found.path} ends in "
+                f"{counted(found.zero_bytes, 'zero byte')}, as after a power failure. "
+                "'flask redis repair' reports them, and cuts them "
                 "off with --yes."
             )
 

@@ -20,7 +20,7 @@ import gevent
 import redis
 from gevent.lock import Semaphore
 
-from occupancy.core.errors import OccupancyError, StoreUnavailable
+from occupancy.core.errors import OccupancyError, StoreUnavailable, counted
 from occupancy.core.server_url import Address
 from occupancy.storage.client import OpsClient
 from occupancy.storage.pool import FairPool
@@ -249,8 +249,9 @@ class Cluster:
                 shard.pubsub_pool.hang_up()
         if is_changed:
             log.info(
-                "the cluster has %d primaries: %s",
-                len(self._shards), ", ".join(sorted(map(str, self._shards))),
+                "the cluster has %s: %s",
+                counted(len(self._shards), "primary", "primaries"),
+                ", ".join(sorted(map(str, self._shards))),
             )  # fmt: skip
             self.on_change()
 

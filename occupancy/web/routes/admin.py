@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import Any
 
 from flask import Blueprint, Response
@@ -18,8 +19,10 @@ from occupancy.web.io import json_answer, read_body, read_query
 bp = Blueprint("admin", __name__, url_prefix="/api")
 
 
-def _record_change(event: str, **fields: Any) -> None:
-    audit_log.record(event, by=principal().worker.id, means=principal().auth_method, **fields)
+def _recording(event: str, **fields: Any) -> AbstractContextManager[dict[str, object]]:
+    """Record the change that the block makes, with who makes it."""
+    by = {"by": principal().worker.id, "means": principal().auth_method}
+    return audit_log.recording(audit_log.record, event, **by, **fields)
 
 
 @bp.post("/boards")
@@ -27,10 +30,10 @@ def _record_change(event: str, **fields: Any) -> None:
 def create_board() -> Response:
     read_query()
     body = read_body(BoardBody)
-    board = current_services().store.boards.create(
-        body.board, title=body.title, steps=body.steps or (), max_holds=body.max_holds or 0
-    )
-    _record_change("board_added", board=board.board)
+    with _recording("board_added", board=body.board):
+        board = current_services().store.boards.create(
+            body.board, title=body.title, steps=body.steps or (), max_holds=body.max_holds or 0
+        )
     return json_answer(board.as_dict(), 201)
 
 
@@ -55,20 +58,21 @@ def put_worker(worker_id: str) -> Response:
     changed = sorted(changes) + (["pin"] if body.pin is not None else [])
     if body.pin is not None:
         changes["pin_hash"] = services.pin_hasher.hash(body.pin, worker_id)
+    about = {"worker": worker_id, "role": body.role, "fields": ",".join(changed)}
     try:
-        worker, status = services.workers.edit(worker_id, **changes), 200
+        with _recording("worker_edited", **about, disabled=body.disabled) as fields:
+            worker = services.workers.edit(worker_id, **changes)
+            fields.update(role=worker.role, disabled=worker.disabled)
+        status = 200
     except WorkerNotFound:
         if body.name is None or body.role is None:
             raise InvalidRequest("A new worker needs name and role.") from None
-        worker = services.workers.add(
-            worker_id, name=body.name, role=Role.of(body.role), pin_hash=changes.get("pin_hash"),
-            disabled=bool(body.disabled),
-        )  # fmt: skip
+        with _recording("worker_added", **about, disabled=bool(body.disabled)):
+            worker = services.workers.add(
+                worker_id, name=body.name, role=Role.of(body.role),
+                pin_hash=changes.get("pin_hash"), disabled=bool(body.disabled),
+            )  # fmt: skip
         status = 201
-    _record_change(
-        "worker_added" if status == 201 else "worker_edited", worker=worker.id, role=worker.role,
-        fields=",".join(changed), disabled=worker.disabled,
-    )  # fmt: skip
     return json_answer({"worker": worker_as_dict(worker)}, status)
 
 
@@ -77,8 +81,9 @@ def put_worker(worker_id: str) -> Response:
 def sign_out_everywhere(worker_id: str) -> Response:
     """End all sessions of a worker, for example when a tablet is lost."""
     read_query()
-    worker = current_services().workers.sign_out(check_name("worker", worker_id))
-    _record_change("signed_out_everywhere", worker=worker.id)
+    check_name("worker", worker_id)
+    with _recording("signed_out_everywhere", worker=worker_id):
+        current_services().workers.sign_out(worker_id)
     return Response(status=204)
 
 
@@ -90,8 +95,9 @@ def create_link(worker_id: str) -> Response:
     The answer has a path, because the asking page knows the address at which browsers reach us.
     """
     read_query()
-    secret = current_services().links.create(check_name("worker", worker_id))
-    _record_change("link_added", worker=worker_id)
+    check_name("worker", worker_id)
+    with _recording("link_added", worker=worker_id):
+        secret = current_services().links.create(worker_id)
     return json_answer({"path": f"/sign-in#{secret}", "expires_in_s": LINK_TTL_S}, 201)
 
 
@@ -111,13 +117,13 @@ def create_token() -> Response:
     body = read_body(TokenBody)
     if body.board is not None:
         current_services().store.boards.get(body.board)
-    secret, token = current_services().tokens.create(
-        body.worker, days=body.days, board=body.board,
-        role=Role.of(body.role) if body.role is not None else None,
-    )  # fmt: skip
-    _record_change(
-        "token_added", worker=token.worker, token=token.id, role=token.role, board=token.board
-    )
+    about = {"worker": body.worker, "role": body.role, "board": body.board}
+    with _recording("token_added", **about, token=None) as fields:
+        secret, token = current_services().tokens.create(
+            body.worker, days=body.days, board=body.board,
+            role=Role.of(body.role) if body.role is not None else None,
+        )  # fmt: skip
+        fields.update(token=token.id)
     return json_answer({"token": secret, **token.as_dict()}, 201)
 
 
@@ -125,6 +131,8 @@ def create_token() -> Response:
 @requires(Role.ADMIN)
 def revoke_token(token_id: str) -> Response:
     read_query()
-    token = current_services().tokens.revoke(token_id)
-    _record_change("token_revoked", worker=token.worker, token=token.id)
+    tokens = current_services().tokens
+    token = tokens.find(token_id)
+    with _recording("token_revoked", worker=token.worker, token=token.id):
+        tokens.revoke(token.id)
     return Response(status=204)

@@ -109,6 +109,17 @@ export function fullestOf({server, servers}) {
   return {server: fullest, used: fullest.used};
 }
 
+/** The kinds of connections that are shown. Behind Sentinels none to a primary asks who has which slots. */
+export function sharesOf({servers, sentinels}) {
+  return ['ops', 'pubsub', 'cli', ...(servers && !sentinels ? ['topology'] : [])];
+}
+
+/** The message for a server's role, also for Redis's own word; any other word as it is. */
+export function roleOf(role) {
+  const word = {master: 'primary', slave: 'replica'}[role] ?? role;
+  return ['primary', 'replica', 'spare'].includes(word) ? `status.role_${word}` : word;
+}
+
 /** The most connections that the present processes open to a server. */
 export function allottedOf({workers}) {
   const most = ({ops, pubsub}) => ops.max + pubsub.max;

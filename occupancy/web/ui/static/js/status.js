@@ -8,7 +8,7 @@ import {duration, locale, moment, number, t, tn} from './i18n.js';
 import {start} from './page.js';
 import {Plot} from './plot.js';
 import * as session from './session.js';
-import {Monitor, WINDOW_MS, allottedOf, fullestOf} from './monitor.js';
+import {Monitor, WINDOW_MS, allottedOf, fullestOf, roleOf, sharesOf} from './monitor.js';
 
 const POLL_MS = 2000;
 const HEALTH_POLLS = 5; // polls of the statistics per poll of the health
@@ -16,9 +16,6 @@ const OLD_MS = 7000;
 const TICK_MS = 2 * 60 * 1000;
 const PLOTS = ['inUse', 'wait', 'open', 'delay'];
 
-const ROLES = {
-  primary: 'status.role_primary', replica: 'status.role_replica', spare: 'status.role_spare',
-};
 const STATUSES = {healthy: 'status.is_healthy', unreachable: 'status.is_unreachable'};
 
 const clock = new Intl.DateTimeFormat(locale, {timeStyle: 'short'});
@@ -160,8 +157,7 @@ function drawBudget({budget, workers, ...counts}) {
   const shown = orUnknown(used, number);
   gauge.setAttribute('aria-valuetext', t('status.used_of', {used: shown, limit: number(budget.limit)}));
   gauge.classList.toggle('near', used >= 0.9 * budget.limit);
-  const shares = [['ops', t('status.ops')], ['pubsub', t('status.pubsub')], ['cli', t('status.cli')]];
-  if ('topology' in server) shares.push(['topology', t('status.topology')]);
+  const shares = sharesOf(counts).map((name) => [name, t(`status.${name}`)]);
   while (gauge.children.length < shares.length) {
     gauge.append(h('span', {class: `share ${shares[gauge.children.length][0]}`}));
   }
@@ -185,7 +181,7 @@ function drawServers({servers, sentinels, promotions}) {
   byId('servers-part').hidden = !servers;
   if (!servers) return;
   const rows = [
-    ...servers.map((each) => [each.address, t(ROLES[each.role]), t(STATUSES[each.status]),
+    ...servers.map((each) => [each.address, t(roleOf(each.role)), t(STATUSES[each.status]),
       orUnknown(each.used, (used) => t('status.used_of', {used: number(used), limit: number(each.limit)})),
       orUnknown(each.other, number), each.boards ? number(each.boards.count) : '', number(each.incarnation)]),
     ...(sentinels ?? []).map((each) => [each.address, t('status.role_sentinel'), t(STATUSES[each.status]),
@@ -247,7 +243,7 @@ function drawHealth() {
   setText(byId('latency'), ms(health?.latency_ms));
   fill(byId('redis'), ...(health?.status === 'healthy' ? [
     [t('status.server'), orUnknown(health.server, (name) => `${name} ${health.version}`)],
-    [t('status.role'), orUnknown(health.role, String)],
+    [t('status.role'), orUnknown(health.role, (role) => t(roleOf(role)))],
     [t('status.uptime'), orUnknown(health.uptime_s, duration)],
     [t('status.memory'), orUnknown(health.used_memory_bytes, (used) => (health.maxmemory_bytes > 0
       ? t('status.memory_of', {used: megabytes(used), max: megabytes(health.maxmemory_bytes)})
