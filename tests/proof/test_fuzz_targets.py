@@ -56,7 +56,8 @@ def test_new_cases_of_a_fixed_seed_find_nothing(twins: Twins, target: str) -> No
     assert fuzz(target, check, count=NEW_CASES[target], number=SEED) >= NEW_CASES[target]
 
 
-def test_the_corpus_is_small() -> None:
+def test_each_target_has_kept_cases_and_the_corpus_is_small() -> None:
+    assert [target for target in TARGETS if not kept(target)] == []
     assert sum(path.stat().st_size for path in DIRECTORY.rglob("*") if path.is_file()) < 50_000
 
 

@@ -11,7 +11,7 @@ import pytest
 from proof.history.call import Reply
 from proof.load.raw_wire import FastClient
 from proof.single.round import _outside
-from proof.single.run import FAULTS, SEVERAL, plans_of
+from proof.single.run import FAULTS, SEVERAL, Plan, plans_of
 from proof.single.workers import _replies
 
 Answer = Callable[..., FastClient]
@@ -73,11 +73,17 @@ def test_what_lies_in_stops_is_no_time_of_work() -> None:
     assert _outside((0.0, 10.0), [(2.0, 6.0), (3.0, 4.0)]) == [(0.0, 2.0), (6.0, 10.0)]
 
 
-def test_each_fault_comes_alone_and_then_several_at_once() -> None:
+def test_each_fault_comes_alone_and_then_several_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("proof.single.run.has_compiler", lambda: True)
     plans = list(plans_of(None, seed=3, rounds=2))
     assert plans == list(plans_of(None, seed=3, rounds=2))
-    assert {each.names[0] for each in plans if len(each.names) == 1} <= set(FAULTS)
-    assert [len(each.names) > 1 for each in plans].count(True) == 2
+    of_a_round = len(FAULTS) + 1
+    assert len(plans) == 2 * of_a_round
+    for number, first in ((3, 0), (4, of_a_round)):
+        *alone, several = plans[first : first + of_a_round]
+        assert alone == [Plan((name,), number) for name in FAULTS]
+        assert several.seed == number
+        assert len(set(several.names)) == len(several.names) > 1
     assert list(plans_of([SEVERAL], seed=3, rounds=2)) == [
         each for each in plans if len(each.names) > 1
     ]
