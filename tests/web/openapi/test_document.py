@@ -274,7 +274,7 @@ def test_the_stylesheet_loads_nothing(browser: FlaskClient, page: Page) -> None:
         assert b"@import" not in response.data
 
 
-@pytest.mark.parametrize("path", ["nothing.css", "../settings.py", "%2e%2e/settings.py", "", "."])
+@pytest.mark.parametrize("path", ["nothing.css", "../assets.py", "%2e%2e/assets.py", "", "."])
 def test_only_files_of_the_pages_are_served(browser: FlaskClient, path: str) -> None:
     response = browser.get(f"/static/0/{path}")
     assert response.status_code == 404
