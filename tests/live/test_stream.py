@@ -374,13 +374,15 @@ def test_a_request_behind_a_stream_on_its_connection_does_nothing(
     shop.workers.add(worker, name="Worker", role=Role.WORKER)
     shown = f"Authorization: Bearer {shop.tokens.create(worker)[0]}"
     take = request(f"POST /api/boards/{board}/items/T-1/take", shown, "Content-Length: 0")
-    wait_until(lambda: open_streams(deployment) == 0, what="earlier streams to be gone")
+    secret, watching = shop.tokens.create(worker)
+    stream = request(f"GET /api/boards/{board}/events", f"Authorization: Bearer {secret}")
     with Wire(deployment.port) as wire:
-        wire.send(request(f"GET /api/boards/{board}/events", shown) + take)
-        received = wire.until(b"event: ready")
-        wait_until(lambda: open_streams(deployment) == 1, what="the stream to be counted")
-    wait_until(lambda: open_streams(deployment) == 0, what="the stream's end")
-    assert received.count(b"HTTP/1.1") == 1
+        wire.send(stream + take)
+        assert wire.until(b"event: ready").startswith(b"HTTP/1.1 200 OK\r\n")
+        shop.tokens.revoke(watching.id)  # the stream ends, and its client is there still
+        wire.until(b"event: bye")
+        with pytest.raises((EOFError, ConnectionResetError)):
+            wire.until(b"HTTP/1.1")  # a second answer
     assert shop.store.log.replay(board, cursor, 10).entries == []
     with Wire(deployment.port) as wire:
         assert wire.ask(take).code == "changed"  # it is one that would have had an effect
