@@ -56,7 +56,8 @@ def test_new_cases_of_a_fixed_seed_find_nothing(twins: Twins, target: str) -> No
     assert fuzz(target, check, count=NEW_CASES[target], number=SEED) >= NEW_CASES[target]
 
 
-def test_the_corpus_is_small() -> None:
+def test_each_target_has_kept_cases_and_the_corpus_is_small() -> None:
+    assert [target for target in TARGETS if not kept(target)] == []
     assert sum(path.stat().st_size for path in DIRECTORY.rglob("*") if path.is_file()) < 50_000
 
 
@@ -112,6 +113,32 @@ def _problem(error: Any) -> Any:
     from occupancy.web.io import problem_reply
 
     return problem_reply(error)
+
+
+def test_a_table_that_comes_back_otherwise_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = b"tag,title\nT-1,One\n"
+    tables.check(case)
+    export = tables.export_items
+
+    def another(items: Any, **options: Any) -> str:
+        return export(items, **options).replace("One", "Two")
+
+    monkeypatch.setattr(tables, "export_items", another)
+    with pytest.raises(Violation, match="exported"):
+        tables.check(case)
+
+
+def test_a_refusal_that_would_control_the_terminal_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from occupancy.core.errors import InvalidRequest
+
+    def refuse(_case: bytes, **_options: Any) -> Any:
+        raise InvalidRequest("\x1b[2J")
+
+    monkeypatch.setattr(tables, "read_workers", refuse)
+    with pytest.raises(Violation, match="not to be shown"):
+        tables.check(b"tag\nT-1\n")
 
 
 @pytest.mark.parametrize(
