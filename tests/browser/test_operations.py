@@ -223,7 +223,26 @@ def test_a_batch_does_the_possible_and_reports_the_refusals(
 def test_an_observer_sees_everything_and_can_press_nothing(
     site: Site, open_board: OpenBoard
 ) -> None:
-    board = site.board("T-1")
+    board = site.board("T-1", "T-2", "T-3", "T-4", "T-5")
+    site.do("take", board, "T-2")
+    site.do("take", board, "T-3")
+    site.do("pause", board, "T-3")
+    site.do("block", board, "T-4", who="supervisor", reason="Crack found")
+    site.do("take", board, "T-5")
+    site.do("complete", board, "T-5")
+    before = [site.types(board, f"T-{number}") for number in range(1, 6)]
     page = open_board(board, "watcher")
+    for tag, state, holder in (
+        ("T-1", "available", ""), ("T-2", "occupied", "Colleague"), ("T-3", "paused", ""),
+        ("T-4", "blocked", ""), ("T-5", "completed", ""),
+    ):  # fmt: skip
+        expect_state(page, tag, state, holder)
     expect(button(page, "T-1", "take")).to_be_disabled()
+    expect(page.locator(".row .act:not([aria-disabled=true])")).to_have_count(0)
+    for each in page.locator(".row .act").all():
+        each.click(force=True)
+    for key in ("t", "p", "c"):
+        page.keyboard.press(key)
+    expect(page.locator(".sending")).to_have_count(0)
+    assert [site.types(board, f"T-{number}") for number in range(1, 6)] == before
     expect(page.locator("#mine")).to_be_hidden()
