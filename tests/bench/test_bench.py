@@ -19,7 +19,6 @@ from bench.systems import NAMES, missing
 from tests.conftest import BENCHMARK, require, require_binary
 from tests.support.deployment import ROOT
 
-
 # Those that a scenario measures; the others measure the product alone.
 SYSTEMS = {
     "fan-out": {PRODUCT, NCHAN, STARLETTE, INCIDENT, BASELINE},
