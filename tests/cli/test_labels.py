@@ -128,7 +128,7 @@ def test_only_the_tags_that_were_asked_for(run: Run, shop: Services, tmp_path: P
         (["--tag", "T-9"], "has no item T-9"),
         (["--tag", "a b"], "tag"),
         (["--tag", "a\nb"], "tag"),
-        (["--tag", "a\x1b[31mb"], "tag"),
+        (["--tag", "a\x07\u202eb"], "tag"),
         (["--board", "no\rwhere"], "board"),
         (["--board", "nowhere"], "nowhere"),
         (["--columns", "0"], "columns"),
