@@ -324,8 +324,12 @@ def test_a_reload_of_the_server_is_waited_for(
 ) -> None:
     """LOADING: the server has its socket open, and refuses commands until it has read its data."""
     change(shop, board, 1)
+    with server.client() as client, client.pipeline(transaction=False) as pipeline:
+        for number in range(6000):  # it answers LOADING once in 1024 commands
+            pipeline.set(f"filler:{number}", "", ex=60)
+        pipeline.execute()
     server.stop()
-    server.config["key-load-delay"] = "20000"  # microseconds a command
+    server.config["key-load-delay"] = "500"  # microseconds a command
     server.start(until_ready=False)
     del server.config["key-load-delay"]
     wait_until(lambda: is_loading(server), what="the server to load")
