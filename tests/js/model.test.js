@@ -130,7 +130,7 @@ test('of 5,000 items a search finds each that matches and no other, in order', (
   const found = tags(model.select({text: 's-49'}));
   assert.equal(found.length, 111);
   assert.deepEqual(new Set(found), new Set(all.filter((tag) => tag.startsWith('S-49'))));
-  assert.deepEqual(found.slice(0, 3), ['S-49', 'S-490', 'S-491']);
+  assert.deepEqual(found.slice(0, 3), ['S-49', 'S-490', 'S-4900']);
 });
 
 test('fold leaves letters only', () => {

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import pytest
 
-from occupancy.cli.csv.importer import ItemRow, read_items, read_workers
+from occupancy.cli.csv.importer import ItemRow, import_workers, read_items, read_workers
 from occupancy.cli.csv.table import Rejected
+from occupancy.services import Services
 from tests.cli.csv.rows import bodies, rejected
 
 
 @pytest.mark.parametrize(
     "tag", ["1.23457E+11", "1,23457E+11", "1E+11", "-1.5e+05", "1.20E-33", "#######"]
 )
-def test_a_tag_or_an_id_shortened_by_a_spreadsheet_is_refused_with_advice(tag: str) -> None:
+def test_a_tag_or_an_id_shortened_by_a_spreadsheet_is_refused_with_advice(
+    services: Services, tag: str
+) -> None:
     advice = "widen it" if tag.startswith("#") else "format the column as text"
     workers = read_workers(f'id,name,role\n"{tag}",x,worker\n'.encode())
+    report = import_workers(services.workers, workers)
     found = rejected(f'tag,title\n"{tag}",x\n')
-    found += [(row.line, row.why) for row in workers if isinstance(row, Rejected)]
+    found += [(row.line, row.why) for row in report.rejected]
     assert [(line, advice in why) for line, why in found] == [(2, True)] * 2
+    assert services.workers.all() == []
 
 
 @pytest.mark.parametrize("tag", ["25E10", "5E-12", "E-1.5", "1.5"])
