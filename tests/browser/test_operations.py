@@ -247,6 +247,8 @@ def test_an_observer_sees_everything_and_can_press_nothing(
     for each in page.locator("#batch button[class*=take]").all():
         expect(each).to_be_disabled()
         each.dispatch_event("click")
+    for key in ("t", "p", "c"):
+        page.keyboard.press(key)
     expect(page.locator(".row .menu, dialog[open]")).to_have_count(0)
     expect(page.locator("#mine")).to_be_hidden()
     expect(page.locator(".row .sending, .row .refusal")).to_have_count(0)
