@@ -21,7 +21,10 @@ export function setCsrfToken(token) {
   csrfToken = token;
 }
 
-/** One request. Returns the decoded body (null for 204); throws Problem. */
+/**
+ * One request. Returns the decoded body (null for 204); throws Problem. The browser's cache is not
+ * asked: an item's ETag is its version, and says nothing of the `version_floor` beside the item.
+ */
 export async function send(method, path, {body, headers = {}, timeoutMs = 15000} = {}) {
   const all = {Accept: 'application/json', ...headers};
   if (body !== undefined) all['Content-Type'] = 'application/json';
@@ -33,6 +36,7 @@ export async function send(method, path, {body, headers = {}, timeoutMs = 15000}
     response = await fetch(path, {
       method,
       headers: all,
+      cache: 'no-store',
       body: body === undefined ? undefined : JSON.stringify(body),
       signal: AbortSignal.timeout(timeoutMs),
     });

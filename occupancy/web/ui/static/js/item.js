@@ -75,7 +75,8 @@ async function reload(signal) {
   next = page?.next ?? null;
   isLoaded = true;
   lastHeard = serverNow();
-  const version_floor = Math.min(position.version_floor, item?.version_floor ?? Infinity);
+  const version_floor = Math.min( // each may come from another process
+    position.version_floor, item?.version_floor ?? Infinity, page?.version_floor ?? Infinity);
   model.load(item ? [item.item] : [], version_floor);
   showHistory();
   showSituation();
