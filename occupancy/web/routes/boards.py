@@ -119,10 +119,8 @@ def history(board: str, tag: str) -> Response:
         check_name("board", board), check_name("tag", tag),
         limit=io.read_limit(query, _DEFAULT_HISTORY, _MAX_HISTORY), page=query.get("page"),
     )  # fmt: skip
-    following_json = msgspec.json.encode(following)
-    return io.raw_answer(
-        b'{"history":[%b],"next":%b,"version_floor":%d}' % (b",".join(events), following_json, floor)
-    )
+    parts = b",".join(events), msgspec.json.encode(following), floor
+    return io.raw_answer(b'{"history":[%b],"next":%b,"version_floor":%d}' % parts)
 
 
 @bp.put("/<board>/items/<tag>")
