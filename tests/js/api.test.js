@@ -32,13 +32,6 @@ beforeEach(() => {
 });
 afterEach(() => restore());
 
-test('no answer comes from the cache of the browser', async () => {
-  answers = [answer(200, {}), answer(200, {})];
-  await api.get('/x');
-  await api.operate('/y', {}, {pause});
-  assert.deepEqual(sent.map((each) => each.cache), ['no-store', 'no-store']);
-});
-
 test('a body goes as JSON with the CSRF token, a GET without', async () => {
   answers = [answer(200, {a: 1}), answer(204)];
   assert.deepEqual(await api.get('/x'), {a: 1});

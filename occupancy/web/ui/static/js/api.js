@@ -21,11 +21,8 @@ export function setCsrfToken(token) {
   csrfToken = token;
 }
 
-/**
- * One request. Returns the decoded body (null for 204); throws Problem. The browser's cache is not
- * asked: an item's ETag is its version, and says nothing of the `version_floor` beside the item.
- */
-export async function send(method, path, {body, headers = {}, timeoutMs = 15000} = {}) {
+/** One request. Returns the decoded body (null for 204); throws Problem. `cache` is fetch's. */
+export async function send(method, path, {body, headers = {}, timeoutMs = 15000, cache = 'default'} = {}) {
   const all = {Accept: 'application/json', ...headers};
   if (body !== undefined) all['Content-Type'] = 'application/json';
   if (method !== 'GET' && csrfToken) all['X-CSRF-Token'] = csrfToken;
@@ -36,7 +33,7 @@ export async function send(method, path, {body, headers = {}, timeoutMs = 15000}
     response = await fetch(path, {
       method,
       headers: all,
-      cache: 'no-store',
+      cache,
       body: body === undefined ? undefined : JSON.stringify(body),
       signal: AbortSignal.timeout(timeoutMs),
     });

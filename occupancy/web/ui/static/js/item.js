@@ -67,8 +67,10 @@ async function reload(signal) {
   // Loads the position first: events between the two requests are replayed, and recognized by their
   // version.
   const position = await api.get(`${path}/items?limit=1`);
+  // The item's ETag is its version, which says nothing of the floor: what the browser has in its cache
+  // may be from before a promotion, or from a server that has counted the version again.
   const [item, page] = await Promise.all([
-    orNull(api.get(`${path}/items/${tag}`)), orNull(api.get(`${path}/items/${tag}/history`)),
+    orNull(api.get(`${path}/items/${tag}`, {cache: 'no-store'})), orNull(api.get(`${path}/items/${tag}/history`)),
   ]);
   signal.throwIfAborted();
   events = page?.history ?? [];
