@@ -100,14 +100,17 @@ class Commands:
         rows: Iterable[tuple[str, dict[str, str]]],
         *,
         actor: Person,
+        auth_method: AuthMethod = "cli",
         dry_run: bool = False,
+        calls: int = _PUT_MANY_CALLS,
     ) -> Iterator[Outcome]:
-        """Add or edit items, given as tag and texts (see Command): some hundred a round trip."""
+        """Add or edit items, given as tag and texts (see Command), ``calls`` a round trip."""
         self._permissions.require()
         commands = (
-            Command(board, PUT, [tag], actor, items=[texts], dry_run=dry_run) for tag, texts in rows
+            Command(board, PUT, [tag], actor, auth_method, items=[texts], dry_run=dry_run)
+            for tag, texts in rows
         )
-        while pending := list(itertools.islice(commands, _PUT_MANY_CALLS)):
+        while pending := list(itertools.islice(commands, calls)):
             replies = self._operate.run_many([self._request(command) for command in pending])
             for command, reply in zip(pending, replies, strict=True):
                 yield from _answer(command, reply).outcomes

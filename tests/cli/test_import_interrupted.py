@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from occupancy.access.workers import Workers
-from occupancy.cli.csv.importer import (
+from occupancy.tables.importer import (
     import_items,
     import_workers,
     read_items,

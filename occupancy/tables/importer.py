@@ -1,4 +1,4 @@
-"""Imports items and workers from CSV: adds every good row, and reports every other with its line.
+"""Imports items and workers from tables: adds every good row, reports each other with its line.
 
 A row is checked by the same rules as the body of a PUT. An attribute's column is its name, its
 cells are texts, and an empty cell means that the item lacks it. The apostrophe that escapes a
@@ -9,7 +9,8 @@ the exporter writes these where needed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -18,17 +19,23 @@ from occupancy.access.pins import hash_pin, is_pin
 from occupancy.access.workers import Workers
 from occupancy.boards.refusals import refusal
 from occupancy.boards.store import Store
-from occupancy.cli.csv.cells import check_not_reformatted, parse_pin, shown, unescape_formula
-from occupancy.cli.csv.encoding import AUTO
-from occupancy.cli.csv.table import JSON_SUFFIX, Rejected, Row, Table
 from occupancy.core.entities import Person, Role, Worker
 from occupancy.core.errors import InvalidRequest, OccupancyError, counted
 from occupancy.core.requests import ItemBody, check_name, decode
 from occupancy.core.transitions import PUT
+from occupancy.tables.cells import check_not_reformatted, parse_pin, shown, unescape_formula
+from occupancy.tables.columns import Mapping, mapped_columns
+from occupancy.tables.encoding import AUTO
+from occupancy.tables.records import Record, Rejected
+from occupancy.tables.table import JSON_SUFFIX, Row, Table
 
 # Columns of a full export that are not attributes. The last one identifies such a file: the
 # exporter never writes an attribute into a plain column of that name.
 STATE_COLUMNS = ("state", "step", "holder", "since", "reason", "epoch", "version", "worked_s")
+
+
+# As the export writes decimals for spreadsheets of languages with a comma.
+_DECIMAL_COMMA = re.compile(r"-?(?:0|[1-9][0-9]*),[0-9]+")
 
 
 class Report(msgspec.Struct):
@@ -53,16 +60,46 @@ class ItemRow(msgspec.Struct, frozen=True):
 def read_items(data: bytes, *, encoding: str = AUTO) -> list[ItemRow | Rejected]:
     """The rows of a file of items, in order. Raises InvalidRequest for the file as a whole."""
     table = Table(data, needed=("tag",), optional=("title",), encoding=encoding)
-    if STATE_COLUMNS[-1] in table.columns:
-        raise InvalidRequest(
-            "This is a full export: its states would become attributes. "
-            "Export without --full to import it again."
-        )
-    lines: dict[str, int] = {}  # of each tag
-    return [
-        row if isinstance(row, Rejected) else _item_row(row, table.columns, lines)
-        for row in table.rows()
-    ]
+    reader = ItemReader(table.columns)
+    return [reader.read(row) for row in table.rows()]
+
+
+def item_rows(
+    header: Sequence[str], mapping: Mapping, records: Iterable[Record]
+) -> Iterator[ItemRow | Rejected]:
+    """The rows of records whose columns ``mapping`` names. Raises InvalidRequest at the first."""
+    columns = mapped_columns(header, mapping)
+    reader = ItemReader(columns.kept)
+    for record in records:
+        yield reader.read(columns.row(record))
+
+
+class ItemReader:
+    """Makes items of the rows of one file. Raises InvalidRequest for columns of a full export."""
+
+    def __init__(self, columns: Sequence[str]) -> None:
+        if STATE_COLUMNS[-1] in columns:
+            raise InvalidRequest(
+                "This is a full export: its states would become attributes. "
+                "Export without the states to import it again."
+            )
+        self._has_attributes = any(column not in ("tag", "title", "") for column in columns)
+        self._lines: dict[str, int] = {}  # of each tag
+
+    def read(self, row: Row | Rejected) -> ItemRow | Rejected:
+        if isinstance(row, Rejected):
+            return row
+        tag = row.cells["tag"].strip()
+        try:
+            _check_key("tag", "tag", tag, self._lines, row.line)
+            given: dict[str, Any] = {}
+            if row.cells.get("title"):
+                given["title"] = unescape_formula(row.cells["title"])
+            if self._has_attributes:
+                given["attributes"] = _attributes(row)
+            return ItemRow(row.line, tag, _decoded(given))
+        except InvalidRequest as error:
+            return Rejected(row.line, tag, error.detail.rstrip("."))
 
 
 def import_items(
@@ -139,20 +176,6 @@ def import_workers(
     return report
 
 
-def _item_row(row: Row, columns: list[str], lines: dict[str, int]) -> ItemRow | Rejected:
-    tag = row.cells["tag"].strip()
-    try:
-        _check_key("tag", "tag", tag, lines, row.line)
-        given: dict[str, Any] = {}
-        if row.cells.get("title"):
-            given["title"] = unescape_formula(row.cells["title"])
-        if any(column not in ("tag", "title", "") for column in columns):
-            given["attributes"] = _attributes(row)
-        return ItemRow(row.line, tag, _decoded(given))
-    except InvalidRequest as error:
-        return Rejected(row.line, tag, error.detail.rstrip("."))
-
-
 def _attributes(row: Row) -> dict[str, Any]:
     attributes: dict[str, Any] = {}
     value: Any
@@ -162,6 +185,8 @@ def _attributes(row: Row) -> dict[str, Any]:
         name, value = column, unescape_formula(cell)
         if column.endswith(JSON_SUFFIX):
             name = column.removesuffix(JSON_SUFFIX)
+            if _DECIMAL_COMMA.fullmatch(value):
+                value = value.replace(",", ".")
             try:
                 msgspec.json.decode(value)
             except (msgspec.DecodeError, RecursionError) as error:
