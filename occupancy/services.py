@@ -45,6 +45,7 @@ from occupancy.storage.connections import database_of
 from occupancy.storage.topology.factory import topology_of
 from occupancy.storage.topology.misdirection import log_misdirection
 from occupancy.storage.topology.shard import Topology
+from occupancy.tables.uploads import Uploads
 
 log = logging.getLogger(__name__)
 
@@ -99,6 +100,7 @@ class Services:
         )  # fmt: skip
         operations = confirmation.for_operations(client, settings)
         self.store = Store(client, keys, bounds, writes=operations)
+        self.uploads = Uploads(client, keys)
         self.holder_names = HolderNames(self.store, self.workers.get)
         self.workers.on_renamed = self.holder_names.follow
 

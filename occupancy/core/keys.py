@@ -43,6 +43,11 @@
     occ:{main}:rights               string  as that of access, on another server of a Cluster
     occ:{main}:confirmed            string  written before the replicas are waited for; also with
                                             {access}
+    occ:{main}:upload:ID            string  what an uploaded file is, for an hour (JSON)
+    occ:{main}:upload:ID:N          string  500 of its records, packed, for as long
+    occ:{main}:upload:ID:run        string  how far its import is, for as long (JSON)
+    occ:{main}:uploads              string  the last uploads, for as long (JSON)
+    occ:{main}:mappings             string  the last mappings of columns, by header (JSON)
     occ:{main}:rate:WHO             string  rate of operations, of a worker or an address (ms)
     occ:{access}:processes          set     names of the processes
     occ:{access}:process:NAME       string  statistics of a process; expires when it stops reporting
@@ -87,6 +92,8 @@ class BoardKeys:
         self.log = f"{root}:log"
         self.log_marks = f"{root}:log_marks"
         self.samples = f"{root}:samples"
+        self.uploads = f"{root}:uploads"
+        self.mappings = f"{root}:mappings"
         self.channel = live_channel
         self.rights = [f"{root}:rights", f"{root}:rights:none"]
 
@@ -99,6 +106,10 @@ class BoardKeys:
     def idempotency(self, worker: str, key: str) -> str:
         """The key of an idempotency record; a hash, because the client's may be long."""
         return f"{self.root}:idem:{worker}:{hashlib.sha256(key.encode()).hexdigest()[:32]}"
+
+    def upload(self, number: str, part: int | str | None = None) -> str:
+        """An uploaded file; with ``part``, a chunk of its records, or the state of its import."""
+        return f"{self.root}:upload:{number}" + ("" if part is None else f":{part}")
 
     def rate(self, who: str) -> str:
         return f"{self.root}:rate:{who}"

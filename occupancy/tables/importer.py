@@ -9,9 +9,10 @@ the exporter writes these where needed.
 
 from __future__ import annotations
 
+import collections
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -19,7 +20,7 @@ from occupancy.access.pins import hash_pin, is_pin
 from occupancy.access.workers import Workers
 from occupancy.boards.refusals import refusal
 from occupancy.boards.store import Store
-from occupancy.core.entities import Person, Role, Worker
+from occupancy.core.entities import AuthMethod, Person, Role, Worker
 from occupancy.core.errors import InvalidRequest, OccupancyError, counted
 from occupancy.core.requests import ItemBody, check_name, decode
 from occupancy.core.transitions import PUT
@@ -36,6 +37,9 @@ STATE_COLUMNS = ("state", "step", "holder", "since", "reason", "epoch", "version
 
 # As the export writes decimals for spreadsheets of languages with a comma.
 _DECIMAL_COMMA = re.compile(r"-?(?:0|[1-9][0-9]*),[0-9]+")
+
+
+Result = Literal["added", "updated", "unchanged", "rejected"]
 
 
 class Report(msgspec.Struct):
@@ -102,6 +106,48 @@ class ItemReader:
             return Rejected(row.line, tag, error.detail.rstrip("."))
 
 
+def put_rows(
+    store: Store,
+    board: str,
+    rows: Iterable[ItemRow | Rejected],
+    *,
+    actor: Person,
+    auth_method: AuthMethod,
+    calls: int,
+    dry_run: bool = False,
+) -> Iterator[tuple[Result, ItemRow | Rejected]]:
+    """Add or edit the items of ``rows`` as they come, ``calls`` a round trip, and say the results.
+
+    A rejected row may come a round trip before its turn. Raises as ``put_many``.
+    """
+    pending: collections.deque[ItemRow] = collections.deque()
+    rejected: list[Rejected] = []
+
+    def texts() -> Iterator[tuple[str, dict[str, str]]]:
+        for row in rows:
+            if isinstance(row, Rejected):
+                rejected.append(row)
+            else:
+                pending.append(row)
+                yield row.tag, row.body.as_json_texts()
+
+    outcomes = store.commands.put_many(
+        board, texts(), actor=actor, auth_method=auth_method, dry_run=dry_run, calls=calls
+    )
+    for outcome in outcomes:
+        row = pending.popleft()
+        if not outcome.is_done:
+            why = refusal(board, PUT, outcome).detail
+            rejected.append(Rejected(row.line, row.tag, why))
+        while rejected:
+            yield "rejected", rejected.pop()
+        if outcome.is_done:
+            changed: Result = "updated" if outcome.changed else "unchanged"
+            yield ("added" if outcome.code == "added" else changed), row
+    while rejected:
+        yield "rejected", rejected.pop()
+
+
 def import_items(
     store: Store,
     board: str,
@@ -135,7 +181,7 @@ def import_items(
                 report.unchanged += 1
             on_progress(1)
     except OccupancyError as error:
-        raise _with_position(error, report, len(rows)) from error.__cause__
+        raise with_position(error, report, len(rows)) from error.__cause__
     report.rejected.sort(key=lambda each: each.line)
     return report
 
@@ -172,7 +218,7 @@ def import_workers(
                 _import_worker(workers, row, present, lines, report)
             on_progress(1)
     except OccupancyError as error:
-        raise _with_position(error, report, len(rows)) from error.__cause__
+        raise with_position(error, report, len(rows)) from error.__cause__
     return report
 
 
@@ -262,7 +308,8 @@ def _check_key(column: str, kind: str, name: str, lines: dict[str, int], line: i
         raise InvalidRequest(f"line {first} has the same one.")
 
 
-def _with_position(error: OccupancyError, report: Report, rows: int) -> OccupancyError:
+def with_position(error: OccupancyError, report: Report, rows: int) -> OccupancyError:
+    """``error``, which also says how far an import of so many rows is."""
     done = report.added + report.updated + report.unchanged
     of_rows = f"{done} of {counted(rows, 'row')} {'is' if rows == 1 else 'are'} done"
     return type(error)(f"{error.detail} {of_rows}; it is safe to import again.", **error.extra)

@@ -110,6 +110,8 @@ class Calls:
             "PUT /api/session/pin": {"new_pin": PIN},
             "PUT /api/workers/{worker}": {"name": "Target"},
             "POST /api/tokens": {"worker": self._target},
+            "POST /api/boards/{board}/imports": "tag",  # a file with a header, in quotation marks
+            "POST /api/boards/{board}/imports/{import_id}/run": {"code": "tag"},
             f"PUT {_ITEM}": {},
             f"POST {_ITEM}/force-release": {"reason": "shift over"},
             f"POST {_ITEM}/reassign": {"to": self._receiver},
@@ -122,7 +124,9 @@ class Calls:
         token = ""
         if "{token}" in path:
             token = self._site.services.tokens.create(self._target)[1].id
-        return _filled(path, tag=tag, worker=self._target, token=token), bodies.get(row)
+        import_id = self._upload() if "{import_id}" in path else ""
+        filled = _filled(path, tag=tag, worker=self._target, token=token, import_id=import_id)
+        return filled, bodies.get(row)
 
     def refused(self, row: str) -> tuple[str, Any]:
         """A request that would change what :meth:`changes` looks at."""
@@ -133,6 +137,8 @@ class Calls:
             "PUT /api/session/pin": {"new_pin": PIN},
             "PUT /api/workers/{worker}": {"name": "Intruded"},
             "POST /api/tokens": {"worker": self._untouched},
+            "POST /api/boards/{board}/imports": "tag",
+            "POST /api/boards/{board}/imports/{import_id}/run": {"code": "tag"},
             f"PUT {_ITEM}": {"title": "intruded"},
             f"POST {_ITEM}/reassign": {"to": self._receiver},
         }
@@ -160,7 +166,7 @@ class Calls:
 
     def _prepare(self, tag: str, operation: str, worker: str) -> None:
         """Add an item, and bring it into a state in which ``worker`` may do ``operation``."""
-        if operation in ("items", "events", "timeline"):
+        if operation in ("items", "events", "timeline", "imports", "{import_id}", "run", "export"):
             return
         self._put(tag)
         if operation in ("pause", "complete", "release", "force-release"):
@@ -177,16 +183,23 @@ class Calls:
         assert answer.status == 201, answer
         return int(answer.body["item"]["version"])
 
+    def _upload(self) -> str:
+        path = f"/api/boards/{BOARD}/imports"
+        answer = self._sender.send("POST", path, self._admin, "tag")
+        assert answer.status == 201, answer
+        return str(answer.body["id"])
+
     def _operate(self, tag: str, operation: str, body: Any = None) -> None:
         path = f"/api/boards/{BOARD}/items/{tag}/{operation}"
         answer = self._sender.send("POST", path, self._admin, body)
         assert answer.status == 200, (path, answer)
 
 
-def _filled(path: str, *, tag: str, worker: str, token: str) -> str:
+def _filled(path: str, *, tag: str, worker: str, token: str, import_id: str = "0" * 16) -> str:
     return path.format(
-        board=BOARD, tag=tag, worker=worker, token=token, version="0", name="nothing.css"
-    )
+        board=BOARD, tag=tag, worker=worker, token=token, import_id=import_id, version="0",
+        name="nothing.css",
+    )  # fmt: skip
 
 
 EVENTS_PATH = EVENTS.format(board=BOARD)

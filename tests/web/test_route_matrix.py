@@ -28,10 +28,19 @@ PLACEHOLDERS = {
     "tag": "T",
     "worker_id": "W",
     "token_id": "K",
+    "import_id": "I",
     "name": "F",
     "version": "V",
 }
-FILLED = {"B": "main", "T": "T-1", "W": "nobody-there", "K": "0000", "F": "nothing.css", "V": "0"}
+FILLED = {
+    "B": "main",
+    "T": "T-1",
+    "W": "nobody-there",
+    "K": "0000",
+    "I": "0" * 16,
+    "F": "nothing.css",
+    "V": "0",
+}
 ROLES = ("observer", "worker", "supervisor", "admin")
 COLUMNS = ("nobody", *ROLES, "of no board")
 # Their view is reached before the role that the operation needs is known.

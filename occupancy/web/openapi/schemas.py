@@ -16,6 +16,7 @@ from occupancy.core.errors import answered_kinds
 from occupancy.core.requests import (
     BatchBody,
     BoardBody,
+    ImportBody,
     ItemBody,
     OperationBody,
     PinBody,
@@ -98,7 +99,18 @@ NEXT = nullable({**TEXT, "description": "Send it as `page` to get the next page.
 def schemas() -> dict[str, Any]:
     """The named schemas of the document."""
     _, found = msgspec.json.schema_components(
-        [Item, Event, BatchBody, ItemBody, PinBody, SignInBody, WorkerBody, TokenBody, BoardBody],
+        [
+            Item,
+            Event,
+            BatchBody,
+            ItemBody,
+            PinBody,
+            SignInBody,
+            WorkerBody,
+            TokenBody,
+            BoardBody,
+            ImportBody,
+        ],
         ref_template="#/components/schemas/{name}",
     )
     made: dict[str, Any] = _made_portable(copy.deepcopy(found))
