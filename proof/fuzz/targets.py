@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from occupancy.core.errors import StoreUnavailable
-from proof.fuzz import bodies, requests, tables, values
+from proof.fuzz import bodies, requests, spreadsheets, tables, values
 from proof.fuzz.corpus import kept
 from proof.fuzz.http_parts import cut
 from proof.fuzz.twins import Twins
@@ -28,9 +28,10 @@ class Target(NamedTuple):
 
     cases: SearchStrategy[bytes]
     is_http: bool = True
+    check: Check = tables.check  # of what is not sent
 
     def check_on(self, twins: Twins) -> Check:
-        return twins.check if self.is_http else tables.check
+        return twins.check if self.is_http else self.check
 
 
 TARGETS = {
@@ -38,6 +39,7 @@ TARGETS = {
     "values": Target(values.cases()),
     "bodies": Target(bodies.cases()),
     "tables": Target(tables.cases(), is_http=False),
+    "spreadsheets": Target(spreadsheets.cases(), is_http=False, check=spreadsheets.check),
 }
 
 

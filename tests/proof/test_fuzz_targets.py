@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from proof.fuzz import tables
+from proof.fuzz import spreadsheets, tables
 from proof.fuzz.answers import Violation, read
 from proof.fuzz.corpus import CUT, DIRECTORY, kept
 from proof.fuzz.http_parts import FOLLOWING, ITEM, JSON, request, shown
@@ -26,7 +26,7 @@ from tests.support.servers import RealServer
 pytestmark = pytest.mark.thorough
 
 SEED = 1
-NEW_CASES = {"requests": 30, "values": 30, "bodies": 30, "tables": 30}
+NEW_CASES = {"requests": 30, "values": 30, "bodies": 30, "tables": 30, "spreadsheets": 30}
 HTTP = [name for name, target in TARGETS.items() if target.is_http]
 TAKE = request(f"POST {ITEM}/take", shown("worker"))
 
@@ -48,6 +48,11 @@ def test_every_kept_request_is_answered_alike_both_ways(twins: Twins, target: st
 @pytest.mark.parametrize("name", kept("tables"))
 def test_every_kept_file_is_read_or_refused(name: str) -> None:
     tables.check(kept("tables")[name])
+
+
+@pytest.mark.parametrize("name", kept("spreadsheets"))
+def test_every_kept_spreadsheet_is_read_or_refused(name: str) -> None:
+    spreadsheets.check(kept("spreadsheets")[name])
 
 
 @pytest.mark.parametrize("target", TARGETS)

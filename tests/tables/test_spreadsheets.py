@@ -49,7 +49,7 @@ def test_a_number_that_has_lost_its_last_digits_is_no_tag() -> None:
 
 
 def test_titles_above_the_header_and_empty_rows_and_columns_are_skipped() -> None:
-    rows = [
+    rows: list[list[Any]] = [
         [None, ["LISTA DE SPOOLS – PROYECTO 1335", 3]],
         [],
         [None, "Nº Spool", "Descripción", "Peso\n(kg)", "Área"],
@@ -120,7 +120,12 @@ def test_columns_are_mapped_or_left_out() -> None:
 
 
 def test_the_code_is_found_by_its_cells_where_no_name_tells() -> None:
-    rows = [["Zona", "Marca", "Kg"], ["B2", "T-1", 3], ["B2", "T-2", 3], ["B3", "T-3", 3]]
+    rows: list[list[Any]] = [
+        ["Zona", "Marca", "Kg"],
+        ["B2", "T-1", 3],
+        ["B2", "T-2", 3],
+        ["B3", "T-3", 3],
+    ]
     head, _ = parsed(xlsx({"A": rows}))
     assert head.guess == Mapping("Marca")
     assert [column.unique for column in head.columns] == [0.667, 1.0, 0.333]
