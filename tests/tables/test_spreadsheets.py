@@ -120,12 +120,7 @@ def test_columns_are_mapped_or_left_out() -> None:
 
 
 def test_the_code_is_found_by_its_cells_where_no_name_tells() -> None:
-    rows: list[list[Any]] = [
-        ["Zona", "Marca", "Kg"],
-        ["B2", "T-1", 3],
-        ["B2", "T-2", 3],
-        ["B3", "T-3", 3],
-    ]
+    rows = [["Zona", "Marca", "Kg"], *([zone, f"T-{n}", 3] for n, zone in enumerate("BBC"))]
     head, _ = parsed(xlsx({"A": rows}))
     assert head.guess == Mapping("Marca")
     assert [column.unique for column in head.columns] == [0.667, 1.0, 0.333]
