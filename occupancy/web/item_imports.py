@@ -104,7 +104,7 @@ def run(
     """Import the rows, and remember the mapping. Raises InvalidRequest, as ``preview``.
 
     Raises PoolTimeout and StoreUnavailable with the position reached: rows up to there stay, and
-    running it again is safe. Whatever happens, the audit log has one line of it.
+    running it again is safe. The audit log has one line of what was done.
     """
     report = Report(rejected=[])
     rows = upload.parsed.rows
@@ -126,12 +126,14 @@ def run(
             raise
         raise with_position(error, report, rows) from error.__cause__
     finally:
-        audit_log.record(
-            "items_imported", board=board, by=principal.worker.id, means=principal.auth_method,
-            file=upload.file, format=upload.parsed.format, rows=rows, added=report.added,
-            updated=report.updated, unchanged=report.unchanged, rejected=len(report.rejected),
-            complete=state == "done",
-        )  # fmt: skip
+        if report.rows or state == "done":
+            audit_log.record(
+                "items_imported", board=board, by=principal.worker.id,
+                means=principal.auth_method, file=upload.file, format=upload.parsed.format,
+                rows=rows, added=report.added, updated=report.updated,
+                unchanged=report.unchanged, rejected=len(report.rejected),
+                complete=state == "done",
+            )  # fmt: skip
     services.uploads.remember(board, upload.parsed.header, mapping)
     ended = _run(report, rows, state)
     services.uploads.save_run(board, upload.id, ended)

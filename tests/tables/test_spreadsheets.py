@@ -120,8 +120,8 @@ def test_columns_are_mapped_or_left_out() -> None:
 
 
 def test_the_code_is_found_by_its_cells_where_no_name_tells() -> None:
-    rows = [["Zona", "Marca", "Kg"], *([zone, f"T-{n}", 3] for n, zone in enumerate("BBC"))]
-    head, _ = parsed(xlsx({"A": rows}))
+    rows: list[list[Any]] = [[zone, f"T-{n}", 3] for n, zone in enumerate("BBC")]
+    head, _ = parsed(xlsx({"A": [["Zona", "Marca", "Kg"], *rows]}))
     assert head.guess == Mapping("Marca")
     assert [column.unique for column in head.columns] == [0.667, 1.0, 0.333]
 

@@ -46,12 +46,14 @@ class Desk:
     def uploaded(self, data: bytes | str = FILE, path: str = "/imports") -> dict[str, Any]:
         answer = self.send("POST", path, data.encode() if isinstance(data, str) else data)
         assert answer.status_code == 201, answer.text
-        return fields(answer)
+        found: dict[str, Any] = fields(answer)
+        return found
 
     def ran(self, upload: dict[str, Any], mapping: dict[str, Any] | None = None) -> dict[str, Any]:
         answer = self.send("POST", f"/imports/{upload['id']}/run", json=mapping or MAPPING)
         assert answer.status_code == 200, answer.text
-        return fields(answer)
+        found: dict[str, Any] = fields(answer)
+        return found
 
     def items(self) -> dict[str, tuple[str, dict[str, Any]]]:
         snapshot = self.services.store.queries.snapshot("main")
