@@ -94,7 +94,8 @@ def test_an_empty_board_exports_a_header(run: Run) -> None:
 
 def test_a_spreadsheet_is_imported_by_the_columns_that_are_named(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "plan.xlsx"
-    rows = [["Lista"], [], ["Spool", "Descripción", "Zona"], ["007", "Codo", "B2"], [8.0, "", ""]]
+    rows: list[list[object]] = [["Lista"], [], ["Spool", "Descripción", "Zona"]]
+    rows += [["007", "Codo", "B2"], [8.0, "", ""]]
     file.write_bytes(xlsx({"Portada": [], "Plan": rows, "Otra": [["tag"], ["T-9"]]}))
     assert "If the tags are in 'Spool', name it (--code-column)" in error(
         run("items", "import", str(file))
