@@ -162,7 +162,7 @@ def mapped_columns(header: Sequence[str], mapping: Mapping) -> Columns:
     title = None if mapping.title is None else _position(header, mapping.title)
     if title == code:
         raise InvalidRequest("The same column cannot be both the code and the title.")
-    left_out = {_position(header, name) for name in mapping.left_out} - {code, title}
+    left_out = {n for name in mapping.left_out for n in _positions(header, name)} - {code, title}
     names = list(header)
     for position, name in enumerate(header):
         if position == code:
@@ -175,15 +175,18 @@ def mapped_columns(header: Sequence[str], mapping: Mapping) -> Columns:
 
 
 def _position(header: Sequence[str], name: str) -> int:
+    return _positions(header, name)[0]
+
+
+def _positions(header: Sequence[str], name: str) -> list[int]:
+    """Where ``name`` stands in the header, exactly or else in any case."""
     wanted = name.strip().lower()
     exact = [n for n, each in enumerate(header) if each == name]
     found = exact or [n for n, each in enumerate(header) if each.strip().lower() == wanted]
     if not found or not wanted:
-        columns = shown(", ".join(header)[:200])
-        raise InvalidRequest(
-            f"There is no column '{shown(name[:80])}'; the columns are: {columns}."
-        )
-    return found[0]
+        names = shown(", ".join(header)[:200])
+        raise InvalidRequest(f"There is no column '{shown(name[:80])}'; the columns are: {names}.")
+    return found
 
 
 def _simple(name: str) -> str:

@@ -62,8 +62,9 @@ def test_a_bomb_is_refused_while_others_go_on(bomb: Callable[[], bytes]) -> None
 
 
 def test_a_cell_of_ten_megabytes_is_a_rejected_row_at_most() -> None:
-    xml = f"{_BEGIN}{_CELL}tag</t></is></c></row><row>{_CELL}{'x' * 10_000_000}</t></is></c></row>"
-    _, records = parsed(xlsx_with_sheet(xml + "</sheetData></worksheet>"))
+    cell = f'<c r="A2" t="inlineStr"><is><t>{"x" * 10_000_000}</t></is></c>'
+    rows = f'{_CELL}tag</t></is></c></row><row r="2">{cell}</row>'
+    _, records = parsed(xlsx_with_sheet(f"{_BEGIN}{rows}</sheetData></worksheet>"))
     assert [len(cell) for record in records for cell in record.cells] == [8192]
 
 

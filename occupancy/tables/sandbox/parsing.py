@@ -17,7 +17,6 @@ from typing import IO, cast
 
 import msgspec
 
-import occupancy
 from occupancy.core.errors import InvalidRequest, RateLimited
 from occupancy.tables.columns import ParsedFile
 from occupancy.tables.encoding import AUTO
@@ -37,7 +36,7 @@ OnChunk = Callable[[int, bytes], object]
 """Gets the number of a chunk and its packed records."""
 
 _turns = threading.BoundedSemaphore(1)
-_ROOT = Path(occupancy.__file__).parents[1]
+_ROOT = Path(__file__).parents[3]
 
 
 def parse_file(
