@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from occupancy.core.errors import StoreUnavailable
-from proof.fuzz import bodies, origins, pages, proxies, requests, tables, tickets, values
 from proof.fuzz.corpus import kept
 from proof.fuzz.http_parts import cut
+from proof.fuzz.inputs import bodies, origins, pages, proxies, requests, tables, tickets, values
 from proof.fuzz.twins import Twins
 
 Check = Callable[[bytes], object]

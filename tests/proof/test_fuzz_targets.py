@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from proof.fuzz import tables
 from proof.fuzz.answers import Violation, read
 from proof.fuzz.corpus import CUT, DIRECTORY, kept
 from proof.fuzz.http_parts import FOLLOWING, ITEM, JSON, request, shown
+from proof.fuzz.inputs import tables
 from proof.fuzz.targets import TARGETS, Finding, fuzz
 from proof.fuzz.twins import Twins, twins_on
 from tests.support.both_paths import BothPaths
