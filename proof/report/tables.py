@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterator, Sequence
 from statistics import median
 from typing import Any
@@ -11,16 +10,16 @@ from proof.campaign.kinds import KINDS
 
 Entry = dict[str, Any]
 Entries = Sequence[Entry]
-Column = tuple[str, Callable[[Entries], str]]
+Column = tuple[str, Callable[[Entries, str], str], str]  # head, cell, name of the count
 
 
 def table(entries: Entries, columns: Sequence[Column]) -> Iterator[str]:
-    yield f"| fault | server | {' | '.join(head for head, _ in columns)} |"
+    yield f"| fault | server | {' | '.join(head for head, _, _ in columns)} |"
     yield "|---|---|" + "--:|" * len(columns)
     kinds = sorted({(_place(each["kind"]), each["kind"], each["server"]) for each in entries})
     for _, kind, server in kinds:
         own = [each for each in entries if (each["kind"], each["server"]) == (kind, server)]
-        cells = [cell(own) for _, cell in columns]
+        cells = [cell(own, name) for _, cell, name in columns]
         yield f"| {kind.rpartition(':')[2]} | {server} | {' | '.join(cells)} |"
 
 
@@ -61,13 +60,12 @@ def _median(entries: Entries, name: str) -> str:
     return f"{median(values):,.0f}" if values else "–"
 
 
-def _columns(*own: tuple[str, Callable[[Entries, str], str], str]) -> list[Column]:
-    """The columns, given as head, cell and name of the count, between those of every table."""
-    made = [
+def _columns(*own: Column) -> list[Column]:
+    """``own``, between the columns that every table has."""
+    return [
         ("rounds", total, "rounds"), *own,
         ("violations", total, "violation_count"), ("void", total, "void"),
     ]  # fmt: skip
-    return [(head, functools.partial(cell, name=name)) for head, cell, name in made]
 
 
 OF_FAILOVERS = _columns(

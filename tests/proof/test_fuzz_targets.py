@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from occupancy.access.tickets import Tickets
+from occupancy.core.principal import Credential
 from proof.fuzz.answers import Violation, read
 from proof.fuzz.corpus import CUT, DIRECTORY, kept
 from proof.fuzz.http_parts import FOLLOWING, ITEM, JSON, request, shown
-from proof.fuzz.inputs import tables
+from proof.fuzz.inputs import origins, tables
 from proof.fuzz.targets import TARGETS, Finding, fuzz
 from proof.fuzz.twins import Twins, twins_on
 from tests.support.both_paths import BothPaths
@@ -115,6 +117,73 @@ def _problem(error: Any) -> Any:
     from occupancy.web.io import problem_reply
 
     return problem_reply(error)
+
+
+def _allowed(*_: object) -> bool:
+    return True
+
+
+def _as_sent(header: str) -> str:
+    return header
+
+
+def _everything(*_: object) -> None:
+    return None
+
+
+def _from_the_start(*_: object) -> str:
+    return ""
+
+
+@pytest.mark.parametrize(
+    ("case", "place", "instead"),
+    [
+        ("proxies/open-quotes", "web.security.forwarded", _as_sent),
+        ("proxies/open-quotes", "server.fast.request.forwarded", _as_sent),
+        ("origins/null", "web.security._is_same_origin", _allowed),
+        ("pages/member-of-an-index", "boards.snapshot_cache.filter_by", _everything),
+        ("pages/of-the-other-board", "boards.snapshot_cache.page_start", _from_the_start),
+    ],
+)
+def test_a_protection_that_is_missing_is_found(
+    twins: Twins,
+    monkeypatch: pytest.MonkeyPatch,
+    case: str,
+    place: str,
+    instead: Callable[..., object],
+) -> None:
+    target, _, name = case.partition("/")
+    check = TARGETS[target].check_on(twins)
+    monkeypatch.setattr(f"occupancy.{place}", instead)
+    with pytest.raises(Violation):
+        check(kept(target)[name])
+
+
+def test_an_origin_that_nobody_has_listed_is_found(
+    twins: Twins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check = TARGETS["origins"].check_on(twins)
+    monkeypatch.setattr(origins, "LISTED", origins.LISTED[1:])
+    with pytest.raises(Violation):
+        check(kept("origins")["listed"])
+
+
+@pytest.mark.parametrize(
+    ("name", "fixed"),
+    [("used-elsewhere", "board"), ("neighbour-of-ipv6", "address")],
+)
+def test_a_ticket_that_is_bound_to_nothing_is_found(
+    twins: Twins, monkeypatch: pytest.MonkeyPatch, name: str, fixed: str
+) -> None:
+    use = Tickets.use
+
+    def unbound(self: Tickets, secret: str, **place: str) -> Credential:
+        return use(self, secret, **{**place, fixed: "any"})
+
+    check = TARGETS["tickets"].check_on(twins)
+    monkeypatch.setattr(Tickets, "use", unbound)
+    with pytest.raises(Violation):
+        check(kept("tickets")[name])
 
 
 @pytest.mark.parametrize(

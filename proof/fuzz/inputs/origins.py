@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 
 from hypothesis import strategies as st
 
-from occupancy.core.settings import SettingError, Settings
+from occupancy.core.errors import SettingError
+from occupancy.core.settings import Settings
 from proof.fuzz.answers import Answer, Violation
 from proof.fuzz.http_parts import API, CSRF_HEADER, ITEM, SESSION, request, shown
 from proof.fuzz.twins import HIDDEN, Twins
