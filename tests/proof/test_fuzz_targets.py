@@ -141,8 +141,9 @@ def _from_the_start(*_: object) -> str:
         ("proxies/open-quotes", "web.security.forwarded", _as_sent),
         ("proxies/open-quotes", "server.fast.request.forwarded", _as_sent),
         ("origins/null", "web.security._is_same_origin", _allowed),
-        ("pages/member-of-an-index", "boards.snapshot_cache.filter_by", _everything),
-        ("pages/of-the-other-board", "boards.snapshot_cache.page_start", _from_the_start),
+        ("pages/large-board-by-state", "boards.snapshot_cache.filter_by", _everything),
+        ("pages/large-board-by-state", "boards.snapshot_cache.page_start", _from_the_start),
+        ("pages/of-the-other-board", "boards.queries.page_start", _from_the_start),
     ],
 )
 def test_a_protection_that_is_missing_is_found(
