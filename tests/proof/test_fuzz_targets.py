@@ -144,6 +144,8 @@ def test_a_refusal_that_would_control_the_terminal_is_found(
     monkeypatch.setattr(tables, "read_workers", refuse)
     with pytest.raises(Violation, match="not to be shown"):
         tables.check(b"tag\nT-1\n")
+
+
 def _allowed(*_: object) -> bool:
     return True
 
