@@ -101,8 +101,11 @@ class Boards:
         # The name is not confirmed: reconciliation restores a name that is lost.
         self.index.add(name)
         steps_json = json.dumps(list(steps) or [DEFAULT_STEP], ensure_ascii=False)
+        # A restore may have lost a board of this name, whose versions somebody has seen.
+        version_base = self._client.get(self._keys.version_base) or b""
         is_new = self._create.run(
-            [keys.board, keys.by_tag], [INCARNATION, steps_json, title or name, max_holds]
+            [keys.board, keys.by_tag],
+            [INCARNATION, steps_json, title or name, max_holds, version_base],
         )
         if not is_new:
             raise AlreadyExists(f"The board {name} exists already.")

@@ -47,10 +47,14 @@ class Log:
         self._index.saw(board)
         entries = [
             Entry(reply[i].decode(), int(reply[i + 1]), reply[i + 2])
-            for i in range(4, len(reply), 3)
+            for i in range(5, len(reply), 3)
         ]
         return Replay(
-            reply[0] == b"ok", reply[1].decode(), int(reply[2]), entries, version_floor(reply[3])
+            reply[0] == b"ok",
+            reply[1].decode(),
+            int(reply[2]),
+            entries,
+            version_floor(reply[3], reply[4]),
         )
 
     def follow(self, board: str, cursor: str, *, block_ms: int, count: int) -> list[Entry]:
