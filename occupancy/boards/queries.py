@@ -117,9 +117,9 @@ class Queries:
             raise records.board_not_found(board)
         if reply[0] != b"ok":
             return reply[0] == b"whole", None
-        following = page_token(reply[-2]) if reply[5] == b"1" and len(reply) > 6 else None
-        floor = version_floor(reply[3], reply[4])
-        return False, Snapshot(reply[1].decode(), int(reply[2]), floor, reply[7::2], following)
+        following = page_token(reply[-2]) if reply[4] == b"1" and len(reply) > 5 else None
+        floor = int(reply[3])
+        return False, Snapshot(reply[1].decode(), int(reply[2]), floor, reply[6::2], following)
 
     def whole(self, board: str, limit: int = MAX_SNAPSHOT_ITEMS) -> Snapshot | None:
         """A large board, read at one instant. None if it is not large or exceeds ``limit``."""

@@ -26,7 +26,7 @@ from occupancy.core.settings import Settings
 from occupancy.core.transitions import PUT, REMOVE, TRANSITIONS
 from occupancy.services import Services
 from tests.cli.command_line import Run, answer, error
-from tests.conftest import CLUSTER
+from tests.support.selection import CLUSTER
 from tests.support.servers import BINARIES, RealServer
 
 ANA = Person("ana", "Ana")
@@ -106,7 +106,7 @@ def plant(services: Services) -> str:
 def kept(services: Services) -> dict[str, Any]:
     """Every key of a backup but a board's own and its log, with type and value."""
     root, client = f"{services.settings.prefix}:", services.store.client
-    read = {
+    read: dict[Any, Callable[[Any], Any]] = {
         b"string": client.get, b"hash": client.hgetall, b"list": lambda k: client.lrange(k, 0, -1),
         b"zset": lambda k: client.zrange(k, 0, -1, withscores=True), b"stream": client.xrange,
     }  # fmt: skip

@@ -74,9 +74,14 @@ class Writer:
         self._frame(record)
         self._records += 1
 
-    def finish(self, **counts: int) -> Trailer:
+    def finish(
+        self, *, boards: int = 0, items: int = 0, events: int = 0, workers: int = 0, tokens: int = 0
+    ) -> Trailer:
         """Write the trailer and return it."""
-        trailer = Trailer(records=self._records, **counts)
+        trailer = Trailer(
+            boards=boards, items=items, events=events, workers=workers, tokens=tokens,
+            records=self._records,
+        )  # fmt: skip
         trailer = msgspec.structs.replace(trailer, sha256=_sealed(self._hash, trailer))
         self._frame(trailer)
         return trailer
