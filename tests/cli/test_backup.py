@@ -305,6 +305,25 @@ def test_an_interrupted_restore_is_not_taken_for_data_and_can_be_repeated(
     assert [each.board for each in new.store.boards.all()] == ["hall", "main"]
 
 
+def test_a_kind_of_key_that_is_not_known_comes_back_with_its_end(
+    make: Make, tmp_path: Path
+) -> None:
+    old, new = make("valkey"), make("valkey")
+    plant(old)
+    names = ("{access}:new", "{hall}:new", "new")
+    for name in names:
+        old.store.client.set(f"{old.settings.prefix}:{name}", name, ex=1000)
+        old.store.client.sadd(f"{old.settings.prefix}:{name}:set", "b", "a")
+    write(old, tmp_path / "backup")
+    restore(new, tmp_path / "backup")
+    for name in names:
+        key = f"{new.settings.prefix}:{name}"
+        assert new.store.client.get(key) == name.encode()
+        assert 0 < new.store.client.ttl(key) <= 1000
+        assert new.store.client.smembers(f"{key}:set") == {b"a", b"b"}
+        assert new.store.client.ttl(f"{key}:set") == -1
+
+
 def test_tokens_can_be_left_out(make: Make, tmp_path: Path) -> None:
     old, new = make("valkey"), make("valkey")
     plant(old)

@@ -69,8 +69,9 @@ class Reader:
         """What a board is at one instant, and its log up to then."""
         names: dict[str, Kind] = dict(_STATE)
         others = [each for each in self._found[board] if each not in names and each != "log"]
-        for name, kind in zip(others, self._kinds(board, others), strict=True):
-            names[name] = kind
+        expiring: dict[str, int] = {}
+        for name, (kind, expires_ms) in zip(others, self._kinds(board, others), strict=True):
+            names[name], expiring[name] = kind, expires_ms
         values = self._at_one_instant(board, names)
         fields = _as_dict(values["board"])
         versions = {
@@ -84,7 +85,7 @@ class Reader:
         self.positions[board] = position
         for name, value in values.items():
             if value or name == "board":
-                yield Record(_key(board, name), names[name], 0, value)
+                yield Record(_key(board, name), names[name], expiring.get(name, 0), value)
         if position.cursor:
             log = self._keys.board(board).log
             for page in entries_until(self._client, log, position.cursor):
@@ -128,33 +129,33 @@ class Reader:
         kinds = self._kinds(RESERVED_BOARD, names)
 
         def fill(pipeline: Any) -> None:
-            for name, kind in zip(names, kinds, strict=True):
+            for name, (kind, _) in zip(names, kinds, strict=True):
                 put_read(pipeline, kind, self._root + _key(RESERVED_BOARD, name))
 
         replies = self._client.read_atomically(fill) if names else []
         values = dict(zip(names, replies, strict=True))
         if renamed := {**self._renamed(values.get("workers", {})), **values.pop("renamed", {})}:
             yield Record(_key(RESERVED_BOARD, "renamed"), "hash", 0, as_list("hash", renamed))
-        for name, kind in zip(names, kinds, strict=True):
+        for name, (kind, expires_ms) in zip(names, kinds, strict=True):
             if name == "renamed":
                 continue
             reply = values[name]
             if kind == "stream":
                 key = self._root + _key(RESERVED_BOARD, name)
                 for page in entries_until(self._client, key):
-                    yield Record(_key(RESERVED_BOARD, name), kind, 0, page)
+                    yield Record(_key(RESERVED_BOARD, name), kind, expires_ms, page)
             elif value := as_list(kind, reply):
-                yield Record(_key(RESERVED_BOARD, name), kind, 0, value)
+                yield Record(_key(RESERVED_BOARD, name), kind, expires_ms, value)
         for name in self._found.get("", []):
-            (kind,) = self._kinds("", [name])
+            ((kind, expires_ms),) = self._kinds("", [name])
             if kind == "stream":
                 for page in entries_until(self._client, self._root + name):
-                    yield Record(name, kind, 0, page)
+                    yield Record(name, kind, expires_ms, page)
                 continue
             read = functools.partial(put_read, kind=kind, key=self._root + name)
             (reply,) = self._client.run_pipeline(read)
             if value := as_list(kind, reply):
-                yield Record(name, kind, 0, value)
+                yield Record(name, kind, expires_ms, value)
 
     def _renamed(self, workers: dict[bytes, bytes]) -> dict[bytes, bytes]:
         """Marks (boards/holder_names.py) for workers that were edited while boards were read."""
@@ -208,13 +209,21 @@ class Reader:
                     expires_ms = seconds * 1000 + _REMOVED_HISTORY_TTL_MS
                 yield Record(_key(board, name), "stream", expires_ms if is_removed else 0, kept)
 
-    def _kinds(self, board: str, names: list[str]) -> list[Kind]:
+    def _kinds(self, board: str, names: list[str]) -> list[tuple[Kind, int]]:
+        """The kind of each key, and when it expires."""
         if not names:
             return []
-        replies = self._client.run_pipeline(
-            lambda pipeline: [pipeline.type(self._root + _key(board, each)) for each in names]
-        )
-        return [_KINDS.get(each, "string") for each in replies]  # "none": gone meanwhile
+
+        def fill(pipeline: Any) -> None:
+            for each in names:
+                pipeline.type(self._root + _key(board, each))
+                pipeline.execute_command("PEXPIRETIME", self._root + _key(board, each))
+
+        replies = self._client.run_pipeline(fill)
+        return [
+            (_KINDS.get(kind, "string"), max(0, expires_ms))  # "none": gone meanwhile
+            for kind, expires_ms in zip(replies[0::2], replies[1::2], strict=True)
+        ]
 
 
 def _key(board: str, name: str) -> str:

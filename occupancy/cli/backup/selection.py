@@ -11,7 +11,7 @@ _LEFT_OUT = {
         r"(sessions|session_ends|uses|changes|notes|processes|promotions|rights|confirmed)\b"
         r"|(opened|link|invitation|ticket|failures|address|known|process|promotion):"
     ),
-    "board": re.compile(r"(rights|confirmed)\b|rate:"),
+    "board": re.compile(r"(rights|confirmed|sweeper)\b|rate:"),
     "": re.compile(r"(boards|reconciling|restoring|version_base)\Z"),
 }
 _SLOT = re.compile(r"\{([^}]+)\}:(.*)\Z", re.DOTALL)
