@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import itertools
 import json
 import secrets
 from collections.abc import Callable, Iterator
@@ -235,6 +236,42 @@ def test_what_happens_while_the_backup_is_written_is_not_in_it(make: Make, tmp_p
     assert not do(new, "hall", "take", "B", key="later").is_replayed
     # The name is of later than the board, so the items that she holds are to be rendered again.
     assert new.store.client.hexists(new.store.keys.renamed, "ana")
+
+
+def test_an_item_that_is_added_after_the_search_for_keys_is_whole_or_not_in_it(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = make("valkey"), make("valkey")
+    plant(old)
+    find = Reader.find
+
+    def find_and_add(self: Reader) -> list[str]:
+        found = find(self)
+        do(old, "hall", "put", "LATE")
+        return found
+
+    monkeypatch.setattr(Reader, "find", find_and_add)
+    write(old, tmp_path / "backup")
+    restore(new, tmp_path / "backup")
+    assert item_of(new, "hall", "LATE") == item_of(old, "hall", "LATE")
+    assert Reconciler(new.store).run("hall", repair=False).problems == []
+
+
+def test_a_board_that_gets_items_all_the_time_is_given_up(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = make("valkey")
+    plant(old)
+    read, count = old.store.client.read_atomically, itertools.count()
+
+    def read_and_add(fill: Any) -> Any:
+        do(old, "hall", "put", f"N-{next(count)}")
+        return read(fill)
+
+    monkeypatch.setattr(old.store.client, "read_atomically", read_and_add)
+    with pytest.raises(BackupError, match="try again when the import has ended"):
+        write(old, tmp_path / "backup")
+    assert list(tmp_path.glob("*backup*")) == []
 
 
 def test_a_restore_touches_nothing_where_there_is_data(make: Make, tmp_path: Path) -> None:
