@@ -312,3 +312,14 @@ def test_each_file_says_how_far_it_is_checked(path: str) -> None:
     assert "Checked: " in head
     if not path.startswith(("nginx", "prometheus")):
         assert re.search(r"Not (run|built|loaded)", head)
+
+
+def test_the_guide_names_settings_commands_and_files_that_exist() -> None:
+    guide = (ROOT / "docs/operating.md").read_text()
+    assert set(re.findall(r"\bOCCUPANCY_[A-Z_]+[A-Z]\b", guide)) <= SETTINGS
+    targets = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", guide)
+    assert len(targets) > 5
+    assert [each for each in targets if not (ROOT / "docs" / each).exists()] == []
+    alerts = set(re.findall(r"Occupancy[A-Z]\w+", guide))
+    rules = set(re.findall(r"alert: (\w+)", (DEPLOY / "prometheus/alerts.yml").read_text()))
+    assert alerts == rules
