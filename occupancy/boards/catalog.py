@@ -66,6 +66,7 @@ class Boards:
         self._keys = keys
         self.index = index
         self._create = Script(writes, "board/create")
+        self._remove_empty = Script(writes, "board/remove_empty")
 
     def all(self) -> list[Board]:
         """Every board, in the order of their names (two round trips)."""
@@ -101,12 +102,25 @@ class Boards:
         # The name is not confirmed: reconciliation restores a name that is lost.
         self.index.add(name)
         steps_json = json.dumps(list(steps) or [DEFAULT_STEP], ensure_ascii=False)
+        # A restore may have lost a board of this name, whose versions somebody has seen.
+        version_base = self._client.get(self._keys.version_base) or b""
         is_new = self._create.run(
-            [keys.board, keys.by_tag], [INCARNATION, steps_json, title or name, max_holds]
+            [keys.board, keys.by_tag],
+            [INCARNATION, steps_json, title or name, max_holds, version_base],
         )
         if not is_new:
             raise AlreadyExists(f"The board {name} exists already.")
         return self.get(name)
+
+    def remove_empty(self, name: str, *, title: str, steps: Sequence[str]) -> bool:
+        """Remove a board without items that still has this title and these steps."""
+        keys = self._keys.board(name)
+        steps_json = json.dumps(list(steps), ensure_ascii=False)
+        is_removed = bool(self._remove_empty.run([keys.board, keys.by_tag], [steps_json, title]))
+        if is_removed:
+            self.index.seen.discard(name)
+            self._client.srem(self._keys.boards, name)
+        return is_removed
 
     def _read(self, names: Sequence[str]) -> list[Board]:
         def fill(name: str, pipeline: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from occupancy.boards.catalog import BoardIndex
 from occupancy.boards.records import board_not_found
-from occupancy.core.entities import MAIN_BOARD, Entry, Replay, version_floor
+from occupancy.core.entities import MAIN_BOARD, Entry, Replay
 from occupancy.core.keys import Keys
 from occupancy.storage.client import OpsClient
 from occupancy.storage.commands import INCARNATION
@@ -49,9 +49,7 @@ class Log:
             Entry(reply[i].decode(), int(reply[i + 1]), reply[i + 2])
             for i in range(4, len(reply), 3)
         ]
-        return Replay(
-            reply[0] == b"ok", reply[1].decode(), int(reply[2]), entries, version_floor(reply[3])
-        )
+        return Replay(reply[0] == b"ok", reply[1].decode(), int(reply[2]), entries, int(reply[3]))
 
     def follow(self, board: str, cursor: str, *, block_ms: int, count: int) -> list[Entry]:
         """Up to ``count`` entries after ``cursor``, waiting ``block_ms`` for the first of them.

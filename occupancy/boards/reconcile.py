@@ -235,6 +235,11 @@ def reconcile_at_start(store: Store, sleep: Callable[[float], object]) -> None:
 
 def _check_all(store: Store) -> None:
     until = time.monotonic() + START_LIMIT_S
+    if store.client.exists(store.keys.restoring):
+        log.error(
+            "a restore was interrupted, so the data is not whole: stop the server and run "
+            "'flask restore --discard-interrupted'"
+        )
     for problem in Reconciler(store).check_index(repair=True, limit_s=START_LIMIT_S / 4):
         log.warning("reconciliation: %s; it is listed again", problem.text)
     for board in store.boards.all():

@@ -141,13 +141,17 @@ class Replay(msgspec.Struct, frozen=True):
     version_floor: int
 
 
-def version_floor(incarnation: bytes | None) -> int:
-    """The number that every version counted since a board's last promotion exceeds.
+FLOOR_FIELDS = ("incarnation", "version_base")  # of a board's hash, for version_floor
 
-    ``incarnation`` is the board's (see board/promotion.lua); operate/board.lua counts the same. A
-    version up to the floor is in each snapshot with this floor, or was lost.
+
+def version_floor(incarnation: bytes | None, base: bytes | None) -> int:
+    """The number that every version counted since a board's last promotion or restore exceeds.
+
+    ``incarnation`` is the board's (see board/promotion.lua) and ``base`` was set when it was
+    restored (see cli/backup/positions.py); board/version_floor.lua is the same. A version up to the
+    floor is in each snapshot with this floor, or was lost.
     """
-    return min(int(incarnation or 0), 9_000_000) * 1_000_000_000
+    return min(int(incarnation or 0), 9_000_000) * 1_000_000_000 + int(base or 0)
 
 
 def control_character(text: str) -> str | None:

@@ -37,6 +37,10 @@ class EmbeddedError(OccupancyError):
     code, title, is_answered = "embedded_error", "Embedded server not available", False
 
 
+class BackupError(OccupancyError):
+    code, title, is_answered = "backup_error", "Backup or restore refused", False
+
+
 class InvalidRequest(OccupancyError):
     code, status, title = "invalid_request", 400, "Invalid request"
     explanation = (

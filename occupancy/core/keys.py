@@ -27,7 +27,8 @@
     occ:{access}:known:ID           zset    addresses from which a worker has signed in, by when (s)
     occ:{main}:board                hash    title, steps, max_holds, seq, cursor, floors,
                                             completions, log_filled_bytes; incarnation of the
-                                            server, cursor of its mark in the log (promoted)
+                                            server, cursor of its mark in the log (promoted);
+                                            after a restore what versions count from (version_base)
     occ:{main}:item:TAG             hash    one item, field by field: the truth
     occ:{main}:view                 hash    TAG → the item as the JSON that the API answers
     occ:{main}:by_tag               zset    TAG               (all scores 0: ordered by member)
@@ -49,6 +50,9 @@
     occ:{access}:promotions         list    what processes saw of the promotions of a day (JSON)
     occ:{access}:promotion:ADDR:N   string  a process has counted this promotion
     occ:reconciling                 string  a process has begun the check at the start
+    occ:restoring                   string  a restore has begun, and has not ended yet
+    occ:version_base                string  what the versions of boards count from that are created
+                                            after a restore
     occ:live:DB:main                channel each log entry as it is written:
                                             "previous cursor seq event"; in a Cluster
                                             occ:live:0:{main}, which is sharded
@@ -128,6 +132,8 @@ class Keys:
         self.processes = f"{access}:processes"
         self.promotions = f"{access}:promotions"
         self.reconciling = f"{prefix}:reconciling"
+        self.restoring = f"{prefix}:restoring"
+        self.version_base = f"{prefix}:version_base"
         self.access_channel = f"{prefix}:access:{database}{':{access}' if is_sharded else ''}"
         self.live_channel = f"{prefix}:live:{database}:"  # and a board
         self.is_sharded = is_sharded

@@ -30,9 +30,12 @@ _CURSORS = ("board/cursors", "board/promotion")
 PIECES = {
     "board/operate": (
         "board/history_version",
+        "board/version_floor",
         *_CURSORS,
         *(f"board/operate/{each}" for each in _OPERATE),
     ),
+    "board/replay": ("board/version_floor", "board/replay"),
+    "board/snapshot": ("board/version_floor", "board/snapshot"),
     "board/promote": (*_CURSORS, "board/promote"),
     "board/audit": ("board/history_version", "board/audit"),
     "board/check_permissions": ("publish", "board/check_permissions"),

@@ -136,7 +136,7 @@ def _fault(admin: redis.Redis, keys: Keys, heard: Heard) -> str | None:
         return "keys of several slots"
     for each in map(bytes.decode, found):
         tag = re.search(r"\{(.*?)\}", each)
-        is_single = each in (keys.boards, keys.reconciling)
+        is_single = each in (keys.boards, keys.reconciling, keys.restoring, keys.version_base)
         if not each.startswith(f"{keys.prefix}:"):
             return f"{each} has not our prefix"
         if tag is None and not is_single:
@@ -295,6 +295,8 @@ def _use_the_rest(services: Services, browser: FlaskClient) -> None:
     for path in ("/api/redis-health", "/api/redis-connection-stats", "/metrics", "/readyz"):
         with browser.get(path) as answer:
             assert answer.status_code in (200, 503)
+    services.workers.remove(services.workers.stored("95"))
+    services.store.boards.remove_empty("hall", title="another", steps=["ARM"])
     services.process_report.withdraw()
     services.invitation.withdraw()
 
