@@ -17,9 +17,8 @@ import msgspec
 from occupancy.boards.records import Board
 from occupancy.cli.command import connected
 from occupancy.cli.demo import BOARD as SAMPLE_BOARD
-from occupancy.cli.output import counted
 from occupancy.core.entities import MAIN_BOARD, Item, Role, Worker
-from occupancy.core.errors import OccupancyError, SettingError
+from occupancy.core.errors import OccupancyError, SettingError, counted
 from occupancy.core.settings import COMMAND, Settings
 from occupancy.services import Services
 from occupancy.storage.server_errors import ServerError
