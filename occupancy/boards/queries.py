@@ -187,14 +187,14 @@ class Queries:
         """The same, and the version floor of the board (see core/entities.py)."""
         end = f"({page_start(page, _HISTORY_PAGE_PATTERN)}" if page else "+"
         keys = self._keys.board(board)
-        entries, incarnation = self._client.run_pipeline(
+        entries, floors = self._client.run_pipeline(
             lambda pipeline: (
                 pipeline.xrevrange(keys.history(tag), end, "-", count=limit + 1),
-                pipeline.hget(keys.board, "incarnation"),
+                pipeline.hmget(keys.board, *FLOOR_FIELDS),
             )
         )
         if not entries and page is None:
             self.item(board, tag)
         following = page_token(entries[limit - 1][0]) if len(entries) > limit else None
         events = [fields[b"event"] for _, fields in entries[:limit]]
-        return events, following, version_floor(incarnation)
+        return events, following, version_floor(*floors)
