@@ -77,7 +77,8 @@ class NotHolder(OccupancyError):
     code, status, title = "not_holder", 403, "Not the holder"
     explanation = (
         "Somebody else holds the item (`holder`, `since`), and only its holder can do this. A "
-        "supervisor can force-release or reassign it."
+        "supervisor can force-release or reassign it. Or somebody else has completed it, and only "
+        "they can undo that."
     )
 
 
