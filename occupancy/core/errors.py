@@ -118,8 +118,8 @@ class Held(OccupancyError):
 class WrongState(OccupancyError):
     code, status, title = "wrong_state", 409, "Not possible in this state"
     explanation = (
-        "The operation is not possible from the item's present state; `item` is the item as it is "
-        "now."
+        "The operation is not possible from the item's present state, or no longer; `item` is the "
+        "item as it is now."
     )
 
 

@@ -28,7 +28,7 @@ _STATUS = {"forbidden": 403, "not_holder": 403, "invalid_request": 400, "version
 _EPOCH_S = 1_800_000_000.0
 _LIKELY = {
     "available": ["take"], "paused": ["take", "reassign"], "blocked": ["unblock"],
-    "completed": ["reopen"], "occupied": ["pause", "complete", "release", "force-release"],
+    "completed": ["reopen", "send-back"], "occupied": ["pause", "complete", "release", "force-release"],
 }  # fmt: skip
 _SHOWS_NO_ITEM = {"forbidden", "invalid_request", "item_not_found", "worker_not_found"}
 
@@ -261,7 +261,7 @@ class Simulation:
         state = self.server.load(tag).state
         operation = self.random.choice(
             ["take", "take", "take", "pause", "complete", "release", "put"]
-            + ["force-release", "reassign", "block", "unblock", "reopen"]
+            + ["force-release", "reassign", "block", "unblock", "reopen", "undo", "send-back"]
             + ["remove", "put"] * self._removals
         )
         if self.random.random() < 0.7 and state.state in _LIKELY:
