@@ -485,6 +485,34 @@ class ReasonLost(Server):
         return outcome
 
 
+class UndoByAnybody(Server):
+    """Gives a completed item to whoever undoes it."""
+
+    def decide(self, state: State, request: Request) -> Outcome:
+        if request.operation == "undo" and state.last is not None and state.last[0] == "complete":
+            state = state._replace(last=("complete", request.caller))
+        return super().decide(state, request)
+
+
+class UndoOfTouched(Server):
+    """Undoes a completion after an edit."""
+
+    def counted(self, before: State, after: State) -> State:
+        if before.undo != after.undo and before.state == after.state == "available":
+            return after._replace(undo=before.undo)
+        return after
+
+
+class UndoBeginsAnew(Server):
+    """Counts no time from before the completion after an undo."""
+
+    def timed(self, operation: str, stored: Stored, after: State) -> Stored:
+        found = super().timed(operation, stored, after)
+        if operation == "undo":
+            found.since_s = self.now_s
+        return found
+
+
 BUGS: list[tuple[type[Server], set[str]]] = [
     (DoubleTake, {"exclusive", "linearizable", "table"}),
     (LostUpdate, {"linearizable", "acknowledged", "unique"}),
@@ -501,6 +529,9 @@ BUGS: list[tuple[type[Server], set[str]]] = [
     (NumberSkipped, {"numbers"}),
     (StepSkipped, {"linearizable", "table"}),
     (ReasonLost, {"linearizable", "table"}),
+    (UndoByAnybody, {"linearizable", "table"}),
+    (UndoOfTouched, {"linearizable", "table"}),
+    (UndoBeginsAnew, {"table", "worked_time"}),
 ]
 
 

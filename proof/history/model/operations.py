@@ -55,15 +55,15 @@ def carry_out(state: State, request: Request, rules: Rules) -> Iterator[Outcome]
     if refusal:
         yield Outcome(state, refusal)
         return
+    for after in _effects(state, request, rules):
+        yield Outcome(_counted(state, after, request), is_change=True)
+    if rules.max_holds and request.operation in ("take", "reassign", "undo"):
+        yield Outcome(state, "limit_reached")  # it depends on other items
     if request.operation == "undo":
         # Whether it is in time, the answers do not tell; log_checks.py looks at the clock.
         yield Outcome(state, "wrong_state")
         if state.last is None:
             yield Outcome(state, "not_holder")
-    for after in _effects(state, request, rules):
-        yield Outcome(_counted(state, after, request), is_change=True)
-    if rules.max_holds and request.operation in ("take", "reassign", "undo"):
-        yield Outcome(state, "limit_reached")  # it depends on other items
 
 
 def refused_at_once(request: Request, rules: Rules) -> str:
@@ -156,7 +156,7 @@ def _before(state: State, rules: Rules) -> Sequence[str]:
 def _undo_refusal(state: State, request: Request, rules: Rules) -> str:
     """The refusal where it is certain; of an item that is not known, undo may be right."""
     if state.undo is None:
-        may_be = state.state == "completed" or _before(state, rules)
+        may_be = state.state == "completed" or bool(_before(state, rules))
     else:
         may_be = state.undo[0] != ""
     if not may_be or (state.last is not None and state.last[0] != "complete"):
