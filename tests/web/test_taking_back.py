@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from flask.testing import FlaskClient
 
@@ -53,8 +55,8 @@ def test_a_refused_undo_says_why(
 
 def test_an_undo_that_comes_too_late_says_so(api: Api) -> None:
     key = api.services.store.keys.board(LINE).item("T-1")
-    since_ms = int(api.services.store.client.hget(key, "since_ms") or 0)  # type: ignore[arg-type] # not the asynchronous client
-    api.services.store.client.hset(key, "since_ms", since_ms - 61_000)
+    client: Any = api.services.store.client
+    client.hset(key, "since_ms", int(client.hget(key, "since_ms")) - 61_000)
     found = assert_problem(api.do("undo", "T-1", "holder", board=LINE), 409, "wrong_state")
     assert "more than 60 seconds ago" in found["detail"]
 
