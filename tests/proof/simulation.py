@@ -28,7 +28,8 @@ _STATUS = {"forbidden": 403, "not_holder": 403, "invalid_request": 400, "version
 _EPOCH_S = 1_800_000_000.0
 _LIKELY = {
     "available": ["take"], "paused": ["take", "reassign"], "blocked": ["unblock"],
-    "completed": ["reopen", "send-back"], "occupied": ["pause", "complete", "release", "force-release"],
+    "completed": ["reopen", "send-back"],
+    "occupied": ["pause", "complete", "release", "force-release"],
 }  # fmt: skip
 _UNDO_S = 60.0
 _SHOWS_NO_ITEM = {"forbidden", "invalid_request", "item_not_found", "worker_not_found"}

@@ -37,7 +37,8 @@ def state_of(item: Mapping[str, Any] | None, *, is_new: bool = False) -> State:
     return State(
         item["state"], item["step"], str(holder["id"]) if holder else "", item["reason"],
         item["epoch"], item["version"], item["title"], attributes_text(item["attributes"]),
-        True, *(("available", None, ("", ""), ("", None)) if is_new else (None, UNKNOWN, None, None)),
+        True,
+        *(("available", None, ("", ""), ("", None)) if is_new else (None, UNKNOWN, None, None)),
     )  # fmt: skip
 
 

@@ -260,7 +260,9 @@ def test_of_undo_and_what_comes_at_the_same_time_exactly_one_wins(
     do(store, "take", *tags, board="line")
     do(store, "complete", *tags, board="line")
     for number, tag in enumerate(tags):
-        options: dict[str, Any] = {} if rival == "undo" else {"actor": BEN, "step": "ARM", "reason": "x"}
+        options: dict[str, Any] = {"actor": BEN, "step": "ARM", "reason": "x"}
+        if rival == "undo":
+            options = {}
         racers = [
             gevent.spawn(do, store, "undo", tag, board="line"),
             gevent.spawn(do, store, rival, tag, board="line", **options),
