@@ -83,8 +83,8 @@ class Site:
     ) -> None:
         """An operation by somebody who uses no browser."""
         answer = self.services.store.commands.execute(Command(
-            board, TRANSITIONS[operation], [tag], actor=Person(who, who.title()), reason=reason, step=step,
-            to=None if to is None else Person(to, to.title()),
+            board, TRANSITIONS[operation], [tag], actor=Person(who, who.title()), reason=reason,
+            step=step, to=None if to is None else Person(to, to.title()),
         ))  # fmt: skip
         assert answer.outcomes[0].is_done, answer
 

@@ -8,7 +8,7 @@ from tests.browser.axe import violations
 from tests.browser.conftest import OpenBoard, Visit
 from tests.browser.site import Site, card, expect_state, expect_still, touch
 
-UNDO = "#notices .undo"
+UNDO = "#notices .take-back"
 # The page's steady clock, which a test can put forward.
 CLOCK = """
   window.ahead = 0;

@@ -34,7 +34,11 @@ PROMISED = {
     "unblock": (Role.SUPERVISOR, {"blocked"}, "nobody", False, "none"),
     "reopen": (Role.SUPERVISOR, {"completed"}, "nobody", False, "none"),
     "send-back": (
-        Role.SUPERVISOR, {"available", "paused", "completed"}, "nobody", False, "required",
+        Role.SUPERVISOR,
+        {"available", "paused", "completed"},
+        "nobody",
+        False,
+        "required",
     ),
 }
 EVENTS = {

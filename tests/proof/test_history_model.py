@@ -166,7 +166,7 @@ def call_of(
     chance: random.Random, number: int, items: dict[str, dict[str, Any]], last: Call | None
 ) -> Call:
     """A call at random, often one that can succeed."""
-    if last is not None and last.operation == "complete" and chance.random() < 0.6:
+    if last is not None and last.operation == "complete" and chance.random() < 0.4:
         worker = last.worker if chance.random() < 0.7 else "supervisor"
         return Call(BOARD, worker, f"k{number}", "undo", last.tag)
     tag = chance.choice(["T-0", "T-1", "T-2"])
@@ -236,7 +236,7 @@ def test_the_judge_finds_nothing_in_what_the_product_does(api: Api) -> None:
              "supervisor": "supervisor", "admin": "admin"}  # fmt: skip
     before, calls = state_of_board(services), []
     items: dict[str, dict[str, Any]] = {}
-    for number in range(200):
+    for number in range(400):
         call = call_of(chance, number, items, calls[-1] if calls else None)
         carry_out_on(api, call)
         if chance.random() < 0.1:

@@ -24,7 +24,6 @@ def api(client: FlaskClient, people: dict[str, dict[str, str]], services: Servic
     return found
 
 
-
 def test_undo_answers_with_the_item_as_it_was_held(api: Api) -> None:
     held = [each["item"] for each in api.log(LINE) if each["type"] == "item.taken"][-1]
     before = api.item("T-1", LINE)
@@ -35,20 +34,20 @@ def test_undo_answers_with_the_item_as_it_was_held(api: Api) -> None:
 
 
 @pytest.mark.parametrize(
-    ("touch", "who", "status", "code", "said"),
+    ("touch", "who", "refused", "said"),
     [
-        ((), "colleague", 403, "not_holder", "Somebody else has completed T-1"),
-        (("take",), "holder", 409, "held", "held by Colleague"),
-        (("take", "release"), "holder", 409, "wrong_state", "somebody has changed it since"),
+        ((), "colleague", (403, "not_holder"), "Somebody else has completed T-1"),
+        (("take",), "holder", (409, "held"), "held by Colleague"),
+        (("take", "release"), "holder", (409, "wrong_state"), "somebody has changed it since"),
     ],
     ids=["not mine", "held", "touched"],
 )
 def test_a_refused_undo_says_why(
-    api: Api, touch: tuple[str, ...], who: str, status: int, code: str, said: str
+    api: Api, touch: tuple[str, ...], who: str, refused: tuple[int, str], said: str
 ) -> None:
     for operation in touch:
         api.done(operation, "T-1", "colleague", board=LINE)
-    found = assert_problem(api.do("undo", "T-1", who, board=LINE), status, code)
+    found = assert_problem(api.do("undo", "T-1", who, board=LINE), *refused)
     assert said in found["detail"]
     assert found["item"] == api.item("T-1", LINE)
 

@@ -99,7 +99,8 @@ def _board_paths() -> dict[str, Any]:
         at=TIME,
         counts=obj(**dict.fromkeys(STATES, INTEGER)),
         completions={
-            **INTEGER, "description": "Steps completed on this board so far, less those undone.",
+            **INTEGER,
+            "description": "Steps completed on this board so far, less those undone.",
         },
     )
     timeline = obj(cursor=CURSOR, seq=INTEGER, interval_s=INTEGER, points=array(point))

@@ -136,13 +136,10 @@ def _refusal(state: State, request: Request, rules: Rules) -> str:
         return "blocked" if state.state == "blocked" else "wrong_state"
     if row.is_for_holder and state.holder != request.caller:
         return "not_holder"
-    if request.arguments.get("step", rules.steps[0]) not in rules.steps:
+    possible = _before(state, rules) if request.operation == "send-back" else rules.steps
+    if request.arguments.get("step", rules.steps[0]) not in possible:
         return "invalid_request"
-    if request.operation == "send-back" and request.arguments["step"] not in _before(state, rules):
-        return "invalid_request"
-    if request.operation == "undo":
-        return _undo_refusal(state, request, rules)
-    return ""
+    return _undo_refusal(state, request, rules) if request.operation == "undo" else ""
 
 
 _FOR_FREE = ("take", "remove", "undo", "send-back")  # refused as held, where somebody has it
@@ -194,20 +191,23 @@ def _effects(state: State, request: Request, rules: Rules) -> Iterator[State]:
             undo=(state.step, state.reason),
         )  # fmt: skip
     elif operation == "undo":
-        if state.undo is not None:
-            step, reason = state.undo
-        else:
-            step = state.step if state.state == "completed" else _before(state, rules)[-1]
-            reason = UNKNOWN
-        yield free._replace(state="occupied", step=step, reason=reason, holder=request.caller)
+        yield _undone(state, free, rules)._replace(holder=request.caller)
     elif operation == "send-back":
-        step = request.arguments["step"]
-        yield free._replace(state="available", step=step, reason=reason)
+        yield free._replace(state="available", step=request.arguments["step"], reason=reason)
     elif operation == "reopen":
         step = request.arguments.get("step", rules.steps[-1])
         yield free._replace(state="available", step=step, reason=None)
     elif operation == "remove":
         yield State(NO_ITEM, "", "", None, state.epoch, state.version, "", "{}", is_exact=False)
+
+
+def _undone(state: State, free: State, rules: Rules) -> State:
+    """The item as it was before its completion, of which answers alone show the step only."""
+    before = state.undo
+    if before is None:
+        step = state.step if state.state == "completed" else _before(state, rules)[-1]
+        before = (step, UNKNOWN)
+    return free._replace(state="occupied", step=before[0], reason=before[1])
 
 
 def _added(state: State, request: Request, rules: Rules) -> State:

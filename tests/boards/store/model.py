@@ -52,7 +52,7 @@ class ModelBoard:
     def holds(self, worker: str) -> int:
         return sum(item.holder == worker for item in self.items.values())
 
-    def expect(  # noqa: PLR0911 - it reads as the table does, row by row
+    def expect(  # noqa: PLR0911, PLR0912 - it reads as the table does, row by row
         self,
         operation: str,
         tag: str,

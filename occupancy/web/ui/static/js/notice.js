@@ -38,7 +38,7 @@ export class Notices {
     const note = h('div', {class: `note ${kind}`, 'data-kind': kind, 'data-tag': tag, role: dialog && 'alert'},
       h('p', {}, text),
       address !== null && h('a', {class: 'go', href: address}, t('scan.go')),
-      undo && h('button', {type: 'button', class: 'undo', 'aria-label': t('notice.undo_tag', {tag}),
+      undo && h('button', {type: 'button', class: 'take-back', 'aria-label': t('notice.undo_tag', {tag}),
         'aria-keyshortcuts': undo.key, onclick: () => this.#undo(note)}, t('notice.undo')),
       tag !== null && this.onShow && h('button', {type: 'button', class: 'show',
         'aria-label': t('notice.show_tag', {tag}), onclick: () => this.onShow(tag)}, t('notice.show')),
@@ -80,7 +80,7 @@ export class Notices {
   /** The rest of the notice stays for as long as one without the button. */
   #endUndo(note) {
     note.undo = null;
-    const button = note.querySelector('.undo');
+    const button = note.querySelector('.take-back');
     if (button?.contains(document.activeElement)) note.querySelector('.close').focus();
     button?.remove();
     clearTimeout(note.timer);
