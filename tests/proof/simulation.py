@@ -288,7 +288,7 @@ class Simulation:
         if row.to:
             arguments["to"] = self.random.choice([*self.roles, "nobody"])
         if row.step == "required" or (row.step and self.random.random() < 0.5):
-            arguments["step"] = self.random.choice([*STEPS, "none"])
+            arguments["step"] = self.random.choice([STEPS[0], *STEPS, "none"])
         if operation == "put":
             arguments["title"] = self.random.choice(["one", "two"])
         elif self.random.random() < 0.1:
