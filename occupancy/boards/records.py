@@ -20,7 +20,7 @@ class Outcome(msgspec.Struct, frozen=True):
 
     ``item`` is its JSON and ``version`` its version; empty and 0 where there is no item.
     ``item_is_current``: this repeats an answer whose version of the item is no longer kept, so
-    ``item`` is as it is now.
+    ``item`` is as it is now. ``steps``: the board's, where the step was refused; empty if unknown.
     """
 
     tag: str
@@ -29,6 +29,7 @@ class Outcome(msgspec.Struct, frozen=True):
     item: bytes
     version: int = 0
     item_is_current: bool = False
+    steps: tuple[str, ...] = ()
 
     @property
     def is_done(self) -> bool:

@@ -23,7 +23,7 @@ SAMPLES_KEPT = MAX_TIMELINE_HOURS * 3600 * 1000 // SAMPLE_MS
 
 
 class Sample(msgspec.Struct, frozen=True):
-    """A board at a moment; ``completions`` counts the steps ever completed on it."""
+    """A board at a moment; ``completions`` counts the steps ever completed, less those undone."""
 
     at_ms: int
     counts: dict[str, int]

@@ -81,7 +81,8 @@ class NotHolder(OccupancyError):
     code, status, title = "not_holder", 403, "Not the holder"
     explanation = (
         "Somebody else holds the item (`holder`, `since`), and only its holder can do this. A "
-        "supervisor can force-release or reassign it."
+        "supervisor can force-release or reassign it. Or somebody else has completed it, and only "
+        "they can undo that."
     )
 
 
@@ -121,8 +122,8 @@ class Held(OccupancyError):
 class WrongState(OccupancyError):
     code, status, title = "wrong_state", 409, "Not possible in this state"
     explanation = (
-        "The operation is not possible from the item's present state; `item` is the item as it is "
-        "now."
+        "The operation is not possible from the item's present state, or no longer; `item` is the "
+        "item as it is now."
     )
 
 

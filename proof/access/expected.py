@@ -35,6 +35,8 @@ ROUTES: dict[str, tuple[str, int]] = {
     f"POST {_ITEM}/block": ("supervisor", 200),
     f"POST {_ITEM}/unblock": ("supervisor", 200),
     f"POST {_ITEM}/reopen": ("supervisor", 200),
+    f"POST {_ITEM}/undo": ("worker", 200),
+    f"POST {_ITEM}/send-back": ("supervisor", 200),
     "POST /api/boards/{board}/batch": ("worker", 200),
     "POST /api/session": ("", 200),
     "GET /api/session": ("observer", 200),

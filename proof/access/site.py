@@ -15,6 +15,7 @@ from tests.support.servers import RealServer, binary_of
 
 PROCESSES = 2
 BOARD, OTHER_BOARD = "main", "other"
+STEPS = ("ARM", "SOLD")
 
 
 class Site:
@@ -47,6 +48,7 @@ class Site:
     def start(self) -> None:
         self.server.start()
         self.services = self.services_of(self.prefix)
+        self.services.store.boards.create(BOARD, steps=STEPS)
         self.services.store.boards.create(OTHER_BOARD)
         self.services.workers.add("admin", name="Admin", role=Role.ADMIN)
         self.admin_token, _ = self.services.tokens.create("admin")

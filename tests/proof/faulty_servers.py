@@ -135,3 +135,32 @@ class ReasonLost(Server):
         if request.operation == "release" and outcome.is_change:
             return outcome._replace(state=outcome.state._replace(reason=None))
         return outcome
+
+
+class UndoByAnybody(Server):
+    """Gives a completed item to whoever undoes it."""
+
+    def decide(self, state: State, request: Request) -> Outcome:
+        if request.operation == "undo" and state.last is not None and state.last[0] == "complete":
+            state = state._replace(last=("complete", request.caller))
+        return super().decide(state, request)
+
+
+class UndoOfAnything(Server):
+    """Gives an item that nobody completed, or that changed since, to whoever undoes it."""
+
+    def decide(self, state: State, request: Request) -> Outcome:
+        if request.operation == "undo" and state.state in ("available", "completed"):
+            last = ("complete", request.caller)
+            state = state._replace(last=last, undo=(state.step, state.reason))
+        return super().decide(state, request)
+
+
+class UndoBeginsAnew(Server):
+    """Counts no time from before the completion after an undo."""
+
+    def timed(self, operation: str, stored: Stored, after: State) -> Stored:
+        found = super().timed(operation, stored, after)
+        if operation == "undo":
+            found.since_s = self.now_s
+        return found

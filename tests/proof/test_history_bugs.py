@@ -20,6 +20,9 @@ from tests.proof.faulty_servers import (
     StaleRead,
     StepSkipped,
     TimeNotCounted,
+    UndoBeginsAnew,
+    UndoByAnybody,
+    UndoOfAnything,
     VersionReused,
 )
 from tests.proof.histories import CALLS
@@ -41,13 +44,16 @@ BUGS: list[tuple[type[Server], set[str]]] = [
     (NumberSkipped, {"numbers"}),
     (StepSkipped, {"linearizable", "table"}),
     (ReasonLost, {"linearizable", "table"}),
+    (UndoByAnybody, {"linearizable", "table"}),
+    (UndoOfAnything, {"linearizable", "table"}),
+    (UndoBeginsAnew, {"table", "worked_time"}),
 ]
 
 
 @pytest.mark.parametrize(("server", "checks"), BUGS)
 def test_a_bug_of_the_server_is_found(server: type[Server], checks: set[str]) -> None:
     missing = set(checks)
-    for seed in range(3):  # a bug may need more than one
+    for seed in range(6):  # a bug may need more than one
         missing -= violations(Simulation(seed, make_server=server).run(CALLS)).keys()
         if not missing:
             break

@@ -225,7 +225,7 @@ DAMAGES: list[tuple[Callable[[History], None], set[str]]] = [
     (answer_for_another_item, {"answers", "acknowledged"}),
     (refuse_what_was_right, {"linearizable"}),
     (refuse_a_role_that_is_enough, {"linearizable"}),
-    (answer_before_it_was_so, {"linearizable", "rising"}),
+    (answer_before_it_was_so, {"linearizable", "rising", "worked_time"}),
     (give_an_item_to_two, {"linearizable", "exclusive", "unique", "keys", "acknowledged"}),
     (let_another_pause, {"holder_only", "keys", "linearizable"}),
     (let_an_observer_supervise, {"holder_only", "table", "linearizable"}),

@@ -98,7 +98,10 @@ def _board_paths() -> dict[str, Any]:
     point = obj(
         at=TIME,
         counts=obj(**dict.fromkeys(STATES, INTEGER)),
-        completions={**INTEGER, "description": "Steps completed on this board so far."},
+        completions={
+            **INTEGER,
+            "description": "Steps completed on this board so far, less those undone.",
+        },
     )
     timeline = obj(cursor=CURSOR, seq=INTEGER, interval_s=INTEGER, points=array(point))
     return {

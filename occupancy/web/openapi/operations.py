@@ -191,9 +191,9 @@ def operation_errors(transition: Transition) -> list[type[OccupancyError]]:
         found.append(errors.Blocked)
     if other_states:
         found.append(errors.WrongState)
-    if transition.target == "occupied":
+    if transition.holder in ("caller", "to"):
         found.append(errors.LimitReached)
-    if transition.holder_only:
+    if transition.holder_only or transition.within_s:
         found.append(errors.NotHolder)
     if transition.holder == "to":
         found.append(errors.WorkerNotFound)

@@ -100,6 +100,8 @@ def test_an_item_goes_through_its_life_on_behalf_of_a_worker(run: Run, shop: Ser
     assert state_after("force-release", "T-1", "--reason", "gone home") == "paused"
     assert state_after("reassign", "T-1", "--to", "93", "--reason", "back") == "occupied"
     assert state_after("complete", "T-1", "--worker", "93") == "completed"
+    assert state_after("undo", "T-1", "--worker", "93") == "occupied"
+    assert state_after("complete", "T-1", "--worker", "93") == "completed"
     assert state_after("reopen", "T-1", "--step", "work") == "available"
 
 
@@ -124,6 +126,26 @@ def test_the_actor_is_the_worker_or_the_command_line(run: Run, shop: Services) -
     run("items", "unblock", "T-1", "--worker", "94")
     events = answer(run("items", "history", "T-1", "--json", "--limit", "2"))["history"]
     assert [event["actor"]["id"] for event in events] == ["94", "cli"]
+
+
+def test_a_completion_is_undone_by_who_made_it_only(run: Run, shop: Services) -> None:
+    for operation in ("take", "complete"):
+        run("items", operation, "T-1", "--worker", "93")
+    assert "only they can undo that" in error(run("items", "undo", "T-1", "--worker", "94"))
+    assert "held by Marta" not in run("items", "show", "T-1").stdout
+    assert "occupied by Marta" in run("items", "undo", "T-1", "--worker", "93").stdout
+
+
+def test_an_item_is_sent_back_to_an_earlier_step_with_a_reason(run: Run, shop: Services) -> None:
+    shop.store.boards.create("line", steps=["ARM", "SOLD"])
+    run("items", "put", "S-1", "--board", "line")
+    for operation in ("take", "complete"):
+        run("items", operation, "S-1", "--board", "line", "--worker", "93")
+    back = ["items", "send-back", "S-1", "--board", "line", "--reason", "porous", "--step"]
+    said = error(run(*back, "SOLD"))
+    assert said == "step is not one of the steps before SOLD: ARM."
+    assert "S-1 is available at ARM" in run(*back, "ARM").stdout
+    assert "there is none" in error(run(*back, "SOLD"))
 
 
 def test_an_unknown_step_is_refused(run: Run, shop: Services) -> None:

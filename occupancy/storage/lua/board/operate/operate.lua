@@ -85,6 +85,11 @@ local function operate(position, tag)
     item.epoch = int(math.max(tonumber(item.epoch), least) + 1)
   end
   item.version = int(math.max(tonumber(item.version), least) + 1)
+  if transition.keeps_undo then
+    item.undo = undo_of(stored, item.version)
+  elseif item.undo then
+    item.undo = ''
+  end
   version, view = item.version, render(tag, item)
 
   if transition.target == 'removed' then

@@ -86,7 +86,7 @@ local function record_event(kind, view, version, history)
     math.max(10, math.floor(request.history_bytes / (#event + ENTRY_BYTES))))
   redis.call('XADD', history, 'MAXLEN', '~', kept, '*', 'event', event, 'version', version)
   publish(request.channel, previous .. ' ' .. cursor .. ' ' .. seq .. ' ' .. event)
-  if transition.counts_completion then
-    redis.call('HINCRBY', BOARD, 'completions', 1)
+  if transition.completions then
+    redis.call('HINCRBY', BOARD, 'completions', int(transition.completions))
   end
 end

@@ -23,11 +23,12 @@ import * as session from './session.js';
 import {countOf, describe, situationOf} from './situation.js';
 import {loadSnapshot} from './snapshot.js';
 import {filterTaps, ignoreTaps} from './tap_filter.js';
-import {KEYS} from './transitions.js';
+import {KEYS, UNDO} from './transitions.js';
 
 const board = document.body.dataset.board;
 const model = new Model();
 const filter = readFilter();
+let boardSteps = [];
 let active = null; // the tag of the item to which shortcuts apply
 let live = null;
 let snapshotEtag = null;
@@ -39,7 +40,7 @@ let isSignedOut = false; // false until the server has answered
 
 const me = () => session.current()?.worker.id ?? null;
 const canAct = () => ['live', 'degraded', 'connecting'].includes(status) && session.may('worker');
-const offeredToMe = (item) => offered(item, me(), session.isOffered);
+const offeredToMe = (item) => offered(item, me(), session.isOffered, boardSteps);
 const rank = (item) => rankOf(item, me());
 
 const list = new List(byId('items'), {render: (item, row) => card.draw(item, row), keyOf: (item) => item.tag});
@@ -157,6 +158,9 @@ async function loadBoard() {
   const found = await api.get(`/api/boards/${board}`);
   setText(byId('title'), found.title);
   document.title = `${found.title} · occupancy`;
+  boardSteps = found.steps;
+  list.redraw(); // what is offered depends on them
+  show();
   const steps = byId('step');
   fill(steps, h('option', {value: ''}, t('filter.all_steps')),
     ...found.steps.map((step) => h('option', {value: step, selected: step === filter.step}, step)));
@@ -234,6 +238,7 @@ function showCounts(count) {
 byId('clear').addEventListener('click', clearFilter);
 
 model.onChange((tags) => {
+  notices.check();
   show();
   if (tags) for (const tag of tags) list.refresh(tag);
 });
@@ -327,6 +332,7 @@ function listenToKeys() {
     End: () => move(Infinity),
     Enter: () => { if (active) location.href = `/boards/${board}/items/${active}`; },
     ' ': () => { if (active) batch.toggle(active); },
+    [UNDO.key]: () => notices.undo(),
     ...Object.fromEntries([...KEYS].map(([key, operation]) => [key, onActive(operation)])),
   }, scanning({board, find: (tag) => model.find(tag), select, hindrance, notices}));
 }

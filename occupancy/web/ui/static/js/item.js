@@ -15,7 +15,7 @@ import {start, startAgain} from './page.js';
 import {scanning} from './scan.js';
 import * as session from './session.js';
 import {filterTaps} from './tap_filter.js';
-import {isAdded, transitionOf} from './transitions.js';
+import {UNDO, isAdded, transitionOf} from './transitions.js';
 import {workOf, workedNow} from './worked_time.js';
 
 const {board, tag} = document.body.dataset;
@@ -25,6 +25,7 @@ const row = h('li', {class: 'row'});
 byId('items').append(row);
 let live = null;
 let status = 'connecting';
+let boardSteps = [];
 let events = []; // newest first
 let next = null;
 let isLoaded = false; // whether the item came from the server
@@ -39,7 +40,7 @@ const card = new Card({
   isChosen: () => false,
   isActive: () => false,
   canAct: () => status !== 'offline' && session.may('worker'),
-  offered: (item) => offered(item, session.current()?.worker.id, session.isOffered),
+  offered: (item) => offered(item, session.current()?.worker.id, session.isOffered, boardSteps),
   async onAct(operation) {
     const item = model.items.get(tag);
     if (!item || actions.sending.has(tag)) return;
@@ -205,7 +206,10 @@ byId('older').addEventListener('click', async () => {
   showHistory();
 });
 
-model.onChange(draw);
+model.onChange(() => {
+  notices.check();
+  draw();
+});
 function stop() {
   live?.stop();
   live = null;
@@ -247,10 +251,16 @@ async function run(who) {
       else await startAgain(run);
     },
   });
+  loadSteps().catch(() => {}); // only what depends on them is not offered
   await live.start();
 }
 
-start(run, () => listen({}, scanning({
+async function loadSteps() {
+  boardSteps = (await api.get(path)).steps;
+  draw();
+}
+
+start(run, () => listen({[UNDO.key]: () => notices.undo()}, scanning({
   board, notices, hindrance: () => (session.current() ? '' : t('scan.sign_in_first')),
 })));
 setInterval(tick, 1000);

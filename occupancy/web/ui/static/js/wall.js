@@ -36,7 +36,7 @@ let status = 'connecting';
 let upToDateMs = null; // the last time when the page was known to be up to date
 let timeline = []; // points; the last is of the time of the request
 let timelineSeq = 0;
-let completions = []; // the seqs of completions that may have come after it
+let completions = []; // {seq, count: 1 or -1} of completions that may have come after it
 let isTurning = true;
 
 const short = new Intl.DateTimeFormat(locale, {timeStyle: 'short'});
@@ -164,7 +164,8 @@ function drawDay() {
   const now = model.counts();
   const points = timeline.length === 0 ? [] : [...timeline, {
     at: Math.max(shownMs(), timeline.at(-1).at), counts: now,
-    completions: timeline.at(-1).completions + completions.filter((seq) => seq > timelineSeq).length,
+    completions: completions.filter(({seq}) => seq > timelineSeq)
+      .reduce((sum, {count}) => sum + count, timeline.at(-1).completions),
   }];
   const ticks = hoursBetween(from, to, 2).map((at) => ({at, text: hour.format(at)}));
   const words = IN_HAND.map((state) => `${t(`state.${state}`)} ${number(now[state])}`).join(', ');
@@ -182,7 +183,7 @@ async function loadTimeline() {
   const answer = await api.get(`${path}/timeline?hours=${TIMELINE_HOURS}`);
   timeline = readTimeline(answer);
   timelineSeq = answer.seq;
-  completions = completions.filter((seq) => seq > timelineSeq);
+  completions = completions.filter(({seq}) => seq > timelineSeq);
   drawSoon();
 }
 
@@ -213,7 +214,8 @@ async function reload(signal) {
 
 function apply(event) {
   heard();
-  if (transitionOf(event)?.target === 'advance') completions = [...completions.slice(-4999), event.seq];
+  const count = transitionOf(event)?.completions;
+  if (count) completions = [...completions.slice(-4999), {seq: event.seq, count}];
   model.apply(event);
 }
 
