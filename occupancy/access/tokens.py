@@ -120,22 +120,39 @@ class Tokens:
     def revoke(self, token_id: str) -> Token:
         """Make a token invalid for good. Raises NotFound."""
         keys = self._keys
-        stored: Any = self._client.hgetall(keys.tokens)
-        for digest, encoded in stored.items():
-            token = msgspec.json.decode(encoded, type=Token)
+        for digest, token in self._stored():
             if token.id == token_id:
-                try:
-                    self._revoke.run(
-                        [keys.tokens, keys.uses, keys.session_ends, keys.changes],
-                        [digest, token.worker, keys.access_channel],
-                    )
-                finally:  # it may be revoked although that is not confirmed
-                    self._on_changed(token.worker)
+                self._revoke_one(digest, token)
                 return token
         # Perhaps an earlier request has revoked it, and was not confirmed: this one says that it
         # does not exist, so that must last.
         self._writes.exists(keys.tokens)
         raise NotFound(f"There is no token {token_id}; `flask tokens list` shows them.")
+
+
+    def revoke_of_board(self, board: str) -> list[Token]:
+        """Revoke the tokens that are bound to a board, which was removed; returns them."""
+        bound = [each for each in self._stored() if each[1].board == board]
+        for digest, token in bound:
+            self._revoke_one(digest, token)
+        return [token for _, token in bound]
+
+    def _stored(self) -> list[tuple[bytes, Token]]:
+        """Each token with the hash of its secret."""
+        stored: Any = self._client.hgetall(self._keys.tokens)
+        return [
+            (digest, msgspec.json.decode(encoded, type=Token)) for digest, encoded in stored.items()
+        ]
+
+    def _revoke_one(self, digest: bytes, token: Token) -> None:
+        keys = self._keys
+        try:
+            self._revoke.run(
+                [keys.tokens, keys.uses, keys.session_ends, keys.changes],
+                [digest, token.worker, keys.access_channel],
+            )
+        finally:  # it may be revoked although that is not confirmed
+            self._on_changed(token.worker)
 
 
 def optional_time(at_s: int | None) -> str | None:

@@ -174,9 +174,15 @@ class Queries:
         Raises ItemNotFound for an item that is not and was not there lately, and BoardNotFound.
         """
         end = f"({page_start(page, _HISTORY_PAGE_PATTERN)}" if page else "+"
-        entries: Any = self._client.xrevrange(
-            self._keys.board(board).history(tag), end, "-", count=limit + 1
+        keys = self._keys.board(board)
+        entries, is_removing = self._client.run_pipeline(
+            lambda pipeline: (
+                pipeline.xrevrange(keys.history(tag), end, "-", count=limit + 1),
+                pipeline.hexists(keys.board, "removing"),
+            )
         )
+        if is_removing:  # what is left of it is no history of a board
+            raise records.board_not_found(board)
         if not entries and page is None:
             self.item(board, tag)
         following = page_token(entries[limit - 1][0]) if len(entries) > limit else None

@@ -205,12 +205,14 @@ class Feed:
         if unmarked := [each.board for each in due if each.incarnation != incarnation]:
             self._store.promote(unmarked)  # a reply says that the script has run, not that it wrote
         heads = self._store.heads([each.board for each in due])
-        for (each, asked_at, heard_by), head in zip(began, heads, strict=True):
+        for (each, asked_at, heard_by), found in zip(began, heads, strict=True):
+            cursor, seq, settings_version = found
             if self.logs.get(each.board) is not each:
                 continue  # another feed has it meanwhile, or its streams have ended
             each.incarnation = incarnation
             is_live = heard_by is not None and heard_by == self.reader.subscription_of(each.board)
-            each.compare(asked_at, head, is_live=is_live)
+            each.compare(asked_at, (cursor, seq), is_live=is_live)
+            each.note_settings(settings_version)
             if is_live:
                 each.settled = heard_by
 
@@ -225,6 +227,10 @@ class Feed:
     def on_entry(self, board: str, payload: bytes) -> None:
         if (board_log := self.logs.get(board)) is None:
             return
+        kind, _, rest = payload.partition(b" ")
+        if kind == b"board":
+            self._on_board(board_log, rest)
+            return
         try:
             board_log.offer(*published_entry(payload))
         except ValueError:
@@ -233,6 +239,14 @@ class Feed:
                 self._has_seen_another_format = True
                 log.warning("a message for %s is not one of ours: %r", board, payload[:80])
             board_log.catch_up_soon()
+
+    @staticmethod
+    def _on_board(board_log: BoardLog, what: bytes) -> None:
+        """The board has other settings, of that version, or was removed."""
+        if what.isdigit():
+            board_log.note_settings(int(what))
+        else:
+            board_log.catch_up_soon()  # the log says what it is
 
     def on_subscribed(self) -> None:
         self.probe_now()

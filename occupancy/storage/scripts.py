@@ -34,6 +34,11 @@ PIECES = {
         *(f"board/operate/{each}" for each in _OPERATE),
     ),
     "board/promote": (*_CURSORS, "board/promote"),
+    "board/create": ("board/settings_version", "board/create"),
+    "board/configure": ("board/settings_version", "board/step_counts", "board/configure"),
+    "board/count_steps": ("board/step_counts", "board/count_steps"),
+    "board/remove": ("board/cursors", "board/remove"),
+    "board/end_removal": (*_CURSORS, "board/end_removal"),
     "board/audit": ("board/history_version", "board/audit"),
     "board/check_permissions": ("publish", "board/check_permissions"),
 }

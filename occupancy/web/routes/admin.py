@@ -4,16 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 
 from occupancy.access.links import LINK_TTL_S
 from occupancy.access.workers import worker_as_dict
 from occupancy.core.entities import Role
 from occupancy.core.errors import InvalidRequest, WorkerNotFound
-from occupancy.core.requests import BoardBody, TokenBody, WorkerBody, check_name
+from occupancy.core.requests import (
+    BoardBody,
+    BoardRemovalBody,
+    BoardSettingsBody,
+    TokenBody,
+    WorkerBody,
+    check_name,
+)
 from occupancy.observability import audit_log
 from occupancy.web.auth import current_services, principal, requires
-from occupancy.web.io import json_answer, read_body, read_query
+from occupancy.web.entity_tags import allowed_versions
+from occupancy.web.io import as_response, json_answer, read_body, read_query
+from occupancy.web.operations import board_reply
 
 bp = Blueprint("admin", __name__, url_prefix="/api")
 
@@ -31,7 +40,41 @@ def create_board() -> Response:
         body.board, title=body.title, steps=body.steps or (), max_holds=body.max_holds or 0
     )
     _record_change("board_added", board=board.board)
-    return json_answer(board.as_dict(), 201)
+    return as_response(board_reply(board, 201))
+
+
+@bp.patch("/boards/<board>")
+@requires(Role.ADMIN)
+def configure_board(board: str) -> Response:
+    """Change settings of a board: fields that are not given keep their value."""
+    read_query()
+    check_name("board", board)
+    versions = allowed_versions(request.headers.get("If-Match"))
+    body = read_body(BoardSettingsBody)
+    done = current_services().store.boards.configure(board, body, versions=versions)
+    if done.changed:
+        _record_change(
+            "board_edited", board=board, fields=",".join(done.changed),
+            version=done.board.settings.version,
+        )  # fmt: skip
+    return as_response(board_reply(done.board))
+
+
+@bp.delete("/boards/<board>")
+@requires(Role.ADMIN)
+def remove_board(board: str) -> Response:
+    """Remove a board, with its items if ``confirm`` is its name."""
+    read_query()
+    check_name("board", board)
+    body = read_body(BoardRemovalBody)
+    services = current_services()
+    items = services.removal.remove(board, with_items=body.confirm == board)
+    if items is not None:
+        _record_change("board_removed", board=board, items=items)
+    for token in services.tokens.revoke_of_board(board):
+        _record_change("token_revoked", worker=token.worker, token=token.id, board=board)
+    services.removal.resume()  # any process would, within seconds
+    return Response(status=204)
 
 
 @bp.get("/workers")

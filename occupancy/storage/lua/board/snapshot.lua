@@ -11,8 +11,8 @@
 --       more: "1" if the range goes on after the last item
 -- Publishes nothing.
 
-local fields = redis.call('HMGET', KEYS[1], 'steps', 'cursor', 'seq', 'incarnation')
-if not fields[1] and ARGV[1] ~= '1' then
+local fields = redis.call('HMGET', KEYS[1], 'steps', 'cursor', 'seq', 'incarnation', 'removing')
+if fields[5] or not fields[1] and ARGV[1] ~= '1' then
   return { 'board_not_found' }
 end
 if ARGV[6] == (fields[2] or '0-0') then
