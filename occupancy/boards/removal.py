@@ -21,6 +21,7 @@ those of the board in pieces; then its name is free again. What keeps numbers fr
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 import random
@@ -33,7 +34,7 @@ import gevent
 from occupancy.boards.records import board_not_found
 from occupancy.boards.store import Store
 from occupancy.core.entities import MAIN_BOARD
-from occupancy.core.errors import BoardNotEmpty, OccupancyError
+from occupancy.core.errors import BoardNotEmpty, OccupancyError, StoreUnavailable
 from occupancy.storage.client import OpsClient
 from occupancy.storage.commands import INCARNATION
 from occupancy.storage.scripts import PublishingScript, Script
@@ -71,7 +72,8 @@ class Removal:
         no items.
         """
         keys = self._keys.board(board)
-        self._client.sadd(self._keys.removing, board)
+        with contextlib.suppress(StoreUnavailable):  # a full server takes no name, but the removal
+            self._client.sadd(self._keys.removing, board)
         status, items = self._remove.run(
             [keys.board, keys.by_tag, keys.view, keys.by_state, keys.by_holder, keys.log,
              keys.log_marks, keys.samples],

@@ -14,7 +14,7 @@ const MOST_REASONS = 8;
  */
 export async function ask(operation, {item = null, board, count = 1}) {
   const {reason, to, step} = OPERATIONS.get(operation).fields;
-  const steps = step === 'none' ? [] : (await api.get(`/api/boards/${board}`)).steps;
+  const {steps, step_titles: titles} = step === 'none' ? {steps: []} : await api.get(`/api/boards/${board}`);
   const asksStep = steps.length > 1 || step === 'required';
   if (reason === 'none' && to === 'none' && !asksStep) return {};
   const dialog = byId('ask-dialog');
@@ -25,7 +25,7 @@ export async function ask(operation, {item = null, board, count = 1}) {
   }
   if (asksStep) {
     fields.push(h('label', {}, t('ask.step'), h('select', {name: 'step'},
-      ...steps.map((each) => h('option', {selected: each === item?.step}, each)))));
+      ...steps.map((each) => h('option', {value: each, selected: each === item?.step}, titles[each])))));
   }
   if (reason !== 'none') {
     const input = h('input', {name: 'reason', maxlength: '500', required: reason === 'required',
