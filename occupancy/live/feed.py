@@ -42,6 +42,7 @@ from occupancy.storage.topology.shard import Shard
 
 log = logging.getLogger(__name__)
 
+_OF_BOARD = b"board "  # begins a message about the board itself; an entry begins with a cursor
 _BOARDS_AT_ONCE = 500  # in a round trip
 _NEW_S = 1.0  # a board that is followed for less is not expected to be settled yet
 _OPENING_S = 0.1  # until a board that has just been subscribed to has read its position
@@ -227,9 +228,8 @@ class Feed:
     def on_entry(self, board: str, payload: bytes) -> None:
         if (board_log := self.logs.get(board)) is None:
             return
-        kind, _, rest = payload.partition(b" ")
-        if kind == b"board":
-            self._on_board(board_log, rest)
+        if payload.startswith(_OF_BOARD):
+            _on_board(board_log, payload.removeprefix(_OF_BOARD))
             return
         try:
             board_log.offer(*published_entry(payload))
@@ -239,14 +239,6 @@ class Feed:
                 self._has_seen_another_format = True
                 log.warning("a message for %s is not one of ours: %r", board, payload[:80])
             board_log.catch_up_soon()
-
-    @staticmethod
-    def _on_board(board_log: BoardLog, what: bytes) -> None:
-        """The board has other settings, of that version, or was removed."""
-        if what.isdigit():
-            board_log.note_settings(int(what))
-        else:
-            board_log.catch_up_soon()  # the log says what it is
 
     def on_subscribed(self) -> None:
         self.probe_now()
@@ -265,6 +257,14 @@ class Feed:
     @property
     def _by(self) -> str:
         return f" ({self._shard.address})" if self._shard.address else ""
+
+
+def _on_board(board_log: BoardLog, what: bytes) -> None:
+    """The board has other settings, of that version, or was removed. No switch point."""
+    if what.isdigit():
+        board_log.note_settings(int(what))
+    else:
+        board_log.catch_up_soon()  # the log says what it is
 
 
 def published_entry(payload: bytes) -> tuple[str, Entry]:
