@@ -71,7 +71,7 @@ _FEED_LISTENS = among(
     _FEED, "Feed", "on_entry", "on_subscribed", "on_unsubscribed", "on_unreachable"
 )
 _ACCESS_LISTENS = Place("occupancy.live.revocation", "Revocation.on_announcement")
-_FRAMES_SINK = ("is_full", "begin", "deliver", "restart", "change_state")
+_FRAMES_SINK = ("is_full", "begin", "deliver", "restart", "change_state", "change_settings", "end")
 _FROM_THE_LOOP = (
     Place(_LISTENER, "Listener.do_read"),
     *among(_FAST_STREAMS, "FastStreams", "accept", "_keep", "_accept"),
@@ -157,6 +157,9 @@ CLAIMS = (
         *among(_BOARD_LOG, "BoardLog", "compare", "_recover_if_heard"),
     ),
     claim(
+        _BOARD_LOG, "as far as anybody knows. No switch point.", "BoardLog.note_settings"
+    ),
+    claim(
         _BOARD_LOG,
         "else nobody ran since the loop found none.",
         Place(
@@ -190,8 +193,10 @@ CLAIMS = (
             _FEED, "Feed", "watch", "unwatch", "follow_access", "on_topology_changed", "probe_now"
         ),
     ),
+    claim(_FEED, "of that version, or was removed. No switch point.", "_on_board"),
     claim(_FEED, "The reader's listener. No method has a switch point.", *_FEED_LISTENS),
     claim(_HUB, "The stream has ended. No switch point", "Hub.unsubscribe"),
+    claim(_HUB, "Follow a board no longer. No switch point.", "Hub._drop"),
     claim(
         _HUB,
         "No switch point, so no stream begins or ends halfway.",
