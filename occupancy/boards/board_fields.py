@@ -56,7 +56,7 @@ def step_counts_of(fields: Mapping[bytes, bytes]) -> dict[str, int] | None:
     if b"steps_counted" not in fields:
         return None
     return {
-        name.removeprefix(_COUNT).decode(): int(count)
+        name.removeprefix(_COUNT).decode(): int(count) if count.isdigit() else 0  # damaged
         for name, count in fields.items()
         if name.startswith(_COUNT)
     }

@@ -9,7 +9,6 @@ from typing import Any
 import msgspec
 
 from occupancy.boards import board_fields
-from occupancy.boards.board_fields import DEFAULT_STEPS as DEFAULT_STEPS
 from occupancy.boards.records import Board, BoardSettings, board_not_found
 from occupancy.core.entities import DEFAULT_STEP, MAIN_BOARD, STATES
 from occupancy.core.errors import AlreadyExists, InvalidRequest, SettingsChanged, StepInUse
@@ -120,7 +119,7 @@ class Boards:
         """
         board = self._get(name)
         if board.step_counts is None and any(board.counts.values()):
-            self.check_step_counts(name, mend=False)
+            self.check_step_counts(name, mend=True)
             board = self._get(name)
         return board
 
@@ -213,7 +212,9 @@ class Boards:
         keys = self._keys.board(name)
         reply = self._count_steps.run([keys.board, keys.view], [int(mend)])
         each = iter(reply)
-        return [(step.decode(), int(now), int(right)) for step, now, right in zip(*[each] * 3)]
+        return [
+            (step.decode(), int(now), int(right)) for step, now, right in zip(*[each] * 3, strict=True)
+        ]
 
     def _read(self, names: Sequence[str]) -> list[Board]:
         def fill(name: str, pipeline: Any) -> None:

@@ -101,20 +101,27 @@ class Removal:
         keys = self._keys.board(board)
         removal: Any = self._client.hget(keys.board, "removing")
         if removal is None:
-            # Not marked, or no longer. A removal that begins now puts its name there once more.
-            self._client.srem(self._keys.removing, board)
+            self._unname(board)
             return False
         lease = secrets.token_hex(8)
         if not self._client.set(keys.sweeper, lease, nx=True, ex=_LEASE_S):
             return False
         while found := self._pass(board, removal):
             log.info("the removed board %s: %d keys deleted", board, found)
+        if self._client.hget(keys.board, "removing") != removal:
+            return False  # another process has ended it, and a new board may have tokens
         self._revoke_tokens(board)
         self._store.boards.index.forget(board)
         self._end.run([keys.board, keys.log], [removal, INCARNATION, random.getrandbits(48)])
-        self._client.srem(self._keys.removing, board)
+        self._unname(board)
         self._client.delete(keys.sweeper)
         return True
+
+    def _unname(self, board: str) -> None:
+        """Its removal has ended, or has not begun: unless one begins just now."""
+        self._client.srem(self._keys.removing, board)
+        if self._client.hexists(self._keys.board(board).board, "removing"):
+            self._client.sadd(self._keys.removing, board)
 
     def _pass(self, board: str, removal: bytes) -> int:
         """Look at every key of the board's server once; returns how many were deleted."""
@@ -139,7 +146,7 @@ class Removal:
             scanned: Any = client.scan(cursor or 0, match=pattern, count=_KEYS_PER_SCAN)
             cursor, found = scanned
             for key in found:
-                name = key.decode(errors="surrogateescape")
+                name = key.decode(errors="replace")  # what is not ours stays
                 if name.startswith(prefixes):
                     yield name
 

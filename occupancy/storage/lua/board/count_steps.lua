@@ -1,7 +1,7 @@
 -- count_steps: compares the counts of the items at each step with the items; may mend them.
 --
 -- KEYS  1 board   2 view
--- ARGV  1 "1" to mend; a board whose steps were never counted is counted in any case
+-- ARGV  1 "1" to mend, and to count a board of an earlier version
 -- Returns  {step, stored, actual, step, stored, actual …} of the steps whose counts differ
 -- Publishes nothing.
 -- Needs  counted() of step_counts.lua
@@ -40,7 +40,7 @@ for step in pairs(actual) do
     compare(step)
   end
 end
-if not is_counted or ARGV[1] == '1' then
+if ARGV[1] == '1' then
   redis.call('HSET', BOARD, 'steps_counted', '1', unpack(changes))
 end
 return is_counted and found or {}
