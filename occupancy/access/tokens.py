@@ -129,7 +129,6 @@ class Tokens:
         self._writes.exists(keys.tokens)
         raise NotFound(f"There is no token {token_id}; `flask tokens list` shows them.")
 
-
     def revoke_of_board(self, board: str) -> list[Token]:
         """Revoke the tokens that are bound to a board, which was removed; returns them."""
         bound = [each for each in self._stored() if each[1].board == board]

@@ -211,10 +211,8 @@ class Boards:
         """Steps whose count is wrong, with that and the right one; see count_steps.lua."""
         keys = self._keys.board(name)
         reply = self._count_steps.run([keys.board, keys.view], [int(mend)])
-        each = iter(reply)
-        return [
-            (step.decode(), int(now), int(right)) for step, now, right in zip(*[each] * 3, strict=True)
-        ]
+        threes = zip(reply[0::3], reply[1::3], reply[2::3], strict=True)
+        return [(step.decode(), int(now), int(right)) for step, now, right in threes]
 
     def _read(self, names: Sequence[str]) -> list[Board]:
         def fill(name: str, pipeline: Any) -> None:

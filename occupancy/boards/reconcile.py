@@ -128,13 +128,14 @@ class Reconciler:
 
     def _find_removals(self, boards: Iterable[str]) -> None:
         """Name the boards again whose removal has not ended: a failover may lose the names."""
-        keys, client = self._store.keys, self._store.client
+        client, removing = self._store.client, self._store.keys.removing
         names = list(boards)
+        hashes = [self._store.keys.board(each).board for each in names]
         marks = client.run_pipeline(
-            lambda pipeline: [pipeline.hexists(keys.board(each).board, "removing") for each in names]
+            lambda pipeline: [pipeline.hexists(each, "removing") for each in hashes]
         )
         if marked := [each for each, is_marked in zip(names, marks, strict=True) if is_marked]:
-            client.sadd(keys.removing, *marked)
+            client.sadd(removing, *marked)
 
     def _check_items(self, report: Report, tags: Iterable[str], repair: bool, until: float) -> int:
         """Audit the tags chunk by chunk; returns how many there were."""

@@ -2,9 +2,9 @@
 
 A board may have keys for each item, history and idempotency record, too many for one script. So
 remove.lua marks the board and deletes its indexes, view and log: from then on no operation, read
-or stream finds it, and it cannot be created. The sweep looks at the keys of its server, and deletes
-those of the board in pieces; then its name is free again. What keeps numbers from coming again stays
-(see remove.lua). Invariants:
+or stream finds it, and it cannot be created. The sweep looks at the keys of its server, and
+deletes those of the board in pieces; then its name is free again. What keeps numbers from coming
+again stays (see remove.lua). Invariants:
 
 * Nothing writes keys of a board that is marked, except rates, which expire within seconds. So what
   a whole pass over the keys (SCAN) did not find is not there. In a Cluster a slot may move during a

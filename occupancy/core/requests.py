@@ -140,25 +140,24 @@ class BoardSettingsBody(msgspec.Struct, forbid_unknown_fields=True, omit_default
     for the default.
     """
 
-    title: Title | None | msgspec.UnsetType = msgspec.UNSET
+    title: Title | msgspec.UnsetType | None = msgspec.UNSET
     steps: (
         Annotated[list[Step | StepBody], msgspec.Meta(min_length=1, max_length=MAX_STEPS)]
         | msgspec.UnsetType
     ) = msgspec.UNSET
-    item_name: ItemName | None | msgspec.UnsetType = msgspec.UNSET
-    max_holds: (
-        Annotated[int, msgspec.Meta(ge=1, le=MAX_HOLDS)] | None | msgspec.UnsetType
-    ) = msgspec.UNSET
+    item_name: ItemName | msgspec.UnsetType | None = msgspec.UNSET
+    max_holds: Annotated[int, msgspec.Meta(ge=1, le=MAX_HOLDS)] | msgspec.UnsetType | None = (
+        msgspec.UNSET
+    )
     time_zone: (
-        Annotated[str, msgspec.Meta(min_length=1, max_length=64)] | None | msgspec.UnsetType
+        Annotated[str, msgspec.Meta(min_length=1, max_length=64)] | msgspec.UnsetType | None
     ) = msgspec.UNSET
     shown_attributes: (
         Annotated[list[AttributeName], msgspec.Meta(max_length=MAX_SHOWN_ATTRIBUTES)]
         | msgspec.UnsetType
     ) = msgspec.UNSET
     reasons: (
-        Annotated[list[BoardReason], msgspec.Meta(max_length=MAX_BOARD_REASONS)]
-        | msgspec.UnsetType
+        Annotated[list[BoardReason], msgspec.Meta(max_length=MAX_BOARD_REASONS)] | msgspec.UnsetType
     ) = msgspec.UNSET
 
     @property

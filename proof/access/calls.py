@@ -155,7 +155,7 @@ class Calls:
         found = {
             "the item": (item.get("version"), item.get("state")) != (self._version, "available"),
             "the worker": (worker.name, worker.session_generation) != (self._untouched, 0),
-            "the boards": "intruded" in {each[name] for each in boards for name in ("board", "title")},
+            "the boards": any("intruded" in (each["board"], each["title"]) for each in boards),
             "the tokens": [each.token.id for each in services.tokens.all()
                            if each.token.worker == self._untouched] != [self._kept_token.id],
         }  # fmt: skip

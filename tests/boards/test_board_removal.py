@@ -1,4 +1,4 @@
-"""The removal of a board: when it is allowed, what is left of it, and what a new one begins with."""
+"""The removal of a board: when it is allowed, what is left, and what a new one begins with."""
 
 from __future__ import annotations
 

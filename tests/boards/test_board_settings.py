@@ -29,7 +29,9 @@ def line(services: Services) -> str:
     return services.store.boards.create("line", steps=["ARM", "SOLD", "MET"]).board
 
 
-def configure(services: Services, board: str, versions: list[str] | None = None, **given: Any) -> Any:
+def configure(
+    services: Services, board: str, versions: list[str] | None = None, **given: Any
+) -> Any:
     """Change settings as a request does; returns the settings."""
     body = decode(msgspec.json.encode(given), BoardSettingsBody)
     return services.store.boards.configure(board, body, versions=versions).board.settings
@@ -118,7 +120,9 @@ def test_a_completed_item_stands_at_the_step_at_which_it_was_completed(
     configure(services, line, steps=["ARM", "SOLD"])
 
 
-def test_of_a_completion_and_the_removal_of_its_step_one_gives_way(valkey_services: Services) -> None:
+def test_of_a_completion_and_the_removal_of_its_step_one_gives_way(
+    valkey_services: Services,
+) -> None:
     """No item ever stands at a step that is not in the list."""
     services, seen = valkey_services, set()
     services.store.boards.create("line", steps=["ARM", "SOLD", "MET"])
@@ -214,7 +218,9 @@ def test_settings_change_only_if_they_have_the_expected_version(
     assert configure(services, line, ["*"], title="Line").version == second  # it was so already
 
 
-def test_two_who_change_different_settings_at_once_both_succeed(services: Services, line: str) -> None:
+def test_two_who_change_different_settings_at_once_both_succeed(
+    services: Services, line: str
+) -> None:
     other, boards = store_elsewhere(services.store), services.store.boards
     store = boards._store_settings
 

@@ -156,9 +156,7 @@ CLAIMS = (
         "Catch up if the log's end is not the position. No switch point.",
         *among(_BOARD_LOG, "BoardLog", "compare", "_recover_if_heard"),
     ),
-    claim(
-        _BOARD_LOG, "as far as anybody knows. No switch point.", "BoardLog.note_settings"
-    ),
+    claim(_BOARD_LOG, "as far as anybody knows. No switch point.", "BoardLog.note_settings"),
     claim(
         _BOARD_LOG,
         "else nobody ran since the loop found none.",

@@ -92,18 +92,30 @@ def show(name: str, as_json: bool) -> None:
 @group.command("edit")
 @click.argument("name", callback=check_board)
 @click.option("--title", help="The title that people see; '' for the name.")
-@click.option("--steps", metavar="A,B=TITLE,…",
+@click.option(
+    "--steps",
+    metavar="A,B=TITLE,…",
     help="The whole list of steps, in this order. An item stands at a step by its id, the part "
-    "before the '='. So a step keeps its items when it gets another title or place.")
-@click.option("--max-holds", type=click.IntRange(0, MAX_HOLDS),
-    help="The most items that a worker may hold at once; 0: no limit.")
+    "before the '='. So a step keeps its items when it gets another title or place.",
+)
+@click.option(
+    "--max-holds",
+    type=click.IntRange(0, MAX_HOLDS),
+    help="The most items that a worker may hold at once; 0: no limit.",
+)
 @click.option("--time-zone", metavar="ZONE", help="A name such as America/Lima; '' for UTC.")
-@click.option("--item-name", "names", nargs=3, multiple=True, metavar="LANGUAGE ONE MANY",
-    help="What an item is called here, for example: en spool spools. Once for each language.")
+@click.option(
+    "--item-name",
+    "names",
+    nargs=3,
+    multiple=True,
+    metavar="LANGUAGE ONE MANY",
+    help="What an item is called here, for example: en spool spools. Once for each language.",
+)
 @click.option("--attributes", metavar="A,B,C", help="At most three attributes to show.")
 @click.option("--reasons", metavar="A;B;…", help="At most 20 short reasons to choose from.")
 @json_option
-def edit(
+def edit(  # noqa: PLR0917 - click passes them by name
     name: str, title: str | None, steps: str | None, max_holds: int | None, time_zone: str | None,
     names: tuple[tuple[str, str, str], ...], attributes: str | None, reasons: str | None,
     as_json: bool,
@@ -144,8 +156,13 @@ def edit(
 
 @group.command("remove")
 @click.argument("name", callback=check_board)
-@click.option("--yes-remove", "confirmed", metavar="NAME", callback=check_board,
-    help="The name once more, to remove a board with items without being asked.")
+@click.option(
+    "--yes-remove",
+    "confirmed",
+    metavar="NAME",
+    callback=check_board,
+    help="The name once more, to remove a board with items without being asked.",
+)
 def remove(name: str, confirmed: str | None) -> None:
     """Remove the board NAME, its items and all that happened to them, for good.
 
