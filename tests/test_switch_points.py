@@ -16,7 +16,7 @@ import pytest
 from gevent.event import Event
 
 from occupancy.access.pin_queue import PinQueue
-from occupancy.boards.catalog import BoardIndex
+from occupancy.boards.catalog.index import BoardIndex
 from occupancy.core.settings import Settings
 from occupancy.live.feed import Feed
 from occupancy.live.socket_writer import SocketWriter

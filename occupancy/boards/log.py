@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
-from occupancy.boards.catalog import BoardIndex
+from occupancy.boards.catalog.index import BoardIndex
 from occupancy.boards.records import board_not_found
 from occupancy.core.entities import MAIN_BOARD, Entry, Replay, version_floor
 from occupancy.core.errors import BoardRemoved

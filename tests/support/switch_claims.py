@@ -103,7 +103,7 @@ CLAIMS = (
     ),
     # boards
     claim(
-        "occupancy.boards.catalog",
+        "occupancy.boards.catalog.index",
         "is_listed`` is None where that is unknown. No switch point.",
         "BoardIndex.saw",
     ),
