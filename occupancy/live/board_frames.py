@@ -14,6 +14,7 @@ thousand that come back together, are served without asking Redis. Invariants:
 from __future__ import annotations
 
 import collections
+from collections.abc import Callable
 
 from occupancy.core.entities import Entry
 from occupancy.live import sse
@@ -74,6 +75,7 @@ class BoardFrames:
         self._version_floor = 0  # of the log's board; see core/entities.py
         self.settings_version = 0  # of the board
         self.is_ended = False  # the board was removed
+        self.on_end: Callable[[], None] = lambda: None  # ends the streams
         self.degraded = b""  # the frame that says so, while live delivery is impaired
         self.changes = 0  # of the state of live delivery
         self.resets = 0
@@ -127,8 +129,7 @@ class BoardFrames:
     def end(self) -> None:
         """The board was removed: its streams end, and get 404 when they come back."""
         self.is_ended = True
-        for subscriber in list(self._channel.subscribers):  # one may end by that
-            subscriber.close()
+        self.on_end()
 
     # For the streams. No method has a switch point.
 

@@ -146,6 +146,7 @@ class Hub:
         subscribers = set[Subscriber]()
         channel = Channel(subscribers, self._metrics)
         frames = BoardFrames(board, channel, self._broadcaster, self._metrics)
+        frames.on_end = lambda: _close_each(subscribers)
         board_log = BoardLog(self._store, board, frames, self._metrics)
         self._follow_where_it_is(board, board_log)
         followed = self._boards[board] = _Board(board_log, frames, subscribers)
@@ -290,3 +291,8 @@ class Hub:
                 # ended one does nothing.
                 gevent.sleep(OTHERS_TURN_S)
         self._slow = slow
+
+
+def _close_each(subscribers: set[Subscriber]) -> None:
+    for each in list(subscribers):  # one may end by that
+        each.close()

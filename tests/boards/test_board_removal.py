@@ -279,7 +279,7 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("small_pieces")
 @pytest.mark.parametrize("pieces", [0, 1, 2])  # of three
 def test_a_sweep_that_was_killed_is_ended_by_another_process(
-    services: Services, hall: str, pieces: int
+    services: Services, hall: str, pieces: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     highest = item(services, "A")["version"]
     services.removal.remove(hall, with_items=True)
@@ -290,7 +290,7 @@ def test_a_sweep_that_was_killed_is_ended_by_another_process(
             raise gevent.GreenletExit
         return run(*args)
 
-    services.removal._sweep.run = die  # type: ignore[method-assign]
+    monkeypatch.setattr(services.removal._sweep, "run", die)
     with pytest.raises(gevent.GreenletExit):
         services.removal.sweep(hall)
     other = elsewhere(services)
@@ -306,20 +306,22 @@ def test_a_sweep_that_was_killed_is_ended_by_another_process(
 
 
 @pytest.mark.usefixtures("small_pieces")
-def test_a_sweep_that_is_late_deletes_nothing_of_a_new_board(services: Services, hall: str) -> None:
+def test_a_sweep_that_is_late_deletes_nothing_of_a_new_board(
+    services: Services, hall: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     services.removal.remove(hall, with_items=True)
     found, other = services.removal._found, elsewhere(services)
 
     def late(*args: Any) -> Iterator[str]:
         keys = list(found(*args))
-        services.removal._found = found  # type: ignore[method-assign]
+        monkeypatch.setattr(services.removal, "_found", found)
         services.store.client.delete(services.store.keys.board(hall).sweeper)
         assert other.sweep(hall)
         services.store.boards.create(hall)
         do(services, "put", "A")
         return iter(keys)
 
-    services.removal._found = late  # type: ignore[method-assign]
+    monkeypatch.setattr(services.removal, "_found", late)
     services.removal.sweep(hall)
     assert item(services, "A")["state"] == "available"
     assert services.store.boards.get(hall).counts["available"] == 1
