@@ -9,6 +9,7 @@ let answer;
 let asked = 0;
 const restore = install({
   document: {documentElement: {lang: 'es'}, querySelector: () => null, body: {dataset: {}}, cookie: ''},
+  navigator: {languages: ['es']},
   fetch: async () => {
     asked += 1;
     if (answer === null) throw new TypeError('no network');

@@ -22,8 +22,9 @@ const SILENCE_MS = 20000; // after this much silence, the page checks that the s
  * `reload(signal)` must load the snapshot and return its position ({cursor, seq, version_floor}), and
  * show nothing once the signal is aborted, because the session may have ended. `apply(event)` gets
  * each event, in order, once. `isAhead()` says whether the page shows an answer whose event has not
- * come. `onSettings(version)` is told which version the board's settings have. `onStatus` gets 'connecting', 'live', 'degraded' or 'offline', and `onDenied` is called when
- * the server refuses the stream.
+ * come. `onSettings(version)` is told which version the board's settings have. `onStatus` gets
+ * 'connecting', 'live', 'degraded' or 'offline', and `onDenied` is called when the server refuses the
+ * stream.
  */
 export class Live {
   constructor(board, {

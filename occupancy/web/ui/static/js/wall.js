@@ -305,7 +305,8 @@ async function start() {
       if (mine !== turn) throw new api.Problem({status: 401}); // ends its retries
       return reload(signal);
     },
-    apply: ifMine(apply), onSettings: ifMine((version) => settings.told(version)), onStatus: ifMine(onStatus), onDenied: ifMine(onDenied),
+    onSettings: ifMine((version) => settings.told(version)),
+    apply: ifMine(apply), onStatus: ifMine(onStatus), onDenied: ifMine(onDenied),
   });
   onStatus('connecting');
   await live.start();
