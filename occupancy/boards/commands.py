@@ -12,7 +12,8 @@ from typing import Any
 import msgspec
 
 from occupancy.boards import records
-from occupancy.boards.catalog import DEFAULT_STEPS, BoardIndex
+from occupancy.boards.catalog.fields import DEFAULT_STEPS
+from occupancy.boards.catalog.index import BoardIndex
 from occupancy.boards.records import Answer, Outcome, Preconditions, Rate
 from occupancy.boards.timeline import SAMPLE_MS, SAMPLES_KEPT
 from occupancy.core.entities import MAIN_BOARD, MAX_BATCH_TAGS, STATES, AuthMethod, Person

@@ -187,12 +187,15 @@ class Queries:
         """The same, and the version floor of the board (see core/entities.py)."""
         end = f"({page_start(page, _HISTORY_PAGE_PATTERN)}" if page else "+"
         keys = self._keys.board(board)
-        entries, floors = self._client.run_pipeline(
+        entries, floors, is_removing = self._client.run_pipeline(
             lambda pipeline: (
                 pipeline.xrevrange(keys.history(tag), end, "-", count=limit + 1),
                 pipeline.hmget(keys.board, *FLOOR_FIELDS),
+                pipeline.hexists(keys.board, "removing"),
             )
         )
+        if is_removing:  # what is left of it is no history of a board
+            raise records.board_not_found(board)
         if not entries and page is None:
             self.item(board, tag)
         following = page_token(entries[limit - 1][0]) if len(entries) > limit else None

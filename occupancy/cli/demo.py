@@ -19,10 +19,12 @@ import msgspec
 from occupancy.access.pins import hash_pin, random_pin
 from occupancy.access.workers import Workers
 from occupancy.boards.commands import Command
+from occupancy.boards.records import Board
 from occupancy.boards.refusals import refusal
+from occupancy.boards.removal import Removal
 from occupancy.boards.store import Store
 from occupancy.core.entities import MAX_BATCH_TAGS, Item, Person, Role
-from occupancy.core.errors import AlreadyExists, BoardNotFound, WorkerNotFound
+from occupancy.core.errors import AlreadyExists, BoardNotEmpty, BoardNotFound, WorkerNotFound
 from occupancy.core.requests import ItemBody
 from occupancy.core.transitions import REMOVE, TRANSITIONS
 from occupancy.services import Services
@@ -89,7 +91,7 @@ class Unloaded(msgspec.Struct, frozen=True):
 
 def unload(services: Services) -> Unloaded:
     """Remove the sample. Raises PoolTimeout and StoreUnavailable; unloading again continues."""
-    boards, items, kept = _unload_board(services.store)
+    boards, items, kept = _unload_board(services.store, services.removal)
     workers = 0
     for worker_id, name, role in WORKERS:
         try:
@@ -111,7 +113,7 @@ def unload(services: Services) -> Unloaded:
     return Unloaded(boards, workers, items, kept)
 
 
-def _unload_board(store: Store) -> tuple[int, int, list[str]]:
+def _unload_board(store: Store, removal: Removal) -> tuple[int, int, list[str]]:
     """The numbers of boards and items removed, and what stays."""
     try:
         store.boards.get(BOARD)
@@ -139,9 +141,20 @@ def _unload_board(store: Store) -> tuple[int, int, list[str]]:
     if left := len(present) - removed:
         noun = "1 item that is" if left == 1 else f"{left} items that are"
         kept.append(f"board {BOARD}: has {noun} not the sample's")
-    elif not store.boards.remove_empty(BOARD, title=TITLE, steps=STEPS):
+    elif not _is_as_loaded(store.boards.get(BOARD)):
         kept.append(f"board {BOARD}: was changed")
+    else:
+        try:
+            removal.remove(BOARD, with_items=False)
+        except BoardNotEmpty:  # somebody has added one just now
+            kept.append(f"board {BOARD}: has items that are not the sample's")
+        else:
+            removal.sweep(BOARD)
     return int(not kept), removed, kept
+
+
+def _is_as_loaded(board: Board) -> bool:
+    return (board.title, board.steps) == (TITLE, list(STEPS))
 
 
 def _is_sample(item: Item, sample: dict[str, ItemBody]) -> bool:

@@ -96,6 +96,10 @@ class BoardNotFound(OccupancyError):
     explanation = "There is no board of this name."
 
 
+class BoardRemoved(BoardNotFound):
+    title = "Board removed"
+
+
 class ItemNotFound(OccupancyError):
     code, status, title = "item_not_found", 404, "Item not found"
     explanation = "There is no item with this tag on the board."
@@ -145,6 +149,23 @@ class LimitReached(OccupancyError):
     explanation = "The worker holds as many items as the board allows. Pause or complete one first."
 
 
+class StepInUse(OccupancyError):
+    code, status, title = "step_in_use", 409, "Items stand at the step"
+    explanation = (
+        "A step is taken out of a board's list only when no item stands there (`step`, `items`: "
+        "how many). Move them on first. A completed item stands at the step at which it was "
+        "completed."
+    )
+
+
+class BoardNotEmpty(OccupancyError):
+    code, status, title = "board_not_empty", 409, "The board has items"
+    explanation = (
+        "A board with items is removed only if its name is sent as `confirm`; `items` says how "
+        "many would be lost, with all that happened to them."
+    )
+
+
 class AlreadyExists(OccupancyError):
     code, status, title = "already_exists", 409, "Already exists"
     explanation = "There is one of this name already."
@@ -152,7 +173,14 @@ class AlreadyExists(OccupancyError):
 
 class VersionMismatch(OccupancyError):
     code, status, title = "version_mismatch", 412, "The item has changed"
-    explanation = "The item has changed since the version in `If-Match`. Load it again."
+    explanation = (
+        "The item, or the settings of the board, have changed since the version in `If-Match`. "
+        "Load them again."
+    )
+
+
+class SettingsChanged(VersionMismatch):
+    title = "The settings have changed"
 
 
 class TooLarge(OccupancyError):

@@ -37,6 +37,16 @@ PIECES = {
     "board/replay": ("board/version_floor", "board/replay"),
     "board/snapshot": ("board/version_floor", "board/snapshot"),
     "board/promote": (*_CURSORS, "board/promote"),
+    "board/create": ("board/version_floor", "board/settings_version", "board/create"),
+    "board/configure": (
+        "board/version_floor",
+        "board/settings_version",
+        "board/step_counts",
+        "board/configure",
+    ),  # fmt: skip
+    "board/count_steps": ("board/step_counts", "board/count_steps"),
+    "board/remove": ("board/cursors", "board/remove"),
+    "board/end_removal": (*_CURSORS, "board/end_removal"),
     "board/audit": ("board/history_version", "board/audit"),
     "board/check_permissions": ("publish", "board/check_permissions"),
 }

@@ -108,6 +108,7 @@ class Calls:
         tag = f"T-{secrets.token_hex(6)}"
         bodies: dict[str, Any] = {
             "POST /api/boards": {"board": f"b-{secrets.token_hex(6)}"},
+            "PATCH /api/boards/{board}": {"title": "Set up"},
             "POST /api/boards/{board}/batch": {"operation": "take", "tags": [tag]},
             "PUT /api/session/pin": {"new_pin": PIN},
             "PUT /api/workers/{worker}": {"name": "Target"},
@@ -132,6 +133,8 @@ class Calls:
         path = row.partition(" ")[2]
         bodies: dict[str, Any] = {
             "POST /api/boards": {"board": "intruded"},
+            "PATCH /api/boards/{board}": {"title": "intruded"},
+            "DELETE /api/boards/{board}": {"confirm": BOARD},
             "POST /api/boards/{board}/batch": {"operation": "take", "tags": [self._untouched]},
             "PUT /api/session/pin": {"new_pin": PIN},
             "PUT /api/workers/{worker}": {"name": "Intruded"},
@@ -156,7 +159,7 @@ class Calls:
         found = {
             "the item": (item.get("version"), item.get("state")) != (self._version, "available"),
             "the worker": (worker.name, worker.session_generation) != (self._untouched, 0),
-            "the boards": "intruded" in {each["board"] for each in boards},
+            "the boards": any("intruded" in (each["board"], each["title"]) for each in boards),
             "the tokens": [each.token.id for each in services.tokens.all()
                            if each.token.worker == self._untouched] != [self._kept_token.id],
         }  # fmt: skip

@@ -234,7 +234,8 @@ def test_the_judge_finds_nothing_in_what_the_product_does(api: Api) -> None:
     chance = random.Random(3)
     roles = {"watcher": "observer", "holder": "worker", "colleague": "worker",
              "supervisor": "supervisor", "admin": "admin"}  # fmt: skip
-    before, calls = state_of_board(services), []
+    before = state_of_board(services)
+    calls: list[Call] = []
     items: dict[str, dict[str, Any]] = {}
     for number in range(400):
         call = call_of(chance, number, items, calls[-1] if calls else None)

@@ -83,7 +83,7 @@ def test_send_back_answers_with_the_item_at_the_earlier_step(api: Api) -> None:
 @pytest.mark.parametrize("step", ["SOLD", "METROLOGIA", "PINTURA"])
 def test_a_refused_step_names_those_that_are_possible(api: Api, step: str) -> None:
     before = api.item("T-1", LINE)
-    body = {"step": step, "reason": "porous"}
+    body: dict[str, Any] = {"step": step, "reason": "porous"}
     response = api.do("send-back", "T-1", "supervisor", body, board=LINE)
     found = assert_problem(response, 400, "invalid_request")
     assert found["detail"] == "step is not one of the steps before SOLD: ARM."

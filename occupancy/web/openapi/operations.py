@@ -48,6 +48,8 @@ PARAMETERS: dict[str, Any] = {
     "IfMatch": parameter("header", "If-Match", TEXT,
         'Do it only if the item still has this version, quoted: `"12"`; otherwise 412. The forms '
         'that compressing proxies make of it (`W/"12"`, `"12-gzip"`) name the same version.'),
+    "SettingsIfMatch": parameter("header", "If-Match", TEXT,
+        "Do it only if the board's settings still have the version of this `ETag`; otherwise 412."),
     "IfNoneMatch": parameter(
         "header", "If-None-Match", TEXT, "The `ETag` you have: 304 if nothing has changed since. "
         "With `*`: 304 if it exists."),

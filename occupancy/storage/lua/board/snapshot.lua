@@ -12,8 +12,9 @@
 -- Publishes nothing.
 -- Needs  version_floor()
 
-local fields = redis.call('HMGET', KEYS[1], 'steps', 'cursor', 'seq', 'incarnation', 'version_base')
-if not fields[1] and ARGV[1] ~= '1' then
+local fields = redis.call('HMGET', KEYS[1], 'steps', 'cursor', 'seq', 'incarnation', 'version_base',
+  'removing')
+if fields[6] or not fields[1] and ARGV[1] ~= '1' then
   return { 'board_not_found' }
 end
 if ARGV[6] == (fields[2] or '0-0') then

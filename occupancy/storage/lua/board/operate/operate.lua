@@ -72,6 +72,7 @@ local function operate(position, tag)
   -- All checks are made; from here on only writes.
   begin_change()
   local old_state, old_holder = item.state, item.holder_id
+  local old_step = not is_new and item.step or nil
   if old_state == 'occupied' and transition.counts_time then
     item.worked_ms = int(tonumber(item.worked_ms) + math.max(0, now_ms - tonumber(item.since_ms)))
   end
@@ -95,6 +96,7 @@ local function operate(position, tag)
   if transition.target == 'removed' then
     record_event(transition.event, view, version, history)
     remove(tag, item, item_key, history)
+    count_step(old_step, nil)
     return 'ok', 1, version, view
   end
   local flat = {}
@@ -113,6 +115,7 @@ local function operate(position, tag)
   end
   move(BY_STATE, tag, old_state, item.state)
   move(BY_HOLDER, tag, old_holder, item.holder_id)
+  count_step(old_step, item.step)
   record_event(is_new and transition.added_event or transition.event, view, version, history)
   return is_new and 'added' or 'ok', 1, version, view
 end

@@ -2,6 +2,7 @@
 
 import {Actions, explain} from './actions.js';
 import * as api from './api.js';
+import {BoardSettings} from './board_settings.js';
 import {Card} from './card.js';
 import {serverNow} from './clock.js';
 import {byId, fill, h, setText} from './dom.js';
@@ -35,8 +36,10 @@ let lastHeard = null; // when the page was last known to be up to date
 
 const notices = new Notices();
 const actions = new Actions(board, model, draw);
+const settings = new BoardSettings(board, () => { draw(); showHistory(); });
 const card = new Card({
   actions,
+  settings: {titleOf: (step) => settings.titleOf(step), shownOf: () => []}, // all attributes are below
   isChosen: () => false,
   isActive: () => false,
   canAct: () => status !== 'offline' && session.may('worker'),
@@ -127,6 +130,7 @@ function clear() {
   events = [];
   next = null;
   model.load([]);
+  settings.clear();
   fill(byId('history'));
   fill(byId('work'));
   setText(byId('worked'), '');
@@ -142,13 +146,13 @@ function showHistory() {
     h('p', {class: 'when'}, h('time', {datetime: event.at}, moment(event.at)), lasted(event, index)),
     h('span', {class: `mark ${event.item.state}`, 'aria-hidden': 'true'}),
     h('p', {}, t(`history.${event.type}`, {actor: event.actor.name, holder: event.item.holder?.name ?? ''}),
-      stepOf(event, index) !== 'work' && h('span', {class: 'step'}, stepOf(event, index)),
+      stepOf(event, index) !== 'work' && h('span', {class: 'step'}, settings.titleOf(stepOf(event, index))),
       event.item.reason && h('span', {class: 'reason'}, event.item.reason)))));
   const work = workOf(events, serverNow());
   fill(byId('work'), h('tbody', {}, ...(work.length === 0
     ? [h('tr', {}, h('td', {}, t('item.no_work')))]
     : work.map(({step, worker, seconds, isRunning}) => h('tr', {},
-      h('th', {scope: 'row'}, worker), h('td', {}, step),
+      h('th', {scope: 'row'}, worker), h('td', {}, settings.titleOf(step)),
       h('td', {class: 'number'},
         h('span', isRunning ? {class: 'running', 'data-from': serverNow() - 1000 * seconds} : {},
           duration(seconds)),
@@ -164,7 +168,7 @@ function showPart() {
 
 function showWorked(item) {
   const seconds = duration(workedNow(item, serverNow()));
-  const title = item.step === 'work' ? t('item.worked_only') : t('item.worked', {step: item.step});
+  const title = item.step === 'work' ? t('item.worked_only') : t('item.worked', {step: settings.titleOf(item.step)});
   setText(byId('worked'), `${title}: ${seconds}`);
 }
 
@@ -235,6 +239,7 @@ async function run(who) {
       showHistory();
       showSituation();
     },
+    onSettings: (version) => settings.told(version),
     onStatus(now) {
       status = now;
       byId('live').dataset.status = now;

@@ -4,6 +4,7 @@
 // never shows a dialog: if somebody must act, it says how, and continues by itself.
 
 import * as api from './api.js';
+import {BoardSettings} from './board_settings.js';
 import {elapsed, serverNow} from './clock.js';
 import {byId, h, setText} from './dom.js';
 import {duration, locale, moment, number, t, tn} from './i18n.js';
@@ -31,6 +32,11 @@ const IN_HAND = ['occupied', 'paused', 'blocked'];
 const {board} = document.body.dataset;
 const path = `/api/boards/${board}`;
 const model = new Model();
+const settings = new BoardSettings(board, ({title}) => {
+  setText(byId('title'), title);
+  document.title = `${title} · occupancy`;
+  drawSoon();
+});
 let live = null;
 let status = 'connecting';
 let upToDateMs = null; // the last time when the page was known to be up to date
@@ -73,7 +79,7 @@ const holders = new Rotation(byId('holders'), {
     setText(entry.querySelector('.since'), since(item.since));
     setText(entry.querySelector('.title'), item.title === item.tag ? '' : item.title);
     const step = entry.querySelector('.step');
-    setText(step, item.step);
+    setText(step, settings.titleOf(item.step));
     step.hidden = item.step === 'work'; // the only step of a board without a list
   },
 });
@@ -205,10 +211,7 @@ async function reload(signal) {
   byId('wall').hidden = false;
   byId('passing').hidden = true;
   loadTimeline().catch(() => {}); // only the chart waits for the next time
-  api.get(path).then(({title}) => {
-    setText(byId('title'), title);
-    document.title = `${title} · occupancy`;
-  }, () => {});
+  settings.load().catch(() => {}); // the stream says its version, and it is loaded again
   return {...first, version_floor};
 }
 
@@ -304,6 +307,7 @@ async function start() {
       if (mine !== turn) throw new api.Problem({status: 401}); // ends its retries
       return reload(signal);
     },
+    onSettings: ifMine((version) => settings.told(version)),
     apply: ifMine(apply), onStatus: ifMine(onStatus), onDenied: ifMine(onDenied),
   });
   onStatus('connecting');
