@@ -43,7 +43,7 @@ PIECES = {
         "board/settings_version",
         "board/step_counts",
         "board/configure",
-    ),  # fmt: skip
+    ),
     "board/count_steps": ("board/step_counts", "board/count_steps"),
     "board/remove": ("board/cursors", "board/remove"),
     "board/end_removal": (*_CURSORS, "board/end_removal"),
