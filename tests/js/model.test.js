@@ -160,7 +160,8 @@ test('an item that nobody holds can be sent back where there is an earlier step'
   assert.equal(at('ARM', ['ARM', 'SOLD']), false);
   assert.equal(at('SOLD', []), false, 'the steps are not known yet');
   assert.equal(at('SOLD', ['ARM', 'SOLD'], 'blocked'), false);
-  assert.equal(offered({...held('A', '2'), step: 'SOLD'}, '1', () => true, ['ARM', 'SOLD']).includes('send-back'), false);
+  const ofAnother = offered({...held('A', '2'), step: 'SOLD'}, '1', () => true, ['ARM', 'SOLD']);
+  assert.equal(ofAnother.includes('send-back'), false);
 });
 
 const SEARCHES = JSON.parse(readFileSync(new URL('../boards/search.json', import.meta.url), 'utf-8'));

@@ -164,7 +164,8 @@ export function fold(text) {
 
 /**
  * The operations that the buttons of an item offer to `worker`; `may(role)` says whether they have
- * a role. `steps` are the board's, [] as long as they are unknown. 'removed' is a state of the page only, from which no operation leads.
+ * a role. `steps` are the board's, [] as long as they are unknown. 'removed' is a state of the page only,
+ * from which no operation leads.
  */
 export function offered(item, worker, may, steps = []) {
   const isHolder = item.state === 'occupied' && item.holder?.id === worker;

@@ -19,7 +19,10 @@ export async function operate(operation, item, {board, actions, notices}) {
   await send(operation, tag, fields, {actions, notices});
 }
 
-/** Sends an operation, unless one is on its way, and tells the result, with a button to take it back where that is possible. */
+/**
+ * Sends an operation, unless one is on its way, and tells the result, with a button to take it back where that
+ * is possible.
+ */
 async function send(operation, tag, fields, {actions, notices}) {
   if (actions.sending.has(tag)) return;
   // From before the server's clock counts, so the button is gone before the server refuses.
