@@ -21,6 +21,7 @@ from occupancy.access.workers import Workers
 from occupancy.boards.commands import Bounds
 from occupancy.boards.holder_names import HolderNames
 from occupancy.boards.reconcile import reconcile_at_start
+from occupancy.boards.removal import Removal
 from occupancy.boards.store import Store
 from occupancy.core.errors import OccupancyError
 from occupancy.core.keys import Keys
@@ -103,6 +104,9 @@ class Services:
         self.uploads = Uploads(client, keys)
         self.holder_names = HolderNames(self.store, self.workers.get)
         self.workers.on_renamed = self.holder_names.follow
+        self.removal = Removal(
+            self.store, writes=operations, revoke_tokens=self.tokens.revoke_of_board
+        )
 
         # Live delivery
         self.revocation = Revocation(self.authenticator)
@@ -128,6 +132,7 @@ class Services:
             self.store.permissions.refresh,
             self.holder_names.settle,
             self.store.boards.index.mend,
+            self.removal.resume,
         ]
 
     @classmethod
@@ -163,6 +168,7 @@ class Services:
             shard.ops_pool.drain()
         self.hub.drain()
         self.revocation.stop()
+        self.removal.stop()
         self.audit_limit.flush()
         self.repeated_warnings.flush()
         try:
