@@ -55,7 +55,7 @@
     occ:{main}:upload:ID:N          string  500 of its records, packed, for as long
     occ:{main}:upload:ID:run        string  how far its import is, for as long (JSON)
     occ:{main}:uploads              string  the last uploads, for as long (JSON)
-    occ:{main}:mappings             string  the last mappings of columns, by header (JSON)
+    occ:{main}:mappings             string  the last mappings of columns, by header; a year (JSON)
     occ:{main}:rate:WHO             string  rate of operations, of a worker or an address (ms)
     occ:{access}:processes          set     names of the processes
     occ:{access}:process:NAME       string  statistics of a process; expires when it stops reporting
@@ -105,6 +105,7 @@ class BoardKeys:
         self.samples = f"{root}:samples"
         self.uploads = f"{root}:uploads"
         self.mappings = f"{root}:mappings"
+        self.of_imports = (f"{root}:upload", self.mappings)  # what the names of all begin with
         self.channel = live_channel
         self.rights = [f"{root}:rights", f"{root}:rights:none"]
 

@@ -27,6 +27,7 @@ from occupancy.tables.sandbox.parsing import parse_file, unpacked
 T = TypeVar("T")
 
 UPLOAD_TTL_S = 3600
+MAPPINGS_TTL_S = 365 * 24 * 3600  # from the last import: also those of a removed board end
 MAX_UPLOADS = 4  # of a board
 MAX_MAPPINGS = 32  # that a board remembers
 STALLED_S = 30.0  # without a sign, the process that ran an import has ended
@@ -143,7 +144,7 @@ class Uploads:
         known = self._read(key, list[_Remembered]) or []
         others = [each for each in known if each.header != header_hash]
         newest_first = [_Remembered(header_hash, mapping), *others][:MAX_MAPPINGS]
-        self._client.set(key, msgspec.json.encode(newest_first))
+        self._client.set(key, msgspec.json.encode(newest_first), ex=MAPPINGS_TTL_S)
 
     def _remove(self, board: str, number: str, chunks: int) -> None:
         keys = self._keys.board(board)

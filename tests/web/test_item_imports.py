@@ -282,3 +282,16 @@ def test_an_export_has_the_filters_of_the_list_and_all_of_an_item_if_asked(desk:
     assert found["since"][:2] == "20"  # a date
     for wrong in ("format=pdf", "lang=de", "full=yes", "state=lost", "x=1"):
         assert problem(desk.send("GET", f"/export?{wrong}")) == (400, "invalid_request")
+
+
+def test_a_removed_board_keeps_neither_uploads_nor_mappings(desk: Desk) -> None:
+    services = desk.services
+    services.store.boards.create("yard")
+    upload = fields(desk.send("POST", "/imports", FILE.encode(), board="yard"))
+    desk.send("POST", f"/imports/{upload['id']}/run", json=MAPPING, board="yard")
+    keys = services.store.keys.board("yard")
+    assert list(services.store.client.scan_iter(match=f"{keys.root}:upload*"))
+    services.removal.remove("yard", with_items=True)
+    services.removal.sweep("yard")
+    for pattern in (f"{keys.root}:upload*", keys.mappings):
+        assert not list(services.store.client.scan_iter(match=pattern))
