@@ -132,7 +132,13 @@ def put_rows(
                 yield row.tag, row.body.as_json_texts()
 
     outcomes = store.commands.put_many(
-        board, texts(), actor=actor, auth_method=auth_method, dry_run=dry_run, calls=calls
+        board,
+        texts(),
+        actor=actor,
+        auth_method=auth_method,
+        dry_run=dry_run,
+        calls=calls,
+        is_ahead=True,
     )
     for outcome in outcomes:
         row = pending.popleft()
