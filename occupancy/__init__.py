@@ -30,7 +30,7 @@ def create_app(services: Services | None = None) -> Flask:
     from occupancy.core.settings import Settings  # noqa: PLC0415 - see the module
     from occupancy.services import Services as Made  # noqa: PLC0415 - see the module
     from occupancy.web import auth, problems, security  # noqa: PLC0415 - see the module
-    from occupancy.web.routes import admin, boards, docs, health, pages, session, stream  # noqa: PLC0415 - see the module
+    from occupancy.web.routes import admin, audit, boards, docs, health, pages, session, stream  # noqa: PLC0415 - see the module
 
     if services is None:
         services = Made.for_web(Settings.from_environ(os.environ))
@@ -45,7 +45,7 @@ def create_app(services: Services | None = None) -> Flask:
     security.init_app(app, services.settings)  # first: its hooks come before those of auth
     problems.init_app(app)
     auth.init_app(app)
-    for blueprint in (boards.bp, stream.bp, session.bp, admin.bp, health.bp, docs.bp, pages.bp):
-        app.register_blueprint(blueprint)
+    for module in (boards, stream, session, admin, audit, health, docs, pages):
+        app.register_blueprint(module.bp)
     cli.init_app(app)
     return app

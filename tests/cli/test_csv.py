@@ -13,7 +13,6 @@ import pytest
 
 from occupancy.access.pins import is_pin
 from occupancy.boards.commands import Command
-from occupancy.cli.csv.cells import escape_formula, unescape_formula
 from occupancy.cli.csv.encoding import decode_text, detect_encoding
 from occupancy.cli.csv.exporter import excel_bytes, export_items
 from occupancy.cli.csv.importer import (
@@ -29,6 +28,7 @@ from occupancy.core.entities import Item, Person, Role
 from occupancy.core.errors import BoardNotFound, InvalidRequest, StoreUnavailable
 from occupancy.core.requests import ItemBody
 from occupancy.core.settings import Settings
+from occupancy.core.spreadsheets.formulas import escape_formula, unescape_formula
 from occupancy.core.transitions import PUT, TRANSITIONS
 from occupancy.services import Services
 from tests.support.servers import RealServer

@@ -2,7 +2,8 @@
 
 An attribute whose values are all non-empty texts is a plain column. Any other attribute (numbers,
 empty texts, a name with another meaning in a spreadsheet or the import) becomes a column
-``NAME:json``. A text that a spreadsheet would take for a formula is escaped (cells.py).
+``NAME:json``. A text that a spreadsheet would take for a formula is escaped
+(core/spreadsheets/formulas.py).
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ from typing import Any
 
 import msgspec
 
-from occupancy.cli.csv.cells import escape_formula
 from occupancy.cli.csv.importer import STATE_COLUMNS
 from occupancy.cli.csv.table import JSON_SUFFIX
 from occupancy.core.entities import Item
+from occupancy.core.spreadsheets.formulas import escape_formula
 
 SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t"}
 _RESERVED = {"tag", "title", STATE_COLUMNS[-1]}

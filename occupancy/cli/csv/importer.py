@@ -2,7 +2,7 @@
 
 A row is checked by the same rules as the body of a PUT. An attribute's column is its name, its
 cells are texts, and an empty cell means that the item lacks it. The apostrophe that escapes a
-formula (cells.py) is removed. Values that a plain column cannot express (a number, an empty text,
+formula (core/spreadsheets/formulas.py) is removed. Values that a plain column cannot express (a number, an empty text,
 an attribute that is itself called ``title``) are in a column ``NAME:json``, whose cells are JSON;
 the exporter writes these where needed.
 """
@@ -18,12 +18,13 @@ from occupancy.access.pins import hash_pin, is_pin
 from occupancy.access.workers import Workers
 from occupancy.boards.refusals import refusal
 from occupancy.boards.store import Store
-from occupancy.cli.csv.cells import check_not_reformatted, parse_pin, shown, unescape_formula
+from occupancy.cli.csv.cells import check_not_reformatted, parse_pin, shown
 from occupancy.cli.csv.encoding import AUTO
 from occupancy.cli.csv.table import JSON_SUFFIX, Rejected, Row, Table
 from occupancy.core.entities import Person, Role, Worker
 from occupancy.core.errors import InvalidRequest, OccupancyError, counted
 from occupancy.core.requests import ItemBody, check_name, decode
+from occupancy.core.spreadsheets.formulas import unescape_formula
 from occupancy.core.transitions import PUT
 
 # Columns of a full export that are not attributes. The last one identifies such a file: the

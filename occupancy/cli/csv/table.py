@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from occupancy.cli.csv.cells import shown, unescape_formula
+from occupancy.cli.csv.cells import shown
 from occupancy.cli.csv.encoding import AUTO, decode_text
 from occupancy.core.errors import InvalidRequest, counted
 from occupancy.core.requests import check_text
+from occupancy.core.spreadsheets.formulas import unescape_formula
 
 if TYPE_CHECKING:
     import _csv  # the only place where the type of csv.reader() has a name

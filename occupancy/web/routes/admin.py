@@ -12,7 +12,6 @@ from occupancy.access.workers import worker_as_dict
 from occupancy.core.entities import Role
 from occupancy.core.errors import InvalidRequest, WorkerNotFound
 from occupancy.core.requests import BoardBody, TokenBody, WorkerBody, check_name
-from occupancy.observability import audit_log
 from occupancy.web.auth import current_services, principal, requires
 from occupancy.web.io import json_answer, read_body, read_query
 
@@ -22,7 +21,7 @@ bp = Blueprint("admin", __name__, url_prefix="/api")
 def _recording(event: str, **fields: Any) -> AbstractContextManager[dict[str, object]]:
     """Record the change that the block makes, with who makes it."""
     by = {"by": principal().worker.id, "means": principal().auth_method}
-    return audit_log.recording(audit_log.record, event, **by, **fields)
+    return current_services().audit_trail.recording(event, **by, **fields)
 
 
 @bp.post("/boards")

@@ -5,6 +5,7 @@ import {byId, fill, h, setText} from './dom.js';
 import {number, t, tn} from './i18n.js';
 import {STATES} from './model.js';
 import {start, startAgain} from './page.js';
+import {may} from './session.js';
 
 const REFRESH_MS = 10000;
 let timer;
@@ -48,6 +49,7 @@ function clear() {
 
 function run(found) {
   clear();
+  byId('to-audit').hidden = !may('admin');
   if (!found) {
     setText(byId('said'), t('boards.signed_out'));
     return;
