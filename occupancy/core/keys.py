@@ -17,7 +17,8 @@
     occ:{access}:ticket:HASH        string  ticket for a stream: its worker; once used, its address
                                             and board
     occ:{access}:notes              list    changes by the command line, for the audit log (JSON)
-    occ:{access}:audit:STREAM       stream  entry: the audit trail (JSON); changes, sign_ins, refusals
+    occ:{access}:audit:STREAM       stream  the audit trail, entry by entry (JSON); STREAM is
+                                            changes, sign_ins or refusals
     occ:{access}:audit_bytes        hash    number of the stream → bytes of its entries
     occ:{access}:renamed            hash    id → time (s, µs) of a worker's new name that the items
                                             they hold may not show yet

@@ -2,9 +2,9 @@
 
 A row is checked by the same rules as the body of a PUT. An attribute's column is its name, its
 cells are texts, and an empty cell means that the item lacks it. The apostrophe that escapes a
-formula (core/spreadsheets/formulas.py) is removed. Values that a plain column cannot express (a number, an empty text,
-an attribute that is itself called ``title``) are in a column ``NAME:json``, whose cells are JSON;
-the exporter writes these where needed.
+formula (core/spreadsheets/formulas.py) is removed. Values that a plain column cannot express (a
+number, an empty text, an attribute that is itself called ``title``) are in a column ``NAME:json``,
+whose cells are JSON; the exporter writes these where needed.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The audit trail: who has signed in, was refused, and has changed what, kept in Redis.
 
-The audit log's lines on stderr (audit_log.py) stay as they are; the trail is beside them, for people
-who have no shell. Begin with ``trail.py`` (writes); ``events.py`` lists the events, ``reader.py``
-and ``export.py`` read them.
+It stands beside the audit log, whose lines go to stderr (audit_log.py), for people without a shell.
+Begin with ``trail.py``, which writes; ``events.py`` lists the events, ``entries.py`` has the form of
+an entry, ``reader.py`` and ``export.py`` read.
 """
