@@ -117,9 +117,8 @@ def test_no_secret_is_in_the_trail(valkey_services: Services, field: str) -> Non
     browser.put("/api/session/pin", json={"pin": PIN, "new_pin": "975310"}, headers=csrf)
     text = json.dumps(found(valkey_services))
     held = ("864213", "975310", PIN, token, link, cookie.value, csrf["X-CSRF-Token"])
-    assert [
-        each for each in secrets if f'"{each}"' in text or (len(each) > 9 and each in text)
-    ] == []
+    assert [each for each in held if f'"{each}"' in text] == []
+    assert [each for each in held if len(each) > 9 and each in text] == []
 
 
 def test_an_entry_is_bounded_and_always_json() -> None:
@@ -216,8 +215,8 @@ def test_a_full_server_refuses_no_sign_out(own_server: RealServer, tmp_path: Pat
             admin.config_set("maxmemory", "1")
             assert browser.delete("/api/session", headers=csrf).status_code == 204
             admin.config_set("maxmemory", "0")
-        assert shop.who(browser) is None
         assert events_of(services) == ["signed_out", "signed_in"]
+        assert shop.who(browser) is None
     finally:
         services.close()
 
@@ -237,8 +236,8 @@ def test_a_trail_that_cannot_be_written_refuses_no_sign_out_but_a_change(
         assert other.delete("/api/session", headers=others_csrf).status_code == 204
         answer = browser.delete("/api/workers/94/sessions", headers=csrf)
         assert (answer.status_code, answer.get_json()["code"]) == (503, "store_unavailable")
+    assert set(events_of(valkey_services)) == {"signed_in", "signed_out", "signed_out_everywhere"}
     assert shop.who(other) is None
-    assert events_of(valkey_services)[:2] == ["signed_out", "signed_out_everywhere"]
 
 
 def test_a_change_that_was_answered_is_there_after_its_processes_are_killed(
