@@ -173,11 +173,22 @@ class Queries:
 
         Raises ItemNotFound for an item that is not and was not there lately, and BoardNotFound.
         """
+        return self.history_and_floor(board, tag, limit=limit, page=page)[:2]
+
+    def history_and_floor(
+        self, board: str, tag: str, *, limit: int, page: str | None = None
+    ) -> tuple[list[bytes], str | None, int]:
+        """The same, and the version floor of the board (see core/entities.py)."""
         end = f"({page_start(page, _HISTORY_PAGE_PATTERN)}" if page else "+"
-        entries: Any = self._client.xrevrange(
-            self._keys.board(board).history(tag), end, "-", count=limit + 1
+        keys = self._keys.board(board)
+        entries, incarnation = self._client.run_pipeline(
+            lambda pipeline: (
+                pipeline.xrevrange(keys.history(tag), end, "-", count=limit + 1),
+                pipeline.hget(keys.board, "incarnation"),
+            )
         )
         if not entries and page is None:
             self.item(board, tag)
         following = page_token(entries[limit - 1][0]) if len(entries) > limit else None
-        return [fields[b"event"] for _, fields in entries[:limit]], following
+        events = [fields[b"event"] for _, fields in entries[:limit]]
+        return events, following, version_floor(incarnation)

@@ -28,7 +28,7 @@ def test_a_link_signs_in_once(shop: Shop) -> None:
     assert problem(refused) == (401, "unauthenticated")
     another = shop.services.links.create("93")
     left_s: Any = shop.services.store.client.ttl(shop.services.store.keys.link(digest_of(another)))
-    assert 0 < left_s <= 3600
+    assert 3600 - 60 < left_s <= 3600  # it was made within the last minute
 
 
 def test_a_link_is_no_token(shop: Shop) -> None:

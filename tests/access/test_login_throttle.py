@@ -152,8 +152,7 @@ def test_a_guesser_with_many_addresses_is_slowed_down_and_the_workers_own_tablet
 ) -> None:
     attempts.right(address=HOME)
     waits = [attempts.wait_s(address=f"203.0.113.{number}") for number in range(FREE_OF_WORKER + 5)]
-    assert waits[:FREE_OF_WORKER] == [0] * FREE_OF_WORKER
-    assert all(waits[FREE_OF_WORKER:])
+    assert waits == [0] * FREE_OF_WORKER + [2] * 5
     attempts.right(address=HOME)
 
 
@@ -161,19 +160,18 @@ def test_nobody_is_locked_out_for_longer_than_five_minutes(attempts: Attempts) -
     for number in range(60):
         attempts.pass_by(attempts.wait_s(address=f"203.0.113.{number}"))
         attempts.wait_s(address=f"203.0.113.{number}")
-    assert 0 < attempts.wait_s(address=HOME) <= MAX_PIN_WAIT_S
+    assert attempts.wait_s(address=HOME) == MAX_PIN_WAIT_S
 
 
 def test_an_address_may_try_so_many_for_all_workers_and_then_one_a_minute(
     attempts: Attempts,
 ) -> None:
     waits = [attempts.wait_s(f"w{number}") for number in range(ADDRESS_ATTEMPTS + 3)]
-    assert waits[:ADDRESS_ATTEMPTS] == [0] * ADDRESS_ATTEMPTS
-    assert all(0 < each <= ADDRESS_INTERVAL_S for each in waits[ADDRESS_ATTEMPTS:])
+    assert waits == [0] * ADDRESS_ATTEMPTS + [ADDRESS_INTERVAL_S] * 3
     assert attempts.wait_s("another", HOME) == 0
     attempts.pass_by(ADDRESS_INTERVAL_S)
     assert attempts.wait_s("one-more") == 0
-    assert attempts.wait_s("and-more") > 0
+    assert attempts.wait_s("and-more") == ADDRESS_INTERVAL_S
 
 
 def test_right_ones_cost_their_address_nothing(attempts: Attempts) -> None:
@@ -183,9 +181,9 @@ def test_right_ones_cost_their_address_nothing(attempts: Attempts) -> None:
 
 def test_signing_in_as_oneself_gives_no_new_tries_for_others(attempts: Attempts) -> None:
     attempts.wrong(6)
-    before = attempts.wait_s()
+    assert attempts.wait_s() == 16
     attempts.right("mallory", AWAY)
-    assert attempts.wait_s() == before
+    assert attempts.wait_s() == 16
 
 
 def test_a_clock_that_is_set_back_locks_nobody_out_for_long(attempts: Attempts) -> None:

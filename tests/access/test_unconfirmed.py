@@ -47,6 +47,7 @@ def test_what_is_not_confirmed_is_forgotten(
         monkeypatch.setattr(script, "run", unconfirmed(script))
     # The announcement, which follows in a moment, must not be what makes it forget.
     monkeypatch.setattr(services.revocation, "on_announcement", lambda _payload: None)
+    assert services.authenticator.remembered(credential) is not None
     with pytest.raises(Unconfirmed):
         if change == "sign-out":
             services.sessions.end(principal, address="10.0.0.1")

@@ -12,10 +12,22 @@ from typing import Any
 import pytest
 
 from bench import report
+from bench.figures import PRODUCT
+from bench.peers import BASELINE, INCIDENT, NCHAN, STARLETTE
 from bench.scenarios import SCENARIOS
-from bench.systems import missing
+from bench.systems import NAMES, missing
 from tests.conftest import BENCHMARK, require, require_binary
 from tests.support.deployment import ROOT
+
+# Those that a scenario measures; the others measure the product alone.
+SYSTEMS = {
+    "fan-out": {PRODUCT, NCHAN, STARLETTE, INCIDENT, BASELINE},
+    "busy": {PRODUCT, NCHAN, STARLETTE, BASELINE},
+    "many": {PRODUCT, NCHAN, STARLETTE, BASELINE},
+    "latency": {PRODUCT, STARLETTE},
+    "operations": {PRODUCT, STARLETTE},
+    "snapshot": {PRODUCT, STARLETTE},
+}
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +54,8 @@ def test_every_scenario_measures_every_system(short_run: tuple[dict[str, Any], s
         (rows,) = result["scenarios"][scenario.name]
         failed = {name: row["failed"] for name, row in rows.items() if "failed" in row}
         assert not failed
+        measured = {name.partition(",")[0] for name in rows} & set(NAMES)
+        assert measured == SYSTEMS.get(scenario.name, {PRODUCT}) - set(missing()), scenario.name
         for column in scenario.columns:
             assert any(column.key in row for row in rows.values()), (scenario.name, column.head)
         assert f"{scenario.name}: {scenario.title}" in printed

@@ -100,15 +100,20 @@ def test_the_bytecodes_of_the_loop_are_counted_and_not_assumed() -> None:
 def test_what_the_product_loses_is_noticed() -> None:
     fan_out = SCENARIOS[0]
     half_load = next(scenario for scenario in SCENARIOS if scenario.may_reset)
+    whole = {"expected": 10, "delivered": 10, "out_of_order": 0, "troubles": 0, "failures": 0}
     torn = {"expected": 10, "delivered": 9, "out_of_order": 1, "troubles": 1, "trouble": "reset"}
 
-    assert list(fan_out.losses([{"product": torn}]))
-    assert list(half_load.losses([{"product": {**torn, "troubles": 0}}]))
+    assert list(fan_out.losses([{"product": whole}])) == []
+    for loss in (
+        {"delivered": 9}, {"delivered": 11}, {"out_of_order": 1}, {"failures": 1},
+        {"failed": "does not start"}, {"store_connections": 21, "store_budget": 20},
+    ):  # fmt: skip
+        found = list(fan_out.losses([{"product": whole}, {"product, 16": {**whole, **loss}}]))
+        assert len(found) == 1, loss
+        assert found[0].startswith("fan-out, round 2, product, 16: ")
+    assert len(list(half_load.losses([{"product": {**torn, "troubles": 0}}]))) == 1
     assert not list(half_load.losses([{"product": torn}]))
     assert not list(fan_out.losses([{"nchan": torn}]))
-    assert list(fan_out.losses([{"product, 16": {"failures": 1}}]))
-    assert list(fan_out.losses([{"product": {"failed": "does not start"}}]))
-    assert list(half_load.losses([{"product": {"store_connections": 21, "store_budget": 20}}]))
 
 
 def test_the_report_says_when_the_work_is_the_limit() -> None:

@@ -10,11 +10,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import gevent
 import pytest
 
-from occupancy.boards.commands import Bounds, Command
+from occupancy.boards.commands import Bounds, Command, Commands
 from occupancy.boards.reconcile import Reconciler
 from occupancy.boards.records import Preconditions
+from occupancy.boards.store import Store
 from occupancy.core.entities import Person
 from occupancy.core.transitions import PUT, TRANSITIONS
 from occupancy.services import Services
@@ -155,17 +157,22 @@ def test_a_clock_that_was_set_back_spoils_neither_history_nor_replay_nor_timelin
     assert (again.is_replayed, again.cursor) == (True, first.cursor)
 
 
-def test_processes_of_an_older_version_write_the_same_board_in_turn(
-    services: Services, board: str
-) -> None:
-    """Their scripts let the server make the id, which has a small second half."""
-    store = services.store
-    older = store_elsewhere(store).commands
+def older_commands(store: Store, bounds: Bounds | None = None) -> Commands:
+    """Those of a version whose scripts let the server make the id, with a small second half."""
+    older = store_elsewhere(store, bounds).commands
     script = older._operate
     ours = b"local id = next_cursor(cursor, now_ms, request.nonce)"
     assert ours in script.source
     script.source = script.source.replace(ours, b"local id = '*'")
     script.sha1 = hashlib.sha1(script.source).hexdigest()
+    return older
+
+
+def test_processes_of_an_older_version_write_the_same_board_in_turn(
+    services: Services, board: str
+) -> None:
+    store = services.store
+    older = older_commands(store)
     store.commands.execute(Command(board, PUT, ["A"], actor=ANA, items=[{}]))
     cursors, chance = [store.log.head(board).head_cursor], random.Random(3)
     for number in range(60):
@@ -192,14 +199,18 @@ def test_a_long_log_is_cut_by_cursors_of_either_form(services: Services, board: 
     small = Bounds(
         log_entries=100_000, log_bytes=64 * 1024, history_entries=100, history_bytes=1024**2
     )
-    commands = store_elsewhere(store, small).commands
+    forms = [older_commands(store, small), store_elsewhere(store, small).commands]
     title = {"title": json.dumps("x" * 900)}
     for number in range(120):
         texts = {**title, "attributes": json.dumps({"number": str(number)})}
-        commands.execute(Command(board, PUT, ["A"], actor=ANA, items=[texts]))
+        if number % 2 == 0:
+            gevent.sleep(0.002)  # so that the id of the older one begins a millisecond
+        forms[number % 2].execute(Command(board, PUT, ["A"], actor=ANA, items=[texts]))
     marks: Any = store.client.lrange(store.keys.board(board).log_marks, 0, -1)
     log: Any = store.client.xrange(store.keys.board(board).log)
     kept = [cursor for cursor, _ in log]
     assert 20 < len(kept) < 100
     assert kept == sorted(kept, key=lambda cursor: numbers_of(cursor.decode()))
+    assert {numbers_of(each.decode())[1] < 1000 for each in kept} == {True, False}
+    assert marks
     assert set(marks) <= set(kept)

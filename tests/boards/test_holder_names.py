@@ -41,6 +41,10 @@ def name(services: Services, board: str, tag: str) -> str:
     return str(item(services, board, tag)["holder"]["name"])
 
 
+def fail(*_args: Any, **_options: Any) -> Any:
+    raise StoreUnavailable("away", retry_after=1)
+
+
 def marks(services: Services) -> Any:
     return services.store.client.hgetall(services.store.keys.renamed)
 
@@ -104,9 +108,6 @@ def test_the_hold_goes_on_after_a_rename(holders: Services) -> None:
 def test_a_rename_that_broke_off_is_finished_by_the_next_probe(
     holders: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_args: Any, **_options: Any) -> Any:
-        raise StoreUnavailable("away", retry_after=1)
-
     with monkeypatch.context() as patch:
         patch.setattr(holders.store.commands, "execute", fail)
         holders.workers.edit("ana", name="Anne")  # the name has changed, and that stands
@@ -155,10 +156,13 @@ def test_two_renames_end_with_the_last_name_and_no_mark_of_the_second_is_lost(
 def test_every_process_at_once_makes_one_event(
     holders: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(holders.store.commands, "execute", fail)
+        holders.workers.edit("ana", name="Anne")
     head = holders.store.log.head("main").head_seq
     monkeypatch.setattr(renames_module, "SETTLED_S", 0)
-    holders.workers.edit("ana", name="Anne")
     gevent.joinall([gevent.spawn(holders.holder_names.settle) for _ in range(5)], raise_error=True)
+    assert name(holders, "main", "A") == "Anne"
     assert holders.store.log.head("main").head_seq == head + 1
 
 

@@ -106,6 +106,7 @@ def test_each_read_says_which_versions_are_from_after_the_promotion(
         return {
             whole.snapshot.version_floor, one.version_floor,
             store.queries.item_and_floor(board, "A")[1],
+            store.queries.history_and_floor(board, "A", limit=1)[2],
             store.log.head(board).version_floor,
             store.log.replay(board, "0-0", 10).version_floor,
             store.log.replay(board, "5-5", 10).version_floor,

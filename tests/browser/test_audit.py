@@ -66,6 +66,7 @@ def test_the_audit_is_accessible_on_phone_and_desk(board: str, visit: Visit) -> 
 def test_filters_by_keyboard_are_in_the_address_and_come_back(board: str, visit: Visit) -> None:
     page = visit(f"/audit?board={board}", "admin")
     assert len(listed(page)) == len(EVENTS)
+    page.locator("#more-filters").evaluate("each => { each.open = true; }")
     page.locator('[name="worker"]').focus()
     page.keyboard.type("nobody", delay=250)
     page.keyboard.press("Enter")

@@ -20,6 +20,8 @@ from tests.browser.site import (
 )
 from tests.support.waiting import wait_until
 
+FLOOR = 7 * 10**9  # of versions, after the seventh failover
+
 # Records every EventSource that a page opens.
 SPY = """
 window.sources = [];
@@ -156,3 +158,73 @@ def test_offline_is_shown_and_missed_events_appear_afterwards(
     expect(page.locator("#banner")).to_be_hidden()
     touch(page, "T-1", "take")
     expect_state(page, "T-1", "occupied", "Holder")
+
+
+def promote(site: Site, board: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mark the board as on a server that was promoted. Its items stay as they are."""
+    client = site.services.store.client
+    with monkeypatch.context() as patch:
+        patch.setattr(client, "has_failover", True)
+        patch.setattr(client.connection_pool, "incarnation", FLOOR // 10**9)
+        site.services.store.log.promote([board])
+
+
+def test_the_page_of_an_item_that_nobody_changes_is_live_after_a_promotion(
+    site: Site, visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Its ETag is its version, which the promotion leaves as it is: what the browser has of the
+    # item in its cache is from before the promotion, and would be loaded again and again.
+    board = site.board("T-1")
+    page = visit(f"/boards/{board}/items/T-1")
+    expect_live(page)
+    with page.expect_response(lambda each: each.url.endswith("/items/T-1")) as asked:
+        promote(site, board, monkeypatch)
+    assert asked.value.json()["version_floor"] == FLOOR
+    expect_live(page)
+
+
+def test_an_item_page_loads_a_history_from_before_the_promotion_again(
+    site: Site, visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    board = site.board("T-1")
+    page = visit(f"/boards/{board}/items/T-1")
+    expect_live(page)
+    asked = 0
+
+    def answer(route: Route) -> None:
+        nonlocal asked
+        asked += 1
+        response = route.fetch()
+        found = response.json()
+        assert found["version_floor"] == FLOOR
+        if asked == 1:  # of a process that does not know of the promotion yet
+            taken = {**found["history"][0], "seq": 2, "type": "item.taken"}
+            found |= {"history": [taken, *found["history"]], "version_floor": 0}
+        route.fulfill(response=response, json=found)
+
+    page.route("**/items/T-1/history", answer)
+    promote(site, board, monkeypatch)
+    expect(page.locator("#history li")).to_have_count(2)
+    expect(page.locator("#history li")).to_have_count(1)
+    expect_live(page)
+    assert asked == 2
+
+
+def test_my_work_shows_what_the_snapshot_says_also_by_a_version_that_it_has_shown(
+    site: Site, open_board: OpenBoard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    board = site.board("T-1")
+    site.do("take", board, "T-1", who="holder")
+    page = open_board(board)
+    time = page.locator(".mine-entry time")
+    expect(time).to_have_count(1)
+
+    def answer(route: Route) -> None:  # of a server that has counted the version again
+        response = route.fetch()
+        found = response.json()
+        found["items"][0]["since"] = "2020-01-02T03:04:05.678Z"
+        route.fulfill(response=response, json=found)
+
+    page.route(f"**/boards/{board}/items", answer)
+    promote(site, board, monkeypatch)
+    expect(time).to_have_attribute("datetime", "2020-01-02T03:04:05.678Z")

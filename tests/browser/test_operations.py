@@ -223,7 +223,36 @@ def test_a_batch_does_the_possible_and_reports_the_refusals(
 def test_an_observer_sees_everything_and_can_press_nothing(
     site: Site, open_board: OpenBoard
 ) -> None:
-    board = site.board("T-1")
+    states = ["available", "occupied", "paused", "blocked", "completed"]
+    board = site.board(*states)
+    for tag in ("occupied", "paused", "completed"):
+        site.do("take", board, tag)
+    site.do("pause", board, "paused")
+    site.do("complete", board, "completed")
+    site.do("block", board, "blocked", who="supervisor", reason="Crack found")
     page = open_board(board, "watcher")
-    expect(button(page, "T-1", "take")).to_be_disabled()
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.method))
+    for state in states:
+        expect_state(page, state, state, "Colleague" if state == "occupied" else "")
+    # What an observer is shown of the operations: those of workers, which take no touch.
+    offered = page.locator(".row .acts button")
+    assert sorted(offered.evaluate_all("all => all.map((each) => each.dataset.name)")) == [
+        "take", "take",
+    ]  # fmt: skip
+    for each in offered.all():
+        expect(each).to_be_disabled()
+        each.dispatch_event("click")
+    page.locator(".choose").first.dispatch_event("click")
+    for each in page.locator("#batch button[class*=take]").all():
+        expect(each).to_be_disabled()
+        each.dispatch_event("click")
+    for key in ("t", "p", "c"):
+        page.keyboard.press(key)
+    expect(page.locator(".row .menu, dialog[open]")).to_have_count(0)
     expect(page.locator("#mine")).to_be_hidden()
+    expect(page.locator(".row .sending, .row .refusal")).to_have_count(0)
+    assert "POST" not in sent
+    assert [site.types(board, tag) for tag in states] == [
+        [], ["taken"], ["taken", "paused"], ["blocked"], ["taken", "completed"],
+    ]  # fmt: skip

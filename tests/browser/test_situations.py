@@ -160,6 +160,7 @@ def test_a_page_that_was_refused_once_continues_with_a_valid_session(
     if "{board}" in path:
         expect_live(page)
     expect(page.locator("dialog[open]")).to_have_count(0)
+    assert tries > 1, "it was refused once, and asked again"
 
 
 def test_a_board_whose_access_has_ended_is_hidden(site: Site, visit: Visit) -> None:

@@ -16,7 +16,6 @@ from tests.browser.conftest import Visit
 from tests.browser.site import (
     PIN,
     Site,
-    button,
     expect_live,
     expect_state,
     sign_in_by_hand,
@@ -100,7 +99,7 @@ def test_an_item_removed_elsewhere_is_shown_as_removed_and_can_return(
     page = visit(f"/boards/{board}/items/T-1")
     expect_live(page)
     expect_state(page, "T-1", "available")
-    button(page, "T-1", "take")
+    expect(page.locator(".row .take")).to_be_enabled()
     remove(site, board, "T-1")
     expect(page.locator("#banner")).to_have_text("Admin removed T-1 from the board.")
     expect(page.locator(".row")).to_be_hidden()

@@ -155,14 +155,18 @@ def test_every_stop_is_listed_with_a_reason_or_without_and_all_panels_fit(
         wait_for(
             page,
             """() => {
-              const all = (selector) => [...document.querySelectorAll(selector)];
+              const every = (selector, holds) => {
+                const found = [...document.querySelectorAll(selector)];
+                return found.length > 0 && found.every(holds);
+              };
               const box = (element) => element.getBoundingClientRect();
-              const fits = all('.wall-grid section, .wall-grid .plot').every((each) => (
-                box(each).height > 40 && box(each).bottom <= innerHeight + 1
-                  && box(each).right <= innerWidth + 1));
-              return fits && all('.entry .step, .entry .long, .counts .word').every((each) => (
-                each.scrollWidth <= each.clientWidth + 1
-                  && box(each).right <= box(each.parentElement).right + 1));
+              const isInSight = (each) => box(each).height > 40
+                && box(each).bottom <= innerHeight + 1 && box(each).right <= innerWidth + 1;
+              const isWhole = (each) => each.scrollWidth <= each.clientWidth + 1
+                && box(each).right <= box(each.parentElement).right + 1;
+              return every('.wall-grid section', isInSight) && every('.wall-grid .plot', isInSight)
+                && every('.entry .step', isWhole) && every('.entry .long', isWhole)
+                && every('.counts .word', isWhole);
             }""",
             what=f"all of the wall at {width} × {height}",
         )

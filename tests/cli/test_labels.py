@@ -127,6 +127,9 @@ def test_only_the_tags_that_were_asked_for(run: Run, shop: Services, tmp_path: P
     [
         (["--tag", "T-9"], "has no item T-9"),
         (["--tag", "a b"], "tag"),
+        (["--tag", "a\nb"], "tag"),
+        (["--tag", "a\x07\u202eb"], "tag"),
+        (["--board", "no\rwhere"], "board"),
         (["--board", "nowhere"], "nowhere"),
         (["--columns", "0"], "columns"),
         (["--out", "/nowhere/labels.svg"], "No such file"),
@@ -138,6 +141,8 @@ def test_unprintable_characters_stay_on_one_line(
     result = run("items", "labels", "--out", str(tmp_path / "l.svg"), *arguments)
     assert result.exit_code != 0
     assert why in result.stderr
+    assert result.stderr.endswith("\n")
+    assert result.stderr.removesuffix("\n").isprintable()
     assert "Traceback" not in result.output
 
 

@@ -16,7 +16,7 @@ from click.testing import Result
 
 from occupancy import create_app
 from occupancy.cli.doctor.cluster import coverage, full_coverage, node_timeout
-from occupancy.cli.doctor.deployment import machines, spread
+from occupancy.cli.doctor.deployment import failovers, machines, spread
 from occupancy.cli.doctor.sentinels import agreement, answering, copies, down_after, number, quorum
 from occupancy.core.server_url import Address
 from occupancy.core.settings import Settings
@@ -85,6 +85,7 @@ demo load
 items reconcile --board taller
 redis stats => primary
 redis check => number|coverage
+redis check => ok +failover
 """
 
 
@@ -115,6 +116,7 @@ def test_every_command_works(url: str, tmp_path: Path, monkeypatch: pytest.Monke
     run("tokens", "revoke", token["id"])
     assert "X-1,One" in (tmp_path / "out.csv").read_text()
     stats = json.loads(run("redis", "stats", "--json").stdout)
+    assert stats["servers"]
     assert all(each["status"] == "healthy" for each in stats["servers"])
     run("redis", "repair", status=1)  # it is for the embedded server
     first = first_event()
@@ -220,3 +222,12 @@ def test_boards_that_one_server_has_nearly_alone_are_a_warning() -> None:
     assert level(7, 7, 7) == "ok"
     assert level(3, 0, 0) == "ok"  # too few to tell
     assert level(20, 1, 0) == "warning"
+
+
+def test_a_failover_epoch_below_what_the_boards_have_seen_is_an_error() -> None:
+    assert failovers({"a": 0, "b": 3}, {"b": 3}, None).level == "ok"
+    assert failovers({}, {}, None).level == "unknown"
+    in_cluster = failovers({"a": 4, "b": 2}, {"a": 4, "b": 7}, None)
+    assert (in_cluster.level, "a: 4" in in_cluster.finding) == ("error", False)
+    assert "BUMPEPOCH to two primaries in turn until each epoch is 7" in in_cluster.advice
+    assert "`sentinel config-epoch board 7`" in failovers({"a": 1}, {"a": 7}, "board").advice

@@ -22,6 +22,11 @@ TEXTS = {
     f"web/ui/static/i18n/{path.name}" for path in (PACKAGE / "web/ui/static/i18n").glob("*.json")
 }
 EXAMPLES = {"cli/demo.py", "web/ui/templates/docs.html"}  # the sample board, an example of an event
+COMPARISON = re.compile(
+    r"""operation["\]]*\s*(?:[=!~]==?|\b(?:not )?in)\s*[\[({]?["'`]"""
+    r"""|["'`]\s*[=!~]==?\s*[\w.]*operation\b"""
+    r"""|\bis (?:not )?(?:PUT|REMOVE|RENAME)\b"""
+)
 SUFFIXES = {".py", ".lua", ".js", ".html", ".css", ".json"}
 
 
@@ -59,18 +64,29 @@ def test_the_event_of_an_edit_is_named_in_its_row_and_its_texts_only(
 
 @pytest.mark.parametrize("suffix", sorted(SUFFIXES - {".json", ".css"}))
 def test_no_module_compares_the_name_of_an_operation(suffix: str) -> None:
-    comparison = re.compile(
-        r"""operation["\]]*\s*(?:[=!~]==?|\b(?:not )?in)\s*[\[({]?["'`]"""
-        r"""|["'`]\s*[=!~]==?\s*[\w.]*operation\b"""
-        r"""|\bis (?:not )?(?:PUT|REMOVE|RENAME)\b"""
-    )
+    modules = list(PACKAGE.rglob(f"*{suffix}"))
+    assert modules
     found = {
         f"{path.relative_to(PACKAGE)}: {line}"
-        for path in PACKAGE.rglob(f"*{suffix}")
+        for path in modules
         for line in path.read_text().splitlines()
-        if comparison.search(line)
+        if COMPARISON.search(line)
     }
     assert found == set()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'if row.operation == "take":', 'if "take" != row.operation:',
+        'if operation in ("take", "pause"):', 'if operation not in {"take"}:',
+        'if body["operation"] == "take":', "if transition is PUT:", "if row is not REMOVE:",
+        "if (operation === 'take') {", "if (row.operation !== `take`) {",
+        "if request.operation == 'take' then", "if transition.operation ~= 'take' then",
+    ],
+)  # fmt: skip
+def test_a_comparison_is_found_in_every_language(line: str) -> None:
+    assert COMPARISON.search(line)
 
 
 @pytest.mark.parametrize(

@@ -324,18 +324,36 @@ def test_a_reload_of_the_server_is_waited_for(
 ) -> None:
     """LOADING: the server has its socket open, and refuses commands until it has read its data."""
     change(shop, board, 1)
+    with server.client() as client, client.pipeline(transaction=False) as pipeline:
+        for number in range(6000):  # it answers LOADING once in 1024 commands
+            pipeline.set(f"filler:{number}", "", ex=60)
+        pipeline.execute()
     server.stop()
     server.config["key-load-delay"] = "500"  # microseconds a command
     server.start(until_ready=False)
     del server.config["key-load-delay"]
-    seen = set()
+    wait_until(lambda: is_loading(server), what="the server to load")
+    seen = []
 
     def is_back() -> bool:
-        seen.add(deployment.request("GET", f"/api/boards/{board}").status_code)
-        return 200 in seen
+        answer = deployment.request("GET", f"/api/boards/{board}")
+        seen.append((answer.status_code, is_loading(server)))
+        return answer.status_code == 200
 
-    wait_until(is_back, timeout_s=20, what="the data to be loaded")
-    assert seen <= {200, 503}
+    wait_until(is_back, timeout_s=40, what="the data to be loaded")
+    assert (503, True) in seen, "it was asked while it loaded"
+    assert {status for status, _ in seen} == {200, 503}
+
+
+def is_loading(server: RealServer) -> bool:
+    with server.client() as client:
+        try:
+            client.ping()
+        except redis.BusyLoadingError:
+            return True
+        except redis.ConnectionError:  # it does not listen yet
+            return False
+    return False
 
 
 def test_put_survives_a_restart_of_the_server(

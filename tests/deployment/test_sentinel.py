@@ -117,11 +117,14 @@ def test_streams_go_on_after_a_promotion(
     change(shop, board, 3)
     shop.store.client.execute_command("WAIT", 2, 5000)
     old = real.primary()
+    kept = ids_of(shop, board)
     if is_lossy:
         lose_replication(old)
         change(shop, board, 3, tag="T-lost")
     for stream in streams:
         wait_until(functools.partial(stream.has, 8 if is_lossy else 4), what="the events")
+    lost = ids_of(shop, board) - kept
+    assert len(lost) == (4 if is_lossy else 0)
     fault(real, old)
     wait_until(lambda: try_to_change(shop, board, "T-2"), timeout_s=20, what="an operation")
     for stream in streams:
@@ -131,6 +134,7 @@ def test_streams_go_on_after_a_promotion(
     for stream in streams:
         wait_until(functools.partial(has_tag, stream, "T-last"), what="the last event")
     log = ids_of(shop, board)
+    assert not lost & log, "the new primary must lack what only the old one had"
     for stream in streams:
         assert unshown_losses(stream, log) == []
         assert not stream.has_ended

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import secrets
@@ -19,7 +20,7 @@ from occupancy.core.entities import Role
 from occupancy.core.transitions import PUT, TRANSITIONS
 from occupancy.services import Services
 from tests.support.deployment import Deployment
-from tests.support.raw_http import received_until
+from tests.support.raw_http import Wire, received_until, request
 from tests.support.servers import RealServer
 from tests.support.shop import SUPERVISOR, change, log_of
 from tests.support.sse_client import Event, EventStream
@@ -200,12 +201,20 @@ def test_two_streams_have_different_retries(deployment: Deployment, board: str) 
 
 
 def test_head_answers_and_holds_nothing(deployment: Deployment, board: str) -> None:
-    before = open_streams(deployment)
-    answer = deployment.request("HEAD", f"/api/boards/{board}/events")
+    wait_until(lambda: open_streams(deployment) == 0, what="earlier streams to be gone")
+    path = f"/api/boards/{board}/events"
+    answer = deployment.request("HEAD", path)
     assert answer.status_code == 200
     assert answer.headers["Content-Type"] == "text/event-stream"
     assert answer.content == b""
-    wait_until(lambda: open_streams(deployment) == before, what="no stream to be held")
+    shown = f"Authorization: {deployment.headers['Authorization']}"
+    with contextlib.ExitStack() as held:
+        for _ in range(10):  # of both processes, by connections that stay open
+            wire = held.enter_context(Wire(deployment.port))
+            wire.send(request(f"HEAD {path}", shown))
+            assert wire.lines()[0] == "HTTP/1.1 200 OK"
+        # Each process tells of itself at once, and of the other what that has reported.
+        assert [open_streams(deployment) for _ in range(8)] == [0] * 8
 
 
 def test_a_stream_of_an_unknown_board_is_refused_for_good(deployment: Deployment) -> None:
@@ -307,7 +316,7 @@ def test_metrics_count_over_all_worker_processes(
         wait_until(functools.partial(stream.has, 5), what="the events")
     assert metric(deployment, "occupancy_deliveries_total") - before == 100
     wait_until(
-        lambda: metric(deployment, "occupancy_streams") >= 20, what="the gauge of both processes"
+        lambda: metric(deployment, "occupancy_streams") == 20, what="the gauge of both processes"
     )
 
 
@@ -360,15 +369,23 @@ def test_a_request_behind_a_stream_on_its_connection_does_nothing(
     deployment: Deployment, shop: Services, board: str
 ) -> None:
     """There could be no answer to it before the stream's end."""
-    cursor = change(shop, board, 1)
-    token = deployment.headers["Authorization"]
-    head = f"Host: x\r\nAuthorization: {token}\r\n"
-    both = f"GET /api/boards/{board}/events HTTP/1.1\r\n{head}\r\n"
-    both += f"POST /api/boards/{board}/items/T-1/take HTTP/1.1\r\n{head}Content-Length: 0\r\n\r\n"
-    with socket.create_connection(("127.0.0.1", deployment.port), timeout=10) as connection:
-        connection.sendall(both.encode())
-        received_until(connection, b"event: ready")
+    cursor = change(shop, board, 0)
+    worker = f"w-{secrets.token_hex(4)}"
+    shop.workers.add(worker, name="Worker", role=Role.WORKER)
+    shown = f"Authorization: Bearer {shop.tokens.create(worker)[0]}"
+    take = request(f"POST /api/boards/{board}/items/T-1/take", shown, "Content-Length: 0")
+    secret, watching = shop.tokens.create(worker)
+    stream = request(f"GET /api/boards/{board}/events", f"Authorization: Bearer {secret}")
+    with Wire(deployment.port) as wire:
+        wire.send(stream + take)
+        assert wire.until(b"event: ready").startswith(b"HTTP/1.1 200 OK\r\n")
+        shop.tokens.revoke(watching.id)  # the stream ends, and its client is there still
+        wire.until(b"event: bye")
+        with pytest.raises((EOFError, ConnectionResetError)):
+            wire.until(b"HTTP/1.1")  # a second answer
     assert shop.store.log.replay(board, cursor, 10).entries == []
+    with Wire(deployment.port) as wire:
+        assert wire.ask(take).code == "changed"  # it is one that would have had an effect
 
 
 def test_a_stream_over_tls_is_written_by_its_greenlet(

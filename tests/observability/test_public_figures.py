@@ -11,10 +11,12 @@ from typing import Any
 import gevent
 import pytest
 
+from occupancy import create_app
 from occupancy.core.entities import Role
 from occupancy.core.errors import StoreUnavailable
 from occupancy.observability import public_figures, repeated_warnings
 from occupancy.observability.public_figures import AtMostOnceASecond
+from occupancy.services import Services
 from tests.support.deployment import Deployment
 from tests.support.servers import RealServer
 from tests.support.shop import change
@@ -62,7 +64,21 @@ def test_figures_say_how_long_they_may_be_kept(deployment: Deployment) -> None:
         assert deployment.request("GET", path).headers["Cache-Control"] == "no-store"
 
 
-def test_metrics_are_made_once_a_second_and_are_of_the_last_one(deployment: Deployment) -> None:
+def test_metrics_are_made_once_a_second_whoever_asks(
+    valkey_services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = create_app(valkey_services).test_client()
+    monkeypatch.setattr(public_figures, "KEPT_S", 3600.0)
+    kept = client.get("/metrics").data
+    valkey_services.metrics.operation("take", "ok").inc()
+    assert client.get("/metrics").data == kept
+    monkeypatch.setattr(public_figures, "KEPT_S", 0.0)
+    taken = b'occupancy_operations_total{operation="take",result="ok"} 1.0'
+    assert taken not in kept
+    assert taken in client.get("/metrics").data
+
+
+def test_metrics_are_of_the_last_second(deployment: Deployment) -> None:
     deployment.sign_in("admin", Role.ADMIN)
     shop = deployment.services()
     board = shop.store.boards.create("b").board

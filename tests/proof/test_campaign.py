@@ -265,11 +265,15 @@ def test_a_server_that_is_not_there_is_left_out(counts: Counts) -> None:
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=str)
 def test_a_seed_says_on_what_its_round_runs(kind: Kind) -> None:
-    for cell in kind.cells():
+    cells = list(kind.cells())
+    assert cells
+    for cell in cells:
         seed = kind.seed_after(0, cell)
         assert kind.cell_of(seed) == cell
         assert kind.cell_of(kind.seed_after(seed, cell)) == cell
-        assert kind.set_up(seed) == kind.set_up(seed)
+        set_up = kind.set_up(seed)
+        assert (set_up.server, set_up.nodes) == cell
+        assert kind.set_up(kind.seed_after(seed, cell)) == set_up
 
 
 def test_a_failover_is_known_by_its_fault_or_by_its_whole_name() -> None:

@@ -13,7 +13,7 @@ import pytest
 from proof.history.call import Reply
 from proof.load.raw_wire import FastClient
 from proof.single.round import Round, _outside
-from proof.single.run import FAULTS, SEVERAL, STORM, plans_of
+from proof.single.run import FAULTS, SEVERAL, STORM, Plan, plans_of
 from proof.single.site import Site
 from proof.single.stage import Stage
 from proof.single.workers import _replies
@@ -77,15 +77,24 @@ def test_what_lies_in_stops_is_no_time_of_work() -> None:
     assert _outside((0.0, 10.0), [(2.0, 6.0), (3.0, 4.0)]) == [(0.0, 2.0), (6.0, 10.0)]
 
 
-def test_each_fault_comes_alone_then_several_at_once_and_then_a_storm() -> None:
+def test_each_fault_comes_alone_then_several_at_once_and_then_a_storm(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("proof.single.run.has_compiler", lambda: True)
     plans = list(plans_of(None, seed=3, rounds=2))
     assert plans == list(plans_of(None, seed=3, rounds=2))
-    assert {each.names[0] for each in plans if len(each.names) == 1} <= set(FAULTS)
-    several, storms = ([each for each in plans if least <= len(each.names) <= most]
-                       for least, most in ((2, 4), (5, 30)))  # fmt: skip
-    assert (len(several), len(storms)) == (2, 2)
-    assert list(plans_of([SEVERAL], seed=3, rounds=2)) == several
-    assert list(plans_of([STORM], seed=3, rounds=2)) == storms
+    of_a_round = len(FAULTS) + 2
+    assert len(plans) == 2 * of_a_round
+    for number, first in ((3, 0), (4, of_a_round)):
+        *alone, several, storm = plans[first : first + of_a_round]
+        assert alone == [Plan((name,), number) for name in FAULTS]
+        for each in (several, storm):
+            assert each.seed == number
+            assert len(set(each.names)) == len(each.names)
+        assert 2 <= len(several.names) <= 4
+        assert len(storm.names) == 24
+        assert list(plans_of([SEVERAL], seed=number, rounds=1)) == [several]
+        assert list(plans_of([STORM], seed=number, rounds=1)) == [storm]
 
 
 def test_a_storm_does_not_set_the_clock_of_the_server() -> None:

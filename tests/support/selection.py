@@ -18,7 +18,7 @@ SERVERS = {"valkey", "redis", CLUSTER}
 # the rest would send the same again and double the time. `--cluster` runs all on it.
 _ON_A_CLUSTER = {
     "store", "test_reconcile.py", "test_timeline.py", "sessions", "test_authenticator.py",
-    "test_links.py",
+    "test_access_away.py", "test_links.py", "test_tokens.py", "test_workers.py",
 }  # fmt: skip
 _SMOKE = {"store"}  # run on a real server, whatever else is left out
 _STARTERS = ("Deployment", "RealCluster", "RealSentinels")  # of a module that starts many processes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -60,7 +60,7 @@ def examine(services: Services) -> list[Check]:
         checks += cluster_checks(topology, answers)
     elif isinstance(topology, Sentinel):
         checks += sentinel_checks(topology, answers)
-    checks += [clocks(_facts_by_server(answers)), _machines(services)]
+    checks += [_failovers(services), clocks(_facts_by_server(answers)), _machines(services)]
     if topology.is_sharded:
         checks.append(spread(services.servers.known_boards(answers), answers))
     groups = [_of_server(each, user) for each in answers]
@@ -145,6 +145,53 @@ def clocks(facts: dict[str, Facts]) -> Check:
         advice = "Set them by NTP: after a failover the times of events would jump."
         return Check("clocks", "warning", f"{finding}: {last} is ahead of {first}", advice)
     return Check("clocks", "ok", finding)
+
+
+def _failovers(services: Services) -> Check:
+    """Whether the next failover will be noticed on every board."""
+    topology, client, keys = services.topology, services.store.client, services.store.keys
+    try:
+        boards = services.servers.boards()
+        names = [name for each in boards.values() for name in each]
+        found = client.run_pipeline(
+            lambda pipeline: [
+                pipeline.hget(keys.board(name).board, "incarnation") for name in names
+            ]
+        )
+    except OccupancyError:
+        return Check("failover", "unknown", "the boards cannot be read")
+    stored = dict(zip(names, (int(each or 0) for each in found), strict=True))
+    marked = {
+        address: max((stored[name] for name in each), default=0) for address, each in boards.items()
+    }
+    epochs = {each.address: each.incarnation for each in topology.shards()}
+    service = topology.service if isinstance(topology, Sentinel) else None
+    return failovers(epochs, marked, service)
+
+
+def failovers(epochs: Mapping[str, int], marked: Mapping[str, int], service: str | None) -> Check:
+    """Whether the epoch of each primary is at least what the boards on it have seen.
+
+    A failover resets streams only where its epoch is above ``marked``, the highest of the boards of
+    each primary. Sentinels that are set up anew, and data of another deployment, are the reasons.
+    ``service`` is the name of the primary at the Sentinels; None in a Cluster.
+    """
+    below = {each: epoch for each, epoch in epochs.items() if epoch < marked.get(each, 0)}
+    if not below:
+        listed = ", ".join(f"{each}: {epoch}" for each, epoch in epochs.items())
+        return Check("failover", "ok" if epochs else "unknown", listed or "no primary is known")
+    finding = ", ".join(
+        f"{each}: {epoch}, but its boards have seen {marked[each]}" for each, epoch in below.items()
+    )
+    most = max(marked[each] for each in below)
+    how = (
+        f"Stop the Sentinels, write `sentinel config-epoch {service} {most}` below `sentinel "
+        "monitor` into the configuration of each, and start them"
+        if service is not None
+        else f"Send CLUSTER BUMPEPOCH to two primaries in turn until each epoch is {most} or more"
+    )
+    advice = f"{how}: until then a failover resets no streams, and what it loses stays unnoticed."
+    return Check("failover", "error", finding, advice)
 
 
 def spread(boards: Boards, answers: Sequence[Answer]) -> Check:

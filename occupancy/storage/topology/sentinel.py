@@ -59,6 +59,7 @@ class Sentinel:
         addresses: Mapping[Address, Address] | None = None,
         is_command_line: bool = False,
     ) -> None:  # fmt: skip
+        self.service = url.service  # its name of the primary
         self._addresses = url.addresses
         self._agreement = Agreement(len(url.addresses), url.service)
         self._make_pool = make_pool

@@ -131,7 +131,7 @@ def _item_paths() -> dict[str, Any]:
         cursor=CURSOR, seq=INTEGER, version_floor=VERSION_FLOOR,
         items=array(ref("schemas", "Item")), next=NEXT,
     )  # fmt: skip
-    history = obj(history=array(ref("schemas", "Event")), next=NEXT)
+    history = obj(history=array(ref("schemas", "Event")), next=NEXT, version_floor=VERSION_FLOOR)
     changed = ref("schemas", "Changed")
     changed_headers = ("ETag", "IdempotencyReplayed")
     change_parameters = ["Board", "Tag", "IdempotencyKey", "IfMatch"]

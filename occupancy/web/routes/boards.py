@@ -115,12 +115,12 @@ def item(board: str, tag: str) -> Response:
 @requires(Role.OBSERVER)
 def history(board: str, tag: str) -> Response:
     query = io.read_query("limit", "page")
-    events, following = _store().queries.history(
+    events, following, floor = _store().queries.history_and_floor(
         check_name("board", board), check_name("tag", tag),
         limit=io.read_limit(query, _DEFAULT_HISTORY, _MAX_HISTORY), page=query.get("page"),
     )  # fmt: skip
-    following_json = msgspec.json.encode(following)
-    return io.raw_answer(b'{"history":[%b],"next":%b}' % (b",".join(events), following_json))
+    parts = b",".join(events), msgspec.json.encode(following), floor
+    return io.raw_answer(b'{"history":[%b],"next":%b,"version_floor":%d}' % parts)
 
 
 @bp.put("/<board>/items/<tag>")

@@ -9,9 +9,11 @@ from typing import Any
 import gevent
 import pytest
 
+from occupancy.boards import snapshot_cache as cache_module
 from occupancy.boards.commands import Command
 from occupancy.boards.snapshot_cache import SnapshotResponse
 from occupancy.boards.store import Store
+from occupancy.core import slices
 from occupancy.core.errors import InvalidRequest
 from occupancy.core.transitions import PUT
 from occupancy.services import Services
@@ -74,7 +76,11 @@ def test_a_large_board_is_searched_as_it_is_kept_with_what_the_server_would_have
         store.snapshot_cache.select("main", page="!", pause=lambda: None)
 
 
-def test_a_compressed_answer_lets_others_run_and_is_whole(store: Store) -> None:
+def test_a_compressed_answer_lets_others_run_and_is_whole(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache_module, "_ITEMS_PER_PIECE", 5)
+    monkeypatch.setattr(slices, "SLICE_S", -1.0)  # every piece is a slice
     put(store, *TAGS)
     expected = fresh(store)
     response = store.snapshot_cache.find("main")
@@ -88,8 +94,10 @@ def test_a_compressed_answer_lets_others_run_and_is_whole(store: Store) -> None:
     packed = at_once(5, lambda: response.packed(pause))
     assert gzip.decompress(packed[0]) == expected
     assert all(each is packed[0] for each in packed)
+    assert len(others) == -(-len(TAGS) // 5)  # once for each piece, and not for each caller
     again = SnapshotResponse(response.snapshot)
     killed = gevent.spawn(again.packed, lambda: gevent.sleep(5))
     gevent.sleep(0)
+    assert not killed.ready()
     killed.kill()
     assert gzip.decompress(again.packed() or b"") == expected

@@ -155,14 +155,23 @@ def test_a_snapshot_is_not_sent_again_while_nothing_has_changed(services: Servic
     assert store.queries.snapshot("main", known_cursor=cursor) is None
 
 
-@pytest.mark.parametrize("page", ["", "%", "not-base64!", "AA", "e30", "w7w", "LWE", "YQphYg"])
+@pytest.mark.parametrize("page", ["%", "not-base64!", "AA", "e30", "w7w", "LWE", "YQphYg"])
 def test_a_page_token_that_is_none_is_refused(services: Services, page: str) -> None:
     add(services.store, "A")
-    if page:
-        with pytest.raises(InvalidRequest):
-            services.store.queries.snapshot("main", page=page)
-        with pytest.raises(InvalidRequest):
-            services.store.queries.history("main", "A", limit=1, page=page)
+    with pytest.raises(InvalidRequest):
+        services.store.queries.snapshot("main", page=page)
+    with pytest.raises(InvalidRequest):
+        services.store.queries.history("main", "A", limit=1, page=page)
+
+
+def test_an_empty_page_token_is_that_of_the_first_page(services: Services) -> None:
+    queries = services.store.queries
+    add(services.store, "A", "B")
+    first = queries.snapshot("main", limit=1)
+    assert first is not None
+    assert [json.loads(each)["tag"] for each in first.items] == ["A"]
+    assert queries.snapshot("main", limit=1, page="") == first
+    assert queries.history("main", "A", limit=1, page="") == queries.history("main", "A", limit=1)
 
 
 @pytest.mark.parametrize("text", ["0-0", "18446744073709551616-0", "99999999999999999999-0"])

@@ -9,6 +9,7 @@ import pytest
 
 from occupancy.services import Services
 from tests.cli.command_line import Run, answer, error
+from tests.support.applications import application
 from tests.support.servers import RealServer
 
 # Reconciliation
@@ -41,7 +42,14 @@ def test_reconcile_lists_a_board_again_that_the_index_has_lost(run: Run, shop: S
 def test_stats_are_the_table_of_the_api(run: Run, valkey_services: Services) -> None:
     valkey_services.processes.report("host-71", valkey_services.process_report.figures())
     stats = answer(run("redis", "stats", "--json"))
-    assert set(stats) == {"budget", "server", "workers"}
+    told = application(valkey_services).test_client().get("/api/redis-connection-stats").json
+    assert told is not None
+    assert stats.keys() == told.keys() == {"budget", "server", "workers"}
+    assert stats["server"].keys() == told["server"].keys()
+    assert stats["budget"] == told["budget"]
+    (figures,) = stats["workers"]
+    assert figures["pid"] == os.getpid()
+    assert [each.keys() for each in told["workers"]] == [figures.keys()]
     assert str(os.getpid()) in run("redis", "stats").stdout
 
 

@@ -48,7 +48,7 @@ class ScriptedAccess(Authenticator):
         self.counted = 0
         self.ends_in_s: dict[Credential, float] = {}  # of the good ones
         self.asked: list[list[Credential]] = []
-        self.forgotten = 0
+        self.forgotten: list[str | None] = []  # workers; None: all
         self.is_asked = False  # a question is under way
         self.failure: Exception | None = None
         self.unreadable: set[Credential] = set()
@@ -72,7 +72,7 @@ class ScriptedAccess(Authenticator):
         return answers
 
     def forget(self, worker_id: str | None = None) -> None:
-        self.forgotten += 1
+        self.forgotten.append(worker_id)
 
     def _hold(self, gate: Gate) -> None:
         self.is_asked = True

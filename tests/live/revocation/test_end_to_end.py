@@ -279,17 +279,23 @@ def test_without_an_announcement_they_end_in_time_all_the_same(
 def test_while_the_live_connections_are_cut_again_and_again_they_end_in_time(
     shop: Services, board: str, worker: Worker, bystander: Way, module_server: RealServer
 ) -> None:
+    killed = 0
+
     def cut() -> None:
+        nonlocal killed
         with module_server.client() as client:
             while True:
-                client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+                killed += int(client.execute_command("CLIENT", "KILL", "TYPE", "pubsub"))
                 gevent.sleep(0.02)
 
     cutter = gevent.spawn(cut)
     try:
+        # Two of each process, at least: they have connected again, and were cut again.
+        wait_until(lambda: killed >= 4, what="the connections to be cut again")
         disable(worker)
         for way in worker.ways.values():
             wait_until(way.have_ended, timeout_s=PROMISED_S, what="the streams' end")
+        assert not cutter.ready()
     finally:
         cutter.kill()
     change(shop, board, 3)
@@ -340,6 +346,7 @@ def test_a_reader_that_takes_nothing_is_hung_up_on_in_time(
     for number in range(12):  # far more than the sockets hold
         change(shop, board, 60, tag=f"T-{number}", title="x" * 190)
     late = way.opened(f"{path}?after=0-0", way.headers, receive_bytes=2048)
+    assert not any(is_hung_up_on(each) for each in (stalled, replaying, late))
     shop.workers.edit(worker, disabled=True)
     wait_until(way.is_refused, timeout_s=PROMISED_S, what="the refusal")
     for stream in (stalled, replaying, late):

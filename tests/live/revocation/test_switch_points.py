@@ -144,6 +144,9 @@ def test_an_answer_that_was_under_way_at_a_change_is_not_remembered(
         services.authenticator.forget()
         return reply
 
-    monkeypatch.setattr(services.authenticator._identify, "run", overtaken)
-    services.authenticator.identify(credential)
-    assert not services.authenticator._remembered
+    with monkeypatch.context() as patched:
+        patched.setattr(services.authenticator._identify, "run", overtaken)
+        services.authenticator.identify(credential)
+    assert services.authenticator.remembered(credential) is None
+    principal = services.authenticator.identify(credential)  # nothing has changed meanwhile
+    assert services.authenticator.remembered(credential) is principal

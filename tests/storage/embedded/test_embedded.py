@@ -265,6 +265,7 @@ print("stopped", flush=True)
     assert owner.stdin
     owner.stdin.write("\n")
     owner.stdin.flush()
+    read_line(owner, "reaped")
     read_line(owner, "stopped")
     assert not is_alive(pid)
     assert owner.wait() == 0

@@ -77,9 +77,14 @@ def test_a_file_of_another_version_is_served_but_not_kept(shells: FlaskClient) -
 
 
 @pytest.mark.parametrize(
-    "name", ["js/none.js", "../screens.py", "js/../../screens.py", "js", "", "%2e%2e/screens.py"]
-)
+    "name",
+    ["js/none.js", "../assets.py", "js/../../assets.py", "js", "", "%2e%2e/assets.py",
+     "../templates/board.html"],
+)  # fmt: skip
 def test_nothing_else_is_served(shells: FlaskClient, version: str, name: str) -> None:
+    """Neither what is not there nor what is: files of the package beside the pages' own."""
+    beside = name.replace("%2e", ".")
+    assert (STATIC / beside).exists() != (name == "js/none.js")
     assert shells.get(f"/static/{version}/{name}").status_code in (301, 308, 404)
 
 

@@ -32,6 +32,7 @@ _OF_PROGRAMS = {
 COMPUTED: dict[str, set[str]] = {
     "audit.detail.": {"code", "credential", "fields", "format", "more", "role", "token"},
     "audit.event.": set(AUDIT_EVENTS),
+    "audit.filter.": {"worker", "by", "board", "address"},
     "audit.kind.": set(AUDIT_EVENTS),
     "audit.means.": {"session", "token", "cli", "pin", "link", "new_pin"},
     "audit.reason.": {
@@ -53,6 +54,8 @@ COMPUTED: dict[str, set[str]] = {
     "role.": {role.label for role in Role},
     "shown.": {"signed_out", "loading", "unreachable", "empty"},
     "state.": {*STATES, "all", "removed"},
+    "status.": {"ops", "pubsub", "cli", "topology"},
+    "status.role_": {"primary", "replica", "spare"},
 }
 
 

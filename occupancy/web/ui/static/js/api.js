@@ -21,8 +21,8 @@ export function setCsrfToken(token) {
   csrfToken = token;
 }
 
-/** One request. Returns the decoded body (null for 204); throws Problem. */
-export async function send(method, path, {body, headers = {}, timeoutMs = 15000} = {}) {
+/** One request. Returns the decoded body (null for 204); throws Problem. `cache` is fetch's. */
+export async function send(method, path, {body, headers = {}, timeoutMs = 15000, cache = 'default'} = {}) {
   const all = {Accept: 'application/json', ...headers};
   if (body !== undefined) all['Content-Type'] = 'application/json';
   if (method !== 'GET' && csrfToken) all['X-CSRF-Token'] = csrfToken;
@@ -33,6 +33,7 @@ export async function send(method, path, {body, headers = {}, timeoutMs = 15000}
     response = await fetch(path, {
       method,
       headers: all,
+      cache,
       body: body === undefined ? undefined : JSON.stringify(body),
       signal: AbortSignal.timeout(timeoutMs),
     });

@@ -41,6 +41,8 @@ function showFilters() {
   const filters = chosen();
   for (const name of FILTERS) form.elements[name].value = filters[name] ?? '';
   byId('clear').hidden = Object.keys(filters).length === 0;
+  // An active filter is never out of sight.
+  if (Object.keys(filters).some((name) => !['event', 'q'].includes(name))) byId('more-filters').open = true;
   for (const format of ['csv', 'jsonl']) {
     byId(`export-${format}`).href = `/api/audit/export?${queryOf(filters, {format})}`;
   }

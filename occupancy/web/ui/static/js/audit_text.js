@@ -46,11 +46,15 @@ export function sentence(entry, names) {
     format: {text: String(details.format ?? '').toUpperCase()},
     more: {text: number(details.more ?? 0)},
   };
-  const key = `audit.event.${event}`;
+  // The count of a flood has no address of its own.
+  const key = event === 'denied' && !details.path ? 'audit.denials' : `audit.event.${event}`;
   const message = t(key);
   // A newer process may have written an event that this page does not know.
   const known = message === key ? t('audit.other', {event}) : message;
-  return known.split(/(\{\w+\})/).filter(Boolean).map((part) => values[part.slice(1, -1)] ?? {text: part});
+  const parts = known.split(/(\{\w+\})/).filter(Boolean).map((part) => values[part.slice(1, -1)] ?? {text: part});
+  const somebody = t('audit.somebody');
+  if (parts[0].name === somebody) parts[0] = {text: somebody[0].toUpperCase() + somebody.slice(1)};
+  return parts;
 }
 
 /** What else is known of an entry, as texts. */

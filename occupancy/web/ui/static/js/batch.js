@@ -11,11 +11,12 @@ const MOST = 50;
 
 export class Batch {
   /**
-   * `offered(item)` lists the operations on an item; `onChange(tags)` redraws items, `onFull()` is called
-   * beyond MOST, and `onDone(text, tag, kind)` tells the result, like Notices.say.
+   * `canAct()`: whether operations may be sent now; `offered(item)` lists those on an item. `onChange(tags)`
+   * redraws items, `onFull()` is called beyond MOST, and `onDone(text, tag, kind)` tells the result, like
+   * Notices.say.
    */
-  constructor(board, {model, actions, offered, onChange, onFull, onDone}) {
-    Object.assign(this, {board, model, actions, offered, onChange, onFull, onDone});
+  constructor(board, {model, actions, canAct, offered, onChange, onFull, onDone}) {
+    Object.assign(this, {board, model, actions, canAct, offered, onChange, onFull, onDone});
     this.tags = new Set();
   }
 
@@ -39,7 +40,7 @@ export class Batch {
     for (const tag of this.tags) if (!this.model.items.has(tag)) this.tags.delete(tag);
     const bar = byId('batch');
     const possible = [...new Set([...this.tags].flatMap((tag) => this.offered(this.model.items.get(tag))))];
-    const drawn = `${this.tags.size} ${possible}`;
+    const drawn = `${this.tags.size} ${possible} ${this.canAct()}`;
     if (bar.dataset.drawn === drawn) return; // a touch must end on the button on which it began
     bar.dataset.drawn = drawn;
     bar.hidden = this.tags.size === 0;
@@ -50,7 +51,8 @@ export class Batch {
       bar,
       h('strong', {}, tn('batch.chosen', this.tags.size)),
       ...possible.map((operation) => h('button', {type: 'button', class: buttonClass(operation),
-        onclick: () => this.#act(operation)}, t(`operation.${operation}`))),
+        'aria-disabled': this.canAct() ? null : 'true', title: this.canAct() ? null : t('live.cannot'),
+        onclick: () => { if (this.canAct()) this.#act(operation); }}, t(`operation.${operation}`))),
       h('button', {type: 'button', onclick: () => this.clear()}, t('batch.none')),
     );
   }

@@ -49,7 +49,7 @@ const notices = new Notices({onShow: find});
 const actions = new Actions(board, model, (tag) => { list.refresh(tag); show(); });
 const myWork = new MyWork(byId('my-work'), {
   count: byId('my-count'), more: byId('my-more'), actions, canAct, onAct: act, onShow: find});
-const batch = new Batch(board, {model, actions, offered: offeredToMe,
+const batch = new Batch(board, {model, actions, canAct, offered: offeredToMe,
   onChange: (tags) => { for (const tag of tags) list.refresh(tag); },
   onFull: () => notices.say(t('batch.most'), {kind: 'refused'}),
   onDone: (text, tag, kind) => notices.say(text, {tag, kind})});

@@ -67,15 +67,18 @@ async function reload(signal) {
   // Loads the position first: events between the two requests are replayed, and recognized by their
   // version.
   const position = await api.get(`${path}/items?limit=1`);
+  // The item's ETag is its version, which says nothing of the floor: what the browser has in its cache
+  // may be from before a promotion, or from a server that has counted the version again.
   const [item, page] = await Promise.all([
-    orNull(api.get(`${path}/items/${tag}`)), orNull(api.get(`${path}/items/${tag}/history`)),
+    orNull(api.get(`${path}/items/${tag}`, {cache: 'no-store'})), orNull(api.get(`${path}/items/${tag}/history`)),
   ]);
   signal.throwIfAborted();
   events = page?.history ?? [];
   next = page?.next ?? null;
   isLoaded = true;
   lastHeard = serverNow();
-  const version_floor = Math.min(position.version_floor, item?.version_floor ?? Infinity);
+  const version_floor = Math.min( // each may come from another process
+    position.version_floor, item?.version_floor ?? Infinity, page?.version_floor ?? Infinity);
   model.load(item ? [item.item] : [], version_floor);
   showHistory();
   showSituation();

@@ -42,7 +42,10 @@ export class MyWork {
     items.forEach((item, index) => {
       const entry = this.entries.get(item.tag);
       if (this.place.children[index] !== entry) this.place.insertBefore(entry, this.place.children[index] ?? null);
-      const drawn = [item.version, this.actions.sending.get(item.tag), this.canAct()].join();
+      // The version alone would not do: a server that has lost its last second counts it again.
+      const drawn = [
+        item.version, item.since, item.step, this.actions.sending.get(item.tag), this.canAct(),
+      ].join();
       if (entry.dataset.drawn === drawn) return;
       if (entry.dataset.drawn) ignoreTaps(entry);
       entry.dataset.drawn = drawn;
