@@ -33,7 +33,7 @@ def board(site: Site) -> str:
 def listed(page: Page) -> list[str]:
     rows = page.locator("#entries tbody tr")
     expect(rows.first).to_be_visible()
-    return rows.locator(".what").all_inner_texts()
+    return rows.locator(".entry-what").all_inner_texts()
 
 
 @pytest.mark.parametrize("locale", ["en-GB", "es-ES"])

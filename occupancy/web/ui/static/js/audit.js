@@ -51,13 +51,13 @@ function showFilters() {
 function row(entry) {
   const details = detailsOf(entry);
   return h('tr', {class: REFUSALS.includes(entry.event) ? 'refused' : null, 'data-event': entry.event},
-    h('td', {class: 'when'}, h('time', {datetime: entry.at}, moment(entry.at)), ' ',
+    h('td', {class: 'entry-when'}, h('time', {datetime: entry.at}, moment(entry.at)), ' ',
       h('span', {class: 'soft', 'data-at': entry.at}, ago(entry.at))),
-    h('td', {class: 'what'},
+    h('td', {class: 'entry-what'},
       ...sentence(entry, names).map(({name, text}) => (name === undefined ? text : h('bdi', {}, name))),
       details.length > 0 && h('span', {class: 'soft details'}, details.join(' · '))),
-    h('td', {class: 'how'}, meansOf(entry)),
-    h('td', {class: 'from'}, entry.address ?? ''));
+    h('td', {class: 'entry-means'}, meansOf(entry)),
+    h('td', {class: 'entry-from'}, entry.address ?? ''));
 }
 
 async function load(page = null) {
