@@ -16,7 +16,7 @@ LEAST = 250
 AREAS = {
     "script", "pool", "budget", "hub", "feed", "reader", "log", "fanout", "pacing", "subscriber",
     "writer", "cursors", "promotion", "topology", "snapshot",
-    "fast", "access", "session", "browser", "import", "metrics", "reconcile", "timeline", "cli",
+    "audit", "fast", "access", "session", "browser", "import", "metrics", "reconcile", "timeline", "cli",
     "pages",
 }  # fmt: skip
 
