@@ -88,7 +88,9 @@ def test_filters_by_keyboard_are_in_the_address_and_come_back(board: str, visit:
 
 def test_older_entries_follow_on_request(site: Site, visit: Visit) -> None:
     for number in range(130):
-        site.services.audit_trail.record_soon("denied", code="csrf", worker="older", path=str(number))
+        site.services.audit_trail.record_soon(
+            "denied", code="csrf", worker="older", path=str(number)
+        )
     site.services.audit_trail.flush()
     page = visit("/audit?worker=older", "admin")
     rows = page.locator("#entries tbody tr")

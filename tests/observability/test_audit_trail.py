@@ -27,6 +27,7 @@ from tests.support.servers import RealServer
 from tests.support.tablets import PIN, Shop
 from tests.support.waiting import wait_until
 
+
 def found(services: Services, **filters: str) -> list[dict[str, Any]]:
     """Every entry that the filters select, newest first, as the API shows it."""
     services.audit_trail.flush()
@@ -146,7 +147,8 @@ def test_the_trail_is_bounded_in_entries_and_bytes_and_the_oldest_go_first(
     assert kept[0]["details"]["token"] == "last"
     client, keys = services.store.client, services.store.keys
     counted: Any = client.hgetall(keys.audit_bytes)
-    stored = [fields[b"entry"] for _, fields in client.xrange(keys.audit("changes"))]
+    entries: Any = client.xrange(keys.audit("changes"))
+    stored = [fields[b"entry"] for _, fields in entries]
     assert int(counted[b"1"]) == sum(len(each) + 40 for each in stored) <= 2000
     assert 0 < len(stored) == len(kept) < 40
 
@@ -386,4 +388,3 @@ def test_the_keys_of_the_trail_are_those_that_keys_names(services: Services) -> 
         for key in services.store.client.scan_iter(match=f"{prefix}:*audit*")
     }
     assert names == {"{access}:audit:sign_ins", "{access}:audit_bytes"}
-

@@ -16,8 +16,8 @@ LEAST = 250
 AREAS = {
     "script", "pool", "budget", "hub", "feed", "reader", "log", "fanout", "pacing", "subscriber",
     "writer", "cursors", "promotion", "topology", "snapshot",
-    "audit", "fast", "access", "session", "browser", "import", "metrics", "reconcile", "timeline", "cli",
-    "pages",
+    "fast", "access", "session", "browser", "import", "metrics", "reconcile", "timeline", "cli",
+    "pages", "audit",
 }  # fmt: skip
 
 

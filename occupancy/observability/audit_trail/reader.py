@@ -228,4 +228,4 @@ def filters_of(given: Mapping[str, str | None]) -> Filters:
     if texts.get("event", "signed_in") not in EVENTS:
         raise InvalidRequest(f"event is not one of {', '.join(EVENTS)}.")
     times = {name: time_text(name, texts[name]) for name in ("since", "until") if name in texts}
-    return Filters(**{**texts, **times})
+    return msgspec.convert({**texts, **times}, Filters)

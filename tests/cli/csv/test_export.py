@@ -11,9 +11,9 @@ from occupancy.boards.commands import Command
 from occupancy.cli.csv.exporter import excel_bytes, export_items
 from occupancy.cli.csv.importer import import_items, read_items
 from occupancy.core.errors import InvalidRequest
+from occupancy.core.spreadsheets.formulas import escape_formula, unescape_formula
 from occupancy.core.transitions import TRANSITIONS
 from occupancy.services import Services
-from occupancy.core.spreadsheets.formulas import escape_formula, unescape_formula
 from tests.cli.csv.rows import ADMIN, counts, items, load, put
 
 NASTY = {
