@@ -54,7 +54,8 @@ function row(entry) {
     h('td', {class: 'entry-when'}, h('time', {datetime: entry.at}, moment(entry.at)), ' ',
       h('span', {class: 'soft', 'data-at': entry.at}, ago(entry.at))),
     h('td', {class: 'entry-what'},
-      ...sentence(entry, names).map(({name, text}) => (name === undefined ? text : h('bdi', {}, name))),
+      ...sentence(entry, names).map(({name, text, isPath}) => (
+        name === undefined ? text : h('bdi', {class: isPath ? 'path' : null}, name))),
       details.length > 0 && h('span', {class: 'soft details'}, details.join(' · '))),
     h('td', {class: 'entry-means'}, meansOf(entry)),
     h('td', {class: 'entry-from'}, entry.address ?? ''));

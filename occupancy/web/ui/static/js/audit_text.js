@@ -31,14 +31,14 @@ export class Names {
   }
 }
 
-/** The sentence of an entry as parts: {text}, or {name} of a person or board, whose direction is its own. */
+/** The sentence of an entry as parts: {text}, or {name} of a person, a board or a path, whose direction is its own. */
 export function sentence(entry, names) {
   const {event, by, worker, board, means, details} = entry;
   const values = {
     by: {name: names.person(by, means)},
     worker: {name: names.person(worker)},
     board: {name: names.board(board)},
-    path: {name: [details.method, details.path].filter(Boolean).join(' ')},
+    path: {name: [details.method, details.path].filter(Boolean).join(' '), isPath: true},
     what: {text: changes(details)},
     role: {text: roleOf(details.role)},
     reason: {text: reasonOf(details.code)},
