@@ -41,7 +41,7 @@ export function sentence(entry, names) {
     path: {name: [details.method, details.path].filter(Boolean).join(' '), isPath: true},
     what: {text: changes(details)},
     role: {text: roleOf(details.role)},
-    reason: {text: reasonOf(details.code)},
+    reason: {text: reasonOf(entry)},
     counts: {text: countsOf(details)},
     format: {text: String(details.format ?? '').toUpperCase()},
     more: {text: number(details.more ?? 0)},
@@ -61,7 +61,7 @@ export function sentence(entry, names) {
 export function detailsOf(entry) {
   const said = [...(SAID[entry.event] ?? []), ...COUNTED];
   const shown = Object.entries(entry.details).filter(([name]) => !said.includes(name))
-    .map(([name, value]) => `${KNOWN_DETAILS.includes(name) ? t(`audit.detail.${name}`) : name}: ${value}`);
+    .map(([name, value]) => `${KNOWN_DETAILS.includes(name) ? t(`audit.detail.${name}`) : name}: ${name === 'role' ? roleOf(value) : value}`);
   const {more} = entry.details;
   // A flood is one entry with a number.
   if (more !== undefined && entry.event !== 'entries_dropped') shown.push(tn('audit.more_of_these', more));
@@ -85,7 +85,9 @@ function roleOf(role) {
 
 const REASONS = ['unauthenticated', 'forbidden', 'csrf', 'rate_limited', 'unconfirmed', 'others'];
 
-function reasonOf(code) {
+function reasonOf({event, details: {code}}) {
+  // At a sign-in it is what was typed; elsewhere, that nobody is signed in.
+  if (event === 'sign_in_refused' && code === 'unauthenticated') return t('audit.reason.wrong');
   return REASONS.includes(code) ? t(`audit.reason.${code}`) : code ?? '';
 }
 
