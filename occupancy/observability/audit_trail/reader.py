@@ -227,5 +227,7 @@ def filters_of(given: Mapping[str, str | None]) -> Filters:
     texts = {name: text for name, text in given.items() if text}
     if texts.get("event", "signed_in") not in EVENTS:
         raise InvalidRequest(f"event is not one of {', '.join(EVENTS)}.")
-    times = {name: time_text(name, texts[name]) for name in ("since", "until") if name in texts}
-    return msgspec.convert({**texts, **times}, Filters)
+    for name in ("since", "until"):
+        if name in texts:
+            texts[name] = time_text(name, texts[name])
+    return msgspec.convert(texts, Filters)

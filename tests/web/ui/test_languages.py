@@ -42,6 +42,7 @@ COMPUTED: dict[str, set[str]] = {
         "rate_limited",
         "unconfirmed",
         "others",
+        "wrong",
     },
     "ask.reason_": {"optional", "required"},
     "done.": OPERATIONS,
