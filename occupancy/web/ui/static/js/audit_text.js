@@ -61,7 +61,10 @@ export function sentence(entry, names) {
 export function detailsOf(entry) {
   const said = [...(SAID[entry.event] ?? []), ...COUNTED];
   const shown = Object.entries(entry.details).filter(([name]) => !said.includes(name))
-    .map(([name, value]) => `${KNOWN_DETAILS.includes(name) ? t(`audit.detail.${name}`) : name}: ${name === 'role' ? roleOf(value) : value}`);
+    .map(([name, value]) => {
+      const label = KNOWN_DETAILS.includes(name) ? t(`audit.detail.${name}`) : name;
+      return `${label}: ${name === 'role' ? roleOf(value) : value}`;
+    });
   const {more} = entry.details;
   // A flood is one entry with a number.
   if (more !== undefined && entry.event !== 'entries_dropped') shown.push(tn('audit.more_of_these', more));
