@@ -438,7 +438,7 @@ def brief_session(deployment: Deployment, shop: Services, *, idle_s: int, max_s:
     sessions = Sessions(
         shop.store.client, shop.store.keys, shop.workers, shop.links, shop.pin_hasher,
         writes=shop.store.client,
-        audit_limit=shop.audit_limit, on_changed=lambda _: None, idle_s=idle_s, max_s=max_s,
+        audit_trail=services.audit_trail, audit_limit=shop.audit_limit, on_changed=lambda _: None, idle_s=idle_s, max_s=max_s,
     )  # fmt: skip
     secret, session = sessions.with_link(shop.links.create(worker), address="local")
     assert isinstance(session, Session)
