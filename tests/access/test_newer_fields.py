@@ -19,6 +19,7 @@ from tests.support.tablets import HASH, PIN, Shop, fields, problem
 NEWER = {"of_a_newer_version": {"a": [1, "é"]}}
 KINDS = {
     "workers", "tokens", "sessions", "board", "item", "view", "process", "notes", "uses",
+    "audit_bytes",
 }  # fmt: skip
 
 
