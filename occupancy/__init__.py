@@ -30,7 +30,17 @@ def create_app(services: Services | None = None) -> Flask:
     from occupancy.core.settings import Settings  # noqa: PLC0415 - see the module
     from occupancy.services import Services as Made  # noqa: PLC0415 - see the module
     from occupancy.web import auth, problems, security  # noqa: PLC0415 - see the module
-    from occupancy.web.routes import admin, boards, docs, health, imports, pages, session, stream  # noqa: PLC0415 - see the module
+    from occupancy.web.routes import (  # noqa: PLC0415 - see the module
+        admin,
+        audit,
+        boards,
+        docs,
+        health,
+        imports,
+        pages,
+        session,
+        stream,
+    )
 
     if services is None:
         services = Made.for_web(Settings.from_environ(os.environ))
@@ -45,8 +55,7 @@ def create_app(services: Services | None = None) -> Flask:
     security.init_app(app, services.settings)  # first: its hooks come before those of auth
     problems.init_app(app)
     auth.init_app(app)
-    nouns = (boards, imports, stream, session, admin, health, docs, pages)
-    for blueprint in (each.bp for each in nouns):
-        app.register_blueprint(blueprint)
+    for module in (boards, imports, stream, session, admin, audit, health, docs, pages):
+        app.register_blueprint(module.bp)
     cli.init_app(app)
     return app

@@ -23,6 +23,7 @@ from occupancy.core.keys import Keys
 from occupancy.core.principal import Principal, digest_of, new_secret
 from occupancy.observability import audit_log
 from occupancy.observability.audit_limit import AuditLimit
+from occupancy.observability.audit_trail.trail import AuditTrail
 from occupancy.storage.client import OpsClient
 from occupancy.storage.scripts import PublishingScript
 
@@ -66,6 +67,7 @@ class Sessions:
         pin_hasher: PinHasher,
         *,
         writes: OpsClient,
+        audit_trail: AuditTrail,
         audit_limit: AuditLimit,
         on_changed: Callable[[str], None],
         idle_s: int,
@@ -74,6 +76,7 @@ class Sessions:
         self._login_throttle = LoginThrottle(client, keys)
         self._links = links
         self._pin_hasher = pin_hasher
+        self._audit_trail = audit_trail
         self._audit_limit = audit_limit
         self._on_changed = on_changed
         self._keys = keys
@@ -104,7 +107,7 @@ class Sessions:
             if stored is None or stored.worker.disabled or not is_right:
                 raise Unauthenticated("The worker or the PIN is not right.")
         except Unauthenticated as error:
-            audit_log.record("sign_in_refused", by="pin", code=error.code, **about)
+            self._audit_trail.record_soon("sign_in_refused", by="pin", code=error.code, **about)
             raise
         except RateLimited as error:
             self._audit_limit.record("sign_in_refused", by="pin", code=error.code, **about)
@@ -144,10 +147,9 @@ class Sessions:
                 raise errors.Forbidden("The present PIN is not right.")
             self._login_throttle.clear_attempt(worker.id, address, counted)
         new_hash = self._pin_hasher.hash(new_pin, worker.id)
-        with audit_log.recording(
-            audit_log.record, "pin_changed", worker=worker.id, credential=principal.id,
-            address=address,
-        ):  # fmt: skip
+        with self._audit_trail.recording(
+            "pin_changed", worker=worker.id, credential=principal.id, address=address
+        ):
             changed = self._workers.set_pin(stored, new_hash)
             if changed is None:
                 raise Unauthenticated(_CHANGED)
@@ -240,7 +242,7 @@ class Sessions:
             raise RateLimited(detail, retry_after=-(-opened // 1000))
         for each in ended:
             self._on_changed(each.decode())
-        audit_log.record(
+        self._audit_trail.record(
             "signed_in", by=by, worker=worker.id, credential=session.id, address=address
         )
         return secret, msgspec.json.decode(opened, type=Session)
@@ -249,8 +251,8 @@ class Sessions:
         """End the session of ``principal``."""
         keys = self._keys
         with audit_log.recording(
-            audit_log.record, "signed_out", worker=principal.worker.id, credential=principal.id,
-            address=address,
+            self._audit_trail.try_record, "signed_out", worker=principal.worker.id,
+            credential=principal.id, address=address,
         ):  # fmt: skip
             try:
                 self._revoke.run(

@@ -38,6 +38,7 @@ class _Groups(AppGroup):
             return
         self._is_made = True
         from occupancy.cli.commands import (  # noqa: PLC0415 - see the module
+            audit,
             backup,
             boards,
             demo,
@@ -53,7 +54,7 @@ class _Groups(AppGroup):
         commands: list[click.Command] = [*operations.COMMANDS, labels.labels]
         for command in commands:
             items.group.add_command(command)
-        for module in (boards, items, workers, tokens, events, redis, demo):
+        for module in (boards, items, workers, tokens, audit, events, redis, demo):
             self.add_command(module.group)
         for command in backup.COMMANDS:
             self.add_command(command)

@@ -17,6 +17,9 @@
     occ:{access}:ticket:HASH        string  ticket for a stream: its worker; once used, its address
                                             and board
     occ:{access}:notes              list    changes by the command line, for the audit log (JSON)
+    occ:{access}:audit:STREAM       stream  the audit trail, entry by entry (JSON); STREAM is
+                                            changes, sign_ins or refusals
+    occ:{access}:audit_bytes        hash    number of the stream → bytes of its entries
     occ:{access}:renamed            hash    id → time (s, µs) of a worker's new name that the items
                                             they hold may not show yet
     occ:{access}:removing           set     names of boards whose removal has not ended
@@ -153,6 +156,7 @@ class Keys:
         self.uses = f"{access}:uses"
         self.changes = f"{access}:changes"
         self.notes = f"{access}:notes"
+        self.audit_bytes = f"{access}:audit_bytes"
         self.renamed = f"{access}:renamed"
         self.removing = f"{access}:removing"
         self.rights = [f"{access}:rights", f"{access}:rights:none"]
@@ -184,6 +188,9 @@ class Keys:
 
     def canary_channel(self, process: str) -> str:
         return f"{self.prefix}:canary:{self.database}:{process}"
+
+    def audit(self, stream: str) -> str:
+        return f"{self._access}:audit:{stream}"
 
     def link(self, digest: str) -> str:
         return f"{self._access}:link:{digest}"

@@ -2,9 +2,9 @@
 
 A row is checked by the same rules as the body of a PUT. An attribute's column is its name, its
 cells are texts, and an empty cell means that the item lacks it. The apostrophe that escapes a
-formula (cells.py) is removed. Values that a plain column cannot express (a number, an empty text,
-an attribute that is itself called ``title``) are in a column ``NAME:json``, whose cells are JSON;
-the exporter writes these where needed.
+formula (core/spreadsheets/formulas.py) is removed. Values that a plain column cannot express (a
+number, an empty text, an attribute that is itself called ``title``) are in a column ``NAME:json``,
+whose cells are JSON; the exporter writes these where needed.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from occupancy.boards.store import Store
 from occupancy.core.entities import AuthMethod, Person, Role, Worker
 from occupancy.core.errors import InvalidRequest, OccupancyError, counted
 from occupancy.core.requests import ItemBody, check_name, decode
+from occupancy.core.spreadsheets.formulas import unescape_formula
 from occupancy.core.transitions import PUT
-from occupancy.tables.cells import check_not_reformatted, parse_pin, shown, unescape_formula
+from occupancy.tables.cells import check_not_reformatted, parse_pin, shown
 from occupancy.tables.columns import Mapping, mapped_columns
 from occupancy.tables.encoding import AUTO
 from occupancy.tables.records import Record, Rejected

@@ -13,7 +13,8 @@ import msgspec
 
 from occupancy.core.errors import InvalidRequest, counted
 from occupancy.core.requests import check_text
-from occupancy.tables.cells import shown, unescape_formula
+from occupancy.core.spreadsheets.formulas import unescape_formula
+from occupancy.tables.cells import shown
 from occupancy.tables.csv_file import CsvFile
 from occupancy.tables.encoding import AUTO
 from occupancy.tables.records import Record, Rejected, is_blank

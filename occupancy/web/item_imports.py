@@ -20,7 +20,6 @@ from occupancy.core.errors import InvalidRequest, ItemNotFound, OccupancyError, 
 from occupancy.core.principal import Principal
 from occupancy.core.slices import sliced
 from occupancy.core.transitions import PUT
-from occupancy.observability import audit_log
 from occupancy.services import Services
 from occupancy.storage.fair_queue import set_priority
 from occupancy.tables.columns import Mapping
@@ -127,7 +126,7 @@ def run(
         raise with_position(error, report, rows) from error.__cause__
     finally:
         if report.rows or state == "done":
-            audit_log.record(
+            services.audit_trail.record(
                 "items_imported", board=board, by=principal.worker.id,
                 means=principal.auth_method, file=upload.file, format=upload.parsed.format,
                 rows=rows, added=report.added, updated=report.updated,

@@ -58,6 +58,8 @@ ROUTES: dict[str, tuple[str, int]] = {
     "GET /api/tokens": ("admin", 200),
     "POST /api/tokens": ("admin", 201),
     "DELETE /api/tokens/{token}": ("admin", 204),
+    "GET /api/audit": ("admin", 200),
+    "GET /api/audit/export": ("admin", 200),
     "GET /livez": ("", 200),
     "GET /readyz": ("", 200),
     "GET /metrics": ("", 200),
@@ -72,6 +74,7 @@ ROUTES: dict[str, tuple[str, int]] = {
     "GET /boards/{board}/items/{tag}": ("", 200),
     "GET /boards/{board}/wall": ("", 200),
     "GET /status": ("", 200),
+    "GET /audit": ("", 200),
     "GET /static/{version}/{name}": ("", 404),  # there is no such file
 }
 # Read as an operation, of which there is none.

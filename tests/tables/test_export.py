@@ -9,9 +9,9 @@ import pytest
 
 from occupancy.boards.commands import Command
 from occupancy.core.errors import InvalidRequest
+from occupancy.core.spreadsheets.formulas import escape_formula, unescape_formula
 from occupancy.core.transitions import TRANSITIONS
 from occupancy.services import Services
-from occupancy.tables.cells import escape_formula, unescape_formula
 from occupancy.tables.exporter import excel_bytes, export_items
 from occupancy.tables.importer import import_items, read_items
 from tests.tables.rows import ADMIN, counts, items, load, put

@@ -84,6 +84,10 @@ def import_(  # noqa: PLR0917 - click passes them by name
             services.store, board, rows,
             actor=COMMAND_LINE, dry_run=dry_run, on_progress=advance,
         )  # fmt: skip
+        if not dry_run:
+            services.audit_outbox.leave(
+                "items_imported", board=board, added=report.added, updated=report.updated
+            )
     print_report(report, as_json, used, is_dry_run=dry_run)
 
 
@@ -237,6 +241,10 @@ def reconcile(repair: bool, board: str, as_json: bool) -> None:
         reconciler = Reconciler(services.store)
         report = reconciler.run(board, repair=repair)
         report.problems += reconciler.check_index(repair=repair)
+        if repair and report.problems:
+            services.audit_outbox.leave(
+                "items_repaired", board=board, problems=len(report.problems)
+            )
     left = [each for each in report.problems if not repair or each.kind in _NOT_REPAIRABLE]
     if as_json:
         print_json({**msgspec.to_builtins(report), "mended": len(report.problems) - len(left)})

@@ -19,7 +19,6 @@ from occupancy.core.requests import (
     WorkerBody,
     check_name,
 )
-from occupancy.observability import audit_log
 from occupancy.web.auth import current_services, principal, requires
 from occupancy.web.entity_tags import allowed_versions
 from occupancy.web.io import as_response, json_answer, read_body, read_query
@@ -30,7 +29,7 @@ bp = Blueprint("admin", __name__, url_prefix="/api")
 
 def _recording(event: str, **fields: Any) -> AbstractContextManager[dict[str, object]]:
     """Record the change that the block makes, with who makes it."""
-    return audit_log.recording(audit_log.record, event, **_by(), **fields)
+    return current_services().audit_trail.recording(event, **_by(), **fields)
 
 
 def _by() -> dict[str, str]:
@@ -74,7 +73,9 @@ def remove_board(board: str) -> Response:
     with _recording("board_removed", board=board) as fields:
         fields.update(items=services.removal.remove(board, with_items=body.confirm == board))
     for token in services.tokens.revoke_of_board(board):
-        audit_log.record("token_revoked", **_by(), worker=token.worker, token=token.id, board=board)
+        services.audit_trail.record(
+            "token_revoked", **_by(), worker=token.worker, token=token.id, board=board
+        )
     services.removal.resume()  # any process would, within seconds
     return Response(status=204)
 
