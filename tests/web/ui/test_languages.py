@@ -24,9 +24,9 @@ OPERATIONS = set(TRANSITIONS)
 EVENTS = {row.event for row in (*TRANSITIONS.values(), PUT, REMOVE)} | {"item.added"}
 # Refusals that no touch of a button meets, for what the pages send is well-formed.
 _OF_PROGRAMS = {
-    "already_exists", "board_not_found", "idempotency_key_reused", "invalid_request",
-    "method_not_allowed", "not_found", "stale_epoch", "too_large", "unsupported_media_type",
-    "version_mismatch",
+    "already_exists", "board_not_empty", "board_not_found", "idempotency_key_reused",
+    "import_not_found", "invalid_request", "method_not_allowed", "not_found", "stale_epoch",
+    "step_in_use", "too_large", "unsupported_media_type", "version_mismatch",
 }  # fmt: skip
 # Keys whose end is computed: t(`state.${…}`). What it may be is taken from the code's own tables.
 COMPUTED: dict[str, set[str]] = {
