@@ -30,7 +30,16 @@ def create_app(services: Services | None = None) -> Flask:
     from occupancy.core.settings import Settings  # noqa: PLC0415 - see the module
     from occupancy.services import Services as Made  # noqa: PLC0415 - see the module
     from occupancy.web import auth, problems, security  # noqa: PLC0415 - see the module
-    from occupancy.web.routes import admin, boards, docs, health, pages, session, stream  # noqa: PLC0415 - see the module
+    from occupancy.web.routes import (  # noqa: PLC0415 - see the module
+        admin,
+        badges,
+        boards,
+        docs,
+        health,
+        pages,
+        session,
+        stream,
+    )
 
     if services is None:
         services = Made.for_web(Settings.from_environ(os.environ))
@@ -45,7 +54,9 @@ def create_app(services: Services | None = None) -> Flask:
     security.init_app(app, services.settings)  # first: its hooks come before those of auth
     problems.init_app(app)
     auth.init_app(app)
-    for blueprint in (boards.bp, stream.bp, session.bp, admin.bp, health.bp, docs.bp, pages.bp):
+    for blueprint in (
+        boards.bp, stream.bp, session.bp, admin.bp, badges.bp, health.bp, docs.bp, pages.bp,
+    ):  # fmt: skip
         app.register_blueprint(blueprint)
     cli.init_app(app)
     return app

@@ -10,11 +10,13 @@ import logging
 import gevent
 
 from occupancy.access.authenticator import Authenticator
+from occupancy.access.badges import Badges
 from occupancy.access.invitation import Invitation
 from occupancy.access.links import Links
 from occupancy.access.pins import PinHasher
 from occupancy.access.read_turns import KnownAddresses, ReadTurns
 from occupancy.access.sessions import Sessions
+from occupancy.access.stations import Stations
 from occupancy.access.tickets import Tickets
 from occupancy.access.tokens import Tokens
 from occupancy.access.workers import Workers
@@ -78,11 +80,14 @@ class Services:
         forget = self.authenticator.forget
         self.workers = Workers(client, keys, forget, writes=access_writes)
         self.tokens = Tokens(client, keys, self.workers, forget, writes=access_writes)
+        self.badges = Badges(client, keys, self.workers, forget, writes=access_writes)
+        self.stations = Stations(client, keys, forget, writes=access_writes)
         self.links = Links(access_writes, keys, self.workers)
         self.invitation = Invitation(client, keys, self.workers, self.links, settings.public_url)
         self.pin_hasher = PinHasher()
         self.sessions = Sessions(
-            client, keys, self.workers, self.links, self.pin_hasher, writes=access_writes,
+            client, keys, self.workers, self.links, self.badges, self.pin_hasher,
+            writes=access_writes,
             audit_limit=self.audit_limit, on_changed=forget,
             idle_s=settings.session_idle_s, max_s=settings.session_max_s,
         )  # fmt: skip

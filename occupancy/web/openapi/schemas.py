@@ -18,8 +18,11 @@ from occupancy.core.requests import (
     BoardBody,
     ItemBody,
     OperationBody,
+    BadgeBody,
+    ConfirmBody,
     PinBody,
     SignInBody,
+    StationBody,
     TokenBody,
     WorkerBody,
 )
@@ -98,7 +101,8 @@ NEXT = nullable({**TEXT, "description": "Send it as `page` to get the next page.
 def schemas() -> dict[str, Any]:
     """The named schemas of the document."""
     _, found = msgspec.json.schema_components(
-        [Item, Event, BatchBody, ItemBody, PinBody, SignInBody, WorkerBody, TokenBody, BoardBody],
+        [Item, Event, BatchBody, ItemBody, PinBody, SignInBody, WorkerBody, TokenBody, BoardBody,
+         BadgeBody, ConfirmBody, StationBody],
         ref_template="#/components/schemas/{name}",
     )
     made: dict[str, Any] = _made_portable(copy.deepcopy(found))

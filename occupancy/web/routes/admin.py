@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from typing import Any
 
 from flask import Blueprint, Response
@@ -12,17 +11,10 @@ from occupancy.access.workers import worker_as_dict
 from occupancy.core.entities import Role
 from occupancy.core.errors import InvalidRequest, WorkerNotFound
 from occupancy.core.requests import BoardBody, TokenBody, WorkerBody, check_name
-from occupancy.observability import audit_log
-from occupancy.web.auth import current_services, principal, requires
+from occupancy.web.auth import current_services, recording, requires
 from occupancy.web.io import json_answer, read_body, read_query
 
 bp = Blueprint("admin", __name__, url_prefix="/api")
-
-
-def _recording(event: str, **fields: Any) -> AbstractContextManager[dict[str, object]]:
-    """Record the change that the block makes, with who makes it."""
-    by = {"by": principal().worker.id, "means": principal().auth_method}
-    return audit_log.recording(audit_log.record, event, **by, **fields)
 
 
 @bp.post("/boards")
@@ -30,7 +22,7 @@ def _recording(event: str, **fields: Any) -> AbstractContextManager[dict[str, ob
 def create_board() -> Response:
     read_query()
     body = read_body(BoardBody)
-    with _recording("board_added", board=body.board):
+    with recording("board_added", board=body.board):
         board = current_services().store.boards.create(
             body.board, title=body.title, steps=body.steps or (), max_holds=body.max_holds or 0
         )
@@ -60,14 +52,14 @@ def put_worker(worker_id: str) -> Response:
         changes["pin_hash"] = services.pin_hasher.hash(body.pin, worker_id)
     about = {"worker": worker_id, "role": body.role, "fields": ",".join(changed)}
     try:
-        with _recording("worker_edited", **about, disabled=body.disabled) as fields:
+        with recording("worker_edited", **about, disabled=body.disabled) as fields:
             worker = services.workers.edit(worker_id, **changes)
             fields.update(role=worker.role, disabled=worker.disabled)
         status = 200
     except WorkerNotFound:
         if body.name is None or body.role is None:
             raise InvalidRequest("A new worker needs name and role.") from None
-        with _recording("worker_added", **about, disabled=bool(body.disabled)):
+        with recording("worker_added", **about, disabled=bool(body.disabled)):
             worker = services.workers.add(
                 worker_id, name=body.name, role=Role.of(body.role),
                 pin_hash=changes.get("pin_hash"), disabled=bool(body.disabled),
@@ -82,7 +74,7 @@ def sign_out_everywhere(worker_id: str) -> Response:
     """End all sessions of a worker, for example when a tablet is lost."""
     read_query()
     check_name("worker", worker_id)
-    with _recording("signed_out_everywhere", worker=worker_id):
+    with recording("signed_out_everywhere", worker=worker_id):
         current_services().workers.sign_out(worker_id)
     return Response(status=204)
 
@@ -96,7 +88,7 @@ def create_link(worker_id: str) -> Response:
     """
     read_query()
     check_name("worker", worker_id)
-    with _recording("link_added", worker=worker_id):
+    with recording("link_added", worker=worker_id):
         secret = current_services().links.create(worker_id)
     return json_answer({"path": f"/sign-in#{secret}", "expires_in_s": LINK_TTL_S}, 201)
 
@@ -118,7 +110,7 @@ def create_token() -> Response:
     if body.board is not None:
         current_services().store.boards.get(body.board)
     about = {"worker": body.worker, "role": body.role, "board": body.board}
-    with _recording("token_added", **about, token=None) as fields:
+    with recording("token_added", **about, token=None) as fields:
         secret, token = current_services().tokens.create(
             body.worker, days=body.days, board=body.board,
             role=Role.of(body.role) if body.role is not None else None,
@@ -133,6 +125,6 @@ def revoke_token(token_id: str) -> Response:
     read_query()
     tokens = current_services().tokens
     token = tokens.find(token_id)
-    with _recording("token_revoked", worker=token.worker, token=token.id):
+    with recording("token_revoked", worker=token.worker, token=token.id):
         tokens.revoke(token.id)
     return Response(status=204)
