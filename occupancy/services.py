@@ -10,13 +10,13 @@ import logging
 import gevent
 
 from occupancy.access.authenticator import Authenticator
-from occupancy.access.badges import Badges
+from occupancy.access.stations.badge import Badges
 from occupancy.access.invitation import Invitation
 from occupancy.access.links import Links
 from occupancy.access.pins import PinHasher
 from occupancy.access.read_turns import KnownAddresses, ReadTurns
 from occupancy.access.sessions import Sessions
-from occupancy.access.stations import Stations
+from occupancy.access.stations.station import Stations
 from occupancy.access.tickets import Tickets
 from occupancy.access.tokens import Tokens
 from occupancy.access.workers import Workers
@@ -86,7 +86,7 @@ class Services:
         self.invitation = Invitation(client, keys, self.workers, self.links, settings.public_url)
         self.pin_hasher = PinHasher()
         self.sessions = Sessions(
-            client, keys, self.workers, self.links, self.badges, self.pin_hasher,
+            client, keys, self.workers, self.links, self.pin_hasher, badges=self.badges,
             writes=access_writes,
             audit_limit=self.audit_limit, on_changed=forget,
             idle_s=settings.session_idle_s, max_s=settings.session_max_s,

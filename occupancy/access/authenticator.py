@@ -18,7 +18,7 @@ import gevent
 import msgspec
 
 from occupancy.access.sessions import CONFIRMED_S, Session
-from occupancy.access.stations import Station
+from occupancy.access.stations.station import Station
 from occupancy.access.tokens import Token
 from occupancy.core.entities import Role, Worker
 from occupancy.core.errors import PoolTimeout, StoreUnavailable, Unauthenticated
@@ -197,8 +197,7 @@ class Authenticator:
             self._drop(credential)
             raise Unauthenticated(_REASONS[credential.auth_method])
         station = msgspec.json.decode(reply[4], type=Station) if reply[4] else None
-        if credential.auth_method == "station":
-            assert station is not None  # the script has found it
+        if station is not None and credential.auth_method == "station":
             return _station_principal(station, credential), float("inf")
         worker = msgspec.json.decode(reply[0], type=Worker)
         token = msgspec.json.decode(reply[1], type=Token) if reply[1] else None
@@ -209,7 +208,7 @@ class Authenticator:
         ends_in_s = float(reply[3]) if reply[3] else float("inf")
         role_with_pin = None
         if session is not None and session.badge is not None and role > Role.WORKER:
-            # More than a worker's role needs the PIN. Where it was sent, that is over after a while.
+            # More than a worker's role needs the PIN, which is good for some minutes.
             confirmed_s = CONFIRMED_S - float(reply[5]) if session.is_confirmed else 0.0
             if confirmed_s > 0:
                 ends_in_s = min(ends_in_s, confirmed_s)

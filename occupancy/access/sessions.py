@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from occupancy.access.badges import Badges
+from occupancy.access.stations.badge import Badges
 from occupancy.access.links import Links
 from occupancy.access.login_throttle import FREE_OF_STATION, LoginThrottle
 from occupancy.access.pins import PinHasher
@@ -73,9 +73,9 @@ class Sessions:
         keys: Keys,
         workers: Workers,
         links: Links,
-        badges: Badges,
         pin_hasher: PinHasher,
         *,
+        badges: Badges,
         writes: OpsClient,
         audit_limit: AuditLimit,
         on_changed: Callable[[str], None],

@@ -45,6 +45,7 @@ class _Groups(AppGroup):
             labels,
             operations,
             redis,
+            stations,
             tokens,
             workers,
         )
@@ -52,5 +53,5 @@ class _Groups(AppGroup):
         commands: list[click.Command] = [*operations.COMMANDS, labels.labels]
         for command in commands:
             items.group.add_command(command)
-        for module in (boards, items, workers, tokens, events, redis, demo):
+        for module in (boards, items, workers, tokens, stations, events, redis, demo):
             self.add_command(module.group)

@@ -68,8 +68,8 @@ class PinRequired(Forbidden):
     code, title = "pin_required", "PIN needed"
     explanation = (
         "Your role allows this, but your session was opened with a badge, which others may find or "
-        "copy. Send your PIN to `POST /api/session/confirm` and repeat the request, or sign in with "
-        "your PIN."
+        "copy. Send your PIN to `POST /api/session/confirm` and repeat the request, or sign in "
+        "with your PIN."
     )
 
 

@@ -219,7 +219,11 @@ def _identify(services: Services, credential: Credential, *, is_use: bool) -> Pr
         return services.authenticator.identify(credential, is_use=is_use)
     except Unauthenticated:
         station = station_secret(request, services.settings)
-        if credential.auth_method != "session" or not station or request.method not in _SAFE_METHODS:
+        if (
+            credential.auth_method != "session"
+            or not station
+            or request.method not in _SAFE_METHODS
+        ):
             raise
         return services.authenticator.identify(Credential("station", digest_of(station)))
 

@@ -98,6 +98,8 @@ class Calls:
         for name in (self._target, self._receiver, self._untouched):
             site.services.workers.add(name, name=name, role=Role.WORKER)
         _, self._kept_token = site.services.tokens.create(self._untouched)
+        self._kept_badge, _ = site.services.badges.add(self._untouched, number, by="proof")
+        _, self._kept_station = site.services.stations.create(self._untouched, by="proof")
         self._version = self._put(self._untouched)
 
     def let_in(self, row: str, worker: str) -> tuple[str, Any]:
@@ -108,7 +110,10 @@ class Calls:
             "POST /api/boards": {"board": f"b-{secrets.token_hex(6)}"},
             "POST /api/boards/{board}/batch": {"operation": "take", "tags": [tag]},
             "PUT /api/session/pin": {"new_pin": PIN},
+            "POST /api/session/confirm": {"pin": PIN},
             "PUT /api/workers/{worker}": {"name": "Target"},
+            "POST /api/workers/{worker}/badges": {"code": tag},
+            "POST /api/stations": {"name": "Target"},
             "POST /api/tokens": {"worker": self._target},
             f"PUT {_ITEM}": {},
             f"POST {_ITEM}/force-release": {"reason": "shift over"},
@@ -122,7 +127,12 @@ class Calls:
         token = ""
         if "{token}" in path:
             token = self._site.services.tokens.create(self._target)[1].id
-        return _filled(path, tag=tag, worker=self._target, token=token), bodies.get(row)
+        ids = {"token": token, "badge": "", "station": ""}
+        if "{badge}" in path:
+            ids["badge"] = self._site.services.badges.add(self._target, tag, by="proof")[0].id
+        if "{station}" in path:
+            ids["station"] = self._site.services.stations.create(tag, by="proof")[1].id
+        return _filled(path, tag=tag, worker=self._target, **ids), bodies.get(row)
 
     def refused(self, row: str) -> tuple[str, Any]:
         """A request that would change what :meth:`changes` looks at."""
@@ -131,14 +141,20 @@ class Calls:
             "POST /api/boards": {"board": "intruded"},
             "POST /api/boards/{board}/batch": {"operation": "take", "tags": [self._untouched]},
             "PUT /api/session/pin": {"new_pin": PIN},
+            "POST /api/session/confirm": {"pin": PIN},
             "PUT /api/workers/{worker}": {"name": "Intruded"},
+            "POST /api/workers/{worker}/badges": {"code": "intruded"},
+            "POST /api/stations": {"name": "intruded"},
             "POST /api/tokens": {"worker": self._untouched},
             f"PUT {_ITEM}": {"title": "intruded"},
             f"POST {_ITEM}/reassign": {"to": self._receiver},
         }
         reasoned = path.endswith(("/force-release", "/block"))
         return (
-            _filled(path, tag=self._untouched, worker=self._untouched, token=self._kept_token.id),
+            _filled(
+                path, tag=self._untouched, worker=self._untouched, token=self._kept_token.id,
+                badge=self._kept_badge.id, station=self._kept_station.id,
+            ),
             {"reason": "intruded"} if reasoned else bodies.get(row),
         )
 
@@ -155,6 +171,9 @@ class Calls:
             "the boards": "intruded" in {each["board"] for each in boards},
             "the tokens": [each.token.id for each in services.tokens.all()
                            if each.token.worker == self._untouched] != [self._kept_token.id],
+            "the badges": services.badges.of(self._untouched) != [self._kept_badge],
+            "the stations": {each.station.name for each in services.stations.all()}
+                            & {"intruded", self._untouched} != {self._untouched},
         }  # fmt: skip
         return [f"{name} changed" for name, is_changed in found.items() if is_changed]
 
@@ -183,10 +202,11 @@ class Calls:
         assert answer.status == 200, (path, answer)
 
 
-def _filled(path: str, *, tag: str, worker: str, token: str) -> str:
+def _filled(path: str, *, tag: str, worker: str, token: str, badge: str, station: str) -> str:
     return path.format(
-        board=BOARD, tag=tag, worker=worker, token=token, version="0", name="nothing.css"
-    )
+        board=BOARD, tag=tag, worker=worker, token=token, badge=badge, station=station,
+        version="0", name="nothing.css",
+    )  # fmt: skip
 
 
 EVENTS_PATH = EVENTS.format(board=BOARD)

@@ -18,7 +18,8 @@ PROMISED_S = 5.0  # until revoked access has ended on each process
 _ITEMS = "/api/boards/{board}/items"
 _NOT_FAST = {"TE": "trailers"}  # gunicorn and Flask answer what has it
 # After these a session is another one, or none.
-_SPENDING = ("POST /api/session", "DELETE /api/session", "PUT /api/session/pin")
+_SPENDING = ("POST /api/session", "DELETE /api/session", "PUT /api/session/pin",
+             "POST /api/session/confirm")  # fmt: skip
 _WORTH_MOST = ("token", "session")  # these are sent with each role to each route
 
 

@@ -12,7 +12,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from occupancy.access.badges import MAX_OF_WORKER, normalized
+from occupancy.access.stations.badge import MAX_OF_WORKER, normalized
 from occupancy.access.login_throttle import FREE_OF_STATION
 from occupancy.access.sessions import BADGE_IDLE_S, CONFIRMED_S
 from occupancy.core.entities import Role

@@ -28,10 +28,13 @@ PLACEHOLDERS = {
     "tag": "T",
     "worker_id": "W",
     "token_id": "K",
+    "badge_id": "G",
+    "station_id": "S",
     "name": "F",
     "version": "V",
 }
 FILLED = {"B": "main", "T": "T-1", "W": "nobody-there", "K": "0000", "F": "nothing.css", "V": "0"}
+FILLED |= {"G": "0000", "S": "0000"}
 ROLES = ("observer", "worker", "supervisor", "admin")
 COLUMNS = ("nobody", *ROLES, "of no board")
 # Their view is reached before the role that the operation needs is known.

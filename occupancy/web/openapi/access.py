@@ -1,4 +1,4 @@
-"""The OpenAPI document's part about access: sessions, tickets, workers, tokens, badges, stations."""
+"""The part of the OpenAPI document about access: who signs in, and with what."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from occupancy.core import errors
 from occupancy.core.entities import WORKER_PATTERN, Role
 from occupancy.web.openapi.operations import STORE, WRITES, answer, operation, parameter
-from occupancy.web.openapi.schemas import BOOLEAN, INTEGER, TEXT, array, nullable, obj, pattern, ref
+from occupancy.web.openapi.schemas import BOOLEAN, INTEGER, NEXT, TEXT, array, nullable, obj, pattern, ref
 
 SECURITY_SCHEMES: dict[str, Any] = {
     "bearer": {
@@ -30,6 +30,14 @@ _NULLABLE_TIME = nullable({"type": "string", "format": "date-time"})
 _WORKER_ID = parameter("path", "worker_id", pattern(WORKER_PATTERN), "The worker.", required=True)
 _BADGE_ID = parameter("path", "badge_id", TEXT, "The badge's id.", required=True)
 _STATION_ID = parameter("path", "station_id", TEXT, "The station's id.", required=True)
+_WORKERS_QUERY = [
+    parameter("query", "q", TEXT, "Words to look for in id and name; a match has all of them."),
+    parameter("query", "role", {**TEXT, "enum": [each.label for each in Role]}, "Only this role."),
+    parameter("query", "state", {**TEXT, "enum": ["active", "disabled"]}, "Only these."),
+    parameter("query", "limit",
+        {**INTEGER, "minimum": 1, "maximum": 10_000, "default": 10_000}, "Workers on a page."),
+    parameter("query", "page", TEXT, "The `next` of the page before."),
+]  # fmt: skip
 _TOKEN_ID = parameter("path", "token_id", TEXT, "The token's id.", required=True)
 
 
@@ -134,8 +142,9 @@ def paths() -> dict[str, Any]:
                 "same board."),
         },
         "/api/workers": {
-            "get": operation("access", "listWorkers", "Every worker.", Role.ADMIN,
-                answer(obj(workers=array(ref("schemas", "Worker")))), STORE),
+            "get": operation("access", "listWorkers", "Workers, in the order of their ids.",
+                Role.ADMIN, answer(obj(workers=array(ref("schemas", "Worker")), next=NEXT)),
+                (*STORE, errors.InvalidRequest), parameters=_WORKERS_QUERY),
         },
         "/api/workers/{worker_id}": {
             "put": operation("access", "putWorker", "Add a worker, or edit one.", Role.ADMIN,
@@ -152,7 +161,8 @@ def paths() -> dict[str, Any]:
         "/api/workers/{worker_id}/links": {
             "post": operation(
                 "access", "createLink", "A link that signs a worker in, once.", Role.ADMIN,
-                answer(obj(path=TEXT, expires_in_s=INTEGER), status=201, text="The link's path."),
+                answer(obj(path=TEXT, expires_in_s=INTEGER, svg=TEXT), status=201,
+                    text="The link's path, and the link as a QR code."),
                 (*WRITES, errors.WorkerNotFound), parameters=[_WORKER_ID],
                 description="For a forgotten PIN, or a wait after wrong ones. Valid for an hour, "
                 "or until something ends the worker's sessions."),
@@ -180,7 +190,8 @@ def paths() -> dict[str, Any]:
                 answer(obj(stations=array(ref("schemas", "Station")))), STORE),
             "post": operation("access", "createStation", "Make a station.", Role.ADMIN,
                 answer(
-                    obj(station=ref("schemas", "Station"), path=TEXT, expires_in_s=INTEGER),
+                    obj(station=ref("schemas", "Station"), path=TEXT, expires_in_s=INTEGER,
+                        svg=TEXT),
                     status=201, text="The station, and the path of the link that pairs it."),
                 (*WRITES, errors.BoardNotFound, errors.LimitReached),
                 body=ref("schemas", "StationBody"), must_have_body=True,

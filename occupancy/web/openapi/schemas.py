@@ -14,12 +14,12 @@ import msgspec
 from occupancy.core.entities import BOARD_PATTERN, CURSOR_PATTERN, STATES, TAG_PATTERN, Event, Item
 from occupancy.core.errors import answered_kinds
 from occupancy.core.requests import (
+    BadgeBody,
     BatchBody,
     BoardBody,
+    ConfirmBody,
     ItemBody,
     OperationBody,
-    BadgeBody,
-    ConfirmBody,
     PinBody,
     SignInBody,
     StationBody,
@@ -101,8 +101,20 @@ NEXT = nullable({**TEXT, "description": "Send it as `page` to get the next page.
 def schemas() -> dict[str, Any]:
     """The named schemas of the document."""
     _, found = msgspec.json.schema_components(
-        [Item, Event, BatchBody, ItemBody, PinBody, SignInBody, WorkerBody, TokenBody, BoardBody,
-         BadgeBody, ConfirmBody, StationBody],
+        [
+            Item,
+            Event,
+            BatchBody,
+            ItemBody,
+            PinBody,
+            SignInBody,
+            WorkerBody,
+            TokenBody,
+            BoardBody,
+            BadgeBody,
+            ConfirmBody,
+            StationBody,
+        ],
         ref_template="#/components/schemas/{name}",
     )
     made: dict[str, Any] = _made_portable(copy.deepcopy(found))

@@ -8,11 +8,15 @@ from flask import Blueprint, Response
 
 from occupancy.access.links import LINK_TTL_S
 from occupancy.access.workers import worker_as_dict
+from occupancy.boards.search import fold
 from occupancy.core.entities import Role
 from occupancy.core.errors import InvalidRequest, WorkerNotFound
 from occupancy.core.requests import BoardBody, TokenBody, WorkerBody, check_name
 from occupancy.web.auth import current_services, recording, requires
-from occupancy.web.io import json_answer, read_body, read_query
+from occupancy.web.io import json_answer, read_body, read_limit, read_query
+from occupancy.web.link_codes import code_of
+
+MAX_WORKERS = 10_000  # on a page
 
 bp = Blueprint("admin", __name__, url_prefix="/api")
 
@@ -32,9 +36,25 @@ def create_board() -> Response:
 @bp.get("/workers")
 @requires(Role.ADMIN)
 def workers() -> Response:
-    read_query()
-    listed = current_services().workers.all()
-    return json_answer({"workers": [worker_as_dict(each) for each in listed]})
+    """The workers whose id or name has every word of ``q``, in the order of their ids, in pages."""
+    query = read_query("q", "role", "state", "limit", "page")
+    limit = read_limit(query, MAX_WORKERS, MAX_WORKERS)
+    role, state, after = query.get("role"), query.get("state"), query.get("page", "")
+    if role is not None and role not in [each.label for each in Role]:
+        raise InvalidRequest("role is not one of observer, worker, supervisor, admin.")
+    if state not in (None, "active", "disabled"):
+        raise InvalidRequest("state is not one of active, disabled.")
+    words = fold(query.get("q", "")).split()
+    found = [
+        each for each in current_services().workers.all()
+        if each.id > after
+        and role in (None, each.role)
+        and state in (None, "disabled" if each.disabled else "active")
+        and all(word in fold(f"{each.id} {each.name}") for word in words)
+    ]  # fmt: skip
+    following = found[limit - 1].id if len(found) > limit else None
+    shown = [worker_as_dict(each) for each in found[:limit]]
+    return json_answer({"workers": shown, "next": following})
 
 
 @bp.put("/workers/<worker_id>")
@@ -84,13 +104,16 @@ def sign_out_everywhere(worker_id: str) -> Response:
 def create_link(worker_id: str) -> Response:
     """A one-time link, for a forgotten PIN or a wait after wrong ones.
 
-    The answer has a path, because the asking page knows the address at which browsers reach us.
+    The answer has a path, because the asking page knows the address at which browsers reach us,
+    and the whole link as a QR code.
     """
     read_query()
     check_name("worker", worker_id)
     with recording("link_added", worker=worker_id):
         secret = current_services().links.create(worker_id)
-    return json_answer({"path": f"/sign-in#{secret}", "expires_in_s": LINK_TTL_S}, 201)
+    path = f"/sign-in#{secret}"
+    svg = code_of(path, current_services().settings)
+    return json_answer({"path": path, "expires_in_s": LINK_TTL_S, "svg": svg}, 201)
 
 
 @bp.get("/tokens")

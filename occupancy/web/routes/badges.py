@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from flask import Blueprint, Response
 
-from occupancy.access.stations import PAIRING_TTL_S
+from occupancy.access.stations.station import PAIRING_TTL_S
 from occupancy.core.entities import Role
 from occupancy.core.requests import BadgeBody, StationBody, check_name
 from occupancy.web.auth import current_services, principal, recording, requires
 from occupancy.web.io import json_answer, read_body, read_query
+from occupancy.web.link_codes import code_of
 
 bp = Blueprint("badges", __name__, url_prefix="/api")
 
@@ -72,8 +73,10 @@ def create_station() -> Response:
             body.name, by=principal().worker.id, board=body.board
         )
         fields.update(station=station.id)
+    path = f"/sign-in#{secret}"
     answer = {
-        "station": station.as_dict(), "path": f"/sign-in#{secret}", "expires_in_s": PAIRING_TTL_S,
+        "station": station.as_dict(), "path": path, "expires_in_s": PAIRING_TTL_S,
+        "svg": code_of(path, services.settings),
     }  # fmt: skip
     return json_answer(answer, 201)
 

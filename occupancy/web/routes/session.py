@@ -14,8 +14,8 @@ from typing import Any
 from flask import Blueprint, Response, after_this_request, request
 
 from occupancy.access.sessions import Session
+from occupancy.access.stations.station import COOKIE_S
 from occupancy.access.tickets import TICKET_TTL_S
-from occupancy.access.stations import COOKIE_S
 from occupancy.core.entities import TAG_PATTERN, Role
 from occupancy.core.errors import (
     AlreadyExists,
@@ -142,7 +142,9 @@ def _set_station_cookie(response: Response, secret: str) -> None:
 
 def _only(body: SignInBody, *names: str) -> bool:
     """Whether ``body`` has these fields and no others."""
-    return all((getattr(body, each) is not None) == (each in names) for each in body.__struct_fields__)
+    return all(
+        (getattr(body, each) is not None) == (each in names) for each in body.__struct_fields__
+    )
 
 
 def _open(services: Services, body: SignInBody) -> tuple[str, Session]:
@@ -152,9 +154,7 @@ def _open(services: Services, body: SignInBody) -> tuple[str, Session]:
         station = _station(services, address)
         if body.board is not None:
             _check_is_no_item(services, station, body.board, body.badge.strip())
-        return services.sessions.with_badge(
-            station, body.badge, address=address, instead_of=had
-        )
+        return services.sessions.with_badge(station, body.badge, address=address, instead_of=had)
     if body.token is not None and _only(body, "token"):
         if body.token.startswith(LINK_PREFIX):
             return services.sessions.with_link(body.token, address=address, instead_of=had)

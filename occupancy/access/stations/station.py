@@ -1,8 +1,8 @@
 """Stations: shared tablets that an administrator has paired, where a badge signs in.
 
-A station is made with a one-time link, valid for an hour. The browser that opens it gets a secret in
-a cookie. By itself a station sees what an observer of its board sees; a badge that is scanned there
-opens a session (``sessions``). Only hashes of both secrets are stored.
+A station is made with a one-time link, valid for an hour. The browser that opens it gets a secret
+in a cookie. By itself a station sees what an observer of its board sees; a badge that is scanned
+there opens a session (``sessions``). Only hashes of both secrets are stored.
 
 As a caller a station is named ``station:ID``, which no worker's id can be.
 """
@@ -116,9 +116,7 @@ class Stations:
     def pair(self, link_secret: str) -> tuple[str, Station]:
         """Use a pairing link up: the secret of the station's cookie. Raises Unauthenticated."""
         secret = new_secret()
-        encoded = self._pair.run(
-            [self._keys.stations], [digest_of(link_secret), digest_of(secret)]
-        )
+        encoded = self._pair.run([self._keys.stations], [digest_of(link_secret), digest_of(secret)])
         if encoded is None:
             raise Unauthenticated("This link was used or is no longer valid. Ask for a new one.")
         return secret, _decoded(encoded)
