@@ -79,6 +79,12 @@ def _pair(services: Services, token: str) -> Response:
             "sign_in_refused", by="pairing", code=error.code, address=address
         )
         raise
+    except Unconfirmed as error:
+        raise Unconfirmed(
+            "Too few replicas confirmed that the link is used up. Try it again in a moment; if it "
+            "was used, revoke the station and pair anew.",
+            retry_after=1,
+        ) from error
     audit_log.record(
         "station_paired", station=station.id, name=station.name, board=station.board,
         address=address,

@@ -21,8 +21,8 @@ def test_a_badge_is_read_from_standard_input_and_not_shown(run: Run, shop: Servi
     found = shop.badges.find(CODE)
     assert found is not None
     assert found.badge.id == added["id"]
-    for args in (("list",), ("list", "93", "--json")):
-        assert CODE not in run("workers", "badge", *args).output
+    for listing in (["list"], ["list", "93", "--json"]):
+        assert CODE not in run("workers", "badge", *listing).output
     assert answer(run("workers", "badge", "list", "94", "--json"))["badges"] == []
     header, line = run("workers", "badge", "list").stdout.splitlines()
     assert header.startswith("id")
