@@ -1,9 +1,5 @@
-"""The WSGI entry: ``gunicorn wsgi:app``; ``flask`` finds it by its name."""
+"""The WSGI entry of a checkout: ``gunicorn wsgi:app``; ``flask`` finds it by its name."""
 
-from occupancy import create_app
-from occupancy.core.errors import SettingError
+from occupancy.wsgi import app
 
-try:
-    app = create_app()
-except SettingError as error:
-    raise SystemExit(f"occupancy: {error.detail}") from error
+__all__ = ["app"]

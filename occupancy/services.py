@@ -23,6 +23,7 @@ from occupancy.access.workers import Workers
 from occupancy.boards.commands import Bounds
 from occupancy.boards.holder_names import HolderNames
 from occupancy.boards.reconcile import reconcile_at_start
+from occupancy.boards.removal import Removal
 from occupancy.boards.store import Store
 from occupancy.core.errors import OccupancyError
 from occupancy.core.keys import Keys
@@ -106,6 +107,9 @@ class Services:
         self.store = Store(client, keys, bounds, writes=operations)
         self.holder_names = HolderNames(self.store, self.workers.get)
         self.workers.on_renamed = self.holder_names.follow
+        self.removal = Removal(
+            self.store, writes=operations, revoke_tokens=self._revoke_of_board
+        )
 
         # Live delivery
         self.revocation = Revocation(self.authenticator)
@@ -131,6 +135,7 @@ class Services:
             self.store.permissions.refresh,
             self.holder_names.settle,
             self.store.boards.index.mend,
+            self.removal.resume,
         ]
 
     @classmethod
@@ -166,6 +171,7 @@ class Services:
             shard.ops_pool.drain()
         self.hub.drain()
         self.revocation.stop()
+        self.removal.stop()
         self.audit_limit.flush()
         self.repeated_warnings.flush()
         try:
@@ -177,6 +183,10 @@ class Services:
     def close(self) -> None:
         """Close every connection at once."""
         self.topology.stop()
+
+    def _revoke_of_board(self, board: str) -> None:
+        self.tokens.revoke_of_board(board)
+        self.stations.revoke_of_board(board)
 
     def _follow_failovers(self) -> None:
         for shard in self.topology.shards():

@@ -16,7 +16,7 @@ import pytest
 from gevent.event import Event
 
 from occupancy.access.pin_queue import PinQueue
-from occupancy.boards.catalog import BoardIndex
+from occupancy.boards.catalog.index import BoardIndex
 from occupancy.core.settings import Settings
 from occupancy.live.feed import Feed
 from occupancy.live.socket_writer import SocketWriter
@@ -261,7 +261,7 @@ def fake_services(monkeypatch: pytest.MonkeyPatch) -> Services:
         (take_a_place_for_a_pin, "pin_queue.PinQueue.place"),
         (await_authentication, "auth_batcher.AuthBatcher.add"),
         (ask_for_a_figure, "public_figures.AtMostOnceASecond.__call__"),
-        (see_a_board, "catalog.BoardIndex.saw"),
+        (see_a_board, "index.BoardIndex.saw"),
     ],
 )
 def test_a_switch_in_what_a_guarded_place_calls_is_found(

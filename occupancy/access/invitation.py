@@ -16,6 +16,7 @@ from occupancy.access.links import Links
 from occupancy.access.workers import Workers
 from occupancy.core.errors import OccupancyError
 from occupancy.core.keys import Keys
+from occupancy.core.settings import COMMAND
 from occupancy.storage.client import OpsClient
 
 log = logging.getLogger(__name__)
@@ -59,7 +60,7 @@ class Invitation:
         print(  # noqa: T201 - for the person at the terminal
             "occupancy: nobody can sign in yet. Sign in as administrator, once, within the hour:\n"
             f"    {self._url}/sign-in#{secret}\n"
-            "or add a worker: .venv/bin/flask workers add ID --name NAME --role admin --pin",
+            f"or add a worker: {COMMAND} workers add ID --name NAME --role admin --pin",
             file=sys.stderr, flush=True,
         )  # fmt: skip
 

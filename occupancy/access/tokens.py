@@ -119,26 +119,17 @@ class Tokens:
 
     def find(self, token_id: str) -> Token:
         """The token of that id. Raises NotFound."""
-        return self._stored(token_id)[1]
+        return self._found(token_id)[1]
 
     def revoke(self, token_id: str) -> Token:
         """Make a token invalid for good. Raises NotFound."""
-        keys = self._keys
-        digest, token = self._stored(token_id)
-        try:
-            self._revoke.run(
-                [keys.tokens, keys.uses, keys.session_ends, keys.changes],
-                [digest, token.worker, keys.access_channel],
-            )
-        finally:  # it may be revoked although that is not confirmed
-            self._on_changed(token.worker)
+        digest, token = self._found(token_id)
+        self._revoke_one(digest, token)
         return token
 
-    def _stored(self, token_id: str) -> tuple[bytes, Token]:
+    def _found(self, token_id: str) -> tuple[bytes, Token]:
         """A token and its secret's hash. Raises NotFound."""
-        stored: Any = self._client.hgetall(self._keys.tokens)
-        for digest, encoded in stored.items():
-            token = msgspec.json.decode(encoded, type=Token)
+        for digest, token in self._stored():
             if token.id == token_id:
                 return digest, token
         # Perhaps an earlier request has revoked it, and was not confirmed: this one says that it
@@ -147,6 +138,30 @@ class Tokens:
         raise NotFound(
             f"There is no token {token_id}, or it was revoked; `flask tokens list` shows all."
         )
+
+    def revoke_of_board(self, board: str) -> list[Token]:
+        """Revoke the tokens that are bound to a board, which was removed; returns them."""
+        bound = [each for each in self._stored() if each[1].board == board]
+        for digest, token in bound:
+            self._revoke_one(digest, token)
+        return [token for _, token in bound]
+
+    def _stored(self) -> list[tuple[bytes, Token]]:
+        """Each token with the hash of its secret."""
+        stored: Any = self._client.hgetall(self._keys.tokens)
+        return [
+            (digest, msgspec.json.decode(encoded, type=Token)) for digest, encoded in stored.items()
+        ]
+
+    def _revoke_one(self, digest: bytes, token: Token) -> None:
+        keys = self._keys
+        try:
+            self._revoke.run(
+                [keys.tokens, keys.uses, keys.session_ends, keys.changes],
+                [digest, token.worker, keys.access_channel],
+            )
+        finally:  # it may be revoked although that is not confirmed
+            self._on_changed(token.worker)
 
 
 def optional_time(at_s: int | None) -> str | None:

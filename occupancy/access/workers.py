@@ -52,6 +52,7 @@ class Workers:
         self._keys = keys
         self._on_changed = on_changed
         self._replace_worker = PublishingScript(self._writes, "access/replace_worker")
+        self._remove_worker = PublishingScript(self._writes, "access/remove_worker")
 
     def add(
         self,
@@ -103,6 +104,32 @@ class Workers:
             worker = _next_generation(old.worker)
             if self._replace(old, worker):
                 return worker
+
+    def remove(self, old: StoredWorker) -> bool:
+        """Remove a worker with all sessions; False if the worker has changed since ``old``.
+
+        Revoke the tokens first. What the worker has done stays in histories, under the name.
+        """
+        keys, worker_id = self._keys, old.worker.id
+        try:
+            (is_done,) = self._remove_worker.run(
+                [keys.workers, keys.changes, keys.renamed],
+                [worker_id, old.encoded, keys.access_channel],
+            )
+        finally:
+            self._on_changed(worker_id)
+        if is_done:
+            # Else a session would be valid again for another worker who is given the same id.
+            digests: Any = self._client.zrange(keys.session_ends_of(worker_id), 0, -1)
+            self._client.run_pipeline(
+                lambda pipeline: (
+                    pipeline.delete(keys.session_ends_of(worker_id)),
+                    *(pipeline.hdel(keys.sessions, each) for each in digests),
+                    *(pipeline.hdel(keys.uses, each) for each in digests),
+                    *(pipeline.zrem(keys.session_ends, each) for each in digests),
+                )
+            )
+        return bool(is_done)
 
     def _replace(self, old: StoredWorker, worker: Worker) -> StoredWorker | None:
         """Store ``worker`` in place of ``old``; None if ``old`` is not what is stored any more."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import json
 import random
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -11,11 +12,12 @@ from typing import Any
 import msgspec
 
 from occupancy.boards import records
-from occupancy.boards.catalog import DEFAULT_STEPS, BoardIndex
+from occupancy.boards.catalog.fields import DEFAULT_STEPS
+from occupancy.boards.catalog.index import BoardIndex
 from occupancy.boards.records import Answer, Outcome, Preconditions, Rate
 from occupancy.boards.timeline import SAMPLE_MS, SAMPLES_KEPT
 from occupancy.core.entities import MAIN_BOARD, MAX_BATCH_TAGS, STATES, AuthMethod, Person
-from occupancy.core.errors import IdempotencyKeyReused, RateLimited
+from occupancy.core.errors import IdempotencyKeyReused, OccupancyError, RateLimited
 from occupancy.core.keys import Keys
 from occupancy.core.transitions import PUT, Transition
 from occupancy.storage.capacity import IDEMPOTENCY_TTL_S
@@ -29,8 +31,10 @@ REMOVED_HISTORY_TTL_S = 30 * 24 * 3600  # the history of a removed item stays fo
 _PUT_MANY_CALLS = 200  # per round trip: short enough that others get their turn on the server
 _COLUMNS = (
     "operation", "event", "sources", "target", "holder", "holder_only", "needs_free",
-    "added_event", "counts_time", "counts_completion",
+    "added_event", "counts_time", "completions", "keeps_undo", "within_s", "is_step_earlier",
 )  # fmt: skip
+
+_WRONG_STEPS = ("unknown_step", "not_earlier")  # codes of refusals whose text names the right steps
 
 
 class Command(msgspec.Struct, frozen=True):
@@ -71,6 +75,7 @@ class Commands:
         index: BoardIndex,
     ) -> None:  # fmt: skip
         self.bounds = bounds
+        self._client = client
         self._keys = keys
         self._index = index
         self._permissions = permissions
@@ -92,7 +97,25 @@ class Commands:
         self._permissions.require()
         answer = _answer(command, self._operate.run(*self._request(command)))
         self._index.saw(command.board)
+        if any(each.code in _WRONG_STEPS for each in answer.outcomes):
+            return self._with_steps(command.board, answer)
         return answer
+
+    def _with_steps(self, board: str, answer: Answer) -> Answer:
+        """``answer`` with the board's steps, for the texts of its refusals: a round trip more.
+
+        The operation is decided, so a failure here must not hide its answer.
+        """
+        try:
+            found: Any = self._client.hget(self._keys.board(board).board, "steps")
+        except OccupancyError:
+            return answer
+        steps = tuple(json.loads(found or DEFAULT_STEPS))
+        outcomes = [
+            msgspec.structs.replace(each, steps=steps) if each.code in _WRONG_STEPS else each
+            for each in answer.outcomes
+        ]
+        return msgspec.structs.replace(answer, outcomes=outcomes)
 
     def put_many(
         self,

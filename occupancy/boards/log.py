@@ -6,9 +6,10 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
-from occupancy.boards.catalog import BoardIndex
+from occupancy.boards.catalog.index import BoardIndex
 from occupancy.boards.records import board_not_found
-from occupancy.core.entities import MAIN_BOARD, Entry, Replay, version_floor
+from occupancy.core.entities import MAIN_BOARD, Entry, Replay
+from occupancy.core.errors import BoardRemoved
 from occupancy.core.keys import Keys
 from occupancy.storage.client import OpsClient
 from occupancy.storage.commands import INCARNATION
@@ -29,29 +30,42 @@ class Log:
         """Where the board's log ends, without entries. Raises BoardNotFound."""
         return self.replay(board, "", 0)
 
-    def heads(self, boards: Sequence[str]) -> list[tuple[str, int]]:
-        """Cursor and seq of each board's last event; ``("0-0", 0)`` where there is none."""
+    def heads(self, boards: Sequence[str]) -> list[tuple[str, int, int]]:
+        """Cursor and seq of each board's last event, and the version of its settings.
+
+        ``("0-0", 0, 0)`` where there is none.
+        """
+        names = ("cursor", "seq", "settings_version")
         replies = self._client.run_pipeline(
             lambda pipeline: [
-                pipeline.hmget(self._keys.board(each).board, "cursor", "seq") for each in boards
+                pipeline.hmget(self._keys.board(each).board, *names) for each in boards
             ]
         )
-        return [((cursor or b"0-0").decode(), int(seq or 0)) for cursor, seq in replies]
+        return [
+            ((cursor or b"0-0").decode(), int(seq or 0), int(settings_version or 0))
+            for cursor, seq, settings_version in replies
+        ]
 
     def replay(self, board: str, cursor: str, count: int) -> Replay:
-        """Up to ``count`` entries of the log after ``cursor``. Raises BoardNotFound."""
+        """Up to ``count`` entries of the log after ``cursor``. Raises BoardNotFound.
+
+        BoardRemoved is one that says that the board was there.
+        """
         keys = self._keys.board(board)
         reply = self._replay.run([keys.board, keys.log], [int(board == MAIN_BOARD), cursor, count])
+        if reply[0] == b"board_removed":
+            raise BoardRemoved(f"The board {board} was removed.")
         if reply[0] == b"board_not_found":
             raise board_not_found(board)
         self._index.saw(board)
         entries = [
             Entry(reply[i].decode(), int(reply[i + 1]), reply[i + 2])
-            for i in range(4, len(reply), 3)
+            for i in range(5, len(reply), 3)
         ]
         return Replay(
-            reply[0] == b"ok", reply[1].decode(), int(reply[2]), entries, version_floor(reply[3])
-        )
+            reply[0] == b"ok", reply[1].decode(), int(reply[2]), entries,
+            int(reply[3]), int(reply[4]),
+        )  # fmt: skip
 
     def follow(self, board: str, cursor: str, *, block_ms: int, count: int) -> list[Entry]:
         """Up to ``count`` entries after ``cursor``, waiting ``block_ms`` for the first of them.

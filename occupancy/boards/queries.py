@@ -15,7 +15,13 @@ from occupancy.boards import records
 from occupancy.boards.log import Log
 from occupancy.boards.records import Snapshot, page_start, page_token
 from occupancy.boards.search import Search
-from occupancy.core.entities import MAIN_BOARD, MAX_SNAPSHOT_ITEMS, TAG_PATTERN, version_floor
+from occupancy.core.entities import (
+    FLOOR_FIELDS,
+    MAIN_BOARD,
+    MAX_SNAPSHOT_ITEMS,
+    TAG_PATTERN,
+    version_floor,
+)
 from occupancy.core.keys import Keys
 from occupancy.core.slices import Pause, no_pause, sliced
 from occupancy.storage.client import OpsClient
@@ -112,23 +118,23 @@ class Queries:
         if reply[0] != b"ok":
             return reply[0] == b"whole", None
         following = page_token(reply[-2]) if reply[4] == b"1" and len(reply) > 5 else None
-        floor = version_floor(reply[3])
+        floor = int(reply[3])
         return False, Snapshot(reply[1].decode(), int(reply[2]), floor, reply[6::2], following)
 
     def whole(self, board: str, limit: int = MAX_SNAPSHOT_ITEMS) -> Snapshot | None:
         """A large board, read at one instant. None if it is not large or exceeds ``limit``."""
         # Without Lua, which takes four times as long for ten thousand items.
         keys = self._keys.board(board)
-        (cursor, seq, incarnation), views = self._client.read_atomically(
+        (cursor, seq, *floors), views = self._client.read_atomically(
             lambda pipeline: (
-                pipeline.hmget(keys.board, "cursor", "seq", "incarnation"),
+                pipeline.hmget(keys.board, "cursor", "seq", *FLOOR_FIELDS),
                 pipeline.hgetall(keys.view),
             )
         )
         if cursor is None or not self.is_large(len(views), limit):
             return None
         items = [views[tag] for tag in sorted(views)]
-        return Snapshot(cursor.decode(), int(seq), version_floor(incarnation), items, None)
+        return Snapshot(cursor.decode(), int(seq), version_floor(*floors), items, None)
 
     @staticmethod
     def is_large(count: int, limit: int = MAX_SNAPSHOT_ITEMS) -> bool:
@@ -149,15 +155,15 @@ class Queries:
         Raises BoardNotFound (a second round trip) and ItemNotFound.
         """
         keys = self._keys.board(board)
-        item, incarnation = self._client.run_pipeline(
+        item, floors = self._client.run_pipeline(
             lambda pipeline: (
-                pipeline.hget(keys.view, tag), pipeline.hget(keys.board, "incarnation"),
+                pipeline.hget(keys.view, tag), pipeline.hmget(keys.board, *FLOOR_FIELDS),
             )
         )  # fmt: skip
         if not isinstance(item, bytes):
             self._log.head(board)
             raise records.item_not_found(board, tag)
-        return item, version_floor(incarnation)
+        return item, version_floor(*floors)
 
     def held_by(self, board: str, worker_id: str) -> list[str]:
         """The tags of the items that a worker holds."""
@@ -181,14 +187,17 @@ class Queries:
         """The same, and the version floor of the board (see core/entities.py)."""
         end = f"({page_start(page, _HISTORY_PAGE_PATTERN)}" if page else "+"
         keys = self._keys.board(board)
-        entries, incarnation = self._client.run_pipeline(
+        entries, floors, is_removing = self._client.run_pipeline(
             lambda pipeline: (
                 pipeline.xrevrange(keys.history(tag), end, "-", count=limit + 1),
-                pipeline.hget(keys.board, "incarnation"),
+                pipeline.hmget(keys.board, *FLOOR_FIELDS),
+                pipeline.hexists(keys.board, "removing"),
             )
         )
+        if is_removing:  # what is left of it is no history of a board
+            raise records.board_not_found(board)
         if not entries and page is None:
             self.item(board, tag)
         following = page_token(entries[limit - 1][0]) if len(entries) > limit else None
         events = [fields[b"event"] for _, fields in entries[:limit]]
-        return events, following, version_floor(incarnation)
+        return events, following, version_floor(*floors)

@@ -1,4 +1,4 @@
-"""Reconciliation: checks whether items, indexes and log agree, and mends indexes.
+"""Reconciliation: checks whether items, indexes, counts and log agree; mends indexes and counts.
 
 They agree unless somebody edited the keys by hand, an older version had a bug, or a restore brought
 back half of them. Indexes and view are mended from the item's own hash; a log or a history cannot
@@ -31,12 +31,13 @@ _ITEMS_PER_AUDIT = 100
 _ELECTION_TTL_S = 60  # one process is elected of those that start within this time
 _START_RETRY_S = 2.0
 _ENTRIES_PER_PAGE = 1000  # of a log
+_MAX_COUNTED_AT_START = 20_000  # items: one script reads them all, 20 ms for so many
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """``kind`` is by_tag, by_state, by_holder, view, history, log or boards (the index of boards).
+    """``kind`` is by_tag, by_state, by_holder, view, history, log, steps or boards (their index).
 
-    ``tag`` is '' for the last two.
+    ``tag`` is '' for the last three.
     """
 
     tag: str
@@ -97,6 +98,10 @@ class Reconciler:
             members.append(tag for tag, _ in client.hscan_iter(keys.view))
         dangling = (member.decode() for member in itertools.chain(*members))
         self._check_items(report, dangling, repair, until)
+        if report.items <= (_MAX_COUNTED_AT_START if limit_s is not None else math.inf):
+            for step, count, right in self._store.boards.check_step_counts(board, mend=repair):
+                text = f"{count} items are counted at the step {step}, where {right} stand"
+                report.problems.append(Problem("", "steps", text))
         report.is_complete = time.monotonic() <= until
         return report
 
@@ -114,11 +119,23 @@ class Reconciler:
                 name = key.removeprefix(before).removesuffix(after)
                 if re.match(BOARD_PATTERN, name):
                     found.add(name)
+        self._find_removals(found)
         lost = boards.named(found - {MAIN_BOARD} - boards.index.listed())
         if lost and repair:
             boards.index.add(*(each.board for each in lost))
         text = "the board {} is missing in the index of boards"
         return [Problem("", "boards", text.format(each.board)) for each in lost]
+
+    def _find_removals(self, boards: Iterable[str]) -> None:
+        """Name the boards again whose removal has not ended: a failover may lose the names."""
+        client, removing = self._store.client, self._store.keys.removing
+        names = list(boards)
+        hashes = [self._store.keys.board(each).board for each in names]
+        marks = client.run_pipeline(
+            lambda pipeline: [pipeline.hexists(each, "removing") for each in hashes]
+        )
+        if marked := [each for each, is_marked in zip(names, marks, strict=True) if is_marked]:
+            client.sadd(removing, *marked)
 
     def _check_items(self, report: Report, tags: Iterable[str], repair: bool, until: float) -> int:
         """Audit the tags chunk by chunk; returns how many there were."""
@@ -235,6 +252,11 @@ def reconcile_at_start(store: Store, sleep: Callable[[float], object]) -> None:
 
 def _check_all(store: Store) -> None:
     until = time.monotonic() + START_LIMIT_S
+    if store.client.exists(store.keys.restoring):
+        log.error(
+            "a restore was interrupted, so the data is not whole: stop the server and run "
+            "'flask restore --discard-interrupted'"
+        )
     for problem in Reconciler(store).check_index(repair=True, limit_s=START_LIMIT_S / 4):
         log.warning("reconciliation: %s; it is listed again", problem.text)
     for board in store.boards.all():

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from occupancy.core.entities import DEFAULT_ITEM_NAME, DEFAULT_TIME_ZONE, ItemName
 from occupancy.core.errors import BoardNotFound, InvalidRequest, ItemNotFound
 
 
@@ -20,7 +21,7 @@ class Outcome(msgspec.Struct, frozen=True):
 
     ``item`` is its JSON and ``version`` its version; empty and 0 where there is no item.
     ``item_is_current``: this repeats an answer whose version of the item is no longer kept, so
-    ``item`` is as it is now.
+    ``item`` is as it is now. ``steps``: the board's, where the step was refused; empty if unknown.
     """
 
     tag: str
@@ -29,6 +30,7 @@ class Outcome(msgspec.Struct, frozen=True):
     item: bytes
     version: int = 0
     item_is_current: bool = False
+    steps: tuple[str, ...] = ()
 
     @property
     def is_done(self) -> bool:
@@ -70,23 +72,75 @@ class Snapshot(msgspec.Struct, frozen=True):
     next: str | None
 
 
-class Board(msgspec.Struct, frozen=True):
-    board: str
+class BoardSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What an admin sets of a board; ``max_holds`` is 0 without a limit.
+
+    ``step_titles`` has a title for each step. ``version`` rises with each change, and never comes
+    again with other settings; it is 0 where nothing was ever set.
+    """
+
     title: str
     steps: list[str]
-    max_holds: int
+    step_titles: dict[str, str]
+    item_name: ItemName = DEFAULT_ITEM_NAME
+    max_holds: int = 0
+    time_zone: str = DEFAULT_TIME_ZONE
+    shown_attributes: list[str] = []
+    reasons: list[str] = []
+    version: int = 0
+
+
+class Board(msgspec.Struct, frozen=True):
+    """A board. ``step_counts`` is None for one whose steps were never counted.
+
+    ``is_unused``: it exists without having been created, and nothing ever happened on it.
+    """
+
+    board: str
+    settings: BoardSettings
     cursor: str
     seq: int
     counts: dict[str, int]
+    step_counts: dict[str, int] | None = None
+    is_unused: bool = False
 
-    def as_dict(self) -> dict[str, Any]:
-        """The board as the API shows it."""
+    @property
+    def title(self) -> str:
+        return self.settings.title
+
+    @property
+    def steps(self) -> list[str]:
+        return self.settings.steps
+
+    @property
+    def max_holds(self) -> int:
+        return self.settings.max_holds
+
+    def summary(self) -> dict[str, Any]:
+        """The board as the API's list shows it."""
         return {
             "board": self.board,
             "title": self.title,
             "steps": self.steps,
+            "step_titles": self.settings.step_titles,
+            "item_name": self.settings.item_name,
             "counts": self.counts,
-            "settings": {"max_holds": self.max_holds or None},
+        }
+
+    def as_dict(self) -> dict[str, Any]:
+        """The board as the API shows it."""
+        settings = self.settings
+        counts = self.step_counts or {}
+        return {
+            **self.summary(),
+            "step_counts": {step: counts.get(step, 0) for step in self.steps},
+            "settings": {
+                "max_holds": settings.max_holds or None,
+                "time_zone": settings.time_zone,
+                "shown_attributes": settings.shown_attributes,
+                "reasons": settings.reasons,
+                "version": settings.version,
+            },
             "cursor": self.cursor,
             "seq": self.seq,
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -36,7 +37,21 @@ _REFUSALS: dict[str, tuple[type[errors.OccupancyError], str]] = {
         "{tag} cannot be held as well: the board's limit of items at a time is reached. "
         "Pause or complete one first.",
     ),
-    "unknown_step": (errors.InvalidRequest, "step is not one of the board's steps."),
+    "unknown_step": (errors.InvalidRequest, "step is not one of {steps}."),
+    "not_earlier": (errors.InvalidRequest, "step is not one of {steps}."),
+    "undo_touched": (
+        errors.WrongState,
+        "There is no completion of {tag} to undo: nobody has completed it, or somebody has changed "
+        "it since.",
+    ),
+    "undo_others": (
+        errors.NotHolder,
+        "Somebody else has completed {tag}; only they can undo that.",
+    ),
+    "undo_late": (
+        errors.WrongState,
+        "{tag} was completed more than {within_s} seconds ago, which is too long to undo it.",
+    ),
 }
 
 
@@ -77,5 +92,19 @@ def refusal(
         since=f"{item.since[:10]} {item.since[11:19]} UTC",
         operation=transition.operation,
         sources=" or ".join(transition.sources),
+        steps=_possible_steps(transition, item, outcome.steps),
+        within_s=transition.within_s,
     )
     return kind(detail, **extra)
+
+
+def _possible_steps(transition: Transition, item: Item, steps: Sequence[str]) -> str:
+    """What ``step`` may be, in words and, where the board's steps are known, by name."""
+    what = "the board's steps"
+    if transition.is_step_earlier:
+        what = f"the steps before {item.step}"
+        if item.step in steps:
+            steps = steps[: steps.index(item.step)]
+            if not steps:
+                return f"{what}: there is none"
+    return f"{what}: {', '.join(steps)}" if steps else what

@@ -6,7 +6,8 @@ of its parts; handing each of them four or five arguments took more lines than t
 
 from __future__ import annotations
 
-from occupancy.boards.catalog import BoardIndex, Boards
+from occupancy.boards.catalog.boards import Boards
+from occupancy.boards.catalog.index import BoardIndex
 from occupancy.boards.commands import Bounds, Commands
 from occupancy.boards.log import Log
 from occupancy.boards.queries import Queries

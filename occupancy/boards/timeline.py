@@ -23,7 +23,7 @@ SAMPLES_KEPT = MAX_TIMELINE_HOURS * 3600 * 1000 // SAMPLE_MS
 
 
 class Sample(msgspec.Struct, frozen=True):
-    """A board at a moment; ``completions`` counts the steps ever completed on it."""
+    """A board at a moment; ``completions`` counts the steps ever completed, less those undone."""
 
     at_ms: int
     counts: dict[str, int]
@@ -69,15 +69,16 @@ class Timelines:
 
         def fill(pipeline: Any) -> None:
             pipeline.time()
-            pipeline.hmget(keys.board, "steps", "cursor", "seq", "completions")
+            pipeline.hmget(keys.board, "steps", "cursor", "seq", "completions", "removing")
             for state in STATES:
                 pipeline.zlexcount(keys.by_state, f"[{state}|", f"({state}}}")
             pipeline.xrevrange(keys.samples, f"({began_ms}-0", "-", count=1)
             pipeline.xrange(keys.samples, f"{began_ms}-0", "+")
 
         replies = self._client.read_atomically(fill)
-        (seconds, microseconds), (steps, cursor, seq, completions), *counts = replies[:-2]
-        if steps is None and board != MAIN_BOARD:
+        (seconds, microseconds), fields, *counts = replies[:-2]
+        steps, cursor, seq, completions, removing = fields
+        if removing is not None or (steps is None and board != MAIN_BOARD):
             raise board_not_found(board)
         now = Sample(
             seconds * 1000 + microseconds // 1000,

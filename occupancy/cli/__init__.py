@@ -38,6 +38,7 @@ class _Groups(AppGroup):
             return
         self._is_made = True
         from occupancy.cli.commands import (  # noqa: PLC0415 - see the module
+            backup,
             boards,
             demo,
             events,
@@ -55,3 +56,5 @@ class _Groups(AppGroup):
             items.group.add_command(command)
         for module in (boards, items, workers, tokens, stations, events, redis, demo):
             self.add_command(module.group)
+        for command in backup.COMMANDS:
+            self.add_command(command)

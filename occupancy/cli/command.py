@@ -45,6 +45,21 @@ class Commands(AppGroup):
             return super().invoke(ctx)
 
 
+class Command(click.Command):
+    """A command in no group whose failures are one line each."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:  # fmt: skip
+        with _one_line():
+            return super().make_context(info_name, args, parent, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _one_line():
+            return super().invoke(ctx)
+
+
 class _WrongUse(click.ClickException):
     exit_code = 2
 

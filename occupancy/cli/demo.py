@@ -2,6 +2,11 @@
 
 It is made by real operations, so items have a history. Loading it again changes nothing: only
 missing parts are added, and operations are carried out on untouched items only.
+
+Unloading removes what is still the sample's: an item with its title and attributes, whatever work
+was tried on it; the board, if it is empty then and was not changed; a person with the same name and
+role, whose PIN nobody has changed and who holds nothing elsewhere. The rest belongs to somebody,
+and stays.
 """
 
 from __future__ import annotations
@@ -14,12 +19,15 @@ import msgspec
 from occupancy.access.pins import hash_pin, random_pin
 from occupancy.access.workers import Workers
 from occupancy.boards.commands import Command
+from occupancy.boards.records import Board
 from occupancy.boards.refusals import refusal
+from occupancy.boards.removal import Removal
 from occupancy.boards.store import Store
-from occupancy.core.entities import Item, Person, Role
-from occupancy.core.errors import AlreadyExists
+from occupancy.core.entities import MAX_BATCH_TAGS, Item, Person, Role
+from occupancy.core.errors import AlreadyExists, BoardNotEmpty, BoardNotFound, WorkerNotFound
 from occupancy.core.requests import ItemBody
-from occupancy.core.transitions import TRANSITIONS
+from occupancy.core.transitions import REMOVE, TRANSITIONS
+from occupancy.services import Services
 
 BOARD = "taller"
 TITLE = "Taller de spools"
@@ -70,6 +78,94 @@ class Loaded(msgspec.Struct, frozen=True):
     workers: int
     items: int
     operations: int
+
+
+class Unloaded(msgspec.Struct, frozen=True):
+    """The numbers of things removed; ``kept`` says what stays, and why."""
+
+    boards: int
+    workers: int
+    items: int
+    kept: list[str]
+
+
+def unload(services: Services) -> Unloaded:
+    """Remove the sample. Raises PoolTimeout and StoreUnavailable; unloading again continues."""
+    boards, items, kept = _unload_board(services.store, services.removal)
+    workers = 0
+    for worker_id, name, role in WORKERS:
+        try:
+            stored = services.workers.stored(worker_id)
+        except WorkerNotFound:
+            continue
+        worker = stored.worker
+        if (worker.name, worker.role) != (name, role.label):
+            kept.append(f"worker {worker_id} ({worker.name}): has another name or role")
+        elif worker.disabled or worker.session_generation > 1:  # the sample's PIN is the first
+            kept.append(f"worker {worker_id} ({name}): was disabled, or has another PIN")
+        elif board := _holds_on(services.store, worker_id):
+            kept.append(f"worker {worker_id} ({name}): holds items on the board {board}")
+        else:
+            for each in services.tokens.all():
+                if each.token.worker == worker_id:
+                    services.tokens.revoke(each.token.id)
+            workers += services.workers.remove(stored)
+    return Unloaded(boards, workers, items, kept)
+
+
+def _unload_board(store: Store, removal: Removal) -> tuple[int, int, list[str]]:
+    """The numbers of boards and items removed, and what stays."""
+    try:
+        store.boards.get(BOARD)
+    except BoardNotFound:
+        return 0, 0, []
+    snapshot = store.queries.snapshot(BOARD)
+    present = [msgspec.json.decode(e, type=Item) for e in (snapshot.items if snapshot else [])]
+    sample = dict(_sample())
+    ours = [each for each in present if _is_sample(each, sample)]
+    actor = _PEOPLE["1"]
+    for item in ours:
+        if item.state == "occupied":
+            force = Command(
+                BOARD, TRANSITIONS["force-release"], [item.tag], actor=actor, reason="-"
+            )
+            store.commands.execute(force)
+    removed = 0
+    for first in range(0, len(ours), MAX_BATCH_TAGS):
+        tags = [each.tag for each in ours[first : first + MAX_BATCH_TAGS]]
+        removed += sum(
+            each.is_done
+            for each in store.commands.execute(Command(BOARD, REMOVE, tags, actor=actor)).outcomes
+        )
+    kept = []
+    if left := len(present) - removed:
+        noun = "1 item that is" if left == 1 else f"{left} items that are"
+        kept.append(f"board {BOARD}: has {noun} not the sample's")
+    elif not _is_as_loaded(store.boards.get(BOARD)):
+        kept.append(f"board {BOARD}: was changed")
+    else:
+        try:
+            removal.remove(BOARD, with_items=False)
+        except BoardNotEmpty:  # somebody has added one just now
+            kept.append(f"board {BOARD}: has items that are not the sample's")
+        else:
+            removal.sweep(BOARD)
+    return int(not kept), removed, kept
+
+
+def _is_as_loaded(board: Board) -> bool:
+    return (board.title, board.steps) == (TITLE, list(STEPS))
+
+
+def _is_sample(item: Item, sample: dict[str, ItemBody]) -> bool:
+    body = sample.get(item.tag)
+    return body is not None and (item.title, item.attributes) == (body.title, body.attributes)
+
+
+def _holds_on(store: Store, worker_id: str) -> str | None:
+    """A board on which the worker holds something, or None."""
+    boards = (each.board for each in store.boards.all())
+    return next((each for each in boards if store.queries.held_by(each, worker_id)), None)
 
 
 def load(store: Store, workers: Workers, on_progress: Callable[[int], None]) -> Loaded:

@@ -33,6 +33,7 @@ class Role(enum.IntEnum):
 STATES = ("available", "occupied", "paused", "blocked", "completed")
 
 MAIN_BOARD = "main"  # exists from the start; nobody has to create it
+DEFAULT_TIME_ZONE = "UTC"
 DEFAULT_STEP = "work"  # the one step of a board without a list
 
 TAG_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}\Z"
@@ -49,6 +50,12 @@ MAX_ATTRIBUTES = 32
 MAX_ATTRIBUTE_CHARS = 500
 MAX_BATCH_TAGS = 50
 MAX_STEPS = 32
+MAX_HOLDS = 1000  # the highest limit that a board may set; without a limit there is none
+MAX_STEP_TITLE_CHARS = 60
+MAX_ITEM_NAME_CHARS = 30
+MAX_SHOWN_ATTRIBUTES = 3
+MAX_BOARD_REASONS = 20
+MAX_BOARD_REASON_CHARS = 60  # a reason that is tapped has to fit on a button
 MAX_TIMELINE_HOURS = 7 * 24
 MAX_SNAPSHOT_ITEMS = 10_000
 
@@ -56,6 +63,9 @@ Tag = Annotated[str, msgspec.Meta(pattern=TAG_PATTERN)]
 BoardName = Annotated[str, msgspec.Meta(pattern=BOARD_PATTERN)]
 WorkerId = Annotated[str, msgspec.Meta(pattern=WORKER_PATTERN)]
 Step = Annotated[str, msgspec.Meta(pattern=STEP_PATTERN)]
+StepTitle = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_STEP_TITLE_CHARS)]
+ItemWord = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ITEM_NAME_CHARS)]
+BoardReason = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_BOARD_REASON_CHARS)]
 Title = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_TITLE_CHARS)]
 Reason = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_REASON_CHARS)]
 WorkerName = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME_CHARS)]
@@ -77,6 +87,23 @@ class Person(msgspec.Struct, frozen=True):
 
 
 SERVICE = Person("occupancy", "occupancy")  # the actor of changes by the service itself
+
+
+class ItemNoun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What an item is called in a language: one of them, and many."""
+
+    one: ItemWord
+    many: ItemWord
+
+
+class ItemName(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a board calls an item, in each language of the pages."""
+
+    es: ItemNoun
+    en: ItemNoun
+
+
+DEFAULT_ITEM_NAME = ItemName(es=ItemNoun("pieza", "piezas"), en=ItemNoun("piece", "pieces"))
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -139,15 +166,20 @@ class Replay(msgspec.Struct, frozen=True):
     head_seq: int
     entries: list[Entry]
     version_floor: int
+    settings_version: int = 0  # of the board
 
 
-def version_floor(incarnation: bytes | None) -> int:
-    """The number that every version counted since a board's last promotion exceeds.
+FLOOR_FIELDS = ("incarnation", "version_base")  # of a board's hash, for version_floor
 
-    ``incarnation`` is the board's (see board/promotion.lua); operate/board.lua counts the same. A
-    version up to the floor is in each snapshot with this floor, or was lost.
+
+def version_floor(incarnation: bytes | None, base: bytes | None) -> int:
+    """The number that every version counted since a board's last promotion or restore exceeds.
+
+    ``incarnation`` is the board's (see board/promotion.lua) and ``base`` was set when it was
+    restored (see cli/backup/positions.py); board/version_floor.lua is the same. A version up to the
+    floor is in each snapshot with this floor, or was lost.
     """
-    return min(int(incarnation or 0), 9_000_000) * 1_000_000_000
+    return min(int(incarnation or 0), 9_000_000) * 1_000_000_000 + int(base or 0)
 
 
 def control_character(text: str) -> str | None:

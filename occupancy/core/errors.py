@@ -37,6 +37,10 @@ class EmbeddedError(OccupancyError):
     code, title, is_answered = "embedded_error", "Embedded server not available", False
 
 
+class BackupError(OccupancyError):
+    code, title, is_answered = "backup_error", "Backup or restore refused", False
+
+
 class InvalidRequest(OccupancyError):
     code, status, title = "invalid_request", 400, "Invalid request"
     explanation = (
@@ -86,7 +90,8 @@ class NotHolder(OccupancyError):
     code, status, title = "not_holder", 403, "Not the holder"
     explanation = (
         "Somebody else holds the item (`holder`, `since`), and only its holder can do this. A "
-        "supervisor can force-release or reassign it."
+        "supervisor can force-release or reassign it. Or somebody else has completed it, and only "
+        "they can undo that."
     )
 
 
@@ -98,6 +103,10 @@ class NotFound(OccupancyError):
 class BoardNotFound(OccupancyError):
     code, status, title = "board_not_found", 404, "Board not found"
     explanation = "There is no board of this name."
+
+
+class BoardRemoved(BoardNotFound):
+    title = "Board removed"
 
 
 class ItemNotFound(OccupancyError):
@@ -126,8 +135,8 @@ class Held(OccupancyError):
 class WrongState(OccupancyError):
     code, status, title = "wrong_state", 409, "Not possible in this state"
     explanation = (
-        "The operation is not possible from the item's present state; `item` is the item as it is "
-        "now."
+        "The operation is not possible from the item's present state, or no longer; `item` is the "
+        "item as it is now."
     )
 
 
@@ -149,6 +158,23 @@ class LimitReached(OccupancyError):
     explanation = "The worker holds as many items as the board allows. Pause or complete one first."
 
 
+class StepInUse(OccupancyError):
+    code, status, title = "step_in_use", 409, "Items stand at the step"
+    explanation = (
+        "A step is taken out of a board's list only when no item stands there (`step`, `items`: "
+        "how many). Move them on first. A completed item stands at the step at which it was "
+        "completed."
+    )
+
+
+class BoardNotEmpty(OccupancyError):
+    code, status, title = "board_not_empty", 409, "The board has items"
+    explanation = (
+        "A board with items is removed only if its name is sent as `confirm`; `items` says how "
+        "many would be lost, with all that happened to them."
+    )
+
+
 class AlreadyExists(OccupancyError):
     code, status, title = "already_exists", 409, "Already exists"
     explanation = "There is one of this name already."
@@ -156,7 +182,14 @@ class AlreadyExists(OccupancyError):
 
 class VersionMismatch(OccupancyError):
     code, status, title = "version_mismatch", 412, "The item has changed"
-    explanation = "The item has changed since the version in `If-Match`. Load it again."
+    explanation = (
+        "The item, or the settings of the board, have changed since the version in `If-Match`. "
+        "Load them again."
+    )
+
+
+class SettingsChanged(VersionMismatch):
+    title = "The settings have changed"
 
 
 class TooLarge(OccupancyError):

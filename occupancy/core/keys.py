@@ -23,6 +23,7 @@
     occ:{access}:notes              list    changes by the command line, for the audit log (JSON)
     occ:{access}:renamed            hash    id → time (s, µs) of a worker's new name that the items
                                             they hold may not show yet
+    occ:{access}:removing           set     names of boards whose removal has not ended
     occ:{access}:rights             string  check_permissions.lua tries commands on it
     occ:{access}:failures:ID|ADDR   hash    wrong PINs of a worker at an address: failures,
                                             until_ms, number of the last attempt
@@ -30,9 +31,15 @@
                                             "station:" and the station's id
     occ:{access}:address:ADDR       string  rate of PINs tried from an address (ms)
     occ:{access}:known:ID           zset    addresses from which a worker has signed in, by when (s)
-    occ:{main}:board                hash    title, steps, max_holds, seq, cursor, floors,
+    occ:{main}:board                hash    settings (title, steps, step_titles, item_name,
+                                            max_holds, time_zone, shown_attributes, reasons) and
+                                            their version; items at each step (at:STEP), if they
+                                            are counted (steps_counted); seq, cursor, floors,
                                             completions, log_filled_bytes; incarnation of the
-                                            server, cursor of its mark in the log (promoted)
+                                             server, cursor of its mark in the log (promoted); of a
+                                             removed board only what must not come again, with the
+                                             removal's id (removing) until it is swept; after a
+                                             restore what versions count from (version_base)
     occ:{main}:item:TAG             hash    one item, field by field: the truth
     occ:{main}:view                 hash    TAG → the item as the JSON that the API answers
     occ:{main}:by_tag               zset    TAG               (all scores 0: ordered by member)
@@ -45,6 +52,7 @@
     occ:{main}:history:TAG          stream  the item's own events
     occ:{main}:idem:WORKER:HASH     string  first answer to an Idempotency-Key, for 24 h:
                                             codes and versions, not the items
+    occ:{main}:sweeper              string  a process sweeps the removed board
     occ:{main}:rights               string  as that of access, on another server of a Cluster
     occ:{main}:confirmed            string  written before the replicas are waited for; also with
                                             {access}
@@ -54,6 +62,9 @@
     occ:{access}:promotions         list    what processes saw of the promotions of a day (JSON)
     occ:{access}:promotion:ADDR:N   string  a process has counted this promotion
     occ:reconciling                 string  a process has begun the check at the start
+    occ:restoring                   string  a restore has begun, and has not ended yet
+    occ:version_base                string  what the versions of boards count from that are created
+                                            after a restore
     occ:live:DB:main                channel each log entry as it is written:
                                             "previous cursor seq event"; in a Cluster
                                             occ:live:0:{main}, which is sharded
@@ -108,6 +119,14 @@ class BoardKeys:
     def rate(self, who: str) -> str:
         return f"{self.root}:rate:{who}"
 
+    @property
+    def sweeper(self) -> str:
+        return f"{self.root}:sweeper"
+
+    @property
+    def idempotency_prefix(self) -> str:
+        return f"{self.root}:idem:"
+
 
 class Keys:
     """The keys of one deployment, all under ``prefix``, in a ``database`` of the server.
@@ -131,11 +150,14 @@ class Keys:
         self.changes = f"{access}:changes"
         self.notes = f"{access}:notes"
         self.renamed = f"{access}:renamed"
+        self.removing = f"{access}:removing"
         self.rights = [f"{access}:rights", f"{access}:rights:none"]
         self._access = access
         self.processes = f"{access}:processes"
         self.promotions = f"{access}:promotions"
         self.reconciling = f"{prefix}:reconciling"
+        self.restoring = f"{prefix}:restoring"
+        self.version_base = f"{prefix}:version_base"
         self.access_channel = f"{prefix}:access:{database}{':{access}' if is_sharded else ''}"
         self.live_channel = f"{prefix}:live:{database}:"  # and a board
         self.is_sharded = is_sharded

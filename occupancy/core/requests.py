@@ -16,13 +16,20 @@ from occupancy.core.accepted_values import MAX_EXACT, bidi_control, check_exact,
 from occupancy.core.entities import (
     BOARD_PATTERN,
     MAX_BATCH_TAGS,
+    MAX_BOARD_REASONS,
+    MAX_HOLDS,
+    MAX_SHOWN_ATTRIBUTES,
     MAX_STEPS,
     TAG_PATTERN,
     WORKER_PATTERN,
+    AttributeName,
     Attributes,
     BoardName,
+    BoardReason,
+    ItemName,
     Reason,
     Step,
+    StepTitle,
     Tag,
     Title,
     WorkerId,
@@ -38,7 +45,11 @@ MAX_ATTRIBUTES_BYTES = 16 * 1024  # an event with its item must stay well below 
 MAX_TOKEN_DAYS = 36_500
 
 # Fields that other people read.
-_VISIBLE_FIELDS = ("title", "name", "label", "reason", "attributes", "steps")
+_VISIBLE_FIELDS = (
+    "title", "name", "label", "reason", "attributes", "steps", "item_name", "shown_attributes",
+    "reasons",
+)  # fmt: skip
+_LISTS = ("steps", "shown_attributes", "reasons")
 
 Epoch = Annotated[int, msgspec.Meta(ge=0, le=MAX_EXACT)]
 Secret = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]  # a token
@@ -143,6 +154,53 @@ class BoardBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     max_holds: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] | None = None
 
 
+class StepBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A step: its id, which items carry, and the title that people read (None: the id)."""
+
+    step: Step
+    title: StepTitle | None = None
+
+
+class BoardSettingsBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """The body that changes a board's settings; a field that is not given stays as it is.
+
+    ``steps`` is the whole list, in order. A step that is only an id keeps its title. None stands
+    for the default.
+    """
+
+    title: Title | msgspec.UnsetType | None = msgspec.UNSET
+    steps: (
+        Annotated[list[Step | StepBody], msgspec.Meta(min_length=1, max_length=MAX_STEPS)]
+        | msgspec.UnsetType
+    ) = msgspec.UNSET
+    item_name: ItemName | msgspec.UnsetType | None = msgspec.UNSET
+    max_holds: Annotated[int, msgspec.Meta(ge=1, le=MAX_HOLDS)] | msgspec.UnsetType | None = (
+        msgspec.UNSET
+    )
+    time_zone: (
+        Annotated[str, msgspec.Meta(min_length=1, max_length=64)] | msgspec.UnsetType | None
+    ) = msgspec.UNSET
+    shown_attributes: (
+        Annotated[list[AttributeName], msgspec.Meta(max_length=MAX_SHOWN_ATTRIBUTES)]
+        | msgspec.UnsetType
+    ) = msgspec.UNSET
+    reasons: (
+        Annotated[list[BoardReason], msgspec.Meta(max_length=MAX_BOARD_REASONS)] | msgspec.UnsetType
+    ) = msgspec.UNSET
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The fields that are given, by name."""
+        fields = {name: getattr(self, name) for name in self.__struct_fields__}
+        return {name: value for name, value in fields.items() if value is not msgspec.UNSET}
+
+
+class BoardRemovalBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """The body that removes a board; ``confirm`` is its name, for a board with items."""
+
+    confirm: str | None = None
+
+
 Body = TypeVar("Body", bound=msgspec.Struct)
 
 
@@ -164,7 +222,7 @@ def decode(data: bytes, kind: type[Body]) -> Body:
         raise InvalidRequest("The body is not allowed: it is nested too deeply.") from error
     for name in body.__struct_fields__:
         value = getattr(body, name)
-        if value is None:
+        if value is None or value is msgspec.UNSET:
             continue  # not given, like most fields of most operations
         check_text(name, value)
         if name in _VISIBLE_FIELDS:
@@ -199,15 +257,24 @@ def check_shown(name: str, value: Any) -> None:
                 f"{name} has the character U+{ord(found):04X}, which shows a text in another order "
                 "than it is written. Leave it out."
             )
-    names = {"attributes": value or {}, "steps": value or (), "reason": ()}.get(name, [value])
+    if name in _LISTS or name == "item_name":
+        names = _texts(value)
+    else:
+        names = list({"attributes": value or {}, "reason": ()}.get(name, [value]))
     if not all(is_visible(each) for each in names if each is not None):
         what = "the name of an attribute" if name == "attributes" else name
         raise InvalidRequest(f"{what} has nothing that can be seen. Write something, or omit it.")
 
 
 def _texts(value: Any) -> list[str]:
-    found = [*value, *value.values()] if isinstance(value, dict) else [value]
-    return [each for each in found if isinstance(each, str)]
+    """The texts in a field's value, the names of attributes among them."""
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, msgspec.Struct):
+        return _texts([getattr(value, name) for name in value.__struct_fields__])
+    if isinstance(value, dict):
+        return _texts([*value, *value.values()])
+    return [text for each in value for text in _texts(each)] if isinstance(value, list) else []
 
 
 _NEEDED = {

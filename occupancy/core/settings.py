@@ -26,6 +26,8 @@ _DATABASE = re.compile(r"(/[0-9]*)?\Z")
 _ORIGIN = re.compile(r"https?://(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::[1-9][0-9]{0,4})?")
 _HOST_NAME = re.compile(r"[a-z0-9_.-]+|\[[0-9a-f:.]+\]|\*")
 _BOOLEANS = {"1": True, "true": True, "0": False, "false": False}
+IS_CHECKOUT = (Path(__file__).parents[2] / "gunicorn.conf.py").is_file()  # and not installed by pip
+COMMAND = ".venv/bin/flask" if IS_CHECKOUT else "occupancy"  # as a person types it
 _MAX_UNIX_PATH_BYTES = 100  # sun_path holds 104 (macOS) or 108 (Linux) bytes with its final NUL
 
 
@@ -77,7 +79,8 @@ class Settings:
     prefix: str = _setting("OCCUPANCY_PREFIX", "occ",
         text="first part of every key and channel")
     state_dir: str = _setting("OCCUPANCY_STATE_DIR", "var",
-        text="directory for the embedded server's data, metrics and connection slots")
+        text="directory for the embedded server's data, metrics and connection slots; of an "
+        "installed package `~/.local/state/occupancy`, or `occupancy` in `XDG_STATE_HOME`")
     log_entries: int = _setting("OCCUPANCY_LOG_ENTRIES", 100_000, low=100, high=100_000_000,
         text="events that a board's stream keeps, about")
     log_bytes: int = _setting("OCCUPANCY_LOG_BYTES", 64 * 1024 * 1024,
@@ -144,6 +147,8 @@ class Settings:
         if not settings.host:
             host = "0.0.0.0" if environ.get("PORT", "").strip() else "127.0.0.1"  # noqa: S104 - PORT set means a platform routes to us from outside
             settings = dataclasses.replace(settings, host=host)
+        if not IS_CHECKOUT and "state_dir" not in values:
+            settings = dataclasses.replace(settings, state_dir=_user_state_dir(environ))
         return settings
 
     @property
@@ -213,6 +218,20 @@ class Settings:
     def server_url(self) -> str:
         """The URL to connect to: REDIS_URL, or the embedded server's socket."""
         return self.redis_url or f"unix://{quote(bytes(self.embedded_socket))}"
+
+
+def _user_state_dir(environ: Mapping[str, str]) -> str:
+    """Where a user's programs keep their state (XDG Base Directory Specification 0.8).
+
+    Not below the working directory: a command run elsewhere would start another embedded server.
+    """
+    base = environ.get("XDG_STATE_HOME", "")
+    if not Path(base).is_absolute():  # the specification: ignore it then
+        home = environ.get("HOME", "")
+        if not Path(home).is_absolute():
+            raise SettingError("HOME is not set: set OCCUPANCY_STATE_DIR to a directory.")
+        base = f"{home}/.local/state"
+    return f"{base}/occupancy"
 
 
 def _wrong(name: str, value: str, allowed: str) -> SettingError:

@@ -21,6 +21,8 @@ Button = Literal["none", "primary", "secondary", "minor"]
 TARGETS = {
     "advance": "available at the next step, completed after the last",
     "restore": "what it was before",
+    "undone": "occupied again, as before it was completed",
+    "sent_back": "available at `step`",
     "edited": "as it is",
     "renamed": "as it is",
     "removed": "removed",
@@ -34,7 +36,12 @@ class Transition(msgspec.Struct, frozen=True, kw_only=True):
 
     ``holder_only``: only the holder may do it. ``needs_free``: an occupied item is refused as held.
     ``added_event``: it adds an absent item, with this event. ``counts_time``: the time of the hold
-    that it ends is added to the item's. ``counts_completion``: it adds to the board's completions.
+    that it ends is added to the item's. ``completions`` is added to the board's completions.
+    ``is_step_earlier``: ``step`` must be before the item's own.
+
+    ``keeps_undo``: the item keeps what it was, until its next change. ``within_s``: possible for so
+    many seconds after that, and only for who did it. ``undone_by``: the operation that takes it
+    back, offered beside its notice on a page.
 
     On the pages the buttons stand in the order of the table, ``primary`` (filled) before
     ``secondary`` (outlined); a menu has the ``minor`` ones. ``is_for_others``: not offered on an
@@ -51,9 +58,13 @@ class Transition(msgspec.Struct, frozen=True, kw_only=True):
     needs_free: bool = False
     added_event: str = ""
     counts_time: bool = False
-    counts_completion: bool = False
+    completions: int = 0
+    keeps_undo: bool = False
+    within_s: int = 0
+    undone_by: str = ""
     reason: FieldRule = "none"
     step: FieldRule = "none"
+    is_step_earlier: bool = False
     summary: str
     button: Button = "minor"
     is_for_others: bool = False
@@ -73,7 +84,7 @@ TRANSITIONS: dict[str, Transition] = {
         Transition(
             operation="take", event="item.taken", role=Role.WORKER,
             sources=("available", "paused"), target="occupied", holder="caller", needs_free=True,
-            button="primary", key="t",
+            undone_by="release", button="primary", key="t",
             summary="Occupy an item: from now on nobody else can.",
         ),
         Transition(
@@ -85,8 +96,16 @@ TRANSITIONS: dict[str, Transition] = {
         Transition(
             operation="complete", event="item.completed", role=Role.WORKER,
             sources=("occupied",), target="advance", holder="nobody", counts_time=True,
-            counts_completion=True, holder_only=True, button="primary", key="c",
+            completions=1, keeps_undo=True, undone_by="undo", holder_only=True,
+            button="primary", key="c",
             summary="Finish the present step: available at the next one, completed after the last.",
+        ),
+        Transition(
+            operation="undo", event="item.undone", role=Role.WORKER,
+            sources=("available", "completed"), target="undone", holder="caller", needs_free=True,
+            completions=-1, within_s=60, button="none", key="z",
+            summary="Take back a mistaken complete, within 60 seconds and while nobody has changed "
+            "the item since: you hold it again, at its step, and its time goes on.",
         ),
         Transition(
             operation="release", event="item.released", role=Role.WORKER,
@@ -120,6 +139,12 @@ TRANSITIONS: dict[str, Transition] = {
             operation="reopen", event="item.reopened", role=Role.SUPERVISOR,
             sources=("completed",), target="available", holder="nobody", step="optional",
             summary="Make a completed item available again, at the last step or at `step`.",
+        ),
+        Transition(
+            operation="send-back", event="item.sent_back", role=Role.SUPERVISOR,
+            sources=("available", "paused", "completed"), target="sent_back", holder="nobody",
+            needs_free=True, reason="required", step="required", is_step_earlier=True,
+            summary="Send an item that nobody holds back to an earlier step.",
         ),
     )
 }

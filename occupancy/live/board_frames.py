@@ -14,6 +14,7 @@ thousand that come back together, are served without asking Redis. Invariants:
 from __future__ import annotations
 
 import collections
+from collections.abc import Callable
 
 from occupancy.core.entities import Entry
 from occupancy.live import sse
@@ -72,6 +73,9 @@ class BoardFrames:
         self.cursor = ""  # '' until the log's position is known
         self.seq = 0
         self._version_floor = 0  # of the log's board; see core/entities.py
+        self.settings_version = 0  # of the board
+        self.is_ended = False  # the board was removed
+        self.on_end: Callable[[], None] = lambda: None  # ends the streams
         self.degraded = b""  # the frame that says so, while live delivery is impaired
         self.changes = 0  # of the state of live delivery
         self.resets = 0
@@ -114,6 +118,19 @@ class BoardFrames:
         self.changes += 1
         self._broadcaster.add(self._channel, self.state_frame())
 
+    def change_settings(self, version: int) -> None:
+        """The version of the board's settings is another one; without a position nobody is live."""
+        self.settings_version = version
+        self._ready = ("", b"")
+        if self.cursor:
+            frame = sse.control_frame("board", {"settings_version": version})
+            self._broadcaster.add(self._channel, frame)
+
+    def end(self) -> None:
+        """The board was removed: its streams end, and get 404 when they come back."""
+        self.is_ended = True
+        self.on_end()
+
     # For the streams. No method has a switch point.
 
     @property
@@ -147,7 +164,10 @@ class BoardFrames:
         return sse.control_frame("reset", data, self.cursor)
 
     def _position(self) -> dict[str, str | int]:
-        return {"cursor": self.cursor, "seq": self.seq, "version_floor": self._version_floor}
+        return {
+            "cursor": self.cursor, "seq": self.seq, "version_floor": self._version_floor,
+            "settings_version": self.settings_version,
+        }  # fmt: skip
 
     def state_frame(self) -> bytes:
         """The state of live delivery, for a stream that may have missed a change of it."""

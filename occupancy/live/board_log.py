@@ -35,7 +35,7 @@ import gevent
 from gevent.lock import Semaphore
 
 from occupancy.core.entities import Entry, Replay
-from occupancy.core.errors import BoardNotFound, PoolTimeout, StoreUnavailable
+from occupancy.core.errors import BoardNotFound, BoardRemoved, PoolTimeout, StoreUnavailable
 from occupancy.live.board_frames import BoardFrames
 from occupancy.observability.metrics import LiveMetrics
 
@@ -51,8 +51,11 @@ class LogReader(Protocol):
     def replay(self, board: str, cursor: str, count: int) -> Replay:
         """Up to ``count`` entries after ``cursor``; '' is the log's end. Raises BoardNotFound."""
 
-    def heads(self, boards: Sequence[str]) -> list[tuple[str, int]]:
-        """Cursor and seq of each log's last entry; ``("0-0", 0)`` where there is none."""
+    def heads(self, boards: Sequence[str]) -> list[tuple[str, int, int]]:
+        """Cursor and seq of each log's last entry, and the version of the board's settings.
+
+        ``("0-0", 0, 0)`` where there is none.
+        """
 
     def promote(self, boards: Sequence[str]) -> None:
         """Mark the logs of a server that was promoted, so that their streams are reset."""
@@ -67,6 +70,7 @@ class BoardLog:
         self.board = board
         self.cursor = ""  # '' until ``open``
         self.seq = 0
+        self.settings_version = 0  # of the board
         self.followed_since = time.monotonic()
         self.settled: int | None = None  # number of the subscription since which none is missing
         self.incarnation = 0  # of the server, when its mark was last looked for
@@ -96,6 +100,7 @@ class BoardLog:
                 self._store.promote([self.board])  # it may have happened while nobody watched
                 replay = self.read_page("")
                 self.cursor, self.seq = replay.head_cursor, replay.head_seq
+                self.note_settings(replay.settings_version)
                 self._sink.begin(self.cursor, self.seq, replay.version_floor)
 
     def read_page(self, cursor: str) -> Replay:
@@ -132,6 +137,16 @@ class BoardLog:
         """End the greenlet that catches up; the process ends."""
         if self._catching_up is not None:
             self._catching_up.kill()
+
+    def note_settings(self, version: int) -> None:
+        """The board's settings have this version, as far as anybody knows. No switch point.
+
+        Told by a publication, by the probe, and by each read of the log. An answer that was on its
+        way meanwhile may tell an older one: streams are then told once more than necessary.
+        """
+        if version != self.settings_version:
+            self.settings_version = version
+            self._sink.change_settings(version)
 
     def is_silent(self) -> bool:
         """Whether no entry has come since the last call; each shows whether one is missing."""
@@ -257,8 +272,12 @@ class BoardLog:
             return False  # ``open`` will read the position
         try:
             replay = self.read_page(self.cursor)
+        except BoardRemoved:
+            self._sink.end()
+            return False
         except BoardNotFound:  # the server was emptied under us: one reset says so
             replay = Replay(self.cursor == "0-0", "0-0", 0, [], 0)
+        self.note_settings(replay.settings_version)
         expected = range(self.seq + 1, self.seq + 1 + len(replay.entries))
         is_contiguous = all(
             entry.seq == seq for entry, seq in zip(replay.entries, expected, strict=True)

@@ -43,6 +43,7 @@ from occupancy.storage.topology.shard import Shard
 
 log = logging.getLogger(__name__)
 
+_OF_BOARD = b"board "  # begins a message about the board itself; an entry begins with a cursor
 _BOARDS_AT_ONCE = 500  # in a round trip
 _NEW_S = 1.0  # a board that is followed for less is not expected to be settled yet
 _OPENING_S = 0.1  # until a board that has just been subscribed to has read its position
@@ -216,7 +217,8 @@ class Feed:
         if unmarked := [each.board for each in due if each.incarnation != incarnation]:
             self._store.promote(unmarked)  # a reply says that the script has run, not that it wrote
         heads = self._store.heads([each.board for each in due])
-        for (each, asked_at, heard_by), head in zip(began, heads, strict=True):
+        for (each, asked_at, heard_by), found in zip(began, heads, strict=True):
+            cursor, seq, settings_version = found
             if self.logs.get(each.board) is not each:
                 continue  # another feed has it meanwhile, or its streams have ended
             # Its position is from before the mark, wherever it was followed until now.
@@ -225,7 +227,8 @@ class Feed:
             each.incarnation = incarnation
             each.has_incarnation = True
             is_live = heard_by is not None and heard_by == self.reader.subscription_of(each.board)
-            each.compare(asked_at, head, is_live=is_live)
+            each.compare(asked_at, (cursor, seq), is_live=is_live)
+            each.note_settings(settings_version)
             if is_live:
                 each.settled = heard_by
         if reset:
@@ -241,6 +244,9 @@ class Feed:
 
     def on_entry(self, board: str, payload: bytes) -> None:
         if (board_log := self.logs.get(board)) is None:
+            return
+        if payload.startswith(_OF_BOARD):
+            _on_board(board_log, payload.removeprefix(_OF_BOARD))
             return
         try:
             board_log.offer(*published_entry(payload))
@@ -268,6 +274,14 @@ class Feed:
     @property
     def _by(self) -> str:
         return f" ({self._shard.address})" if self._shard.address else ""
+
+
+def _on_board(board_log: BoardLog, what: bytes) -> None:
+    """The board has other settings, of that version, or was removed. No switch point."""
+    if what.isdigit():
+        board_log.note_settings(int(what))
+    else:
+        board_log.catch_up_soon()  # the log says what it is
 
 
 def published_entry(payload: bytes) -> tuple[str, Entry]:

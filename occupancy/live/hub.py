@@ -65,6 +65,7 @@ class Hub:
         self._promotions = promotions
         self._broadcaster = Broadcaster()
         self._boards: dict[str, _Board] = {}
+        self._ended: list[_Board] = []  # removed boards whose last streams are still ending
         self._feeds: dict[Shard, Feed] = {}
         self._greenlets: list[gevent.Greenlet] = []
         self._changed = Event()  # the topology has
@@ -129,7 +130,12 @@ class Hub:
         It is registered before it reads anything, so that its board cannot be dropped meanwhile.
         """
         self.start()
-        followed = self._boards.get(board) or self._follow(board)
+        followed = self._boards.get(board)
+        if followed is not None and followed.frames.is_ended:  # removed, perhaps created again
+            self._drop(board)
+            self._ended.append(followed)
+            followed = None
+        followed = followed or self._follow(board)
         subscriber = Subscriber(followed.log, followed.frames)
         followed.subscribers.add(subscriber)
         if self.is_draining:
@@ -140,6 +146,7 @@ class Hub:
         subscribers = set[Subscriber]()
         channel = Channel(subscribers, self._metrics)
         frames = BoardFrames(board, channel, self._broadcaster, self._metrics)
+        frames.on_end = lambda: _close_each(subscribers)
         board_log = BoardLog(self._store, board, frames, self._metrics)
         self._follow_where_it_is(board, board_log)
         followed = self._boards[board] = _Board(board_log, frames, subscribers)
@@ -148,22 +155,33 @@ class Hub:
     def unsubscribe(self, subscriber: Subscriber) -> None:
         """The stream has ended. No switch point: socket writers call it from the event loop."""
         name = subscriber.board.board
-        if followed := self._boards.get(name):
+        followed = self._boards.get(name)
+        if followed is not None and followed.frames is subscriber.board:
             followed.subscribers.discard(subscriber)
             if not followed.subscribers:
-                self._past_resets += followed.frames.resets
-                del self._boards[name]
-                for feed in list(self._feeds.values()):
-                    feed.unwatch(name)
+                self._drop(name)
+        elif self._ended:
+            for each in self._ended:
+                each.subscribers.discard(subscriber)
+            self._ended = [each for each in self._ended if each.subscribers]
+
+    def _drop(self, name: str) -> None:
+        """Follow a board no longer. No switch point."""
+        if followed := self._boards.pop(name, None):
+            self._past_resets += followed.frames.resets
+            for feed in list(self._feeds.values()):
+                feed.unwatch(name)
 
     def followed(self, board: str) -> BoardFrames | None:
         """The board's frames, if its position is known; then the board exists."""
         followed = self._boards.get(board)
-        return followed.frames if followed is not None and followed.frames.cursor else None
+        if followed is None or followed.frames.is_ended or not followed.frames.cursor:
+            return None
+        return followed.frames
 
     @property
     def open_streams(self) -> int:
-        return sum(len(each.subscribers) for each in self._boards.values())
+        return sum(len(each.subscribers) for each in (*self._boards.values(), *self._ended))
 
     @property
     def is_watched_by_few(self) -> bool:
@@ -180,7 +198,8 @@ class Hub:
         }  # fmt: skip
 
     def _subscribers(self) -> list[Subscriber]:
-        return [each for followed in self._boards.values() for each in followed.subscribers]
+        boards = (*self._boards.values(), *self._ended)
+        return [each for followed in boards for each in followed.subscribers]
 
     def _arrange(self) -> None:
         """Have each board followed on the server that has it, and on no other.
@@ -279,3 +298,8 @@ class Hub:
                 # ended one does nothing.
                 gevent.sleep(OTHERS_TURN_S)
         self._slow = slow
+
+
+def _close_each(subscribers: set[Subscriber]) -> None:
+    for each in list(subscribers):  # one may end by that
+        each.close()

@@ -61,6 +61,13 @@ class Master:
             _end_start(error.detail)
         except OSError as error:
             _end_start(f"{settings.state_path} cannot be used: {error}. Set OCCUPANCY_STATE_DIR.")
+        if settings.proxies and not settings.url:
+            arbiter.log.warning(
+                "OCCUPANCY_PROXIES is %d and OCCUPANCY_URL is empty: links and QR codes would name "
+                "%s, which browsers behind the proxy may not reach, and any host name is answered. "
+                "Set OCCUPANCY_URL to the address that browsers use.",
+                settings.proxies, settings.public_url,
+            )  # fmt: skip
         arbiter.log.info(
             "Redis budget %d: %s with %s for operations and %d for streams "
             "each, twice while a reload overlaps them, and %d for the command line",

@@ -30,10 +30,23 @@ _CURSORS = ("board/cursors", "board/promotion")
 PIECES = {
     "board/operate": (
         "board/history_version",
+        "board/version_floor",
         *_CURSORS,
         *(f"board/operate/{each}" for each in _OPERATE),
     ),
+    "board/replay": ("board/version_floor", "board/replay"),
+    "board/snapshot": ("board/version_floor", "board/snapshot"),
     "board/promote": (*_CURSORS, "board/promote"),
+    "board/create": ("board/version_floor", "board/settings_version", "board/create"),
+    "board/configure": (
+        "board/version_floor",
+        "board/settings_version",
+        "board/step_counts",
+        "board/configure",
+    ),
+    "board/count_steps": ("board/step_counts", "board/count_steps"),
+    "board/remove": ("board/cursors", "board/remove"),
+    "board/end_removal": (*_CURSORS, "board/end_removal"),
     "board/audit": ("board/history_version", "board/audit"),
     "board/check_permissions": ("publish", "board/check_permissions"),
 }

@@ -75,8 +75,12 @@ def principal() -> Principal:
 
 def recording(event: str, **fields: Any) -> AbstractContextManager[dict[str, object]]:
     """Record the change of access that the block makes, with who makes it."""
-    by = {"by": principal().worker.id, "means": principal().auth_method}
-    return audit_log.recording(audit_log.record, event, **by, **fields)
+    return audit_log.recording(audit_log.record, event, **who_changes(), **fields)
+
+
+def who_changes() -> dict[str, str]:
+    """Who makes a change, as the audit log has it."""
+    return {"by": principal().worker.id, "means": principal().auth_method}
 
 
 def yield_turn() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from occupancy.boards.commands import Command
-from occupancy.boards.records import Answer, Outcome, Preconditions, Rate
+from occupancy.boards.records import Answer, Board, Outcome, Preconditions, Rate
 from occupancy.boards.refusals import refusal
 from occupancy.boards.store import Store
 from occupancy.core.errors import InvalidRequest
@@ -126,6 +126,12 @@ def mark_replayed(reply: Reply, answer: Answer) -> Reply:
     if answer.is_replayed:
         reply.headers["Idempotency-Replayed"] = "true"
     return reply
+
+
+def board_reply(board: Board, status: int = 200) -> Reply:
+    """A board, with the version of its settings as a weak ETag: its counts change without it."""
+    body = msgspec.json.encode(board.as_dict())
+    return json_reply(body, status=status, etag=f'W/"{board.settings.version}"')
 
 
 def etag_of(version: int) -> str:

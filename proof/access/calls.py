@@ -10,9 +10,11 @@ import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from occupancy.core.entities import Role
+from occupancy.boards.commands import Command
+from occupancy.core.entities import Person, Role
+from occupancy.core.transitions import TRANSITIONS
 from proof.access.expected import EVENTS
-from proof.access.site import BOARD, Site
+from proof.access.site import BOARD, STEPS, Site
 
 _TIMEOUT_S = 30.0
 _KEPT_S = 1.0  # without a request; the server closes it soon after
@@ -108,6 +110,7 @@ class Calls:
         tag = f"T-{secrets.token_hex(6)}"
         bodies: dict[str, Any] = {
             "POST /api/boards": {"board": f"b-{secrets.token_hex(6)}"},
+            "PATCH /api/boards/{board}": {"title": "Set up"},
             "POST /api/boards/{board}/batch": {"operation": "take", "tags": [tag]},
             "PUT /api/session/pin": {"new_pin": PIN},
             "POST /api/session/confirm": {"pin": PIN},
@@ -119,6 +122,7 @@ class Calls:
             f"POST {_ITEM}/force-release": {"reason": "shift over"},
             f"POST {_ITEM}/reassign": {"to": self._receiver},
             f"POST {_ITEM}/block": {"reason": "crack found"},
+            f"POST {_ITEM}/send-back": {"step": STEPS[0], "reason": "weld is porous"},
         }
         if row == "POST /api/session":
             return path, {"token": self._site.services.links.create(self._target)}
@@ -139,6 +143,8 @@ class Calls:
         path = row.partition(" ")[2]
         bodies: dict[str, Any] = {
             "POST /api/boards": {"board": "intruded"},
+            "PATCH /api/boards/{board}": {"title": "intruded"},
+            "DELETE /api/boards/{board}": {"confirm": BOARD},
             "POST /api/boards/{board}/batch": {"operation": "take", "tags": [self._untouched]},
             "PUT /api/session/pin": {"new_pin": PIN},
             "POST /api/session/confirm": {"pin": PIN},
@@ -148,6 +154,7 @@ class Calls:
             "POST /api/tokens": {"worker": self._untouched},
             f"PUT {_ITEM}": {"title": "intruded"},
             f"POST {_ITEM}/reassign": {"to": self._receiver},
+            f"POST {_ITEM}/send-back": {"step": STEPS[0], "reason": "intruded"},
         }
         reasoned = path.endswith(("/force-release", "/block"))
         return (
@@ -168,7 +175,7 @@ class Calls:
         found = {
             "the item": (item.get("version"), item.get("state")) != (self._version, "available"),
             "the worker": (worker.name, worker.session_generation) != (self._untouched, 0),
-            "the boards": "intruded" in {each["board"] for each in boards},
+            "the boards": any("intruded" in (each["board"], each["title"]) for each in boards),
             "the tokens": [each.token.id for each in services.tokens.all()
                            if each.token.worker == self._untouched] != [self._kept_token.id],
             "the badges": services.badges.of(self._untouched) != [self._kept_badge],
@@ -184,11 +191,20 @@ class Calls:
         self._put(tag)
         if operation in ("pause", "complete", "release", "force-release"):
             self._operate(tag, "reassign", {"to": worker})
+        elif operation == "undo":
+            self._operate(tag, "reassign", {"to": worker})
+            row = TRANSITIONS["complete"]  # undo is for who completed it
+            command = Command(BOARD, row, [tag], Person(worker, worker))
+            assert self._site.services.store.commands.execute(command).outcomes[0].changed
+        elif operation == "send-back":
+            self._operate(tag, "take")
+            self._operate(tag, "complete")
         elif operation == "unblock":
             self._operate(tag, "block", {"reason": "crack found"})
         elif operation == "reopen":
-            self._operate(tag, "take")
-            self._operate(tag, "complete")
+            for _ in STEPS:
+                self._operate(tag, "take")
+                self._operate(tag, "complete")
 
     def _put(self, tag: str) -> int:
         """Add an item; returns its version, which is higher where others were removed before."""

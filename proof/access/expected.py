@@ -19,6 +19,8 @@ ROUTES: dict[str, tuple[str, int]] = {
     "GET /api/boards": ("observer", 200),
     "POST /api/boards": ("admin", 201),
     "GET /api/boards/{board}": ("observer", 200),
+    "PATCH /api/boards/{board}": ("admin", 200),
+    "DELETE /api/boards/{board}": ("admin", 409),  # let in, and told that the board has items
     "GET /api/boards/{board}/timeline": ("observer", 200),
     "GET /api/boards/{board}/items": ("observer", 200),
     f"GET {_ITEM}": ("observer", 200),
@@ -35,6 +37,8 @@ ROUTES: dict[str, tuple[str, int]] = {
     f"POST {_ITEM}/block": ("supervisor", 200),
     f"POST {_ITEM}/unblock": ("supervisor", 200),
     f"POST {_ITEM}/reopen": ("supervisor", 200),
+    f"POST {_ITEM}/undo": ("worker", 200),
+    f"POST {_ITEM}/send-back": ("supervisor", 200),
     "POST /api/boards/{board}/batch": ("worker", 200),
     "POST /api/session": ("", 200),
     "GET /api/session": ("observer", 200),

@@ -23,7 +23,8 @@ from proof.access.guessing import (
 )
 from proof.access.matrix import Matrix
 from proof.access.revocation import Revocations
-from proof.access.site import Site, running
+from proof.access.site import Site
+from proof.deployment.running import running
 from proof.single.preload import has_compiler
 
 Row = dict[str, Any]

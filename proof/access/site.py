@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Iterator
 from pathlib import Path
 
 from occupancy.core.entities import Role
-from occupancy.core.settings import Settings
 from occupancy.services import Services
+from proof.deployment.running import services_on
 from proof.single.preload import Preload
 from tests.support.deployment import Deployment
 from tests.support.servers import RealServer, binary_of
 
 PROCESSES = 2
 BOARD, OTHER_BOARD = "main", "other"
+STEPS = ("ARM", "SOLD")
 
 
 class Site:
@@ -48,6 +48,7 @@ class Site:
     def start(self) -> None:
         self.server.start()
         self.services = self.services_of(self.prefix)
+        self.services.store.boards.create(BOARD, steps=STEPS)
         self.services.store.boards.create(OTHER_BOARD)
         self.services.workers.add("admin", name="Admin", role=Role.ADMIN)
         self.admin_token, _ = self.services.tokens.create("admin")
@@ -62,21 +63,6 @@ class Site:
 
     def services_of(self, prefix: str) -> Services:
         """The services of the deployment, or of another one on the same server."""
-        services = Services.for_command_line(
-            Settings(
-                redis_url=self.server.url, prefix=prefix,
-                state_dir=str(self._directory / "command-line"),
-            )
-        )  # fmt: skip
+        services = services_on(self.server.url, prefix, self._directory)
         self._opened.append(services)
         return services
-
-
-@contextlib.contextmanager
-def running(site: Site) -> Iterator[Site]:
-    """The site, started, and stopped at the end."""
-    try:
-        site.start()
-        yield site
-    finally:
-        site.stop()

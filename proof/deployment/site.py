@@ -9,10 +9,10 @@ from pathlib import Path
 
 from occupancy.core.entities import Role
 from occupancy.core.keys import Keys
-from occupancy.core.settings import Settings
 from occupancy.services import Services
 from proof.deployment.contents import add_people, read_log
 from proof.deployment.proxy import Proxy
+from proof.deployment.running import running, services_on
 from proof.deployment.servers import ClusterServers, SentinelServers, Servers, slot_of_board
 from proof.load.wire import Client
 from tests.support.deployment import Deployment
@@ -110,12 +110,9 @@ class Site:
 
     def services(self) -> Services:
         """The deployment's services, for the run's own process; the caller closes them."""
-        return Services.for_command_line(
-            Settings(
-                redis_url=self.servers.url, prefix=self.prefix,
-                state_dir=str(self._directory / "command-line"), redis_budget=BUDGET, nodes=NODES,
-            )
-        )  # fmt: skip
+        return services_on(
+            self.servers.url, self.prefix, self._directory, redis_budget=BUDGET, nodes=NODES
+        )
 
 
 @contextlib.contextmanager
@@ -127,12 +124,8 @@ def site_on(
     servers: Servers = make(server, directory)
     try:
         servers.start()
-        site = Site(servers, directory, is_strict=is_strict)
-        try:
-            site.start()
+        with running(Site(servers, directory, is_strict=is_strict)) as site:
             yield site
-        finally:
-            site.stop()
     finally:
         servers.stop()
 

@@ -11,7 +11,7 @@ from proof.failover.record import Record
 from proof.history import log_checks, stream_checks
 from proof.history.call import Call
 from proof.history.contents import conflicts, everything_seen
-from proof.history.history import new_events
+from proof.history.history import kept_in, new_events
 
 LIVE_AGAIN_S = 2.0  # after the promotion
 OTHER_GAP_S = 0.5
@@ -114,7 +114,7 @@ def delays(record: Record) -> Iterator[str]:
 
 def late_answers(record: Record) -> Iterator[str]:
     """No page shows the answer of a lost operation that it took after its last snapshot."""
-    yield from stream_checks.late_answers(record.watchers, _kept(record))
+    yield from stream_checks.late_answers(record.watchers, kept_in(record.events))
 
 
 def confirmed(record: Record) -> Iterator[str]:
@@ -139,16 +139,7 @@ CHECKS: dict[str, Check] = {
 
 def lost_calls(record: Record) -> list[Call]:
     """The acknowledged operations whose entry is not in the log."""
-    return log_checks.unkept(record.calls, _kept(record))
-
-
-def _kept(record: Record) -> dict[tuple[str, str, int], dict[str, Any]]:
-    """The items of the logs, by board, tag and version."""
-    return {
-        (board, event.item["tag"], event.item["version"]): event.item
-        for board, events in record.events.items()
-        for event in events
-    }
+    return log_checks.unkept(record.calls, kept_in(record.events))
 
 
 def figures(record: Record) -> dict[str, Any]:

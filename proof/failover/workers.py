@@ -48,7 +48,7 @@ class FailoverWorker(Worker[Client]):
         if self._random.random() < _CHANCE_OF_A_REFUSAL:
             operation = self._random.choice(["take", "pause", "complete"])
         elif item["state"] == "completed":
-            operation = "reopen"
+            operation = self._random.choice(["reopen", "reopen", "undo"])
         elif item["state"] == "occupied" and is_mine:
             operation = self._random.choice(["pause", "complete", "release"])
         elif item["state"] == "occupied":

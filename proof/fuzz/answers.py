@@ -19,7 +19,9 @@ _KNOWN = {
     "content-encoding", "cache-control", "etag", "location", "allow", "retry-after", "set-cookie",
     "www-authenticate", "idempotency-replayed", "x-content-type-options", "referrer-policy",
     "cross-origin-resource-policy", "cross-origin-opener-policy", "content-security-policy",
-    "x-accel-buffering", "last-modified",
+    "x-accel-buffering", "last-modified", "access-control-allow-origin",
+    "access-control-expose-headers", "access-control-allow-headers", "access-control-max-age",
+    "access-control-allow-methods",
 }  # fmt: skip
 _BODILESS = (204, 304)
 _OTHER_STATUSES = (501,)  # of an unknown transfer coding; no other from 500 on is an answer

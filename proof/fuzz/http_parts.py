@@ -13,7 +13,7 @@ ITEM = f"{API}/items/{OPEN.decode()}"
 JSON = "Content-Type: application/json"
 OPERATIONS = (
     "take", "pause", "complete", "release", "force-release", "reassign", "block", "unblock",
-    "reopen",
+    "reopen", "undo", "send-back",
 )  # fmt: skip
 
 

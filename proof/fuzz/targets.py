@@ -14,30 +14,39 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from occupancy.core.errors import StoreUnavailable
-from proof.fuzz import bodies, requests, tables, values
 from proof.fuzz.corpus import kept
 from proof.fuzz.http_parts import cut
+from proof.fuzz.inputs import bodies, origins, pages, proxies, requests, tables, tickets, values
 from proof.fuzz.twins import Twins
 
 Check = Callable[[bytes], object]
 _PHASES = (Phase.explicit, Phase.generate, Phase.shrink)
 
 
+def _by_twins(twins: Twins) -> Check:
+    return twins.check
+
+
 class Target(NamedTuple):
-    """A strategy of cases, and whether they are sent to the twins."""
+    """A strategy of cases, and what makes their check.
+
+    With ``is_http`` a case is the bytes that are sent, so an edited one may be cut into packets.
+    """
 
     cases: SearchStrategy[bytes]
-    is_http: bool = True
-
-    def check_on(self, twins: Twins) -> Check:
-        return twins.check if self.is_http else tables.check
+    check_on: Callable[[Twins], Check]
+    is_http: bool = False
 
 
 TARGETS = {
-    "requests": Target(requests.cases()),
-    "values": Target(values.cases()),
-    "bodies": Target(bodies.cases()),
-    "tables": Target(tables.cases(), is_http=False),
+    "requests": Target(requests.cases(), _by_twins, is_http=True),
+    "values": Target(values.cases(), _by_twins, is_http=True),
+    "bodies": Target(bodies.cases(), _by_twins, is_http=True),
+    "tables": Target(tables.cases(), lambda _twins: tables.check),
+    "proxies": Target(proxies.cases(), proxies.check_on),
+    "origins": Target(origins.cases(), origins.check_on),
+    "tickets": Target(tickets.cases(), tickets.check_on),
+    "pages": Target(pages.cases(), pages.check_on),
 }
 
 

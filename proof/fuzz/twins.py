@@ -2,7 +2,8 @@
 
 A case names what only a running deployment has by placeholders of the same length:
 a new item and another one (``T-000000-a``, ``T-000000-b``) on a board that is new now and then
-(``b-0000``), tokens (``token_of``), the session's cookie and CSRF token, and a cursor.
+(``b-0000``), tokens (``token_of``), the session's cookie and CSRF token, and a cursor. A target
+that concerns settings sends its cases to variants of the twins.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import redis
 
 from occupancy.boards.commands import Command
 from occupancy.core.entities import Person, Role
+from occupancy.core.principal import Credential, digest_of
 from occupancy.core.settings import Settings
 from occupancy.core.transitions import PUT
 from proof.fuzz.answers import EVENTS, Answer, Violation, read
@@ -46,14 +48,25 @@ def token_of(role: str) -> str:
 
 
 class Twins:
-    """Both deployments, with workers, tokens and a session that they share."""
+    """Both deployments, with workers, tokens and a session that they share.
 
-    def __init__(self, redis_url: str, directory: Path, prefix: str) -> None:
+    ``changes`` are settings that differ from the default; ``errors`` is given to variants.
+    """
+
+    def __init__(
+        self, redis_url: str, directory: Path, prefix: str, errors: ErrorLog | None = None,
+        **changes: Any,
+    ) -> None:  # fmt: skip
         make = functools.partial(
-            Settings, redis_url=redis_url, state_dir=str(directory), processes=1, **_LIMITS
-        )
-        self._errors = ErrorLog()
-        logging.getLogger().addHandler(self._errors)
+            Settings, redis_url=redis_url, state_dir=str(directory), processes=1, **_LIMITS,
+            **changes,
+        )  # fmt: skip
+        self._make_variant = functools.partial(Twins, redis_url, directory)
+        self._prefix = prefix
+        self._variants: dict[tuple[tuple[str, Any], ...], Twins] = {}
+        self._errors = errors or ErrorLog()
+        if errors is None:
+            logging.getLogger().addHandler(self._errors)
         self.fast = Way(make(prefix=f"{prefix}-f", fast_path=True))
         self.slow = Way(make(prefix=f"{prefix}-s", fast_path=False))
         self._redis = redis.Redis.from_url(redis_url, protocol=2)
@@ -61,16 +74,26 @@ class Twins:
         self._placeholders: list[tuple[bytes, bytes]] = []
         self._cookies: dict[Way, bytes] = {}
         self._fill()
-        for way in self._ways:
+        for way in self.ways:
             way.start()
 
     @property
-    def _ways(self) -> tuple[Way, Way]:
+    def ways(self) -> tuple[Way, Way]:
         return self.fast, self.slow
 
+    def variant(self, **changes: Any) -> Twins:
+        """Twins with these settings, which are closed with this one."""
+        key = tuple(sorted(changes.items()))
+        if key not in self._variants:
+            prefix = f"{self._prefix}-{len(self._variants)}"
+            self._variants[key] = self._make_variant(prefix, self._errors, **changes)
+        return self._variants[key]
+
     def close(self) -> None:
+        for each in self._variants.values():
+            each.close()
         logging.getLogger().removeHandler(self._errors)
-        for way in self._ways:
+        for way in self.ways:
             way.stop()
         self._redis.close()
 
@@ -92,15 +115,22 @@ class Twins:
 
     def check(self, case: bytes) -> tuple[list[Answer], list[Answer]]:
         """Send a case both ways. Raises Violation if the answers differ or are wrong."""
+        with self.case():
+            return self.compared(case.split(CUT))
+
+    @contextlib.contextmanager
+    def case(self) -> Iterator[None]:
+        """A block that sends one case, to items of its own."""
         self._begin_case()
         try:
-            return self._compared(case.split(CUT))
+            yield
         except BaseException:
             self._errors.lines.clear()
             self._create_board()  # the boards may differ now, which must not fail the next case
             raise
 
-    def _compared(self, pieces: list[bytes]) -> tuple[list[Answer], list[Answer]]:
+    def compared(self, pieces: list[bytes]) -> tuple[list[Answer], list[Answer]]:
+        """The answers of both ways. Raises Violation if they differ or are wrong."""
         fast, slow = self.answers(self.fast, pieces), self.answers(self.slow, pieces)
         for one, other in zip(fast, slow, strict=False):
             if one.comparable() != other.comparable():
@@ -118,14 +148,14 @@ class Twins:
         if self._count % _CASES_OF_A_BOARD == 0:
             self._create_board()
         tags = [each.decode().replace("000000", f"{self._count:06}") for each in (OPEN, HIDDEN)]
-        for way in self._ways:
+        for way in self.ways:
             way.services.store.commands.execute(
                 Command(self._board, PUT, tags, actor=_SUPERVISOR, items=[{}, {}])
             )
 
     def _create_board(self) -> None:
         self._boards += 1
-        for way in self._ways:
+        for way in self.ways:
             way.services.store.boards.create(self._board, steps=("ARM", "SOLD"))
 
     def _fill(self) -> None:
@@ -136,10 +166,10 @@ class Twins:
             if len(secret) != _TOKEN_LENGTH:
                 raise AssertionError(f"a token has {len(secret)} characters")
             self._placeholders.append((token_of(name).encode(), secret.encode()))
-        known = services.authenticator.identify(_credential(self._placeholders[1][1].decode()))
+        known = services.authenticator.identify(credential_of(self._placeholders[1][1].decode()))
         secret, session = services.sessions.with_token(known, address="127.0.0.1", instead_of=None)
         self._placeholders.append((CSRF, session.csrf_token.encode()))
-        for way in self._ways:
+        for way in self.ways:
             self._cookies[way] = f"{way.services.settings.cookie_name}={secret}".encode()
         source = self.fast.services.settings.prefix
         for key in list(self._redis.scan_iter(match=f"{source}:*", count=1000)):
@@ -178,10 +208,9 @@ def _changes(answer: Answer) -> int:
     return sum(each.get("changed") is True for each in results)
 
 
-def _credential(secret: str) -> Any:
-    from occupancy.core.principal import Credential, digest_of  # noqa: PLC0415
-
+def credential_of(secret: str) -> Credential:
+    """The credential of a token."""
     return Credential("token", digest_of(secret))
 
 
-__all__ = ["EVENTS", "Twins", "Violation", "token_of", "twins_on"]
+__all__ = ["EVENTS", "Twins", "Violation", "credential_of", "token_of", "twins_on"]

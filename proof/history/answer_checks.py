@@ -80,7 +80,7 @@ def _certain_holds(calls: Sequence[Call]) -> Iterator[_Hold]:
     endings = sorted((each for each in calls if _may_end(each)), key=lambda each: each.sent_s)
     past = 0  # so many endings were answered before the call was sent
     for call in sorted(calls, key=lambda each: each.sent_s):
-        if call.operation not in ("take", "reassign") or call.item is None:
+        if call.operation not in ("take", "reassign", "undo") or call.item is None:
             continue
         holder = str(call.arguments.get("to", call.worker))
         while past < len(endings) and endings[past].known_s < call.sent_s:

@@ -14,6 +14,7 @@ Items = dict[str, dict[str, Any]]  # by tag
 Kind = Literal[
     "item", "answer", "reset", "ready", "degraded", "recovered", "bye", "snapshot", "end"
 ]
+Kept = dict[tuple[str, str, int], dict[str, Any]]  # items by board, tag and version
 Log = list[tuple[str, dict[str, str]]]  # cursor and fields of each entry, oldest first
 
 
@@ -103,13 +104,9 @@ class History:
                 for board, each in self.events.items()}  # fmt: skip
 
     @functools.cached_property
-    def kept(self) -> dict[tuple[str, str, int], dict[str, Any]]:
-        """The item by board, tag and version, as the logs have it."""
-        return {
-            (board, event.item["tag"], event.item["version"]): event.item
-            for board, events in self.events.items()
-            for event in events
-        }
+    def kept(self) -> Kept:
+        """The items of the logs at the end."""
+        return kept_in(self.events)
 
     @functools.cached_property
     def judged_calls(self) -> list[Call]:
@@ -150,6 +147,15 @@ def new_events(events: Sequence[Event], before: Log) -> list[Event]:
     """The events that are not in the log ``before``."""
     known = {cursor for cursor, _ in before}
     return [each for each in events if each.cursor not in known]
+
+
+def kept_in(events: Mapping[str, Sequence[Event]]) -> Kept:
+    """The items of the events of each board."""
+    return {
+        (board, event.item["tag"], event.item["version"]): event.item
+        for board, found in events.items()
+        for event in found
+    }
 
 
 def position_of(cursor: str) -> tuple[int, int]:

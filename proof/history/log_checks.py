@@ -16,6 +16,7 @@ from proof.history.model.state import state_of
 from proof.history.model.table import TABLE
 
 _ROUNDING_S = 0.0011
+_UNDO_S = 60.0
 
 
 def numbers(logs: Mapping[str, Log]) -> Iterator[str]:
@@ -167,6 +168,7 @@ def table(history: History) -> Iterator[str]:
         rules = Rules(history.steps[name], history.roles)
         is_whole = not _was_trimmed(history, name)
         last = dict(history.before[name].items) if is_whole else {}
+        completed: Items = {}  # each item as it was before its last event, if that completed it
         states = start_states(history, name) if is_whole else {}
         for event in events:
             tag = event.item["tag"]
@@ -178,13 +180,16 @@ def table(history: History) -> Iterator[str]:
                         f"{short(event.item)} of {short(last.get(tag))}: {tuple(state)}"
                     )
                     after = state_of(event.item)
-                elif tag in last and not _has_right_times(last[tag], event):
+                elif tag in last and not _has_right_times(last[tag], event, completed.get(tag)):
                     yield f"{name} {event.cursor}: since or worked_s of {event.item} after " + (
                         f"{last[tag]}"
                     )
                 states[tag] = after
             else:
                 states[tag] = state_of(event.item)
+            completed.pop(tag, None)
+            if event.type == "item.completed" and tag in last:
+                completed[tag] = last[tag]
             last[tag] = event.item
             if event.type == "item.removed":
                 states[tag] = state_of(None)._replace(
@@ -193,9 +198,18 @@ def table(history: History) -> Iterator[str]:
                 del last[tag]
 
 
-def _has_right_times(before: dict[str, Any], event: Event) -> bool:
-    """Whether ``since`` moves when the state begins, and worked time grows by the hold's."""
+def _has_right_times(
+    before: dict[str, Any], event: Event, completed: Mapping[str, Any] | None
+) -> bool:
+    """Whether ``since`` moves when the state begins, and worked time grows by the hold's.
+
+    ``completed`` is the item before the completion that made it what it was ``before``. An undo
+    restores its times; of a completion before the round they are not known.
+    """
     item, operation = event.item, OPERATIONS[event.type]
+    if operation == "undo":
+        times = [(each["since"], each["worked_s"]) for each in (item, completed or item)]
+        return times[0] == times[1] and _took_s(before, event) <= _UNDO_S + _ROUNDING_S
     keeps_since = operation in ("put", "remove") or (
         operation == "reassign" and before["state"] == "occupied"
     )
@@ -207,6 +221,10 @@ def _has_right_times(before: dict[str, Any], event: Event) -> bool:
     if item["step"] != before["step"]:
         worked_s = 0.0
     return bool(abs(item["worked_s"] - worked_s) < _ROUNDING_S)
+
+
+def _took_s(before: Mapping[str, Any], event: Event) -> float:
+    return seconds_of(event.at) - seconds_of(before["since"])
 
 
 def seconds_of(text: str) -> float:

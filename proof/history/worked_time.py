@@ -35,16 +35,22 @@ def worked_time(history: History) -> Iterator[str]:
     for board, events in history.new_events.items():
         last: dict[str, dict[str, Any]] = dict(history.before[board].items)
         began: dict[str, _Moment | None] = {}
+        completed: dict[str, _Moment | None] = {}  # the beginnings that an undo would restore
         for event in events:
             tag = event.item["tag"]
             before = last.get(tag)
             moment = moments.get((board, tag, event.item["version"]))
             operation = OPERATIONS.get(event.type, "")
             was_held = before is not None and before["state"] == "occupied"
-            if not was_held:
+            may_undo = completed.pop(tag, None)
+            if operation == "undo":
+                began[tag] = may_undo
+            elif not was_held:
                 began[tag] = moment if event.item["state"] == "occupied" else None
             elif before is not None and event.item["state"] != "occupied":
                 beginning = began.pop(tag, None)
+                if operation == "complete":
+                    completed[tag] = beginning
                 if operation in TABLE and TABLE[operation].counts_time:
                     if beginning is not None and moment is not None:
                         bounds = _bounds(beginning, moment, slack_s)

@@ -37,6 +37,10 @@ class Client:
         try:
             self._connection.request(method, path, content, given)
             response = self._connection.getresponse()
+            if response.length is None and not response.chunked:
+                # Without a length, as no answer of the product is: cut within its head, which
+                # http.client takes for whole.
+                raise http.client.IncompleteRead(b"")
             text = response.read()
         except (OSError, http.client.HTTPException):
             self.close()

@@ -10,59 +10,16 @@ from proof.campaign.kinds import KINDS
 
 Entry = dict[str, Any]
 Entries = Sequence[Entry]
-Column = tuple[str, Callable[[Entries], str]]
-
-OF_FAILOVERS: list[Column] = [
-    ("rounds", lambda entries: total(entries, "rounds")),
-    ("operations", lambda entries: _sum(entries, "operations")),
-    ("sent again", lambda entries: _sum(entries, "sent_again")),
-    ("acknowledged and lost", lambda entries: _sum(entries, "acknowledged_and_lost")),
-    ("seen and lost", lambda entries: _sum(entries, "seen_and_lost")),
-    ("resets", lambda entries: _sum(entries, "resets")),
-    ("promotion, s", lambda entries: _times(entries, "promoted_after_s")),
-    ("live again, s", lambda entries: _times(entries, "live_again_s")),
-    ("others' gap, s", lambda entries: _times(entries, "other_gap_s")),
-    ("connections", lambda entries: _most(entries, "most_connections")),
-    ("violations", lambda entries: total(entries, "violation_count")),
-    ("void", lambda entries: total(entries, "void")),
-]
-
-OF_ACCESS: list[Column] = [
-    ("rounds", lambda entries: total(entries, "rounds")),
-    ("requests let in", lambda entries: _sum(entries, "let_in")),
-    ("refused", lambda entries: _sum(entries, "refused")),
-    ("revocations", lambda entries: _sum(entries, "revocations")),
-    ("let in at the latest, s", lambda entries: _seconds(entries, "last_let_in_s")),
-    ("streams ended at the latest, s", lambda entries: _seconds(entries, "streams_ended_s")),
-    ("tries in a day", lambda entries: _most(entries, "tries_of_a_day")),
-    ("with rests", lambda entries: _most(entries, "with_rests")),
-    ("violations", lambda entries: total(entries, "violation_count")),
-    ("void", lambda entries: total(entries, "void")),
-]
-
-OF_ONE_SERVER: list[Column] = [
-    ("rounds", lambda entries: total(entries, "rounds")),
-    ("operations", lambda entries: _sum(entries, "operations")),
-    ("a second", lambda entries: _median(entries, "per_s")),
-    ("sent again", lambda entries: _sum(entries, "sent_again")),
-    ("lost and retried", lambda entries: _sum(entries, "replayed")),
-    ("acknowledged and lost", lambda entries: _sum(entries, "acknowledged_and_lost")),
-    ("deliveries", lambda entries: _sum(entries, "deliveries")),
-    ("forced reconnects", lambda entries: _sum(entries, "forced_reconnects")),
-    ("resets", lambda entries: _sum(entries, "resets")),
-    ("connections", lambda entries: _most(entries, "most_connections")),
-    ("violations", lambda entries: total(entries, "violation_count")),
-    ("void", lambda entries: total(entries, "void")),
-]
+Column = tuple[str, Callable[[Entries, str], str], str]  # head, cell, name of the count
 
 
 def table(entries: Entries, columns: Sequence[Column]) -> Iterator[str]:
-    yield f"| fault | server | {' | '.join(head for head, _ in columns)} |"
+    yield f"| fault | server | {' | '.join(head for head, _, _ in columns)} |"
     yield "|---|---|" + "--:|" * len(columns)
     kinds = sorted({(_place(each["kind"]), each["kind"], each["server"]) for each in entries})
     for _, kind, server in kinds:
         own = [each for each in entries if (each["kind"], each["server"]) == (kind, server)]
-        cells = [cell(own) for _, cell in columns]
+        cells = [cell(own, name) for _, cell, name in columns]
         yield f"| {kind.rpartition(':')[2]} | {server} | {' | '.join(cells)} |"
 
 
@@ -101,3 +58,46 @@ def _times(entries: Entries, name: str) -> str:
 def _median(entries: Entries, name: str) -> str:
     values = _all(entries, name)
     return f"{median(values):,.0f}" if values else "–"
+
+
+def _columns(*own: Column) -> list[Column]:
+    """``own``, between the columns that every table has."""
+    return [
+        ("rounds", total, "rounds"), *own,
+        ("violations", total, "violation_count"), ("void", total, "void"),
+    ]  # fmt: skip
+
+
+OF_FAILOVERS = _columns(
+    ("operations", _sum, "operations"),
+    ("sent again", _sum, "sent_again"),
+    ("acknowledged and lost", _sum, "acknowledged_and_lost"),
+    ("seen and lost", _sum, "seen_and_lost"),
+    ("resets", _sum, "resets"),
+    ("promotion, s", _times, "promoted_after_s"),
+    ("live again, s", _times, "live_again_s"),
+    ("others' gap, s", _times, "other_gap_s"),
+    ("connections", _most, "most_connections"),
+)
+
+OF_ACCESS = _columns(
+    ("requests let in", _sum, "let_in"),
+    ("refused", _sum, "refused"),
+    ("revocations", _sum, "revocations"),
+    ("let in at the latest, s", _seconds, "last_let_in_s"),
+    ("streams ended at the latest, s", _seconds, "streams_ended_s"),
+    ("tries in a day", _most, "tries_of_a_day"),
+    ("with rests", _most, "with_rests"),
+)
+
+OF_ONE_SERVER = _columns(
+    ("operations", _sum, "operations"),
+    ("a second", _median, "per_s"),
+    ("sent again", _sum, "sent_again"),
+    ("lost and retried", _sum, "replayed"),
+    ("acknowledged and lost", _sum, "acknowledged_and_lost"),
+    ("deliveries", _sum, "deliveries"),
+    ("forced reconnects", _sum, "forced_reconnects"),
+    ("resets", _sum, "resets"),
+    ("connections", _most, "most_connections"),
+)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import resource
 import socket
 import time
@@ -16,6 +17,7 @@ from occupancy.core.errors import StoreUnavailable
 from proof.deployment.servers import raw
 from proof.single.stage import Fault, Stage
 
+_BOOTED_S = 3.0  # a process has its modules by then
 _IDLE = 100  # connections that a client opens and does not use
 _RECEIVE_BYTES = 4096
 _LARGE_EVENTS, _LARGE_ITEMS, _LARGE_CHARACTERS = 30, 50, 150
@@ -44,10 +46,13 @@ def fill_disk(stage: Stage) -> None:
 def exhaust_nodes_files(stage: Stage) -> None:
     """gunicorn's processes have no file descriptor left; a client has opened the last."""
     nodes = stage.site.nodes
+    # A process that has just been started needs files for its modules, and the node ends without.
+    if not stage.wait_for(lambda: all(_age_s(pid) > _BOOTED_S for pid in _processes(stage)), 30):
+        return
     logged = sum(each.log.count("Too many open files") for each in nodes)
     stage.strike()
     with contextlib.ExitStack() as stack:
-        pids = [pid for node in nodes for pid in node.worker_pids()]
+        pids = _processes(stage)
         stack.enter_context(_no_files(pids, spare=stage.random.randint(0, 4)))
         for node in nodes:
             stack.enter_context(_idle_connections(node.port))
@@ -152,6 +157,19 @@ def _no_files(pids: Iterable[int], spare: int = 0) -> Iterator[None]:
         for pid, limits in before.items():
             with contextlib.suppress(ProcessLookupError):  # another fault has ended it
                 resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+
+
+def _processes(stage: Stage) -> list[int]:
+    return [pid for node in stage.site.nodes for pid in node.worker_pids()]
+
+
+def _age_s(pid: int) -> float:
+    """Since the process began; none once it has ended."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[19]) / os.sysconf("SC_CLK_TCK")
 
 
 def _files_of(pid: int) -> list[int]:

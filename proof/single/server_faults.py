@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from proof.single.stage import Fault, Stage
 
 _LOST_S = 3.0  # longer than the writes took that are cut off or not yet on disk
 _MOST_CUT_BYTES = 30_000
+_TIME_OF_EVENT = re.compile(rb'"at":"([^"]+)"')
 
 
 def kill(stage: Stage) -> None:
@@ -55,6 +58,10 @@ def cut_aof(stage: Stage) -> None:
     while tail[kept - 1 : kept + 1] == b"\n*" or not kept:  # between two entries
         kept = (kept + 1) % len(tail)
     os.truncate(path, size - len(tail) + kept)
+    # While another fault kept everything waiting, little was written: more than seconds are cut.
+    if times := _TIME_OF_EVENT.findall(tail[kept:]):
+        ago_s = time.time() - datetime.fromisoformat(min(times).decode()).timestamp()
+        stage.losses.append(Loss(time.monotonic() - ago_s - _LOST_S, time.monotonic()))
     stage.note = f"{len(tail) - kept} bytes cut"
     stage.site.server.start()
     stage.happened()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -13,10 +13,10 @@ import redis
 
 from occupancy.core.entities import Role
 from occupancy.core.keys import Keys
-from occupancy.core.settings import Settings
 from occupancy.services import Services
 from proof.deployment.contents import add_people
 from proof.deployment.proxy import Proxy
+from proof.deployment.running import running, services_on
 from proof.load.wire import Client
 from proof.single.preload import Preload
 from tests.support.deployment import Deployment
@@ -157,23 +157,13 @@ class Site:
 
     def services(self) -> Services:
         """The deployment's services, for the run's own process; the caller closes them."""
-        return Services.for_command_line(
-            Settings(
-                redis_url=self.server.url, prefix=self.prefix,
-                state_dir=str(self.directory / "command-line"), redis_budget=BUDGET,
-                nodes=len(self.nodes),
-            )
+        return services_on(
+            self.server.url, self.prefix, self.directory,
+            redis_budget=BUDGET, nodes=len(self.nodes),
         )  # fmt: skip
 
     def _links(self) -> list[Link]:
         return [each for each in (self.server_link, self.client_link) if each is not None]
 
 
-@contextlib.contextmanager
-def running(site: Site) -> Iterator[Site]:
-    """The site, started, and stopped at the end."""
-    try:
-        site.start()
-        yield site
-    finally:
-        site.stop()
+__all__ = ["BOARDS", "BUDGET", "PROCESSES", "STEPS", "WORKERS_PER_BOARD", "Site", "running"]

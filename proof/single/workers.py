@@ -19,14 +19,15 @@ _MOST_TAGS = 6  # of a batch
 _OF_HOLDER = ("pause", "complete", "complete", "release")
 _OF_WORKERS = {"available": ("take",), "paused": ("take",)}
 _OF_SUPERVISORS = {
-    "available": ("take", "take", "take", "reassign", "block"),
-    "paused": ("take", "take", "take", "reassign", "block"),
+    "available": ("take", "take", "take", "reassign", "block", "send-back"),
+    "paused": ("take", "take", "take", "reassign", "block", "send-back"),
     "occupied": ("force-release", "force-release", "reassign", "take", "take", "block"),
     "blocked": ("unblock",),
-    "completed": ("reopen",),
+    "completed": ("reopen", "send-back"),
 }
-_FOR_SUPERVISORS = ("force-release", "reassign", "block", "unblock", "reopen")
-_ALL = ("take", "pause", "complete", "release", *_FOR_SUPERVISORS)
+_FOR_SUPERVISORS = ("force-release", "reassign", "block", "unblock", "reopen", "send-back")
+_OF_ANYBODY = ("take", "pause", "complete", "release", "undo")
+_ALL = (*_OF_ANYBODY, *_FOR_SUPERVISORS)
 
 
 class Chances:
@@ -37,6 +38,7 @@ class Chances:
     if_match = 0.08
     epoch = 0.08
     batch = 0.03
+    undo = 0.15  # after one's own completion
     own = 0.7  # of a holder, on one of its items
     free = 0.7  # otherwise, on an item that may be taken
     hot = 0.3  # otherwise, on one of the first three items, so that workers compete
@@ -50,6 +52,7 @@ class SingleWorker(Worker[FastClient]):
         colleagues: Sequence[str], steps: Sequence[str], seed: int, page: Watcher, pause_s: float,
     ) -> None:  # fmt: skip
         self._role, self._colleagues, self._steps = role, colleagues, steps
+        self._completed = ""  # the tag of the last operation, if that was to complete an item
         super().__init__(client, board, name, seed=seed, page=page, pause_s=pause_s)
 
     def _operate(self) -> None:
@@ -60,8 +63,12 @@ class SingleWorker(Worker[FastClient]):
 
     def _send_one(self) -> None:
         tag = self._tag()
+        if self._completed in self._items and self._random.random() < Chances.undo:
+            tag, operation = self._completed, "undo"
+        else:
+            operation = self._operation(self._items[tag])
+        self._completed = tag if operation == "complete" else ""
         item = self._items[tag]
-        operation = self._operation(item)
         call = self._call(self._key(), operation, tag, self._arguments(operation))
         if self._random.random() < Chances.if_match:
             call.if_match = item["version"]
@@ -114,7 +121,7 @@ class SingleWorker(Worker[FastClient]):
         if chance < Chances.forbidden:
             return self._random.choice(_FOR_SUPERVISORS)
         if chance < Chances.refusal:
-            return self._random.choice(_ALL if is_supervisor else _ALL[:4])
+            return self._random.choice(_ALL if is_supervisor else _OF_ANYBODY)
         if (item["holder"] or {}).get("id") == self._name:
             return self._random.choice(_OF_HOLDER)
         allowed = _OF_SUPERVISORS if is_supervisor else _OF_WORKERS
@@ -122,13 +129,13 @@ class SingleWorker(Worker[FastClient]):
 
     def _arguments(self, operation: str) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        if operation in ("force-release", "block") or (
+        if operation in ("force-release", "block", "send-back") or (
             operation in ("pause", "reassign") and self._random.random() < 0.5
         ):
             found["reason"] = f"reason {self._random.randrange(100)}"
         if operation == "reassign":
             found["to"] = self._random.choice(self._colleagues)
-        if operation == "reopen" and self._random.random() < 0.5:
+        if operation == "send-back" or (operation == "reopen" and self._random.random() < 0.5):
             found["step"] = self._random.choice(self._steps)
         return found
 

@@ -128,9 +128,9 @@ def test_the_floor_is_what_the_scripts_count_from(
 ) -> None:
     promote(services, incarnation)
     do(services, board, "pause", "A")
-    assert item_of(services, board, "A")["version"] == (
-        services.store.log.head(board).version_floor + 1
-    )
+    floor = services.store.log.head(board).version_floor
+    assert item_of(services, board, "A")["version"] == floor + 1
+    assert services.store.queries.item_and_floor(board, "A")[1] == floor
 
 
 def test_a_batch_marks_once_and_lifts_each_item(services: Services, board: str) -> None:

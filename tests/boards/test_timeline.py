@@ -79,7 +79,7 @@ def test_five_minutes_keep_one_sample_of_how_they_began(api: Api, services: Serv
     assert first.counts == dict.fromkeys(STATES, 0)
 
 
-def test_every_completed_step_counts_and_nothing_takes_it_back(
+def test_every_completed_step_counts_and_only_an_undo_takes_it_back(
     api: Api, services: Services
 ) -> None:
     services.store.boards.create("main", steps=("ARM", "SOLD"))
@@ -89,6 +89,12 @@ def test_every_completed_step_counts_and_nothing_takes_it_back(
         api.done("complete", "T-1", "holder")
     api.do("complete", "T-1", "holder")  # a repeat
     api.done("reopen", "T-1", "supervisor")
+    assert points(services)[-1].completions == 2
+    api.done("take", "T-1", "holder")
+    api.done("complete", "T-1", "holder")
+    assert points(services)[-1].completions == 3
+    api.done("undo", "T-1", "holder")
+    api.do("undo", "T-1", "holder")  # a repeat
     assert points(services)[-1].completions == 2
 
 

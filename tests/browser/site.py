@@ -79,11 +79,12 @@ class Site:
         who: str = "colleague",
         reason: str | None = None,
         to: str | None = None,
+        step: str | None = None,
     ) -> None:
         """An operation by somebody who uses no browser."""
         answer = self.services.store.commands.execute(Command(
             board, TRANSITIONS[operation], [tag], actor=Person(who, who.title()), reason=reason,
-            to=None if to is None else Person(to, to.title()),
+            step=step, to=None if to is None else Person(to, to.title()),
         ))  # fmt: skip
         assert answer.outcomes[0].is_done, answer
 

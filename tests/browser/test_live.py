@@ -208,3 +208,23 @@ def test_an_item_page_loads_a_history_from_before_the_promotion_again(
     expect(page.locator("#history li")).to_have_count(1)
     expect_live(page)
     assert asked == 2
+
+
+def test_my_work_shows_what_the_snapshot_says_also_by_a_version_that_it_has_shown(
+    site: Site, open_board: OpenBoard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    board = site.board("T-1")
+    site.do("take", board, "T-1", who="holder")
+    page = open_board(board)
+    time = page.locator(".mine-entry time")
+    expect(time).to_have_count(1)
+
+    def answer(route: Route) -> None:  # of a server that has counted the version again
+        response = route.fetch()
+        found = response.json()
+        found["items"][0]["since"] = "2020-01-02T03:04:05.678Z"
+        route.fulfill(response=response, json=found)
+
+    page.route(f"**/boards/{board}/items", answer)
+    promote(site, board, monkeypatch)
+    expect(time).to_have_attribute("datetime", "2020-01-02T03:04:05.678Z")

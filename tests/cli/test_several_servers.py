@@ -73,9 +73,12 @@ items block X-1 --board line --reason Plano
 items unblock X-1 --board line
 items take X-1 --board line --worker 93
 items complete X-1 --board line --worker 93
+items undo X-1 --board line --worker 93
+items complete X-1 --board line --worker 93
 items take X-1 --board line --worker 93
 items complete X-1 --board line --worker 93
 items reopen X-1 --board line
+items send-back X-1 --board line --step ARM --reason Poros
 items show X-1 --board line => available
 items history X-1 --board line => complete
 items remove X-3 --board line

@@ -26,16 +26,24 @@ PROMISED = {
     "take": (Role.WORKER, {"available", "paused"}, "caller", False, "none"),
     "pause": (Role.WORKER, {"occupied"}, "nobody", True, "optional"),
     "complete": (Role.WORKER, {"occupied"}, "nobody", True, "none"),
+    "undo": (Role.WORKER, {"available", "completed"}, "caller", False, "none"),
     "release": (Role.WORKER, {"occupied"}, "nobody", True, "none"),
     "force-release": (Role.SUPERVISOR, {"occupied"}, "nobody", False, "required"),
     "reassign": (Role.SUPERVISOR, {"occupied", "available", "paused"}, "to", False, "optional"),
     "block": (Role.SUPERVISOR, {"available", "paused", "occupied"}, "nobody", False, "required"),
     "unblock": (Role.SUPERVISOR, {"blocked"}, "nobody", False, "none"),
     "reopen": (Role.SUPERVISOR, {"completed"}, "nobody", False, "none"),
+    "send-back": (
+        Role.SUPERVISOR,
+        {"available", "paused", "completed"},
+        "nobody",
+        False,
+        "required",
+    ),
 }
 EVENTS = {
     "added", "updated", "removed", "taken", "paused", "completed", "released", "force_released",
-    "reassigned", "blocked", "unblocked", "reopened",
+    "reassigned", "blocked", "unblocked", "reopened", "undone", "sent_back",
 }  # fmt: skip
 
 
@@ -57,6 +65,14 @@ def test_a_row_is_as_promised(operation: str) -> None:
 def test_every_event_has_its_promised_name() -> None:
     events = {row.event for row in (*TRANSITIONS.values(), PUT, REMOVE)} | {"item.added"}
     assert events == {f"item.{name}" for name in EVENTS}
+
+
+def test_what_takes_an_operation_back_is_an_operation_of_the_same_role() -> None:
+    backs = {each.operation: each.undone_by for each in TRANSITIONS.values() if each.undone_by}
+    assert backs == {"take": "release", "complete": "undo"}
+    for operation, back in backs.items():
+        assert TRANSITIONS[back].role == TRANSITIONS[operation].role
+    assert TRANSITIONS["undo"].within_s == 60
 
 
 def test_an_item_that_is_held_cannot_be_removed() -> None:

@@ -125,6 +125,16 @@ def test_the_link_has_the_address_that_browsers_use(start: Start) -> None:
     assert [address for address, _ in links_of(deployment)] == ["https://board.example.com"]
 
 
+def test_a_start_behind_a_proxy_without_an_address_of_its_own_is_warned_of(start: Start) -> None:
+    warned = start(OCCUPANCY_PROXIES="1")
+    assert "OCCUPANCY_PROXIES is 1 and OCCUPANCY_URL is empty" in warned.log
+    assert warned.url in warned.log
+    warned.stop()
+    quiet = start(OCCUPANCY_PROXIES="1", OCCUPANCY_URL="https://board.example.com")
+    quiet.stop()
+    assert "OCCUPANCY_URL is empty" not in quiet.log
+
+
 def test_the_secret_is_neither_stored_nor_in_the_audit_log(
     start: Start, module_server: RealServer
 ) -> None:

@@ -1,4 +1,4 @@
-"""Moving in: the steps of docs/scaling.md from a single server to Sentinel and to a Cluster.
+"""Moving in: the steps of docs/scaling.md and docs/operating.md to another server or a Cluster.
 
 Histories, logs, Idempotency-Keys and tokens come along, epochs and versions go on, and streams
 continue at their cursors.
@@ -7,9 +7,11 @@ continue at their cursors.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,6 +29,7 @@ from occupancy.core.transitions import PUT, TRANSITIONS
 from occupancy.services import Services
 from tests.conftest import require, require_binary
 from tests.support.clusters import RealSentinels
+from tests.support.deployment import ROOT
 from tests.support.servers import BINARIES, RealServer, free_port
 from tests.support.waiting import wait_until
 
@@ -194,3 +197,43 @@ def test_to_a_cluster_as_one_server_that_owns_all_slots(
     finally:
         if new.is_running:
             new.stop(signal.SIGKILL)
+
+
+def test_from_the_embedded_server_to_one_of_your_own_by_backup_and_restore(
+    tmp_path: Path, services: Callable[[str], Services]
+) -> None:
+    """The steps of docs/operating.md, with the commands; also into an older Redis."""
+    ours = ("OCCUPANCY_", "REDIS_", "FLASK_", "PORT", "WEB_")
+    environ = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
+    environ["OCCUPANCY_STATE_DIR"] = str(tmp_path / "embedded")
+    flask = [sys.executable, "-m", "flask", "--app", "wsgi"]
+
+    def command(*arguments: str, **more: str) -> str:
+        done = subprocess.run(
+            [*flask, *arguments], cwd=ROOT, env={**environ, **more}, timeout=120,
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    command("demo", "load")
+    secret = command("tokens", "create", "93").strip()
+    file = tmp_path / "plant.backup"
+    assert "1 board, 40 items" in command("backup", str(file))
+    for kind in BINARIES:
+        server = RealServer(require_binary(kind), tmp_path / kind)
+        server.start()
+        try:
+            elsewhere = {"REDIS_URL": server.url, "OCCUPANCY_STATE_DIR": str(tmp_path / "own")}
+            assert "1 board, 40 items" in command("restore", str(file), **elsewhere)
+            moved = services(server.url)
+            assert Reconciler(moved.store).run("taller", repair=False).problems == []
+            caller = moved.authenticator.identify(Credential("token", digest_of(secret)))
+            assert caller.worker.id == "93"
+            moved.store.commands.execute(
+                Command("taller", TRANSITIONS["take"], ["MK-1335-CW-25238-012"], actor=ANA)
+            )
+            item = json.loads(moved.store.queries.item("taller", "MK-1335-CW-25238-012"))
+            assert item["holder"]["id"] == "ana"
+        finally:
+            server.stop()

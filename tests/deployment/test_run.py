@@ -1,4 +1,4 @@
-"""bin/run: the terminal shows the address at which the service can be reached."""
+"""bin/run: the terminal shows the address of the service, and the boards and people there are."""
 
 from __future__ import annotations
 
@@ -82,3 +82,99 @@ def _answers(addresses: set[str]) -> bool:
         return all(requests.get(f"{each}/livez", timeout=5).ok for each in addresses)
     except requests.RequestException:
         return False
+
+
+@pytest.fixture
+def without_a_web_server(project: Path) -> Path:
+    """The project, where gunicorn ends at once: only what bin/run does itself is run."""
+    (project / ".venv").unlink()
+    programs = project / ".venv" / "bin"
+    programs.mkdir(parents=True)
+    for name, text in {
+        "python": f'exec {sys.executable} "$@"',
+        "flask": f'exec {sys.executable} -m flask "$@"',
+        "gunicorn": 'echo "gunicorn $*"',
+    }.items():
+        (programs / name).write_text(f"#!/bin/sh\n{text}\n")
+        (programs / name).chmod(0o755)
+    return project
+
+
+def said_by(project: Path, *arguments: str) -> str:
+    ours = ("OCCUPANCY_", "REDIS_", "PORT", "WEB_", "FLASK_")
+    environ = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
+    done = subprocess.run(
+        [project / "bin/run", *arguments], env=environ, capture_output=True, text=True,
+        check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_its_help_starts_nothing(without_a_web_server: Path) -> None:
+    for option in ("--help", "-h"):
+        said = said_by(without_a_web_server, option)
+        assert "bin/run --workers 4" in said
+        assert "gunicorn --" not in said
+    assert not (without_a_web_server / "var").exists()
+
+
+def test_the_first_start_shows_the_pins_once_and_the_sample_never_comes_back(
+    without_a_web_server: Path,
+) -> None:
+    project = without_a_web_server
+    flask = [str(project / ".venv/bin/flask"), "--app", "wsgi"]
+
+    def command(*arguments: str) -> None:
+        subprocess.run([*flask, *arguments], cwd=project, check=True, timeout=60)
+
+    first = said_by(project, "--workers", "4")
+    pins = re.findall(r"(?m)^93 +Marta Ruiz +worker +(\d+)$", first)
+    assert len(pins) == 1
+    assert "taller (40 items)" in first
+    assert "1 admin, 1 supervisor, 3 workers, 1 observer" in first
+    assert "tokens create 93" in first
+    assert "boards/taller/items/MK-1335-" in first
+    assert "gunicorn --workers 4 wsgi:app" in first
+
+    second = said_by(project)
+    assert "taller (40 items)" in second
+    assert pins[0] not in second
+    assert "Marta" not in second
+    kept = (path for path in (project / "var").rglob("*") if path.is_file())
+    assert all(pins[0].encode() not in path.read_bytes() for path in kept if path.suffix != ".aof")
+
+    command("demo", "unload")
+    command("boards", "create", "hall")
+    command("items", "put", "T-1", "--board", "hall")
+    command("workers", "add", "eva", "--name", "Eva", "--role", "worker")
+    third = said_by(project)
+    assert "taller" not in third
+    assert "hall (1 item)" in third
+    assert "1 worker\n" in third
+    assert "workers pin eva" in third
+    assert "boards/hall/items/T-1/take" in third
+
+
+def test_a_plant_that_was_restored_before_the_first_start_gets_no_sample(
+    without_a_web_server: Path,
+) -> None:
+    (without_a_web_server / "var/valkey").mkdir(parents=True)
+    said = said_by(without_a_web_server)
+    assert "taller" not in said
+    assert "none yet" in said
+    assert "demo load" in said
+
+
+def test_a_server_that_is_away_does_not_keep_it_from_starting(
+    without_a_web_server: Path,
+) -> None:
+    environ = {**os.environ, "REDIS_URL": f"redis://127.0.0.1:{free_port()}"}
+    done = subprocess.run(
+        [without_a_web_server / "bin/run"], env=environ, capture_output=True, text=True,
+        check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "/sign-in" in done.stdout
+    assert "boards" not in done.stdout
+    assert "gunicorn wsgi:app" in done.stdout.replace("  ", " ")

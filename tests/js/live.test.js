@@ -31,7 +31,7 @@ const cursorOf = (seq) => `${1000 + seq}-0`;
 
 /** A tab; `applied`, `statuses` and `denied` are what its page was told. */
 function openTab() {
-  const tab = {applied: [], statuses: [], denied: []};
+  const tab = {applied: [], statuses: [], denied: [], settings: []};
   tab.live = new Live('main', {
     async reload() {
       server.reloads += 1;
@@ -41,6 +41,7 @@ function openTab() {
     },
     apply: (event) => tab.applied.push(event.seq),
     isAhead: () => tab.isAhead,
+    onSettings: (version) => { if (tab.settings.at(-1) !== version) tab.settings.push(version); },
     onStatus: (status) => { if (tab.statuses.at(-1) !== status) tab.statuses.push(status); },
     onDenied: (status) => tab.denied.push(status),
   }, {
@@ -238,6 +239,17 @@ test('the position that the leader says now and then shows what was missed', asy
   assert.equal(server.reloads, before + 1);
   happen(12);
   assert.deepEqual(other.applied, [12]);
+});
+
+test('every tab is told which version the settings have', async () => {
+  const [leader, other] = await openTabs(2);
+  stream().say('board', {settings_version: 7});
+  assert.deepEqual([leader.settings, other.settings], [[7], [7]]);
+  const late = openTab();
+  await late.started;
+  pass(10_000); // the leader says its position now and then
+  await settle();
+  assert.deepEqual(late.settings, [7]);
 });
 
 test('degraded and recovered are said', async () => {

@@ -152,6 +152,18 @@ test('each role is offered what the state allows', () => {
     [['take', 'reassign', 'block'], ['take', 'reassign', 'block'], ['unblock'], ['reopen']]);
 });
 
+test('an item that nobody holds can be sent back where there is an earlier step', () => {
+  const at = (step, steps, state = 'available') => (
+    offered(item('A', {state, step}), '1', () => true, steps).includes('send-back'));
+  assert.equal(at('SOLD', ['ARM', 'SOLD']), true);
+  assert.equal(at('SOLD', ['ARM', 'SOLD'], 'completed'), true);
+  assert.equal(at('ARM', ['ARM', 'SOLD']), false);
+  assert.equal(at('SOLD', []), false, 'the steps are not known yet');
+  assert.equal(at('SOLD', ['ARM', 'SOLD'], 'blocked'), false);
+  const ofAnother = offered({...held('A', '2'), step: 'SOLD'}, '1', () => true, ['ARM', 'SOLD']);
+  assert.equal(ofAnother.includes('send-back'), false);
+});
+
 const SEARCHES = JSON.parse(readFileSync(new URL('../boards/search.json', import.meta.url), 'utf-8'));
 
 for (const {text, item: fields, found} of SEARCHES) {

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import {test} from 'node:test';
 
 import './table.js';
-import {ENDS, KEYS, OPERATIONS, buttonClass, isAdded, mainOf, transitionOf}
+import {ENDS, KEYS, OPERATIONS, UNDO, buttonClass, isAdded, mainOf, transitionOf}
   from '../../occupancy/web/ui/static/js/transitions.js';
 
 test('the main operations are beside the item, the primary one first', () => {
@@ -24,6 +24,14 @@ test('three operations have a key', () => {
 test('what is done to an item by other ways than a button has none', () => {
   assert.equal(OPERATIONS.has('put'), false);
   assert.equal(OPERATIONS.has('remove'), false);
+  assert.equal(OPERATIONS.has('undo'), false);
+});
+
+test('a take and a completion can be taken back, for a minute', () => {
+  const backs = [...OPERATIONS.values()].filter(({undone_by}) => undone_by);
+  assert.deepEqual(backs.map(({operation, undone_by}) => [operation, undone_by]),
+    [['take', 'release'], ['complete', 'undo']]);
+  assert.deepEqual([UNDO.operation, UNDO.key, UNDO.within_s], ['undo', 'z', 60]);
 });
 
 test('an event leads to its row; one of a newer server to none', () => {

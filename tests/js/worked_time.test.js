@@ -57,6 +57,27 @@ test('a release takes back what others worked since the item was last free, as o
     [9, 'released', 'available'])), []);
 });
 
+test('an undo takes back the end of the work, and the minutes in between count', () => {
+  const events = [[1, 'taken', 'occupied', ONE], [4, 'reassigned', 'occupied', TWO],
+    [9, 'completed', 'available', null, 'SOLD'], [11, 'undone', 'occupied', TWO]];
+  assert.deepEqual(told(historyOf(...events, [14, 'paused', 'paused'])), ['Two ARM 10', 'One ARM 3']);
+  assert.deepEqual(told(historyOf(...events, [14, 'released', 'available'])), []);
+  assert.deepEqual(told(historyOf(...events, [14, 'completed', 'available', null, 'SOLD'],
+    [15, 'undone', 'occupied', TWO])), ['Two ARM 55+', 'One ARM 3']);
+});
+
+test('an undo whose completion is not loaded goes on from the start of the hold', () => {
+  const [event] = historyOf([11, 'undone', 'occupied', ONE]);
+  event.item.since = at(5);
+  assert.deepEqual(told([event]), ['One ARM 54+']);
+});
+
+test('a completion that nobody undid counts once', () => {
+  assert.deepEqual(told(historyOf([1, 'taken', 'occupied', ONE], [9, 'completed', 'available', null, 'SOLD'],
+    [10, 'updated', 'available', null, 'SOLD'], [12, 'sent_back', 'available'],
+    [20, 'taken', 'occupied', ONE], [21, 'paused', 'paused'])), ['One ARM 9']);
+});
+
 test('what is under way goes on from what the server has counted', () => {
   assert.equal(workedNow({state: 'occupied', since: at(57), worked_s: 60}, NOW), 180);
   assert.equal(workedNow({state: 'paused', since: at(57), worked_s: 60}, NOW), 60);

@@ -25,7 +25,7 @@ class Log:
         self.answer: Replay | None = None  # in place of what it has
         self.during: Callable[[], None] = lambda: None
 
-    def heads(self, boards: Sequence[str]) -> list[tuple[str, int]]:
+    def heads(self, boards: Sequence[str]) -> list[tuple[str, int, int]]:
         raise AssertionError("only the feed asks for heads")
 
     def promote(self, boards: Sequence[str]) -> None:
@@ -61,6 +61,12 @@ class Sink:
 
     def change_state(self, *, is_degraded: bool) -> None:
         self.told.append("degraded" if is_degraded else "recovered")
+
+    def change_settings(self, version: int) -> None:
+        self.told.append(("settings", version))
+
+    def end(self) -> None:
+        self.told.append("end")
 
     def wait_for_room(self) -> None:
         while self.is_full:

@@ -151,7 +151,7 @@ def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def ends(log: Log, cursor: str, seq: int) -> None:
     """The logs end there from now on."""
-    log.heads = lambda boards: [(cursor, seq)] * len(boards)  # type: ignore[method-assign]
+    log.heads = lambda boards: [(cursor, seq, 0)] * len(boards)  # type: ignore[method-assign]
 
 
 def test_a_subscription_that_comes_back_is_looked_at_by_itself(

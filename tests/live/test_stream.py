@@ -58,7 +58,7 @@ def test_a_new_stream_is_ready_at_the_present_position(
     coding = stream.headers.get("content-encoding", "identity")
     assert coding == deployment.headers["Accept-Encoding"]
     ready = stream.wait_for("ready")
-    assert ready.data == {"cursor": cursor, "seq": 4, "version_floor": 0}
+    assert ready.data == {"cursor": cursor, "seq": 4, "version_floor": 0, "settings_version": 1}
     assert ready.last_id == cursor
     assert stream.seqs() == []
 

@@ -28,8 +28,10 @@ _STATUS = {"forbidden": 403, "not_holder": 403, "invalid_request": 400, "version
 _EPOCH_S = 1_800_000_000.0
 _LIKELY = {
     "available": ["take"], "paused": ["take", "reassign"], "blocked": ["unblock"],
-    "completed": ["reopen"], "occupied": ["pause", "complete", "release", "force-release"],
+    "completed": ["reopen", "send-back"],
+    "occupied": ["pause", "complete", "release", "force-release"],
 }  # fmt: skip
+_UNDO_S = 60.0
 _SHOWS_NO_ITEM = {"forbidden", "invalid_request", "item_not_found", "worker_not_found"}
 
 
@@ -51,6 +53,7 @@ class Stored:
     state: State
     since_s: float = 0.0
     worked_s: float = 0.0
+    undo_s: tuple[float, float] = (0.0, 0.0)  # since and worked time before a completion
 
 
 class Server:
@@ -93,6 +96,9 @@ class Server:
         stored = self.load(call.tag)
         request = Request(call.operation, call.tag, call.worker, call.arguments, call.if_match)
         outcome = self.decide(stored.state, request)
+        is_late = self.now_s - stored.since_s > _UNDO_S
+        if call.operation == "undo" and outcome.is_change and is_late:
+            outcome = Outcome(stored.state, "wrong_state")
         if outcome.code:
             status = _STATUS.get(outcome.code, 404 if "not_found" in outcome.code else 409)
             body: dict[str, Any] = {"code": outcome.code}
@@ -119,6 +125,8 @@ class Server:
         return after
 
     def timed(self, operation: str, stored: Stored, after: State) -> Stored:
+        if operation == "undo":
+            return Stored(after, *stored.undo_s)
         before = stored.state
         worked_s = stored.worked_s
         if TABLE[operation].counts_time and before.state == "occupied":
@@ -127,7 +135,8 @@ class Server:
             worked_s = 0.0
         keeps = operation == "put" and before.state != NO_ITEM
         keeps = keeps or (operation == "reassign" and before.state == "occupied")
-        return Stored(after, stored.since_s if keeps else self.now_s, worked_s)
+        undo_s = (stored.since_s, stored.worked_s)
+        return Stored(after, stored.since_s if keeps else self.now_s, worked_s, undo_s)
 
     def write(self, tag: str, written: Stored) -> None:
         self.earlier.setdefault(tag, []).append(self.load(tag))
@@ -261,21 +270,25 @@ class Simulation:
         state = self.server.load(tag).state
         operation = self.random.choice(
             ["take", "take", "take", "pause", "complete", "release", "put"]
-            + ["force-release", "reassign", "block", "unblock", "reopen"]
+            + ["force-release", "reassign", "block", "unblock", "reopen", "undo", "send-back"]
             + ["remove", "put"] * self._removals
         )
         if self.random.random() < 0.7 and state.state in _LIKELY:
             operation = self.random.choice(_LIKELY[state.state])
             if operation in ("pause", "complete", "release") and self.random.random() < 0.9:
                 worker = state.holder
+        if state.last is not None and state.last[0] == "complete" and self.random.random() < 0.3:
+            operation = "undo"
+            if self.random.random() < 0.8:
+                worker = state.last[1]
         arguments: dict[str, Any] = {}
         row = TABLE[operation]
         if row.reason == "required" or (row.reason and self.random.random() < 0.3):
             arguments["reason"] = self.random.choice(["ink", "lunch"])
         if row.to:
             arguments["to"] = self.random.choice([*self.roles, "nobody"])
-        if row.step and self.random.random() < 0.5:
-            arguments["step"] = self.random.choice([*STEPS, "none"])
+        if row.step == "required" or (row.step and self.random.random() < 0.5):
+            arguments["step"] = self.random.choice([STEPS[0], *STEPS, "none"])
         if operation == "put":
             arguments["title"] = self.random.choice(["one", "two"])
         elif self.random.random() < 0.1:

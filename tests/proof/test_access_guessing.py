@@ -19,7 +19,8 @@ from proof.access.guessing import (
     over_hours,
     with_forged_addresses,
 )
-from proof.access.site import Site, running
+from proof.access.site import Site
+from proof.deployment.running import running
 from proof.single.preload import has_compiler
 from tests.conftest import require, require_binary
 

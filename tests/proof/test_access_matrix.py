@@ -13,8 +13,9 @@ from occupancy.services import Services
 from proof.access import routes
 from proof.access.expected import ROUTES
 from proof.access.matrix import Matrix
-from proof.access.site import Site, running
+from proof.access.site import Site
 from proof.access.states import STATES
+from proof.deployment.running import running
 from tests.conftest import require_binary
 
 SEED = 1

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 from proof.access.revocation import KINDS, Revocations
-from proof.access.site import Site, running
+from proof.access.site import Site
+from proof.deployment.running import running
 from tests.conftest import require_binary
 
 pytestmark = [pytest.mark.alone, pytest.mark.thorough]

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from proof.fuzz import tables
+from occupancy.access.tickets import Tickets
+from occupancy.cli.csv.exporter import export_items
+from occupancy.core.principal import Credential
 from proof.fuzz.answers import Violation, read
 from proof.fuzz.corpus import CUT, DIRECTORY, kept
 from proof.fuzz.http_parts import FOLLOWING, ITEM, JSON, request, shown
+from proof.fuzz.inputs import origins, tables
 from proof.fuzz.targets import TARGETS, Finding, fuzz
 from proof.fuzz.twins import Twins, twins_on
 from tests.support.both_paths import BothPaths
@@ -26,8 +29,10 @@ from tests.support.servers import RealServer
 pytestmark = pytest.mark.thorough
 
 SEED = 1
-NEW_CASES = {"requests": 30, "values": 30, "bodies": 30, "tables": 30}
-HTTP = [name for name, target in TARGETS.items() if target.is_http]
+NEW_CASES = {
+    "requests": 30, "values": 30, "bodies": 30, "tables": 30,
+    "proxies": 10, "origins": 20, "tickets": 15, "pages": 20,
+}  # fmt: skip
 TAKE = request(f"POST {ITEM}/take", shown("worker"))
 
 
@@ -38,11 +43,12 @@ def twins(tmp_path_factory: pytest.TempPathFactory, module_server: RealServer) -
         yield made
 
 
-@pytest.mark.parametrize("target", HTTP)
+@pytest.mark.parametrize("target", [name for name in TARGETS if name != "tables"])
 def test_every_kept_request_is_answered_alike_both_ways(twins: Twins, target: str) -> None:
     assert kept(target)
+    check = TARGETS[target].check_on(twins)
     for case in kept(target).values():
-        twins.check(case)
+        check(case)
 
 
 @pytest.mark.parametrize("name", kept("tables"))
@@ -118,10 +124,9 @@ def _problem(error: Any) -> Any:
 def test_a_table_that_comes_back_otherwise_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     case = b"tag,title\nT-1,One\n"
     tables.check(case)
-    export = tables.export_items
 
     def another(items: Any, **options: Any) -> str:
-        return export(items, **options).replace("One", "Two")
+        return export_items(items, **options).replace("One", "Two")
 
     monkeypatch.setattr(tables, "export_items", another)
     with pytest.raises(Violation, match="exported"):
@@ -139,6 +144,74 @@ def test_a_refusal_that_would_control_the_terminal_is_found(
     monkeypatch.setattr(tables, "read_workers", refuse)
     with pytest.raises(Violation, match="not to be shown"):
         tables.check(b"tag\nT-1\n")
+
+
+def _allowed(*_: object) -> bool:
+    return True
+
+
+def _as_sent(header: str) -> str:
+    return header
+
+
+def _everything(*_: object) -> None:
+    return None
+
+
+def _from_the_start(*_: object) -> str:
+    return ""
+
+
+@pytest.mark.parametrize(
+    ("case", "place", "instead"),
+    [
+        ("proxies/open-quotes", "web.security.forwarded", _as_sent),
+        ("proxies/open-quotes", "server.fast.request.forwarded", _as_sent),
+        ("origins/null", "web.security._is_same_origin", _allowed),
+        ("pages/large-board-by-state", "boards.snapshot_cache.filter_by", _everything),
+        ("pages/large-board-by-state", "boards.snapshot_cache.page_start", _from_the_start),
+        ("pages/of-the-other-board", "boards.queries.page_start", _from_the_start),
+    ],
+)
+def test_a_protection_that_is_missing_is_found(
+    twins: Twins,
+    monkeypatch: pytest.MonkeyPatch,
+    case: str,
+    place: str,
+    instead: Callable[..., object],
+) -> None:
+    target, _, name = case.partition("/")
+    check = TARGETS[target].check_on(twins)
+    monkeypatch.setattr(f"occupancy.{place}", instead)
+    with pytest.raises(Violation):
+        check(kept(target)[name])
+
+
+def test_an_origin_that_nobody_has_listed_is_found(
+    twins: Twins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check = TARGETS["origins"].check_on(twins)
+    monkeypatch.setattr(origins, "LISTED", origins.LISTED[1:])
+    with pytest.raises(Violation):
+        check(kept("origins")["listed"])
+
+
+@pytest.mark.parametrize(
+    ("name", "fixed"),
+    [("used-elsewhere", "board"), ("neighbour-of-ipv6", "address")],
+)
+def test_a_ticket_that_is_bound_to_nothing_is_found(
+    twins: Twins, monkeypatch: pytest.MonkeyPatch, name: str, fixed: str
+) -> None:
+    use = Tickets.use
+
+    def unbound(self: Tickets, secret: str, **place: str) -> Credential:
+        return use(self, secret, **{**place, fixed: "any"})
+
+    check = TARGETS["tickets"].check_on(twins)
+    monkeypatch.setattr(Tickets, "use", unbound)
+    with pytest.raises(Violation):
+        check(kept("tickets")[name])
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,8 @@ from proof.history.history import History
 from proof.history.linearizability import search
 from proof.history.model.operations import Rules
 from proof.history.versions import judge, one_pass
+from tests.proof.faulty_servers import DoubleTake, LostUpdate, StaleRead
 from tests.proof.simulation import BOARD, STEPS, Server, Simulation
-from tests.proof.test_history_checks import DoubleTake, LostUpdate, StaleRead
 
 
 @dataclass(frozen=True)

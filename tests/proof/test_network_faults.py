@@ -10,11 +10,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from proof.deployment.running import running
 from proof.network.proxy import FaultProxy
 from proof.single import clock_faults, network_faults, resource_faults
 from proof.single.load import SingleLoad
 from proof.single.preload import has_compiler
-from proof.single.site import Site, running
+from proof.single.site import Site
 from proof.single.stage import Stage
 from tests.conftest import require, require_binary
 from tests.support.waiting import wait_until

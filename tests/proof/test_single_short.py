@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
+from proof.deployment.running import running
 from proof.single.round import Round
 from proof.single.run import Plan, run_round
-from proof.single.site import Site, running
+from proof.single.site import Site
 from proof.single.stage import Fault, Stage
 from tests.conftest import require_binary
 

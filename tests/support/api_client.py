@@ -18,6 +18,7 @@ NEEDED: dict[str, dict[str, str]] = {
     "force-release": {"reason": "shift over"},
     "reassign": {"to": "colleague"},
     "block": {"reason": "crack found"},
+    "send-back": {"step": "ARM", "reason": "weld is porous"},
 }
 
 

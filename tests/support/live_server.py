@@ -98,10 +98,10 @@ class Log:
         self.at_read: Callable[[], None] = lambda: None
         self.calls: list[str] = []
 
-    def heads(self, boards: Sequence[str]) -> list[tuple[str, int]]:
+    def heads(self, boards: Sequence[str]) -> list[tuple[str, int, int]]:
         self.calls.append("heads")
         self.at_read()
-        return [("5-1", 5)] * len(boards)
+        return [("5-1", 5, 0)] * len(boards)
 
     def promote(self, boards: Sequence[str]) -> None:
         self.calls.append("promote")

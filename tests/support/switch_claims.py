@@ -71,7 +71,7 @@ _FEED_LISTENS = among(
     _FEED, "Feed", "on_entry", "on_subscribed", "on_unsubscribed", "on_unreachable"
 )
 _ACCESS_LISTENS = Place("occupancy.live.revocation", "Revocation.on_announcement")
-_FRAMES_SINK = ("is_full", "begin", "deliver", "restart", "change_state")
+_FRAMES_SINK = ("is_full", "begin", "deliver", "restart", "change_state", "change_settings", "end")
 _FROM_THE_LOOP = (
     Place(_LISTENER, "Listener.do_read"),
     *among(_FAST_STREAMS, "FastStreams", "accept", "_keep", "_accept"),
@@ -103,7 +103,7 @@ CLAIMS = (
     ),
     # boards
     claim(
-        "occupancy.boards.catalog",
+        "occupancy.boards.catalog.index",
         "is_listed`` is None where that is unknown. No switch point.",
         "BoardIndex.saw",
     ),
@@ -156,6 +156,7 @@ CLAIMS = (
         "Catch up if the log's end is not the position. No switch point.",
         *among(_BOARD_LOG, "BoardLog", "compare", "_recover_if_heard"),
     ),
+    claim(_BOARD_LOG, "as far as anybody knows. No switch point.", "BoardLog.note_settings"),
     claim(
         _BOARD_LOG,
         "else nobody ran since the loop found none.",
@@ -190,8 +191,10 @@ CLAIMS = (
             _FEED, "Feed", "watch", "unwatch", "follow_access", "on_topology_changed", "probe_now"
         ),
     ),
+    claim(_FEED, "of that version, or was removed. No switch point.", "_on_board"),
     claim(_FEED, "The reader's listener. No method has a switch point.", *_FEED_LISTENS),
     claim(_HUB, "The stream has ended. No switch point", "Hub.unsubscribe"),
+    claim(_HUB, "Follow a board no longer. No switch point.", "Hub._drop"),
     claim(
         _HUB,
         "No switch point, so no stream begins or ends halfway.",

@@ -12,6 +12,7 @@ from occupancy.core.entities import Role
 from occupancy.core.principal import digest_of
 from occupancy.services import Services
 from tests.support.tablets import PIN, Shop, audit_lines_of, fields, problem
+from tests.support.waiting import wait_until
 
 NEW_PIN = "208642"
 
@@ -95,6 +96,83 @@ def test_a_board_that_is_not_well_formed_is_not_made(valkey_office: Office, body
     before = valkey_office.done("GET", "/boards")
     assert problem(valkey_office.send("POST", "/boards", body)) == (400, "invalid_request")
     assert valkey_office.done("GET", "/boards") == before
+
+
+# Settings of a board
+
+
+def test_settings_are_changed_under_their_version(office: Office) -> None:
+    made = office.send("POST", "/boards", {"board": "hall", "steps": ["ARM", "SOLD"]})
+    first = office.send("GET", "/boards/hall").headers["ETag"]
+    assert made.headers["ETag"] == first
+    changes = {"title": "Hall", "steps": ["SOLD", {"step": "ARM", "title": "Armado"}]}
+    changed = office.send("PATCH", "/boards/hall", changes, **{"If-Match": first})
+    assert changed.status_code == 200, changed.text
+    found = fields(changed)
+    assert (found["title"], found["steps"]) == ("Hall", ["SOLD", "ARM"])
+    assert found["step_titles"] == {"SOLD": "SOLD", "ARM": "Armado"}
+    assert found["step_counts"] == {"SOLD": 0, "ARM": 0}
+    assert changed.headers["ETag"] == office.send("GET", "/boards/hall").headers["ETag"] != first
+    late = office.send("PATCH", "/boards/hall", {"title": "Other"}, **{"If-Match": first})
+    assert problem(late) == (412, "version_mismatch")
+    assert fields(late)["version"] == found["settings"]["version"]
+    assert office.done("GET", "/boards/hall") == found
+
+
+def test_a_step_with_items_stays_and_the_answer_says_how_many(office: Office) -> None:
+    office.done("POST", "/boards", {"board": "hall", "steps": ["ARM", "SOLD"]}, 201)
+    office.done("PUT", "/boards/hall/items/T-1", {}, 201)
+    refused = office.send("PATCH", "/boards/hall", {"steps": ["SOLD"]})
+    assert problem(refused) == (409, "step_in_use")
+    assert (fields(refused)["step"], fields(refused)["items"]) == ("ARM", 1)
+    assert fields(refused)["detail"].startswith("1 item stands at the step ARM.")
+
+
+@pytest.mark.parametrize("body", [{"color": "red"}, {"step_titles": {}}, {"settings": {}}, []])
+def test_an_unknown_setting_is_refused(valkey_office: Office, body: Any) -> None:
+    assert problem(valkey_office.send("PATCH", "/boards/main", body)) == (400, "invalid_request")
+
+
+def test_changes_of_a_board_are_in_the_audit_log(
+    valkey_office: Office, caplog: pytest.LogCaptureFixture
+) -> None:
+    office = valkey_office
+    caplog.set_level(logging.INFO)
+    office.done("POST", "/boards", {"board": "hall"}, 201)
+    office.done("POST", "/tokens", {"worker": "93", "board": "hall"}, 201)
+    office.done("PATCH", "/boards/hall", {"title": "Hall", "max_holds": 2})
+    office.done("PATCH", "/boards/hall", {"title": "Hall"})  # it was so already
+    office.done("DELETE", "/boards/hall", status=204)
+    lines = [each for each in audit_lines_of(caplog) if each["event"] != "token_added"]
+    assert [each["event"] for each in lines] == [
+        "board_added", "board_edited", "board_removed", "token_revoked",
+    ]  # fmt: skip
+    assert {each["by"] for each in lines} == {"1"}
+    assert {each["board"] for each in lines} == {"hall"}
+    assert lines[1]["fields"] == "max_holds,title"
+    assert lines[2]["items"] == 0
+
+
+# Removal
+
+
+def test_a_board_with_items_is_removed_by_its_name(office: Office) -> None:
+    office.done("POST", "/boards", {"board": "hall"}, 201)
+    office.done("PUT", "/boards/hall/items/T-1", {}, 201)
+    for body in (None, {}, {"confirm": "Hall"}):
+        refused = office.send("DELETE", "/boards/hall", body)
+        assert problem(refused) == (409, "board_not_empty")
+        assert fields(refused)["items"] == 1
+    office.done("DELETE", "/boards/hall", {"confirm": "hall"}, 204)
+    assert problem(office.send("GET", "/boards/hall")) == (404, "board_not_found")
+    assert problem(office.send("GET", "/boards/hall/events")) == (404, "board_not_found")
+    listed = office.done("GET", "/boards")["boards"]
+    assert [each["board"] for each in listed] == ["main"]
+    wait_until(
+        lambda: office.send("POST", "/boards", {"board": "hall"}).status_code == 201,
+        what="the end of the sweep",
+    )
+    assert office.done("GET", "/boards/hall/items")["items"] == []
 
 
 # Workers

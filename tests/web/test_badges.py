@@ -524,6 +524,15 @@ def test_a_revoked_station_ends_with_the_sessions_opened_there(shop: BadgeShop) 
     assert fields(shop.ask("GET", "/api/stations"))["stations"] == []
 
 
+def test_a_removed_board_takes_its_stations_with_it(shop: BadgeShop) -> None:
+    shop.services.store.boards.create("hall")
+    tablet, _ = shop.paired("hall")
+    other, _ = shop.paired()
+    assert shop.ask("DELETE", "/api/boards/hall", {"confirm": "hall"}).status_code == 204
+    assert problem(tablet.get("/api/boards")) == (401, "unauthenticated")
+    assert other.get("/api/boards").status_code == 200
+
+
 def test_a_revoked_link_pairs_nothing(shop: BadgeShop) -> None:
     made = shop.new_link()
     shop.ask("DELETE", f"/api/stations/{made['station']['id']}")

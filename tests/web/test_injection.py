@@ -148,6 +148,7 @@ def test_whatever_stands_in_a_body_is_an_answer_or_a_problem(
         ("POST", f"{item}/block", {"reason": text}),
         ("POST", f"{item}/reassign", {"to": text}),
         ("POST", f"{item}/reopen", {"step": text}),
+        ("POST", f"{item}/send-back", {"step": text, "reason": text}),
         ("POST", "/api/boards/main/batch", {"operation": text, "tags": ["T-1"]}),
         ("POST", "/api/boards/main/batch", {"operation": "take", "tags": [text]}),
         ("POST", "/api/boards", {"board": text}),

@@ -44,6 +44,13 @@ MATRIX: dict[str, dict[str, tuple[str, str, str]]] = {
         "blocked": ("blocked", "blocked", "blocked"),
         "completed": ("wrong_state", "wrong_state", "wrong_state"),
     },
+    "undo": {
+        "available": ("wrong_state", "wrong_state", "wrong_state"),
+        "occupied": ("held", "held", "held"),
+        "paused": ("wrong_state", "wrong_state", "wrong_state"),
+        "blocked": ("blocked", "blocked", "blocked"),
+        "completed": ("ok", "not_holder", "not_holder"),
+    },
     "force-release": {
         "available": ("forbidden", "forbidden", "wrong_state"),
         "occupied": ("forbidden", "forbidden", "ok"),
@@ -87,6 +94,7 @@ EFFECTS: dict[str, tuple[str, str, str, str, str | None]] = {
     "take": ("available", "holder", "item.taken", "occupied", "holder"),
     "pause": ("occupied", "holder", "item.paused", "paused", None),
     "complete": ("occupied", "holder", "item.completed", "completed", None),
+    "undo": ("completed", "holder", "item.undone", "occupied", "holder"),
     "release": ("occupied", "holder", "item.released", "available", None),
     "force-release": ("occupied", "supervisor", "item.force_released", "paused", None),
     "reassign": ("occupied", "supervisor", "item.reassigned", "occupied", "colleague"),
@@ -340,6 +348,8 @@ def test_epoch_moves_with_the_holder_and_version_with_every_change(api: Api) -> 
         ("take", "colleague", 1),
         ("release", "colleague", 1),
         ("take", "colleague", 1),
+        ("complete", "colleague", 1),
+        ("undo", "colleague", 1),
         ("complete", "colleague", 1),
         ("reopen", "supervisor", 0),
     ]

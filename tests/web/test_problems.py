@@ -248,6 +248,12 @@ def test_a_worker_whose_name_was_stored_before_this_rule_can_still_be_disabled(a
         ("reopen", {"step": '"'}, "step"),
         ("reopen", {"step": "x" * 33}, "step"),
         ("reopen", {"step": 1}, "step"),
+        ("undo", {"step": "work"}, "step"),
+        ("undo", {"reason": "x"}, "reason"),
+        ("send-back", {"reason": "x"}, "step"),
+        ("send-back", {"step": "work"}, "reason"),
+        ("send-back", {"step": "work", "reason": ""}, "reason"),
+        ("send-back", {"step": "work", "reason": "x"}, "step"),
     ],
 )
 def test_a_field_that_an_operation_does_not_take_or_lacks_is_named(

@@ -9,6 +9,7 @@ As a caller a station is named ``station:ID``, which no worker's id can be.
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -155,6 +156,15 @@ class Stations:
         finally:  # it may be revoked although that is not confirmed
             self._on_changed()
         return station
+
+    def revoke_of_board(self, board: str) -> list[Station]:
+        """Revoke the stations of a board, which is removed: a later one of its name is another."""
+        found: Any = self._client.hvals(self._keys.stations)
+        stations = [each for each in map(_decoded, found) if each.board == board]
+        for each in stations:
+            with contextlib.suppress(NotFound):  # by another process, meanwhile
+                self.revoke(each.id)
+        return stations
 
     def _stored(self, station_id: str) -> tuple[bytes, Station]:
         found: Any = self._client.hgetall(self._keys.stations)

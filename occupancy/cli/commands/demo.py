@@ -6,7 +6,7 @@ import click
 import msgspec
 
 from occupancy.cli.command import Commands, connected, json_option
-from occupancy.cli.demo import BOARD, ITEM_COUNT, WORKERS, give_pins, load
+from occupancy.cli.demo import BOARD, ITEM_COUNT, WORKERS, give_pins, load, unload
 from occupancy.cli.output import print_json, print_table, progress
 from occupancy.core.errors import counted
 
@@ -59,3 +59,30 @@ def load_(with_pins: bool, with_tokens: bool, as_json: bool) -> None:
         given = [("pin", pins), ("token", tokens)]
         columns = ["id", "name", "role", *(name for name, made in given if made)]
         print_table(columns, [[person.get(each, "") for each in columns] for person in people])
+
+
+@group.command("unload")
+@json_option
+def unload_(as_json: bool) -> None:
+    """Remove the sample, and nothing else.
+
+    An item goes if its title and attributes are the sample's, whatever was tried on it; a person,
+    if name, role and PIN are. The output says what stays, and why.
+    """
+    with connected() as services:
+        unloaded = unload(services)
+        if unloaded.boards or unloaded.workers or unloaded.items:
+            services.audit_outbox.leave(
+                "sample_unloaded", boards=unloaded.boards, workers=unloaded.workers,
+                items=unloaded.items,
+            )  # fmt: skip
+    if as_json:
+        print_json(msgspec.to_builtins(unloaded))
+        return
+    numbers = [
+        counted(unloaded.items, "item"), counted(unloaded.boards, "board"),
+        counted(unloaded.workers, "worker"),
+    ]  # fmt: skip
+    click.echo(f"Removed {', '.join(numbers)} of the sample.")
+    for each in unloaded.kept:
+        click.echo(f"Kept: {each}.")

@@ -21,7 +21,14 @@ from occupancy.boards.log import Log
 from occupancy.cli.command import Commands, board_option, connected, json_option
 from occupancy.cli.output import timestamp
 from occupancy.core.entities import CURSOR_PATTERN, Entry, Event
-from occupancy.core.errors import InvalidRequest, PoolTimeout, StoreUnavailable, counted
+from occupancy.core.errors import (
+    BoardNotFound,
+    BoardRemoved,
+    InvalidRequest,
+    PoolTimeout,
+    StoreUnavailable,
+    counted,
+)
 
 _START = "0-0"  # before the first event
 _ENTRIES = 500  # in one round trip
@@ -65,6 +72,8 @@ def _follow(log: Log, board: str, after: str | None, block_ms: int) -> Iterator[
             if is_away:
                 cursor, seq = _resume(log, board, cursor, seq)
             entries = log.follow(board, cursor, block_ms=block_ms, count=_ENTRIES)
+            if not entries:
+                _check_board(log, board)
         except (PoolTimeout, StoreUnavailable) as error:
             if not is_away:
                 reason = error.__cause__ or error.detail
@@ -79,7 +88,10 @@ def _follow(log: Log, board: str, after: str | None, block_ms: int) -> Iterator[
             cursor = entry.cursor
             if not entry.event:
                 if seq:  # else there was none before
-                    _warn("Another server was promoted; the last events before that may be lost.")
+                    _warn(
+                        "Another server was promoted, and the last events before that may be lost; "
+                        "or the board was removed and created again."
+                    )
                 continue
             if entry.seq > seq + 1:
                 _warn(f"{counted(entry.seq - seq - 1, 'event')} missing: trimmed from the log.")
@@ -102,6 +114,16 @@ def _start(log: Log, board: str, after: str | None) -> tuple[str, int]:
             f"or never there. --after {_START} begins with the oldest event that is kept."
         )
     return after, replay.entries[0].seq - 1 if replay.entries else replay.head_seq
+
+
+def _check_board(log: Log, board: str) -> None:
+    """Raises BoardRemoved. A server that was emptied may get its data back."""
+    try:
+        log.head(board)
+    except BoardRemoved:
+        raise
+    except BoardNotFound:
+        pass
 
 
 def _resume(log: Log, board: str, cursor: str, seq: int) -> tuple[str, int]:

@@ -53,7 +53,7 @@ Who is working on what, right now — and may I have it?
 A board is a set of items; one worker at a time may occupy an item. A hold is durable: nobody \
 loses one because a clock ran out or a process died. Every request that is not open to everybody \
 needs `Authorization: Bearer <token>` or the cookie of a session, and then `X-CSRF-Token` on every \
-POST, PUT and DELETE. Errors are `application/problem+json` (RFC 9457) \
+POST, PUT, PATCH and DELETE. Errors are `application/problem+json` (RFC 9457) \
 with a `code` for programs and a `detail` for people. An operation answered 503 may be sent again \
 with its `Idempotency-Key` and takes effect at most once.\
 """
@@ -93,26 +93,59 @@ def document() -> dict[str, Any]:
 
 
 def _board_paths() -> dict[str, Any]:
-    details = obj(settings=obj(max_holds=nullable(INTEGER)), cursor=CURSOR, seq=INTEGER)
+    settings = obj(
+        max_holds=nullable(INTEGER), time_zone=TEXT, shown_attributes=array(TEXT),
+        reasons=array(TEXT), version=INTEGER,
+    )  # fmt: skip
+    counts = {
+        "type": "object",
+        "additionalProperties": INTEGER,
+        "description": "How many items stand at each step; a completed one where it was completed.",
+    }
+    details = obj(step_counts=counts, settings=settings, cursor=CURSOR, seq=INTEGER)
     one = {"allOf": [ref("schemas", "Board"), details]}
     point = obj(
         at=TIME,
         counts=obj(**dict.fromkeys(STATES, INTEGER)),
-        completions={**INTEGER, "description": "Steps completed on this board so far."},
+        completions={
+            **INTEGER,
+            "description": "Steps completed on this board so far, less those undone.",
+        },
     )
     timeline = obj(cursor=CURSOR, seq=INTEGER, interval_s=INTEGER, points=array(point))
     return {
         "/api/boards": {
             "get": operation(
                 "boards", "listBoards", "Every board that you may see.", Role.OBSERVER,
-                answer(obj(boards=array(ref("schemas", "Board")))), STORE),
+                answer(obj(boards=array(ref("schemas", "Board")))), STORE,
+                description="A `main` that nobody uses is left out where there are others."),
             "post": operation("boards", "createBoard", "Create a board.", Role.ADMIN,
-                answer(one, status=201, text="The board."), (*WRITES, errors.AlreadyExists),
+                answer(one, "ETag", status=201, text="The board."),
+                (*WRITES, errors.AlreadyExists),
                 body=ref("schemas", "BoardBody"), must_have_body=True),
         },
         "/api/boards/{board}": {
             "get": operation("boards", "getBoard", "One board, with its settings.", Role.OBSERVER,
-                answer(one), (errors.BoardNotFound, *STORE), parameters=["Board"]),
+                answer(one, "ETag"), (errors.BoardNotFound, *STORE), parameters=["Board"],
+                description="The `ETag` is the version of the settings, whatever the counts are."),
+            "patch": operation("boards", "configureBoard", "Change settings of a board.",
+                Role.ADMIN, answer(one, "ETag", text="The board as it is now."),
+                (*WRITES, errors.BoardNotFound, errors.StepInUse, errors.VersionMismatch),
+                body=ref("schemas", "BoardSettingsBody"), must_have_body=True,
+                parameters=["Board", "SettingsIfMatch"],
+                description="What is not given stays as it is; null stands for the default. "
+                "`steps` is the whole list, in order. A step keeps its items, whatever title and "
+                "place it gets, because items carry its id; one that is given as an id only keeps "
+                "its title. Completing leads to the step that follows in the list of that moment. "
+                "A step at which items stand is not taken out of the list."),
+            "delete": operation("boards", "removeBoard", "Remove a board for good.", Role.ADMIN,
+                {"204": {"description": "Removed, or being removed already."}},
+                (*WRITES, errors.BoardNotFound, errors.BoardNotEmpty),
+                body=ref("schemas", "BoardRemovalBody"), parameters=["Board"],
+                description="With items, their histories, and the tokens that are bound to it. "
+                "Its streams end with `bye`, and are answered 404 when they come back. While it "
+                "is being removed, its name cannot be used; then it can, and cursors, epochs and "
+                "versions go on higher. `main` is emptied, and stays, out of sight."),
         },
         "/api/boards/{board}/timeline": {
             "get": operation("boards", "getTimeline",

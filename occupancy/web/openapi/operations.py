@@ -48,6 +48,8 @@ PARAMETERS: dict[str, Any] = {
     "IfMatch": parameter("header", "If-Match", TEXT,
         'Do it only if the item still has this version, quoted: `"12"`; otherwise 412. The forms '
         'that compressing proxies make of it (`W/"12"`, `"12-gzip"`) name the same version.'),
+    "SettingsIfMatch": parameter("header", "If-Match", TEXT,
+        "Do it only if the board's settings still have the version of this `ETag`; otherwise 412."),
     "IfNoneMatch": parameter(
         "header", "If-None-Match", TEXT, "The `ETag` you have: 304 if nothing has changed since. "
         "With `*`: 304 if it exists."),
@@ -193,9 +195,9 @@ def operation_errors(transition: Transition) -> list[type[OccupancyError]]:
         found.append(errors.Blocked)
     if other_states:
         found.append(errors.WrongState)
-    if transition.target == "occupied":
+    if transition.holder in ("caller", "to"):
         found.append(errors.LimitReached)
-    if transition.holder_only:
+    if transition.holder_only or transition.within_s:
         found.append(errors.NotHolder)
     if transition.holder == "to":
         found.append(errors.WorkerNotFound)

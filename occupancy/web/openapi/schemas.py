@@ -11,12 +11,22 @@ from typing import Any
 
 import msgspec
 
-from occupancy.core.entities import BOARD_PATTERN, CURSOR_PATTERN, STATES, TAG_PATTERN, Event, Item
+from occupancy.core.entities import (
+    BOARD_PATTERN,
+    CURSOR_PATTERN,
+    STATES,
+    TAG_PATTERN,
+    Event,
+    Item,
+    ItemName,
+)
 from occupancy.core.errors import answered_kinds
 from occupancy.core.requests import (
     BadgeBody,
     BatchBody,
     BoardBody,
+    BoardRemovalBody,
+    BoardSettingsBody,
     ConfirmBody,
     ItemBody,
     OperationBody,
@@ -88,6 +98,11 @@ VERSION_FLOOR = {
     "lower one, and ignore an operation's answer whose `version` is not above it: the process "
     "that gave them did not know of the promotion yet.",
 }
+SETTINGS_VERSION = {
+    **INTEGER,
+    "minimum": 0,
+    "description": "The version of the board's settings. Where it is not yours, load the board.",
+}
 CURSOR = {
     **pattern(CURSOR_PATTERN),
     "description": "Opaque: only send it back. It never names another event.",
@@ -101,22 +116,11 @@ NEXT = nullable({**TEXT, "description": "Send it as `page` to get the next page.
 def schemas() -> dict[str, Any]:
     """The named schemas of the document."""
     _, found = msgspec.json.schema_components(
-        [
-            Item,
-            Event,
-            BatchBody,
-            ItemBody,
-            PinBody,
-            SignInBody,
-            WorkerBody,
-            TokenBody,
-            BoardBody,
-            BadgeBody,
-            ConfirmBody,
-            StationBody,
-        ],
+        [Item, ItemName, Event, BatchBody, ItemBody, PinBody, SignInBody, WorkerBody, TokenBody,
+         BoardBody, BoardSettingsBody, BoardRemovalBody, BadgeBody, ConfirmBody,
+         StationBody],
         ref_template="#/components/schemas/{name}",
-    )
+    )  # fmt: skip
     made: dict[str, Any] = _made_portable(copy.deepcopy(found))
     _describe_item(made)
     made["Event"]["description"] = "One change of an item; `item` is the item after it."
@@ -127,6 +131,12 @@ def schemas() -> dict[str, Any]:
     made["BatchBody"]["description"] = (
         "One operation for up to 50 items. `reason`, `to` and `step` as the operation takes them."
     )
+    made["BoardSettingsBody"]["description"] = (
+        "What is not given stays as it is; null stands for the default."
+    )
+    made["StepBody"]["description"] = "A step with its title; null: the id."
+    made["BoardRemovalBody"]["description"] = "`confirm` is the board's name, if it has items."
+    made["ItemName"]["description"] = "What a board calls an item: one, and many."
     made["ItemBody"]["description"] = "What is not given stays as it is."
     made["Changed"] = {
         **done(changed=BOOLEAN, item=ref("schemas", "Item"), cursor=CURSOR),
@@ -137,12 +147,20 @@ def schemas() -> dict[str, Any]:
         **obj(
             board=pattern(BOARD_PATTERN),
             title=TEXT,
-            steps=array(TEXT),
+            steps=array({**TEXT, "description": "Its id, which items carry in `step`."}),
+            step_titles={
+                "type": "object",
+                "additionalProperties": TEXT,
+                "description": "The title that people read, of each step.",
+            },
+            item_name=ref("schemas", "ItemName"),
             counts=obj(**dict.fromkeys(STATES, INTEGER)),
         ),
         "description": "A board, with the number of its items in each state.",
     }
-    position = obj(cursor=CURSOR, seq=INTEGER, version_floor=VERSION_FLOOR)
+    position = obj(
+        cursor=CURSOR, seq=INTEGER, version_floor=VERSION_FLOOR, settings_version=SETTINGS_VERSION
+    )
     made["Position"] = {**position, "description": "A place in a board's events."}
     made["Problem"] = _problem_schema()
     return made
@@ -182,6 +200,8 @@ def _problem_schema() -> dict[str, Any]:
         "item": ref("schemas", "Item"),
         "item_is_current": ITEM_IS_CURRENT,
         "tag": TEXT,
+        "step": TEXT,
+        "items": {**INTEGER, "description": "How many."},
         "retry_after": {**INTEGER, "description": "Seconds."},
     }
     return schema
@@ -227,15 +247,18 @@ STREAM_EVENTS = (
         "The stream is live from this position on.", has_id=True),
     _event("reset", obj(
             cursor=CURSOR, seq=INTEGER, version_floor=VERSION_FLOOR,
-            snapshot=TEXT, reason=TEXT,
+            settings_version=SETTINGS_VERSION, snapshot=TEXT, reason=TEXT,
         ),
         "The cursor is not in the log (any more), or this connection is too slow for the events: "
         "load `snapshot`, and go on from its cursor.", has_id=True),
+    _event("board", obj(settings_version=SETTINGS_VERSION),
+        "The board's settings have changed: load the board again."),
     _event("degraded", obj(detail=TEXT),
         "Live delivery is impaired: events come some seconds late, or not before the store can be "
         "reached again. A stream that opens meanwhile gets it after `ready`."),
     _event("recovered", {"type": "object"},
         "Live delivery works again, and missed events have been sent."),
     _event("bye", {"type": "object"},
-        "The server goes away; reconnect after the `retry:` before it."),
+        "The server goes away, or the board was removed; reconnect after the `retry:` before it. "
+        "A removed board is answered 404 then."),
 )  # fmt: skip

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 
 from occupancy.access.links import LINK_TTL_S
 from occupancy.access.workers import worker_as_dict
 from occupancy.boards.search import fold
 from occupancy.core.entities import Role
 from occupancy.core.errors import InvalidRequest, WorkerNotFound
-from occupancy.core.requests import BoardBody, TokenBody, WorkerBody, check_name
-from occupancy.web.auth import current_services, recording, requires
-from occupancy.web.io import json_answer, read_body, read_limit, read_query
+from occupancy.core.requests import (
+    BoardBody,
+    BoardRemovalBody,
+    BoardSettingsBody,
+    TokenBody,
+    WorkerBody,
+    check_name,
+)
+from occupancy.observability import audit_log
+from occupancy.web.auth import current_services, recording, requires, who_changes
+from occupancy.web.entity_tags import allowed_versions
+from occupancy.web.io import as_response, json_answer, read_body, read_limit, read_query
 from occupancy.web.link_codes import code_of
+from occupancy.web.operations import board_reply
 
 MAX_WORKERS = 10_000  # on a page
 
@@ -30,7 +40,43 @@ def create_board() -> Response:
         board = current_services().store.boards.create(
             body.board, title=body.title, steps=body.steps or (), max_holds=body.max_holds or 0
         )
-    return json_answer(board.as_dict(), 201)
+    return as_response(board_reply(board, 201))
+
+
+@bp.patch("/boards/<board>")
+@requires(Role.ADMIN)
+def configure_board(board: str) -> Response:
+    """Change settings of a board: fields that are not given keep their value."""
+    read_query()
+    check_name("board", board)
+    versions = allowed_versions(request.headers.get("If-Match"))
+    body = read_body(BoardSettingsBody)
+    with recording("board_edited", board=board) as fields:
+        done = current_services().store.boards.configure(board, body, versions=versions)
+        fields.update(fields=",".join(done.changed), version=done.board.settings.version)
+    return as_response(board_reply(done.board))
+
+
+@bp.delete("/boards/<board>")
+@requires(Role.ADMIN)
+def remove_board(board: str) -> Response:
+    """Remove a board, with its items if ``confirm`` is its name."""
+    read_query()
+    check_name("board", board)
+    body = read_body(BoardRemovalBody)
+    services = current_services()
+    with recording("board_removed", board=board) as fields:
+        fields.update(items=services.removal.remove(board, with_items=body.confirm == board))
+    for token in services.tokens.revoke_of_board(board):
+        audit_log.record(
+            "token_revoked", **who_changes(), worker=token.worker, token=token.id, board=board
+        )
+    for station in services.stations.revoke_of_board(board):
+        audit_log.record(
+            "station_revoked", **who_changes(), station=station.id, name=station.name, board=board
+        )
+    services.removal.resume()  # any process would, within seconds
+    return Response(status=204)
 
 
 @bp.get("/workers")

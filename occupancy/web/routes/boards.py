@@ -45,19 +45,16 @@ def _store() -> Store:
 @requires(Role.OBSERVER, any_board=True)
 def boards() -> Response:
     io.read_query()
-    found = [
-        {"board": b.board, "title": b.title, "steps": b.steps, "counts": b.counts}
-        for b in _store().boards.all()
-        if principal().board in (None, b.board)
-    ]
-    return io.json_answer({"boards": found})
+    found = _store().boards.visible(only=principal().board)
+    return io.json_answer({"boards": [each.summary() for each in found]})
 
 
 @bp.get("/<board>")
 @requires(Role.OBSERVER)
 def board_(board: str) -> Response:
     io.read_query()
-    return io.json_answer(_store().boards.get(check_name("board", board)).as_dict())
+    found = _store().boards.get(check_name("board", board))
+    return io.as_response(operations.board_reply(found))
 
 
 @bp.get("/<board>/timeline")

@@ -26,7 +26,8 @@ bp = Blueprint("pages", __name__)
 
 _PAGE_COLUMNS = (
     "operation", "event", "added_event", "sources", "target", "holder_only", "counts_time",
-    "fields", "button", "is_for_others", "key",
+    "completions", "within_s", "undone_by", "fields", "is_step_earlier", "button",
+    "is_for_others", "key",
 )  # fmt: skip
 _ROWS = [
     {**{name: getattr(each, name) for name in _PAGE_COLUMNS}, "role": each.role.label}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from proof.history.model.state import State, attributes_text
+from proof.history.model.state import UNKNOWN, State, attributes_text
 from proof.history.model.table import NO_ITEM, RANKS, TABLE
 
 _FIELDS = {"put": {"title", "attributes"}}  # of the body, beside those of the row
@@ -57,8 +57,13 @@ def carry_out(state: State, request: Request, rules: Rules) -> Iterator[Outcome]
         return
     for after in _effects(state, request, rules):
         yield Outcome(_counted(state, after, request), is_change=True)
-    if rules.max_holds and request.operation in ("take", "reassign"):
+    if rules.max_holds and request.operation in ("take", "reassign", "undo"):
         yield Outcome(state, "limit_reached")  # it depends on other items
+    if request.operation == "undo":
+        # Whether it is in time, the answers do not tell; log_checks.py looks at the clock.
+        yield Outcome(state, "wrong_state")
+        if state.last is None:
+            yield Outcome(state, "not_holder")
 
 
 def refused_at_once(request: Request, rules: Rules) -> str:
@@ -119,20 +124,41 @@ _LEFT_BY = {  # the states that each may leave behind
     "pause": ("paused",), "complete": ("available", "completed"),
     "release": ("available", "paused"), "force-release": ("paused",), "block": ("blocked",),
     "unblock": ("available", "paused"), "reopen": ("available",), "remove": (),
+    "undo": ("occupied",), "send-back": ("available",),
 }  # fmt: skip
 
 
 def _refusal(state: State, request: Request, rules: Rules) -> str:
     row = TABLE[request.operation]
     if state.state not in row.sources:
-        if state.state == "occupied" and request.operation in ("take", "remove"):
+        if state.state == "occupied" and request.operation in _FOR_FREE:
             return "held"
         return "blocked" if state.state == "blocked" else "wrong_state"
     if row.is_for_holder and state.holder != request.caller:
         return "not_holder"
-    if request.arguments.get("step", rules.steps[0]) not in rules.steps:
+    possible = _before(state, rules) if request.operation == "send-back" else rules.steps
+    if request.arguments.get("step", rules.steps[0]) not in possible:
         return "invalid_request"
-    return ""
+    return _undo_refusal(state, request, rules) if request.operation == "undo" else ""
+
+
+_FOR_FREE = ("take", "remove", "undo", "send-back")  # refused as held, where somebody has it
+
+
+def _before(state: State, rules: Rules) -> Sequence[str]:
+    """The steps before the item's."""
+    return rules.steps[: rules.steps.index(state.step)]
+
+
+def _undo_refusal(state: State, request: Request, rules: Rules) -> str:
+    """The refusal where it is certain; of an item that is not known, undo may be right."""
+    if state.undo is None:
+        may_be = state.state == "completed" or bool(_before(state, rules))
+    else:
+        may_be = state.undo[0] != ""
+    if not may_be or (state.last is not None and state.last[0] != "complete"):
+        return "wrong_state"
+    return "not_holder" if state.last is not None and state.last[1] != request.caller else ""
 
 
 def _effects(state: State, request: Request, rules: Rules) -> Iterator[State]:
@@ -142,7 +168,7 @@ def _effects(state: State, request: Request, rules: Rules) -> Iterator[State]:
     if operation == "put":
         yield _edited(state if state.state else _added(state, request, rules), request)
         return
-    free = state._replace(holder="", last=(operation, request.caller))
+    free = state._replace(holder="", last=(operation, request.caller), undo=("", None))
     if operation in ("take", "reassign"):
         if state.state != "occupied":
             free = free._replace(prior=state.state, prior_reason=state.reason)
@@ -160,12 +186,28 @@ def _effects(state: State, request: Request, rules: Rules) -> Iterator[State]:
     elif operation == "complete":
         following = list(rules.steps[rules.steps.index(state.step) + 1 :])
         step = following[0] if following else state.step
-        yield free._replace(state="available" if following else "completed", step=step, reason=None)
+        yield free._replace(
+            state="available" if following else "completed", step=step, reason=None,
+            undo=(state.step, state.reason),
+        )  # fmt: skip
+    elif operation == "undo":
+        yield _undone(state, free, rules)._replace(holder=request.caller)
+    elif operation == "send-back":
+        yield free._replace(state="available", step=request.arguments["step"], reason=reason)
     elif operation == "reopen":
         step = request.arguments.get("step", rules.steps[-1])
         yield free._replace(state="available", step=step, reason=None)
     elif operation == "remove":
         yield State(NO_ITEM, "", "", None, state.epoch, state.version, "", "{}", is_exact=False)
+
+
+def _undone(state: State, free: State, rules: Rules) -> State:
+    """The item as it was before its completion, of which answers alone show the step only."""
+    before = state.undo
+    if before is None:
+        step = state.step if state.state == "completed" else _before(state, rules)[-1]
+        before = (step, UNKNOWN)
+    return free._replace(state="occupied", step=before[0], reason=before[1])
 
 
 def _added(state: State, request: Request, rules: Rules) -> State:
@@ -178,10 +220,11 @@ def _added(state: State, request: Request, rules: Rules) -> State:
 
 def _edited(state: State, request: Request) -> State:
     attributes = request.arguments.get("attributes")
-    return state._replace(
+    edited = state._replace(
         title=request.arguments.get("title", state.title),
         attributes=state.attributes if attributes is None else attributes_text(attributes),
     )
+    return edited if edited == state else edited._replace(undo=("", None))
 
 
 def _counted(before: State, after: State, request: Request) -> State:

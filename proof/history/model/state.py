@@ -26,6 +26,7 @@ class State(NamedTuple):
     prior: str | None = "available"  # what release and unblock restore
     prior_reason: str | None = None
     last: tuple[str, str] | None = ("", "")  # the last operation and who did it, without puts
+    undo: tuple[str, str | None] | None = ("", None)  # step and reason before a completion, or ""
 
 
 def state_of(item: Mapping[str, Any] | None, *, is_new: bool = False) -> State:
@@ -36,7 +37,8 @@ def state_of(item: Mapping[str, Any] | None, *, is_new: bool = False) -> State:
     return State(
         item["state"], item["step"], str(holder["id"]) if holder else "", item["reason"],
         item["epoch"], item["version"], item["title"], attributes_text(item["attributes"]),
-        True, *(("available", None, ("", "")) if is_new else (None, UNKNOWN, None)),
+        True,
+        *(("available", None, ("", ""), ("", None)) if is_new else (None, UNKNOWN, None, None)),
     )  # fmt: skip
 
 

@@ -45,6 +45,11 @@ TABLE = {
     ),
     "unblock": Row("item.unblocked", "supervisor", ("blocked",)),
     "reopen": Row("item.reopened", "supervisor", ("completed",), step="optional"),
+    "undo": Row("item.undone", "worker", ("available", "completed")),
+    "send-back": Row(
+        "item.sent_back", "supervisor", ("available", "paused", "completed"), reason="required",
+        step="required",
+    ),
     "put": Row("item.updated", "supervisor", (NO_ITEM, *_ANY)),  # or item.added
     "remove": Row("item.removed", "supervisor", ("available", "paused", "blocked", "completed")),
 }  # fmt: skip

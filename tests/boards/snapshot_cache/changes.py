@@ -76,7 +76,7 @@ def change_at_random(store: Store, chance: random.Random) -> None:
         items = [{"title": title, "attributes": attributes}] * len(tags)
         store.commands.execute(Command("main", PUT, tags, actor=actor, items=items))
     else:
-        do(store, kind, *tags, actor=actor, reason='why, "item"', to=BEN)
+        do(store, kind, *tags, actor=actor, reason='why, "item"', to=BEN, step="work")
 
 
 def at_once(many: int, act: Callable[[], Any]) -> list[Any]:

@@ -15,6 +15,7 @@ class ModelItem:
     title: str = ""
     before: str = "available"  # what release or unblock goes back to
     last: tuple[str, str] | None = None  # the last change of state, and by whom
+    completed: tuple[int, int] | None = None  # the step before, and the version after completing
 
 
 SOURCES = {
@@ -27,12 +28,15 @@ SOURCES = {
     "block": {"available", "paused", "occupied"},
     "unblock": {"blocked"},
     "reopen": {"completed"},
+    "undo": {"available", "completed"},
+    "send-back": {"available", "paused", "completed"},
     "remove": {"available", "paused", "blocked", "completed"},
 }
 EVENT_NAMES = {
     "take": "taken", "pause": "paused", "complete": "completed", "release": "released",
     "force-release": "force_released", "reassign": "reassigned", "block": "blocked",
     "unblock": "unblocked", "reopen": "reopened", "remove": "removed",
+    "undo": "undone", "send-back": "sent_back",
 }  # fmt: skip
 
 
@@ -48,7 +52,7 @@ class ModelBoard:
     def holds(self, worker: str) -> int:
         return sum(item.holder == worker for item in self.items.values())
 
-    def expect(  # noqa: PLR0911 - it reads as the table does, row by row
+    def expect(  # noqa: PLR0911, PLR0912 - it reads as the table does, row by row
         self,
         operation: str,
         tag: str,
@@ -61,18 +65,25 @@ class ModelBoard:
         item = self.items.get(tag)
         if item is None:
             return "item_not_found", False
-        target = actor if operation == "take" else to if operation == "reassign" else None
-        if target is not None:
+        target = {"take": actor, "undo": actor, "reassign": to}.get(operation)
+        if operation in ("take", "reassign"):
             if item.state == "occupied" and item.holder == target:
                 return "ok", False
-        elif item.last == (operation, actor):
+        elif item.last == (operation, actor) and step in (None, self.steps[item.step]):
             return "ok", False
         if item.state not in SOURCES[operation]:
-            if item.state == "occupied" and operation in ("take", "remove"):
+            if item.state == "occupied" and operation in ("take", "remove", "undo", "send-back"):
                 return "held", False
             return ("blocked" if item.state == "blocked" else "wrong_state"), False
         if operation in ("pause", "complete", "release") and item.holder != actor:
             return "not_holder", False
+        if operation == "send-back" and self.steps.index(step or "") >= item.step:
+            return "not_earlier", False
+        if operation == "undo":
+            if item.completed is None or item.completed[1] != item.version:
+                return "undo_touched", False
+            if item.last != ("complete", actor):
+                return "undo_others", False
         if target is not None and self.max_holds and self.holds(target) >= self.max_holds:
             return "limit_reached", False
         self._carry_out(operation, item, target, step)
@@ -94,6 +105,7 @@ class ModelBoard:
         elif operation in ("pause", "force-release"):
             item.state = "paused"
         elif operation == "complete":
+            item.completed = (item.step, item.version + 1)
             is_last = item.step == len(self.steps) - 1
             item.state = "completed" if is_last else "available"
             item.step += not is_last
@@ -102,6 +114,11 @@ class ModelBoard:
         elif operation == "block":
             item.before = "paused" if was_occupied else item.state
             item.state = "blocked"
+        elif operation == "undo":
+            assert item.completed is not None
+            item.state, item.step = "occupied", item.completed[0]
+        elif operation == "send-back":
+            item.state, item.step = "available", self.steps.index(step or "")
         elif operation == "reopen":
             item.state = "available"
             item.step = self.steps.index(step) if step else len(self.steps) - 1

@@ -24,6 +24,7 @@ from tests.boards.store.changes import BEN, add, do, everything, item_of
         ([], "block", {"reason": "x"}),
         (["block"], "unblock", {}),
         (["take", "complete"], "reopen", {}),
+        (["take", "complete"], "undo", {}),
     ],
 )
 def test_a_repeat_changes_nothing_and_makes_no_event(

@@ -103,6 +103,9 @@ def choose(dice: random.Random, board: ModelBoard, tags: list[str]) -> tuple[str
     if item is not None and item.holder is not None and dice.random() < 0.6:
         actor = next(worker for worker in WORKERS if worker.id == item.holder)
         operation = dice.choice(["pause", "complete", "complete", "release", operation])
+    elif item is not None and item.last is not None and dice.random() < 0.2:
+        actor = next(worker for worker in WORKERS if worker.id == item.last[1])
+        operation = "undo"
     if operation == "remove" and dice.random() < 0.7:
         operation = "put"
     return operation, actor
@@ -114,6 +117,8 @@ def options_for(dice: random.Random, board: ModelBoard, operation: str) -> dict[
         options["to"] = dice.choice(WORKERS)
     elif operation == "reopen" and len(board.steps) > 1:
         options["step"] = board.steps[0]
+    elif operation == "send-back":
+        options |= {"step": dice.choice(board.steps), "reason": "porous"}
     elif operation in ("block", "force-release"):
         options["reason"] = 'a "reason"'
     if dice.random() < 0.2:
@@ -167,4 +172,5 @@ def test_random_operations_do_what_the_table_promises(services: Services, seed: 
     assert {operation for operation, _, is_change in seen if is_change} == set(SOURCES)
     assert {code for _, code, _ in seen} == {
         "ok", "item_not_found", "held", "wrong_state", "blocked", "not_holder", "limit_reached",
+        "not_earlier", "undo_touched", "undo_others",
     }  # fmt: skip

@@ -14,9 +14,9 @@ def test_a_board_is_created_listed_and_shown(run: Run) -> None:
             "--max-holds", "1000000", "--json")
     )  # fmt: skip
     assert created["steps"] == ["ARM", "SOLD"]
-    assert created["settings"] == {"max_holds": 1_000_000}  # the API's bound too
+    assert created["settings"]["max_holds"] == 1_000_000  # the API's bound too
     listed = answer(run("boards", "list", "--json"))["boards"]
-    assert [board["board"] for board in listed] == ["line", "main"]
+    assert [board["board"] for board in listed] == ["line"]  # nobody uses main
     assert answer(run("boards", "show", "line", "--json")) == created
     assert "Línea 1" in run("boards", "list").stdout
     assert "ARM,SOLD" in run("boards", "show", "line").stdout
@@ -29,6 +29,52 @@ def test_a_board_is_not_created_twice(run: Run) -> None:
 
 def test_no_board_takes_the_name_that_access_has_for_itself(run: Run) -> None:
     assert error(run("boards", "create", "access")).startswith("No board can be named access")
+
+
+def test_a_board_is_edited(run: Run) -> None:
+    run("boards", "create", "line", "--steps", "ARM,SOLD")
+    found = answer(
+        run("boards", "edit", "line", "--title", "Línea", "--steps", "ARM, NEW, SOLD=Soldar",
+            "--max-holds", "3", "--time-zone", "America/Lima", "--attributes", "area, peso",
+            "--reasons", "Falta material; Turno", "--item-name", "en", "spool", "spools", "--json")
+    )  # fmt: skip
+    assert (found["title"], found["steps"]) == ("Línea", ["ARM", "NEW", "SOLD"])
+    assert found["step_titles"]["SOLD"] == "Soldar"
+    assert found["item_name"] == {
+        "es": {"one": "pieza", "many": "piezas"}, "en": {"one": "spool", "many": "spools"},
+    }  # fmt: skip
+    assert {**found["settings"], "version": 0} == {
+        "max_holds": 3, "time_zone": "America/Lima", "shown_attributes": ["area", "peso"],
+        "reasons": ["Falta material", "Turno"], "version": 0,
+    }  # fmt: skip
+    assert "SOLD=Soldar" in run("boards", "show", "line").stdout
+    assert run("boards", "edit", "line", "--title", "Línea").stdout == "It was so already.\n"
+    again = answer(run("boards", "edit", "line", "--max-holds", "0", "--title", "", "--json"))
+    assert (again["title"], again["settings"]["max_holds"]) == ("line", None)
+
+
+def test_an_edit_that_is_not_possible_says_why(run: Run, shop: Services) -> None:
+    assert error(run("boards", "edit", "main")).startswith("Nothing is to be changed")
+    assert error(run("boards", "edit", "main", "--steps", "ARM")) == (
+        "2 items stand at the step work. Move them on first, or keep the step."
+    )
+    assert "time_zone" in error(run("boards", "edit", "main", "--time-zone", "Mars"))
+    assert error(run("boards", "edit", "main", "--item-name", "fr", "pièce", "pièces"))
+
+
+def test_a_board_is_removed_with_its_name_typed(run: Run, shop: Services) -> None:
+    run("boards", "create", "line")
+    assert run("boards", "remove", "line").stdout == "Removed the board line with 0 items.\n"
+    refused = error(run("boards", "remove", "main"))
+    assert refused.startswith("The board main has 2 items.")
+    assert refused.endswith("--yes-remove main")
+    assert error(run("boards", "remove", "main", "--yes-remove", "line"))
+    assert shop.store.boards.get("main").counts["available"] == 2
+    removed = run("boards", "remove", "main", "--yes-remove", "main")
+    assert removed.stdout == "Removed the board main with 2 items.\n"
+    assert shop.store.boards.get("main").counts["available"] == 0
+    events = [each["event"] for each in shop.audit_outbox.take()]
+    assert events == ["board_added", "board_removed", "board_removed"]
 
 
 # Items
@@ -100,6 +146,8 @@ def test_an_item_goes_through_its_life_on_behalf_of_a_worker(run: Run, shop: Ser
     assert state_after("force-release", "T-1", "--reason", "gone home") == "paused"
     assert state_after("reassign", "T-1", "--to", "93", "--reason", "back") == "occupied"
     assert state_after("complete", "T-1", "--worker", "93") == "completed"
+    assert state_after("undo", "T-1", "--worker", "93") == "occupied"
+    assert state_after("complete", "T-1", "--worker", "93") == "completed"
     assert state_after("reopen", "T-1", "--step", "work") == "available"
 
 
@@ -124,6 +172,26 @@ def test_the_actor_is_the_worker_or_the_command_line(run: Run, shop: Services) -
     run("items", "unblock", "T-1", "--worker", "94")
     events = answer(run("items", "history", "T-1", "--json", "--limit", "2"))["history"]
     assert [event["actor"]["id"] for event in events] == ["94", "cli"]
+
+
+def test_a_completion_is_undone_by_who_made_it_only(run: Run, shop: Services) -> None:
+    for operation in ("take", "complete"):
+        run("items", operation, "T-1", "--worker", "93")
+    assert "only they can undo that" in error(run("items", "undo", "T-1", "--worker", "94"))
+    assert "held by Marta" not in run("items", "show", "T-1").stdout
+    assert "occupied by Marta" in run("items", "undo", "T-1", "--worker", "93").stdout
+
+
+def test_an_item_is_sent_back_to_an_earlier_step_with_a_reason(run: Run, shop: Services) -> None:
+    shop.store.boards.create("line", steps=["ARM", "SOLD"])
+    run("items", "put", "S-1", "--board", "line")
+    for operation in ("take", "complete"):
+        run("items", operation, "S-1", "--board", "line", "--worker", "93")
+    back = ["items", "send-back", "S-1", "--board", "line", "--reason", "porous", "--step"]
+    said = error(run(*back, "SOLD"))
+    assert said == "step is not one of the steps before SOLD: ARM."
+    assert "S-1 is available at ARM" in run(*back, "ARM").stdout
+    assert "there is none" in error(run(*back, "SOLD"))
 
 
 def test_an_unknown_step_is_refused(run: Run, shop: Services) -> None:

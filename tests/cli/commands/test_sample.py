@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from occupancy.access.pins import is_pin
+from occupancy.core.errors import Unauthenticated
 from occupancy.core.principal import Credential, digest_of
 from occupancy.services import Services
 from tests.cli.command_line import Run, answer
@@ -63,3 +66,75 @@ def test_without_options_the_sample_has_no_credentials(run: Run, shop: Services)
     assert answer(run("demo", "load", "--json"))["people"] == []
     assert all(each.pin_hash is None for each in shop.workers.all())
     assert shop.tokens.all() == []
+
+
+def test_unloading_removes_the_sample_and_nothing_else(run: Run, valkey_services: Services) -> None:
+    services = valkey_services
+    run("boards", "create", "hall")
+    run("items", "put", "T-1", "--board", "hall")
+    run("workers", "add", "55", "--name", "Eva", "--role", "admin")
+    before = [each.as_dict() for each in services.store.boards.all()]
+    loaded = answer(run("demo", "load", "--pins", "--tokens", "--json"))
+    tokens = [each["token"] for each in loaded["people"] if "token" in each]
+    tag = "MK-1335-CW-25238-012"
+    run("items", "take", tag, "--board", "taller", "--worker", "93")  # it was tried
+    unloaded = answer(run("demo", "unload", "--json"))
+    assert unloaded == {"boards": 1, "workers": 6, "items": 40, "kept": []}
+    assert [each.as_dict() for each in services.store.boards.all()] == before
+    assert [each.id for each in services.workers.all()] == ["55"]
+    assert services.tokens.all() == []
+    for each in tokens:
+        with pytest.raises(Unauthenticated):
+            services.authenticator.identify(Credential("token", digest_of(each)))
+    assert run("items", "reconcile", "--board", "hall").exit_code == 0
+    again = answer(run("demo", "unload", "--json"))
+    assert again == {"boards": 0, "workers": 0, "items": 0, "kept": []}
+
+
+def test_unloading_keeps_what_belongs_to_somebody(run: Run, shop: Services) -> None:
+    """Worker 93 of this shop has another name; worker 95 has another PIN; 12 holds an item."""
+    run("demo", "load", "--pins")
+    run("items", "put", "MK-1335-CW-25238-011", "--board", "taller", "--title", "Mine")
+    run("items", "put", "OWN", "--board", "taller")
+    run("workers", "pin", "95", "--pin", "864213")
+    run("items", "take", "T-1", "--worker", "12")
+    unloaded = answer(run("demo", "unload", "--json"))
+    assert (unloaded["boards"], unloaded["items"]) == (0, 39)
+    assert [each.split(":")[0] for each in unloaded["kept"]] == [
+        "board taller", "worker 93 (Marta)", "worker 94 (Iván)", "worker 95 (Lucía Vega)",
+        "worker 12 (Carlos Medina)",
+    ]  # fmt: skip
+    assert "Kept: board taller: has 2 items" in run("demo", "unload").stdout
+    left = answer(run("items", "list", "--board", "taller", "--json"))["items"]
+    assert sorted(each["tag"] for each in left) == ["MK-1335-CW-25238-011", "OWN"]
+    assert sorted(each.id for each in shop.workers.all()) == ["12", "93", "94", "95"]
+
+
+def test_a_sample_that_is_loaded_again_counts_on(run: Run, valkey_services: Services) -> None:
+    def versions() -> tuple[int, int]:
+        tag = "MK-1335-CW-25238-011"
+        item = answer(run("items", "show", tag, "--board", "taller", "--json"))
+        return item["epoch"], item["version"]
+
+    run("demo", "load")
+    first = versions()
+    cursor = valkey_services.store.log.head("taller").head_cursor
+    run("demo", "unload")
+    run("demo", "load")
+    assert versions() > first
+    assert valkey_services.store.log.replay("taller", cursor, 1000).is_known
+    assert run("items", "reconcile", "--board", "taller").exit_code == 0
+
+
+def test_a_session_of_the_sample_is_not_one_of_a_later_worker_with_the_same_id(
+    run: Run, valkey_services: Services
+) -> None:
+    services = valkey_services
+    people = answer(run("demo", "load", "--pins", "--json"))["people"]
+    pins = {each["id"]: each["pin"] for each in people}
+    secret, _ = services.sessions.with_pin("93", pins["93"], address="10.0.0.1")
+    run("demo", "unload")
+    run("workers", "add", "93", "--name", "Another", "--role", "worker")
+    run("workers", "pin", "93", "--pin", "864213")  # as often as the sample's was set
+    with pytest.raises(Unauthenticated):
+        services.authenticator.identify(Credential("session", digest_of(secret)))

@@ -136,7 +136,7 @@ def _fault(admin: redis.Redis, keys: Keys, heard: Heard) -> str | None:
         return "keys of several slots"
     for each in map(bytes.decode, found):
         tag = re.search(r"\{(.*?)\}", each)
-        is_single = each in (keys.boards, keys.reconciling)
+        is_single = each in (keys.boards, keys.reconciling, keys.restoring, keys.version_base)
         if not each.startswith(f"{keys.prefix}:"):
             return f"{each} has not our prefix"
         if tag is None and not is_single:
@@ -194,6 +194,7 @@ def _use_everything(services: Services, monitor: Monitor, monkeypatch: pytest.Mo
     _use_live(services, browser, monitor)
     _use_the_rest(services, browser)
     _use_the_command_line(services, monkeypatch)
+    _use_settings_and_removal(services, browser)
 
 
 def _send(browser: FlaskClient, method: str, path: str, body: Any = None, **headers: str) -> Any:
@@ -246,6 +247,18 @@ def _use_boards(services: Services, browser: FlaskClient) -> None:
     reconcile_at_start(services.store, gevent.sleep)
 
 
+def _use_settings_and_removal(services: Services, browser: FlaskClient) -> None:
+    _send(browser, "PATCH", "/api/boards/hall", {"title": "Hall", "max_holds": 2})
+    _send(browser, "DELETE", "/api/boards/hall", {})
+    services.removal.remove("hall", with_items=True)
+    services.removal.sweep("hall")
+    _send(browser, "DELETE", "/api/boards/big", {"confirm": "big"})
+    wait_until(
+        lambda: not services.store.client.exists(services.store.keys.removing), what="the sweep"
+    )
+    _send(browser, "GET", "/api/boards/hall")
+
+
 def _use_access(services: Services, shop: Shop, browser: FlaskClient, token: str) -> None:
     for path in ("/api/workers", "/api/tokens", "/api/session"):
         _send(browser, "GET", path)
@@ -295,6 +308,7 @@ def _use_the_rest(services: Services, browser: FlaskClient) -> None:
     for path in ("/api/redis-health", "/api/redis-connection-stats", "/metrics", "/readyz"):
         with browser.get(path) as answer:
             assert answer.status_code in (200, 503)
+    services.workers.remove(services.workers.stored("95"))
     services.process_report.withdraw()
     services.invitation.withdraw()
 

@@ -5,14 +5,16 @@
 --       4 how many items at most   5 length of the prefix before the tag in the index's members
 --       6 the cursor that the caller knows already, or ''
 --       7 from this number of items on, the caller reads the whole view itself; 0: never
--- Returns  {status, cursor, seq, incarnation, more, tag, view, tag, view …}
+-- Returns  {status, cursor, seq, version floor, more, tag, view, tag, view …}
 --       status: ok, board_not_found, unchanged (since the known cursor; nothing follows),
 --       whole (the range is all of a large board; nothing follows)
 --       more: "1" if the range goes on after the last item
 -- Publishes nothing.
+-- Needs  version_floor()
 
-local fields = redis.call('HMGET', KEYS[1], 'steps', 'cursor', 'seq', 'incarnation')
-if not fields[1] and ARGV[1] ~= '1' then
+local fields = redis.call('HMGET', KEYS[1], 'steps', 'cursor', 'seq', 'incarnation', 'version_base',
+  'removing')
+if fields[6] or not fields[1] and ARGV[1] ~= '1' then
   return { 'board_not_found' }
 end
 if ARGV[6] == (fields[2] or '0-0') then
@@ -35,7 +37,8 @@ if skip > 0 then
     tags[index] = string.sub(member, skip + 1)
   end
 end
-local reply = { 'ok', fields[2] or '0-0', fields[3] or '0', fields[4] or '0', more }
+local reply = { 'ok', fields[2] or '0-0', fields[3] or '0',
+  string.format('%.0f', version_floor(fields[4], fields[5])), more }
 for first = 1, #tags, 1000 do -- unpack() has room for some thousand values only
   local last = math.min(first + 999, #tags)
   local views = redis.call('HMGET', KEYS[3], unpack(tags, first, last))

@@ -1,6 +1,6 @@
 -- operate/effects: what an operation does to an item, without holder, epoch and version.
 --
--- Needs  request, steps, index_of(), int(), now_ms
+-- Needs  request, steps, index_of(), int(), now_ms, undo_parts()
 -- Defines  effects: by target, a function of the item and the texts of a put
 
 local effects = {
@@ -30,12 +30,20 @@ local effects = {
     end
     item.reason, item.since_ms = 'null', int(now_ms)
   end,
+  undone = function(item) -- prior and prior_reason are still those of the take
+    item.since_ms, item.worked_ms, item.step, item.reason = undo_parts(item)
+    item.state = 'occupied'
+  end,
   available = function(item)
     local step = request.step or steps[#steps]
     if step ~= item.step then
       item.step, item.worked_ms = step, '0'
     end
     item.state, item.reason, item.since_ms = 'available', 'null', int(now_ms)
+  end,
+  sent_back = function(item)
+    item.step, item.worked_ms = request.step, '0'
+    item.state, item.reason, item.since_ms = 'available', request.reason, int(now_ms)
   end,
   edited = function(item, texts)
     item.title, item.attributes = texts.title or item.title, texts.attributes or item.attributes

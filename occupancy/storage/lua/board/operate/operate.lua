@@ -72,6 +72,7 @@ local function operate(position, tag)
   -- All checks are made; from here on only writes.
   begin_change()
   local old_state, old_holder = item.state, item.holder_id
+  local old_step = not is_new and item.step or nil
   if old_state == 'occupied' and transition.counts_time then
     item.worked_ms = int(tonumber(item.worked_ms) + math.max(0, now_ms - tonumber(item.since_ms)))
   end
@@ -85,11 +86,17 @@ local function operate(position, tag)
     item.epoch = int(math.max(tonumber(item.epoch), least) + 1)
   end
   item.version = int(math.max(tonumber(item.version), least) + 1)
+  if transition.keeps_undo then
+    item.undo = undo_of(stored, item.version)
+  elseif item.undo then
+    item.undo = ''
+  end
   version, view = item.version, render(tag, item)
 
   if transition.target == 'removed' then
     record_event(transition.event, view, version, history)
     remove(tag, item, item_key, history)
+    count_step(old_step, nil)
     return 'ok', 1, version, view
   end
   local flat = {}
@@ -108,6 +115,7 @@ local function operate(position, tag)
   end
   move(BY_STATE, tag, old_state, item.state)
   move(BY_HOLDER, tag, old_holder, item.holder_id)
+  count_step(old_step, item.step)
   record_event(is_new and transition.added_event or transition.event, view, version, history)
   return is_new and 'added' or 'ok', 1, version, view
 end

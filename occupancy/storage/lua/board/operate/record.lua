@@ -1,8 +1,8 @@
 -- operate/record: what a change leaves on the board: sample, event, publication. Writes only.
 --
--- Needs  request, transition, cursor, incarnation, is_promoted, may(), int(), iso(), now_ms,
+-- Needs  request, transition, counts_steps, cursor, incarnation, is_promoted, may(), int(), iso(), now_ms,
 --        next_cursor(), promote(), publish()
--- Defines  begin_change(), record_event(); both move cursor
+-- Defines  begin_change(), record_event(), which move cursor; count_step()
 
 -- The board as the present five minutes began, kept before their first change; see timeline.py.
 local function sample()
@@ -86,7 +86,21 @@ local function record_event(kind, view, version, history)
     math.max(10, math.floor(request.history_bytes / (#event + ENTRY_BYTES))))
   redis.call('XADD', history, 'MAXLEN', '~', kept, '*', 'event', event, 'version', version)
   publish(request.channel, previous .. ' ' .. cursor .. ' ' .. seq .. ' ' .. event)
-  if transition.counts_completion then
-    redis.call('HINCRBY', BOARD, 'completions', 1)
+  if transition.completions then
+    redis.call('HINCRBY', BOARD, 'completions', int(transition.completions))
+  end
+end
+
+-- An item has moved from a step to another; nil where it was not on the board, or is not any more. A
+-- count that somebody has damaged must not end the script here: reconciliation mends it.
+local function count_step(from, to)
+  if not counts_steps or from == to then
+    return
+  end
+  if from then
+    redis.pcall('HINCRBY', BOARD, 'at:' .. from, -1)
+  end
+  if to then
+    redis.pcall('HINCRBY', BOARD, 'at:' .. to, 1)
   end
 end

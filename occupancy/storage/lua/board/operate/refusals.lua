@@ -1,6 +1,6 @@
 -- operate/refusals: what refuses an operation on an item, or shows that it is a repeat. Reads only.
 --
--- Needs  request, transition, steps, max_holds, index_of()
+-- Needs  request, transition, steps, max_holds, index_of(), now_ms, undo_parts()
 -- Defines  next_holder, is_repeat(), precondition_refusal(), state_refusal()
 
 local next_holder = { caller = request.actor_id, to = request.to_id, nobody = '' }
@@ -43,6 +43,21 @@ local function precondition_refusal(item)
   return nil
 end
 
+-- By target: the code of a refusal of its own, or nil.
+local conditions = {
+  undone = function(item)
+    local since_ms, _, step = undo_parts(item)
+    if not since_ms or not index_of(steps, step) then
+      return 'undo_touched'
+    elseif item.last_actor ~= request.actor_id then
+      return 'undo_others'
+    elseif now_ms - tonumber(item.since_ms) > 1000 * transition.within_s then
+      return 'undo_late'
+    end
+    return nil
+  end,
+}
+
 -- The refusal's code if the item's state, its holder or a limit forbids it, or nil.
 local function state_refusal(item)
   if not index_of(transition.sources, item.state) then
@@ -54,8 +69,16 @@ local function state_refusal(item)
     return 'not_holder'
   elseif request.step and not index_of(steps, request.step) then
     return 'unknown_step'
-  elseif transition.target == 'occupied' and max_holds > 0
-    and holds_of(next_holder[transition.holder]) >= max_holds then
+  elseif transition.is_step_earlier
+    and index_of(steps, request.step) >= (index_of(steps, item.step) or #steps + 1) then
+    return 'not_earlier'
+  end
+  local code = conditions[transition.target] and conditions[transition.target](item)
+  if code then
+    return code
+  end
+  local holder = next_holder[transition.holder]
+  if holder and holder ~= '' and max_holds > 0 and holds_of(holder) >= max_holds then
     return 'limit_reached'
   end
   return nil

@@ -6,6 +6,7 @@
 
 import * as api from './api.js';
 import {moment, t} from './i18n.js';
+import {UNDO} from './transitions.js';
 
 export class Actions {
   /** `model.putAnswer` gets the item of each answer; `onChange(tag)` redraws an item. */
@@ -15,6 +16,7 @@ export class Actions {
     this.onChange = onChange;
     this.sending = new Map(); // tag → operation
     this.refusals = new Map(); // tag → {text, version}
+    this.changes = new Map(); // tag → the version that the user's last operation has made
   }
 
   /** Carries out an operation on an item. Answers whether it succeeded; never throws. */
@@ -27,9 +29,11 @@ export class Actions {
     try {
       const answer = await api.operate(`${this.path}/items/${tag}/${operation}`, fields);
       this.#put(answer.item);
+      if (answer.changed) this.changes.set(tag, answer.item.version);
+      else this.changes.delete(tag);
       isDone = true;
     } catch (problem) {
-      this.#refuse(tag, problem);
+      this.#refuse(tag, problem, operation);
     }
     this.sending.delete(tag);
     this.onChange(tag);
@@ -65,6 +69,12 @@ export class Actions {
     return {done, of: free.length};
   }
 
+  /** Whether an item is still as the user's last operation here has left it. */
+  isLatest(tag) {
+    const item = this.model.items.get(tag);
+    return item !== undefined && item.version === this.changes.get(tag);
+  }
+
   /** The text of an item's refusal; '' if there is none, or the item has changed since. */
   refusal(item) {
     const refusal = this.refusals.get(item.tag);
@@ -82,10 +92,10 @@ export class Actions {
     if (this.model.items.has(item.tag)) this.model.putAnswer(item);
   }
 
-  #refuse(tag, problem) {
+  #refuse(tag, problem, operation = null) {
     if (problem.item) this.#put(problem.item); // the card corrects itself
     const version = problem.item?.version ?? this.model.items.get(tag)?.version ?? 0;
-    this.refusals.set(tag, {text: explain(problem), version});
+    this.refusals.set(tag, {text: explain(problem, operation), version});
   }
 }
 
@@ -94,13 +104,16 @@ const SAID = new Set(['held', 'not_holder', 'blocked', 'wrong_state', 'limit_rea
   'pool_timeout', 'store_unavailable', 'unconfirmed', 'csrf', 'internal_error']);
 
 /** A refusal in the page's language, with the holder's name and the start of the hold. */
-export function explain(problem) {
+export function explain(problem, operation = null) {
   const values = {
     holder: problem.holder?.name ?? '',
     since: problem.since ? moment(problem.since) : '',
     reason: problem.item?.reason ?? '',
     seconds: problem.retry_after ?? '',
   };
+  if (operation === UNDO.operation && !problem.holder && ['wrong_state', 'not_holder'].includes(problem.code)) {
+    return t('refusal.undo_over');
+  }
   if (problem.code === 'blocked' && !values.reason) return t('refusal.blocked_plain');
   if (problem.code === 'not_holder' && !values.holder) return t('refusal.not_holder_plain');
   return SAID.has(problem.code) ? t(`refusal.${problem.code}`, values) : problem.detail;

@@ -1,9 +1,9 @@
 // The board page: who works on what, right now; one touch takes, pauses or completes.
 
 import {Actions} from './actions.js';
-import * as api from './api.js';
 import {Attention} from './attention.js';
 import {Batch} from './batch.js';
+import {BoardSettings} from './board_settings.js';
 import {Card} from './card.js';
 import {serverNow} from './clock.js';
 import {announce, byId, fill, h, setText} from './dom.js';
@@ -23,11 +23,12 @@ import * as session from './session.js';
 import {countOf, describe, situationOf} from './situation.js';
 import {loadSnapshot} from './snapshot.js';
 import {filterTaps, ignoreTaps} from './tap_filter.js';
-import {KEYS} from './transitions.js';
+import {KEYS, UNDO} from './transitions.js';
 
 const board = document.body.dataset.board;
 const model = new Model();
 const filter = readFilter();
+let boardSteps = [];
 let active = null; // the tag of the item to which shortcuts apply
 let live = null;
 let snapshotEtag = null;
@@ -39,22 +40,24 @@ let isSignedOut = false; // false until the server has answered
 
 const me = () => session.current()?.worker.id ?? null;
 const canAct = () => ['live', 'degraded', 'connecting'].includes(status) && session.may('worker');
-const offeredToMe = (item) => offered(item, me(), session.isOffered);
+const offeredToMe = (item) => offered(item, me(), session.isOffered, boardSteps);
 const rank = (item) => rankOf(item, me());
 
 const list = new List(byId('items'), {render: (item, row) => card.draw(item, row), keyOf: (item) => item.tag});
 const order = new RowOrder();
 const attention = new Attention(byId('items'), () => show());
+const settings = new BoardSettings(board, showBoard);
 const notices = new Notices({onShow: find});
 const actions = new Actions(board, model, (tag) => { list.refresh(tag); show(); });
 const myWork = new MyWork(byId('my-work'), {
-  count: byId('my-count'), more: byId('my-more'), actions, canAct, onAct: act, onShow: find});
+  count: byId('my-count'), more: byId('my-more'), actions, settings, canAct, onAct: act, onShow: find});
 const batch = new Batch(board, {model, actions, canAct, offered: offeredToMe,
   onChange: (tags) => { for (const tag of tags) list.refresh(tag); },
   onFull: () => notices.say(t('batch.most'), {kind: 'refused'}),
   onDone: (text, tag, kind) => notices.say(text, {tag, kind})});
 const card = new Card({
   actions,
+  settings,
   isChosen: (tag) => batch.tags.has(tag),
   isActive: (tag) => tag === active,
   canAct,
@@ -126,6 +129,7 @@ function clear() {
   isLoaded = false;
   isDenied = false;
   model.load([]);
+  settings.clear();
   showStatus('connecting');
   setText(byId('live'), ''); // the page follows no events
 }
@@ -145,22 +149,25 @@ async function run(who) {
   if (!who) return;
   showStatus('connecting');
   live = new Live(board, {
-    reload, apply, isAhead: () => model.unheard.size > 0, onStatus: showStatus, onDenied: denied,
+    reload, apply, isAhead: () => model.unheard.size > 0,
+    onSettings: (version) => settings.told(version), onStatus: showStatus, onDenied: denied,
   });
-  loadBoard().catch(() => {});
+  settings.load().catch(() => {});
   await live.start();
 }
 
 start(run, listenToKeys);
 
-async function loadBoard() {
-  const found = await api.get(`/api/boards/${board}`);
+function showBoard(found) {
   setText(byId('title'), found.title);
   document.title = `${found.title} · occupancy`;
+  boardSteps = found.steps;
   const steps = byId('step');
   fill(steps, h('option', {value: ''}, t('filter.all_steps')),
-    ...found.steps.map((step) => h('option', {value: step, selected: step === filter.step}, step)));
+    ...found.steps.map((step) => h('option', {value: step, selected: step === filter.step}, settings.titleOf(step))));
   steps.parentElement.hidden = found.steps.length < 2;
+  list.redraw(); // what is offered depends on the steps
+  show();
 }
 
 // Drawing
@@ -228,12 +235,13 @@ function showCounts(count) {
   byId('mine').setAttribute('aria-pressed', String(filter.mine));
   const situation = situationOf({
     isSignedIn: !isSignedOut, isDenied, isLoaded, status, known: model.items.size, count});
-  setText(byId('shown'), describe(situation, {count, filter}));
+  setText(byId('shown'), describe(situation, {count, filter, settings}));
   byId('clear').hidden = situation !== 'no_match';
 }
 byId('clear').addEventListener('click', clearFilter);
 
 model.onChange((tags) => {
+  notices.check();
   show();
   if (tags) for (const tag of tags) list.refresh(tag);
 });
@@ -327,6 +335,7 @@ function listenToKeys() {
     End: () => move(Infinity),
     Enter: () => { if (active) location.href = `/boards/${board}/items/${active}`; },
     ' ': () => { if (active) batch.toggle(active); },
+    [UNDO.key]: () => notices.undo(),
     ...Object.fromEntries([...KEYS].map(([key, operation]) => [key, onActive(operation)])),
   }, scanning({board, find: (tag) => model.find(tag), select, hindrance, notices}));
 }

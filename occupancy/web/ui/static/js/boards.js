@@ -1,8 +1,9 @@
 // The list of boards, with the number of items in each state.
 
 import * as api from './api.js';
+import {itemsOf} from './board_settings.js';
 import {byId, fill, h, setText} from './dom.js';
-import {number, t, tn} from './i18n.js';
+import {number, t} from './i18n.js';
 import {STATES} from './model.js';
 import {start, startAgain} from './page.js';
 
@@ -19,7 +20,7 @@ async function show() {
     const all = STATES.reduce((sum, state) => sum + each.counts[state], 0);
     return h('li', {class: 'panel'},
       h('h2', {}, h('a', {href: `/boards/${each.board}`}, each.title)),
-      h('p', {class: 'soft'}, tn('board.items', all)),
+      h('p', {class: 'soft'}, itemsOf(each.item_name, all)),
       h('p', {class: 'counts'}, ...STATES.filter((state) => each.counts[state] > 0).map((state) => (
         h('span', {class: 'state'}, h('span', {class: `mark ${state}`, 'aria-hidden': 'true'}),
           t(`state.${state}`), ' ', h('strong', {}, number(each.counts[state])))))),

@@ -19,7 +19,7 @@ export class Card {
   }
 
   draw(item, row) {
-    const {actions, isChosen, isActive, canAct, offered, onAct, onChoose} = this.hooks;
+    const {actions, isChosen, isActive, canAct, offered, onAct, onChoose, settings} = this.hooks;
     const sending = actions.sending.get(item.tag);
     const refusal = actions.refusal(item);
     const focused = row.contains(document.activeElement) ? document.activeElement.dataset.name : null;
@@ -49,7 +49,8 @@ export class Card {
         h('span', {class: 'state'},
           h('span', {class: `mark ${item.state}`, 'aria-hidden': 'true'}), t(`state.${item.state}`)),
         TIMED.has(item.state) && h('time', {datetime: item.since}),
-        item.step !== 'work' && h('span', {class: 'step'}, item.step),
+        item.step !== 'work' && h('span', {class: 'step'}, settings.titleOf(item.step)),
+        ...settings.shownOf(item).map(([name, value]) => h('span', {class: 'attribute'}, `${name}: ${value}`)),
         item.holder && h('strong', {class: 'holder'}, item.holder.name),
         item.reason && h('span', {class: 'reason'}, item.reason)),
       refusal ? h('p', {class: 'refusal'}, refusal) : null,

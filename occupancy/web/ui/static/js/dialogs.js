@@ -13,8 +13,10 @@ const MOST_REASONS = 8;
  * user cancels.
  */
 export async function ask(operation, {item = null, board, count = 1}) {
-  const {reason, to, step} = OPERATIONS.get(operation).fields;
-  const steps = step === 'none' ? [] : (await api.get(`/api/boards/${board}`)).steps;
+  const {fields: {reason, to, step}, is_step_earlier} = OPERATIONS.get(operation);
+  const {steps: all, step_titles: titles} = step === 'none' ? {steps: []} : await api.get(`/api/boards/${board}`);
+  // Of several items each is refused by itself if the step is not before its own.
+  const steps = is_step_earlier ? all.slice(0, item ? Math.max(0, all.indexOf(item.step)) : -1) : all;
   const asksStep = steps.length > 1 || step === 'required';
   if (reason === 'none' && to === 'none' && !asksStep) return {};
   const dialog = byId('ask-dialog');
@@ -25,7 +27,8 @@ export async function ask(operation, {item = null, board, count = 1}) {
   }
   if (asksStep) {
     fields.push(h('label', {}, t('ask.step'), h('select', {name: 'step'},
-      ...steps.map((each) => h('option', {selected: each === item?.step}, each)))));
+      ...steps.map((each) => h('option', {value: each,
+        selected: is_step_earlier ? each === steps.at(-1) : each === item?.step}, titles[each])))));
   }
   if (reason !== 'none') {
     const input = h('input', {name: 'reason', maxlength: '500', required: reason === 'required',

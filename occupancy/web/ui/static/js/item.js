@@ -2,6 +2,7 @@
 
 import {Actions, explain} from './actions.js';
 import * as api from './api.js';
+import {BoardSettings} from './board_settings.js';
 import {Card} from './card.js';
 import {serverNow} from './clock.js';
 import {byId, fill, h, setText} from './dom.js';
@@ -15,7 +16,7 @@ import {start, startAgain} from './page.js';
 import {scanning} from './scan.js';
 import * as session from './session.js';
 import {filterTaps} from './tap_filter.js';
-import {isAdded, transitionOf} from './transitions.js';
+import {UNDO, isAdded, transitionOf} from './transitions.js';
 import {workOf, workedNow} from './worked_time.js';
 
 const {board, tag} = document.body.dataset;
@@ -25,6 +26,7 @@ const row = h('li', {class: 'row'});
 byId('items').append(row);
 let live = null;
 let status = 'connecting';
+let boardSteps = [];
 let events = []; // newest first
 let next = null;
 let isLoaded = false; // whether the item came from the server
@@ -34,12 +36,14 @@ let lastHeard = null; // when the page was last known to be up to date
 
 const notices = new Notices();
 const actions = new Actions(board, model, draw);
+const settings = new BoardSettings(board, () => { draw(); showHistory(); });
 const card = new Card({
   actions,
+  settings: {titleOf: (step) => settings.titleOf(step), shownOf: () => []}, // all attributes are below
   isChosen: () => false,
   isActive: () => false,
   canAct: () => status !== 'offline' && session.may('worker'),
-  offered: (item) => offered(item, session.current()?.worker.id, session.isOffered),
+  offered: (item) => offered(item, session.current()?.worker.id, session.isOffered, boardSteps),
   async onAct(operation) {
     const item = model.items.get(tag);
     if (!item || actions.sending.has(tag)) return;
@@ -126,6 +130,7 @@ function clear() {
   events = [];
   next = null;
   model.load([]);
+  settings.clear();
   fill(byId('history'));
   fill(byId('work'));
   setText(byId('worked'), '');
@@ -141,13 +146,13 @@ function showHistory() {
     h('p', {class: 'when'}, h('time', {datetime: event.at}, moment(event.at)), lasted(event, index)),
     h('span', {class: `mark ${event.item.state}`, 'aria-hidden': 'true'}),
     h('p', {}, t(`history.${event.type}`, {actor: event.actor.name, holder: event.item.holder?.name ?? ''}),
-      stepOf(event, index) !== 'work' && h('span', {class: 'step'}, stepOf(event, index)),
+      stepOf(event, index) !== 'work' && h('span', {class: 'step'}, settings.titleOf(stepOf(event, index))),
       event.item.reason && h('span', {class: 'reason'}, event.item.reason)))));
   const work = workOf(events, serverNow());
   fill(byId('work'), h('tbody', {}, ...(work.length === 0
     ? [h('tr', {}, h('td', {}, t('item.no_work')))]
     : work.map(({step, worker, seconds, isRunning}) => h('tr', {},
-      h('th', {scope: 'row'}, worker), h('td', {}, step),
+      h('th', {scope: 'row'}, worker), h('td', {}, settings.titleOf(step)),
       h('td', {class: 'number'},
         h('span', isRunning ? {class: 'running', 'data-from': serverNow() - 1000 * seconds} : {},
           duration(seconds)),
@@ -163,7 +168,7 @@ function showPart() {
 
 function showWorked(item) {
   const seconds = duration(workedNow(item, serverNow()));
-  const title = item.step === 'work' ? t('item.worked_only') : t('item.worked', {step: item.step});
+  const title = item.step === 'work' ? t('item.worked_only') : t('item.worked', {step: settings.titleOf(item.step)});
   setText(byId('worked'), `${title}: ${seconds}`);
 }
 
@@ -205,7 +210,10 @@ byId('older').addEventListener('click', async () => {
   showHistory();
 });
 
-model.onChange(draw);
+model.onChange(() => {
+  notices.check();
+  draw();
+});
 function stop() {
   live?.stop();
   live = null;
@@ -231,6 +239,7 @@ async function run(who) {
       showHistory();
       showSituation();
     },
+    onSettings: (version) => settings.told(version),
     onStatus(now) {
       status = now;
       byId('live').dataset.status = now;
@@ -247,10 +256,16 @@ async function run(who) {
       else await startAgain(run);
     },
   });
+  loadSteps().catch(() => {}); // only what depends on them is not offered
   await live.start();
 }
 
-start(run, () => listen({}, scanning({
+async function loadSteps() {
+  boardSteps = (await api.get(path)).steps;
+  draw();
+}
+
+start(run, () => listen({[UNDO.key]: () => notices.undo()}, scanning({
   board, notices, hindrance: () => (session.current() ? '' : t('scan.sign_in_first')),
 })));
 setInterval(tick, 1000);

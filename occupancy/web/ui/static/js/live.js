@@ -22,11 +22,14 @@ const SILENCE_MS = 20000; // after this much silence, the page checks that the s
  * `reload(signal)` must load the snapshot and return its position ({cursor, seq, version_floor}), and
  * show nothing once the signal is aborted, because the session may have ended. `apply(event)` gets
  * each event, in order, once. `isAhead()` says whether the page shows an answer whose event has not
- * come. `onStatus` gets 'connecting', 'live', 'degraded' or 'offline', and `onDenied` is called when
- * the server refuses the stream.
+ * come. `onSettings(version)` is told which version the board's settings have. `onStatus` gets
+ * 'connecting', 'live', 'degraded' or 'offline', and `onDenied` is called when the server refuses the
+ * stream.
  */
 export class Live {
-  constructor(board, {reload, apply, isAhead = () => false, onStatus, onDenied}, {
+  constructor(board, {
+    reload, apply, isAhead = () => false, onSettings = () => {}, onStatus, onDenied,
+  }, {
     Source = globalThis.EventSource,
     Channel = globalThis.BroadcastChannel,
     leadership = (handlers) => new Leadership(board, handlers),
@@ -34,7 +37,7 @@ export class Live {
     now = elapsed,
   } = {}) {
     this.address = `/api/boards/${board}/events`;
-    this.hooks = {reload, apply, isAhead, onStatus, onDenied};
+    this.hooks = {reload, apply, isAhead, onSettings, onStatus, onDenied};
     this.Source = Source;
     this.probe = probe;
     this.now = now;
@@ -42,6 +45,7 @@ export class Live {
     this.seq = null;
     this.versionFloor = 0; // of the snapshot; every version since the last promotion is above it
     this.leastFloor = 0; // that of the stream: a snapshot below it is from before the promotion
+    this.settings = {}; // their version, as the stream says: {settings_version}
     this.status = 'connecting';
     this.retryMs = FIRST_RETRY_MS;
     this.wasAhead = false; // at the last check of the answers
@@ -69,6 +73,7 @@ export class Live {
       this.#sayPosition();
       this.#checkSilence();
       this.#checkAnswers();
+      this.#tellSettings(); // the page may have failed to load them
     }, POSITION_MS);
     await this.#reload();
     if (signal.aborted) return;
@@ -106,6 +111,7 @@ export class Live {
       this.#share({kind: 'status', status: 'live', isCaughtUp: true});
     });
     on('reset', (data) => this.#share({...data, kind: 'reset'}));
+    on('board', (data) => this.#share({...data, kind: 'board'}));
     on('degraded', () => this.#share({kind: 'status', status: 'degraded'}));
     on('recovered', () => this.#share({kind: 'status', status: 'live', isCaughtUp: true}));
     source.addEventListener('error', () => {
@@ -178,7 +184,8 @@ export class Live {
 
   #sayPosition() {
     if (this.leadership.isLeading && this.status === 'live') {
-      this.#tell({kind: 'position', cursor: this.cursor, seq: this.seq, version_floor: this.leastFloor});
+      this.#tell({kind: 'position', cursor: this.cursor, seq: this.seq,
+        version_floor: this.leastFloor, ...this.settings});
     }
   }
 
@@ -195,6 +202,11 @@ export class Live {
 
   #onTold(message) {
     if (message.version_floor !== undefined) this.leastFloor = message.version_floor;
+    if (message.settings_version !== undefined) {
+      this.settings = {settings_version: message.settings_version};
+      this.#tellSettings();
+    }
+    if (message.kind === 'board') return;
     if (message.kind === 'hello') {
       if (this.leadership.isLeading) {
         this.#tell({kind: 'status', status: this.status});
@@ -218,6 +230,10 @@ export class Live {
     } else if (message.kind === 'position' && (message.seq > this.seq || this.versionFloor < this.leastFloor)) {
       this.#reload(); // an event is missing, or another server was promoted
     }
+  }
+
+  #tellSettings() {
+    if (this.settings.settings_version !== undefined) this.hooks.onSettings(this.settings.settings_version);
   }
 
   #onEvent({data, id}) {

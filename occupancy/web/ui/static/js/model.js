@@ -164,12 +164,14 @@ export function fold(text) {
 
 /**
  * The operations that the buttons of an item offer to `worker`; `may(role)` says whether they have
- * a role. 'removed' is a state of the page only, from which no operation leads.
+ * a role. `steps` are the board's, [] as long as they are unknown. 'removed' is a state of the page only,
+ * from which no operation leads.
  */
-export function offered(item, worker, may) {
+export function offered(item, worker, may, steps = []) {
   const isHolder = item.state === 'occupied' && item.holder?.id === worker;
   return [...OPERATIONS.values()]
-    .filter(({role, sources, holder_only, is_for_others}) => (
-      sources.includes(item.state) && may(role) && (isHolder ? !is_for_others : !holder_only)))
+    .filter(({role, sources, holder_only, is_for_others, is_step_earlier}) => (
+      sources.includes(item.state) && may(role) && (isHolder ? !is_for_others : !holder_only)
+      && (!is_step_earlier || steps.indexOf(item.step) > 0)))
     .map(({operation}) => operation);
 }

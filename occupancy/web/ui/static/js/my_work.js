@@ -13,8 +13,8 @@ export class MyWork {
    * number that opens the whole list if one line has no room for it. A touch calls
    * `onAct(operation, tag)` or `onShow(tag)`.
    */
-  constructor(place, {count, more, actions, canAct, onAct, onShow}) {
-    Object.assign(this, {place, count, more, actions, canAct, onAct, onShow});
+  constructor(place, {count, more, actions, settings, canAct, onAct, onShow}) {
+    Object.assign(this, {place, count, more, actions, settings, canAct, onAct, onShow});
     this.entries = new Map(); // by tag: touch and focus survive changes of other entries
     this.isOpen = false;
     more.addEventListener('click', () => (this.isOpen ? this.close() : this.#open()));
@@ -42,7 +42,11 @@ export class MyWork {
     items.forEach((item, index) => {
       const entry = this.entries.get(item.tag);
       if (this.place.children[index] !== entry) this.place.insertBefore(entry, this.place.children[index] ?? null);
-      const drawn = [item.version, this.actions.sending.get(item.tag), this.canAct()].join();
+      // The version alone would not do: a server that has lost its last second counts it again.
+      const drawn = [
+        item.version, item.since, this.settings.titleOf(item.step), this.actions.sending.get(item.tag),
+        this.canAct(),
+      ].join();
       if (entry.dataset.drawn === drawn) return;
       if (entry.dataset.drawn) ignoreTaps(entry);
       entry.dataset.drawn = drawn;
@@ -100,7 +104,7 @@ export class MyWork {
       h('button', {type: 'button', class: 'mine-tag', 'data-name': 'show', onclick: () => this.onShow(item.tag)},
         h('strong', {}, ...partsOf(item.tag)),
         h('span', {class: 'mine-since'}, h('time', {datetime: item.since}), ' ',
-          item.step !== 'work' && h('span', {class: 'mine-step'}, item.step))),
+          item.step !== 'work' && h('span', {class: 'mine-step'}, this.settings.titleOf(item.step)))),
       ...(isSending ? [h('span', {class: 'sending', role: 'status'}, t('board.sending'))]
         : ENDS.map((operation) => h('button', {
           type: 'button', class: buttonClass(operation), 'data-name': operation,

@@ -24,9 +24,11 @@ export class Notices {
   /**
    * Shows a notice. `kind`: 'done' (an operation has succeeded), 'refused', 'mine' (another worker
    * changed an item of the signed-in one), or 'scanned'. A notice replaces an earlier one about the
-   * same item. `address` is a page to link to.
+   * same item. `address` is a page to link to. `undo` {key, untilMs, isOffered(), act()} gives it
+   * a button to take the operation back, until `untilMs` of performance.now(), and as long as `isOffered()`.
    */
-  say(text, {kind = 'done', tag = null, address = null} = {}) {
+  say(text, {kind = 'done', tag = null, address = null, undo = null} = {}) {
+    const hadFocus = [...this.notes].some((note) => note.contains(document.activeElement));
     for (const note of this.notes) {
       const isPassing = PASSING.includes(kind) && PASSING.includes(note.dataset.kind);
       if (isPassing || (tag !== null && note.dataset.tag === tag)) this.#close(note);
@@ -36,15 +38,53 @@ export class Notices {
     const note = h('div', {class: `note ${kind}`, 'data-kind': kind, 'data-tag': tag, role: dialog && 'alert'},
       h('p', {}, text),
       address !== null && h('a', {class: 'go', href: address}, t('scan.go')),
+      undo && h('button', {type: 'button', class: 'take-back', 'aria-label': t('notice.undo_tag', {tag}),
+        'aria-keyshortcuts': undo.key, onclick: () => this.#undo(note)}, t('notice.undo')),
       tag !== null && this.onShow && h('button', {type: 'button', class: 'show',
         'aria-label': t('notice.show_tag', {tag}), onclick: () => this.onShow(tag)}, t('notice.show')),
       h('button', {type: 'button', class: 'close', 'aria-label': t('notice.close'),
         onclick: () => this.#close(note)}, '✕'));
+    note.undo = undo;
     this.notes.add(note);
     if (dialog) dialog.prepend(note);
     else this.place.append(note);
     ignoreTaps(note); // a tap on the row that it covers may be under way
-    if (LASTS_MS[kind]) note.timer = setTimeout(() => this.#close(note), LASTS_MS[kind]);
+    if (hadFocus && !document.activeElement?.closest('.note')) note.querySelector('button')?.focus();
+    const lastsMs = undo ? undo.untilMs - performance.now() : LASTS_MS[kind];
+    if (lastsMs) note.timer = setTimeout(() => this.#close(note), lastsMs);
+    this.check();
+  }
+
+  /** Removes the buttons to undo what can no longer be undone; call it when items change. */
+  check() {
+    for (const note of this.notes) {
+      if (note.undo && !note.undo.isOffered()) this.#endUndo(note);
+    }
+  }
+
+  /** Takes back the operation of the newest notice that offers it; for the keyboard. */
+  undo() {
+    const note = [...this.notes].findLast((each) => each.undo);
+    if (note) this.#undo(note);
+  }
+
+  #undo(note) {
+    const {undo} = note;
+    if (!undo) return; // a second tap
+    note.undo = null;
+    // A timer may be late, as on a device that has slept.
+    if (performance.now() < undo.untilMs && undo.isOffered()) undo.act();
+    else this.#endUndo(note);
+  }
+
+  /** The rest of the notice stays for as long as one without the button. */
+  #endUndo(note) {
+    note.undo = null;
+    const button = note.querySelector('.take-back');
+    if (button?.contains(document.activeElement)) note.querySelector('.close').focus();
+    button?.remove();
+    clearTimeout(note.timer);
+    note.timer = setTimeout(() => this.#close(note), LASTS_MS.done);
   }
 
   /** Shows the changes of the worker's items during a gap in the events, without the actors. */

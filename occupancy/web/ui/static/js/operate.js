@@ -3,6 +3,7 @@
 import {explain} from './actions.js';
 import {ask} from './dialogs.js';
 import {t} from './i18n.js';
+import {OPERATIONS, UNDO} from './transitions.js';
 
 /** Carries out an operation on an item; a cancelled dialog ends it silently. Never throws. */
 export async function operate(operation, item, {board, actions, notices}) {
@@ -14,8 +15,27 @@ export async function operate(operation, item, {board, actions, notices}) {
     notices.say(`${tag}: ${explain(problem)}`, {kind: 'refused', tag});
     return;
   }
-  if (fields === null || actions.sending.has(tag)) return;
-  const isDone = await actions.run(operation, tag, fields);
-  if (isDone) notices.say(t(`done.${operation}`, {tag}), {tag});
-  else notices.say(`${tag}: ${actions.said(tag)}`, {kind: 'refused', tag});
+  if (fields === null) return;
+  await send(operation, tag, fields, {actions, notices});
+}
+
+/**
+ * Sends an operation, unless one is on its way, and tells the result, with a button to take it back where that
+ * is possible.
+ */
+async function send(operation, tag, fields, {actions, notices}) {
+  if (actions.sending.has(tag)) return;
+  // From before the server's clock counts, so the button is gone before the server refuses.
+  const untilMs = performance.now() + 1000 * UNDO.within_s;
+  if (!await actions.run(operation, tag, fields)) {
+    notices.say(`${tag}: ${actions.said(tag)}`, {kind: 'refused', tag});
+    return;
+  }
+  const back = OPERATIONS.get(operation)?.undone_by;
+  notices.say(t(`done.${operation}`, {tag}), {tag, undo: back ? {
+    key: UNDO.key,
+    untilMs,
+    isOffered: () => actions.isLatest(tag),
+    act: () => send(back, tag, {}, {actions, notices}),
+  } : null});
 }

@@ -1,6 +1,6 @@
 // The situation of a list: the reason for its content, or for its emptiness. Unknown counts are hidden.
 
-import {number, t, tn} from './i18n.js';
+import {number, t} from './i18n.js';
 
 /**
  * One of 'signed_out', 'denied', 'loading', 'unreachable', 'empty', 'no_match' and 'items'.
@@ -15,18 +15,18 @@ export function situationOf({isSignedIn, isDenied, isLoaded, status, known, coun
 }
 
 /** The sentence for a situation; `filter` as in Model.select. */
-export function describe(situation, {count, filter}) {
+export function describe(situation, {count, filter, settings}) {
   // On a phone the filter's button may be scrolled away.
-  if (situation === 'items') return [tn('board.items', count), whatOf(filter)].filter(Boolean).join(' · ');
+  if (situation === 'items') return [settings.items(count), whatOf(filter, settings)].filter(Boolean).join(' · ');
   if (situation === 'denied') return ''; // the banner gives the reason
-  if (situation === 'no_match') return t('shown.no_match', {what: whatOf(filter)});
+  if (situation === 'no_match') return t('shown.no_match', {what: whatOf(filter, settings)});
   return t(`shown.${situation}`);
 }
 
-function whatOf({mine, state, step, text}) {
+function whatOf({mine, state, step, text}, settings) {
   const parts = [text.trim() && `“${text.trim()}”`];
   if (mine) parts.push(t('filter.mine'));
-  else parts.push(state && t(`state.${state}`), step);
+  else parts.push(state && t(`state.${state}`), step && settings.titleOf(step));
   return parts.filter(Boolean).join(' · ');
 }
 

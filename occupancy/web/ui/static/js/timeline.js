@@ -60,7 +60,8 @@ export function completedToday(points, now) {
   const midnight = new Date(now).setHours(0, 0, 0, 0);
   const since = Math.max(midnight, points[0].at);
   const began = valueAt(points, since, ({completions}) => completions);
-  return {count: Math.round(points.at(-1).completions - began), since, isWhole: since === midnight};
+  // One of before midnight may have been undone since.
+  return {count: Math.max(0, Math.round(points.at(-1).completions - began)), since, isWhole: since === midnight};
 }
 
 /** The full hour at or before a time; by arithmetic, because an hour may occur twice. */

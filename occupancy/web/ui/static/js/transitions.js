@@ -9,6 +9,9 @@ const ADDED = new Set(ROWS.map((row) => row.added_event).filter(Boolean));
 export const OPERATIONS = new Map(ROWS.filter(({button}) => button !== 'none')
   .map((row) => [row.operation, row]));
 
+/** The row of the operation that takes back another one's end; it is offered beside that one's notice. */
+export const UNDO = ROWS.find(({within_s}) => within_s > 0) ?? {}; // an older server has none
+
 /** The operation for each keyboard shortcut. */
 export const KEYS = new Map([...OPERATIONS.values()].filter(({key}) => key)
   .map(({key, operation}) => [key, operation]));

@@ -4,6 +4,7 @@
 // never shows a dialog: if somebody must act, it says how, and continues by itself.
 
 import * as api from './api.js';
+import {BoardSettings} from './board_settings.js';
 import {elapsed, serverNow} from './clock.js';
 import {byId, h, setText} from './dom.js';
 import {duration, locale, moment, number, t, tn} from './i18n.js';
@@ -31,12 +32,17 @@ const IN_HAND = ['occupied', 'paused', 'blocked'];
 const {board} = document.body.dataset;
 const path = `/api/boards/${board}`;
 const model = new Model();
+const settings = new BoardSettings(board, ({title}) => {
+  setText(byId('title'), title);
+  document.title = `${title} · occupancy`;
+  drawSoon();
+});
 let live = null;
 let status = 'connecting';
 let upToDateMs = null; // the last time when the page was known to be up to date
 let timeline = []; // points; the last is of the time of the request
 let timelineSeq = 0;
-let completions = []; // the seqs of completions that may have come after it
+let completions = []; // {seq, count: 1 or -1} of completions that may have come after it
 let isTurning = true;
 
 const short = new Intl.DateTimeFormat(locale, {timeStyle: 'short'});
@@ -73,7 +79,7 @@ const holders = new Rotation(byId('holders'), {
     setText(entry.querySelector('.since'), since(item.since));
     setText(entry.querySelector('.title'), item.title === item.tag ? '' : item.title);
     const step = entry.querySelector('.step');
-    setText(step, item.step);
+    setText(step, settings.titleOf(item.step));
     step.hidden = item.step === 'work'; // the only step of a board without a list
   },
 });
@@ -164,7 +170,8 @@ function drawDay() {
   const now = model.counts();
   const points = timeline.length === 0 ? [] : [...timeline, {
     at: Math.max(shownMs(), timeline.at(-1).at), counts: now,
-    completions: timeline.at(-1).completions + completions.filter((seq) => seq > timelineSeq).length,
+    completions: completions.filter(({seq}) => seq > timelineSeq)
+      .reduce((sum, {count}) => sum + count, timeline.at(-1).completions),
   }];
   const ticks = hoursBetween(from, to, 2).map((at) => ({at, text: hour.format(at)}));
   const words = IN_HAND.map((state) => `${t(`state.${state}`)} ${number(now[state])}`).join(', ');
@@ -182,7 +189,7 @@ async function loadTimeline() {
   const answer = await api.get(`${path}/timeline?hours=${TIMELINE_HOURS}`);
   timeline = readTimeline(answer);
   timelineSeq = answer.seq;
-  completions = completions.filter((seq) => seq > timelineSeq);
+  completions = completions.filter(({seq}) => seq > timelineSeq);
   drawSoon();
 }
 
@@ -204,16 +211,14 @@ async function reload(signal) {
   byId('wall').hidden = false;
   byId('passing').hidden = true;
   loadTimeline().catch(() => {}); // only the chart waits for the next time
-  api.get(path).then(({title}) => {
-    setText(byId('title'), title);
-    document.title = `${title} · occupancy`;
-  }, () => {});
+  settings.load().catch(() => {}); // the stream says its version, and it is loaded again
   return {...first, version_floor};
 }
 
 function apply(event) {
   heard();
-  if (transitionOf(event)?.target === 'advance') completions = [...completions.slice(-4999), event.seq];
+  const count = transitionOf(event)?.completions;
+  if (count) completions = [...completions.slice(-4999), {seq: event.seq, count}];
   model.apply(event);
 }
 
@@ -302,6 +307,7 @@ async function start() {
       if (mine !== turn) throw new api.Problem({status: 401}); // ends its retries
       return reload(signal);
     },
+    onSettings: ifMine((version) => settings.told(version)),
     apply: ifMine(apply), onStatus: ifMine(onStatus), onDenied: ifMine(onDenied),
   });
   onStatus('connecting');

@@ -4,8 +4,8 @@ import {transitionOf} from './transitions.js';
 
 /**
  * Totals by step and worker, the longest first, from events newest first. As on the server, a
- * release takes back all work since the item was last free, also that of others; running work
- * counts up to `nowMs`.
+ * release takes back all work since the item was last free, also that of others; an undo takes back
+ * the end of the work, which goes on as if it had never ended; running work counts up to `nowMs`.
  */
 export function workOf(events, nowMs) {
   const totals = new Map();
@@ -15,6 +15,7 @@ export function workOf(events, nowMs) {
     handedOn.push({...open, seconds: Math.max(0, atMs - open.sinceMs) / 1000, isRunning});
     open = null;
   };
+  let completed = null; // {open, handedOn} before a completion, which may yet be undone
   const count = ({step, worker, seconds, isRunning}) => {
     const key = `${step}\n${worker.id}`;
     const known = totals.get(key) ?? {step, worker: worker.name, seconds: 0, isRunning: false};
@@ -22,11 +23,30 @@ export function workOf(events, nowMs) {
     known.isRunning ||= isRunning;
     totals.set(key, known);
   };
+  const countCompleted = () => {
+    ({open, handedOn} = completed);
+    end(completed.atMs);
+    handedOn.forEach(count);
+    [completed, handedOn] = [null, []];
+  };
   for (const event of [...events].reverse()) {
     const atMs = Date.parse(event.at);
     const wasHeld = open !== null;
     const transition = transitionOf(event);
     const isStart = transition?.target === 'occupied';
+    if (transition?.target === 'undone') {
+      // Without the completion, which may be in the part that is not loaded: the hold's own start.
+      const {step, holder: worker, since} = event.item;
+      ({open, handedOn} = completed ?? {open: {step, worker, sinceMs: Date.parse(since)}, handedOn: []});
+      completed = null;
+      continue;
+    }
+    if (completed) countCompleted();
+    if (transition?.target === 'advance' && wasHeld) {
+      completed = {open, handedOn: [...handedOn], atMs};
+      [open, handedOn] = [null, []];
+      continue;
+    }
     if (wasHeld && event.item.state !== 'occupied') {
       end(atMs);
       if (transition?.counts_time ?? true) handedOn.forEach(count);
@@ -38,6 +58,7 @@ export function workOf(events, nowMs) {
       open = {step: event.item.step, worker: event.item.holder, sinceMs: atMs};
     }
   }
+  if (completed) countCompleted();
   if (open) end(nowMs, true);
   handedOn.forEach(count);
   return [...totals.values()].sort((one, other) => other.seconds - one.seconds);

@@ -1,0 +1,18 @@
+-- remove_worker: removes a worker if nobody has changed it meanwhile, and tells every process.
+--
+-- KEYS  1 workers   2 changes   3 renamed
+-- ARGV  1 id   2 the worker as it was read   3 the access channel
+-- Returns  {refused publications, 1 if it was removed, 0 if it is not what was read any more}
+-- Publishes  "changes id" on the access channel
+
+-- Fail here, if a key is of another type, and not after the first write.
+redis.call('GET', KEYS[2])
+redis.call('HLEN', KEYS[3])
+if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then
+  return { 0, 0 }
+end
+local number = redis.call('INCR', KEYS[2]) -- first: if it is denied, nothing is changed uncounted
+redis.call('HDEL', KEYS[1], ARGV[1])
+redis.call('HDEL', KEYS[3], ARGV[1])
+publish(ARGV[3], number .. ' ' .. ARGV[1])
+return { refused, 1 }
