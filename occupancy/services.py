@@ -10,12 +10,12 @@ import logging
 import gevent
 
 from occupancy.access.authenticator import Authenticator
-from occupancy.access.stations.badge import Badges
 from occupancy.access.invitation import Invitation
 from occupancy.access.links import Links
 from occupancy.access.pins import PinHasher
 from occupancy.access.read_turns import KnownAddresses, ReadTurns
 from occupancy.access.sessions import Sessions
+from occupancy.access.stations.badge import Badges
 from occupancy.access.stations.station import Stations
 from occupancy.access.tickets import Tickets
 from occupancy.access.tokens import Tokens
@@ -107,9 +107,7 @@ class Services:
         self.store = Store(client, keys, bounds, writes=operations)
         self.holder_names = HolderNames(self.store, self.workers.get)
         self.workers.on_renamed = self.holder_names.follow
-        self.removal = Removal(
-            self.store, writes=operations, revoke_tokens=self._revoke_of_board
-        )
+        self.removal = Removal(self.store, writes=operations, revoke_tokens=self._revoke_of_board)
 
         # Live delivery
         self.revocation = Revocation(self.authenticator)

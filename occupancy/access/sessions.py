@@ -17,10 +17,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from occupancy.access.stations.badge import Badges
 from occupancy.access.links import Links
 from occupancy.access.login_throttle import FREE_OF_STATION, LoginThrottle
 from occupancy.access.pins import PinHasher
+from occupancy.access.stations.badge import Badges
 from occupancy.access.workers import StoredWorker, Workers
 from occupancy.core import errors
 from occupancy.core.errors import InvalidRequest, RateLimited, Unauthenticated

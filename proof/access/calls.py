@@ -159,8 +159,12 @@ class Calls:
         reasoned = path.endswith(("/force-release", "/block"))
         return (
             _filled(
-                path, tag=self._untouched, worker=self._untouched, token=self._kept_token.id,
-                badge=self._kept_badge.id, station=self._kept_station.id,
+                path,
+                tag=self._untouched,
+                worker=self._untouched,
+                token=self._kept_token.id,
+                badge=self._kept_badge.id,
+                station=self._kept_station.id,
             ),
             {"reason": "intruded"} if reasoned else bodies.get(row),
         )

@@ -110,7 +110,11 @@ NOTHING = Holds(None)
 def right_outcomes(method: str, path: str, board: str, holds: Holds) -> list[tuple[int, str]]:
     """What is right; where a role and a CSRF token are missing, either may be named."""
     first = expected(method, path, board, holds)
-    if first in ((403, "forbidden"), (403, "pin_required")) and holds.is_cookie and not holds.has_csrf:
+    if (
+        first in ((403, "forbidden"), (403, "pin_required"))
+        and holds.is_cookie
+        and not holds.has_csrf
+    ):
         return [first] if method in _SAFE else [first, (403, "csrf")]
     return [first]
 

@@ -245,7 +245,7 @@ class Credentials(Maker):
     def badge_session(self, role: str) -> Credential:
         return self._by_badge(self._at_station(role), role)
 
-    def badge_session_at_station_of_other_board(self, role: str) -> Credential:
+    def badge_session_at_other_board(self, role: str) -> Credential:
         made = self._by_badge(self._at_station(role, OTHER_BOARD), role)
         made.holds = dataclasses.replace(made.holds, board=OTHER_BOARD)
         return made
@@ -371,8 +371,7 @@ STATES: dict[str, Callable[[Credentials, str], Credential]] = {
     "station, revoked": Credentials.revoked_station,
     "station, not paired": Credentials.station_that_is_not_paired,
     "session by badge": Credentials.badge_session,
-    "session by badge, at a station of another board":
-        Credentials.badge_session_at_station_of_other_board,
+    "session by badge, at a station of another board": Credentials.badge_session_at_other_board,
     "session by badge, confirmed": Credentials.badge_session_confirmed,
     "session by badge, confirmed long ago": Credentials.badge_session_confirmed_long_ago,
     "session by badge, badge removed": Credentials.badge_session_of_removed_badge,

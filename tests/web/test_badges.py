@@ -12,9 +12,9 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from occupancy.access.stations.badge import MAX_OF_WORKER, normalized
 from occupancy.access.login_throttle import FREE_OF_STATION
 from occupancy.access.sessions import BADGE_IDLE_S, CONFIRMED_S
+from occupancy.access.stations.badge import MAX_OF_WORKER, normalized
 from occupancy.core.entities import Role
 from occupancy.core.errors import InvalidRequest
 from occupancy.core.principal import Credential, digest_of

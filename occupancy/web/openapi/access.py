@@ -7,7 +7,17 @@ from typing import Any
 from occupancy.core import errors
 from occupancy.core.entities import WORKER_PATTERN, Role
 from occupancy.web.openapi.operations import STORE, WRITES, answer, operation, parameter
-from occupancy.web.openapi.schemas import BOOLEAN, INTEGER, NEXT, TEXT, array, nullable, obj, pattern, ref
+from occupancy.web.openapi.schemas import (
+    BOOLEAN,
+    INTEGER,
+    NEXT,
+    TEXT,
+    array,
+    nullable,
+    obj,
+    pattern,
+    ref,
+)
 
 SECURITY_SCHEMES: dict[str, Any] = {
     "bearer": {
