@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import segno
 from flask import request
 
@@ -16,5 +18,9 @@ def code_of(path: str, settings: Settings) -> str:
     OCCUPANCY_URL comes first: an administrator may ask at an address that only their machine has.
     """
     url = (settings.url or request.host_url).rstrip("/") + path
-    code = segno.make_qr(url, error="m")
-    return str(code.svg_inline(border=_QUIET_MODULES, light="#fff", omitsize=True, svgns=True))
+    image = io.BytesIO()
+    segno.make_qr(url, error="m").save(
+        image, kind="svg", border=_QUIET_MODULES, light="#fff", omitsize=True, xmldecl=False,
+        nl=False,
+    )  # fmt: skip
+    return image.getvalue().decode()

@@ -46,8 +46,10 @@ beforeEach(() => {
   place.href = '';
 });
 
+const known = (tag) => (tag === 'T-1' ? tag : null);
+
 /** Scans `text` on the page of the board main; answers what was said. */
-async function scan(text, {station = {board: null}, board = 'main', find = (tag) => (tag === 'T-1' ? tag : null)} = {}) {
+async function scan(text, {station = {board: null}, board = 'main', find = known} = {}) {
   const hooks = scanning({
     board, find, select: (tag) => `selected ${tag}`,
     notices: {say: (words) => said.push(words)},
