@@ -32,10 +32,12 @@ def create_app(services: Services | None = None) -> Flask:
     from occupancy.web import auth, problems, security  # noqa: PLC0415 - see the module
     from occupancy.web.routes import (  # noqa: PLC0415 - see the module
         admin,
+        audit,
         badges,
         boards,
         docs,
         health,
+        imports,
         pages,
         session,
         stream,
@@ -54,9 +56,9 @@ def create_app(services: Services | None = None) -> Flask:
     security.init_app(app, services.settings)  # first: its hooks come before those of auth
     problems.init_app(app)
     auth.init_app(app)
-    for blueprint in (
-        boards.bp, stream.bp, session.bp, admin.bp, badges.bp, health.bp, docs.bp, pages.bp,
+    for module in (
+        boards, imports, stream, session, admin, badges, audit, health, docs, pages,
     ):  # fmt: skip
-        app.register_blueprint(blueprint)
+        app.register_blueprint(module.bp)
     cli.init_app(app)
     return app

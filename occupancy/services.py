@@ -34,6 +34,8 @@ from occupancy.live.reader import PROBE_S, SILENCE_S
 from occupancy.live.revocation import Revocation
 from occupancy.observability.audit_limit import AuditLimit
 from occupancy.observability.audit_outbox import AuditOutbox
+from occupancy.observability.audit_trail.reader import AuditReader
+from occupancy.observability.audit_trail.trail import AuditTrail
 from occupancy.observability.metrics import Metrics
 from occupancy.observability.periodic import PeriodicTasks
 from occupancy.observability.process_report import ProcessReport
@@ -48,6 +50,7 @@ from occupancy.storage.connections import database_of
 from occupancy.storage.topology.factory import topology_of
 from occupancy.storage.topology.misdirection import log_misdirection
 from occupancy.storage.topology.shard import Topology
+from occupancy.tables.uploads import Uploads
 
 log = logging.getLogger(__name__)
 
@@ -66,8 +69,11 @@ class Services:
 
         # Observability
         self.metrics = Metrics()
+        self.audit_trail = AuditTrail(client, keys, writes=access_writes)
+        self.audit_reader = AuditReader(client, keys)
         self.audit_limit = AuditLimit()
-        self.audit_outbox = AuditOutbox(client, keys)
+        self.audit_limit.write = self.audit_trail.record_soon
+        self.audit_outbox = AuditOutbox(client, keys, self.audit_trail)
         self.repeated_warnings = RepeatedWarnings()
         self.process_name = process_name()
         self.servers = Servers(topology, keys, self.budget.limit)
@@ -88,8 +94,8 @@ class Services:
         self.pin_hasher = PinHasher()
         self.sessions = Sessions(
             client, keys, self.workers, self.links, self.pin_hasher, badges=self.badges,
-            writes=access_writes,
-            audit_limit=self.audit_limit, on_changed=forget,
+            writes=access_writes, audit_trail=self.audit_trail, audit_limit=self.audit_limit,
+            on_changed=forget,
             idle_s=settings.session_idle_s, max_s=settings.session_max_s,
         )  # fmt: skip
         self.tickets = Tickets(
@@ -105,6 +111,7 @@ class Services:
         )  # fmt: skip
         operations = confirmation.for_operations(client, settings)
         self.store = Store(client, keys, bounds, writes=operations)
+        self.uploads = Uploads(client, keys)
         self.holder_names = HolderNames(self.store, self.workers.get)
         self.workers.on_renamed = self.holder_names.follow
         self.removal = Removal(self.store, writes=operations, revoke_tokens=self._revoke_of_board)
@@ -130,6 +137,7 @@ class Services:
             self._follow_failovers,
             self.promotions.record,
             self.audit_outbox.record,
+            self.audit_trail.flush,
             self.store.permissions.refresh,
             self.holder_names.settle,
             self.store.boards.index.mend,
@@ -171,6 +179,7 @@ class Services:
         self.revocation.stop()
         self.removal.stop()
         self.audit_limit.flush()
+        self.audit_trail.flush_at_the_end()
         self.repeated_warnings.flush()
         try:
             self.process_report.withdraw()

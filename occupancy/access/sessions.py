@@ -28,6 +28,7 @@ from occupancy.core.keys import Keys
 from occupancy.core.principal import Principal, digest_of, new_secret
 from occupancy.observability import audit_log
 from occupancy.observability.audit_limit import AuditLimit
+from occupancy.observability.audit_trail.trail import AuditTrail
 from occupancy.storage.client import OpsClient
 from occupancy.storage.scripts import PublishingScript
 
@@ -77,6 +78,7 @@ class Sessions:
         *,
         badges: Badges,
         writes: OpsClient,
+        audit_trail: AuditTrail,
         audit_limit: AuditLimit,
         on_changed: Callable[[str], None],
         idle_s: int,
@@ -86,6 +88,7 @@ class Sessions:
         self._links = links
         self._badges = badges
         self._pin_hasher = pin_hasher
+        self._audit_trail = audit_trail
         self._audit_limit = audit_limit
         self._on_changed = on_changed
         self._client = client
@@ -117,7 +120,7 @@ class Sessions:
             if stored is None or stored.worker.disabled or not is_right:
                 raise Unauthenticated("The worker or the PIN is not right.")
         except Unauthenticated as error:
-            audit_log.record("sign_in_refused", by="pin", code=error.code, **about)
+            self._audit_trail.record_soon("sign_in_refused", by="pin", code=error.code, **about)
             raise
         except RateLimited as error:
             self._audit_limit.record("sign_in_refused", by="pin", code=error.code, **about)
@@ -163,10 +166,9 @@ class Sessions:
                 "link."
             )
         new_hash = self._pin_hasher.hash(new_pin, worker.id)
-        with audit_log.recording(
-            audit_log.record, "pin_changed", worker=worker.id, credential=principal.id,
-            address=address,
-        ):  # fmt: skip
+        with self._audit_trail.recording(
+            "pin_changed", worker=worker.id, credential=principal.id, address=address
+        ):
             changed = self._workers.set_pin(stored, new_hash)
             if changed is None:
                 raise Unauthenticated(_CHANGED)
@@ -238,7 +240,7 @@ class Sessions:
                     "This badge is not known. Sign in with your PIN, or ask an administrator."
                 )
         except Unauthenticated as error:
-            audit_log.record("sign_in_refused", by="badge", code=error.code, **about)
+            self._audit_trail.record("sign_in_refused", by="badge", code=error.code, **about)
             raise
         except RateLimited as error:
             self._audit_limit.record("sign_in_refused", by="badge", code=error.code, **about)
@@ -337,7 +339,7 @@ class Sessions:
             raise RateLimited(detail, retry_after=-(-opened // 1000))
         for each in ended:
             self._on_changed(each.decode())
-        audit_log.record(
+        self._audit_trail.record(
             "signed_in", by=by, worker=worker.id, credential=session.id, address=address,
             **(about or {}),
         )  # fmt: skip
@@ -347,8 +349,8 @@ class Sessions:
         """End the session of ``principal``."""
         keys = self._keys
         with audit_log.recording(
-            audit_log.record, "signed_out", worker=principal.worker.id, credential=principal.id,
-            address=address,
+            self._audit_trail.try_record, "signed_out", worker=principal.worker.id,
+            credential=principal.id, address=address,
         ):  # fmt: skip
             try:
                 self._revoke.run(

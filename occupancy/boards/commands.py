@@ -6,7 +6,7 @@ import functools
 import itertools
 import json
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -23,6 +23,7 @@ from occupancy.core.transitions import PUT, Transition
 from occupancy.storage.capacity import IDEMPOTENCY_TTL_S
 from occupancy.storage.client import OpsClient
 from occupancy.storage.commands import INCARNATION
+from occupancy.storage.fair_queue import run_side_by_side
 from occupancy.storage.permissions import Permissions
 from occupancy.storage.scripts import PublishingScript
 
@@ -123,17 +124,38 @@ class Commands:
         rows: Iterable[tuple[str, dict[str, str]]],
         *,
         actor: Person,
+        auth_method: AuthMethod = "cli",
         dry_run: bool = False,
+        calls: int = _PUT_MANY_CALLS,
+        is_ahead: bool = False,
     ) -> Iterator[Outcome]:
-        """Add or edit items, given as tag and texts (see Command): some hundred a round trip."""
+        """Add or edit items, given as tag and texts (see Command), ``calls`` a round trip.
+
+        With ``is_ahead`` the next ones are read of ``rows``, and prepared, during the round trip
+        of those before them; for iterators that let others run meanwhile.
+        """
         self._permissions.require()
         commands = (
-            Command(board, PUT, [tag], actor, items=[texts], dry_run=dry_run) for tag, texts in rows
+            Command(board, PUT, [tag], actor, auth_method, items=[texts], dry_run=dry_run)
+            for tag, texts in rows
         )
-        while pending := list(itertools.islice(commands, _PUT_MANY_CALLS)):
-            replies = self._operate.run_many([self._request(command) for command in pending])
-            for command, reply in zip(pending, replies, strict=True):
+
+        def prepared() -> list[tuple[Command, tuple[list[str], list[Any]]]]:
+            return [(each, self._request(each)) for each in itertools.islice(commands, calls)]
+
+        pending = prepared()
+        while pending:
+            requests = [request for _, request in pending]
+            following: list[tuple[Command, tuple[list[str], list[Any]]]] = []
+            if is_ahead:
+                sending = functools.partial(self._operate.run_many, requests)
+                calls_at_once: list[Callable[[], list[Any]]] = [prepared, sending]
+                following, replies = run_side_by_side(calls_at_once)
+            else:
+                replies = self._operate.run_many(requests)
+            for (command, _), reply in zip(pending, replies, strict=True):
                 yield from _answer(command, reply).outcomes
+            pending = following if is_ahead else prepared()
 
     def render_again(self, board: str, tags: Sequence[str]) -> None:
         """Mend the JSON of items from what is stored of them; no change, so no event."""

@@ -6,7 +6,8 @@ or stream finds it, and it cannot be created. The sweep looks at the keys of its
 deletes those of the board in pieces; then its name is free again. What keeps numbers from coming
 again stays (see remove.lua). Invariants:
 
-* Nothing writes keys of a board that is marked, except rates, which expire within seconds. So what
+* Nothing writes keys of a board that is marked, except what expires: rates, and what an import that
+  runs just then says of itself. So what
   a whole pass over the keys (SCAN) did not find is not there. In a Cluster a slot may move during a
   pass; so the last pass is one that has found nothing.
 * Each piece is deleted by a script that looks at the mark and its id. So a sweep that is late, of a
@@ -127,7 +128,7 @@ class Removal:
         """Look at every key of the board's server once; returns how many were deleted."""
         keys = self._keys.board(board)
         deleted = 0
-        swept = (keys.item(""), keys.history(""), keys.idempotency_prefix)
+        swept = (keys.item(""), keys.history(""), keys.idempotency_prefix, *keys.of_imports)
         for piece in _pieces(self._found(keys.root, swept)):
             self._client.expire(keys.sweeper, _LEASE_S)
             items = [each for each in piece if each.startswith(keys.item(""))]

@@ -38,6 +38,7 @@ class _Groups(AppGroup):
             return
         self._is_made = True
         from occupancy.cli.commands import (  # noqa: PLC0415 - see the module
+            audit,
             backup,
             boards,
             demo,
@@ -54,7 +55,7 @@ class _Groups(AppGroup):
         commands: list[click.Command] = [*operations.COMMANDS, labels.labels]
         for command in commands:
             items.group.add_command(command)
-        for module in (boards, items, workers, tokens, stations, events, redis, demo):
+        for module in (boards, items, workers, tokens, stations, audit, events, redis, demo):
             self.add_command(module.group)
         for command in backup.COMMANDS:
             self.add_command(command)

@@ -119,6 +119,14 @@ class WorkerNotFound(OccupancyError):
     explanation = "There is no worker with this id."
 
 
+class ImportNotFound(OccupancyError):
+    code, status, title = "import_not_found", 404, "Import not found"
+    explanation = (
+        "There is no uploaded file of this id on the board. It is kept for an hour, and the board "
+        "keeps the last four. Upload the file again."
+    )
+
+
 class MethodNotAllowed(OccupancyError):
     code, status, title = "method_not_allowed", 405, "Method not allowed"
     explanation = "The address does not take this method; `Allow` lists those it takes."
@@ -194,7 +202,7 @@ class SettingsChanged(VersionMismatch):
 
 class TooLarge(OccupancyError):
     code, status, title = "too_large", 413, "Body too large"
-    explanation = "The body is larger than 64 KiB."
+    explanation = "The body is larger than 64 KiB, or an imported file is larger than 20 MiB."
 
 
 class UnsupportedMediaType(OccupancyError):

@@ -21,6 +21,9 @@
     occ:{access}:ticket:HASH        string  ticket for a stream: its worker; once used, its address
                                             and board
     occ:{access}:notes              list    changes by the command line, for the audit log (JSON)
+    occ:{access}:audit:STREAM       stream  the audit trail, entry by entry (JSON); STREAM is
+                                            changes, sign_ins or refusals
+    occ:{access}:audit_bytes        hash    number of the stream → bytes of its entries
     occ:{access}:renamed            hash    id → time (s, µs) of a worker's new name that the items
                                             they hold may not show yet
     occ:{access}:removing           set     names of boards whose removal has not ended
@@ -56,6 +59,11 @@
     occ:{main}:rights               string  as that of access, on another server of a Cluster
     occ:{main}:confirmed            string  written before the replicas are waited for; also with
                                             {access}
+    occ:{main}:upload:ID            string  what an uploaded file is, for an hour (JSON)
+    occ:{main}:upload:ID:N          string  500 of its records, packed, for as long
+    occ:{main}:upload:ID:run        string  how far its import is, for as long (JSON)
+    occ:{main}:uploads              string  the last uploads, for as long (JSON)
+    occ:{main}:mappings             string  the last mappings of columns, by header; a year (JSON)
     occ:{main}:rate:WHO             string  rate of operations, of a worker or an address (ms)
     occ:{access}:processes          set     names of the processes
     occ:{access}:process:NAME       string  statistics of a process; expires when it stops reporting
@@ -103,6 +111,9 @@ class BoardKeys:
         self.log = f"{root}:log"
         self.log_marks = f"{root}:log_marks"
         self.samples = f"{root}:samples"
+        self.uploads = f"{root}:uploads"
+        self.mappings = f"{root}:mappings"
+        self.of_imports = (f"{root}:upload", self.mappings)  # what the names of all begin with
         self.channel = live_channel
         self.rights = [f"{root}:rights", f"{root}:rights:none"]
 
@@ -115,6 +126,10 @@ class BoardKeys:
     def idempotency(self, worker: str, key: str) -> str:
         """The key of an idempotency record; a hash, because the client's may be long."""
         return f"{self.root}:idem:{worker}:{hashlib.sha256(key.encode()).hexdigest()[:32]}"
+
+    def upload(self, number: str, part: int | str | None = None) -> str:
+        """An uploaded file; with ``part``, a chunk of its records, or the state of its import."""
+        return f"{self.root}:upload:{number}" + ("" if part is None else f":{part}")
 
     def rate(self, who: str) -> str:
         return f"{self.root}:rate:{who}"
@@ -149,6 +164,7 @@ class Keys:
         self.uses = f"{access}:uses"
         self.changes = f"{access}:changes"
         self.notes = f"{access}:notes"
+        self.audit_bytes = f"{access}:audit_bytes"
         self.renamed = f"{access}:renamed"
         self.removing = f"{access}:removing"
         self.rights = [f"{access}:rights", f"{access}:rights:none"]
@@ -180,6 +196,9 @@ class Keys:
 
     def canary_channel(self, process: str) -> str:
         return f"{self.prefix}:canary:{self.database}:{process}"
+
+    def audit(self, stream: str) -> str:
+        return f"{self._access}:audit:{stream}"
 
     def link(self, digest: str) -> str:
         return f"{self._access}:link:{digest}"

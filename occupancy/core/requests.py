@@ -59,6 +59,9 @@ Label = Annotated[str, msgspec.Meta(min_length=1, max_length=60)]
 RoleName = Literal["observer", "worker", "supervisor", "admin"]
 
 
+ColumnName = Annotated[str, msgspec.Meta(min_length=1, max_length=8192)]
+
+
 class OperationBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """The body of an operation; each takes only the fields of its row in the table."""
 
@@ -152,6 +155,14 @@ class BoardBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     title: Title | None = None
     steps: Annotated[list[Step], msgspec.Meta(min_length=1, max_length=MAX_STEPS)] | None = None
     max_holds: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] | None = None
+
+
+class ImportBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """What the columns of an uploaded file are: code and title; others become attributes."""
+
+    code: ColumnName
+    title: ColumnName | None = None
+    left_out: Annotated[list[ColumnName], msgspec.Meta(max_length=256)] = []
 
 
 class StepBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -7,6 +7,7 @@ limited here, because the login throttle bounds their number; each has its line.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from occupancy.core.errors import RateLimited
@@ -32,7 +33,9 @@ _OTHERS = _Kind("denied", "others")
 
 
 class AuditLimit(LinesPerMinute[_Kind]):
-    """Records events in the audit log, up to the bound of their kind. One per process."""
+    """Records events by ``write``, up to the bound of their kind. One per process."""
+
+    write: Callable[..., None] = staticmethod(audit_log.record)
 
     def record(
         self,
@@ -49,11 +52,11 @@ class AuditLimit(LinesPerMinute[_Kind]):
             kind = _OTHERS
         is_written = self._is_allowed(kind)
         if is_written:
-            audit_log.record(event, code=code, worker=worker, address=address, **more)
+            self.write(event, code=code, worker=worker, address=address, **more)
         return is_written
 
     def _max_lines(self, kind: _Kind) -> int:
         return _MAX_OF_EVENT.get(kind.event, _MAX_OF_CODE.get(kind.code, _MAX_DENIALS))
 
     def _write_count(self, kind: _Kind, count: int) -> None:
-        audit_log.record(**kind._asdict(), more=count, within_s=MINUTE_S)
+        self.write(**kind._asdict(), more=count, within_s=MINUTE_S)

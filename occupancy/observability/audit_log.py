@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
-from occupancy.core.errors import Unconfirmed
+from occupancy.core.errors import PoolTimeout, StoreUnavailable, Unconfirmed
 from occupancy.core.timestamps import iso_text
 from occupancy.observability.log_lines import MAX_LINE_BYTES, LineHandler
 
@@ -52,7 +52,8 @@ def recording(
     try:
         yield fields
     except Unconfirmed:
-        write(event, **fields)
+        with contextlib.suppress(PoolTimeout, StoreUnavailable):  # the caller hears of the change
+            write(event, **fields)
         raise
     write(event, **fields)
 

@@ -1,7 +1,8 @@
-"""The audit log's outbox: changes of access made on the command line, for the server to record.
+"""The audit log's outbox: changes made on the command line, for the server to record.
 
 The audit log is the server's stderr, so a command leaves an entry in Redis. One of the server's
-processes writes it to the audit log within seconds, or at the next start.
+processes writes it to the audit log within seconds, or at the next start. The command itself writes
+the entry of the audit trail: nothing is lost with a process, or where no server runs for long.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import msgspec
 from occupancy.core.keys import Keys
 from occupancy.core.timestamps import iso_text
 from occupancy.observability import audit_log
+from occupancy.observability.audit_trail.trail import AuditTrail
 from occupancy.storage.client import OpsClient
 
 _MAX_ENTRIES = 1000  # while no server runs; the oldest are dropped first
@@ -25,20 +27,22 @@ _MAX_TAKEN = 100  # at once
 class AuditOutbox:
     """Methods raise PoolTimeout or StoreUnavailable when Redis cannot serve."""
 
-    def __init__(self, client: OpsClient, keys: Keys) -> None:
+    def __init__(self, client: OpsClient, keys: Keys, trail: AuditTrail) -> None:
         self._client = client
+        self._trail = trail
         self._key = keys.notes
 
     def leave(self, event: str, **fields: object) -> None:
         """Leave an entry: ``event`` has happened now, by the user of this machine."""
         at, by = iso_text(time.time()), _user()
-        entry = {"at": at, "event": event, "by": by, "means": "cli", **fields}
+        entry: dict[str, Any] = {"at": at, "event": event, "by": by, "means": "cli", **fields}
         self._client.run_pipeline(
             lambda pipeline: (
                 pipeline.rpush(self._key, msgspec.json.encode(entry)),
                 pipeline.ltrim(self._key, -_MAX_ENTRIES, -1),
             )
         )
+        self._trail.add(**entry)
 
     def recording(self, event: str, **fields: object) -> AbstractContextManager[dict[str, object]]:
         """Leave an entry of the change that the block makes; see ``audit_log.recording``."""

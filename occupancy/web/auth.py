@@ -23,7 +23,6 @@ from occupancy.core.principal import Credential, Principal, digest_of
 from occupancy.core.rate_limit import limited_address
 from occupancy.core.requests import check_name
 from occupancy.core.settings import Settings
-from occupancy.observability import audit_log
 from occupancy.services import Services
 from occupancy.storage.fair_queue import set_priority
 from occupancy.web.request import HttpRequest
@@ -75,7 +74,7 @@ def principal() -> Principal:
 
 def recording(event: str, **fields: Any) -> AbstractContextManager[dict[str, object]]:
     """Record the change of access that the block makes, with who makes it."""
-    return audit_log.recording(audit_log.record, event, **who_changes(), **fields)
+    return current_services().audit_trail.recording(event, **who_changes(), **fields)
 
 
 def who_changes() -> dict[str, str]:

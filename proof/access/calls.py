@@ -118,6 +118,8 @@ class Calls:
             "POST /api/workers/{worker}/badges": {"code": tag},
             "POST /api/stations": {"name": "Target"},
             "POST /api/tokens": {"worker": self._target},
+            "POST /api/boards/{board}/imports": "tag",  # a file with a header, in quotation marks
+            "POST /api/boards/{board}/imports/{import_id}/run": {"code": "tag"},
             f"PUT {_ITEM}": {},
             f"POST {_ITEM}/force-release": {"reason": "shift over"},
             f"POST {_ITEM}/reassign": {"to": self._receiver},
@@ -132,6 +134,7 @@ class Calls:
         if "{token}" in path:
             token = self._site.services.tokens.create(self._target)[1].id
         ids = {"token": token, "badge": "", "station": ""}
+        ids["import_id"] = self._upload() if "{import_id}" in path else ""
         if "{badge}" in path:
             ids["badge"] = self._site.services.badges.add(self._target, tag, by="proof")[0].id
         if "{station}" in path:
@@ -152,6 +155,8 @@ class Calls:
             "POST /api/workers/{worker}/badges": {"code": "intruded"},
             "POST /api/stations": {"name": "intruded"},
             "POST /api/tokens": {"worker": self._untouched},
+            "POST /api/boards/{board}/imports": "tag",
+            "POST /api/boards/{board}/imports/{import_id}/run": {"code": "tag"},
             f"PUT {_ITEM}": {"title": "intruded"},
             f"POST {_ITEM}/reassign": {"to": self._receiver},
             f"POST {_ITEM}/send-back": {"step": STEPS[0], "reason": "intruded"},
@@ -190,7 +195,7 @@ class Calls:
 
     def _prepare(self, tag: str, operation: str, worker: str) -> None:
         """Add an item, and bring it into a state in which ``worker`` may do ``operation``."""
-        if operation in ("items", "events", "timeline"):
+        if operation in ("items", "events", "timeline", "imports", "{import_id}", "run", "export"):
             return
         self._put(tag)
         if operation in ("pause", "complete", "release", "force-release"):
@@ -216,16 +221,25 @@ class Calls:
         assert answer.status == 201, answer
         return int(answer.body["item"]["version"])
 
+    def _upload(self) -> str:
+        path = f"/api/boards/{BOARD}/imports"
+        answer = self._sender.send("POST", path, self._admin, "tag")
+        assert answer.status == 201, answer
+        return str(answer.body["id"])
+
     def _operate(self, tag: str, operation: str, body: Any = None) -> None:
         path = f"/api/boards/{BOARD}/items/{tag}/{operation}"
         answer = self._sender.send("POST", path, self._admin, body)
         assert answer.status == 200, (path, answer)
 
 
-def _filled(path: str, *, tag: str, worker: str, token: str, badge: str, station: str) -> str:
+def _filled(
+    path: str, *, tag: str, worker: str, token: str, badge: str, station: str,
+    import_id: str = "0" * 16,
+) -> str:  # fmt: skip
     return path.format(
         board=BOARD, tag=tag, worker=worker, token=token, badge=badge, station=station,
-        version="0", name="nothing.css",
+        import_id=import_id, version="0", name="nothing.css",
     )  # fmt: skip
 
 

@@ -40,6 +40,12 @@ ROUTES: dict[str, tuple[str, int]] = {
     f"POST {_ITEM}/undo": ("worker", 200),
     f"POST {_ITEM}/send-back": ("supervisor", 200),
     "POST /api/boards/{board}/batch": ("worker", 200),
+    "GET /api/boards/{board}/export": ("observer", 200),
+    "POST /api/boards/{board}/imports": ("supervisor", 201),
+    "GET /api/boards/{board}/imports/{import_id}": ("supervisor", 200),
+    "DELETE /api/boards/{board}/imports/{import_id}": ("supervisor", 204),
+    "GET /api/boards/{board}/imports/{import_id}/run": ("supervisor", 200),
+    "POST /api/boards/{board}/imports/{import_id}/run": ("supervisor", 200),
     "POST /api/session": ("", 200),
     "GET /api/session": ("observer", 200),
     "DELETE /api/session": ("observer", 204),
@@ -59,6 +65,8 @@ ROUTES: dict[str, tuple[str, int]] = {
     "GET /api/tokens": ("admin", 200),
     "POST /api/tokens": ("admin", 201),
     "DELETE /api/tokens/{token}": ("admin", 204),
+    "GET /api/audit": ("admin", 200),
+    "GET /api/audit/export": ("admin", 200),
     "GET /livez": ("", 200),
     "GET /readyz": ("", 200),
     "GET /metrics": ("", 200),
@@ -73,6 +81,7 @@ ROUTES: dict[str, tuple[str, int]] = {
     "GET /boards/{board}/items/{tag}": ("", 200),
     "GET /boards/{board}/wall": ("", 200),
     "GET /status": ("", 200),
+    "GET /audit": ("", 200),
     "GET /static/{version}/{name}": ("", 404),  # there is no such file
 }
 # Read as an operation, of which there is none.

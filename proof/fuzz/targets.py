@@ -16,7 +16,17 @@ from hypothesis.strategies import SearchStrategy
 from occupancy.core.errors import StoreUnavailable
 from proof.fuzz.corpus import kept
 from proof.fuzz.http_parts import cut
-from proof.fuzz.inputs import bodies, origins, pages, proxies, requests, tables, tickets, values
+from proof.fuzz.inputs import (
+    bodies,
+    origins,
+    pages,
+    proxies,
+    requests,
+    spreadsheets,
+    tables,
+    tickets,
+    values,
+)
 from proof.fuzz.twins import Twins
 
 Check = Callable[[bytes], object]
@@ -43,6 +53,7 @@ TARGETS = {
     "values": Target(values.cases(), _by_twins, is_http=True),
     "bodies": Target(bodies.cases(), _by_twins, is_http=True),
     "tables": Target(tables.cases(), lambda _twins: tables.check),
+    "spreadsheets": Target(spreadsheets.cases(), lambda _twins: spreadsheets.check),
     "proxies": Target(proxies.cases(), proxies.check_on),
     "origins": Target(origins.cases(), origins.check_on),
     "tickets": Target(tickets.cases(), tickets.check_on),

@@ -159,6 +159,11 @@ def status(page: Page) -> None:
     page.wait_for_timeout(5000)  # a few points of the plots
 
 
+def audit(page: Page) -> None:
+    """A day of sign-ins, refusals and changes."""
+    page.locator("#entries tbody tr").nth(8).wait_for()
+
+
 def set_pin(page: Page) -> None:
     page.locator("#set-pin").wait_for()
 
@@ -179,6 +184,7 @@ SHOTS: list[Shot] = [
     ("set-pin", "/sign-in#{link}", None, set_pin),
     ("wall", "/sign-in#{token}", None, wall),
     ("status", "/status", "12", status),
+    ("audit", "/audit", "1", audit),
     ("docs", "/docs", None, docs),
 ]
 
@@ -229,6 +235,25 @@ def prepare(services: Services) -> None:
     for worker in services.workers.all():
         services.workers.edit(worker.id, pin_hash=pin_hash)
     services.workers.edit("1", role=Role.ADMIN.label)
+    audit_trail(services)
+
+
+def audit_trail(services: Services) -> None:
+    """Entries of each length."""
+    by: dict[str, object] = {"by": "1", "means": "session"}
+    add = services.audit_trail.add
+    add("worker_added", **by, worker="94", role="worker", fields="name,role,pin", disabled=False)
+    add("worker_edited", **by, worker="95", role="supervisor", fields="name,role", disabled=False)
+    add("worker_edited", **by, worker="94", role="worker", fields="disabled", disabled=True)
+    add("token_added", **by, worker="7", token="3f9a02c1", role="observer", board=BOARD)
+    add("board_added", by="root", means="cli", board=BOARD)
+    add("items_imported", by="root", means="cli", board=BOARD, added=118, updated=7)
+    add("sign_in_refused", by="pin", worker="93", code="unauthenticated", address="10.0.0.17")
+    add("sign_in_refused", by="pin", code="unauthenticated", address="203.0.113.9")
+    add("denied", worker="93", code="forbidden", method="POST", address="2001:db8:41::/64",
+        path=f"/api/boards/{BOARD}/items/MK-1335-CW-25238-011/force-release", means="session",
+        credential="77aa01fe")  # fmt: skip
+    add("denied", code="unauthenticated", address="203.0.113.9", more=4210, within_s=60)
 
 
 def main(arguments: list[str]) -> None:

@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 
 from occupancy.access.workers import Workers
-from occupancy.cli.csv.importer import (
+from occupancy.core.entities import Person
+from occupancy.core.errors import StoreUnavailable
+from occupancy.services import Services
+from occupancy.tables.importer import (
     import_items,
     import_workers,
     read_items,
     read_workers,
 )
-from occupancy.core.entities import Person
-from occupancy.core.errors import StoreUnavailable
-from occupancy.services import Services
 
 ADMIN = Person("admin", "Admin")
 

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from occupancy.access.tickets import Tickets
-from occupancy.cli.csv.exporter import export_items
 from occupancy.core.principal import Credential
+from occupancy.tables.exporter import export_items
 from proof.fuzz.answers import Violation, read
 from proof.fuzz.corpus import CUT, DIRECTORY, kept
 from proof.fuzz.http_parts import FOLLOWING, ITEM, JSON, request, shown
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.thorough
 SEED = 1
 NEW_CASES = {
     "requests": 30, "values": 30, "bodies": 30, "tables": 30,
-    "proxies": 10, "origins": 20, "tickets": 15, "pages": 20,
+    "spreadsheets": 30, "proxies": 10, "origins": 20, "tickets": 15, "pages": 20,
 }  # fmt: skip
 TAKE = request(f"POST {ITEM}/take", shown("worker"))
 

@@ -17,7 +17,7 @@ AREAS = {
     "script", "pool", "budget", "hub", "feed", "reader", "log", "fanout", "pacing", "subscriber",
     "writer", "cursors", "promotion", "topology", "snapshot",
     "fast", "access", "session", "browser", "import", "metrics", "reconcile", "timeline", "cli",
-    "pages", "boards",
+    "pages", "boards", "audit",
 }  # fmt: skip
 
 

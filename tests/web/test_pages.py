@@ -13,7 +13,7 @@ from tests.support.deployment import ROOT
 
 STATIC = ROOT / "occupancy" / "web" / "ui" / "static"
 PAGES = ["/sign-in", "/boards", "/boards/main", "/boards/main/items/T-1", "/boards/main/wall",
-         "/status"]  # fmt: skip
+         "/status", "/audit"]  # fmt: skip
 FIRST_LOAD_BYTES = 100_000  # of everything that the board needs, compressed
 
 

@@ -30,11 +30,21 @@ PLACEHOLDERS = {
     "token_id": "K",
     "badge_id": "G",
     "station_id": "S",
+    "import_id": "I",
     "name": "F",
     "version": "V",
 }
-FILLED = {"B": "main", "T": "T-1", "W": "nobody-there", "K": "0000", "F": "nothing.css", "V": "0"}
-FILLED |= {"G": "0000", "S": "0000"}
+FILLED = {
+    "B": "main",
+    "T": "T-1",
+    "W": "nobody-there",
+    "K": "0000",
+    "I": "0" * 16,
+    "G": "0000",
+    "S": "0000",
+    "F": "nothing.css",
+    "V": "0",
+}
 ROLES = ("observer", "worker", "supervisor", "admin")
 COLUMNS = ("nobody", *ROLES, "of no board")
 # Their view is reached before the role that the operation needs is known.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import tempfile
 from typing import Any, BinaryIO
 
 import click
@@ -19,12 +21,17 @@ from occupancy.cli.command import (
     json_option,
     tag_argument,
 )
-from occupancy.cli.csv.encoding import AUTO, ENCODINGS, WINDOWS, detect_encoding
-from occupancy.cli.csv.exporter import SEPARATORS, excel_bytes, export_items
-from occupancy.cli.csv.importer import Report, import_items, read_items
 from occupancy.cli.output import print_fields, print_json, print_table, progress, timestamp
 from occupancy.core.entities import MAX_SNAPSHOT_ITEMS, STATES, Event, Item
-from occupancy.core.errors import counted
+from occupancy.core.errors import InvalidRequest, counted
+from occupancy.tables.cells import shown
+from occupancy.tables.columns import Mapping
+from occupancy.tables.encoding import AUTO, ENCODINGS, WINDOWS, detect_encoding, workbook_format
+from occupancy.tables.exporter import SEPARATORS, excel_bytes, export_items, export_xlsx
+from occupancy.tables.exporter import all_items as items_of_pages
+from occupancy.tables.importer import ItemRow, Report, import_items, item_rows, read_items
+from occupancy.tables.records import Rejected
+from occupancy.tables.sandbox.parsing import parse_file, unpacked
 
 _NOT_REPAIRABLE = ("history", "log")  # past events cannot be made up
 
@@ -40,13 +47,20 @@ group = Commands("items", help="Items: things that one worker at a time may occu
 @click.argument("file", type=click.File("rb"))
 @board_option
 @click.option("--dry-run", is_flag=True, help="Change nothing; only report the result.")
+@click.option("--code-column", metavar="NAME", help="The column of the tags, if not 'tag'.")
+@click.option("--title-column", metavar="NAME", help="The column of the titles, if not 'title'.")
+@click.option("--sheet", metavar="NAME", help="The sheet to read, if not the first with content.")
 @encoding_option
 @json_option
-def import_(file: BinaryIO, board: str, dry_run: bool, encoding: str, as_json: bool) -> None:
-    """Add or update items from the CSV file FILE ('-': standard input).
+def import_(  # noqa: PLR0917 - click passes them by name
+    file: BinaryIO, board: str, dry_run: bool, code_column: str | None, title_column: str | None,
+    sheet: str | None, encoding: str, as_json: bool,
+) -> None:  # fmt: skip
+    """Add or update items from FILE: CSV, XLSX, XLS or ODS ('-': standard input).
 
     The first line names the columns: 'tag', optionally 'title', and any others, which become
-    attributes. The delimiter may be a comma, a semicolon or a tab.
+    attributes. In CSV the delimiter may be a comma, a semicolon or a tab. With --code-column, and
+    in spreadsheets, lines above the one that names the columns are skipped.
 
     An existing item is updated: a non-empty title replaces its title, and if the file has
     columns for attributes, those replace ALL its attributes (an empty cell: the item does not
@@ -57,14 +71,50 @@ def import_(file: BinaryIO, board: str, dry_run: bool, encoding: str, as_json: b
     exit status is 0 if all rows were imported and 1 if some were rejected.
     """
     data = file.read()
-    encoding = chosen_encoding(data, encoding)
-    rows = read_items(data, encoding=encoding)
+    is_workbook = workbook_format(data) is not None
+    if sheet is not None and not is_workbook:
+        raise InvalidRequest("Only a spreadsheet (XLSX, XLS, ODS) has sheets.")
+    used: str | None = None if is_workbook else chosen_encoding(data, encoding)
+    if is_workbook or code_column is not None or title_column is not None:
+        rows = _mapped_rows(data, used or AUTO, code_column, title_column, sheet)
+    else:
+        rows = read_items(data, encoding=used or AUTO)
     with connected() as services, progress(len(rows), "Importing") as advance:
         report = import_items(
             services.store, board, rows,
             actor=COMMAND_LINE, dry_run=dry_run, on_progress=advance,
         )  # fmt: skip
-    print_report(report, as_json, encoding, is_dry_run=dry_run)
+        if not dry_run:
+            services.audit_outbox.leave(
+                "items_imported", board=board, added=report.added, updated=report.updated
+            )
+    print_report(report, as_json, used, is_dry_run=dry_run)
+
+
+def _mapped_rows(
+    data: bytes, encoding: str, code: str | None, title: str | None, sheet: str | None
+) -> list[ItemRow | Rejected]:
+    chunks: list[bytes] = []
+    with tempfile.TemporaryFile() as file:
+        file.write(data)
+        file.flush()
+        parsed = parse_file(
+            file, lambda _number, chunk: chunks.append(chunk), encoding=encoding, sheet=sheet
+        )
+    names = [name.lower() for name in parsed.header]
+    if code is None and "tag" not in names and parsed.guess is not None:
+        columns = shown(", ".join(parsed.header)[:200])
+        raise InvalidRequest(
+            f"There is no column 'tag'; the columns are: {columns}. If the tags are in "
+            f"'{shown(parsed.guess.code[:80])}', name it (--code-column)."
+        )
+    others = [each for each in parsed.sheets if each != parsed.sheet]
+    if others and sheet is None:
+        listed = shown(", ".join(others)[:200])
+        click.echo(f"Read the sheet {shown(parsed.sheet or '')}; not read: {listed}.", err=True)
+    mapping = Mapping(code or "tag", title or ("title" if "title" in names else None))
+    records = itertools.chain.from_iterable(map(unpacked, chunks))
+    return list(item_rows(parsed.header, mapping, records))
 
 
 @group.command("export")
@@ -78,19 +128,22 @@ def import_(file: BinaryIO, board: str, dry_run: bool, encoding: str, as_json: b
     "--separator", type=click.Choice(list(SEPARATORS)), default="comma", show_default=True,
     help="Excel needs the semicolon where decimals have a comma.")  # fmt: skip
 def export(file: BinaryIO, board: str, full: bool, excel: bool, separator: str) -> None:
-    """Write all items to the CSV file FILE ('-': standard output).
+    """Write all items to FILE: a spreadsheet if it ends in .xlsx, else CSV ('-': standard output).
 
     Importing the file again changes nothing. Attributes other than plain texts are in columns
     'NAME:json'.
 
-    A text that begins with =, +, - or @ gets an apostrophe before it, so that a spreadsheet
+    In CSV a text that begins with =, +, - or @ gets an apostrophe before it, so that a spreadsheet
     does not take it for a formula. The import removes it.
     """
     with connected() as services:
         _, found = all_items(services.store, board)
     listed = [msgspec.json.decode(each, type=Item) for each in found]
-    text = export_items(listed, is_full=full, separator=SEPARATORS[separator])
-    file.write(excel_bytes(text) if excel else text.encode())
+    if file.name.lower().endswith(".xlsx"):
+        file.write(export_xlsx(listed, board=board, is_full=full))
+    else:
+        text = export_items(listed, is_full=full, separator=SEPARATORS[separator])
+        file.write(excel_bytes(text) if excel else text.encode())
     click.echo(f"Exported {counted(len(listed), 'item')}.", err=True)
 
 
@@ -188,6 +241,10 @@ def reconcile(repair: bool, board: str, as_json: bool) -> None:
         reconciler = Reconciler(services.store)
         report = reconciler.run(board, repair=repair)
         report.problems += reconciler.check_index(repair=repair)
+        if repair and report.problems:
+            services.audit_outbox.leave(
+                "items_repaired", board=board, problems=len(report.problems)
+            )
     left = [each for each in report.problems if not repair or each.kind in _NOT_REPAIRABLE]
     if as_json:
         print_json({**msgspec.to_builtins(report), "mended": len(report.problems) - len(left)})
@@ -215,7 +272,9 @@ def chosen_encoding(data: bytes, encoding: str) -> str:
     return found
 
 
-def print_report(report: Report, as_json: bool, encoding: str, *, is_dry_run: bool = False) -> None:
+def print_report(
+    report: Report, as_json: bool, encoding: str | None, *, is_dry_run: bool = False
+) -> None:
     """Print the result of an import; ends the command with status 1 if rows were rejected."""
     rejected = len(report.rejected)
     if as_json:
@@ -235,13 +294,6 @@ def print_report(report: Report, as_json: bool, encoding: str, *, is_dry_run: bo
 
 def all_items(store: Store, board: str, **filters: Any) -> tuple[str, list[bytes]]:
     """All items of a board, and the cursor to follow them from: that of the first page."""
-    found: list[bytes] = []
-    cursor, page = "", None
-    while True:
-        snapshot = store.queries.snapshot(board, limit=MAX_SNAPSHOT_ITEMS, page=page, **filters)
-        if snapshot is None:  # only if a known cursor was given
-            return cursor, found
-        found += snapshot.items
-        cursor, page = cursor or snapshot.cursor, snapshot.next
-        if page is None:
-            return cursor, found
+    return items_of_pages(
+        lambda page: store.queries.snapshot(board, limit=MAX_SNAPSHOT_ITEMS, page=page, **filters)
+    )

@@ -13,11 +13,11 @@ from occupancy.access.tokens import optional_time
 from occupancy.access.workers import worker_as_dict
 from occupancy.cli.command import COMMAND_LINE, Commands, check_worker, connected, json_option
 from occupancy.cli.commands.items import chosen_encoding, encoding_option, print_report
-from occupancy.cli.csv.importer import import_workers, read_workers
 from occupancy.cli.output import print_json, print_result, print_table, progress, timestamp
 from occupancy.core.entities import Role, Worker
 from occupancy.core.requests import check_text
 from occupancy.storage import public_url
+from occupancy.tables.importer import import_workers, read_workers
 
 _ROLES = [role.label for role in Role]
 

@@ -12,7 +12,7 @@ from typing import Any
 from occupancy.core import errors
 from occupancy.core.entities import STATES, Role
 from occupancy.core.transitions import PUT, REMOVE, TRANSITIONS, Transition
-from occupancy.web.openapi import access, health
+from occupancy.web.openapi import access, audit, health, imports
 from occupancy.web.openapi.operations import (
     BOARD_WRITES,
     PARAMETERS,
@@ -80,11 +80,14 @@ def document() -> dict[str, Any]:
             {"name": "pages", "description": "This description."},
         ],
         "paths": {
-            **_board_paths(), **_item_paths(), **_operation_paths(), **_event_paths(),
-            **access.paths(), **health.paths(), **_page_paths(),
+            **_board_paths(), **_item_paths(), **imports.paths(), **_operation_paths(),
+            **_event_paths(),
+            **access.paths(), **audit.paths(), **health.paths(), **_page_paths(),
         },
         "components": {
-            "schemas": {**schemas(), **access.schemas()},
+            "schemas": {
+                **schemas(), **access.schemas(), **audit.schemas(), **imports.schemas(),
+            },
             "parameters": PARAMETERS,
             "headers": RESPONSE_HEADERS,
             "securitySchemes": access.SECURITY_SCHEMES,
@@ -286,6 +289,7 @@ def _page_paths() -> dict[str, Any]:
         "/boards/{board}/items/{tag}": page("itemPage", "An item's page.", "Board", "Tag"),
         "/boards/{board}/wall": page("wallPage", "A board for the wall.", "Board"),
         "/status": page("statusPage", "The state of the service."),
+        "/audit": page("auditPage", "The audit trail."),
         "/docs": page("docs", "This page."),
         "/api/openapi.json": get("openapi", "This document.",
             cached(answer({"type": "object"}, "ETag")), parameters=["IfNoneMatch"]),

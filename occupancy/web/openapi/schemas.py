@@ -28,6 +28,7 @@ from occupancy.core.requests import (
     BoardRemovalBody,
     BoardSettingsBody,
     ConfirmBody,
+    ImportBody,
     ItemBody,
     OperationBody,
     PinBody,
@@ -117,8 +118,8 @@ def schemas() -> dict[str, Any]:
     """The named schemas of the document."""
     _, found = msgspec.json.schema_components(
         [Item, ItemName, Event, BatchBody, ItemBody, PinBody, SignInBody, WorkerBody, TokenBody,
-         BoardBody, BoardSettingsBody, BoardRemovalBody, BadgeBody, ConfirmBody,
-         StationBody],
+         BoardBody, BoardSettingsBody, BoardRemovalBody, ImportBody,
+         BadgeBody, ConfirmBody, StationBody],
         ref_template="#/components/schemas/{name}",
     )  # fmt: skip
     made: dict[str, Any] = _made_portable(copy.deepcopy(found))

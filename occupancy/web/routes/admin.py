@@ -19,7 +19,6 @@ from occupancy.core.requests import (
     WorkerBody,
     check_name,
 )
-from occupancy.observability import audit_log
 from occupancy.web.auth import current_services, recording, requires, who_changes
 from occupancy.web.entity_tags import allowed_versions
 from occupancy.web.io import as_response, json_answer, read_body, read_limit, read_query
@@ -68,11 +67,11 @@ def remove_board(board: str) -> Response:
     with recording("board_removed", board=board) as fields:
         fields.update(items=services.removal.remove(board, with_items=body.confirm == board))
     for token in services.tokens.revoke_of_board(board):
-        audit_log.record(
+        services.audit_trail.record(
             "token_revoked", **who_changes(), worker=token.worker, token=token.id, board=board
         )
     for station in services.stations.revoke_of_board(board):
-        audit_log.record(
+        services.audit_trail.record(
             "station_revoked", **who_changes(), station=station.id, name=station.name, board=board
         )
     services.removal.resume()  # any process would, within seconds

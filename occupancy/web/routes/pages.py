@@ -16,6 +16,7 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 from occupancy.core.errors import NotFound
 from occupancy.core.requests import check_name
 from occupancy.core.transitions import PUT, REMOVE, TRANSITIONS
+from occupancy.observability.audit_trail.events import EVENTS
 from occupancy.web.auth import current_services, public
 from occupancy.web.io import asset_answer, conditional_answer
 from occupancy.web.ui.assets import Assets
@@ -83,6 +84,12 @@ def start() -> WerkzeugResponse:
 def shell(template: str, **names: str) -> WerkzeugResponse:
     """A page; the names in its path are checked."""
     return page(template, **{name: check_name(name, value) for name, value in names.items()})
+
+
+@bp.get("/audit")
+@public
+def audit() -> WerkzeugResponse:
+    return page("audit.html", audit_events=EVENTS)
 
 
 @bp.get("/static/<version>/<path:name>")

@@ -34,7 +34,6 @@ from occupancy.core.principal import (
     digest_of,
 )
 from occupancy.core.requests import ConfirmBody, PinBody, SignInBody, check_name
-from occupancy.observability import audit_log
 from occupancy.services import Services
 from occupancy.web import auth
 from occupancy.web.io import json_answer, read_body, read_query
@@ -85,7 +84,7 @@ def _pair(services: Services, token: str) -> Response:
             "was used, revoke the station and pair anew.",
             retry_after=1,
         ) from error
-    audit_log.record(
+    services.audit_trail.record(
         "station_paired", station=station.id, name=station.name, board=station.board,
         address=address,
     )  # fmt: skip

@@ -12,12 +12,13 @@ import msgspec
 from hypothesis import strategies as st
 
 from occupancy.access.workers import Workers
-from occupancy.cli.csv.encoding import AUTO, ENCODINGS
-from occupancy.cli.csv.exporter import SEPARATORS, excel_bytes, export_items
-from occupancy.cli.csv.importer import ItemRow, import_workers, read_items, read_workers
-from occupancy.cli.csv.table import Rejected, Row
 from occupancy.core.entities import Item, Role, Worker
 from occupancy.core.errors import InvalidRequest, WorkerNotFound
+from occupancy.tables.encoding import AUTO, ENCODINGS
+from occupancy.tables.exporter import SEPARATORS, excel_bytes, export_items
+from occupancy.tables.importer import ItemRow, import_workers, read_items, read_workers
+from occupancy.tables.records import Rejected
+from occupancy.tables.table import Row
 from proof.fuzz.answers import Violation
 
 CASE_S = 5.0

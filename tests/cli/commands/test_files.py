@@ -12,6 +12,7 @@ from occupancy.core.entities import Person
 from occupancy.core.transitions import PUT
 from occupancy.services import Services
 from tests.cli.command_line import Run, answer, error
+from tests.tables.spreadsheets import xlsx
 
 
 def test_import_prints_the_result_of_each_row(run: Run, shop: Services, tmp_path: Path) -> None:
@@ -89,3 +90,32 @@ def test_an_export_can_go_to_standard_output_in_full(run: Run, shop: Services) -
 
 def test_an_empty_board_exports_a_header(run: Run) -> None:
     assert run("items", "export", "-").stdout == "tag,title\n"
+
+
+def test_a_spreadsheet_is_imported_by_the_columns_that_are_named(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "plan.xlsx"
+    rows: list[list[object]] = [["Lista"], [], ["Spool", "Descripción", "Zona"]]
+    rows += [["007", "Codo", "B2"], [8.0, "", ""]]
+    file.write_bytes(xlsx({"Portada": [], "Plan": rows, "Otra": [["tag"], ["T-9"]]}))
+    assert "If the tags are in 'Spool', name it (--code-column)" in error(
+        run("items", "import", str(file))
+    )
+    result = run(
+        "items", "import", str(file), "--code-column", "spool", "--title-column", "Descripción"
+    )
+    assert (result.exit_code, result.stdout) == (0, "2 added, 0 updated, 0 unchanged, 0 rejected\n")
+    assert result.stderr == "Read the sheet Plan; not read: Portada, Otra.\n"
+    found = answer(run("items", "show", "007", "--json"))
+    assert (found["title"], found["attributes"]) == ("Codo", {"Zona": "B2"})
+    assert answer(run("items", "show", "8", "--json"))["title"] == "8"
+    assert run("items", "import", str(file), "--sheet", "Otra").exit_code == 0
+    out = tmp_path / "all.xlsx"
+    assert run("items", "export", str(out)).exit_code == 0
+    assert "0 added, 0 updated" in run("items", "import", str(out)).stdout
+
+
+def test_a_csv_file_has_named_columns_too_and_no_sheets(run: Run) -> None:
+    text = "Código;Zona\r\nX-1;B2\r\n"
+    result = run("items", "import", "-", "--code-column", "Código", "--json", stdin=text)
+    assert answer(result)["added"] == 1
+    assert "has sheets" in error(run("items", "import", "-", "--sheet", "A", stdin=text))

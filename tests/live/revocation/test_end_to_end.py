@@ -437,8 +437,9 @@ def brief_session(deployment: Deployment, shop: Services, *, idle_s: int, max_s:
     shop.workers.add(worker, name="Worker", role=Role.OBSERVER)
     sessions = Sessions(
         shop.store.client, shop.store.keys, shop.workers, shop.links, shop.pin_hasher,
-        badges=shop.badges, writes=shop.store.client,
-        audit_limit=shop.audit_limit, on_changed=lambda _: None, idle_s=idle_s, max_s=max_s,
+        badges=shop.badges, writes=shop.store.client, audit_trail=shop.audit_trail,
+        audit_limit=shop.audit_limit,
+        on_changed=lambda _: None, idle_s=idle_s, max_s=max_s,
     )  # fmt: skip
     secret, session = sessions.with_link(shop.links.create(worker), address="local")
     assert isinstance(session, Session)

@@ -284,6 +284,10 @@ def _use_access(services: Services, shop: Shop, browser: FlaskClient, token: str
     _use_badges(services, shop, browser)
     services.audit_outbox.leave("worker.added", worker="93")
     services.audit_outbox.record()
+    services.audit_trail.flush()
+    for path in ("/api/audit", "/api/audit?since=2026-01-01&until=2036-01-01", "/api/audit?q=x"):
+        _send(browser, "GET", path)
+    assert browser.get("/api/audit/export").status_code == 200
 
 
 def _use_badges(services: Services, shop: Shop, browser: FlaskClient) -> None:

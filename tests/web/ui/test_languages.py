@@ -12,6 +12,7 @@ import pytest
 from occupancy.core.entities import STATES, Role
 from occupancy.core.errors import answered_kinds
 from occupancy.core.transitions import PUT, REMOVE, TRANSITIONS
+from occupancy.observability.audit_trail.events import EVENTS as AUDIT_EVENTS
 from occupancy.web.ui.languages import LANGUAGES, choose
 from tests.support.deployment import ROOT
 
@@ -29,6 +30,20 @@ _OF_PROGRAMS = {
 }  # fmt: skip
 # Keys whose end is computed: t(`state.${…}`). What it may be is taken from the code's own tables.
 COMPUTED: dict[str, set[str]] = {
+    "audit.detail.": {"code", "credential", "fields", "format", "more", "role", "token"},
+    "audit.event.": set(AUDIT_EVENTS),
+    "audit.filter.": {"worker", "by", "board", "address"},
+    "audit.kind.": set(AUDIT_EVENTS),
+    "audit.means.": {"session", "token", "cli", "pin", "link", "new_pin"},
+    "audit.reason.": {
+        "unauthenticated",
+        "forbidden",
+        "csrf",
+        "rate_limited",
+        "unconfirmed",
+        "others",
+        "wrong",
+    },
     "ask.reason_": {"optional", "required"},
     "done.": OPERATIONS,
     "event.": EVENTS,
@@ -40,6 +55,8 @@ COMPUTED: dict[str, set[str]] = {
     "role.": {role.label for role in Role},
     "shown.": {"signed_out", "loading", "unreachable", "empty"},
     "state.": {*STATES, "all", "removed"},
+    "status.": {"ops", "pubsub", "cli", "topology"},
+    "status.role_": {"primary", "replica", "spare"},
 }
 
 

@@ -12,9 +12,10 @@ redis.call('GET', KEYS[4])
 if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0 then
   return { 0, 0 }
 end
-local number = redis.call('INCR', KEYS[4]) -- first: if it is denied, nothing is revoked uncounted
-redis.call('HDEL', KEYS[1], ARGV[1])
+-- A full server refuses INCR, but not after a write that it accepts, such as this one.
 redis.call('HDEL', KEYS[2], ARGV[1])
+local number = redis.call('INCR', KEYS[4]) -- then: if it is denied, nothing is revoked uncounted
+redis.call('HDEL', KEYS[1], ARGV[1])
 redis.call('ZREM', KEYS[3], ARGV[1])
 publish(ARGV[3], number .. ' ' .. ARGV[2])
 return { refused, 1 }

@@ -6,6 +6,7 @@ import {byId, fill, h, setText} from './dom.js';
 import {number, t} from './i18n.js';
 import {STATES} from './model.js';
 import {start, startAgain} from './page.js';
+import {may} from './session.js';
 
 const REFRESH_MS = 10000;
 let timer;
@@ -49,6 +50,7 @@ function clear() {
 
 function run(found) {
   clear();
+  byId('to-audit').hidden = !may('admin');
   if (!found) {
     setText(byId('said'), t('boards.signed_out'));
     return;

@@ -45,6 +45,16 @@ export function duration(seconds) {
   return `${Math.floor(s / 86400)} d ${Math.floor(s / 3600) % 24} h`;
 }
 
+const relative = new Intl.RelativeTimeFormat(locale, {numeric: 'always', style: 'short'});
+const UNITS = [['day', 86400], ['hour', 3600], ['minute', 60]];
+
+/** How long ago a time was, in its largest unit: '5 min ago'. */
+export function ago(value, now = serverNow()) {
+  const seconds = Math.max(0, (now - Date.parse(value)) / 1000);
+  const [unit, size] = UNITS.find(([, least]) => seconds >= least) ?? ['second', 1];
+  return relative.format(-Math.floor(seconds / size), unit);
+}
+
 /** Chooses another language and reloads the page in it. */
 export function switchTo(other) {
   document.cookie = `lang=${other}; path=/; max-age=31536000; samesite=lax`;

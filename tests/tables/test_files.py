@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
-from occupancy.cli.csv.encoding import decode_text, detect_encoding
-from occupancy.cli.csv.importer import ItemRow, read_items, read_workers
-from occupancy.cli.csv.table import Rejected
 from occupancy.core.errors import InvalidRequest
 from occupancy.core.requests import ItemBody
-from tests.cli.csv.rows import bodies, rejected
+from occupancy.tables.encoding import decode_text, detect_encoding
+from occupancy.tables.importer import ItemRow, read_items, read_workers
+from occupancy.tables.records import Rejected
+from tests.tables.rows import bodies, rejected
 
 
 def test_other_columns_become_attributes() -> None:

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from occupancy.boards.commands import Command
-from occupancy.cli.csv.importer import import_items, read_items
 from occupancy.core.errors import BoardNotFound, StoreUnavailable
 from occupancy.core.settings import Settings
 from occupancy.core.transitions import TRANSITIONS
 from occupancy.services import Services
-from tests.cli.csv.rows import ADMIN, counts, items, load
+from occupancy.tables.importer import import_items, read_items
 from tests.support.servers import RealServer
+from tests.tables.rows import ADMIN, counts, items, load
 
 
 def test_items_are_added_updated_or_left_alone(services: Services) -> None:

@@ -8,13 +8,13 @@ import io
 import pytest
 
 from occupancy.boards.commands import Command
-from occupancy.cli.csv.cells import escape_formula, unescape_formula
-from occupancy.cli.csv.exporter import excel_bytes, export_items
-from occupancy.cli.csv.importer import import_items, read_items
 from occupancy.core.errors import InvalidRequest
+from occupancy.core.spreadsheets.formulas import escape_formula, unescape_formula
 from occupancy.core.transitions import TRANSITIONS
 from occupancy.services import Services
-from tests.cli.csv.rows import ADMIN, counts, items, load, put
+from occupancy.tables.exporter import excel_bytes, export_items
+from occupancy.tables.importer import import_items, read_items
+from tests.tables.rows import ADMIN, counts, items, load, put
 
 NASTY = {
     "area": "B2",

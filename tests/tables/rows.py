@@ -7,12 +7,12 @@ import json
 import msgspec
 
 from occupancy.boards.commands import Command
-from occupancy.cli.csv.importer import ItemRow, Report, import_items, read_items
-from occupancy.cli.csv.table import Rejected
 from occupancy.core.entities import Item, Person
 from occupancy.core.requests import ItemBody
 from occupancy.core.transitions import PUT
 from occupancy.services import Services
+from occupancy.tables.importer import ItemRow, Report, import_items, read_items
+from occupancy.tables.records import Rejected
 
 ADMIN = Person("admin", "Admin")
 

@@ -1,11 +1,7 @@
 """Cells of CSV files, protected from the conversions of spreadsheets.
 
-A spreadsheet takes a cell that begins with = + - @ (also after a tab or a line break, or in their
-wide forms) for a formula, which may read and send data. So the export puts an apostrophe before
-such texts, the spreadsheets' own mark of a text, and the import removes it. A text that itself
-begins with an apostrophe and such a sign gets a second one, so a round trip loses nothing.
-
-A spreadsheet also takes a long tag or PIN for a number, and shortens it when it saves the file.
+A spreadsheet takes a long tag or PIN for a number, and shortens it when it saves the file.
+core/spreadsheets/formulas.py protects from formulas.
 """
 
 from __future__ import annotations
@@ -14,7 +10,6 @@ import re
 
 from occupancy.core.errors import InvalidRequest
 
-_FORMULA = re.compile("'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 # In the format of Excel and LibreOffice. 25E10 and 5E-12 may be tags, so they do not match.
 _SCIENTIFIC = re.compile(r"[+-]?[0-9](?:[.,][0-9]+E[+-]|E\+)[0-9]{2,3}", re.IGNORECASE)
 # Numbers in a spreadsheet's format: 123,456,789 and 12345678.00.
@@ -23,16 +18,6 @@ _FORMATTED = re.compile(
     r"|[0-9]+[.,]0+|'[0-9]+"
 )
 _TOO_NARROW = re.compile("#{3,}")
-
-
-def escape_formula(cell: str) -> str:
-    """``cell`` in a form that a spreadsheet takes for a text."""
-    return f"'{cell}" if _FORMULA.match(cell) else cell
-
-
-def unescape_formula(cell: str) -> str:
-    """``cell`` without the apostrophe of :func:`escape_formula`."""
-    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 
 def shown(text: str) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from occupancy.cli.csv.importer import ItemRow, import_workers, read_items, read_workers
-from occupancy.cli.csv.table import Rejected
 from occupancy.services import Services
-from tests.cli.csv.rows import bodies, rejected
+from occupancy.tables.importer import ItemRow, import_workers, read_items, read_workers
+from occupancy.tables.records import Rejected
+from tests.tables.rows import bodies, rejected
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,21 @@ UTF_8, WINDOWS = "utf-8", "cp1252"
 # The last two, Excel's "CSV (MS-DOS)" and "CSV (Macintosh)", are never guessed.
 ENCODINGS = (AUTO, UTF_8, WINDOWS, "latin-1", "utf-16", "cp850", "mac-roman")
 
-_WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # .xlsx, .ods and .numbers; .xls
+_ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"  # .xlsx, .ods and .numbers; .xls
 
 _UTF_8_CHARACTER = re.compile(
     rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}"
 )
 _HIGH_BYTE = re.compile(rb"[\x80-\xff]")
+
+
+def workbook_format(data: bytes) -> str | None:
+    """xlsx, xls or ods, by the first bytes; None for a file that is no spreadsheet."""
+    if data.startswith(_OLE):
+        return "xls"
+    if data.startswith(_ZIP):
+        return "ods" if b"opendocument.spreadsheet" in data[:200] else "xlsx"
+    return None
 
 
 def detect_encoding(data: bytes) -> str:
@@ -37,7 +46,7 @@ def detect_encoding(data: bytes) -> str:
 
 def decode_text(data: bytes, encoding: str) -> str:
     """The text without byte-order marks and padding. Raises InvalidRequest with the line."""
-    if data.startswith(_WORKBOOKS):
+    if workbook_format(data) is not None:
         raise InvalidRequest(
             "The file is the spreadsheet itself, not CSV: open it, and save or export it as CSV."
         )

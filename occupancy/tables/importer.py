@@ -1,16 +1,18 @@
-"""Imports items and workers from CSV: adds every good row, and reports every other with its line.
+"""Imports items and workers from tables: adds every good row, reports each other with its line.
 
 A row is checked by the same rules as the body of a PUT. An attribute's column is its name, its
 cells are texts, and an empty cell means that the item lacks it. The apostrophe that escapes a
-formula (cells.py) is removed. Values that a plain column cannot express (a number, an empty text,
-an attribute that is itself called ``title``) are in a column ``NAME:json``, whose cells are JSON;
-the exporter writes these where needed.
+formula (core/spreadsheets/formulas.py) is removed. Values that a plain column cannot express (a
+number, an empty text, an attribute that is itself called ``title``) are in a column ``NAME:json``,
+whose cells are JSON; the exporter writes these where needed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import collections
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Literal
 
 import msgspec
 
@@ -18,17 +20,27 @@ from occupancy.access.pins import hash_pin, is_pin
 from occupancy.access.workers import Workers
 from occupancy.boards.refusals import refusal
 from occupancy.boards.store import Store
-from occupancy.cli.csv.cells import check_not_reformatted, parse_pin, shown, unescape_formula
-from occupancy.cli.csv.encoding import AUTO
-from occupancy.cli.csv.table import JSON_SUFFIX, Rejected, Row, Table
-from occupancy.core.entities import Person, Role, Worker
+from occupancy.core.entities import AuthMethod, Person, Role, Worker
 from occupancy.core.errors import InvalidRequest, OccupancyError, counted
 from occupancy.core.requests import ItemBody, check_name, decode
+from occupancy.core.spreadsheets.formulas import unescape_formula
 from occupancy.core.transitions import PUT
+from occupancy.tables.cells import check_not_reformatted, parse_pin, shown
+from occupancy.tables.columns import Mapping, mapped_columns
+from occupancy.tables.encoding import AUTO
+from occupancy.tables.records import Record, Rejected
+from occupancy.tables.table import JSON_SUFFIX, Row, Table
 
 # Columns of a full export that are not attributes. The last one identifies such a file: the
 # exporter never writes an attribute into a plain column of that name.
 STATE_COLUMNS = ("state", "step", "holder", "since", "reason", "epoch", "version", "worked_s")
+
+
+# As the export writes decimals for spreadsheets of languages with a comma.
+_DECIMAL_COMMA = re.compile(r"-?(?:0|[1-9][0-9]*),[0-9]+")
+
+
+Result = Literal["added", "updated", "unchanged", "rejected"]
 
 
 class Report(msgspec.Struct):
@@ -53,16 +65,94 @@ class ItemRow(msgspec.Struct, frozen=True):
 def read_items(data: bytes, *, encoding: str = AUTO) -> list[ItemRow | Rejected]:
     """The rows of a file of items, in order. Raises InvalidRequest for the file as a whole."""
     table = Table(data, needed=("tag",), optional=("title",), encoding=encoding)
-    if STATE_COLUMNS[-1] in table.columns:
-        raise InvalidRequest(
-            "This is a full export: its states would become attributes. "
-            "Export without --full to import it again."
-        )
-    lines: dict[str, int] = {}  # of each tag
-    return [
-        row if isinstance(row, Rejected) else _item_row(row, table.columns, lines)
-        for row in table.rows()
-    ]
+    reader = ItemReader(table.columns)
+    return [reader.read(row) for row in table.rows()]
+
+
+def item_rows(
+    header: Sequence[str], mapping: Mapping, records: Iterable[Record]
+) -> Iterator[ItemRow | Rejected]:
+    """The rows of records whose columns ``mapping`` names. Raises InvalidRequest at the first."""
+    columns = mapped_columns(header, mapping)
+    reader = ItemReader(columns.kept)
+    for record in records:
+        yield reader.read(columns.row(record))
+
+
+class ItemReader:
+    """Makes items of the rows of one file. Raises InvalidRequest for columns of a full export."""
+
+    def __init__(self, columns: Sequence[str]) -> None:
+        if STATE_COLUMNS[-1] in columns:
+            raise InvalidRequest(
+                "This is a full export: its states would become attributes. "
+                "Export without the states to import it again."
+            )
+        self._has_attributes = any(column not in ("tag", "title", "") for column in columns)
+        self._lines: dict[str, int] = {}  # of each tag
+
+    def read(self, row: Row | Rejected) -> ItemRow | Rejected:
+        if isinstance(row, Rejected):
+            return row
+        tag = row.cells["tag"].strip()
+        try:
+            _check_key("tag", "tag", tag, self._lines, row.line)
+            given: dict[str, Any] = {}
+            if row.cells.get("title"):
+                given["title"] = unescape_formula(row.cells["title"])
+            if self._has_attributes:
+                given["attributes"] = _attributes(row)
+            return ItemRow(row.line, tag, _decoded(given))
+        except InvalidRequest as error:
+            return Rejected(row.line, tag, error.detail.rstrip("."))
+
+
+def put_rows(
+    store: Store,
+    board: str,
+    rows: Iterable[ItemRow | Rejected],
+    *,
+    actor: Person,
+    auth_method: AuthMethod,
+    calls: int,
+    dry_run: bool = False,
+) -> Iterator[tuple[Result, ItemRow | Rejected]]:
+    """Add or edit the items of ``rows`` as they come, ``calls`` a round trip, and say the results.
+
+    A rejected row may come a round trip before its turn. Raises as ``put_many``.
+    """
+    pending: collections.deque[ItemRow] = collections.deque()
+    rejected: list[Rejected] = []
+
+    def texts() -> Iterator[tuple[str, dict[str, str]]]:
+        for row in rows:
+            if isinstance(row, Rejected):
+                rejected.append(row)
+            else:
+                pending.append(row)
+                yield row.tag, row.body.as_json_texts()
+
+    outcomes = store.commands.put_many(
+        board,
+        texts(),
+        actor=actor,
+        auth_method=auth_method,
+        dry_run=dry_run,
+        calls=calls,
+        is_ahead=True,
+    )
+    for outcome in outcomes:
+        row = pending.popleft()
+        if not outcome.is_done:
+            why = refusal(board, PUT, outcome).detail
+            rejected.append(Rejected(row.line, row.tag, why))
+        while rejected:
+            yield "rejected", rejected.pop()
+        if outcome.is_done:
+            changed: Result = "updated" if outcome.changed else "unchanged"
+            yield ("added" if outcome.code == "added" else changed), row
+    while rejected:
+        yield "rejected", rejected.pop()
 
 
 def import_items(
@@ -98,7 +188,7 @@ def import_items(
                 report.unchanged += 1
             on_progress(1)
     except OccupancyError as error:
-        raise _with_position(error, report, len(rows)) from error.__cause__
+        raise with_position(error, report, len(rows)) from error.__cause__
     report.rejected.sort(key=lambda each: each.line)
     return report
 
@@ -135,22 +225,8 @@ def import_workers(
                 _import_worker(workers, row, present, lines, report)
             on_progress(1)
     except OccupancyError as error:
-        raise _with_position(error, report, len(rows)) from error.__cause__
+        raise with_position(error, report, len(rows)) from error.__cause__
     return report
-
-
-def _item_row(row: Row, columns: list[str], lines: dict[str, int]) -> ItemRow | Rejected:
-    tag = row.cells["tag"].strip()
-    try:
-        _check_key("tag", "tag", tag, lines, row.line)
-        given: dict[str, Any] = {}
-        if row.cells.get("title"):
-            given["title"] = unescape_formula(row.cells["title"])
-        if any(column not in ("tag", "title", "") for column in columns):
-            given["attributes"] = _attributes(row)
-        return ItemRow(row.line, tag, _decoded(given))
-    except InvalidRequest as error:
-        return Rejected(row.line, tag, error.detail.rstrip("."))
 
 
 def _attributes(row: Row) -> dict[str, Any]:
@@ -162,6 +238,8 @@ def _attributes(row: Row) -> dict[str, Any]:
         name, value = column, unescape_formula(cell)
         if column.endswith(JSON_SUFFIX):
             name = column.removesuffix(JSON_SUFFIX)
+            if _DECIMAL_COMMA.fullmatch(value):
+                value = value.replace(",", ".")
             try:
                 msgspec.json.decode(value)
             except (msgspec.DecodeError, RecursionError) as error:
@@ -237,7 +315,8 @@ def _check_key(column: str, kind: str, name: str, lines: dict[str, int], line: i
         raise InvalidRequest(f"line {first} has the same one.")
 
 
-def _with_position(error: OccupancyError, report: Report, rows: int) -> OccupancyError:
+def with_position(error: OccupancyError, report: Report, rows: int) -> OccupancyError:
+    """``error``, which also says how far an import of so many rows is."""
     done = report.added + report.updated + report.unchanged
     of_rows = f"{done} of {counted(rows, 'row')} {'is' if rows == 1 else 'are'} done"
     return type(error)(f"{error.detail} {of_rows}; it is safe to import again.", **error.extra)

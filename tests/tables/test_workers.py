@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from occupancy.access.pins import is_pin
-from occupancy.cli.csv.importer import Report, import_workers, read_workers
 from occupancy.core.entities import Role
 from occupancy.core.errors import InvalidRequest
 from occupancy.services import Services
-from tests.cli.csv.rows import counts
+from occupancy.tables.importer import Report, import_workers, read_workers
+from tests.tables.rows import counts
 
 
 def load_workers(services: Services, text: str) -> Report:

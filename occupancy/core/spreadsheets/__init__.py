@@ -1,0 +1,1 @@
+"""Habits of spreadsheets that every file for them must respect: see ``formulas.py``."""

@@ -1,0 +1,4 @@
+"""Files from anybody, read in a process with limits: ``process`` is that.
+
+``parsing`` starts it for each file, ``reading`` runs in it, ``workbook`` knows the spreadsheets.
+"""

@@ -1,0 +1,111 @@
+"""The OpenAPI document: imports of items from files, and exports."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from occupancy.core import errors
+from occupancy.core.entities import Role
+from occupancy.tables.encoding import ENCODINGS
+from occupancy.tables.xlsx_file import CONTENT_TYPE
+from occupancy.web.openapi.operations import STORE, WRITES, answer, operation, parameter
+from occupancy.web.openapi.schemas import INTEGER, TEXT, array, nullable, obj, ref
+
+_FILE = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+_IMPORT_ID = parameter("path", "import_id", TEXT, "The `id` of the upload.", required=True)
+_READS = (errors.BoardNotFound, errors.ImportNotFound, *STORE)
+_CHANGES = (errors.BoardNotFound, errors.ImportNotFound, *WRITES)
+
+
+def schemas() -> dict[str, Any]:
+    lines = array({
+        "type": "object",
+        "description": "`line` and `tag`; of a rejected row `why`; of an updated one `changes`, "
+        "the names of what changes.",
+    })  # fmt: skip
+    results = ("added", "updated", "unchanged", "rejected")
+    counts = dict.fromkeys(results, INTEGER)
+    return {
+        "Import": obj(
+            id=TEXT, file=TEXT, format={**TEXT, "enum": ["csv", "xlsx", "xls", "ods"]},
+            encoding=nullable(TEXT), separator=nullable(TEXT), sheet=nullable(TEXT),
+            sheets=array(TEXT), header_line=INTEGER, rows=INTEGER,
+            columns=array(obj(name=TEXT, samples=array(TEXT), unique={"type": "number"})),
+            mapping=nullable(obj(code=TEXT, title=nullable(TEXT), left_out=array(TEXT))),
+            mapping_source=nullable({**TEXT, "enum": ["given", "remembered", "guessed"]}),
+            problem=nullable(TEXT),
+            preview=nullable(obj(**counts, lines=obj(**dict.fromkeys(results, lines)))),
+            kept_s=INTEGER,
+        ),
+        "ImportRun": obj(
+            state={**TEXT, "enum": ["none", "running", "done", "stopped"]},
+            rows=INTEGER, done=INTEGER, **counts,
+            lines=array(obj(line=INTEGER, name=TEXT, why=TEXT)), at_s={"type": "number"},
+        ),
+    }  # fmt: skip
+
+
+def paths() -> dict[str, Any]:
+    upload = operation("items", "uploadImport", "Upload a file of items, and see what it would do.",
+        Role.SUPERVISOR, answer(ref("schemas", "Import"), status=201, text="The upload."),
+        (*WRITES, errors.BoardNotFound, errors.TooLarge),
+        parameters=[
+            "Board",
+            parameter("query", "name", TEXT, "The file's name, for the audit log."),
+            parameter("query", "encoding", {**TEXT, "enum": list(ENCODINGS)}, "Of a CSV file."),
+            parameter("query", "sheet", TEXT, "The sheet; else the first with content."),
+        ],
+        description="The body is the file itself: CSV, XLSX, XLS or ODS, up to 20 MiB and 200,000 "
+        "rows. Nothing changes yet. `preview` counts what would become of the rows, with the first "
+        "50 of each kind. The upload is kept for an hour, the last four of a board.")  # fmt: skip
+    upload["requestBody"] = {"required": True, "content": _FILE}
+    mapping = parameter(
+        "query",
+        "mapping",
+        TEXT,
+        "The JSON of an `ImportBody`: see what another mapping of the columns would do.",
+    )
+    run = operation("items", "runImport", "Import the rows of an upload.", Role.SUPERVISOR,
+        answer(ref("schemas", "ImportRun")), _CHANGES, parameters=["Board", _IMPORT_ID],
+        body=ref("schemas", "ImportBody"), must_have_body=True,
+        description="Answered when it is done; it goes on when the client leaves. To run it again "
+        "is safe: rows that are in change nothing. The board remembers the mapping for files with "
+        "the same header.")  # fmt: skip
+    show_run = operation(
+        "items",
+        "getImportRun",
+        "How far an import is.",
+        Role.SUPERVISOR,
+        answer(ref("schemas", "ImportRun")),
+        _READS,
+        parameters=["Board", _IMPORT_ID],
+    )
+    file = {
+        "description": "The file.",
+        "content": {each: {"schema": TEXT} for each in ("text/csv", CONTENT_TYPE)},
+    }
+    choice = {"type": "string"}
+    export = operation("items", "exportItems", "Items as a file for a spreadsheet.", Role.OBSERVER,
+        {"200": file}, (errors.BoardNotFound, *STORE),
+        parameters=[
+            "Board", "State", "Holder", "Q",
+            parameter("query", "format", {**choice, "enum": ["csv", "xlsx"]}, "Else CSV."),
+            parameter("query", "lang", {**choice, "enum": ["en", "es"]},
+                "The language of the spreadsheet that opens a CSV file: its separator, and the "
+                "sign in decimals."),
+            parameter("query", "full", {**choice, "enum": ["false", "true"]},
+                "With state, step, holder and times. Such a file cannot be imported."),
+        ],
+        description="Importing the file again changes nothing.")  # fmt: skip
+    return {
+        "/api/boards/{board}/imports": {"post": upload},
+        "/api/boards/{board}/imports/{import_id}": {
+            "get": operation("items", "getImport", "What an import would do now.", Role.SUPERVISOR,
+                answer(ref("schemas", "Import")), _READS,
+                parameters=["Board", _IMPORT_ID, mapping]),
+            "delete": operation("items", "removeImport", "Remove an upload.", Role.SUPERVISOR,
+                {"204": {"description": "Removed."}}, _CHANGES, parameters=["Board", _IMPORT_ID]),
+        },
+        "/api/boards/{board}/imports/{import_id}/run": {"get": show_run, "post": run},
+        "/api/boards/{board}/export": {"get": export},
+    }  # fmt: skip

@@ -1,0 +1,171 @@
+"""The routes of importing items from a file, and of exporting them to one.
+
+An import is a file that was uploaded: sent, looked at, run, and removed.
+"""
+
+from __future__ import annotations
+
+import functools
+import tempfile
+from typing import Any, Literal, cast
+
+import msgspec
+from flask import Blueprint, Response
+
+from occupancy.core.entities import MAX_SNAPSHOT_ITEMS, STATES, Item, Role
+from occupancy.core.errors import InvalidRequest
+from occupancy.core.requests import ImportBody, check_name, decode
+from occupancy.core.slices import sliced
+from occupancy.tables.columns import Mapping
+from occupancy.tables.encoding import AUTO, ENCODINGS
+from occupancy.tables.exporter import Language, all_items, export_csv, export_xlsx
+from occupancy.tables.uploads import UPLOAD_TTL_S, Upload
+from occupancy.tables.xlsx_file import CONTENT_TYPE
+from occupancy.web import item_imports
+from occupancy.web.auth import current_services, principal, requires, yield_turn
+from occupancy.web.io import json_answer, read_body, read_query
+
+bp = Blueprint("imports", __name__, url_prefix="/api/boards/<board>")
+
+_MAX_NAME_CHARS = 200
+
+
+# Import
+
+
+@bp.post("/imports")
+@requires(Role.SUPERVISOR)
+def upload(board: str) -> Response:
+    """The body is the file itself, whatever its type says: its first bytes tell."""
+    check_name("board", board)
+    query = read_query("name", "encoding", "sheet")
+    encoding = query.get("encoding", AUTO)
+    if encoding not in ENCODINGS:
+        raise InvalidRequest(f"encoding is not one of {', '.join(ENCODINGS)}.")
+    services = current_services()
+    services.store.log.head(board)  # raises BoardNotFound, before the file is read
+    with tempfile.TemporaryFile() as file:
+        item_imports.receive(file)
+        found = services.uploads.add(
+            board, file, name=query.get("name", "")[:_MAX_NAME_CHARS],
+            encoding=encoding, sheet=query.get("sheet"),
+        )  # fmt: skip
+    return json_answer(_described(board, found, None), 201)
+
+
+@bp.get("/imports/<import_id>")
+@requires(Role.SUPERVISOR)
+def show(board: str, import_id: str) -> Response:
+    """What an import would do now, also by another mapping than the proposed one."""
+    query = read_query("mapping")
+    found = current_services().uploads.get(check_name("board", board), import_id)
+    given = query.get("mapping")
+    mapping = _mapping(decode(given.encode(), ImportBody)) if given is not None else None
+    return json_answer(_described(board, found, mapping))
+
+
+@bp.delete("/imports/<import_id>")
+@requires(Role.SUPERVISOR)
+def remove(board: str, import_id: str) -> Response:
+    read_query()
+    current_services().uploads.remove(check_name("board", board), import_id)
+    return Response(status=204)
+
+
+@bp.post("/imports/<import_id>/run")
+@requires(Role.SUPERVISOR)
+def run(board: str, import_id: str) -> Response:
+    """Answered when it is done; meanwhile GET says how far it is."""
+    read_query()
+    body = read_body(ImportBody)
+    services = current_services()
+    found = services.uploads.get(check_name("board", board), import_id)
+    return json_answer(item_imports.run(services, board, found, _mapping(body), principal()))
+
+
+@bp.get("/imports/<import_id>/run")
+@requires(Role.SUPERVISOR, is_use=False)
+def show_run(board: str, import_id: str) -> Response:
+    """Polled while an import runs; does not extend the session."""
+    read_query()
+    uploads = current_services().uploads
+    return json_answer(uploads.run(board, uploads.get(check_name("board", board), import_id)))
+
+
+def _mapping(body: ImportBody) -> Mapping:
+    return Mapping(body.code, body.title, body.left_out)
+
+
+def _described(board: str, found: Upload, given: Mapping | None) -> dict[str, Any]:
+    """The file, and a preview by the given mapping, or the remembered or guessed one.
+
+    A given mapping that is not of this file is refused; of a proposed one the answer says why.
+    """
+    services, parsed = current_services(), found.parsed
+    source: Literal["given", "remembered", "guessed"] = "given"
+    mapping = given
+    if mapping is None:
+        mapping, source = services.uploads.remembered(board, parsed.header), "remembered"
+    if mapping is None:
+        mapping, source = parsed.guess, "guessed"
+    made, problem = None, None
+    if mapping is None:
+        problem = "No column has a different code in each row: choose the column of the codes."
+    else:
+        try:
+            made = item_imports.preview(services, board, found, mapping)
+        except InvalidRequest as error:
+            if given is not None:
+                raise
+            problem = error.detail
+    return {
+        "id": found.id, "file": found.file, "format": parsed.format, "encoding": parsed.encoding,
+        "separator": parsed.separator, "sheet": parsed.sheet, "sheets": parsed.sheets,
+        "header_line": parsed.header_line, "rows": parsed.rows, "columns": parsed.columns,
+        "mapping": None if mapping is None else
+            {"code": mapping.code, "title": mapping.title, "left_out": mapping.left_out},
+        "mapping_source": None if mapping is None else source,
+        "problem": problem, "preview": made, "kept_s": UPLOAD_TTL_S,
+    }  # fmt: skip
+
+
+# Export
+
+
+@bp.get("/export")
+@requires(Role.OBSERVER)
+def export(board: str) -> Response:
+    """All items, or those of the same filters as the list, as a file for a spreadsheet."""
+    check_name("board", board)
+    query = read_query("format", "lang", "full", "state", "holder", "q")
+    file_format, language = query.get("format", "csv"), query.get("lang", "en")
+    for name, value, known in (
+        ("format", file_format, ("csv", "xlsx")),
+        ("lang", language, ("en", "es")),
+        ("full", query.get("full", "false"), ("false", "true")),
+        ("state", query.get("state", STATES[0]), STATES),
+    ):
+        if value not in known:
+            raise InvalidRequest(f"{name} is not one of {', '.join(known)}.")
+    if "holder" in query:
+        check_name("worker", query["holder"])
+    cache = current_services().store.snapshot_cache
+    select = functools.partial(
+        cache.select, board, state=query.get("state"), holder=query.get("holder"),
+        text=query.get("q"), limit=MAX_SNAPSHOT_ITEMS, pause=yield_turn,
+    )  # fmt: skip
+    _, found = all_items(lambda page: select(page=page))
+    listed = [msgspec.json.decode(each, type=Item) for each in sliced(found, yield_turn)]
+    is_full = query.get("full") == "true"
+    if file_format == "xlsx":
+        body = export_xlsx(listed, board=board, is_full=is_full, pause=yield_turn)
+        content_type = CONTENT_TYPE
+    else:
+        spoken = cast(Language, language)
+        body = export_csv(listed, language=spoken, is_full=is_full, pause=yield_turn)
+        content_type = "text/csv; charset=utf-8"
+    response = Response(body, content_type=content_type)
+    # A board's name has letters, digits, - and _ only.
+    response.headers["Content-Disposition"] = f'attachment; filename="{board}.{file_format}"'
+    response.headers["Cache-Control"] = "no-store"
+    return response
