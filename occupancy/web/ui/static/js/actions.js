@@ -99,7 +99,7 @@ export class Actions {
   }
 }
 
-const SAID = new Set(['held', 'not_holder', 'blocked', 'wrong_state', 'limit_reached', 'forbidden',
+const SAID = new Set(['held', 'not_holder', 'blocked', 'wrong_state', 'limit_reached', 'forbidden', 'pin_required',
   'item_not_found', 'worker_not_found', 'unauthenticated', 'unreachable', 'rate_limited',
   'pool_timeout', 'store_unavailable', 'unconfirmed', 'csrf', 'internal_error']);
 
