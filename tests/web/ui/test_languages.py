@@ -22,11 +22,12 @@ TEMPLATES = sorted((PACKAGE / "templates").glob("*.html"))
 
 OPERATIONS = set(TRANSITIONS)
 EVENTS = {row.event for row in (*TRANSITIONS.values(), PUT, REMOVE)} | {"item.added"}
-# Refusals that no touch of a button meets, for what the pages send is well-formed.
+# Refusals that no touch of a button meets, for what the pages send is well-formed, and they change
+# no board and import no file.
 _OF_PROGRAMS = {
-    "already_exists", "board_not_found", "idempotency_key_reused", "invalid_request",
-    "method_not_allowed", "not_found", "stale_epoch", "too_large", "unsupported_media_type",
-    "version_mismatch",
+    "already_exists", "board_not_empty", "board_not_found", "idempotency_key_reused",
+    "import_not_found", "invalid_request", "method_not_allowed", "not_found", "stale_epoch",
+    "step_in_use", "too_large", "unsupported_media_type", "version_mismatch",
 }  # fmt: skip
 # Keys whose end is computed: t(`state.${…}`). What it may be is taken from the code's own tables.
 COMPUTED: dict[str, set[str]] = {
@@ -112,7 +113,7 @@ def test_every_computed_message_is_there(prefix: str) -> None:
 
 
 def test_every_refusal_that_can_be_met_is_said_in_the_pages_language() -> None:
-    script = (PACKAGE / "static" / "js" / "actions.js").read_text()
+    script = (PACKAGE / "static" / "js" / "refusal_text.js").read_text()
     said = re.search(r"const SAID = new Set\(\[(.*?)\]\)", script, re.DOTALL)
     assert said is not None
     plain = {"blocked_plain", "not_holder_plain"}

@@ -4,11 +4,11 @@
 // selects an item here with the same tag. While a dialog is open, a scan changes nothing, and the
 // dialog says so.
 
-import {explain} from './actions.js';
 import * as api from './api.js';
 import {t} from './i18n.js';
 import {placeOfLabel, readLabel} from './label.js';
 import {Notices} from './notice.js';
+import {explain} from './refusal_text.js';
 
 const MOST_SHOWN = 80;
 
