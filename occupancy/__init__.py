@@ -33,6 +33,7 @@ def create_app(services: Services | None = None) -> Flask:
     from occupancy.web.routes import (  # noqa: PLC0415 - see the module
         admin,
         audit,
+        badges,
         boards,
         docs,
         health,
@@ -55,7 +56,9 @@ def create_app(services: Services | None = None) -> Flask:
     security.init_app(app, services.settings)  # first: its hooks come before those of auth
     problems.init_app(app)
     auth.init_app(app)
-    for module in (boards, imports, stream, session, admin, audit, health, docs, pages):
+    for module in (
+        boards, imports, stream, session, admin, badges, audit, health, docs, pages,
+    ):  # fmt: skip
         app.register_blueprint(module.bp)
     cli.init_app(app)
     return app

@@ -15,6 +15,8 @@ from occupancy.access.links import Links
 from occupancy.access.pins import PinHasher
 from occupancy.access.read_turns import KnownAddresses, ReadTurns
 from occupancy.access.sessions import Sessions
+from occupancy.access.stations.badge import Badges
+from occupancy.access.stations.station import Stations
 from occupancy.access.tickets import Tickets
 from occupancy.access.tokens import Tokens
 from occupancy.access.workers import Workers
@@ -85,12 +87,15 @@ class Services:
         forget = self.authenticator.forget
         self.workers = Workers(client, keys, forget, writes=access_writes)
         self.tokens = Tokens(client, keys, self.workers, forget, writes=access_writes)
+        self.badges = Badges(client, keys, self.workers, forget, writes=access_writes)
+        self.stations = Stations(client, keys, forget, writes=access_writes)
         self.links = Links(access_writes, keys, self.workers)
         self.invitation = Invitation(client, keys, self.workers, self.links, settings.public_url)
         self.pin_hasher = PinHasher()
         self.sessions = Sessions(
-            client, keys, self.workers, self.links, self.pin_hasher, writes=access_writes,
-            audit_trail=self.audit_trail, audit_limit=self.audit_limit, on_changed=forget,
+            client, keys, self.workers, self.links, self.pin_hasher, badges=self.badges,
+            writes=access_writes, audit_trail=self.audit_trail, audit_limit=self.audit_limit,
+            on_changed=forget,
             idle_s=settings.session_idle_s, max_s=settings.session_max_s,
         )  # fmt: skip
         self.tickets = Tickets(
@@ -109,9 +114,7 @@ class Services:
         self.uploads = Uploads(client, keys)
         self.holder_names = HolderNames(self.store, self.workers.get)
         self.workers.on_renamed = self.holder_names.follow
-        self.removal = Removal(
-            self.store, writes=operations, revoke_tokens=self.tokens.revoke_of_board
-        )
+        self.removal = Removal(self.store, writes=operations, revoke_tokens=self._revoke_of_board)
 
         # Live delivery
         self.revocation = Revocation(self.authenticator)
@@ -187,6 +190,10 @@ class Services:
     def close(self) -> None:
         """Close every connection at once."""
         self.topology.stop()
+
+    def _revoke_of_board(self, board: str) -> None:
+        self.tokens.revoke_of_board(board)
+        self.stations.revoke_of_board(board)
 
     def _follow_failovers(self) -> None:
         for shard in self.topology.shards():

@@ -17,7 +17,8 @@ from typing import Any
 import gevent
 import msgspec
 
-from occupancy.access.sessions import Session
+from occupancy.access.sessions import CONFIRMED_S, Session
+from occupancy.access.stations.station import Station
 from occupancy.access.tokens import Token
 from occupancy.core.entities import Role, Worker
 from occupancy.core.errors import PoolTimeout, StoreUnavailable, Unauthenticated
@@ -37,6 +38,7 @@ _SESSION_USE_S, _TOKEN_USE_S = 1, 60  # how exactly the last use is stored
 _REASONS = {
     "token": "The token is unknown, expired or revoked. Ask an administrator for a new one.",
     "session": "You are not signed in any more. Sign in again.",
+    "station": "This station is not paired any more. Ask an administrator for a pairing link.",
 }
 
 
@@ -116,7 +118,7 @@ class Authenticator:
                 self._remember(principal, ends_in_s, asked_at, change, is_use=False)
 
     def revalidate(self, credentials: Sequence[Credential]) -> list[tuple[Principal, float] | None]:
-        """For each: its principal and the seconds until it ends, or None if it is not valid now.
+        """For each: its principal and for how many seconds that holds, or None if it is not valid.
 
         One round trip; nothing is remembered, and no session is extended.
         """
@@ -183,7 +185,10 @@ class Authenticator:
                 del self._of_worker[principal.worker.id]
 
     def _ask(self, credential: Credential, is_use: bool) -> tuple[list[str], list[Any]]:
-        keys = [self._keys.tokens, self._keys.sessions, self._keys.uses, self._keys.workers]
+        keys = [
+            self._keys.tokens, self._keys.sessions, self._keys.uses, self._keys.workers,
+            self._keys.stations, self._keys.badges,
+        ]  # fmt: skip
         noted_s = _SESSION_USE_S if is_use else ""
         return keys, [credential.auth_method, credential.digest, noted_s, _TOKEN_USE_S]
 
@@ -191,19 +196,47 @@ class Authenticator:
         if len(reply) == 1:
             self._drop(credential)
             raise Unauthenticated(_REASONS[credential.auth_method])
+        station = msgspec.json.decode(reply[4], type=Station) if reply[4] else None
+        if station is not None and credential.auth_method == "station":
+            return _station_principal(station, credential), float("inf")
         worker = msgspec.json.decode(reply[0], type=Worker)
         token = msgspec.json.decode(reply[1], type=Token) if reply[1] else None
         session = msgspec.json.decode(reply[2], type=Session) if reply[2] else None
         role = Role.of(worker.role)
         if token is not None and token.role is not None:
             role = min(role, Role.of(token.role))
+        ends_in_s = float(reply[3]) if reply[3] else float("inf")
+        role_with_pin = None
+        if session is not None and session.badge is not None and role > Role.WORKER:
+            # More than a worker's role needs the PIN, which is good for some minutes.
+            confirmed_s = CONFIRMED_S - float(reply[5]) if session.is_confirmed else 0.0
+            if confirmed_s > 0:
+                ends_in_s = min(ends_in_s, confirmed_s)
+            else:
+                role, role_with_pin = Role.WORKER, role
+        board = token.board if token is not None else None
         principal = Principal(
             worker=worker,
             role=role,
             credential=credential,
             id=session.id if session is not None else token.id if token is not None else "",
-            board=token.board if token is not None else None,
+            board=station.board if station is not None else board,
             csrf_token=session.csrf_token if session is not None else None,
             idle_s=session.idle_s if session is not None else None,
+            has_badge=session is not None and session.badge is not None,
+            role_with_pin=role_with_pin,
+            station=station.shown if station is not None else None,
         )
-        return principal, float(reply[3]) if reply[3] else float("inf")
+        return principal, ends_in_s
+
+
+def _station_principal(station: Station, credential: Credential) -> Principal:
+    return Principal(
+        worker=station.worker,
+        role=Role.OBSERVER,
+        credential=credential,
+        id=station.id,
+        board=station.board,
+        csrf_token=station.csrf_token,
+        station=station.shown,
+    )

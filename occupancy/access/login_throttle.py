@@ -8,6 +8,9 @@ Guessing must be slow, and a guesser must not lock others out. Three counts in o
   in within the last month are exempt: nobody elsewhere can lock out the worker's own tablet.
 * an address's attempts for all workers: a hundred, and one more a minute.
 
+Unknown badges count for their station in place of a worker: ten are free there, because an unknown
+label is tried as a badge too, then the same waits follow. They count for the address as well.
+
 A right attempt takes back itself and nothing else: a guesser at the same address gains nothing from
 the worker's own sign-ins. Failures expire an hour after the last one. The counts are in Redis,
 because a guesser may try every process. The replicas do not confirm them: a failover may take back
@@ -24,6 +27,7 @@ from occupancy.storage.client import OpsClient
 from occupancy.storage.scripts import Script
 
 FREE_OF_PAIR, FREE_OF_WORKER = 3, 20
+FREE_OF_STATION = 10  # unknown badges
 MAX_PIN_WAIT_S = 300
 ADDRESS_ATTEMPTS = 100  # a whole shift may sign in at once, from behind one address
 ADDRESS_INTERVAL_S = 60
@@ -41,7 +45,10 @@ class LoginThrottle:
         self._count_attempt = Script(client, "access/count_attempt")
         self._clear_attempt = Script(client, "access/clear_attempt")
 
-    def count_attempt(self, worker_id: str, address: str) -> Sequence[int]:
+    def count_attempt(
+        self, worker_id: str, address: str, *, free_of_pair: int = FREE_OF_PAIR,
+        free_of_worker: int = FREE_OF_WORKER, what: str = "wrong PINs",
+    ) -> Sequence[int]:  # fmt: skip
         """Count an attempt, before the PIN is checked. Returns what ``clear_attempt`` needs.
 
         Raises RateLimited, with the same text whether there is such a worker or not.
@@ -49,14 +56,14 @@ class LoginThrottle:
         wait_ms, *counted = self._count_attempt.run(
             self._keys.attempts(worker_id, address),
             [
-                address, FREE_OF_PAIR, FREE_OF_WORKER, MAX_PIN_WAIT_S * 1000, ADDRESS_ATTEMPTS,
+                address, free_of_pair, free_of_worker, MAX_PIN_WAIT_S * 1000, ADDRESS_ATTEMPTS,
                 ADDRESS_INTERVAL_S * 1000, _FORGOTTEN_S * 1000, _ADDRESS_KNOWN_S,
             ],
         )  # fmt: skip
         if wait_ms:
             wait_s = -(-wait_ms // 1000)
             raise RateLimited(
-                f"Too many wrong PINs. Wait {wait_s} s and try again, or ask an administrator.",
+                f"Too many {what}. Wait {wait_s} s and try again, or ask an administrator.",
                 retry_after=wait_s,
             )
         return tuple(counted)

@@ -1,21 +1,26 @@
-"""Sessions: a browser is signed in by PIN, by a token, or by a one-time link.
+"""Sessions: a browser is signed in by PIN, by a token, by a one-time link, or by a badge.
 
 The browser gets a secret in a cookie; the session is stored on the server. It ends after some time
 without use (for shared tablets), and in any case after a shift. A session opened with a token (a
 wallboard) lives as long as the token.
+
+A badge opens a short session, at a paired station only. Others may find or copy a badge, so such a
+session is worth a worker's role at most, until the PIN confirms it for some minutes. That opens
+another session in its place, with another secret.
 """
 
 from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
 from occupancy.access.links import Links
-from occupancy.access.login_throttle import LoginThrottle
+from occupancy.access.login_throttle import FREE_OF_STATION, LoginThrottle
 from occupancy.access.pins import PinHasher
+from occupancy.access.stations.badge import Badges
 from occupancy.access.workers import StoredWorker, Workers
 from occupancy.core import errors
 from occupancy.core.errors import InvalidRequest, RateLimited, Unauthenticated
@@ -27,7 +32,9 @@ from occupancy.observability.audit_trail.trail import AuditTrail
 from occupancy.storage.client import OpsClient
 from occupancy.storage.scripts import PublishingScript
 
-MAX_SESSIONS = 1_000  # of one worker by PIN or link; and of one token
+MAX_SESSIONS = 1_000  # of one worker by PIN, link or badge; and of one token
+BADGE_IDLE_S = 120  # a session opened with a badge ends after this time without use
+CONFIRMED_S = 300  # after its PIN such a session has its worker's whole role for this time
 _CHANGED = "The worker has just been changed. Sign in again."
 # The rate at which one token opens sessions: ms for each, and the number at once; in total, and
 # from one address. A thousand sessions take an hour.
@@ -50,6 +57,9 @@ class Session(msgspec.Struct, frozen=True, omit_defaults=True):
     token: str | None = None  # hash of the token that it was opened with
     created_s: int = 0
     ends_s: int = 0
+    badge: str | None = None  # HMAC of the badge that it was opened with
+    station: str | None = None  # hash of the secret of the station where
+    is_confirmed: bool = False  # by the PIN, when it was opened
 
 
 class Sessions:
@@ -66,6 +76,7 @@ class Sessions:
         links: Links,
         pin_hasher: PinHasher,
         *,
+        badges: Badges,
         writes: OpsClient,
         audit_trail: AuditTrail,
         audit_limit: AuditLimit,
@@ -75,10 +86,12 @@ class Sessions:
     ) -> None:
         self._login_throttle = LoginThrottle(client, keys)
         self._links = links
+        self._badges = badges
         self._pin_hasher = pin_hasher
         self._audit_trail = audit_trail
         self._audit_limit = audit_limit
         self._on_changed = on_changed
+        self._client = client
         self._keys = keys
         self._workers = workers
         self._idle_s = idle_s
@@ -131,7 +144,7 @@ class Sessions:
         stay signed in), and InvalidRequest for a new PIN that is not allowed, and for a token or a
         session opened with one: the person in front of a wallboard need not be its worker.
         """
-        if principal.auth_method != "session" or principal.idle_s is None:
+        if principal.credential.auth_method != "session" or principal.idle_s is None:
             raise InvalidRequest("Sign in with your PIN or a one-time link to change the PIN.")
         stored = self._workers.stored(principal.worker.id)
         worker = stored.worker
@@ -146,6 +159,12 @@ class Sessions:
             if not is_right:
                 raise errors.Forbidden("The present PIN is not right.")
             self._login_throttle.clear_attempt(worker.id, address, counted)
+        elif principal.has_badge:
+            # Else whoever finds a badge could set the PIN that confirms its sessions.
+            raise errors.Forbidden(
+                "A badge is not enough to set your first PIN. Ask an administrator for a one-time "
+                "link."
+            )
         new_hash = self._pin_hasher.hash(new_pin, worker.id)
         with self._audit_trail.recording(
             "pin_changed", worker=worker.id, credential=principal.id, address=address
@@ -196,6 +215,77 @@ class Sessions:
             raise Unauthenticated("This link was used or is no longer valid. Ask for a new one.")
         return self._open(stored, instead_of, idle_s=self._idle_s, by="link", address=address)
 
+    def with_badge(
+        self, principal: Principal, code: str, *, address: str, instead_of: str | None = None
+    ) -> tuple[str, Session]:
+        """Open a short session by a badge, at the station that ``principal`` is.
+
+        Raises RateLimited, and Unauthenticated: an unknown badge and that of a disabled worker get
+        the same error.
+        """
+        station_id = principal.worker.id
+        about = {"station": principal.id, "address": address}
+        stored = None
+        try:
+            counted = self._login_throttle.count_attempt(
+                station_id, address, free_of_pair=FREE_OF_STATION, free_of_worker=FREE_OF_STATION,
+                what="unknown badges",
+            )  # fmt: skip
+            found = self._badges.find(code)
+            if found is not None:
+                with contextlib.suppress(errors.WorkerNotFound):
+                    stored = self._workers.stored(found.badge.worker)
+            if found is None or stored is None or stored.worker.disabled:
+                raise Unauthenticated(
+                    "This badge is not known. Sign in with your PIN, or ask an administrator."
+                )
+        except Unauthenticated as error:
+            self._audit_trail.record("sign_in_refused", by="badge", code=error.code, **about)
+            raise
+        except RateLimited as error:
+            self._audit_limit.record("sign_in_refused", by="badge", code=error.code, **about)
+            raise
+        self._login_throttle.clear_attempt(station_id, address, counted)
+        return self._open(
+            stored, instead_of, idle_s=BADGE_IDLE_S, by="badge", address=address,
+            badge=found.digest, station=principal.credential.digest,
+            about={"badge": found.badge.id, "station": principal.id},
+        )  # fmt: skip
+
+    def confirmed(
+        self, principal: Principal, pin: str, *, address: str, instead_of: str
+    ) -> tuple[str, Session]:
+        """Open another session in place of the principal's, which a badge has opened.
+
+        For some minutes it has the worker's whole role. An attempt counts as at a sign-in. Raises
+        RateLimited, Forbidden for a wrong PIN (the earlier session stays) and for a worker without
+        one, and InvalidRequest where no badge has opened the session.
+        """
+        if not principal.has_badge:
+            raise InvalidRequest("Only a session opened with a badge is confirmed with the PIN.")
+        stored = self._workers.stored(principal.worker.id)
+        worker = stored.worker
+        if worker.session_generation != principal.worker.session_generation:
+            raise Unauthenticated(_CHANGED)
+        if worker.pin_hash is None:
+            raise errors.Forbidden("You have no PIN yet. Ask an administrator for a one-time link.")
+        session = self._stored(instead_of)
+        if session is None or session.worker != worker.id or session.badge is None:
+            raise Unauthenticated(_CHANGED)  # signed out meanwhile
+        is_right, counted = self._try_pin(worker.id, pin, worker.pin_hash, address, is_known=True)
+        if not is_right:
+            raise errors.Forbidden("The PIN is not right.")
+        self._login_throttle.clear_attempt(worker.id, address, counted)
+        return self._open(
+            stored, instead_of, idle_s=BADGE_IDLE_S, by="badge_and_pin", address=address,
+            badge=session.badge, station=session.station, is_confirmed=True,
+            about={"station": principal.station.id if principal.station is not None else None},
+        )  # fmt: skip
+
+    def _stored(self, secret: str) -> Session | None:
+        encoded = self._client.hget(self._keys.sessions, digest_of(secret))
+        return msgspec.json.decode(encoded, type=Session) if isinstance(encoded, bytes) else None
+
     def _open(
         self,
         stored: StoredWorker,
@@ -205,6 +295,10 @@ class Sessions:
         address: str,
         idle_s: int | None = None,
         token: str | None = None,
+        badge: str | None = None,
+        station: str | None = None,
+        is_confirmed: bool = False,
+        about: Mapping[str, object] | None = None,
     ) -> tuple[str, Session]:
         secret, worker = new_secret(), stored.worker
         session = Session(
@@ -214,6 +308,9 @@ class Sessions:
             generation=worker.session_generation,
             idle_s=idle_s,
             token=token,
+            badge=badge,
+            station=station,
+            is_confirmed=is_confirmed,
         )
         keys = self._keys
         opened, *ended = self._sign_in.run(
@@ -243,8 +340,9 @@ class Sessions:
         for each in ended:
             self._on_changed(each.decode())
         self._audit_trail.record(
-            "signed_in", by=by, worker=worker.id, credential=session.id, address=address
-        )
+            "signed_in", by=by, worker=worker.id, credential=session.id, address=address,
+            **(about or {}),
+        )  # fmt: skip
         return secret, msgspec.json.decode(opened, type=Session)
 
     def end(self, principal: Principal, *, address: str) -> None:

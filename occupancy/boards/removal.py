@@ -50,7 +50,7 @@ _LEASE_S = 15
 class Removal:
     """Methods raise PoolTimeout and StoreUnavailable. ``writes`` confirms the mark in strict mode.
 
-    ``revoke_tokens`` revokes the tokens that are bound to a board.
+    ``revoke_tokens`` revokes the tokens and stations that are bound to a board.
     """
 
     def __init__(

@@ -47,6 +47,7 @@ class _Groups(AppGroup):
             labels,
             operations,
             redis,
+            stations,
             tokens,
             workers,
         )
@@ -54,7 +55,7 @@ class _Groups(AppGroup):
         commands: list[click.Command] = [*operations.COMMANDS, labels.labels]
         for command in commands:
             items.group.add_command(command)
-        for module in (boards, items, workers, tokens, audit, events, redis, demo):
+        for module in (boards, items, workers, tokens, stations, audit, events, redis, demo):
             self.add_command(module.group)
         for command in backup.COMMANDS:
             self.add_command(command)

@@ -76,7 +76,7 @@ Attributes = Annotated[
     msgspec.Meta(max_length=MAX_ATTRIBUTES),
 ]
 
-AuthMethod = Literal["session", "token", "cli", "service"]
+AuthMethod = Literal["session", "token", "badge", "station", "cli", "service"]
 
 
 class Person(msgspec.Struct, frozen=True):

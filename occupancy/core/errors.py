@@ -68,6 +68,15 @@ class Forbidden(OccupancyError):
     )
 
 
+class PinRequired(Forbidden):
+    code, title = "pin_required", "PIN needed"
+    explanation = (
+        "Your role allows this, but your session was opened with a badge, which others may find or "
+        "copy. Send your PIN to `POST /api/session/confirm` and repeat the request, or sign in "
+        "with your PIN."
+    )
+
+
 class CsrfFailed(OccupancyError):
     code, status, title = "csrf", 403, "Not from our own page"
     explanation = (

@@ -4,6 +4,10 @@
     occ:{access}:workers            hash    id → worker (JSON)
     occ:{access}:tokens             hash    SHA-256 of a token → token (JSON)
     occ:{access}:sessions           hash    SHA-256 of a session's secret → session (JSON)
+    occ:{access}:badges             hash    HMAC of a badge's code → badge (JSON)
+    occ:{access}:badge_key          string  the key of that HMAC, random, made by the first badge
+    occ:{access}:stations           hash    SHA-256 of a station's secret → station (JSON); until it
+                                            is paired, of its link's secret
     occ:{access}:session_ends       zset    SHA-256 of a session's secret, by when it ends (s)
     occ:{access}:session_ends:ID    zset    the same, of one worker
     occ:{access}:session_ends|HASH  zset    the same, of those that one token has opened
@@ -26,7 +30,8 @@
     occ:{access}:rights             string  check_permissions.lua tries commands on it
     occ:{access}:failures:ID|ADDR   hash    wrong PINs of a worker at an address: failures,
                                             until_ms, number of the last attempt
-    occ:{access}:failures:ID        hash    the same from everywhere
+    occ:{access}:failures:ID        hash    the same from everywhere; for unknown badges ID is
+                                            "station:" and the station's id
     occ:{access}:address:ADDR       string  rate of PINs tried from an address (ms)
     occ:{access}:known:ID           zset    addresses from which a worker has signed in, by when (s)
     occ:{main}:board                hash    settings (title, steps, step_titles, item_name,
@@ -152,6 +157,9 @@ class Keys:
         access = f"{prefix}:{{access}}"
         self.tokens = f"{access}:tokens"
         self.sessions = f"{access}:sessions"
+        self.badges = f"{access}:badges"
+        self.badge_key = f"{access}:badge_key"
+        self.stations = f"{access}:stations"
         self.session_ends = f"{access}:session_ends"
         self.uses = f"{access}:uses"
         self.changes = f"{access}:changes"

@@ -46,13 +46,16 @@ MAX_TOKEN_DAYS = 36_500
 
 # Fields that other people read.
 _VISIBLE_FIELDS = (
-    "title", "name", "reason", "attributes", "steps", "item_name", "shown_attributes", "reasons",
+    "title", "name", "label", "reason", "attributes", "steps", "item_name", "shown_attributes",
+    "reasons",
 )  # fmt: skip
 _LISTS = ("steps", "shown_attributes", "reasons")
 
 Epoch = Annotated[int, msgspec.Meta(ge=0, le=MAX_EXACT)]
 Secret = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]  # a token
 Pin = Annotated[str, msgspec.Meta(min_length=1, max_length=800)]  # 200 characters, decomposed
+BadgeCode = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]  # as it was scanned
+Label = Annotated[str, msgspec.Meta(min_length=1, max_length=60)]
 RoleName = Literal["observer", "worker", "supervisor", "admin"]
 
 
@@ -88,11 +91,36 @@ class ItemBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
 
 
 class SignInBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """The body of a sign-in: worker and PIN, or the secret of a sign-in link."""
+    """The body of a sign-in: worker and PIN, a link's secret, or at a paired station a badge.
+
+    ``board`` comes with a badge: a code that is the tag of an item there is no badge.
+    """
 
     worker: WorkerId | None = None
     pin: Pin | None = None
     token: Secret | None = None
+    badge: BadgeCode | None = None
+    board: BoardName | None = None
+
+
+class ConfirmBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """The body that confirms a session opened with a badge."""
+
+    pin: Pin
+
+
+class BadgeBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """The body that gives a worker a badge."""
+
+    code: BadgeCode
+    label: Label | None = None
+
+
+class StationBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """The body that makes a station, which is then to be paired."""
+
+    name: WorkerName
+    board: BoardName | None = None
 
 
 class PinBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):

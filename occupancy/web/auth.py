@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hmac
 from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 import msgspec
@@ -17,7 +18,7 @@ from flask import Flask, current_app, g, request
 
 from occupancy.access.read_turns import Share
 from occupancy.core.entities import Role
-from occupancy.core.errors import CsrfFailed, Forbidden, Unauthenticated
+from occupancy.core.errors import CsrfFailed, Forbidden, PinRequired, Unauthenticated
 from occupancy.core.principal import Credential, Principal, digest_of
 from occupancy.core.rate_limit import limited_address
 from occupancy.core.requests import check_name
@@ -71,6 +72,16 @@ def principal() -> Principal:
     return found
 
 
+def recording(event: str, **fields: Any) -> AbstractContextManager[dict[str, object]]:
+    """Record the change of access that the block makes, with who makes it."""
+    return current_services().audit_trail.recording(event, **who_changes(), **fields)
+
+
+def who_changes() -> dict[str, str]:
+    """Who makes a change, as the audit log has it."""
+    return {"by": principal().worker.id, "means": principal().auth_method}
+
+
 def yield_turn() -> None:
     """Let other readers take a turn in the middle of the present request, which is a long one."""
     if g.share is not None:
@@ -92,6 +103,13 @@ def used_ticket() -> str | None:
 
 def check_role(principal: Principal, role: Role) -> None:
     """Raise Forbidden unless ``principal`` has ``role``; for views with further rules."""
+    if principal.role_with_pin is not None and principal.role < role <= principal.role_with_pin:
+        raise PinRequired(
+            "This needs your PIN, because you signed in with a badge. Send it to "
+            "/api/session/confirm, or sign in with it."
+        )
+    if principal.auth_method == "station" and not principal.may(role):
+        raise Forbidden("Nobody is signed in at this station. Scan your badge, or sign in.")
     if not principal.may(role):
         raise Forbidden(f"This needs the role {role.label}; you have {principal.role.label}.")
 
@@ -109,6 +127,16 @@ def cookie_names(request: HttpRequest, settings: Settings) -> tuple[str, str]:
     """
     prefix = "__Host-" if request.is_secure else ""
     return prefix + settings.cookie_name, prefix + _OLD_COOKIE
+
+
+def station_cookie_name(request: HttpRequest, settings: Settings) -> str:
+    """The name of the cookie of a paired station."""
+    return f"{cookie_names(request, settings)[0]}-station"
+
+
+def station_secret(request: HttpRequest, settings: Settings) -> str | None:
+    """The secret in the browser's cookie of a station, or None."""
+    return request.cookies.get(station_cookie_name(request, settings)) or None
 
 
 def session_secret(request: HttpRequest, settings: Settings) -> str | None:
@@ -181,13 +209,26 @@ def init_app(app: Flask) -> None:
             )
         else:
             credential = credential_of(request, services.settings)
-        g.principal = services.authenticator.identify(
-            credential, is_use=rule is None or rule.is_use
-        )
+        g.principal = _identify(services, credential, is_use=rule is None or rule.is_use)
         if rule is None:
             raise Forbidden("This address is not open to anybody.")
         board = (request.view_args or {}).get("board")
         check_rule(request, rule, principal(), board, services.settings.trusted_origins)
+
+
+def _identify(services: Services, credential: Credential, *, is_use: bool) -> Principal:
+    """The principal; at a station whose session has ended, the station, for what only reads."""
+    try:
+        return services.authenticator.identify(credential, is_use=is_use)
+    except Unauthenticated:
+        station = station_secret(request, services.settings)
+        if (
+            credential.auth_method != "session"
+            or not station
+            or request.method not in _SAFE_METHODS
+        ):
+            raise
+        return services.authenticator.identify(Credential("station", digest_of(station)))
 
 
 def rule_of(view: Callable[..., Any]) -> Rule:
@@ -205,6 +246,9 @@ def credential_of(request: HttpRequest, settings: Settings) -> Credential:
             raise Unauthenticated("Send your token as 'Authorization: Bearer <token>'.")
         return Credential("token", digest_of(token.strip()))
     secret = session_secret(request, settings)
+    station = station_secret(request, settings) if secret is None else None
+    if station is not None:
+        return Credential("station", digest_of(station))
     if secret is None:
         raise Unauthenticated(
             "You are not signed in. Sign in, or send a token as 'Authorization: Bearer <token>'."
@@ -224,7 +268,7 @@ def check_rule(
         check_role(principal, rule.role)
     if principal.board is not None and not rule.any_board and board != principal.board:
         raise Forbidden(f"You may only see the board {principal.board}.")
-    if principal.auth_method == "session" and request.method not in _SAFE_METHODS:
+    if principal.has_cookie and request.method not in _SAFE_METHODS:
         # A foreign page can make the browser send the cookie, but only our own pages get the token.
         check_origin(request, trusted_origins)
         sent = request.headers.get("X-CSRF-Token") or ""

@@ -100,6 +100,8 @@ class Calls:
         for name in (self._target, self._receiver, self._untouched):
             site.services.workers.add(name, name=name, role=Role.WORKER)
         _, self._kept_token = site.services.tokens.create(self._untouched)
+        self._kept_badge, _ = site.services.badges.add(self._untouched, number, by="proof")
+        _, self._kept_station = site.services.stations.create(self._untouched, by="proof")
         self._version = self._put(self._untouched)
 
     def let_in(self, row: str, worker: str) -> tuple[str, Any]:
@@ -111,7 +113,10 @@ class Calls:
             "PATCH /api/boards/{board}": {"title": "Set up"},
             "POST /api/boards/{board}/batch": {"operation": "take", "tags": [tag]},
             "PUT /api/session/pin": {"new_pin": PIN},
+            "POST /api/session/confirm": {"pin": PIN},
             "PUT /api/workers/{worker}": {"name": "Target"},
+            "POST /api/workers/{worker}/badges": {"code": tag},
+            "POST /api/stations": {"name": "Target"},
             "POST /api/tokens": {"worker": self._target},
             "POST /api/boards/{board}/imports": "tag",  # a file with a header, in quotation marks
             "POST /api/boards/{board}/imports/{import_id}/run": {"code": "tag"},
@@ -128,9 +133,13 @@ class Calls:
         token = ""
         if "{token}" in path:
             token = self._site.services.tokens.create(self._target)[1].id
-        import_id = self._upload() if "{import_id}" in path else ""
-        filled = _filled(path, tag=tag, worker=self._target, token=token, import_id=import_id)
-        return filled, bodies.get(row)
+        ids = {"token": token, "badge": "", "station": ""}
+        ids["import_id"] = self._upload() if "{import_id}" in path else ""
+        if "{badge}" in path:
+            ids["badge"] = self._site.services.badges.add(self._target, tag, by="proof")[0].id
+        if "{station}" in path:
+            ids["station"] = self._site.services.stations.create(tag, by="proof")[1].id
+        return _filled(path, tag=tag, worker=self._target, **ids), bodies.get(row)
 
     def refused(self, row: str) -> tuple[str, Any]:
         """A request that would change what :meth:`changes` looks at."""
@@ -141,7 +150,10 @@ class Calls:
             "DELETE /api/boards/{board}": {"confirm": BOARD},
             "POST /api/boards/{board}/batch": {"operation": "take", "tags": [self._untouched]},
             "PUT /api/session/pin": {"new_pin": PIN},
+            "POST /api/session/confirm": {"pin": PIN},
             "PUT /api/workers/{worker}": {"name": "Intruded"},
+            "POST /api/workers/{worker}/badges": {"code": "intruded"},
+            "POST /api/stations": {"name": "intruded"},
             "POST /api/tokens": {"worker": self._untouched},
             "POST /api/boards/{board}/imports": "tag",
             "POST /api/boards/{board}/imports/{import_id}/run": {"code": "tag"},
@@ -151,7 +163,14 @@ class Calls:
         }
         reasoned = path.endswith(("/force-release", "/block"))
         return (
-            _filled(path, tag=self._untouched, worker=self._untouched, token=self._kept_token.id),
+            _filled(
+                path,
+                tag=self._untouched,
+                worker=self._untouched,
+                token=self._kept_token.id,
+                badge=self._kept_badge.id,
+                station=self._kept_station.id,
+            ),
             {"reason": "intruded"} if reasoned else bodies.get(row),
         )
 
@@ -168,6 +187,9 @@ class Calls:
             "the boards": any("intruded" in (each["board"], each["title"]) for each in boards),
             "the tokens": [each.token.id for each in services.tokens.all()
                            if each.token.worker == self._untouched] != [self._kept_token.id],
+            "the badges": services.badges.of(self._untouched) != [self._kept_badge],
+            "the stations": {each.station.name for each in services.stations.all()}
+                            & {"intruded", self._untouched} != {self._untouched},
         }  # fmt: skip
         return [f"{name} changed" for name, is_changed in found.items() if is_changed]
 
@@ -211,10 +233,13 @@ class Calls:
         assert answer.status == 200, (path, answer)
 
 
-def _filled(path: str, *, tag: str, worker: str, token: str, import_id: str = "0" * 16) -> str:
+def _filled(
+    path: str, *, tag: str, worker: str, token: str, badge: str, station: str,
+    import_id: str = "0" * 16,
+) -> str:  # fmt: skip
     return path.format(
-        board=BOARD, tag=tag, worker=worker, token=token, import_id=import_id, version="0",
-        name="nothing.css",
+        board=BOARD, tag=tag, worker=worker, token=token, badge=badge, station=station,
+        import_id=import_id, version="0", name="nothing.css",
     )  # fmt: skip
 
 

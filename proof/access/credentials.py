@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
+from occupancy.access.pins import hash_pin
 from occupancy.access.sessions import Session
+from occupancy.access.stations.station import Station
 from occupancy.core.entities import Role
 from occupancy.core.principal import Credential as StoredCredential
 from occupancy.core.principal import digest_of
-from proof.access.calls import Sender
+from proof.access.calls import PIN, Sender
 from proof.access.expected import NOTHING, Holds
 from proof.access.site import Site
 
@@ -45,6 +48,16 @@ class Credential:
         return next(self._turns)
 
 
+class AtStation(NamedTuple):
+    """Who has signed in by a badge; ``own`` is the secret of the session."""
+
+    worker: str
+    badge: str
+    station: str
+    own: str
+    session: Session
+
+
 class Maker:
     """Makes workers, tokens, sessions and tickets, as the command line does."""
 
@@ -70,6 +83,20 @@ class Maker:
         """A session that a token opens."""
         known = self._services.authenticator.identify(StoredCredential("token", digest_of(secret)))
         return self._services.sessions.with_token(known, address="127.0.0.1")
+
+    def _at_station(self, role: str, board: str | None = None) -> AtStation:
+        """A worker who has signed in by a badge at a station."""
+        services, worker, code = self._services, self._worker(role), secrets.token_hex(8)
+        services.workers.edit(worker, pin_hash=_pin_hash())
+        badge, _ = services.badges.add(worker, code, by="proof")
+        secret, station = self._station(board)
+        known = services.authenticator.identify(StoredCredential("station", digest_of(secret)))
+        own, session = services.sessions.with_badge(known, code, address="127.0.0.1")
+        return AtStation(worker, badge.id, station.id, own, session)
+
+    def _station(self, board: str | None = None) -> tuple[str, Station]:
+        link, _ = self._services.stations.create("proof", by="proof", board=board)
+        return self._services.stations.pair(link)
 
     def _by_cookie(
         self, worker: str, own: str, session: Session, holds: Holds, *, is_wall: bool = False,
@@ -104,6 +131,11 @@ class Maker:
 
     def _use(self, path: str) -> None:
         assert self._sender.send("GET", path, {}).status == 200
+
+
+@functools.cache
+def _pin_hash() -> str:
+    return hash_pin(PIN)
 
 
 def bearer(secret: str) -> Headers:

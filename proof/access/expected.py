@@ -50,11 +50,18 @@ ROUTES: dict[str, tuple[str, int]] = {
     "GET /api/session": ("observer", 200),
     "DELETE /api/session": ("observer", 204),
     "PUT /api/session/pin": ("observer", 200),
+    "POST /api/session/confirm": ("observer", 200),
     "POST /api/tickets": ("observer", 201),
     "GET /api/workers": ("admin", 200),
     "PUT /api/workers/{worker}": ("admin", 200),
     "DELETE /api/workers/{worker}/sessions": ("admin", 204),
     "POST /api/workers/{worker}/links": ("admin", 201),
+    "GET /api/workers/{worker}/badges": ("admin", 200),
+    "POST /api/workers/{worker}/badges": ("admin", 201),
+    "DELETE /api/workers/{worker}/badges/{badge}": ("admin", 204),
+    "GET /api/stations": ("admin", 200),
+    "POST /api/stations": ("admin", 201),
+    "DELETE /api/stations/{station}": ("admin", 204),
     "GET /api/tokens": ("admin", 200),
     "POST /api/tokens": ("admin", 201),
     "DELETE /api/tokens/{token}": ("admin", 204),
@@ -81,7 +88,10 @@ ROUTES: dict[str, tuple[str, int]] = {
 _NO_OPERATION = {f"POST {_ITEM}/history": ("worker", 404)}
 PATHS = sorted({each.partition(" ")[2] for each in ROUTES})
 # Without a board in the path, and open to what is valid for one board only.
-_OF_ANY_BOARD = ("GET /api/boards", "GET /api/session", "DELETE /api/session", "POST /api/tickets")
+_OF_ANY_BOARD = (
+    "GET /api/boards", "GET /api/session", "DELETE /api/session", "POST /api/session/confirm",
+    "POST /api/tickets",
+)  # fmt: skip
 # For people who have signed in by themselves: another credential is let in and is told so.
 _OF_PEOPLE = ("DELETE /api/session", "PUT /api/session/pin")
 EVENTS = "/api/boards/{board}/events"
@@ -98,6 +108,9 @@ class Holds:
     is_own_sign_in: bool = False  # a session opened with a PIN or a one-time link
     is_ticket: bool = False  # for event streams only
     is_from_elsewhere: bool = False  # a page of another site makes the browser send it
+    role_with_pin: str | None = None  # a session by badge, which its PIN has not confirmed
+    is_badge: bool = False  # a session by badge, confirmed or not
+    is_station: bool = False  # a paired tablet, with nobody signed in
 
 
 NOTHING = Holds(None)
@@ -106,7 +119,11 @@ NOTHING = Holds(None)
 def right_outcomes(method: str, path: str, board: str, holds: Holds) -> list[tuple[int, str]]:
     """What is right; where a role and a CSRF token are missing, either may be named."""
     first = expected(method, path, board, holds)
-    if first == (403, "forbidden") and holds.is_cookie and not holds.has_csrf:
+    if (
+        first in ((403, "forbidden"), (403, "pin_required"))
+        and holds.is_cookie
+        and not holds.has_csrf
+    ):
         return [first] if method in _SAFE else [first, (403, "csrf")]
     return [first]
 
@@ -128,11 +145,15 @@ def expected(  # noqa: PLR0911 - one for each reason, in their order
         if holds.role is None or (holds.is_ticket and path != EVENTS):
             return 401, "unauthenticated"
         if ROLES.index(holds.role) < ROLES.index(least):
+            if holds.role_with_pin and ROLES.index(least) <= ROLES.index(holds.role_with_pin):
+                return 403, "pin_required"
             return 403, "forbidden"
         if holds.board is not None and not _is_of_board(row, board, holds.board):
             return 403, "forbidden"
         if holds.is_cookie and method not in _SAFE and not holds.has_csrf:
             return 403, "csrf"
+        if row == "POST /api/session/confirm" and not holds.is_badge:
+            return 400, "invalid_request"
         if row in _OF_PEOPLE and not _is_persons(row, holds):
             return 400, "invalid_request"
     return status, "not_found" if status == 404 else ""
@@ -144,4 +165,6 @@ def _is_of_board(row: str, board: str, only: str) -> bool:
 
 def _is_persons(row: str, holds: Holds) -> bool:
     """A wallboard may be signed out; its PIN is another person's."""
+    if holds.is_station:
+        return False
     return holds.is_own_sign_in or (holds.is_cookie and row == "DELETE /api/session")

@@ -17,6 +17,8 @@ from typing import Any, NamedTuple
 import gevent
 
 from occupancy.access.pins import hash_pin
+from occupancy.access.stations.badge import Badges
+from occupancy.access.stations.station import Stations
 from occupancy.access.tokens import Tokens
 from occupancy.access.workers import Workers
 from occupancy.core.entities import Role
@@ -25,7 +27,12 @@ from occupancy.services import Services
 from proof.access.callers import Caller, Watcher, only
 from proof.access.calls import EVENTS_PATH, PIN, Sender
 from proof.access.site import BOARD, Site
-from tests.support.elsewhere import tokens_elsewhere, workers_elsewhere
+from tests.support.elsewhere import (
+    badges_elsewhere,
+    stations_elsewhere,
+    tokens_elsewhere,
+    workers_elsewhere,
+)
 from tests.support.waiting import wait_until
 
 PROMISED_S = 5.0
@@ -33,8 +40,10 @@ NEW_PIN = "528104"
 _BEFORE_S = (0.1, 1.5)  # how long all callers have worked when it comes
 _REFUSED = (401, 403)
 
-_SESSIONS = {"session", "other session", "session by token", "ticket of session"}
-_ALL = {"token", "other token", *_SESSIONS}
+_SESSIONS = {
+    "session", "other session", "session by token", "session by badge", "ticket of session",
+}  # fmt: skip
+_ALL = {"token", "other token", *_SESSIONS}  # a station is nobody's
 # What each kind ends. A lower role ends no way in: operations are refused, reads and streams go on.
 KINDS: dict[str, set[str]] = {
     "token revoked": {"token", "session by token"},
@@ -44,6 +53,8 @@ KINDS: dict[str, set[str]] = {
     "PIN changed by an administrator": _SESSIONS,
     "PIN changed by the worker": _SESSIONS,
     "role lowered": set(),
+    "badge removed": {"session by badge"},
+    "station revoked": {"session by badge", "station"},
 }
 # Live connections are cut again and again; the announcement reaches nobody.
 TROUBLES = ("", "", "live connections cut", "not announced")
@@ -54,6 +65,15 @@ class Way(NamedTuple):
 
     headers: dict[str, str]
     query: str = ""
+
+
+class Revokers(NamedTuple):
+    """What carries out a revocation, as a command does."""
+
+    workers: Workers
+    tokens: Tokens
+    badges: Badges
+    stations: Stations
 
 
 class Figures(NamedTuple):
@@ -76,10 +96,19 @@ class Worker:
         known = services.authenticator.identify(Credential("token", digest_of(secret)))
         by_token = services.sessions.with_token(known, address="127.0.0.1")
         name = services.settings.cookie_name
+        station, self.station = services.stations.pair(
+            services.stations.create(self.id, by="proof")[0]
+        )
+        at_station = services.authenticator.identify(Credential("station", digest_of(station)))
+        code = secrets.token_hex(8)
+        self.badge, _ = services.badges.add(self.id, code, by="proof")
+        by_badge = services.sessions.with_badge(at_station, code, address="127.0.0.1")
         self.ways = {
             "token": Way({"Authorization": f"Bearer {secret}"}),
             "other token": Way({"Authorization": f"Bearer {other}"}),
             "session by token": _cookie(name, *by_token),
+            "session by badge": _cookie(name, *by_badge),
+            "station": _cookie(f"{name}-station", station, self.station),
             **{each: _cookie(name, *_session(services, self.id))
                for each in ("session", "other session")},
         }  # fmt: skip
@@ -104,7 +133,8 @@ class Worker:
             yield "stream", "HEAD", events
             return
         yield "read", "GET", "/api/session"
-        yield "operation", "POST", f"/api/boards/{BOARD}/items/T-{self.id}/take"
+        if way != self.ways["station"]:  # which only reads
+            yield "operation", "POST", f"/api/boards/{BOARD}/items/T-{self.id}/take"
 
     def must_end(self, way: str, what: str) -> bool:
         is_lowered = self.kind == "role lowered" and what == "operation"
@@ -184,8 +214,9 @@ class Revocations:
         self._admin = {"Authorization": f"Bearer {site.admin_token}"}
         keys = copy.copy(site.services.store.keys)
         keys.access_channel = f"{site.prefix}:nowhere"
-        self._unheard = (
-            workers_elsewhere(site.services, keys), tokens_elsewhere(site.services, keys)
+        self._unheard = Revokers(
+            workers_elsewhere(site.services, keys), tokens_elsewhere(site.services, keys),
+            badges_elsewhere(site.services, keys), stations_elsewhere(site.services, keys),
         )  # fmt: skip
 
     def batch(self, trouble: str | None = None) -> list[Worker]:
@@ -231,9 +262,11 @@ class Revocations:
         """Carry out one revocation, over HTTP or as the command line does."""
         services = self._site.services
         worker.asked_s = time.monotonic()
-        workers, tokens = (
-            (services.workers, services.tokens) if is_announced else self._unheard
-        )  # fmt: skip
+        revokers = self._unheard
+        if is_announced:
+            revokers = Revokers(
+                services.workers, services.tokens, services.badges, services.stations
+            )
         session = worker.ways["session"].headers
         own: dict[str, tuple[str, str, Any]] = {
             "signed out": ("DELETE", "/api/session", None),
@@ -246,7 +279,7 @@ class Revocations:
         elif by_http and is_announced:
             self._send(headers=self._admin, **_request_of(worker))
         else:
-            _commands(worker, workers, tokens)[worker.kind]()
+            _commands(worker, *revokers)[worker.kind]()
         worker.acked_s = time.monotonic()
 
     def _send(self, method: str, path: str, headers: dict[str, str], body: Any) -> None:
@@ -276,11 +309,15 @@ def _request_of(worker: Worker) -> dict[str, Any]:
         return {"method": "PUT", "path": path, "body": put[worker.kind]}
     if worker.kind == "token revoked":
         return {"method": "DELETE", "path": f"/api/tokens/{worker.token.id}", "body": None}
+    if worker.kind == "badge removed":
+        return {"method": "DELETE", "path": f"{path}/badges/{worker.badge.id}", "body": None}
+    if worker.kind == "station revoked":
+        return {"method": "DELETE", "path": f"/api/stations/{worker.station.id}", "body": None}
     return {"method": "DELETE", "path": f"{path}/sessions", "body": None}
 
 
 def _commands(
-    worker: Worker, workers: Workers, tokens: Tokens
+    worker: Worker, workers: Workers, tokens: Tokens, badges: Badges, stations: Stations
 ) -> dict[str, Callable[[], Any]]:  # fmt: skip
     """What the command line does."""
     return {
@@ -289,6 +326,8 @@ def _commands(
         "signed out everywhere": lambda: workers.sign_out(worker.id),
         "PIN changed by an administrator":
             lambda: workers.edit(worker.id, pin_hash=hash_pin(NEW_PIN, worker.id)),
+        "badge removed": lambda: badges.remove(worker.id, worker.badge.id),
+        "station revoked": lambda: stations.revoke(worker.station.id),
         "role lowered": lambda: workers.edit(worker.id, role=Role.OBSERVER.label),
     }  # fmt: skip
 

@@ -11,7 +11,9 @@ from occupancy import create_app
 from occupancy.services import Services
 
 _PARAMETER = re.compile(r"<(?:[^:>]+:)?([^>]+)>")
-_NAMES = {"worker_id": "worker", "token_id": "token"}  # of the map, in the document
+_NAMES = {  # of the map, in the document
+    "worker_id": "worker", "token_id": "token", "badge_id": "badge", "station_id": "station",
+}  # fmt: skip
 
 
 def application(services: Services) -> Flask:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import secrets
+import time
 from collections.abc import Callable
 
+from occupancy.access.sessions import CONFIRMED_S
 from occupancy.core.entities import Role
+from occupancy.core.principal import Credential as StoredCredential
 from occupancy.core.principal import digest_of
-from proof.access.calls import EVENTS_PATH
-from proof.access.credentials import CSRF, Credential, Maker, bearer
+from proof.access.calls import EVENTS_PATH, PIN
+from proof.access.credentials import CSRF, AtStation, Credential, Maker, bearer
 from proof.access.expected import NOTHING, Holds
 from proof.access.site import BOARD, OTHER_BOARD
 
@@ -208,6 +212,98 @@ class Credentials(Maker):
         made.ends_silently = True
         return self._ended_session(made, end)
 
+    # Badges and stations
+
+    def station(self, role: str) -> Credential:
+        secret, station = self._station()
+        return self._of_station(role, secret, station.csrf_token)
+
+    def station_of_other_board(self, role: str) -> Credential:
+        secret, station = self._station(OTHER_BOARD)
+        made = self._of_station(role, secret, station.csrf_token)
+        made.holds = dataclasses.replace(made.holds, board=OTHER_BOARD)
+        return made
+
+    def station_without_csrf(self, role: str) -> Credential:
+        secret, _ = self._station()
+        made = self._of_station(role, secret, "")
+        made.variants = [{"Cookie": made.variants[0]["Cookie"]}, made.variants[0]]
+        made.holds = dataclasses.replace(made.holds, has_csrf=False)
+        return made
+
+    def revoked_station(self, role: str) -> Credential:
+        secret, station = self._station()
+        made = self._of_station(role, secret, station.csrf_token)
+        return self._ended_session(made, lambda: self._services.stations.revoke(station.id))
+
+    def station_that_is_not_paired(self, role: str) -> Credential:
+        link, station = self._services.stations.create("proof", by="proof")
+        made = self._of_station(role, link, station.csrf_token)
+        made.holds = NOTHING
+        return made
+
+    def badge_session(self, role: str) -> Credential:
+        return self._by_badge(self._at_station(role), role)
+
+    def badge_session_at_other_board(self, role: str) -> Credential:
+        made = self._by_badge(self._at_station(role, OTHER_BOARD), role)
+        made.holds = dataclasses.replace(made.holds, board=OTHER_BOARD)
+        return made
+
+    def badge_session_confirmed(self, role: str) -> Credential:
+        return self._confirmed(self._at_station(role), role)
+
+    def badge_session_confirmed_long_ago(self, role: str) -> Credential:
+        at = self._at_station(role)
+        made, worth = self._confirmed(at, role), self._by_badge(at, role).holds
+        secret = made.variants[0]["Cookie"].partition("=")[2]
+        began_s = int(time.time()) - CONFIRMED_S - 1
+        made.before, made.holds, made.ends_silently = made.holds, worth, True
+        made.end = lambda: self._store(
+            self._services.store.keys.sessions, secret, created_s=began_s
+        )
+        return made
+
+    def badge_session_of_removed_badge(self, role: str) -> Credential:
+        at = self._at_station(role)
+        made = self._by_badge(at, role)
+        return self._ended_session(made, lambda: self._services.badges.remove(at.worker, at.badge))
+
+    def badge_session_of_revoked_station(self, role: str) -> Credential:
+        at = self._at_station(role)
+        made = self._confirmed(at, role)
+        return self._ended_session(made, lambda: self._services.stations.revoke(at.station))
+
+    def badge_session_of_disabled(self, role: str) -> Credential:
+        at = self._at_station(role)
+        made = self._by_badge(at, role)
+        return self._ended_session(made, lambda: self._disable(at.worker))
+
+    def _of_station(self, role: str, secret: str, csrf_token: str) -> Credential:
+        headers = {"Cookie": f"{self._cookie}-station={secret}", CSRF: csrf_token}
+        worth = Holds("observer", is_cookie=True, is_station=True)
+        return Credential(self._worker(role), [headers], worth)
+
+    def _by_badge(self, at: AtStation, role: str) -> Credential:
+        made = self._by_cookie(at.worker, at.own, at.session, Holds(role))
+        is_above = role in ("supervisor", "admin")
+        made.holds = Holds(
+            "worker" if is_above else role, is_cookie=True, is_badge=True,
+            role_with_pin=role if is_above else None,
+        )  # fmt: skip
+        return made
+
+    def _confirmed(self, at: AtStation, role: str) -> Credential:
+        known = self._services.authenticator.identify(
+            StoredCredential("session", digest_of(at.own))
+        )
+        own, session = self._services.sessions.confirmed(
+            known, PIN, address="127.0.0.1", instead_of=at.own
+        )
+        made = self._by_cookie(at.worker, own, session, Holds(role))
+        made.holds = Holds(role, is_cookie=True, is_badge=True)
+        return made
+
     # Tickets
 
     def ticket(self, role: str) -> Credential:
@@ -269,6 +365,18 @@ STATES: dict[str, Callable[[Credentials, str], Credential]] = {
     "session, over": Credentials.session_that_is_over,
     "session, replaced": Credentials.replaced_session,
     "session of another deployment": Credentials.session_of_elsewhere,
+    "station": Credentials.station,
+    "station of another board": Credentials.station_of_other_board,
+    "station without its CSRF token": Credentials.station_without_csrf,
+    "station, revoked": Credentials.revoked_station,
+    "station, not paired": Credentials.station_that_is_not_paired,
+    "session by badge": Credentials.badge_session,
+    "session by badge, at a station of another board": Credentials.badge_session_at_other_board,
+    "session by badge, confirmed": Credentials.badge_session_confirmed,
+    "session by badge, confirmed long ago": Credentials.badge_session_confirmed_long_ago,
+    "session by badge, badge removed": Credentials.badge_session_of_removed_badge,
+    "session by badge, station revoked": Credentials.badge_session_of_revoked_station,
+    "session by badge of a disabled worker": Credentials.badge_session_of_disabled,
     "ticket": Credentials.ticket,
     "ticket at another address": Credentials.ticket_at_another_address,
     "ticket of another board": Credentials.ticket_of_another_board,

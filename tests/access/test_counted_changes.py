@@ -95,11 +95,16 @@ def sign_out_everywhere(shop: Shop) -> Callable[[], object]:
     return lambda: shop.services.workers.sign_out("93")
 
 
+def remove_badge(shop: Shop) -> Callable[[], object]:
+    badge, _ = shop.services.badges.add("93", "0012345678", by="1")
+    return lambda: shop.services.badges.remove("93", badge.id)
+
+
 @pytest.mark.parametrize(
     "prepare",
     [
         revoke_token, sign_out, sign_in_again, sign_in_once_too_often, disable, lower,
-        sign_out_everywhere,
+        sign_out_everywhere, remove_badge,
     ],
 )  # fmt: skip
 def test_each_change_is_counted_once_and_announced_with_its_number(
@@ -124,6 +129,15 @@ def test_a_sign_in_in_place_of_anothers_announces_whose_session_has_ended(
     shop.sign_in(browser, "94")
     assert shop.services.authenticator.changes() == before + 1
     assert ear.hears() == [f"{before + 1} 93"]
+
+
+def test_a_revoked_station_is_announced_as_if_one_change_was_missed(shop: Shop, ear: Ear) -> None:
+    """Then each process checks everybody: sessions of any worker may have ended with it."""
+    _, station = shop.services.stations.create("Hall 2", by="1")
+    before = shop.services.authenticator.changes()
+    shop.services.stations.revoke(station.id)
+    assert shop.services.authenticator.changes() == before + 2
+    assert ear.hears() == [f"{before + 2} station:{station.id}"]
 
 
 @pytest.mark.parametrize("change", ["link", "token", "sign-in", "refused"])

@@ -290,6 +290,39 @@ test('a US scanner on a Spanish keyboard is understood, also where keys have no 
   }
 });
 
+test('at a paired station a scan that ends with Enter never stays in a PIN field', () => {
+  const read = (burst) => ({...readLabel(burst, () => null), isBadgeLikely: true});
+  for (const text of ['2580', '0012345678', '04A2B3C4', 'unknown-p']) {
+    for (const gapMs of SPEEDS.filter((each) => each < 100)) {
+      heard = [];
+      pass(2000);
+      const field = newField('password', 'x');
+      const scanner = new Scanner({read, onScan: () => heard.push('scan'), onHeld: () => heard.push('held')},
+        {now: () => nowMs});
+      type(scanner, [...text, 'Enter'], gapMs, {target: field});
+      pass(2000);
+      assert.deepEqual(heard, ['scan'], `${text}, ${gapMs} ms`);
+      assert.equal(field.value, 'x');
+      assert.deepEqual(field.events, ['input']);
+    }
+  }
+});
+
+test('at a paired station a PIN at a person’s speed is a PIN', () => {
+  const read = (burst) => ({...readLabel(burst, () => null), isBadgeLikely: true});
+  for (const [keys, gapMs] of [[[...'2580', 'Enter'], 120], [[...'258013', 'Enter'], 150], [[...'2580'], 90]]) {
+    heard = [];
+    pass(2000);
+    const field = newField('password');
+    const scanner = new Scanner({read, onScan: () => heard.push('scan'), onHeld: () => heard.push('held')},
+      {now: () => nowMs});
+    type(scanner, keys, gapMs, {target: field});
+    pass(2000);
+    assert.ok(!heard.includes('scan'), `${keys.length} keys, ${gapMs} ms`);
+    assert.equal(field.value, keys.filter((key) => key !== 'Enter').join(''));
+  }
+});
+
 test('with Caps Lock a scan is understood', () => {
   assert.deepEqual(scan([...'mk-1335-T', 'Enter'], 60), ['scan MK-1335-t']);
 });

@@ -170,3 +170,24 @@ test('after the device has slept the server is asked whether the session has end
   assert.equal(requests[0], 'GET /api/session');
   assert.equal(session.current(), null);
 });
+
+test('at a paired station the end of a session leaves the station, which the page asks for', async () => {
+  const station = {id: '1f', name: 'Hall 2', board: null};
+  signedIn = {...signedIn, csrf_token: 'by badge', station};
+  await session.load();
+  requests = [];
+  const leave = session.signOut();
+  await settle();
+  signedIn = {worker: {id: 'station:1f', name: 'Hall 2', role: 'observer'}, csrf_token: 'x', idle_s: null, station};
+  await leave;
+  assert.equal(requests[0], 'DELETE /api/session');
+  assert.equal(requests.at(-1), 'GET /api/session');
+});
+
+test('a badge signs in with one request, and other tabs hear of it', async () => {
+  signedIn = {worker: {id: '7', name: 'Eva', role: 'worker'}, csrf_token: 'new', idle_s: 120};
+  await session.useBadge('0012345678', 'main');
+  assert.deepEqual(requests, ['POST /api/session']);
+  assert.equal(session.current().worker.id, '7');
+  assert.deepEqual(heard, ['changed']);
+});

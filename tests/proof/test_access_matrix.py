@@ -43,12 +43,15 @@ def test_the_table_has_every_rule_of_the_application(valkey_services: Services) 
 
 _PUBLIC = {row for row, (role, status) in ROUTES.items() if not role and status != 404}
 _OF_PEOPLE = {"DELETE /api/session", "PUT /api/session/pin"}
+_OF_BADGES = {"POST /api/session/confirm"}
+_OF_OBSERVERS = {row for row, (role, _) in ROUTES.items() if role == "observer"}
 _FOUND = {row for row, (_, status) in ROUTES.items() if status != 404}
 # Each kind of credential, and what somebody with a good one is let in to.
 LET_IN = {
-    "token": _FOUND - _OF_PEOPLE,
+    "token": _FOUND - _OF_PEOPLE - _OF_BADGES,
     "malformed": _PUBLIC,
     "session": _FOUND,
+    "station": _PUBLIC | _OF_OBSERVERS - _OF_PEOPLE - _OF_BADGES,
     "ticket": _PUBLIC | {"GET /api/boards/{board}/events"},
 }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from occupancy.access.stations.badge import Badges
+from occupancy.access.stations.station import Stations
 from occupancy.access.tokens import Tokens
 from occupancy.access.workers import Workers
 from occupancy.boards.commands import Bounds
@@ -32,6 +34,19 @@ def workers_elsewhere(services: Services, keys: Keys | None = None) -> Workers:
     """The same workers, as another process changes them."""
     client = services.store.client
     return Workers(client, keys or services.store.keys, lambda _: None, writes=client)
+
+
+def badges_elsewhere(services: Services, keys: Keys | None = None) -> Badges:
+    """The same badges, as another process changes them."""
+    client, keys = services.store.client, keys or services.store.keys
+    workers = workers_elsewhere(services, keys)
+    return Badges(client, keys, workers, lambda _: None, writes=client)
+
+
+def stations_elsewhere(services: Services, keys: Keys | None = None) -> Stations:
+    """The same stations, as another process changes them."""
+    client = services.store.client
+    return Stations(client, keys or services.store.keys, lambda: None, writes=client)
 
 
 def tokens_elsewhere(services: Services, keys: Keys | None = None) -> Tokens:

@@ -289,6 +289,39 @@ def test_a_link_from_the_administrator_ends_the_wait_after_wrong_pins(
     assert tablet.post("/api/session", json={"token": secret}).status_code == 401
 
 
+def test_the_link_is_a_qr_code_as_well(office: Office) -> None:
+    made = office.done("POST", "/workers/93/links", status=201)
+    assert made["svg"].startswith("<svg ")
+    assert made["path"].partition("#")[2] not in made["svg"]
+
+
+def listed(office: Office, query: str) -> list[str]:
+    return [each["id"] for each in office.done("GET", f"/workers{query}")["workers"]]
+
+
+def test_workers_are_found_by_words_role_and_state(office: Office) -> None:
+    office.done("PUT", "/workers/55", {"name": "Íñigo Peña", "role": "supervisor"}, 201)
+    office.done("PUT", "/workers/94", {"disabled": True})
+    assert listed(office, "?q=pena inigo") == ["55"]
+    assert listed(office, "?q=5") == ["55"]
+    assert listed(office, "?role=supervisor") == ["55"]
+    assert listed(office, "?state=disabled") == ["94"]
+    assert listed(office, "?state=active&role=worker") == ["93"]
+    for query in ("?role=boss", "?state=away", "?limit=0", "?x=1"):
+        assert problem(office.send("GET", f"/workers{query}")) == (400, "invalid_request")
+
+
+def test_pages_of_workers_have_each_once(office: Office) -> None:
+    everyone, found, query = listed(office, ""), [], "?limit=2"
+    for _ in range(len(everyone)):
+        page = office.done("GET", f"/workers{query}")
+        found += [each["id"] for each in page["workers"]]
+        if page["next"] is None:
+            break
+        query = f"?limit=2&page={page['next']}"
+    assert found == everyone
+
+
 def test_no_link_is_made_for_an_unknown_or_disabled_worker(office: Office) -> None:
     assert problem(office.send("POST", "/workers/5/links")) == (404, "worker_not_found")
     office.done("PUT", "/workers/94", {"disabled": True})

@@ -28,6 +28,8 @@ PLACEHOLDERS = {
     "tag": "T",
     "worker_id": "W",
     "token_id": "K",
+    "badge_id": "G",
+    "station_id": "S",
     "import_id": "I",
     "name": "F",
     "version": "V",
@@ -38,6 +40,8 @@ FILLED = {
     "W": "nobody-there",
     "K": "0000",
     "I": "0" * 16,
+    "G": "0000",
+    "S": "0000",
     "F": "nothing.css",
     "V": "0",
 }

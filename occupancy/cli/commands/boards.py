@@ -187,6 +187,10 @@ def remove(name: str, confirmed: str | None) -> None:
             services.audit_outbox.leave(
                 "token_revoked", worker=token.worker, token=token.id, board=name
             )
+        for station in services.stations.revoke_of_board(name):
+            services.audit_outbox.leave(
+                "station_revoked", station=station.id, name=station.name, board=name
+            )
         services.removal.sweep(name)
     click.echo(f"Removed the board {name} with {counted(items or 0, 'item')}.")
 

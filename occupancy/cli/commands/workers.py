@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any, BinaryIO
 
 import click
 
 from occupancy.access.links import LINK_TTL_S
 from occupancy.access.pins import hash_pin
+from occupancy.access.tokens import optional_time
 from occupancy.access.workers import worker_as_dict
-from occupancy.cli.command import Commands, check_worker, connected, json_option
+from occupancy.cli.command import COMMAND_LINE, Commands, check_worker, connected, json_option
 from occupancy.cli.commands.items import chosen_encoding, encoding_option, print_report
-from occupancy.cli.output import print_json, print_result, print_table, progress
+from occupancy.cli.output import print_json, print_result, print_table, progress, timestamp
 from occupancy.core.entities import Role, Worker
 from occupancy.core.requests import check_text
 from occupancy.storage import public_url
@@ -131,6 +133,71 @@ def sign_out(worker_id: str, as_json: bool) -> None:
     ):
         worker = services.workers.sign_out(worker_id)
     _print_worker(worker, "is signed out everywhere", as_json)
+
+
+badge_group = Commands("badge", help="Badges: codes that sign a worker in at a paired station.")
+group.add_command(badge_group)
+
+
+@badge_group.command("add")
+@click.argument("worker_id", metavar="ID", callback=check_worker)
+@click.option("--label", help="What to call the badge, for example its colour.")
+@json_option
+def badge_add(worker_id: str, label: str | None, as_json: bool) -> None:
+    """Give the worker ID a badge. The command asks for its code: scan it, or type it.
+
+    Without a terminal it reads the code from standard input. It is no argument, because others can
+    read those. Only a keyed hash of it is stored.
+    """
+    code = _read_code()
+    with (
+        connected() as services,
+        services.audit_outbox.recording("badge_added", worker=worker_id, badge=None) as told,
+    ):
+        badge, is_new = services.badges.add(worker_id, code, by=COMMAND_LINE.id, label=label)
+        told.update(badge=badge.id)
+    result = "is added" if is_new else "was there already"
+    print_result(as_json, badge.as_dict(), f"The badge {badge.id} of {worker_id} {result}.")
+
+
+@badge_group.command("list")
+@click.argument("worker_id", metavar="[ID]", required=False, callback=check_worker)
+@json_option
+def badge_list(worker_id: str | None, as_json: bool) -> None:
+    """List the badges of the worker ID, or of all workers. Their codes are not stored."""
+    with connected() as services:
+        badges = services.badges
+        found = badges.of(worker_id) if worker_id is not None else badges.all()
+    if as_json:
+        print_json({"badges": [each.as_dict() for each in found]})
+        return
+    print_table(
+        ["id", "worker", "label", "ending", "added (UTC)", "added by"],
+        [
+            [each.id, each.worker, each.label, each.ending,
+             timestamp(optional_time(each.created_s) or ""), each.by]
+            for each in found
+        ],
+    )  # fmt: skip
+
+
+@badge_group.command("remove")
+@click.argument("worker_id", metavar="ID", callback=check_worker)
+@click.argument("badge_id", metavar="BADGE")
+@json_option
+def badge_remove(worker_id: str, badge_id: str, as_json: bool) -> None:
+    """Take the badge BADGE (see 'flask workers badge list') from the worker ID."""
+    with connected() as services:
+        badge = services.badges.find_by_id(worker_id, badge_id)
+        with services.audit_outbox.recording("badge_removed", worker=worker_id, badge=badge.id):
+            services.badges.remove(worker_id, badge.id)
+    print_result(as_json, badge.as_dict(), f"The badge {badge.id} of {worker_id} is removed.")
+
+
+def _read_code() -> str:
+    if sys.stdin.isatty():
+        return str(click.prompt("Code", hide_input=True))
+    return sys.stdin.readline(1000).rstrip("\r\n")
 
 
 def _edit(worker_id: str, result: str, as_json: bool, **changes: Any) -> None:

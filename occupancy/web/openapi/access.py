@@ -1,4 +1,4 @@
-"""The part of the OpenAPI document about access: sessions, tickets, workers, tokens."""
+"""The part of the OpenAPI document about access: who signs in, and with what."""
 
 from __future__ import annotations
 
@@ -7,7 +7,17 @@ from typing import Any
 from occupancy.core import errors
 from occupancy.core.entities import WORKER_PATTERN, Role
 from occupancy.web.openapi.operations import STORE, WRITES, answer, operation, parameter
-from occupancy.web.openapi.schemas import BOOLEAN, INTEGER, TEXT, array, nullable, obj, pattern, ref
+from occupancy.web.openapi.schemas import (
+    BOOLEAN,
+    INTEGER,
+    NEXT,
+    TEXT,
+    array,
+    nullable,
+    obj,
+    pattern,
+    ref,
+)
 
 SECURITY_SCHEMES: dict[str, Any] = {
     "bearer": {
@@ -28,6 +38,16 @@ SECURITY_SCHEMES: dict[str, Any] = {
 _NO_CONTENT = {"204": {"description": "Done."}}
 _NULLABLE_TIME = nullable({"type": "string", "format": "date-time"})
 _WORKER_ID = parameter("path", "worker_id", pattern(WORKER_PATTERN), "The worker.", required=True)
+_BADGE_ID = parameter("path", "badge_id", TEXT, "The badge's id.", required=True)
+_STATION_ID = parameter("path", "station_id", TEXT, "The station's id.", required=True)
+_WORKERS_QUERY = [
+    parameter("query", "q", TEXT, "Words to look for in id and name; a match has all of them."),
+    parameter("query", "role", {**TEXT, "enum": [each.label for each in Role]}, "Only this role."),
+    parameter("query", "state", {**TEXT, "enum": ["active", "disabled"]}, "Only these."),
+    parameter("query", "limit",
+        {**INTEGER, "minimum": 1, "maximum": 10_000, "default": 10_000}, "Workers on a page."),
+    parameter("query", "page", TEXT, "The `next` of the page before."),
+]  # fmt: skip
 _TOKEN_ID = parameter("path", "token_id", TEXT, "The token's id.", required=True)
 
 
@@ -37,13 +57,34 @@ def schemas() -> dict[str, Any]:
         "Session": {
             **obj(
                 worker=obj(id=TEXT, name=TEXT, role=TEXT),
-                means={"enum": ["session", "token"]},
+                means={"enum": ["session", "token", "badge", "station"]},
                 board=nullable(TEXT),
                 csrf_token=nullable(TEXT),
                 idle_s=nullable(INTEGER),
+                role_with_pin=nullable(TEXT),
+                station=nullable(obj(id=TEXT, name=TEXT, board=nullable(TEXT))),
             ),
             "description": "Who you are. `role` and `board` are what your token was narrowed to; "
-            "`idle_s` is how long your session lasts without use.",
+            "`idle_s` is how long your session lasts without use. `means` is how you were "
+            "authenticated. `station` is the paired station where you are. In a session opened "
+            "with a badge `role` is at most worker until the PIN confirms it; `role_with_pin` is "
+            "what it is then.",
+        },
+        "Badge": {
+            **obj(
+                id=TEXT, worker=TEXT, label=nullable(TEXT), ending=nullable(TEXT),
+                added=_NULLABLE_TIME, added_by=TEXT,
+            ),
+            "description": "What is known of a badge; never its code. `ending` has the last two "
+            "characters of codes of eight or more.",
+        },
+        "Station": {
+            **obj(
+                id=TEXT, name=TEXT, board=nullable(TEXT), added=_NULLABLE_TIME, added_by=TEXT,
+                paired=_NULLABLE_TIME, last_used=_NULLABLE_TIME,
+            ),
+            "description": "A shared tablet where a badge signs in; `paired` is null until its "
+            "link is opened there.",
         },
         "Worker": {
             **obj(id=TEXT, name=TEXT, role=TEXT, disabled=BOOLEAN, has_pin=BOOLEAN),
@@ -61,19 +102,25 @@ def schemas() -> dict[str, Any]:
 
 
 def paths() -> dict[str, Any]:
-    """Sessions, tickets, workers and tokens."""
+    """Sessions, tickets, workers, badges, stations and tokens."""
     session = answer(ref("schemas", "Session"))
     worker = answer(obj(worker=ref("schemas", "Worker")))
     added = answer(obj(worker=ref("schemas", "Worker")), status=201, text="Added.")
+    badge = answer(obj(badge=ref("schemas", "Badge")))
+    added_badge = answer(obj(badge=ref("schemas", "Badge")), status=201, text="Added.")
     ticket = answer(obj(ticket=TEXT, expires_in_s=INTEGER), status=201, text="The ticket.")
     secret = {"allOf": [ref("schemas", "Token"), obj(token=TEXT)]}
     return {
         "/api/session": {
             "post": operation("access", "signIn", "Sign in at a browser.", None, session,
-                (errors.InvalidRequest, errors.Unauthenticated, *WRITES),
+                (errors.InvalidRequest, errors.Unauthenticated, errors.Forbidden,
+                 errors.BoardNotFound, errors.AlreadyExists, *WRITES),
                 body=ref("schemas", "SignInBody"), must_have_body=True,
-                description="With `worker` and `pin`, or with `token`: a token, or what stands in "
-                "a one-time link. Sets the session's cookie, in place of the one that was there."),
+                description="With `worker` and `pin`; with `token`: a token, or what stands in a "
+                "one-time link; or at a paired station with `badge`, the code that was scanned. "
+                "Sets the session's cookie, in place of the one that was there. A pairing link's "
+                "`token` makes the browser a station. With `badge` and `board`, the code of an "
+                "item of that board is refused with `409`, and `item` is its tag."),
             "get": operation("access", "whoAmI", "Who am I?", Role.OBSERVER, session, STORE),
             "delete": operation(
                 "access", "signOut", "Sign out.", Role.OBSERVER, _NO_CONTENT, WRITES),
@@ -86,6 +133,15 @@ def paths() -> dict[str, Any]:
                 "present one, if there is one (`403` if it is wrong, counted as at a sign-in). "
                 "Answers as a sign-in does; your other sessions end."),
         },
+        "/api/session/confirm": {
+            "post": operation(
+                "access", "confirmSession", "Confirm a session opened with a badge.",
+                Role.OBSERVER, session, WRITES, body=ref("schemas", "ConfirmBody"),
+                must_have_body=True,
+                description="With the PIN, for what needs more than the role worker (`403 "
+                "pin_required`), for five minutes. Answers as a sign-in does, with a new cookie; "
+                "`403` if the PIN is wrong, counted as at a sign-in."),
+        },
         "/api/tickets": {
             "post": operation(
                 "access", "createTicket", "A ticket for one event stream.", Role.OBSERVER, ticket,
@@ -96,8 +152,9 @@ def paths() -> dict[str, Any]:
                 "same board."),
         },
         "/api/workers": {
-            "get": operation("access", "listWorkers", "Every worker.", Role.ADMIN,
-                answer(obj(workers=array(ref("schemas", "Worker")))), STORE),
+            "get": operation("access", "listWorkers", "Workers, in the order of their ids.",
+                Role.ADMIN, answer(obj(workers=array(ref("schemas", "Worker")), next=NEXT)),
+                (*STORE, errors.InvalidRequest), parameters=_WORKERS_QUERY),
         },
         "/api/workers/{worker_id}": {
             "put": operation("access", "putWorker", "Add a worker, or edit one.", Role.ADMIN,
@@ -114,10 +171,48 @@ def paths() -> dict[str, Any]:
         "/api/workers/{worker_id}/links": {
             "post": operation(
                 "access", "createLink", "A link that signs a worker in, once.", Role.ADMIN,
-                answer(obj(path=TEXT, expires_in_s=INTEGER), status=201, text="The link's path."),
+                answer(obj(path=TEXT, expires_in_s=INTEGER, svg=TEXT), status=201,
+                    text="The link's path, and the link as a QR code."),
                 (*WRITES, errors.WorkerNotFound), parameters=[_WORKER_ID],
                 description="For a forgotten PIN, or a wait after wrong ones. Valid for an hour, "
                 "or until something ends the worker's sessions."),
+        },
+        "/api/workers/{worker_id}/badges": {
+            "get": operation("access", "listBadges", "The badges of a worker.", Role.ADMIN,
+                answer(obj(badges=array(ref("schemas", "Badge")))),
+                (*STORE, errors.WorkerNotFound), parameters=[_WORKER_ID]),
+            "post": operation("access", "addBadge", "Give a worker a badge.", Role.ADMIN,
+                {**badge, **added_badge},
+                (*WRITES, errors.WorkerNotFound, errors.AlreadyExists, errors.LimitReached),
+                parameters=[_WORKER_ID], body=ref("schemas", "BadgeBody"), must_have_body=True,
+                description="`code` is what a scanner reads, of 4 to 128 characters; case does "
+                "not count. Only a keyed hash is stored. Where another worker has the badge: "
+                "`409`, with `worker`."),
+        },
+        "/api/workers/{worker_id}/badges/{badge_id}": {
+            "delete": operation("access", "removeBadge", "Take a badge from a worker.",
+                Role.ADMIN, _NO_CONTENT, (*WRITES, errors.NotFound),
+                parameters=[_WORKER_ID, _BADGE_ID],
+                description="Ends the sessions that were opened with it."),
+        },
+        "/api/stations": {
+            "get": operation("access", "listStations", "Every station.", Role.ADMIN,
+                answer(obj(stations=array(ref("schemas", "Station")))), STORE),
+            "post": operation("access", "createStation", "Make a station.", Role.ADMIN,
+                answer(
+                    obj(station=ref("schemas", "Station"), path=TEXT, expires_in_s=INTEGER,
+                        svg=TEXT),
+                    status=201, text="The station, and the path of the link that pairs it."),
+                (*WRITES, errors.BoardNotFound, errors.LimitReached),
+                body=ref("schemas", "StationBody"), must_have_body=True,
+                description="The browser that opens the link within the hour, once, is the "
+                "station. By itself it sees what an observer of its `board` sees."),
+        },
+        "/api/stations/{station_id}": {
+            "delete": operation("access", "revokeStation", "Revoke a station.", Role.ADMIN,
+                _NO_CONTENT, (*WRITES, errors.NotFound), parameters=[_STATION_ID],
+                description="Or the link that would pair it. Ends the sessions that were opened "
+                "there with a badge."),
         },
         "/api/tokens": {
             "get": operation("access", "listTokens", "Every token.", Role.ADMIN,

@@ -218,7 +218,8 @@ def _operation_paths() -> dict[str, Any]:
             obj(results=array(result), cursor=CURSOR), "IdempotencyReplayed",
             text="What became of each tag, in their order; each on its own.",
         ),
-        (*WRITES, errors.BoardNotFound, errors.WorkerNotFound, errors.IdempotencyKeyReused),
+        (*WRITES, errors.BoardNotFound, errors.WorkerNotFound, errors.IdempotencyKeyReused,
+         errors.PinRequired),
         body=ref("schemas", "BatchBody"), must_have_body=True,
         parameters=["Board", "IdempotencyKey"],
         description="The role is the operation's. A body that is not well-formed is refused as a "

@@ -147,6 +147,8 @@ def operation(  # noqa: PLR0917 - the first six read as the line of a table
         made["security"] = []
     else:
         refusals |= {errors.InvalidRequest, errors.Unauthenticated, errors.Forbidden}
+        if role > Role.WORKER:
+            refusals.add(errors.PinRequired)
     if parameters:
         made["parameters"] = [
             ref("parameters", each) if isinstance(each, str) else each for each in parameters

@@ -22,15 +22,18 @@ from occupancy.core.entities import (
 )
 from occupancy.core.errors import answered_kinds
 from occupancy.core.requests import (
+    BadgeBody,
     BatchBody,
     BoardBody,
     BoardRemovalBody,
     BoardSettingsBody,
+    ConfirmBody,
     ImportBody,
     ItemBody,
     OperationBody,
     PinBody,
     SignInBody,
+    StationBody,
     TokenBody,
     WorkerBody,
 )
@@ -115,7 +118,8 @@ def schemas() -> dict[str, Any]:
     """The named schemas of the document."""
     _, found = msgspec.json.schema_components(
         [Item, ItemName, Event, BatchBody, ItemBody, PinBody, SignInBody, WorkerBody, TokenBody,
-         BoardBody, BoardSettingsBody, BoardRemovalBody, ImportBody],
+         BoardBody, BoardSettingsBody, BoardRemovalBody, ImportBody,
+         BadgeBody, ConfirmBody, StationBody],
         ref_template="#/components/schemas/{name}",
     )  # fmt: skip
     made: dict[str, Any] = _made_portable(copy.deepcopy(found))

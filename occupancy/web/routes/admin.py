@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from typing import Any
 
 from flask import Blueprint, Response, request
 
 from occupancy.access.links import LINK_TTL_S
 from occupancy.access.workers import worker_as_dict
+from occupancy.boards.search import fold
 from occupancy.core.entities import Role
 from occupancy.core.errors import InvalidRequest, WorkerNotFound
 from occupancy.core.requests import (
@@ -19,21 +19,15 @@ from occupancy.core.requests import (
     WorkerBody,
     check_name,
 )
-from occupancy.web.auth import current_services, principal, requires
+from occupancy.web.auth import current_services, recording, requires, who_changes
 from occupancy.web.entity_tags import allowed_versions
-from occupancy.web.io import as_response, json_answer, read_body, read_query
+from occupancy.web.io import as_response, json_answer, read_body, read_limit, read_query
+from occupancy.web.link_codes import code_of
 from occupancy.web.operations import board_reply
 
+MAX_WORKERS = 10_000  # on a page
+
 bp = Blueprint("admin", __name__, url_prefix="/api")
-
-
-def _recording(event: str, **fields: Any) -> AbstractContextManager[dict[str, object]]:
-    """Record the change that the block makes, with who makes it."""
-    return current_services().audit_trail.recording(event, **_by(), **fields)
-
-
-def _by() -> dict[str, str]:
-    return {"by": principal().worker.id, "means": principal().auth_method}
 
 
 @bp.post("/boards")
@@ -41,7 +35,7 @@ def _by() -> dict[str, str]:
 def create_board() -> Response:
     read_query()
     body = read_body(BoardBody)
-    with _recording("board_added", board=body.board):
+    with recording("board_added", board=body.board):
         board = current_services().store.boards.create(
             body.board, title=body.title, steps=body.steps or (), max_holds=body.max_holds or 0
         )
@@ -56,7 +50,7 @@ def configure_board(board: str) -> Response:
     check_name("board", board)
     versions = allowed_versions(request.headers.get("If-Match"))
     body = read_body(BoardSettingsBody)
-    with _recording("board_edited", board=board) as fields:
+    with recording("board_edited", board=board) as fields:
         done = current_services().store.boards.configure(board, body, versions=versions)
         fields.update(fields=",".join(done.changed), version=done.board.settings.version)
     return as_response(board_reply(done.board))
@@ -70,11 +64,15 @@ def remove_board(board: str) -> Response:
     check_name("board", board)
     body = read_body(BoardRemovalBody)
     services = current_services()
-    with _recording("board_removed", board=board) as fields:
+    with recording("board_removed", board=board) as fields:
         fields.update(items=services.removal.remove(board, with_items=body.confirm == board))
     for token in services.tokens.revoke_of_board(board):
         services.audit_trail.record(
-            "token_revoked", **_by(), worker=token.worker, token=token.id, board=board
+            "token_revoked", **who_changes(), worker=token.worker, token=token.id, board=board
+        )
+    for station in services.stations.revoke_of_board(board):
+        services.audit_trail.record(
+            "station_revoked", **who_changes(), station=station.id, name=station.name, board=board
         )
     services.removal.resume()  # any process would, within seconds
     return Response(status=204)
@@ -83,9 +81,25 @@ def remove_board(board: str) -> Response:
 @bp.get("/workers")
 @requires(Role.ADMIN)
 def workers() -> Response:
-    read_query()
-    listed = current_services().workers.all()
-    return json_answer({"workers": [worker_as_dict(each) for each in listed]})
+    """The workers whose id or name has every word of ``q``, in the order of their ids, in pages."""
+    query = read_query("q", "role", "state", "limit", "page")
+    limit = read_limit(query, MAX_WORKERS, MAX_WORKERS)
+    role, state, after = query.get("role"), query.get("state"), query.get("page", "")
+    if role is not None and role not in [each.label for each in Role]:
+        raise InvalidRequest("role is not one of observer, worker, supervisor, admin.")
+    if state not in (None, "active", "disabled"):
+        raise InvalidRequest("state is not one of active, disabled.")
+    words = fold(query.get("q", "")).split()
+    found = [
+        each for each in current_services().workers.all()
+        if each.id > after
+        and role in (None, each.role)
+        and state in (None, "disabled" if each.disabled else "active")
+        and all(word in fold(f"{each.id} {each.name}") for word in words)
+    ]  # fmt: skip
+    following = found[limit - 1].id if len(found) > limit else None
+    shown = [worker_as_dict(each) for each in found[:limit]]
+    return json_answer({"workers": shown, "next": following})
 
 
 @bp.put("/workers/<worker_id>")
@@ -103,14 +117,14 @@ def put_worker(worker_id: str) -> Response:
         changes["pin_hash"] = services.pin_hasher.hash(body.pin, worker_id)
     about = {"worker": worker_id, "role": body.role, "fields": ",".join(changed)}
     try:
-        with _recording("worker_edited", **about, disabled=body.disabled) as fields:
+        with recording("worker_edited", **about, disabled=body.disabled) as fields:
             worker = services.workers.edit(worker_id, **changes)
             fields.update(role=worker.role, disabled=worker.disabled)
         status = 200
     except WorkerNotFound:
         if body.name is None or body.role is None:
             raise InvalidRequest("A new worker needs name and role.") from None
-        with _recording("worker_added", **about, disabled=bool(body.disabled)):
+        with recording("worker_added", **about, disabled=bool(body.disabled)):
             worker = services.workers.add(
                 worker_id, name=body.name, role=Role.of(body.role),
                 pin_hash=changes.get("pin_hash"), disabled=bool(body.disabled),
@@ -125,7 +139,7 @@ def sign_out_everywhere(worker_id: str) -> Response:
     """End all sessions of a worker, for example when a tablet is lost."""
     read_query()
     check_name("worker", worker_id)
-    with _recording("signed_out_everywhere", worker=worker_id):
+    with recording("signed_out_everywhere", worker=worker_id):
         current_services().workers.sign_out(worker_id)
     return Response(status=204)
 
@@ -135,13 +149,16 @@ def sign_out_everywhere(worker_id: str) -> Response:
 def create_link(worker_id: str) -> Response:
     """A one-time link, for a forgotten PIN or a wait after wrong ones.
 
-    The answer has a path, because the asking page knows the address at which browsers reach us.
+    The answer has a path, because the asking page knows the address at which browsers reach us,
+    and the whole link as a QR code.
     """
     read_query()
     check_name("worker", worker_id)
-    with _recording("link_added", worker=worker_id):
+    with recording("link_added", worker=worker_id):
         secret = current_services().links.create(worker_id)
-    return json_answer({"path": f"/sign-in#{secret}", "expires_in_s": LINK_TTL_S}, 201)
+    path = f"/sign-in#{secret}"
+    svg = code_of(path, current_services().settings)
+    return json_answer({"path": path, "expires_in_s": LINK_TTL_S, "svg": svg}, 201)
 
 
 @bp.get("/tokens")
@@ -161,7 +178,7 @@ def create_token() -> Response:
     if body.board is not None:
         current_services().store.boards.get(body.board)
     about = {"worker": body.worker, "role": body.role, "board": body.board}
-    with _recording("token_added", **about, token=None) as fields:
+    with recording("token_added", **about, token=None) as fields:
         secret, token = current_services().tokens.create(
             body.worker, days=body.days, board=body.board,
             role=Role.of(body.role) if body.role is not None else None,
@@ -176,6 +193,6 @@ def revoke_token(token_id: str) -> Response:
     read_query()
     tokens = current_services().tokens
     token = tokens.find(token_id)
-    with _recording("token_revoked", worker=token.worker, token=token.id):
+    with recording("token_revoked", worker=token.worker, token=token.id):
         tokens.revoke(token.id)
     return Response(status=204)

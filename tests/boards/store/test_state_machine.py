@@ -104,7 +104,8 @@ def choose(dice: random.Random, board: ModelBoard, tags: list[str]) -> tuple[str
         actor = next(worker for worker in WORKERS if worker.id == item.holder)
         operation = dice.choice(["pause", "complete", "complete", "release", operation])
     elif item is not None and item.last is not None and dice.random() < 0.2:
-        actor = next(worker for worker in WORKERS if worker.id == item.last[1])
+        if dice.random() < 0.7:
+            actor = next(worker for worker in WORKERS if worker.id == item.last[1])
         operation = "undo"
     if operation == "remove" and dice.random() < 0.7:
         operation = "put"

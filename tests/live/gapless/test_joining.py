@@ -71,7 +71,7 @@ def test_a_cursor_that_is_none_of_the_log_is_reset(cursor: str) -> None:
     assert stream.kinds() == ["reset", "ready", "item"]
     assert stream.events()[0][2] | {"reason": ""} == {
         "cursor": log.entries[4].cursor, "seq": 5, "version_floor": 0,
-        "snapshot": "/api/boards/b/items", "reason": "",
+        "settings_version": 0, "snapshot": "/api/boards/b/items", "reason": "",
     }  # fmt: skip
 
 

@@ -437,7 +437,8 @@ def brief_session(deployment: Deployment, shop: Services, *, idle_s: int, max_s:
     shop.workers.add(worker, name="Worker", role=Role.OBSERVER)
     sessions = Sessions(
         shop.store.client, shop.store.keys, shop.workers, shop.links, shop.pin_hasher,
-        writes=shop.store.client, audit_trail=shop.audit_trail, audit_limit=shop.audit_limit,
+        badges=shop.badges, writes=shop.store.client, audit_trail=shop.audit_trail,
+        audit_limit=shop.audit_limit,
         on_changed=lambda _: None, idle_s=idle_s, max_s=max_s,
     )  # fmt: skip
     secret, session = sessions.with_link(shop.links.create(worker), address="local")

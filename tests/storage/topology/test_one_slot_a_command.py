@@ -281,12 +281,28 @@ def _use_access(services: Services, shop: Shop, browser: FlaskClient, token: str
     tablet.put("/api/session/pin", json={"pin": PIN, "new_pin": "208642"}, headers=csrf)
     tablet.delete("/api/session", headers=csrf)
     _send(browser, "DELETE", "/api/workers/94/sessions")
+    _use_badges(services, shop, browser)
     services.audit_outbox.leave("worker.added", worker="93")
     services.audit_outbox.record()
     services.audit_trail.flush()
     for path in ("/api/audit", "/api/audit?since=2026-01-01&until=2036-01-01", "/api/audit?q=x"):
         _send(browser, "GET", path)
     assert browser.get("/api/audit/export").status_code == 200
+
+
+def _use_badges(services: Services, shop: Shop, browser: FlaskClient) -> None:
+    badge = _send(browser, "POST", "/api/workers/94/badges", {"code": "0012345678"})["badge"]
+    made = _send(browser, "POST", "/api/stations", {"name": "Hall 2"})
+    station = shop.browser()
+    pairing = {"token": made["path"].partition("#")[2]}
+    assert station.post("/api/session", json=pairing).status_code == 200
+    signed_in = station.post("/api/session", json={"badge": "0012345678", "board": "main"})
+    csrf = {"X-CSRF-Token": fields(signed_in)["csrf_token"]}
+    station.post("/api/session/confirm", json={"pin": "208642"}, headers=csrf)
+    for path in ("/api/workers/94/badges", "/api/stations"):
+        _send(browser, "GET", path)
+    _send(browser, "DELETE", f"/api/workers/94/badges/{badge['id']}")
+    _send(browser, "DELETE", f"/api/stations/{made['station']['id']}")
 
 
 def _use_live(services: Services, browser: FlaskClient, monitor: Monitor) -> None:
@@ -329,7 +345,7 @@ def _use_the_command_line(services: Services, monkeypatch: pytest.MonkeyPatch) -
     for command in (
         "boards list", "boards show hall", "items list", "items show T-1", "items history T-1",
         "items reconcile", "items take T-9 --worker 93", "items export - --board big",
-        "workers list", "workers disable 95", "tokens list", "redis stats", "redis check",
+        "workers list", "workers disable 94", "tokens list", "redis stats", "redis check",
     ):  # fmt: skip
         result = runner.invoke(args=command.split())
         assert result.exception is None or isinstance(result.exception, SystemExit), command

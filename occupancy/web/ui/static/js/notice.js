@@ -24,7 +24,7 @@ export class Notices {
   /**
    * Shows a notice. `kind`: 'done' (an operation has succeeded), 'refused', 'mine' (another worker
    * changed an item of the signed-in one), or 'scanned'. A notice replaces an earlier one about the
-   * same item. `address` is a page to link to. `undo` {key, untilMs, isOffered(), act()} gives it
+   * same item. `address` is a page to link to. The field undo {key, untilMs, isOffered(), act()} gives it
    * a button to take the operation back, until `untilMs` of performance.now(), and as long as `isOffered()`.
    */
   say(text, {kind = 'done', tag = null, address = null, undo = null} = {}) {

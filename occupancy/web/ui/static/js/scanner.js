@@ -19,12 +19,16 @@
 //  6. For 700 ms after a scan Enter, Tab and lone keys do nothing: over a radio link a suffix may
 //     arrive late or twice.
 //
+//  7. At a paired station badges are scanned, mostly digits as a PIN. There a burst that ends with Enter in
+//     a PIN field is a scan, unless its keys are as slow as a person's.
+//
 // A tag of one character without a suffix looks like that key pressed by hand. It counts as a scan if
 // the board has such an item.
 
 export const QUIET_MS = 200;
 const MACHINE_MS = 35; // no person types four keys in a row so fast
 const SCANNER_MS = 160; // no scanner is slower
+const BADGE_MS = 100; // wedge and most radio scanners are faster, people with a PIN rarely
 const LEAST_KEYS = 4; // fewer may be so fast by chance
 const AFTER_MS = 700;
 const LATE_MS = 50; // a timer that fires later shows that the page was busy
@@ -176,6 +180,8 @@ export function judge({keys, text, maxGapMs}, {label, hasSuffix, place}) {
     if (isMachine) return 'scan';
     return label.isKnown && (hasSuffix || (isLong && maxGapMs <= SCANNER_MS)) ? 'scan' : 'person';
   }
+  // The badge would be sent as a wrong PIN, and shown as one that was typed.
+  if (place === 'secret' && label.isBadgeLikely && hasSuffix && isLong && maxGapMs < BADGE_MS) return 'scan';
   const mayBePin = place === 'secret' && /^\d{4,12}$/.test(text);
   if (!isLong || maxGapMs > SCANNER_MS || (mayBePin && !isMachine)) return 'person';
   if (label.isKnown) return 'scan';

@@ -108,13 +108,23 @@ async function signIn(worker, pin) {
   announce(t('session.signed_in', {name: session.worker.name}));
 }
 
+/**
+ * Signs in the worker of a scanned badge, at a paired station. `board` is the page's: the code of one of
+ * its items is refused as 'already_exists', because an item goes before a badge.
+ */
+export async function useBadge(badge, board = null) {
+  set(await api.send('POST', '/api/session', {body: board === null ? {badge} : {badge, board}}));
+  others?.postMessage('changed');
+}
+
 export async function signOut(reason = 'session.signed_out') {
   try {
     await api.send('DELETE', '/api/session');
   } catch (problem) {
     if (problem.status !== 401) throw problem; // it had ended already
   }
-  set(null);
+  if (session?.station) await load(); // the paired station stays
+  else set(null);
   others?.postMessage('changed');
   announce(t(reason));
 }

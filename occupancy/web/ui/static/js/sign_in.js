@@ -47,7 +47,9 @@ const isIn = secret ? await enter(secret) : false;
 await start((found) => {
   if (!found) return;
   setText(byId('said'), t('session.signed_in', {name: found.worker.name}));
-  if (isIn && found.board) {
+  if (isIn && found.means === 'station') {
+    location.replace(found.board ? `/boards/${found.board}` : '/boards');
+  } else if (isIn && found.board) {
     location.replace(`/boards/${found.board}/wall`);
   } else if (isIn && secret.startsWith('occlink_') && session.may('admin')) {
     form.hidden = false;
