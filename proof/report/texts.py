@@ -45,7 +45,10 @@ MEANING = """\
 Without strict mode, replication is asynchronous, and a failover may lose the last of them.
 *Seen and lost*: events that a watcher saw and that are not in the log; each such watcher was reset.
 *Promotion*: from the fault to the moment when a replica was seen as primary, or when what was to
-happen had happened. *Live again*: from then to the next event on the boards concerned.
+happen had happened. *Live again*: from then to the next event on the boards concerned. In strict mode that takes
+until the server that was killed follows as a replica again: without it there are too few, and no
+operation begins. Sentinels tell it whom to follow within about two seconds, or at their next look, ten
+seconds later.
 *Others' gap*: the longest time without an event on a board of another shard. Times are the median
 and the longest. *Connections*: the most that a server had at once, of a budget of 50.
 """

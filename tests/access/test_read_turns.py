@@ -94,8 +94,8 @@ def test_unknown_addresses_have_equal_shares_and_together_as_many_turns_as_known
     assert [each for each in unknown if each != HERE.name] == [
         f"10.1.0.{number}" for number in range(50)
     ]
-    assert unknown[:53].count(HERE.name) <= 3
-    assert unknown.count(HERE.name) == 50
+    assert unknown[:53].count(str(HERE.name)) <= 3
+    assert unknown.count(str(HERE.name)) == 50
 
 
 def test_what_is_long_goes_on_before_its_own_next_request(begun: list[str]) -> None:

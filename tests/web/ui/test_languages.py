@@ -31,11 +31,32 @@ _OF_PROGRAMS = {
 }  # fmt: skip
 # Keys whose end is computed: t(`state.${…}`). What it may be is taken from the code's own tables.
 COMPUTED: dict[str, set[str]] = {
-    "audit.detail.": {"code", "credential", "fields", "format", "more", "role", "token"},
+    "audit.detail.": {
+        "badge",
+        "code",
+        "credential",
+        "fields",
+        "format",
+        "more",
+        "name",
+        "role",
+        "station",
+        "token",
+    },
     "audit.event.": set(AUDIT_EVENTS),
     "audit.filter.": {"worker", "by", "board", "address"},
     "audit.kind.": set(AUDIT_EVENTS),
-    "audit.means.": {"session", "token", "cli", "pin", "link", "new_pin"},
+    "audit.means.": {
+        "session",
+        "token",
+        "cli",
+        "pin",
+        "link",
+        "new_pin",
+        "badge",
+        "badge_and_pin",
+        "pairing",
+    },
     "audit.reason.": {
         "unauthenticated",
         "forbidden",

@@ -9,7 +9,8 @@ const SAID = {
   workers_imported: ['added', 'updated'], items_imported: ['added', 'updated'],
 };
 const COUNTED = ['more', 'within_s'];
-const KNOWN_DETAILS = ['code', 'credential', 'fields', 'format', 'role', 'token', 'more'];
+const KNOWN_DETAILS = [
+  'badge', 'code', 'credential', 'fields', 'format', 'more', 'name', 'role', 'station', 'token'];
 
 /** The names of people and boards by id, for those that are still there. */
 export class Names {
@@ -98,7 +99,7 @@ function countsOf({added = 0, updated = 0}) {
   return t('audit.counts', {added: number(added), updated: number(updated)});
 }
 
-const MEANS = ['session', 'token', 'cli', 'pin', 'link', 'new_pin'];
+const MEANS = ['session', 'token', 'cli', 'pin', 'link', 'new_pin', 'badge', 'badge_and_pin', 'pairing'];
 
 /** How somebody was authenticated; '' if that is not known. */
 export function meansOf({means}) {
