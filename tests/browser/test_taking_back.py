@@ -34,6 +34,19 @@ def test_a_completion_is_undone_by_its_notice(site: Site, open_board: OpenBoard)
     assert site.types(board, "T-1") == ["taken", "completed", "undone"]
 
 
+def test_on_a_phone_the_notice_has_its_text_above_its_buttons(
+    site: Site, open_board: OpenBoard
+) -> None:
+    page = open_board(site.board("T-1"), viewport={"width": 390, "height": 844})
+    touch(page, "T-1", "take")
+    expect(page.locator(UNDO)).to_be_visible()
+    text, button = page.locator("#notices p").bounding_box(), page.locator(UNDO).bounding_box()
+    assert text is not None
+    assert button is not None
+    assert text["width"] > 300
+    assert text["y"] + text["height"] <= button["y"]
+
+
 def test_a_take_is_undone_from_the_keyboard(site: Site, open_board: OpenBoard) -> None:
     board = site.board("T-1")
     page = open_board(board)
