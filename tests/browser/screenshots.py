@@ -118,6 +118,16 @@ def searching(page: Page) -> None:
     page.locator("#search").fill("25239 vapor")
 
 
+def completed(page: Page) -> None:
+    """The notice of a completion, with its button to undo it."""
+    live(page)
+    page.locator("#states [data-state=occupied]").click()
+    expect_still(page)
+    page.locator(".row .complete").first.click()
+    page.locator("#notices .take-back").wait_for()
+    expect_still(page)
+
+
 def offline(page: Page) -> None:
     live(page)
     page.context.set_offline(True)
@@ -176,6 +186,7 @@ SHOTS: list[Shot] = [
     ("board-search", f"/boards/{BOARD}", "93", searching),
     ("board-batch", f"/boards/{BOARD}?state=available", "93", batch),
     ("board-pause", f"/boards/{BOARD}", "93", pausing),
+    ("board-undo", f"/boards/{BOARD}", "93", completed),
     ("board-offline", f"/boards/{BOARD}", "93", offline),
     ("board-switch", f"/boards/{BOARD}", "93", switching),
     ("item", f"/boards/{BOARD}/items/{HELD}", "12", history),

@@ -44,7 +44,7 @@ def test_of_5000_items_only_the_visible_ones_are_in_the_document_and_any_is_foun
     site.put(board, {f"S-{number:04}": f"Spool {number}" for number in range(MANY)})
     page = open_board(board)
     rows = page.locator("#items > li")
-    expect(page.locator("#shown")).to_have_text("5,000 items")
+    expect(page.locator("#shown")).to_have_text("5,000 pieces")
     assert rows.count() < 60
     for key in ("End", "Home", "PageDown"):
         page.keyboard.press(key)
@@ -73,14 +73,14 @@ def test_filters_by_state_step_person_and_text_add_up_and_stay_in_the_address(
     expect_shown(page, ["T-2", "T-1", "T-3", "T-4"])  # what I hold comes first
     page.locator("#search").fill("senal b2")
     expect_shown(page, ["T-2"])
-    expect(page.locator("#shown")).to_have_text("1 item · “senal b2”")
+    expect(page.locator("#shown")).to_have_text("1 piece · “senal b2”")
     page.locator("#search").fill("")
     page.locator("#step").select_option("SOLD")
     expect_shown(page, ["T-3"])
     page.locator("#step").select_option("")
     page.locator('#states [data-state="available"]').click()
     expect_shown(page, ["T-1", "T-3", "T-4"])
-    expect(page.locator("#shown")).to_have_text("3 items · available")
+    expect(page.locator("#shown")).to_have_text("3 pieces · available")
     page.locator("#step").select_option("ARM")
     expect_shown(page, ["T-1", "T-4"])
     page.locator("#search").fill("t-4")

@@ -241,7 +241,7 @@ def test_an_empty_list_says_why(
     expect(page.locator("#shown")).to_have_text(said)
     if address:
         page.locator("#clear").click()
-        expect(page.locator("#shown")).to_have_text("1 item")
+        expect(page.locator("#shown")).to_have_text("1 piece")
 
 
 def test_a_board_that_is_still_loading_says_so_and_counts_nothing(site: Site, visit: Visit) -> None:
@@ -253,7 +253,7 @@ def test_a_board_that_is_still_loading_says_so_and_counts_nothing(site: Site, vi
     expect(page.locator("#shown")).to_have_text("Loading …")
     assert page.locator("#states .count").all_text_contents() == [""] * 6
     held[0].continue_()
-    expect(page.locator("#shown")).to_have_text("40 items")
+    expect(page.locator("#shown")).to_have_text("40 pieces")
     expect(page.locator("#states .count").first).to_have_text("40")
 
 

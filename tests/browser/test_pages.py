@@ -182,7 +182,7 @@ def test_a_browser_in_spanish_gets_spanish_and_the_switch_is_remembered(
     touch(page, "T-1", "take")
     expect(button(page, "T-1", "pause")).to_have_text("PAUSAR")
     expect(button(page, "T-1", "complete")).to_have_text("COMPLETAR")
-    expect(page.locator("#shown")).to_have_text("1 elemento")
+    expect(page.locator("#shown")).to_have_text("1 pieza")
     page.locator("#languages").select_option("en")
     expect(page.locator("html")).to_have_attribute("lang", "en")
     expect(button(page, "T-1", "complete")).to_have_text("Complete")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from tests.browser.axe import violations
 from tests.browser.conftest import OpenBoard, Visit
@@ -32,6 +32,19 @@ def test_a_completion_is_undone_by_its_notice(site: Site, open_board: OpenBoard)
     expect(page.locator("#notices p")).to_have_text("T-1 is yours again.")
     expect(page.locator(UNDO)).to_have_count(0)
     assert site.types(board, "T-1") == ["taken", "completed", "undone"]
+
+
+def test_on_a_phone_the_notice_has_its_text_above_its_buttons(
+    site: Site, open_board: OpenBoard
+) -> None:
+    page = open_board(site.board("T-1"), viewport={"width": 390, "height": 844})
+    touch(page, "T-1", "take")
+    expect(page.locator(UNDO)).to_be_visible()
+    text, button = page.locator("#notices p").bounding_box(), page.locator(UNDO).bounding_box()
+    assert text is not None
+    assert button is not None
+    assert text["width"] > 300
+    assert text["y"] + text["height"] <= button["y"]
 
 
 def test_a_take_is_undone_from_the_keyboard(site: Site, open_board: OpenBoard) -> None:
@@ -81,12 +94,6 @@ def test_after_a_minute_the_page_offers_no_undo(site: Site, visit: Visit) -> Non
     assert site.types(board, "T-1") == ["taken", "completed"]
 
 
-def _send_back(page: Page, step: str, reason: str) -> None:
-    page.locator('#ask-dialog select[name="step"]').select_option(step)
-    page.locator('#ask-dialog input[name="reason"]').fill(reason)
-    page.locator("#ask-dialog button.primary").click()
-
-
 def test_a_supervisor_sends_back_from_the_items_page_to_an_earlier_step(
     site: Site, visit: Visit
 ) -> None:
@@ -105,9 +112,12 @@ def test_a_supervisor_sends_back_from_the_items_page_to_an_earlier_step(
     options = page.locator('#ask-dialog select[name="step"] option')
     expect(options).to_have_text(["ARM", "SOLD"])
     expect(page.locator('#ask-dialog select[name="step"]')).to_have_value("SOLD")
-    page.locator("#ask-dialog button.primary").click()
+    reason = page.locator('#ask-dialog input[name="reason"]')
+    reason.press("Enter")
     expect(page.locator("#ask-dialog")).to_be_visible()  # the reason is missing
-    _send_back(page, "ARM", "Weld is porous")
+    page.locator('#ask-dialog select[name="step"]').select_option("ARM")
+    reason.fill("Weld is porous")
+    reason.press("Enter")
     expect(page.locator("#items .step")).to_have_text("ARM")
     expect(page.locator("#items .reason")).to_have_text("Weld is porous")
     expect(page.locator("#history li").first).to_contain_text("Supervisor sent it back")

@@ -22,7 +22,8 @@ TEMPLATES = sorted((PACKAGE / "templates").glob("*.html"))
 
 OPERATIONS = set(TRANSITIONS)
 EVENTS = {row.event for row in (*TRANSITIONS.values(), PUT, REMOVE)} | {"item.added"}
-# Refusals that no touch of a button meets, for what the pages send is well-formed.
+# Refusals that no touch of a button meets, for what the pages send is well-formed, and they change
+# no board and import no file.
 _OF_PROGRAMS = {
     "already_exists", "board_not_empty", "board_not_found", "idempotency_key_reused",
     "import_not_found", "invalid_request", "method_not_allowed", "not_found", "stale_epoch",
@@ -133,7 +134,7 @@ def test_every_computed_message_is_there(prefix: str) -> None:
 
 
 def test_every_refusal_that_can_be_met_is_said_in_the_pages_language() -> None:
-    script = (PACKAGE / "static" / "js" / "actions.js").read_text()
+    script = (PACKAGE / "static" / "js" / "refusal_text.js").read_text()
     said = re.search(r"const SAID = new Set\(\[(.*?)\]\)", script, re.DOTALL)
     assert said is not None
     plain = {"blocked_plain", "not_holder_plain"}

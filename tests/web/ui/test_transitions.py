@@ -17,6 +17,7 @@ from occupancy.web.routes.pages import TRANSITIONS_JSON
 from tests.support.deployment import ROOT
 
 OF_SCRIPTS = ROOT / "tests" / "js" / "transitions.json"
+SCRIPTS = ROOT / "occupancy" / "web" / "ui" / "static" / "js"
 
 
 def table_of_scripts() -> str:
@@ -30,6 +31,29 @@ def test_a_page_has_the_servers_table(shells: FlaskClient, path: str) -> None:
     found = re.search(r'data-transitions="([^"]*)"', shells.get(path).text)
     assert found is not None
     assert html.unescape(found[1]) == TRANSITIONS_JSON
+
+
+def _has_the_table_module(script: str, seen: set[str]) -> bool:
+    """Whether a script, or one that it imports, is the module that reads the table."""
+    seen.add(script)
+    imported = set(re.findall(r"from '\./(\w+\.js)'", (SCRIPTS / script).read_text()))
+    return script == "transitions.js" or any(
+        _has_the_table_module(each, seen) for each in imported - seen
+    )
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/boards", "/boards/main", "/boards/main/items/T-1", "/boards/main/wall", "/sign-in",
+     "/status", "/audit"],
+)  # fmt: skip
+def test_a_page_has_the_table_if_one_of_its_scripts_reads_it(
+    shells: FlaskClient, path: str
+) -> None:
+    shell = shells.get(path).text
+    script = re.search(r'<script type="module" src="[^"]*/(\w+\.js)"', shell)
+    assert script is not None
+    assert ("data-transitions" in shell) == _has_the_table_module(script[1], set())
 
 
 def test_the_scripts_are_tested_with_the_servers_table() -> None:

@@ -5,7 +5,8 @@
 // until the item changes or the user tries something else.
 
 import * as api from './api.js';
-import {moment, t} from './i18n.js';
+import {t} from './i18n.js';
+import {explain} from './refusal_text.js';
 import {UNDO} from './transitions.js';
 
 export class Actions {
@@ -95,26 +96,8 @@ export class Actions {
   #refuse(tag, problem, operation = null) {
     if (problem.item) this.#put(problem.item); // the card corrects itself
     const version = problem.item?.version ?? this.model.items.get(tag)?.version ?? 0;
-    this.refusals.set(tag, {text: explain(problem, operation), version});
+    const isUndoOver = operation === UNDO.operation && !problem.holder
+      && ['wrong_state', 'not_holder'].includes(problem.code);
+    this.refusals.set(tag, {text: isUndoOver ? t('refusal.undo_over') : explain(problem), version});
   }
-}
-
-const SAID = new Set(['held', 'not_holder', 'blocked', 'wrong_state', 'limit_reached', 'forbidden', 'pin_required',
-  'item_not_found', 'worker_not_found', 'unauthenticated', 'unreachable', 'rate_limited',
-  'pool_timeout', 'store_unavailable', 'unconfirmed', 'csrf', 'internal_error']);
-
-/** A refusal in the page's language, with the holder's name and the start of the hold. */
-export function explain(problem, operation = null) {
-  const values = {
-    holder: problem.holder?.name ?? '',
-    since: problem.since ? moment(problem.since) : '',
-    reason: problem.item?.reason ?? '',
-    seconds: problem.retry_after ?? '',
-  };
-  if (operation === UNDO.operation && !problem.holder && ['wrong_state', 'not_holder'].includes(problem.code)) {
-    return t('refusal.undo_over');
-  }
-  if (problem.code === 'blocked' && !values.reason) return t('refusal.blocked_plain');
-  if (problem.code === 'not_holder' && !values.holder) return t('refusal.not_holder_plain');
-  return SAID.has(problem.code) ? t(`refusal.${problem.code}`, values) : problem.detail;
 }

@@ -2,13 +2,13 @@
 //
 // The filters are in the page's address, so a view can be shared and the back button works.
 
-import {explain} from './actions.js';
 import * as api from './api.js';
 import {detailsOf, meansOf, Names, sentence} from './audit_text.js';
 import {serverNow} from './clock.js';
 import {announce, byId, fill, h, setText} from './dom.js';
 import {ago, moment, t, tn} from './i18n.js';
 import {start, startAgain} from './page.js';
+import {explain} from './refusal_text.js';
 import * as session from './session.js';
 
 const FILTERS = ['event', 'worker', 'by', 'board', 'address', 'since', 'until', 'q'];

@@ -1,9 +1,9 @@
 // The batch: chosen items, and a bar with the operations for all of them.
 
-import {explain} from './actions.js';
 import {ask} from './dialogs.js';
 import {byId, fill, h} from './dom.js';
 import {number, t, tn} from './i18n.js';
+import {explain} from './refusal_text.js';
 import {ignoreTaps} from './tap_filter.js';
 import {buttonClass} from './transitions.js';
 

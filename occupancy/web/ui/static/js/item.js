@@ -1,6 +1,6 @@
 // The page of one item: its state, its operations and its history.
 
-import {Actions, explain} from './actions.js';
+import {Actions} from './actions.js';
 import * as api from './api.js';
 import {BoardSettings} from './board_settings.js';
 import {Card} from './card.js';
@@ -13,6 +13,7 @@ import {Model, offered} from './model.js';
 import {Notices, toldBy} from './notice.js';
 import {operate} from './operate.js';
 import {start, startAgain} from './page.js';
+import {explain} from './refusal_text.js';
 import {scanning} from './scan.js';
 import * as session from './session.js';
 import {filterTaps} from './tap_filter.js';

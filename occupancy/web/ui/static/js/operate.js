@@ -1,8 +1,8 @@
 // One operation from a touch to its notice: ask for its fields, send it, tell the result.
 
-import {explain} from './actions.js';
 import {ask} from './dialogs.js';
 import {t} from './i18n.js';
+import {explain} from './refusal_text.js';
 import {OPERATIONS, UNDO} from './transitions.js';
 
 /** Carries out an operation on an item; a cancelled dialog ends it silently. Never throws. */

@@ -8,11 +8,11 @@
 // one that the page knows, and one that only the server knows, which it says in its answer to the badge. A
 // badge is neither shown nor put into an address, so that it is in no log.
 
-import {explain} from './actions.js';
 import * as api from './api.js';
 import {t} from './i18n.js';
 import {placeOfLabel, readLabel} from './label.js';
 import {Notices} from './notice.js';
+import {explain} from './refusal_text.js';
 import * as session from './session.js';
 
 const MOST_SHOWN = 80;

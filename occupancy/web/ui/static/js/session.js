@@ -5,11 +5,11 @@
 // the page announces it a minute before, and signs out if nobody responds. Idle time is counted by a
 // monotonic clock; only the server decides whether a session has ended.
 
-import {explain} from './actions.js';
 import * as api from './api.js';
 import {elapsed} from './clock.js';
 import {announce, byId, fill, h, setText} from './dom.js';
 import {t} from './i18n.js';
+import {explain} from './refusal_text.js';
 
 const RECENT = 'occupancy-recent';
 const MOST_RECENT = 12;

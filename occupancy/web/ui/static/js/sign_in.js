@@ -1,11 +1,11 @@
 // The page of sign-in links. A link's secret is behind its '#', which browsers do not send, so it is in
 // no proxy's log. The page sends it in the body of a POST, and removes it from the address bar.
 
-import {explain} from './actions.js';
 import * as api from './api.js';
 import {byId, setText} from './dom.js';
 import {t} from './i18n.js';
 import {start} from './page.js';
+import {explain} from './refusal_text.js';
 import * as session from './session.js';
 
 const form = byId('set-pin');
