@@ -329,7 +329,7 @@ def _use_the_command_line(services: Services, monkeypatch: pytest.MonkeyPatch) -
     for command in (
         "boards list", "boards show hall", "items list", "items show T-1", "items history T-1",
         "items reconcile", "items take T-9 --worker 93", "items export - --board big",
-        "workers list", "workers disable 95", "tokens list", "redis stats", "redis check",
+        "workers list", "workers disable 94", "tokens list", "redis stats", "redis check",
     ):  # fmt: skip
         result = runner.invoke(args=command.split())
         assert result.exception is None or isinstance(result.exception, SystemExit), command
