@@ -156,7 +156,12 @@ def expected(  # noqa: PLR0911 - one for each reason, in their order
             return 400, "invalid_request"
         if row in _OF_PEOPLE and not _is_persons(row, holds):
             return 400, "invalid_request"
-    return status, "not_found" if status == 404 else ""
+    return status, {404: "not_found", 409: "board_not_empty"}.get(status, "")
+
+
+def is_let_in(outcome: tuple[int, str]) -> bool:
+    """Whether the credential was good: only who is let in is told that the board has items."""
+    return outcome[1] in ("", "board_not_empty")
 
 
 def _is_of_board(row: str, board: str, only: str) -> bool:

@@ -50,6 +50,7 @@ COMMANDS = """
 boards create line --steps ARM,SOLD
 boards list => line
 boards show line
+boards edit line --title Spools => title
 workers add 93 --name Marta --role worker
 workers add 94 --name Iván --role worker
 workers import DIR/people.csv
@@ -86,6 +87,12 @@ items list --board line => X-2
 items reconcile --board line
 demo load
 items reconcile --board taller
+boards create hall
+items put H-1 --board hall
+boards remove hall --yes-remove hall => 1 item
+demo unload => 40 items
+audit list => board_removed
+audit export DIR/audit.csv
 redis stats => primary
 redis check => number|coverage
 redis check => ok +failover

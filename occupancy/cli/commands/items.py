@@ -139,7 +139,8 @@ def export(file: BinaryIO, board: str, full: bool, excel: bool, separator: str) 
     with connected() as services:
         _, found = all_items(services.store, board)
     listed = [msgspec.json.decode(each, type=Item) for each in found]
-    if file.name.lower().endswith(".xlsx"):
+    name: str = getattr(file, "name", "")  # standard output may have been replaced by one without
+    if name.lower().endswith(".xlsx"):
         file.write(export_xlsx(listed, board=board, is_full=full))
     else:
         text = export_items(listed, is_full=full, separator=SEPARATORS[separator])
