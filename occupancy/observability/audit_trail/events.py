@@ -49,6 +49,7 @@ EVENTS: dict[str, Stream] = {
     "items_imported": CHANGES,
     "items_repaired": CHANGES,
     "sample_loaded": CHANGES,
+    "sample_unloaded": CHANGES,
     "backup_written": CHANGES,
     "backup_restored": CHANGES,
     EXPORTED: CHANGES,
