@@ -307,7 +307,9 @@ def test_a_recorded_change_is_there_after_a_failover_or_was_not_acknowledged(
 
 
 @pytest.fixture
-def filled(valkey_services: Services) -> Services:
+def filled(valkey_services: Services, monkeypatch: pytest.MonkeyPatch) -> Services:
+    monkeypatch.setattr(reader, "_WRITTEN_LATE_S", 10**10)  # whatever day it is now
+
     def add(event: str, **fields: str) -> None:
         """In a millisecond of its own: those of one have no order between the streams."""
         valkey_services.audit_trail.add(event, **fields)
