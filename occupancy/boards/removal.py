@@ -35,7 +35,7 @@ import gevent
 from occupancy.boards.records import board_not_found
 from occupancy.boards.store import Store
 from occupancy.core.entities import MAIN_BOARD
-from occupancy.core.errors import BoardNotEmpty, OccupancyError, StoreUnavailable
+from occupancy.core.errors import BoardNotEmpty, OccupancyError, StoreUnavailable, counted
 from occupancy.storage.client import OpsClient
 from occupancy.storage.commands import INCARNATION
 from occupancy.storage.scripts import PublishingScript, Script
@@ -108,7 +108,7 @@ class Removal:
         if not self._client.set(keys.sweeper, lease, nx=True, ex=_LEASE_S):
             return False
         while found := self._pass(board, removal):
-            log.info("the removed board %s: %d keys deleted", board, found)
+            log.info("the removed board %s: deleted %s", board, counted(found, "key"))
         if self._client.hget(keys.board, "removing") != removal:
             return False  # another process has ended it, and a new board may have tokens
         self._revoke_tokens(board)

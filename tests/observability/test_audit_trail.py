@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -306,8 +307,15 @@ def test_a_recorded_change_is_there_after_a_failover_or_was_not_acknowledged(
 
 
 @pytest.fixture
-def filled(valkey_services: Services) -> Services:
-    add = valkey_services.audit_trail.add
+def filled(valkey_services: Services, monkeypatch: pytest.MonkeyPatch) -> Services:
+    monkeypatch.setattr(reader, "_WRITTEN_LATE_S", 10**10)  # whatever day it is now
+
+    def add(event: str, **fields: str) -> None:
+        """In a millisecond of its own: those of one have no order between the streams."""
+        valkey_services.audit_trail.add(event, **fields)
+        written_ms = time.time_ns() // 1_000_000
+        wait_until(lambda: time.time_ns() // 1_000_000 > written_ms, what="the next millisecond")
+
     add("signed_in", by="pin", worker="93", address="10.0.0.1", at="2026-11-01T06:00:00.000Z")
     add("token_added", by="1", worker="93", board="hall", token="a1", means="session",
         at="2026-11-28T23:30:00.000Z")  # fmt: skip

@@ -12,7 +12,13 @@ from occupancy.boards.catalog import fields as board_fields
 from occupancy.boards.catalog.index import BoardIndex
 from occupancy.boards.records import Board, BoardSettings, board_not_found
 from occupancy.core.entities import DEFAULT_STEP, MAIN_BOARD, STATES
-from occupancy.core.errors import AlreadyExists, InvalidRequest, SettingsChanged, StepInUse
+from occupancy.core.errors import (
+    AlreadyExists,
+    InvalidRequest,
+    SettingsChanged,
+    StepInUse,
+    StoreUnavailable,
+)
 from occupancy.core.keys import RESERVED_BOARD, Keys
 from occupancy.core.requests import BoardSettingsBody
 from occupancy.storage.client import OpsClient
@@ -67,10 +73,14 @@ class Boards:
         """One board. Raises BoardNotFound.
 
         The steps of a board of an earlier version are counted first, once (two round trips more).
+        Where the server refuses to keep the counts (full, read-only), they are counted each time.
         """
         board = self._get(name)
         if board.step_counts is None and any(board.counts.values()):
-            self.check_step_counts(name, mend=True)
+            try:
+                self.check_step_counts(name, mend=True)
+            except StoreUnavailable:
+                return msgspec.structs.replace(board, step_counts=self._counted_steps(name))
             board = self._get(name)
         return board
 
@@ -162,8 +172,14 @@ class Boards:
 
     def check_step_counts(self, name: str, *, mend: bool) -> list[tuple[str, int, int]]:
         """Steps whose count is wrong, with that and the right one; see count_steps.lua."""
+        return self._compare_steps(name, str(int(mend)))
+
+    def _counted_steps(self, name: str) -> dict[str, int]:
+        return {step: count for step, _, count in self._compare_steps(name, "count")}
+
+    def _compare_steps(self, name: str, how: str) -> list[tuple[str, int, int]]:
         keys = self._keys.board(name)
-        reply = self._count_steps.run([keys.board, keys.view], [int(mend)])
+        reply = self._count_steps.run([keys.board, keys.view], [how])
         threes = zip(reply[0::3], reply[1::3], reply[2::3], strict=True)
         return [(step.decode(), int(now), int(right)) for step, now, right in threes]
 

@@ -20,7 +20,13 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple
 
-from occupancy.core.errors import OccupancyError, PoolTimeout, StoreUnavailable, Unconfirmed
+from occupancy.core.errors import (
+    OccupancyError,
+    PoolTimeout,
+    StoreUnavailable,
+    Unconfirmed,
+    counted,
+)
 from occupancy.core.keys import Keys
 from occupancy.observability import audit_log
 from occupancy.observability.audit_trail.entries import entry_of
@@ -105,7 +111,10 @@ class AuditTrail:
                 self._dropped += dropped
                 raise
             if dropped:
-                log.warning("the audit trail lacks %d entries: too many waited", dropped)
+                log.warning(
+                    "the audit trail lacks %s: too many waited",
+                    counted(dropped, "entry", "entries"),
+                )
 
     def flush_at_the_end(self) -> None:
         """Write what waits; the process ends. What cannot be written is counted in the log."""
@@ -114,7 +123,9 @@ class AuditTrail:
         except OccupancyError as error:
             lost = len(self._refusals) + len(self._others) + self._dropped
             log.warning(
-                "%d entries of the audit trail are lost: %s", lost, error.__cause__ or error
+                "lost of the audit trail: %s: %s",
+                counted(lost, "entry", "entries"),
+                error.__cause__ or error,
             )
 
     def _kept(self, first: list[_Entry], then: list[_Entry]) -> list[_Entry]:

@@ -1,7 +1,9 @@
--- count_steps: compares the counts of the items at each step with the items; may mend them.
+-- count_steps: compares the counts of the items at each step with the items; may mend them, or only
+-- count.
 --
 -- KEYS  1 board   2 view
--- ARGV  1 "1" to mend, and to count a board of an earlier version
+-- ARGV  1 "1" to mend, and to count a board of an earlier version; "count" to write nothing, and to
+--         compare with no counts: every step where items stand is returned
 -- Returns  {step, stored, actual, step, stored, actual …} of the steps whose counts differ
 -- Publishes nothing.
 -- Needs  counted() of step_counts.lua
@@ -12,7 +14,7 @@ local actual = counted(VIEW)
 local stored, is_counted, exists = {}, false, false
 for index = 1, #fields, 2 do
   local step = string.match(fields[index], '^at:(.*)$')
-  if step then
+  if step and ARGV[1] ~= 'count' then
     stored[step] = tonumber(fields[index + 1]) or -1
   end
   is_counted = is_counted or fields[index] == 'steps_counted'
@@ -43,4 +45,4 @@ end
 if ARGV[1] == '1' then
   redis.call('HSET', BOARD, 'steps_counted', '1', unpack(changes))
 end
-return is_counted and found or {}
+return (is_counted or ARGV[1] == 'count') and found or {}
