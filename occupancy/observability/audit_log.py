@@ -46,6 +46,8 @@ def recording(
 ) -> Iterator[dict[str, object]]:
     """Record the change that the block makes, by ``write``; the block may add to the fields.
 
+    If the block clears the fields, nothing has changed, and nothing is recorded.
+
     A change that is not confirmed is made all the same, and its repetition may find nothing to
     change: so it is recorded now.
     """
@@ -55,7 +57,8 @@ def recording(
         with contextlib.suppress(PoolTimeout, StoreUnavailable):  # the caller hears of the change
             write(event, **fields)
         raise
-    write(event, **fields)
+    if fields:
+        write(event, **fields)
 
 
 def _plain(value: object, max_chars: int) -> object:

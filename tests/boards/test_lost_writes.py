@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from occupancy.boards.commands import Command
-from occupancy.core.entities import Person
+from occupancy.core.entities import DEFAULT_STEP, Person
 from occupancy.core.settings import Settings
 from occupancy.core.transitions import PUT, REMOVE, TRANSITIONS
 from occupancy.services import Services
@@ -141,6 +141,8 @@ def work(services: Services, count: int, chance: random.Random, witness: Witness
             options["to"] = to
         if row.reason == "required":
             options["reason"] = str(chance.random())
+        if row.step == "required":
+            options["step"] = DEFAULT_STEP
         answer = services.store.commands.execute(Command("main", row, [tag], actor, **options))
         if answer.outcomes[0].changed:
             witness.sees(answer.outcomes[0].item)

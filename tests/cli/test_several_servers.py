@@ -112,10 +112,10 @@ def test_every_command_works(url: str, tmp_path: Path, monkeypatch: pytest.Monke
     runner = app.test_cli_runner()
     done: set[tuple[str, ...]] = {("events", "tail")}
 
-    def run(*args: str, status: int = 0) -> Result:
-        result = runner.invoke(args=args)
+    def run(*args: str, status: int = 0, given: str = "") -> Result:
+        result = runner.invoke(args=args, input=given)
         assert result.exit_code == status, (args, result.output)
-        done.add(args[:2])
+        done.add(args[: 3 if args[1] == "badge" else 2])
         return result
 
     for line in COMMANDS.strip().splitlines():
@@ -124,6 +124,12 @@ def test_every_command_works(url: str, tmp_path: Path, monkeypatch: pytest.Monke
     token = json.loads(run("tokens", "create", "93", "--json").stdout)
     assert token["id"] in run("tokens", "list").stdout
     run("tokens", "revoke", token["id"])
+    station = json.loads(run("stations", "add", "door", "--json").stdout)["station"]
+    assert "door" in run("stations", "list").stdout
+    run("stations", "revoke", station["id"])
+    badge = json.loads(run("workers", "badge", "add", "93", "--json", given="B-4711\n").stdout)
+    assert badge["id"] in run("workers", "badge", "list", "93").stdout
+    run("workers", "badge", "remove", "93", badge["id"])
     assert "X-1,One" in (tmp_path / "out.csv").read_text()
     stats = json.loads(run("redis", "stats", "--json").stdout)
     assert stats["servers"]

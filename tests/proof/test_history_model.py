@@ -231,7 +231,7 @@ def state_of_board(services: Services) -> BoardState:
 def test_the_judge_finds_nothing_in_what_the_product_does(api: Api) -> None:
     services = api.services
     services.store.boards.create(BOARD, steps=["ARM", "SOLD"])
-    chance = random.Random(3)
+    chance = random.Random(4)
     roles = {"watcher": "observer", "holder": "worker", "colleague": "worker",
              "supervisor": "supervisor", "admin": "admin"}  # fmt: skip
     before = state_of_board(services)

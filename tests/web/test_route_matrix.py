@@ -339,6 +339,7 @@ def test_an_operation_needs_its_role_alone_and_in_a_batch(site: Site, row: Any, 
     headers = {"Authorization": f"Bearer {secret}"}
     body: dict[str, Any] = {"reason": "because"} if row.reason == "required" else {}
     body |= {"to": "receiver"} if row.holder == "to" else {}
+    body |= {"step": "work"} if row.step == "required" else {}
     may = Role.of(role) >= row.role
     path, browser = f"/api/boards/main/items/T-1/{row.operation}", site.app.test_client()
     assert browser.post(path, json=body, headers=headers).status_code == (404 if may else 403)

@@ -53,6 +53,8 @@ def configure_board(board: str) -> Response:
     with recording("board_edited", board=board) as fields:
         done = current_services().store.boards.configure(board, body, versions=versions)
         fields.update(fields=",".join(done.changed), version=done.board.settings.version)
+        if not done.changed:
+            fields.clear()
     return as_response(board_reply(done.board))
 
 
