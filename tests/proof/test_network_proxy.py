@@ -216,7 +216,7 @@ def test_only_answers_that_begin_so_are_lost(proxy: FaultProxy, caller: Caller) 
 
 
 def test_byte_by_byte(proxy: FaultProxy, caller: Caller, lines: Lines) -> None:
-    with proxy.during(Mode(kind="byte_by_byte", direction="both", delay_s=0.002)):
+    with proxy.during(Mode(kind="byte_by_byte", direction="both", delay_s=0.01)):
         assert caller.ask() == ANSWER
     assert lines.received == [REQUEST]
     assert len(lines.pieces) > 5, "the server reads it in pieces"

