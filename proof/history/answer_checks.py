@@ -96,7 +96,7 @@ def _certain_holds(calls: Sequence[Call]) -> Iterator[_Hold]:
 
 def _may_end(call: Call, holder: str = "") -> bool:
     """Whether the call may have ended a hold: of ``holder``, or of anybody if it is empty."""
-    if call.reply is not None and not call.has_changed:
+    if not call.has_changed and not call.may_have_changed:
         return False
     if call.operation in ("pause", "complete", "release"):
         return not holder or call.worker == holder
@@ -108,10 +108,7 @@ def _may_end(call: Call, holder: str = "") -> bool:
 def rising(history: History) -> Iterator[str]:
     """No answer shows a lower version or epoch than an answer before its call was sent."""
     for (board, tag), calls in _by_place(history.judged_calls).items():
-        shown = [
-            (each, each.item) for each in calls
-            if each.item is not None and each.reply and not each.reply.body.get("item_is_current")
-        ]  # fmt: skip
+        shown = [(each, each.item) for each in calls if each.item is not None]
         by_answer = sorted(shown, key=lambda each: each[0].answered_s)
         position, version, epoch = 0, 0, 0
         for call, item in sorted(shown, key=lambda each: each[0].sent_s):

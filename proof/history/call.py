@@ -48,15 +48,26 @@ class Call:
 
     @property
     def item(self) -> dict[str, Any] | None:
-        """The item of an acknowledged operation."""
-        if self.reply is None or self.reply.status not in (200, 201):
-            return None
+        """The item as an acknowledged operation has left it; None where the answer lacks that."""
+        if not self.is_acknowledged or self.reply is None or self.reply.body.get("item_is_current"):
+            return None  # of a repeated answer whose version is no longer kept, it is a later one
         return self.reply.body.get("item")
 
     @property
+    def is_acknowledged(self) -> bool:
+        return self.reply is not None and self.reply.status in (200, 201)
+
+    @property
     def has_changed(self) -> bool:
-        """Whether it was acknowledged, and made an event."""
+        """Whether it was acknowledged, and made the event of its item's version."""
         return self.item is not None and bool(self.reply and self.reply.body["changed"])
+
+    @property
+    def may_have_changed(self) -> bool:
+        """Whether it may have made an event of an unknown version."""
+        if self.reply is None:
+            return True
+        return self.is_acknowledged and self.item is None and bool(self.reply.body.get("changed"))
 
     @property
     def known_s(self) -> float:

@@ -52,7 +52,7 @@ def keys(
     claims: dict[tuple[str, str, int], list[str]] = {}
     unknown: Counter[tuple[str, str, str, str]] = Counter()  # each may have one effect
     for each in calls:
-        if each.reply is None:
+        if each.may_have_changed:
             unknown[each.board, each.tag, each.worker, each.operation] += 1
         elif each.has_changed and each.item is not None:
             name = (each.board, each.tag, int(each.item["version"]))
@@ -118,7 +118,7 @@ def acknowledged(history: History) -> Iterator[str]:
         if found is None:
             if not _is_beyond_log(history, call):
                 yield f"{call} is not in the log"
-        elif found != item and not (call.reply and call.reply.body.get("item_is_current")):
+        elif found != item:
             yield f"{call} was answered {short(item)}, and is {short(found)} in the log"
         present = history.after[call.board].items.get(call.tag)
         if present is not None and present["version"] < item["version"]:

@@ -1,4 +1,4 @@
-"""The judge: what a loss excuses, and what it does not."""
+"""The judge: what a loss or a later item in an answer excuses, and what it does not."""
 
 from __future__ import annotations
 
@@ -37,3 +37,19 @@ def test_a_stream_that_goes_on_after_a_loss_without_a_reset_is_found() -> None:
     position = max(n for n, each in enumerate(trail_of(history)) if each.seq == 9)
     trail_of(history)[position] = trail_of(history)[position]._replace(cursor="95-9")
     assert violations(history).keys() == {"streams"}
+
+
+def test_a_repeated_answer_may_show_a_later_item_if_it_says_so() -> None:
+    history = sound()
+    call, later = next(
+        (one, other.item) for one in changes_of(history) for other in changes_of(history)
+        if one.tag == other.tag and one.worker != other.worker and one.item and other.item
+        and other.item["version"] == one.item["version"] + 1
+    )  # fmt: skip
+    assert call.reply is not None
+    call.statuses = [0, 200]
+    body = call.reply.body | {"item": later}
+    call.reply = call.reply._replace(body=body)
+    assert "keys" in violations(history)
+    call.reply = call.reply._replace(body=body | {"item_is_current": True})
+    assert violations(history) == {}
