@@ -11,6 +11,7 @@ import gevent
 import pytest
 
 from occupancy.boards import queries as queries_module
+from occupancy.boards.records import Snapshot
 from occupancy.core.errors import (
     ItemNotFound,
 )
@@ -30,17 +31,19 @@ def test_a_snapshot_and_the_log_from_its_cursor_make_the_present(
     add(store, *tags)
     is_over = False
 
+    snapshots: list[Snapshot | None] = []
+
     def change(seed: int) -> None:
         dice = random.Random(seed)
-        for _ in range(60):
+        for turn in range(600):
+            if turn >= 60 and len(snapshots) > 5:
+                break
             operation = dice.choice(["take", "release", "pause", "remove", "put"])
             tag = dice.choice(tags)
             if operation == "put":
                 add(store, tag, title=f'"{dice.random()}"')
             else:
                 do(store, operation, tag, actor=WORKERS[seed])
-
-    snapshots = []
 
     def look() -> None:
         while not is_over:
