@@ -160,7 +160,7 @@ class Sessions:
                 raise errors.Forbidden("The present PIN is not right.")
             self._login_throttle.clear_attempt(worker.id, address, counted)
         elif principal.has_badge:
-            # Else whoever finds a badge could set the PIN that confirms its sessions.
+            # Otherwise a person who finds a badge could set the PIN that confirms its sessions.
             raise errors.Forbidden(
                 "A badge is not enough to set your first PIN. Ask an administrator for a one-time "
                 "link."

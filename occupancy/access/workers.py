@@ -119,7 +119,7 @@ class Workers:
         finally:
             self._on_changed(worker_id)
         if is_done:
-            # Else a session would be valid again for another worker who is given the same id.
+            # Otherwise a session would be valid again for another worker who is given the same id.
             digests: Any = self._client.zrange(keys.session_ends_of(worker_id), 0, -1)
             self._client.run_pipeline(
                 lambda pipeline: (

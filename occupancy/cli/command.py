@@ -30,21 +30,6 @@ COMMAND_LINE = Person("cli", "Command line")  # the actor where no worker is nam
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-class Commands(AppGroup):
-    """A group of commands whose failures are one line each."""
-
-    def make_context(
-        self, info_name: str | None, args: list[str], parent: click.Context | None = None,
-        **extra: Any,
-    ) -> click.Context:  # fmt: skip
-        with _one_line():
-            return super().make_context(info_name, args, parent, **extra)
-
-    def invoke(self, ctx: click.Context) -> Any:
-        with _one_line():
-            return super().invoke(ctx)
-
-
 class Command(click.Command):
     """A command in no group whose failures are one line each."""
 
@@ -58,6 +43,10 @@ class Command(click.Command):
     def invoke(self, ctx: click.Context) -> Any:
         with _one_line():
             return super().invoke(ctx)
+
+
+class Commands(Command, AppGroup):
+    """A group of commands whose failures are one line each."""
 
 
 class _WrongUse(click.ClickException):

@@ -78,7 +78,7 @@ def recording(event: str, **fields: Any) -> AbstractContextManager[dict[str, obj
 
 
 def who_changes() -> dict[str, str]:
-    """Who makes a change, as the audit log has it."""
+    """The caller, as the audit log names who makes a change."""
     return {"by": principal().worker.id, "means": principal().auth_method}
 
 

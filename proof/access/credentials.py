@@ -49,7 +49,7 @@ class Credential:
 
 
 class AtStation(NamedTuple):
-    """Who has signed in by a badge; ``own`` is the secret of the session."""
+    """A worker who is signed in by a badge; ``own`` is the secret of the session."""
 
     worker: str
     badge: str

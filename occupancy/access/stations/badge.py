@@ -2,8 +2,8 @@
 
 A badge's code is any text that a scanner sends: digits, Code 39 or 128, the number of an NFC card.
 It has few possibilities, so it is stored as an HMAC with a random key, in a hash of its own, and
-found by that. Whoever can read the store can read the key too, and try codes: a badge is no better
-protected there than a PIN.
+found by that. A person who can read the store can read the key too, and try codes: the hash
+protects a badge no better than a PIN.
 
 Case does not count, because Caps Lock swaps it; nor does a scanner's prefix for the kind of code.
 """
