@@ -79,6 +79,16 @@ def start() -> WerkzeugResponse:
 @bp.get("/boards/<board>", defaults={"template": "board.html"})
 @bp.get("/boards/<board>/items/<tag>", defaults={"template": "item.html"})  # QR codes lead here
 @bp.get("/boards/<board>/wall", defaults={"template": "wall.html"})
+@bp.get("/boards/<board>/settings", defaults={"template": "settings.html"})
+@bp.get("/boards/<board>/items", defaults={"template": "items.html"})
+@bp.get("/boards/<board>/import", defaults={"template": "import.html"})
+@bp.get("/boards/<board>/labels", defaults={"template": "labels.html"})
+@bp.get("/people", defaults={"template": "people.html"})
+@bp.get("/people/cards", defaults={"template": "cards.html"})  # badges and PIN slips, to print
+@bp.get("/programs", defaults={"template": "programs.html"})  # tokens, wallboards, stations
+@bp.get("/account", defaults={"template": "account.html"})
+@bp.get("/day", defaults={"template": "day.html"})
+@bp.get("/setup", defaults={"template": "setup.html"})
 @bp.get("/status", defaults={"template": "status.html"})
 @public
 def shell(template: str, **names: str) -> WerkzeugResponse:

@@ -45,7 +45,8 @@ def _has_the_table_module(script: str, seen: set[str]) -> bool:
 @pytest.mark.parametrize(
     "path",
     ["/boards", "/boards/main", "/boards/main/items/T-1", "/boards/main/wall", "/sign-in",
-     "/status", "/audit"],
+     "/boards/main/settings", "/boards/main/items", "/boards/main/import", "/boards/main/labels",
+     "/people", "/people/cards", "/programs", "/account", "/day", "/setup", "/status", "/audit"],
 )  # fmt: skip
 def test_a_page_has_the_table_if_one_of_its_scripts_reads_it(
     shells: FlaskClient, path: str

@@ -1,0 +1,5 @@
+// Import.
+
+import {startManaged} from './managed_page.js';
+
+startManaged('supervisor', {load: async () => {}, clear: () => {}});

@@ -1,0 +1,5 @@
+// Items.
+
+import {startManaged} from './managed_page.js';
+
+startManaged('supervisor', {load: async () => {}, clear: () => {}});

@@ -1,0 +1,5 @@
+// People.
+
+import {startManaged} from './managed_page.js';
+
+startManaged('admin', {load: async () => {}, clear: () => {}});

@@ -1,0 +1,5 @@
+// Programs and walls.
+
+import {startManaged} from './managed_page.js';
+
+startManaged('admin', {load: async () => {}, clear: () => {}});

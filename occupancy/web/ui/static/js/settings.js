@@ -1,0 +1,5 @@
+// Board settings.
+
+import {startManaged} from './managed_page.js';
+
+startManaged('admin', {load: async () => {}, clear: () => {}});

@@ -1,0 +1,5 @@
+// Set up.
+
+import {startManaged} from './managed_page.js';
+
+startManaged('admin', {load: async () => {}, clear: () => {}});
