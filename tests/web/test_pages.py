@@ -14,8 +14,8 @@ from tests.support.deployment import ROOT
 STATIC = ROOT / "occupancy" / "web" / "ui" / "static"
 PAGES = ["/sign-in", "/boards", "/boards/main", "/boards/main/items/T-1", "/boards/main/wall",
          "/boards/main/settings", "/boards/main/items", "/boards/main/import",
-         "/boards/main/labels", "/people", "/people/cards", "/programs", "/account", "/day", "/setup",
-         "/status", "/audit"]  # fmt: skip
+         "/boards/main/labels", "/people", "/people/cards", "/programs", "/account", "/day",
+         "/setup", "/status", "/audit"]  # fmt: skip
 FIRST_LOAD_BYTES = 100_000  # of everything that the board needs, compressed
 
 

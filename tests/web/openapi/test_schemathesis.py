@@ -49,8 +49,8 @@ KNOWN = {"board": "main", "tag": "T-1"}  # else nearly all would be of what ther
 NOTHING_TO_GET_WRONG = {
     "GET /livez", "GET /readyz", "GET /api/redis-health", "GET /api/redis-connection-stats",
     "GET /metrics", "GET /", "GET /sign-in", "GET /boards", "GET /people", "GET /people/cards",
-    "GET /programs", "GET /account", "GET /day", "GET /setup", "GET /status", "GET /audit", "GET /docs",
-    "GET /api/openapi.json", "GET /static/{version}/{name}",
+    "GET /programs", "GET /account", "GET /day", "GET /setup", "GET /status", "GET /audit",
+    "GET /docs", "GET /api/openapi.json", "GET /static/{version}/{name}",
 }  # fmt: skip
 PROBLEM = "application/problem+json"
 NOT_NOW = {429, 503}
