@@ -64,6 +64,22 @@ def test_the_item_of_a_repeated_answer_is_the_one_of_then(store: Store) -> None:
     assert (again.is_replayed, again.outcomes, again.cursor) == (True, first.outcomes, first.cursor)
 
 
+def test_an_answer_whose_event_came_late_into_the_history_comes_again_as_it_was(
+    store: Store,
+) -> None:
+    first = do(store, "take", "A", preconditions=key())
+    do(store, "pause", "A")
+    # As after a server that hung for a minute between the log's entry and the history's.
+    history = store.keys.board("main").history("A")
+    entries = store.client.xrange(history)
+    store.client.delete(history)
+    for cursor, entry in entries:
+        ms, _, number = cursor.decode().partition("-")
+        store.client.xadd(history, entry, id=f"{int(ms) + 60_000}-{number}")
+    again = do(store, "take", "A", preconditions=key())
+    assert (again.is_replayed, again.outcomes, again.cursor) == (True, first.outcomes, first.cursor)
+
+
 def test_refusals_and_repeats_come_again_as_they_were(store: Store) -> None:
     do(store, "take", "A")
     held = do(store, "take", "A", actor=BEN, preconditions=key("held"))

@@ -23,11 +23,15 @@ local function recall(position, version, at_cursor)
   end
   local history = KEYS[pair + 1]
   -- An event's entry in the history is moments younger than the one in the log. The range may also
-  -- have changes of the next second, and those after the clock was set back.
+  -- have changes of the next second, and those after the clock was set back. Where the server hung
+  -- within the script, the entry may be much younger: Redis 7.0 reads the clock anew for XADD '*'
+  -- (measured). Then it is looked for from the end.
   local until_ms = int(tonumber(string.match(at_cursor, '^%d+')) + 1000)
-  for _, entry in ipairs(redis.call('XREVRANGE', history, until_ms, '-', 'COUNT', 50)) do
-    if version_of(entry) == version then
-      return version, entry[2][2], 'event'
+  for _, last in ipairs({ until_ms, '+' }) do
+    for _, entry in ipairs(redis.call('XREVRANGE', history, last, '-', 'COUNT', 50)) do
+      if version_of(entry) == version then
+        return version, entry[2][2], 'event'
+      end
     end
   end
   if view then
