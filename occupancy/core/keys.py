@@ -39,10 +39,10 @@
                                             their version; items at each step (at:STEP), if they
                                             are counted (steps_counted); seq, cursor, floors,
                                             completions, log_filled_bytes; incarnation of the
-                                             server, cursor of its mark in the log (promoted); of a
-                                             removed board only what must not come again, with the
-                                             removal's id (removing) until it is swept; after a
-                                             restore what versions count from (version_base)
+                                            server, cursor of its mark in the log (promoted); of a
+                                            removed board only what must not come again, with the
+                                            removal's id (removing) until it is swept; after a
+                                            restore what versions count from (version_base)
     occ:{main}:item:TAG             hash    one item, field by field: the truth
     occ:{main}:view                 hash    TAG → the item as the JSON that the API answers
     occ:{main}:by_tag               zset    TAG               (all scores 0: ordered by member)

@@ -12,7 +12,7 @@ import msgspec
 
 from occupancy.cli.backup import file, positions
 from occupancy.cli.backup.file import Header, Kind, Record, Trailer
-from occupancy.cli.backup.selection import is_kept, place_of
+from occupancy.cli.backup.selection import TOKENS, is_kept, place_of
 from occupancy.cli.backup.values import PAGE, as_list, entries_until, put_read, put_write
 from occupancy.core.entities import MAIN_BOARD
 from occupancy.core.errors import BackupError
@@ -92,7 +92,7 @@ class Restorer:
         lifted = self._lifted(file.read(path), header, now_ms)
         while chunk := list(itertools.islice(lifted, _RECORDS_AT_ONCE)):
             if not has_tokens:
-                chunk = [each for each in chunk if each.key != "{access}:tokens"]
+                chunk = [each for each in chunk if each.key not in TOKENS]
             chunk = [each for each in chunk if not 0 < each.expires_ms <= now_ms]
 
             def fill(pipeline: Any, chunk: list[Record] = chunk) -> None:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-# Sessions, links, tickets: everybody signs in again. The rest counts or reports what happens now.
+# What a restore leaves out with --without-tokens: a station's cookie is a token too.
+TOKENS = ("{access}:tokens", "{access}:stations")
+
+# Sessions, links, tickets: everybody signs in again. Uploaded files live for an hour. The rest counts
+# or reports what happens now.
 _LEFT_OUT = {
     "access": re.compile(
         r"(sessions|session_ends|uses|changes|notes|processes|promotions|rights|confirmed)\b"
         r"|(opened|link|invitation|ticket|failures|address|known|process|promotion):"
     ),
-    "board": re.compile(r"(rights|confirmed|sweeper)\b|rate:"),
+    "board": re.compile(r"(rights|confirmed|sweeper|uploads?)\b|rate:"),
     "": re.compile(r"(boards|reconciling|restoring|version_base)\Z"),
 }
 _SLOT = re.compile(r"\{([^}]+)\}:(.*)\Z", re.DOTALL)
