@@ -8,8 +8,8 @@ from typing import NamedTuple
 # What a restore leaves out with --without-tokens: a station's cookie is a token too.
 TOKENS = ("{access}:tokens", "{access}:stations")
 
-# Sessions, links, tickets: everybody signs in again. Uploaded files live for an hour. The rest counts
-# or reports what happens now.
+# Sessions, links, tickets: everybody signs in again. Uploaded files live for an hour. The rest
+# counts or reports what happens now.
 _LEFT_OUT = {
     "access": re.compile(
         r"(sessions|session_ends|uses|changes|notes|processes|promotions|rights|confirmed)\b"

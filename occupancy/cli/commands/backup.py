@@ -61,7 +61,7 @@ def backup(path: Path, as_json: bool) -> None:
 @click.command("restore", cls=Command)
 @_FILE
 @click.option("--without-tokens", is_flag=True,
-    help="Leave out tokens and paired stations, among them those revoked since the backup.")  # fmt: skip
+    help="Leave out tokens and paired stations, also those revoked since then.")  # fmt: skip
 @click.option("--discard-interrupted", is_flag=True,
     help="First remove what a restore has left that was interrupted.")  # fmt: skip
 @json_option

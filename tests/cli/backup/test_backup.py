@@ -89,8 +89,8 @@ def test_sessions_uploads_and_what_only_counts_are_left_out() -> None:
     )  # fmt: skip
     kept = (
         "{access}:workers", "{access}:tokens", "{access}:stations", "{access}:renamed",
-        "{main}:item:rate:1", "{main}:history:A", "{main}:idem:93:HASH", "{access}:a-new-kind", "a-new-kind",
-        "{process:1}:board",
+        "{main}:item:rate:1", "{main}:history:A", "{main}:idem:93:HASH", "{access}:a-new-kind",
+        "a-new-kind", "{process:1}:board",
     )  # fmt: skip
     assert [each for each in left_out if is_kept(place_of(each))] == []
     assert [each for each in kept if not is_kept(place_of(each))] == []
