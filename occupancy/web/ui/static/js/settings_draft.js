@@ -96,7 +96,8 @@ export function problemsOfSteps(steps) {
   const seen = {title: new Set(), step: new Set()};
   steps.forEach((each, index) => {
     if (isEmptyLine(each)) return;
-    for (const [name, code] of [['title', textProblem(each.title)], ['step', isStepId(each.step.trim()) ? null : 'id']]) {
+    const codes = [['title', textProblem(each.title)], ['step', isStepId(each.step.trim()) ? null : 'id']];
+    for (const [name, code] of codes) {
       const text = each[name].trim();
       const problem = code ?? (seen[name].has(text) ? 'twice' : null);
       if (problem) found.set(`${index}.${name}`, problem);
