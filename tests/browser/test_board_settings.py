@@ -114,6 +114,10 @@ def test_what_is_wrong_in_a_new_board_is_said_before_it_is_sent(site: Site, visi
     dialog.locator('[name="board"]').fill(existing)
     expect(dialog).to_contain_text(f"There is a board with the id {existing} already.")
     create.click()
+    expect(dialog.locator('[name="board"]')).to_be_focused()
+    dialog.locator('[name="board"]').fill("access")
+    expect(dialog).to_contain_text("No board can have the id access.")
+    create.click()
     expect(dialog).to_be_visible()
     assert "POST" not in sent
 

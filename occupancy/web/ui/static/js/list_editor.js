@@ -58,7 +58,7 @@ export class ListEditor {
       h('span', {'aria-hidden': 'true'}, mark));
     line.up = button('up', '↑', () => this.#move(line, -1));
     line.down = button('down', '↓', () => this.#move(line, 1));
-    line.above = button('above', '＋', () => this.add({at: this.lines.indexOf(line)}));
+    line.above = button('above', '+', () => this.add({at: this.lines.indexOf(line)}));
     line.out = button('remove', '✕', () => this.#remove(line));
     line.place = h('span', {class: 'place', 'aria-hidden': 'true'});
     line.row = h('li', {class: 'line'}, line.place, line.input, h('div', {class: 'line-more'}, ...this.more(line)),
@@ -102,10 +102,12 @@ export class ListEditor {
       const what = this.#nameOf(line);
       setText(line.place, `${index + 1}.`);
       line.input.setAttribute('aria-label', `${this.name} ${index + 1}`);
-      line.up.setAttribute('aria-label', t('lines.up', {what}));
-      line.down.setAttribute('aria-label', t('lines.down', {what}));
-      line.above.setAttribute('aria-label', t('lines.above', {what}));
-      line.out.setAttribute('aria-label', t('lines.remove', {what}));
+      const labels = [[line.up, t('lines.up', {what})], [line.down, t('lines.down', {what})],
+        [line.above, t('lines.above', {what})], [line.out, t('lines.remove', {what})]];
+      for (const [button, label] of labels) {
+        button.setAttribute('aria-label', label);
+        button.title = label;
+      }
       line.up.setAttribute('aria-disabled', String(index === 0));
       line.down.setAttribute('aria-disabled', String(index === this.lines.length - 1));
     });

@@ -4,7 +4,7 @@ import * as api from './api.js';
 import {h, setText} from './dom.js';
 import {field, openForm} from './form_dialog.js';
 import {t} from './i18n.js';
-import {isBoardId, proposedBoardId} from './proposed_ids.js';
+import {RESERVED, isBoardId, proposedBoardId} from './proposed_ids.js';
 import {explain} from './refusal_text.js';
 import {MOST, problemsOfSteps, stepsOf} from './settings_draft.js';
 import {StepEditor} from './step_editor.js';
@@ -22,14 +22,16 @@ export function askNewBoard(taken) {
     }});
   const title = h('input', {name: 'title', maxlength: MOST.title, autocomplete: 'off', oninput: () => {
     setText(wrong.title, '');
-    if (!isTyped) id.value = proposedBoardId(title.value, taken);
+    if (!isTyped) id.value = proposedBoardId(title.value, [...taken, RESERVED]);
     check();
   }});
   const steps = new StepEditor({least: 0, onChange: () => {}});
 
   function idProblem() {
-    if (!isBoardId(id.value.trim())) return t('boards.id_wrong');
-    return taken.includes(id.value.trim()) && sent === null ? t('boards.id_taken', {board: id.value.trim()}) : '';
+    const board = id.value.trim();
+    if (!isBoardId(board)) return t('boards.id_wrong');
+    if (board === RESERVED) return t('boards.id_reserved', {board});
+    return taken.includes(board) && sent === null ? t('boards.id_taken', {board}) : '';
   }
   function check() {
     setText(wrong.id, id.value === '' ? '' : idProblem());

@@ -3,6 +3,7 @@
 const BOARD_ID = /^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$/;
 const STEP_ID = /^[\p{L}\p{N}][\p{L}\p{N}_ .:/-]{0,31}$/u;
 const MOST = 32;
+export const RESERVED = 'access'; // a board's keys must not be those of people and tokens
 
 export function isBoardId(text) {
   return BOARD_ID.test(text);

@@ -105,8 +105,8 @@ function saved(found, values) {
     setText(said, t('settings.saved'));
   } else {
     show(found, form.values());
+    announce(t('settings.saved'));
   }
-  announce(t('settings.saved'));
 }
 
 function refuse(text) {
