@@ -148,12 +148,21 @@ class TokenBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     board: BoardName | None = None
 
 
+class StepBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A step: its id, which items carry, and the title that people read (None: the id)."""
+
+    step: Step
+    title: StepTitle | None = None
+
+
 class BoardBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """The body that creates a board."""
+    """The body that creates a board; a step is its id, or has a title too."""
 
     board: BoardName
     title: Title | None = None
-    steps: Annotated[list[Step], msgspec.Meta(min_length=1, max_length=MAX_STEPS)] | None = None
+    steps: (
+        Annotated[list[Step | StepBody], msgspec.Meta(min_length=1, max_length=MAX_STEPS)] | None
+    ) = None
     max_holds: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] | None = None
 
 
@@ -163,13 +172,6 @@ class ImportBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True)
     code: ColumnName
     title: ColumnName | None = None
     left_out: Annotated[list[ColumnName], msgspec.Meta(max_length=256)] = []
-
-
-class StepBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A step: its id, which items carry, and the title that people read (None: the id)."""
-
-    step: Step
-    title: StepTitle | None = None
 
 
 class BoardSettingsBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):

@@ -72,6 +72,14 @@ def test_a_board_is_made_once(office: Office) -> None:
     assert office.done("GET", "/boards/hall") == made
 
 
+def test_a_board_is_made_with_the_titles_of_its_steps(office: Office) -> None:
+    steps = ["ARM", {"step": "SOLD", "title": "Soldar"}]
+    made = office.done("POST", "/boards", {"board": "hall", "steps": steps}, 201)
+    assert made["steps"] == ["ARM", "SOLD"]
+    assert made["step_titles"] == {"ARM": "ARM", "SOLD": "Soldar"}
+    assert office.done("GET", "/boards/hall") == made
+
+
 def test_no_board_takes_the_name_that_access_has_for_itself(office: Office) -> None:
     refused = office.send("POST", "/boards", {"board": "access"})
     assert problem(refused) == (400, "invalid_request")
@@ -90,6 +98,9 @@ def test_the_most_holds_of_a_board_are_kept_to(office: Office) -> None:
     "body",
     [{}, {"board": "a b"}, {"board": "x" * 33}, {"board": "b", "steps": []},
      {"board": "b", "steps": ["a\nb"]}, {"board": "b", "steps": ["A", 1]},
+     {"board": "b", "steps": ["A", {"step": "A", "title": "B"}]},
+     {"board": "b", "steps": ["A", {"step": "B", "title": "A"}]},
+     {"board": "b", "steps": [{"step": "B", "title": "\u200b"}]},
      {"board": "b", "max_holds": -1}, {"board": "b", "title": ""}, {"board": "b", "color": "red"}],
 )  # fmt: skip
 def test_a_board_that_is_not_well_formed_is_not_made(valkey_office: Office, body: Any) -> None:

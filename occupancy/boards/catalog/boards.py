@@ -20,7 +20,7 @@ from occupancy.core.errors import (
     StoreUnavailable,
 )
 from occupancy.core.keys import RESERVED_BOARD, Keys
-from occupancy.core.requests import BoardSettingsBody
+from occupancy.core.requests import BoardSettingsBody, StepBody
 from occupancy.storage.client import OpsClient
 from occupancy.storage.commands import INCARNATION
 from occupancy.storage.scripts import PublishingScript, Script
@@ -92,7 +92,12 @@ class Boards:
         return found[0]
 
     def create(
-        self, name: str, *, title: str | None = None, steps: Sequence[str] = (), max_holds: int = 0
+        self,
+        name: str,
+        *,
+        title: str | None = None,
+        steps: Sequence[str | StepBody] = (),
+        max_holds: int = 0,
     ) -> Board:
         """Create a board (several round trips). Raises AlreadyExists and InvalidRequest.
 
@@ -103,13 +108,13 @@ class Boards:
         """
         if name == RESERVED_BOARD:
             raise InvalidRequest(f"No board can be named {name}: choose another name.")
-        if len(set(steps)) < len(steps):
-            raise InvalidRequest("steps: the same step occurs twice.")
+        ids, titles = board_fields.steps_of(steps, {})
         keys = self._keys.board(name)
         # The name is not confirmed: reconciliation restores a name that is lost.
         self.index.add(name)
         fields = board_fields.encoded({
-            "steps": list(steps) or [DEFAULT_STEP], "title": title or name, "max_holds": max_holds,
+            "steps": ids or [DEFAULT_STEP], "step_titles": titles, "title": title or name,
+            "max_holds": max_holds,
         })  # fmt: skip
         # A restore may have lost a board of this name, whose versions somebody has seen.
         version_base = self._client.get(self._keys.version_base) or b""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import json
 import zoneinfo
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -77,7 +77,7 @@ def changed(before: BoardSettings, board: str, body: BoardSettingsBody) -> Board
     if "title" in given:
         given["title"] = given["title"] or board
     if "steps" in given:
-        given["steps"], given["step_titles"] = _steps_of(given["steps"], before)
+        given["steps"], given["step_titles"] = steps_of(given["steps"], before.step_titles)
     if "item_name" in given:
         given["item_name"] = given["item_name"] or DEFAULT_ITEM_NAME
     if "max_holds" in given:
@@ -98,16 +98,19 @@ def differing(before: BoardSettings, after: BoardSettings) -> list[str]:
     return sorted({"steps" if each == "step_titles" else each for each in names})
 
 
-def _steps_of(
-    given: list[str | StepBody], before: BoardSettings
+def steps_of(
+    given: Sequence[str | StepBody], known: Mapping[str, str]
 ) -> tuple[list[str], dict[str, str]]:
-    """The ids in order, and the title of each; one that is only an id keeps its title."""
+    """The ids in order, and the title of each; one that is only an id keeps its title in ``known``.
+
+    Raises InvalidRequest.
+    """
     titles: dict[str, str] = {}
     for each in given:
         if isinstance(each, StepBody):
             step, title = each.step, each.title or each.step
         else:
-            step, title = each, before.step_titles.get(each, each)
+            step, title = each, known.get(each, each)
         if step in titles:
             raise InvalidRequest(f"steps: the step {step} occurs twice.")
         titles[step] = title

@@ -70,7 +70,7 @@ def test_wrong_arguments_are_one_line_and_status_2(
         (["tokens", "revoke", "beef"], "There is no token beef"),
         (["boards", "show", "nowhere"], "There is no board nowhere."),
         (["boards", "create", "b", "--steps", "A,,B"], "steps"),
-        (["boards", "create", "b", "--steps", "A,A"], "the same step occurs twice"),
+        (["boards", "create", "b", "--steps", "A,A"], "the step A occurs twice"),
         (["events", "tail", "--after", "soon"], "--after takes a cursor"),
         (["events", "tail", "--after", "5-5"], "not in the log"),
         (["events", "tail", "--board", "nowhere"], "There is no board nowhere."),

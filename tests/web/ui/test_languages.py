@@ -11,6 +11,7 @@ import pytest
 
 from occupancy.core.entities import STATES, Role
 from occupancy.core.errors import answered_kinds
+from occupancy.core.requests import BoardSettingsBody
 from occupancy.core.transitions import PUT, REMOVE, TRANSITIONS
 from occupancy.observability.audit_trail.events import EVENTS as AUDIT_EVENTS
 from occupancy.web.ui.languages import LANGUAGES, choose
@@ -75,6 +76,10 @@ COMPUTED: dict[str, set[str]] = {
     "refusal.": ({kind.code for kind in answered_kinds()} - _OF_PROGRAMS)
     | {"unreachable", "item_not_found", "blocked_plain", "not_holder_plain"},
     "role.": {role.label for role in Role},
+    "settings.field.": set(BoardSettingsBody.__struct_fields__),
+    "settings.noun_": {"one", "many"},
+    "settings.wrong.": {"blank", "character", "twice", "limit", "zone"}
+    | {"blank_title", "character_title", "twice_title", "id_step", "twice_step"},
     "shown.": {"signed_out", "loading", "unreachable", "empty"},
     "state.": {*STATES, "all", "removed"},
     "status.": {"ops", "pubsub", "cli", "topology"},

@@ -2,14 +2,17 @@
 
 import * as api from './api.js';
 import {itemsOf} from './board_settings.js';
-import {byId, fill, h, setText} from './dom.js';
+import {byId, h, setText} from './dom.js';
 import {number, t} from './i18n.js';
 import {STATES} from './model.js';
+import {askNewBoard} from './new_board.js';
 import {start, startAgain} from './page.js';
 import {may} from './session.js';
 
 const REFRESH_MS = 10000;
 let timer;
+let taken = []; // the ids that there are
+let shown = '';
 let turn = 0; // a response may arrive after the session has changed
 
 async function show() {
@@ -17,7 +20,16 @@ async function show() {
   const {boards} = await api.get('/api/boards');
   if (mine !== turn) return;
   setText(byId('said'), boards.length === 0 ? t('boards.none') : '');
-  fill(byId('boards'), ...boards.map((each) => {
+  taken = boards.map((each) => each.board);
+  const now = JSON.stringify(boards);
+  if (now !== shown) draw(boards); // else the focus would go
+  shown = now;
+}
+
+/** Shows the boards; the focus stays on the link that had it. */
+function draw(boards) {
+  const focused = document.activeElement?.closest('#boards a')?.getAttribute('href');
+  byId('boards').replaceChildren(...boards.map((each) => {
     const all = STATES.reduce((sum, state) => sum + each.counts[state], 0);
     return h('li', {class: 'panel'},
       h('h2', {}, h('a', {href: `/boards/${each.board}`}, each.title)),
@@ -25,8 +37,18 @@ async function show() {
       h('p', {class: 'counts'}, ...STATES.filter((state) => each.counts[state] > 0).map((state) => (
         h('span', {class: 'state'}, h('span', {class: `mark ${state}`, 'aria-hidden': 'true'}),
           t(`state.${state}`), ' ', h('strong', {}, number(each.counts[state])))))),
-      h('p', {class: 'links'}, h('a', {href: `/boards/${each.board}/wall`}, t('page.wall'))));
+      h('p', {class: 'links'}, ...linksOf(each)));
   }));
+  if (focused) byId('boards').querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus();
+}
+
+function linksOf({board, title}) {
+  const link = (page, text) => h('a', {href: `/boards/${board}/${page}`, 'aria-label': `${text}: ${title}`}, text);
+  return [
+    may('supervisor') && link('items', t('page.items')),
+    may('admin') && link('settings', t('boards.settings')),
+    h('a', {href: `/boards/${board}/wall`}, t('page.wall')),
+  ].filter(Boolean);
 }
 
 async function look() {
@@ -45,12 +67,13 @@ async function look() {
 function clear() {
   turn += 1;
   clearInterval(timer);
-  fill(byId('boards'));
+  shown = '';
+  byId('boards').replaceChildren();
 }
 
 function run(found) {
   clear();
-  byId('to-audit').hidden = !may('admin');
+  for (const id of ['to-audit', 'new-board']) byId(id).hidden = !may('admin');
   if (!found) {
     setText(byId('said'), t('boards.signed_out'));
     return;
@@ -59,5 +82,10 @@ function run(found) {
   look();
   timer = setInterval(() => { if (!document.hidden) look(); }, REFRESH_MS);
 }
+
+byId('new-board').addEventListener('click', async () => {
+  const made = await askNewBoard(taken);
+  if (made) location.assign(`/boards/${made.board}/settings`);
+});
 
 start(run);
