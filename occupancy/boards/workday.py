@@ -47,14 +47,12 @@ class Hold(msgspec.Struct):
 class Workday(msgspec.Struct):
     """What a worker did since ``since``, oldest first.
 
-    ``is_whole`` is false where a log no longer has all events since then. ``completed`` counts the
-    steps that they completed, less those that they took back.
+    ``is_whole`` is false where a log no longer has all events since then.
     """
 
     worker: str
     since: str
     is_whole: bool = True
-    completed: int = 0
     holds: list[Hold] = []
 
 
@@ -108,14 +106,11 @@ class Workdays:
 
 def _note(day: Workday, held: dict[bytes, Hold], tag: bytes, event: Event) -> None:
     """What an event means for the worker's holds: it begins one, ends one, or neither."""
-    item, is_own = event.item, event.actor.id == day.worker
-    row = _ROWS.get(event.type)
-    if is_own and row is not None:
-        day.completed += row.completions
+    item, row = event.item, _ROWS.get(event.type)
     if item.holder is not None and item.holder.id == day.worker:
         if tag not in held:
             held[tag] = _begun(day, event, row)
-    elif tag in held or (is_own and row is not None and row.holder_only):
+    elif tag in held or (event.actor.id == day.worker and row is not None and row.holder_only):
         hold = held.pop(tag, None) or _new(day, event, None)
         hold.ended_at, hold.ended, hold.ended_by = event.at, event.type, event.actor
 

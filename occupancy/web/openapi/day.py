@@ -9,7 +9,6 @@ from occupancy.core.entities import Role
 from occupancy.web.openapi.operations import STORE, answer, operation, parameter
 from occupancy.web.openapi.schemas import (
     BOOLEAN,
-    INTEGER,
     TEXT,
     TIME,
     array,
@@ -25,7 +24,7 @@ def paths() -> dict[str, Any]:
         board=TEXT, tag=TEXT, title=TEXT, step=TEXT, began_at=nullable(TIME),
         ended_at=nullable(TIME), ended=nullable(TEXT), ended_by=nullable(ref("schemas", "Person")),
     )  # fmt: skip
-    day = obj(worker=TEXT, since=TIME, is_whole=BOOLEAN, completed=INTEGER, holds=array(hold))
+    day = obj(worker=TEXT, since=TIME, is_whole=BOOLEAN, holds=array(hold))
     since = parameter("query", "since", TIME,
         f"A moment within the last {MAX_DAYS} days; by default a day ago.")  # fmt: skip
     return {
@@ -34,7 +33,7 @@ def paths() -> dict[str, Any]:
                 answer(day), STORE, parameters=[since],
                 description="In order, on every board that you may see, with the event that ended "
                 "each hold. `began_at` is null for one that began before, `ended_at` for one that "
-                "lasts. `completed` counts the steps that you completed, less those that you took "
-                "back. `is_whole` is false where a log no longer has all events since then."),
+                "lasts. A completion that was taken back ended nothing. `is_whole` is false where a "
+                "log no longer has all events since then."),
         },
     }  # fmt: skip

@@ -37,6 +37,18 @@ export function moment(value) {
 
 const minute = new Intl.DateTimeFormat(locale, {timeStyle: 'short'});
 
+/** The hour and minute of a moment. */
+export function clockTime(value) {
+  return minute.format(new Date(value));
+}
+
+const weekday = new Intl.DateTimeFormat(locale, {dateStyle: 'full'});
+
+/** A day, with its weekday. */
+export function fullDate(value) {
+  return weekday.format(new Date(value));
+}
+
 /** A time after a word such as "since": '9:17', in Spanish 'las 9:17', or of another day 'el 3 nov …'. */
 export function sinceText(value) {
   const date = new Date(value);
