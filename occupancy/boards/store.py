@@ -13,6 +13,7 @@ from occupancy.boards.log import Log
 from occupancy.boards.queries import Queries
 from occupancy.boards.snapshot_cache import SnapshotCache
 from occupancy.boards.timeline import Timelines
+from occupancy.boards.workday import Workdays
 from occupancy.core.keys import Keys
 from occupancy.storage.client import OpsClient
 from occupancy.storage.permissions import Permissions
@@ -33,3 +34,4 @@ class Store:
         self.queries = Queries(client, keys, self.log)
         self.snapshot_cache = SnapshotCache(self.queries, self.log)
         self.timelines = Timelines(client, keys)
+        self.workdays = Workdays(client, keys, self.log)

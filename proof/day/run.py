@@ -16,16 +16,19 @@ from proof.day.memory import Samples
 from proof.day.people import Day
 from proof.day.site import BOARDS, PEOPLE_OF_A_SHIFT, DaySite
 from proof.day.slope import least_of_each, slope_of
+from proof.day.tablet import Tablet
+from tests.support.waiting import wait_until
 
 HOURS = 24.0
 ACCELERATION = 240.0
 WARM_UP_FASTER = 4.0  # than the day
-WARM_UP_DAYS = 3  # each path takes some thousand requests until its memory is flat
+WARM_UP_DAYS = 2  # each path takes some thousand requests until its memory is flat
 DAY_S = HOURS * HOUR_S / ACCELERATION * (1 + WARM_UP_DAYS / WARM_UP_FASTER) + 60.0  # in all, about
 _IDLE_TABLETS = 12
 _EVERY_H = 1.0  # a point of each series
 _SAMPLES_OF_A_POINT = 15
 _SERVER_EVERY = 7  # samples: each looks at every key
+_CALLERS, _PAUSE_MS = 80, 1000  # that use all connections for operations at once
 _LEAST_OPERATIONS = 20.0  # an hour: fewer are no work
 
 BY_DESIGN = ("server, all", "server, kept by design")  # these series may grow
@@ -50,6 +53,7 @@ def run_day(
         for number in range(warm_up_days):
             own = f"warm-up {number} {seed}"  # so are its idempotency keys
             _live_through(site, own, pids, hours=hours, acceleration=acceleration * WARM_UP_FASTER)
+        _open_all_connections(site)
         samples, done = _live_through(site, str(seed), pids, hours=hours, acceleration=acceleration)
         row["void"] = _why_void(site, pids, done, hours)
         if not row["void"]:
@@ -63,6 +67,31 @@ def run_day(
         log.append(site.node.log)
         row["took_s"] = time.monotonic() - began_s
     return row
+
+
+def _open_all_connections(site: DaySite) -> None:
+    """Have each process open all its connections for operations, while the server answers nobody.
+
+    Each has buffers of some 18 KiB. A process opens one more whenever more operations meet than
+    ever before, on any day: without this a day's memory grows by the record that it sets.
+    """
+
+    def is_done() -> bool:
+        with site.server.client() as client:
+            client.client_pause(_PAUSE_MS, all=False)
+        tablets = [
+            Tablet(site.port, "127.0.6.1", {"Authorization": f"Bearer {site.token}"})
+            for _ in range(_CALLERS)
+        ]
+        path = f"/api/boards/{BOARDS[0]}/items/T-0/take"
+        gevent.joinall([gevent.spawn(each.send, "POST", path, {}) for each in tablets])
+        _, stats, _ = tablets[0].send("GET", "/api/redis-connection-stats")
+        for each in tablets:
+            each.close()
+        pools = [each["ops"] for each in stats["workers"]]
+        return all(each["in_use"] + each["idle"] == each["max"] for each in pools)
+
+    wait_until(is_done, timeout_s=60, what="all connections for operations to be open")
 
 
 def _live_through(

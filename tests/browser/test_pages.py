@@ -185,7 +185,7 @@ def test_a_browser_in_spanish_gets_spanish_and_the_switch_is_remembered(
     expect(page.locator("#shown")).to_have_text("1 pieza")
     page.locator("#languages").select_option("en")
     expect(page.locator("html")).to_have_attribute("lang", "en")
-    expect(button(page, "T-1", "complete")).to_have_text("Complete")
+    expect(button(page, "T-1", "complete")).to_have_text("COMPLETE")
     page.goto("/boards")
     expect(page.locator("h1")).to_have_text("Boards")
 

@@ -5,13 +5,14 @@ import {after, test} from 'node:test';
 
 import {install} from './fakes.js';
 
-const CATALOG = {hello: 'Hello {name}, {name}', 'items.one': '{count} item', 'items.other': '{count} items'};
+const CATALOG = {hello: 'Hello {name}, {name}', 'items.one': '{count} item', 'items.other': '{count} items',
+  'since.one': 'la {time}', 'since.today': 'las {time}', 'since.day': 'el {time}'};
 const restore = install({
   document: {documentElement: {lang: 'en'}, querySelector: () => ({href: '/catalog'})},
   navigator: {languages: ['es-MX', 'en-GB', 'en']},
   fetch: async () => Response.json(CATALOG),
 });
-const {duration, moment, number, t, tn} = await import('../../occupancy/web/ui/static/js/i18n.js');
+const {duration, moment, number, sinceText, t, tn} = await import('../../occupancy/web/ui/static/js/i18n.js');
 after(restore);
 
 test('a message has its values put in, and only those that are given', () => {
@@ -44,4 +45,12 @@ test('a moment of today is a time, of another day has its date', () => {
   const now = new Date();
   assert.doesNotMatch(moment(now), new RegExp(String(now.getFullYear())));
   assert.match(moment('2020-03-05T12:00:00Z'), /2020/);
+});
+
+test('a time after "since" has the article of its hour, and of another day its date', () => {
+  const at = (hours) => new Date().setHours(hours, 5);
+  assert.equal(sinceText(at(9)), 'las 09:05');
+  assert.equal(sinceText(at(1)), 'la 01:05');
+  assert.equal(sinceText(at(13)), 'las 13:05');
+  assert.match(sinceText('2020-03-05T12:00:00Z'), /^el 5 Mar 2020, /);
 });

@@ -68,6 +68,7 @@ COMPUTED: dict[str, set[str]] = {
         "wrong",
     },
     "ask.reason_": {"optional", "required"},
+    "day.own.": {"completed", "paused", "released"},
     "done.": OPERATIONS,
     "event.": EVENTS,
     "history.": EVENTS,

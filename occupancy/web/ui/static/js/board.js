@@ -8,7 +8,7 @@ import {Card} from './card.js';
 import {serverNow} from './clock.js';
 import {announce, byId, fill, h, setText} from './dom.js';
 import {NONE, readFilter, writeFilter} from './filter.js';
-import {moment, t, tn} from './i18n.js';
+import {sinceText, t, tn} from './i18n.js';
 import {listen} from './keys.js';
 import {List} from './list.js';
 import {Live} from './live.js';
@@ -103,7 +103,7 @@ function showStatus(next) {
   setText(chip, t(`live.${next}`));
   const banner = byId('banner');
   banner.hidden = !isOld || lastHeard === null || next === 'connecting';
-  if (!banner.hidden) setText(banner, t('live.old', {since: moment(lastHeard)}));
+  if (!banner.hidden) setText(banner, t('live.old', {since: sinceText(lastHeard)}));
   list.redraw();
   show();
 }

@@ -35,6 +35,29 @@ export function moment(value) {
   return (isToday ? clock : dayAndClock).format(date);
 }
 
+const minute = new Intl.DateTimeFormat(locale, {timeStyle: 'short'});
+
+/** The hour and minute of a moment. */
+export function clockTime(value) {
+  return minute.format(new Date(value));
+}
+
+const weekday = new Intl.DateTimeFormat(locale, {dateStyle: 'full'});
+
+/** A day, with its weekday. */
+export function fullDate(value) {
+  return weekday.format(new Date(value));
+}
+
+/** A time after a word such as "since": '9:17', in Spanish 'las 9:17', or of another day 'el 3 nov …'. */
+export function sinceText(value) {
+  const date = new Date(value);
+  const isToday = date.toDateString() === new Date(serverNow()).toDateString();
+  if (!isToday) return t('since.day', {time: dayAndClock.format(date)});
+  const time = minute.format(date);
+  return t(/^0?1:/.test(time) ? 'since.one' : 'since.today', {time});
+}
+
 /** A duration in its two largest units: '3 h 05 min', '2 min 10 s', '4 d 3 h'. */
 export function duration(seconds) {
   const s = Math.max(0, Math.floor(seconds));

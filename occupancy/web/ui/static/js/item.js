@@ -6,7 +6,7 @@ import {BoardSettings} from './board_settings.js';
 import {Card} from './card.js';
 import {serverNow} from './clock.js';
 import {byId, fill, h, setText} from './dom.js';
-import {duration, moment, number, t} from './i18n.js';
+import {duration, moment, number, sinceText, t} from './i18n.js';
 import {listen} from './keys.js';
 import {Live} from './live.js';
 import {Model, offered} from './model.js';
@@ -111,7 +111,7 @@ function showSituation() {
   const [last] = events;
   const isOld = ['degraded', 'offline'].includes(status);
   if (situation !== 'loaded') warn('');
-  else if (model.items.has(tag)) warn(isOld ? t('live.old', {since: moment(lastHeard)}) : '');
+  else if (model.items.has(tag)) warn(isOld ? t('live.old', {since: sinceText(lastHeard)}) : '');
   else if (last && transitionOf(last)?.target === 'removed') warn(t('item.gone', {tag, actor: last.actor.name}));
   else warn(t('item.none', {tag}));
 }

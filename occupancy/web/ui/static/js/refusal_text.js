@@ -1,6 +1,6 @@
 // The texts of refusals, for every page, also for those without the transition table.
 
-import {moment, t} from './i18n.js';
+import {sinceText, t} from './i18n.js';
 
 const SAID = new Set(['held', 'not_holder', 'blocked', 'wrong_state', 'limit_reached', 'forbidden', 'pin_required',
   'item_not_found', 'worker_not_found', 'unauthenticated', 'unreachable', 'rate_limited',
@@ -10,7 +10,7 @@ const SAID = new Set(['held', 'not_holder', 'blocked', 'wrong_state', 'limit_rea
 export function explain(problem) {
   const values = {
     holder: problem.holder?.name ?? '',
-    since: problem.since ? moment(problem.since) : '',
+    since: problem.since ? sinceText(problem.since) : '',
     reason: problem.item?.reason ?? '',
     seconds: problem.retry_after ?? '',
   };

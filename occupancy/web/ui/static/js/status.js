@@ -4,7 +4,7 @@
 import * as api from './api.js';
 import {serverNow} from './clock.js';
 import {byId, fill, h, setText} from './dom.js';
-import {duration, locale, moment, number, t, tn} from './i18n.js';
+import {duration, locale, moment, number, sinceText, t, tn} from './i18n.js';
 import {start} from './page.js';
 import {Plot} from './plot.js';
 import * as session from './session.js';
@@ -271,7 +271,7 @@ function drawVerdict() {
 function said({since, delay, used, limit, maxclients, reasons, server}) {
   return {
     server,
-    since: since ? moment(since) : unknown, delay: ms(delay), used: count(used),
+    since: since ? sinceText(since) : unknown, delay: ms(delay), used: count(used),
     limit: count(limit), maxclients: count(maxclients), reasons,
   };
 }

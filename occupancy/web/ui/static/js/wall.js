@@ -7,7 +7,7 @@ import * as api from './api.js';
 import {BoardSettings} from './board_settings.js';
 import {elapsed, serverNow} from './clock.js';
 import {byId, h, setText} from './dom.js';
-import {duration, locale, moment, number, t, tn} from './i18n.js';
+import {duration, locale, number, sinceText, t, tn} from './i18n.js';
 import {listen} from './keys.js';
 import {followVersion, stayAwake, versionIn} from './kiosk.js';
 import {Live} from './live.js';
@@ -244,7 +244,7 @@ function showAge() {
   const isOld = upToDateMs !== null && ['degraded', 'offline'].includes(status);
   document.body.classList.toggle('old', isOld);
   if (isOld) {
-    setText(banner, t('wall.old', {since: moment(upToDateMs)}));
+    setText(banner, t('wall.old', {since: sinceText(upToDateMs)}));
   }
   banner.hidden = !isOld;
   const passing = byId('passing');

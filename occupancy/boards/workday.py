@@ -1,0 +1,136 @@
+"""A worker's day: what they held since a moment, and how each hold ended. Read from the logs.
+
+No index of a worker's events is kept, because every operation would pay for it. A look reads the
+board's log since the moment instead, at most ``OCCUPANCY_LOG_ENTRIES``, and decodes only what
+concerns the worker.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from occupancy.boards.log import Log
+from occupancy.core.entities import Event, Person
+from occupancy.core.keys import Keys
+from occupancy.core.slices import Pause
+from occupancy.core.timestamps import iso_text
+from occupancy.core.transitions import TRANSITIONS, Transition
+from occupancy.storage.client import OpsClient
+
+MAX_DAYS = 7  # a look may go back
+_ENTRIES_AT_ONCE = 500
+_TAG = re.compile(rb'"item":\{"tag":"([^"]*)"')  # the item's first field (operate/record.lua)
+_ROWS = {each.event: each for each in TRANSITIONS.values()}  # edits of items are not among them
+
+
+class Hold(msgspec.Struct):
+    """One hold of the worker.
+
+    ``began_at`` is None if it began before the moment, ``ended_at`` while it lasts. ``ended`` is
+    the type of the event that ended it, ``ended_by`` its actor.
+    """
+
+    board: str
+    tag: str
+    title: str
+    step: str
+    began_at: str | None
+    ended_at: str | None = None
+    ended: str | None = None
+    ended_by: Person | None = None
+
+
+class Workday(msgspec.Struct):
+    """What a worker did since ``since``, oldest first.
+
+    ``is_whole`` is false where a log no longer has all events since then.
+    """
+
+    worker: str
+    since: str
+    is_whole: bool = True
+    holds: list[Hold] = []
+
+
+class Workdays:
+    """Methods raise PoolTimeout and StoreUnavailable."""
+
+    def __init__(self, client: OpsClient, keys: Keys, log: Log) -> None:
+        self._client = client
+        self._keys = keys
+        self._log = log
+
+    def get(self, worker: str, boards: Sequence[str], *, since_ms: int, pause: Pause) -> Workday:
+        """The worker's holds on ``boards`` since a moment; ``pause`` is called between reads."""
+        day = Workday(worker, iso_text(since_ms / 1000))
+        for board, (cursor, _, _) in zip(boards, self._log.heads(boards), strict=True):
+            if int(cursor.partition("-")[0]) >= since_ms:
+                self._add(day, board, since_ms, pause)
+        day.holds.sort(key=lambda each: each.began_at or "")  # those from before come first
+        return day
+
+    def _add(self, day: Workday, board: str, since_ms: int, pause: Pause) -> None:
+        held: dict[bytes, Hold] = {}
+        own = b'"id":%b,' % msgspec.json.encode(day.worker)
+        day.is_whole &= self._has_all_since(board, since_ms)
+        for text in self._events(board, since_ms, pause):
+            found = _TAG.search(text)
+            tag = found[1] if found else b""
+            if own in text or tag in held:
+                _note(day, held, tag, msgspec.json.decode(text, type=Event))
+
+    def _has_all_since(self, board: str, since_ms: int) -> bool:
+        """Whether the log begins before the moment, or with the board's first event."""
+        first: Any = self._client.xrange(self._keys.board(board).log, count=1)
+        if not first:
+            return True
+        cursor, fields = first[0]
+        return int(cursor.partition(b"-")[0]) < since_ms or fields.get(b"seq") == b"1"
+
+    def _events(self, board: str, since_ms: int, pause: Pause) -> Iterator[bytes]:
+        log, start = self._keys.board(board).log, str(since_ms)
+        while True:
+            page: Any = self._client.xrange(log, start, "+", count=_ENTRIES_AT_ONCE)
+            for _, fields in page:
+                if b"event" in fields:  # not the mark of a promotion
+                    yield fields[b"event"]
+            if len(page) < _ENTRIES_AT_ONCE:
+                return
+            start = f"({page[-1][0].decode()}"
+            pause()
+
+
+def _note(day: Workday, held: dict[bytes, Hold], tag: bytes, event: Event) -> None:
+    """What an event means for the worker's holds: it begins one, ends one, or neither."""
+    item, row = event.item, _ROWS.get(event.type)
+    if item.holder is not None and item.holder.id == day.worker:
+        if tag not in held:
+            held[tag] = _begun(day, event, row)
+    elif tag in held or (event.actor.id == day.worker and row is not None and row.holder_only):
+        hold = held.pop(tag, None) or _new(day, event, None)
+        hold.ended_at, hold.ended, hold.ended_by = event.at, event.type, event.actor
+
+
+def _begun(day: Workday, event: Event, row: Transition | None) -> Hold:
+    if row is not None and row.target == "undone":
+        last = next((each for each in reversed(day.holds) if _is_of(each, event)), None)
+        if last is not None:  # the completion that ended it was a mistake
+            last.ended_at = last.ended = last.ended_by = None
+            return last
+    changes_holder = row is not None and row.holder in ("caller", "to")
+    return _new(day, event, event.at if changes_holder else None)
+
+
+def _new(day: Workday, event: Event, began_at: str | None) -> Hold:
+    item = event.item
+    hold = Hold(event.board, item.tag, item.title, item.step, began_at)
+    day.holds.append(hold)
+    return hold
+
+
+def _is_of(hold: Hold, event: Event) -> bool:
+    return (hold.board, hold.tag) == (event.board, event.item.tag)
