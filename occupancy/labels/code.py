@@ -12,7 +12,6 @@ QUIET_MODULES = 4  # the white margin around a code, by ISO/IEC 18004
 _MASK = 3
 
 
-
 def qr_svg(text: str, *, left: float, top: float, side: float) -> str:
     """The code of ``text`` with its white margin, as a square of ``side`` in another SVG."""
     place = f'x="{left:.2f}" y="{top:.2f}" width="{side:.2f}" height="{side:.2f}"'

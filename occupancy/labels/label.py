@@ -96,16 +96,16 @@ def break_tag(tag: str, most: int) -> tuple[list[str], bool]:
             continue
         if line:
             lines.append(line)
+        line = part
         if len(part) > most:
             if most < _TAIL:
                 return [], False
             is_whole = False
-            while len(part) > most:
+            while len(line) > most:
                 # The rest must not be shorter than the end that stays together.
-                taken = min(most, len(part) - _TAIL)
-                lines.append(part[:taken])
-                part = part[taken:]
-        line = part
+                taken = min(most, len(line) - _TAIL)
+                lines.append(line[:taken])
+                line = line[taken:]
     return [*lines, line], is_whole
 
 

@@ -29,7 +29,6 @@ TITLES = [
 ]  # fmt: skip
 
 
-
 def seen(chromium: Browser, sheet: str, stock: Stock) -> list[str]:
     """The texts that a scanner reads from the printed sheet, in any order."""
     width, height = (side * 4 for side in stock.page_mm)
@@ -93,9 +92,7 @@ def test_no_text_leaves_the_printable_part_of_its_label(chromium: Browser, stock
     page = chromium.new_page()
     right, bottom = (side - stock.padding_mm for side in stock.label_mm)
     count = 0
-    for number, sheet in enumerate(
-        sheets(items, stock, board_url=URL, board_title=TITLES[0])
-    ):
+    for number, sheet in enumerate(sheets(items, stock, board_url=URL, board_title=TITLES[0])):
         page.set_content(sheet)
         boxes = page.evaluate(
             """[...document.querySelectorAll('text')].map(text => {

@@ -42,9 +42,7 @@ def test_titles_in_any_script_stand_on_the_label() -> None:
 
 
 def test_a_title_that_is_too_long_ends_in_an_ellipsis() -> None:
-    (sheet,) = sheets(
-        [make_item("T-1", title="long " * 40)], a4_grid(3, 8), board_url="http://x"
-    )
+    (sheet,) = sheets([make_item("T-1", title="long " * 40)], a4_grid(3, 8), board_url="http://x")
     assert texts(sheet)[-1].endswith("…")
 
 
@@ -125,7 +123,9 @@ def test_the_command_writes_one_file_whose_pages_have_the_size_of_the_stock(
     text, stock = out.read_text(), STOCKS[name]
     width, height = stock.page_mm
     assert f"size: {width:g}mm {height:g}mm" in text
-    assert text.count(f'width="{width:g}mm" height="{height:g}mm"') == (2 if stock.labels == 1 else 1)
+    assert text.count(f'width="{width:g}mm" height="{height:g}mm"') == (
+        2 if stock.labels == 1 else 1
+    )
     assert "T-1" in text
     assert "T-2" in text
 

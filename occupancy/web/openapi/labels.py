@@ -20,7 +20,8 @@ def paths() -> dict[str, Any]:
     return {
         "/api/boards/{board}/labels": {
             "get": operation("items", "drawLabels", "Labels of items, as pages to print.",
-                Role.SUPERVISOR, answer(obj(pages=array(TEXT), missing=array(TEXT))),
+                Role.SUPERVISOR,
+                answer(obj(pages=array(TEXT), missing=array(TEXT), board_url=TEXT)),
                 (errors.BoardNotFound, errors.InvalidRequest, *STORE),
                 parameters=[
                     "Board",
@@ -33,7 +34,7 @@ def paths() -> dict[str, Any]:
                         "The first free label of the first page."),
                 ],
                 description="Each page is an SVG image of the paper's size, in millimetres. "
-                "The codes open the items' pages at OCCUPANCY_URL, or at the address of this "
-                "request. `missing` are tags that the board does not have."),
+                "The codes open the items' pages below `board_url`: at OCCUPANCY_URL, or at the "
+                "address of this request. `missing` are tags that the board does not have."),
         },
     }  # fmt: skip

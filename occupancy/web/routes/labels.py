@@ -44,10 +44,10 @@ def labels(board: str) -> Response:
     title = services.store.boards.get(board).title
     found = services.store.queries.items(board, tags)
     items = [msgspec.json.decode(each, type=Item) for each in found if each is not None]
-    url = (services.settings.url or request.host_url).rstrip("/")
+    url = (services.settings.url or request.host_url).rstrip("/") + f"/boards/{board}"
     pages = sheets(
-        items, stock, board_url=f"{url}/boards/{board}", board_title=title, first=first,
+        items, stock, board_url=url, board_title=title, first=first,
         pause=yield_turn,
     )  # fmt: skip
     missing = [tag for tag, each in zip(tags, found, strict=True) if each is None]
-    return json_answer({"pages": list(pages), "missing": missing})
+    return json_answer({"pages": list(pages), "missing": missing, "board_url": url})

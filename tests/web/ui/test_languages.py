@@ -12,6 +12,7 @@ import pytest
 from occupancy.core.entities import STATES, Role
 from occupancy.core.errors import answered_kinds
 from occupancy.core.transitions import PUT, REMOVE, TRANSITIONS
+from occupancy.labels.stocks import STOCKS
 from occupancy.observability.audit_trail.events import EVENTS as AUDIT_EVENTS
 from occupancy.web.ui.languages import LANGUAGES, choose
 from tests.support.deployment import ROOT
@@ -70,6 +71,7 @@ COMPUTED: dict[str, set[str]] = {
     "done.": OPERATIONS,
     "event.": EVENTS,
     "history.": EVENTS,
+    "labels.stock.": set(STOCKS),
     "live.": {"connecting", "live", "degraded", "offline"},
     "operation.": OPERATIONS,
     "refusal.": ({kind.code for kind in answered_kinds()} - _OF_PROGRAMS)
