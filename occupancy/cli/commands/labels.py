@@ -31,7 +31,7 @@ from occupancy.storage import public_url
 )  # fmt: skip
 @click.option("--columns", type=click.IntRange(1, 6), help="A sheet of A4 divided by yourself.")
 @click.option("--rows", type=click.IntRange(1, 12), help="The same; --columns 3 --rows 8.")
-def labels(
+def labels(  # noqa: PLR0917 - click passes them by name
     board: str, out: Path, tags: tuple[str, ...], stock_name: str, columns: int | None,
     rows: int | None,
 ) -> None:  # fmt: skip

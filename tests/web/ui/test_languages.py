@@ -30,6 +30,7 @@ _OF_PROGRAMS = {
     "import_not_found", "invalid_request", "method_not_allowed", "not_found", "stale_epoch",
     "step_in_use", "too_large", "unsupported_media_type", "version_mismatch",
 }  # fmt: skip
+KINDS_OF_CARDS = {"badge", "link", "pin"}
 # Keys whose end is computed: t(`state.${…}`). What it may be is taken from the code's own tables.
 COMPUTED: dict[str, set[str]] = {
     "audit.detail.": {
@@ -68,6 +69,11 @@ COMPUTED: dict[str, set[str]] = {
         "wrong",
     },
     "ask.reason_": {"optional", "required"},
+    "cards.about.": KINDS_OF_CARDS,
+    "cards.kind.": KINDS_OF_CARDS,
+    "cards.made.": {f"{kind}.{form}" for kind in KINDS_OF_CARDS for form in ("one", "other")},
+    "cards.make.": KINDS_OF_CARDS,
+    "cards.uncertain.": KINDS_OF_CARDS,
     "done.": OPERATIONS,
     "event.": EVENTS,
     "history.": EVENTS,

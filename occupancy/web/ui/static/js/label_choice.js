@@ -1,6 +1,6 @@
 // Which items get labels: those that another page or the address names, or what a search finds.
 
-import {fold} from './model.js';
+import {fold} from './fold.js';
 
 const HANDED_OVER = 'occupancy-labels'; // {board, tags}, by the page of the items
 const TAG = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$/;
