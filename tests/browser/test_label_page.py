@@ -41,6 +41,14 @@ def open_labels(visit: Visit) -> Callable[..., Page]:
     return open_page
 
 
+def handed_over(given: str) -> str:
+    """A script that stores, once, what the page of the items would; blank pages have no storage."""
+    return f"""if (location.origin !== 'null' && !sessionStorage.getItem('seen')) {{
+      sessionStorage.setItem('occupancy-labels', {json.dumps(given)});
+      sessionStorage.setItem('seen', '1');
+    }}"""
+
+
 def made(page: Page, labels: str) -> None:
     """Wait until the page says how many labels there are, and shows the first page."""
     expect(page.locator("#count")).to_contain_text(labels)
@@ -119,8 +127,7 @@ def test_the_choice_of_the_items_page_is_kept_until_all_are_wanted(
     board: str, open_labels: Callable[..., Page]
 ) -> None:
     given = json.dumps({"board": board, "tags": [*TAGS[3:5], "GONE-1", "a b", TAGS[3]]})
-    script = f"if (!sessionStorage.seen) {{ sessionStorage.setItem('occupancy-labels', {given!r}); sessionStorage.seen = 1; }}"
-    page = open_labels(board, script=script)
+    page = open_labels(board, script=handed_over(given))
     expect(page.locator("#chosen-count")).to_have_text("3 items were chosen.")
     expect(page.locator("#search")).to_be_hidden()
     print_all(page)
@@ -134,7 +141,7 @@ def test_the_choice_of_the_items_page_is_kept_until_all_are_wanted(
 
 def test_another_boards_choice_is_not_taken(board: str, open_labels: Callable[..., Page]) -> None:
     given = json.dumps({"board": "another", "tags": TAGS[:1]})
-    page = open_labels(board, script=f"sessionStorage.setItem('occupancy-labels', {given!r});")
+    page = open_labels(board, script=handed_over(given))
     made(page, "30 labels")
     expect(page.locator("#chosen")).to_be_hidden()
 

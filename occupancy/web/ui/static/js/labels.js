@@ -124,6 +124,7 @@ async function printAll() {
         if (mine !== turn) return;
         pages.push(...answer.pages);
         missing.push(...answer.missing);
+        setText(byId('leads'), t('labels.leads', {address: answer.board_url}));
         done += count;
       }
       const images = pages.map(sheet);

@@ -11,7 +11,8 @@ export function pagesOf(kind, made, plant) {
   const pages = [];
   for (let start = 0; start < made.length; start += ON_PAGE[kind]) {
     pages.push(h('div', {class: 'papers-page'}, ...made.slice(start, start + ON_PAGE[kind])
-      .map(({person, result}) => (kind === 'badge' ? card(person, result, plant) : slip(kind, person, result, plant)))));
+      .map(({person, result}) => (
+        kind === 'badge' ? card(person, result, plant) : slip(kind, person, result, plant)))));
   }
   return pages;
 }
