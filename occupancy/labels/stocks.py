@@ -1,4 +1,4 @@
-"""The stocks that labels are printed on, in millimetres: sheets of A4, and rolls.
+"""The stocks that labels are printed on, in millimetres: sheets, and rolls.
 
 A sheet has the sizes of label sheets that are sold everywhere, and marks for those who cut plain
 paper. A page of a roll is one label, so that the printer cuts or feeds after each.
@@ -11,6 +11,8 @@ from collections.abc import Iterator
 import msgspec
 
 A4_MM = (210.0, 297.0)
+LETTER_MM = (215.9, 279.4)
+_SHEETS = {A4_MM: "a4", LETTER_MM: "letter"}
 
 
 class Stock(msgspec.Struct, frozen=True):
@@ -36,7 +38,7 @@ class Stock(msgspec.Struct, frozen=True):
     def page(self) -> str:
         """The name of the page's size, for ``@page`` in css/labels.css."""
         width, height = self.page_mm
-        return "a4" if self.page_mm == A4_MM else f"roll-{width:g}x{height:g}"
+        return _SHEETS.get(self.page_mm, f"roll-{width:g}x{height:g}")
 
     def place_mm(self, number: int) -> tuple[float, float]:
         """The left upper corner of a label on its page; they are counted row by row from 0."""
@@ -68,6 +70,9 @@ _ALL = (
     Stock("a4-3x8", A4_MM, (70.0, 37.0), 3, 8, padding_mm=4.0),
     Stock("a4-3x7", A4_MM, (70.0, 42.3), 3, 7, padding_mm=4.0),
     Stock("a4-2x7", A4_MM, (105.0, 42.3), 2, 7, padding_mm=4.0),
+    # Letter sheets such as Avery 5160 and 5163, with half of the gap on each side of a label.
+    Stock("letter-3x10", LETTER_MM, (69.85, 25.4), 3, 10),
+    Stock("letter-2x5", LETTER_MM, (106.36, 50.8), 2, 5, padding_mm=4.5),
     Stock("roll-62", (62.0, 40.0), (62.0, 40.0)),
     Stock("label-100x50", (100.0, 50.0), (100.0, 50.0), padding_mm=2.5),
 )

@@ -105,6 +105,7 @@ async function make() {
     });
     if (!isSure || mine !== turn) return;
   }
+  forget(); // the last ones are printed
   await run(what, given, new Map(given.map((each) => [each.id, SECRETS[what](each)])));
 }
 
@@ -117,13 +118,13 @@ async function run(what, given, secrets, before = []) {
   isPrinted = false; // from the first request on there may be something to lose
   const found = await makeEach(given, (person) => REQUESTS[what](person, secrets.get(person.id)), {
     isCurrent: () => mine === turn,
-    onDone: (done) => setText(byId('making-said'), t('cards.making', {done: number(done), all: number(given.length)})),
+    onDone: (done) => setText(byId('progress'), t('cards.making', {done: number(done), all: number(given.length)})),
   });
   byId('make').disabled = false;
   byId('again').disabled = false;
   byId('print').disabled = false;
+  setText(byId('progress'), '');
   if (mine !== turn) return;
-  setText(byId('making-said'), '');
   papers = {
     kind: what, secrets, made: [...before, ...found.made],
     again: [...found.uncertain.map(({person}) => person), ...found.left],
