@@ -168,7 +168,8 @@ class Queries:
 
     def items(self, board: str, tags: Sequence[str]) -> list[bytes | None]:
         """The JSON of these items, in their order; None where there is none."""
-        return self._client.hmget(self._keys.board(board).view, tags)
+        found: list[Any] = self._client.hmget(self._keys.board(board).view, tags)
+        return found
 
     def held_by(self, board: str, worker_id: str) -> list[str]:
         """The tags of the items that a worker holds."""
