@@ -39,6 +39,7 @@ def create_app(services: Services | None = None) -> Flask:
         docs,
         health,
         imports,
+        labels,
         pages,
         session,
         stream,
@@ -58,7 +59,7 @@ def create_app(services: Services | None = None) -> Flask:
     problems.init_app(app)
     auth.init_app(app)
     for module in (
-        boards, imports, stream, day, session, admin, badges, audit, health, docs, pages,
+        boards, imports, labels, stream, day, session, admin, badges, audit, health, docs, pages,
     ):  # fmt: skip
         app.register_blueprint(module.bp)
     cli.init_app(app)

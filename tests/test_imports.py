@@ -25,17 +25,19 @@ MAY_IMPORT = {
     "access": {"core", "storage", "observability"},
     "live": {"core", "storage", "observability"},
     "tables": {"core", "storage", "boards", "access"},
+    "labels": {"core"},
     "services": {"core", "storage", "observability", "boards", "access", "live", "tables"},
     "web": {
-        "core", "storage", "observability", "boards", "access", "live", "tables", "services",
+        "core", "storage", "observability", "boards", "access", "live", "tables", "labels",
+        "services",
     },
     "server": {
         "core", "storage", "observability", "boards", "access", "live", "tables", "services",
         "web",
     },
     "cli": {
-        "core", "storage", "observability", "boards", "access", "live", "tables", "services",
-        "wsgi",
+        "core", "storage", "observability", "boards", "access", "live", "tables", "labels",
+        "services", "wsgi",
     },
     "wsgi": {"core"},
 }  # fmt: skip

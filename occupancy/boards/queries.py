@@ -7,6 +7,7 @@ Methods raise PoolTimeout or StoreUnavailable when Redis cannot serve.
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -164,6 +165,11 @@ class Queries:
             self._log.head(board)
             raise records.item_not_found(board, tag)
         return item, version_floor(*floors)
+
+    def items(self, board: str, tags: Sequence[str]) -> list[bytes | None]:
+        """The JSON of these items, in their order; None where there is none."""
+        found: list[Any] = self._client.hmget(self._keys.board(board).view, tags)
+        return found
 
     def held_by(self, board: str, worker_id: str) -> list[str]:
         """The tags of the items that a worker holds."""

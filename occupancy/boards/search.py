@@ -2,7 +2,7 @@
 
 Each word of a text must occur in tag, title or holder (the page also searches reason and
 attributes). Case and accents do not matter: `senal` finds `Señal`. Texts are folded as in the
-pages' own search (static/js/model.js); the same table tests both (tests/search.json).
+pages' own search (static/js/fold.js); the same table tests both (tests/search.json).
 """
 
 from __future__ import annotations

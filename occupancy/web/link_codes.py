@@ -1,15 +1,11 @@
-"""QR codes of one-time links, for a screen from which a tablet or a phone takes them."""
+"""QR codes of one-time links, for a screen or a slip from which a device takes them."""
 
 from __future__ import annotations
 
-import io
-
-import segno
 from flask import request
 
 from occupancy.core.settings import Settings
-
-_QUIET_MODULES = 4  # the white margin around a code, by ISO/IEC 18004
+from occupancy.labels.code import qr_image
 
 
 def code_of(path: str, settings: Settings) -> str:
@@ -17,10 +13,4 @@ def code_of(path: str, settings: Settings) -> str:
 
     OCCUPANCY_URL comes first: an administrator may ask at an address that only their machine has.
     """
-    url = (settings.url or request.host_url).rstrip("/") + path
-    image = io.BytesIO()
-    segno.make_qr(url, error="m").save(
-        image, kind="svg", border=_QUIET_MODULES, light="#fff", omitsize=True, xmldecl=False,
-        nl=False,
-    )  # fmt: skip
-    return image.getvalue().decode()
+    return qr_image((settings.url or request.host_url).rstrip("/") + path)

@@ -128,6 +128,9 @@ class Calls:
         }
         if row == "POST /api/session":
             return path, {"token": self._site.services.links.create(self._target)}
+        if row == "GET /api/boards/{board}/labels":
+            query = f"?stock=a4-3x8&tags={self._untouched}"
+            return path.format(board=BOARD) + query, None
         if path.startswith("/api/boards/{board}/") and row != f"PUT {_ITEM}":
             self._prepare(tag, path.rpartition("/")[2], worker)
         token = ""

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from occupancy.cli.labels.lines import truncate, wrap
-from occupancy.cli.labels.sheet import sheets
 from occupancy.core.entities import Item
+from occupancy.labels.lines import truncate, wrap
+from occupancy.labels.sheet import sheets
+from occupancy.labels.stocks import STOCKS, a4_grid
 from occupancy.services import Services
 from tests.cli.command_line import Run
 
@@ -25,7 +26,7 @@ def test_as_many_sheets_as_it_takes(items: int, pages: int) -> None:
     made = list(
         sheets(
             [make_item(f"T-{number}") for number in range(items)],
-            board_url="http://x/boards/main", columns=3, rows=8,
+            a4_grid(3, 8), board_url="http://x/boards/main",
         )
     )  # fmt: skip
     assert len(made) == pages
@@ -34,16 +35,14 @@ def test_as_many_sheets_as_it_takes(items: int, pages: int) -> None:
 
 def test_titles_in_any_script_stand_on_the_label() -> None:
     (sheet,) = sheets(
-        [make_item("T-1", title="Štít <b>&\u2028 ✓")],
-        board_url="http://x/boards/main", columns=1, rows=1,
+        [make_item("T-1", title="Štít <b>&\u2028 ✓")], a4_grid(1, 1),
+        board_url="http://x/boards/main",
     )  # fmt: skip
     assert texts(sheet) == ["T-1", "Štít <b>&\ufffd ✓"]
 
 
 def test_a_title_that_is_too_long_ends_in_an_ellipsis() -> None:
-    (sheet,) = sheets(
-        [make_item("T-1", title="long " * 40)], board_url="http://x", columns=3, rows=8
-    )
+    (sheet,) = sheets([make_item("T-1", title="long " * 40)], a4_grid(3, 8), board_url="http://x")
     assert texts(sheet)[-1].endswith("…")
 
 
@@ -91,7 +90,7 @@ def test_a_text_is_broken_where_its_readers_would_break_it(text: str, broken: li
     "title", [f"10{NBSP}mm", f"10{NARROW}mm", MECHANIC, FAMILY, FLAG, "☎\ufe0f", "\U0001fae8"]
 )
 def test_the_whole_title_is_on_the_label(title: str) -> None:
-    (sheet,) = sheets([make_item("T-1", title=title)], board_url="http://x", columns=3, rows=8)
+    (sheet,) = sheets([make_item("T-1", title=title)], a4_grid(3, 8), board_url="http://x")
     assert texts(sheet) == ["T-1", title]
 
 
@@ -112,7 +111,23 @@ def test_the_command_writes_one_file_a_sheet_and_names_them(
     assert "only this machine" in result.stderr
     result = run("items", "labels", "--out", str(tmp_path / "l.svg"), "--columns=1", "--rows=1")
     assert result.stdout.split() == [str(tmp_path / f"l-{number}.svg") for number in (1, 2)]
-    assert texts((tmp_path / "l-1.svg").read_text()) == ["T-1", "One"]
+    assert texts((tmp_path / "l-1.svg").read_text())[:2] == ["T-1", "One"]
+
+
+@pytest.mark.parametrize("name", STOCKS)
+def test_the_command_writes_one_file_whose_pages_have_the_size_of_the_stock(
+    run: Run, shop: Services, tmp_path: Path, name: str
+) -> None:
+    out = tmp_path / "labels.html"
+    assert run("items", "labels", "--out", str(out), "--stock", name).exit_code == 0
+    text, stock = out.read_text(), STOCKS[name]
+    width, height = stock.page_mm
+    assert f"size: {width:g}mm {height:g}mm" in text
+    assert text.count(f'width="{width:g}mm" height="{height:g}mm"') == (
+        2 if stock.labels == 1 else 1
+    )
+    assert "T-1" in text
+    assert "T-2" in text
 
 
 def test_only_the_tags_that_were_asked_for(run: Run, shop: Services, tmp_path: Path) -> None:

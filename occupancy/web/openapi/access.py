@@ -106,8 +106,9 @@ def paths() -> dict[str, Any]:
     session = answer(ref("schemas", "Session"))
     worker = answer(obj(worker=ref("schemas", "Worker")))
     added = answer(obj(worker=ref("schemas", "Worker")), status=201, text="Added.")
-    badge = answer(obj(badge=ref("schemas", "Badge")))
-    added_badge = answer(obj(badge=ref("schemas", "Badge")), status=201, text="Added.")
+    one_badge = obj(badge=ref("schemas", "Badge"), svg=TEXT)
+    badge = answer(one_badge)
+    added_badge = answer(one_badge, status=201, text="Added.")
     ticket = answer(obj(ticket=TEXT, expires_in_s=INTEGER), status=201, text="The ticket.")
     secret = {"allOf": [ref("schemas", "Token"), obj(token=TEXT)]}
     return {
@@ -177,6 +178,10 @@ def paths() -> dict[str, Any]:
                 description="For a forgotten PIN, or a wait after wrong ones. Valid for an hour, "
                 "or until something ends the worker's sessions."),
         },
+        "/api/badges": {
+            "get": operation("access", "listAllBadges", "Every badge, oldest first.", Role.ADMIN,
+                answer(obj(badges=array(ref("schemas", "Badge")))), STORE),
+        },
         "/api/workers/{worker_id}/badges": {
             "get": operation("access", "listBadges", "The badges of a worker.", Role.ADMIN,
                 answer(obj(badges=array(ref("schemas", "Badge")))),
@@ -186,8 +191,8 @@ def paths() -> dict[str, Any]:
                 (*WRITES, errors.WorkerNotFound, errors.AlreadyExists, errors.LimitReached),
                 parameters=[_WORKER_ID], body=ref("schemas", "BadgeBody"), must_have_body=True,
                 description="`code` is what a scanner reads, of 4 to 128 characters; case does "
-                "not count. Only a keyed hash is stored. Where another worker has the badge: "
-                "`409`, with `worker`."),
+                "not count. Only a keyed hash is stored. `svg` is the code as a QR code, to print. "
+                "Where another worker has the badge: `409`, with `worker`."),
         },
         "/api/workers/{worker_id}/badges/{badge_id}": {
             "delete": operation("access", "removeBadge", "Take a badge from a worker.",

@@ -7,7 +7,9 @@ from flask import Blueprint, Response
 from occupancy.access.stations.station import PAIRING_TTL_S
 from occupancy.core.entities import Role
 from occupancy.core.requests import BadgeBody, StationBody, check_name
-from occupancy.web.auth import current_services, principal, recording, requires
+from occupancy.core.slices import sliced
+from occupancy.labels.code import qr_image
+from occupancy.web.auth import current_services, principal, recording, requires, yield_turn
 from occupancy.web.io import json_answer, read_body, read_query
 from occupancy.web.link_codes import code_of
 
@@ -23,10 +25,22 @@ def badges(worker_id: str) -> Response:
     return json_answer({"badges": [each.as_dict() for each in listed]})
 
 
+@bp.get("/badges")
+@requires(Role.ADMIN)
+def all_badges() -> Response:
+    """Every badge, oldest first; so that a page can offer those who have none."""
+    read_query()
+    listed = sliced(current_services().badges.all(), yield_turn)
+    return json_answer({"badges": [each.as_dict() for each in listed]})
+
+
 @bp.post("/workers/<worker_id>/badges")
 @requires(Role.ADMIN)
 def add_badge(worker_id: str) -> Response:
-    """Give a worker the badge that was scanned; 200 if the worker has it already."""
+    """Give a worker a badge; 200 if the worker has it already.
+
+    Its code was scanned, or is a new one that the asking page prints: ``svg`` is for the print.
+    """
     read_query()
     check_name("worker", worker_id)
     body = read_body(BadgeBody)
@@ -35,7 +49,8 @@ def add_badge(worker_id: str) -> Response:
             worker_id, body.code, by=principal().worker.id, label=body.label
         )
         fields.update(badge=badge.id)
-    return json_answer({"badge": badge.as_dict()}, 201 if is_new else 200)
+    svg = qr_image(body.code)
+    return json_answer({"badge": badge.as_dict(), "svg": svg}, 201 if is_new else 200)
 
 
 @bp.delete("/workers/<worker_id>/badges/<badge_id>")

@@ -16,6 +16,7 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 from occupancy.core.errors import NotFound
 from occupancy.core.requests import check_name
 from occupancy.core.transitions import PUT, REMOVE, TRANSITIONS
+from occupancy.labels.stocks import STOCKS
 from occupancy.observability.audit_trail.events import EVENTS
 from occupancy.web.auth import current_services, public
 from occupancy.web.io import asset_answer, conditional_answer
@@ -82,7 +83,6 @@ def start() -> WerkzeugResponse:
 @bp.get("/boards/<board>/settings", defaults={"template": "settings.html"})
 @bp.get("/boards/<board>/items", defaults={"template": "items.html"})
 @bp.get("/boards/<board>/import", defaults={"template": "import.html"})
-@bp.get("/boards/<board>/labels", defaults={"template": "labels.html"})
 @bp.get("/people", defaults={"template": "people.html"})
 @bp.get("/people/cards", defaults={"template": "cards.html"})  # badges and PIN slips, to print
 @bp.get("/programs", defaults={"template": "programs.html"})  # tokens, wallboards, stations
@@ -94,6 +94,12 @@ def start() -> WerkzeugResponse:
 def shell(template: str, **names: str) -> WerkzeugResponse:
     """A page; the names in its path are checked."""
     return page(template, **{name: check_name(name, value) for name, value in names.items()})
+
+
+@bp.get("/boards/<board>/labels")
+@public
+def labels(board: str) -> WerkzeugResponse:
+    return page("labels.html", board=check_name("board", board), stocks=list(STOCKS.values()))
 
 
 @bp.get("/audit")

@@ -13,6 +13,7 @@ from occupancy.core.entities import STATES, Role
 from occupancy.core.errors import answered_kinds
 from occupancy.core.requests import BoardSettingsBody
 from occupancy.core.transitions import PUT, REMOVE, TRANSITIONS
+from occupancy.labels.stocks import STOCKS
 from occupancy.observability.audit_trail.events import EVENTS as AUDIT_EVENTS
 from occupancy.web.ui.languages import LANGUAGES, choose
 from tests.support.deployment import ROOT
@@ -30,6 +31,7 @@ _OF_PROGRAMS = {
     "import_not_found", "invalid_request", "method_not_allowed", "not_found", "stale_epoch",
     "step_in_use", "too_large", "unsupported_media_type", "version_mismatch",
 }  # fmt: skip
+KINDS_OF_CARDS = {"badge", "link", "pin"}
 # Keys whose end is computed: t(`state.${…}`). What it may be is taken from the code's own tables.
 COMPUTED: dict[str, set[str]] = {
     "audit.detail.": {
@@ -69,9 +71,15 @@ COMPUTED: dict[str, set[str]] = {
     },
     "ask.reason_": {"optional", "required"},
     "day.own.": {"completed", "paused", "released"},
+    "cards.about.": KINDS_OF_CARDS,
+    "cards.kind.": KINDS_OF_CARDS,
+    "cards.made.": {f"{kind}.{form}" for kind in KINDS_OF_CARDS for form in ("one", "other")},
+    "cards.make.": KINDS_OF_CARDS,
+    "cards.uncertain.": KINDS_OF_CARDS,
     "done.": OPERATIONS,
     "event.": EVENTS,
     "history.": EVENTS,
+    "labels.stock.": set(STOCKS),
     "live.": {"connecting", "live", "degraded", "offline"},
     "operation.": OPERATIONS,
     "refusal.": ({kind.code for kind in answered_kinds()} - _OF_PROGRAMS)

@@ -27,11 +27,6 @@ _LATIN = {
 _WIDTHS = {char: width for width, chars in _LATIN.items() for char in chars}
 
 
-def monospace(_character: str) -> float:
-    """The width of a character in a monospaced font, in units of the font size."""
-    return 0.61
-
-
 def proportional(character: str) -> float:
     """The width of a character in a proportional font, in units of the font size.
 
