@@ -33,7 +33,7 @@ def paths() -> dict[str, Any]:
                 answer(day), STORE, parameters=[since],
                 description="In order, on every board that you may see, with the event that ended "
                 "each hold. `began_at` is null for one that began before, `ended_at` for one that "
-                "lasts. A completion that was taken back ended nothing. `is_whole` is false where a "
-                "log no longer has all events since then."),
+                "lasts. A completion that was taken back ended nothing. `is_whole` is false where "
+                "a log no longer has all events since then."),
         },
     }  # fmt: skip
