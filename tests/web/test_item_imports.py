@@ -351,6 +351,8 @@ def test_an_export_has_the_filters_of_the_list_and_all_of_an_item_if_asked(desk:
     found = dict(zip(head.header, records[0].cells, strict=True))
     assert (found["state"], found["holder"]) == ("occupied", "holder")
     assert found["since"][:2] == "20"  # a date
+    assert exported(desk, "step=work&state=occupied").decode() == "\ufefftag,title\nA-2,A-2\n"
+    assert exported(desk, "step=elsewhere").decode() == "\ufefftag,title\n"
     for wrong in ("format=pdf", "lang=de", "full=yes", "state=lost", "x=1"):
         assert problem(desk.send("GET", f"/export?{wrong}")) == (400, "invalid_request")
 

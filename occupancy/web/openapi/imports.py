@@ -105,6 +105,7 @@ def paths() -> dict[str, Any]:
         {"200": file}, (errors.BoardNotFound, *STORE),
         parameters=[
             "Board", "State", "Holder", "Q",
+            parameter("query", "step", TEXT, "Only what stands at this step."),
             parameter("query", "format", {**choice, "enum": ["csv", "xlsx"]}, "Else CSV."),
             parameter("query", "lang", {**choice, "enum": ["en", "es"]},
                 "The language of the spreadsheet that opens a CSV file: its separator, and the "

@@ -149,7 +149,7 @@ def _described(board: str, found: Upload, given: Mapping | None) -> dict[str, An
 def export(board: str) -> Response:
     """All items, or those of the same filters as the list, as a file for a spreadsheet."""
     check_name("board", board)
-    query = read_query("format", "lang", "full", "state", "holder", "q")
+    query = read_query("format", "lang", "full", "state", "step", "holder", "q")
     file_format, language = query.get("format", "csv"), query.get("lang", "en")
     for name, value, known in (
         ("format", file_format, ("csv", "xlsx")),
@@ -168,6 +168,8 @@ def export(board: str) -> Response:
     )  # fmt: skip
     _, found = all_items(lambda page: select(page=page))
     listed = [msgspec.json.decode(each, type=Item) for each in sliced(found, yield_turn)]
+    if "step" in query:
+        listed = [each for each in listed if each.step == query["step"]]
     is_full = query.get("full") == "true"
     if file_format == "xlsx":
         body = export_xlsx(listed, board=board, is_full=is_full, pause=yield_turn)

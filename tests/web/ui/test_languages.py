@@ -13,6 +13,7 @@ from occupancy.core.entities import STATES, Role
 from occupancy.core.errors import answered_kinds
 from occupancy.core.transitions import PUT, REMOVE, TRANSITIONS
 from occupancy.observability.audit_trail.events import EVENTS as AUDIT_EVENTS
+from occupancy.tables.causes import FILE_CAUSES, ROW_CAUSES
 from occupancy.web.ui.languages import LANGUAGES, choose
 from tests.support.deployment import ROOT
 
@@ -70,6 +71,8 @@ COMPUTED: dict[str, set[str]] = {
     "done.": OPERATIONS,
     "event.": EVENTS,
     "history.": EVENTS,
+    "import.cause.": {*FILE_CAUSES, *ROW_CAUSES},
+    "import.result.": {"added", "updated", "unchanged", "rejected"},
     "live.": {"connecting", "live", "degraded", "offline"},
     "operation.": OPERATIONS,
     "refusal.": ({kind.code for kind in answered_kinds()} - _OF_PROGRAMS)
