@@ -50,7 +50,7 @@ export class Preview {
 export function drawLines(table, lines) {
   fill(table, h('thead', {}, h('tr', {},
     h('th', {scope: 'col'}, t('import.line')), h('th', {scope: 'col'}, t('items.tag')),
-    h('th', {scope: 'col'}, t('import.what')))),
+    h('th', {scope: 'col'}, t('import.result')))),
   h('tbody', {}, ...lines.map((line) => h('tr', {'data-line': line.line},
     h('td', {class: 'number', 'data-label': t('import.line')}, number(line.line)),
     h('th', {scope: 'row'}, line.tag),
