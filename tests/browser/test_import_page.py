@@ -126,7 +126,6 @@ def test_rows_are_pasted_from_a_spreadsheet_or_typed(site: Site, board: str, vis
     expect(page.locator("#facts")).to_contain_text("separator: tab")
     expect(page.locator("#lines tbody th")).to_have_text(["P-1", "P-2"])
     page.locator("#another").click()
-    page.locator("#paste summary").click()
     page.locator("#use-rows").click()
     expect(page.locator("#problem")).to_contain_text("no rows yet")
     page.locator("#rows").fill("tag,title\nT-1,One\n")
