@@ -190,6 +190,8 @@ class Commands:
             request["epoch"] = str(given.epoch)
         if given.versions is not None:
             request["versions"] = given.versions
+        if given.must_be_new:
+            request["must_be_new"] = True
         record = keys.board
         if given.idempotency_key is not None:
             request["fingerprint"] = given.fingerprint

@@ -51,6 +51,7 @@ class Preconditions(msgspec.Struct, frozen=True):
 
     epoch: int | None = None
     versions: list[str] | None = None
+    must_be_new: bool = False  # no item may have the tag
     idempotency_key: str | None = None
     fingerprint: str = ""  # in hex, of the request that the key stands for
 

@@ -32,6 +32,10 @@ _REFUSALS: dict[str, tuple[type[errors.OccupancyError], str]] = {
         errors.VersionMismatch,
         "{tag} has changed since; its version is {item.version} now. Load it again.",
     ),
+    "exists": (
+        errors.VersionMismatch,
+        "There is an item {tag} already; its title is {item.title}.",
+    ),
     "limit_reached": (
         errors.LimitReached,
         "{tag} cannot be held as well: the board's limit of items at a time is reached. "

@@ -47,6 +47,7 @@ MAX_TITLE_CHARS = 200
 MAX_NAME_CHARS = 100
 MAX_REASON_CHARS = 500
 MAX_ATTRIBUTES = 32
+MAX_ATTRIBUTE_NAME_CHARS = 64
 MAX_ATTRIBUTE_CHARS = 500
 MAX_BATCH_TAGS = 50
 MAX_STEPS = 32
@@ -69,7 +70,7 @@ BoardReason = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_BOARD_REA
 Title = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_TITLE_CHARS)]
 Reason = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_REASON_CHARS)]
 WorkerName = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME_CHARS)]
-AttributeName = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+AttributeName = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ATTRIBUTE_NAME_CHARS)]
 AttributeText = Annotated[str, msgspec.Meta(max_length=MAX_ATTRIBUTE_CHARS)]
 Attributes = Annotated[
     dict[AttributeName, AttributeText | bool | int | float | None],

@@ -62,6 +62,7 @@
     occ:{main}:upload:ID            string  what an uploaded file is, for an hour (JSON)
     occ:{main}:upload:ID:N          string  500 of its records, packed, for as long
     occ:{main}:upload:ID:run        string  how far its import is, for as long (JSON)
+    occ:{main}:upload:ID:added      string  tags of what it has added, for as long (JSON)
     occ:{main}:uploads              string  the last uploads, for as long (JSON)
     occ:{main}:mappings             string  the last mappings of columns, by header; a year (JSON)
     occ:{main}:rate:WHO             string  rate of operations, of a worker or an address (ms)
@@ -128,7 +129,7 @@ class BoardKeys:
         return f"{self.root}:idem:{worker}:{hashlib.sha256(key.encode()).hexdigest()[:32]}"
 
     def upload(self, number: str, part: int | str | None = None) -> str:
-        """An uploaded file; with ``part``, a chunk of its records, or the state of its import."""
+        """An uploaded file; with ``part``, a chunk of its records, or what its import did."""
         return f"{self.root}:upload:{number}" + ("" if part is None else f":{part}")
 
     def rate(self, who: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from occupancy.core.errors import InvalidRequest
+from occupancy.tables.causes import refused
 
 # In the format of Excel and LibreOffice. 25E10 and 5E-12 may be tags, so they do not match.
 _SCIENTIFIC = re.compile(r"[+-]?[0-9](?:[.,][0-9]+E[+-]|E\+)[0-9]{2,3}", re.IGNORECASE)
@@ -33,13 +34,16 @@ def check_not_reformatted(column: str, cell: str) -> None:
     Other cells are not checked: they may contain scientific notation.
     """
     if _SCIENTIFIC.fullmatch(cell):
-        raise InvalidRequest(
+        raise refused(
             f"{column} is a number that the spreadsheet has shortened, like 1.23E+11: format the "
-            "column as text and enter the value again."
+            "column as text and enter the value again.",
+            "shortened_number",
         )
     if _TOO_NARROW.fullmatch(cell):
-        raise InvalidRequest(
-            f"{column} is ####, because the column is too narrow: widen it and save the file again."
+        raise refused(
+            f"{column} is ####, because the column is too narrow: widen it and save the file "
+            "again.",
+            "narrow_column",
         )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import msgspec
 
 from occupancy.core.entities import TAG_PATTERN
-from occupancy.core.errors import InvalidRequest
+from occupancy.tables.causes import refused
 from occupancy.tables.cells import shown
 from occupancy.tables.records import Record
 from occupancy.tables.table import Columns
@@ -161,7 +161,8 @@ def mapped_columns(header: Sequence[str], mapping: Mapping) -> Columns:
     code = _position(header, mapping.code)
     title = None if mapping.title is None else _position(header, mapping.title)
     if title == code:
-        raise InvalidRequest("The same column cannot be both the code and the title.")
+        detail = "The same column cannot be both the code and the title."
+        raise refused(detail, "same_column")
     left_out = {n for name in mapping.left_out for n in _positions(header, name)} - {code, title}
     names = list(header)
     for position, name in enumerate(header):
@@ -185,7 +186,8 @@ def _positions(header: Sequence[str], name: str) -> list[int]:
     found = exact or [n for n, each in enumerate(header) if each.strip().lower() == wanted]
     if not found or not wanted:
         names = shown(", ".join(header)[:200])
-        raise InvalidRequest(f"There is no column '{shown(name[:80])}'; the columns are: {names}.")
+        detail = f"There is no column '{shown(name[:80])}'; the columns are: {names}."
+        raise refused(detail, "no_column", column=shown(name[:80]))
     return found
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from occupancy.core.errors import InvalidRequest
+from occupancy.tables.causes import Cause, refused
 from occupancy.tables.cells import shown
 from occupancy.tables.encoding import AUTO, decode_text
 from occupancy.tables.records import Record, is_blank
@@ -51,7 +52,8 @@ class CsvFile:
             self._text, self._lines_before = self._text[sep_line.end() :].lstrip("\ufeff"), 1
         self._skips_space = False
         if not self._text.strip():
-            raise InvalidRequest("The file is empty; its first line must name the columns.")
+            detail = "The file is empty; its first line must name the columns."
+            raise refused(detail, "empty_file")
         delimiters = _DELIMITERS if sep_line is None else (sep_line[1],)
         if has_key is None:
             self.delimiter = max(delimiters, key=self._agreement)
@@ -83,7 +85,7 @@ class CsvFile:
                 last = self._lines_before + reader.line_num
                 if last > line:
                     why += f" (up to line {last})"
-                yield Record(line, [], why)
+                yield Record(line, [], why, Cause("quotation", {"line": last}))
                 continue
             if not is_blank(cells):
                 yield Record(line, cells)
@@ -106,7 +108,8 @@ class CsvFile:
         try:
             return next((cells for cells in self._reader(delimiter) if not is_blank(cells)), [])
         except csv.Error as error:
-            raise InvalidRequest(f"The header cannot be read: {shown(str(error))}.") from error
+            detail = f"The header cannot be read: {shown(str(error))}."
+            raise refused(detail, "header_unreadable") from error
 
     def _reader(self, delimiter: str) -> _csv.Reader:
         # strict: otherwise an unclosed quotation mark silently swallows the rest of the file.

@@ -6,6 +6,7 @@ import codecs
 import re
 
 from occupancy.core.errors import InvalidRequest
+from occupancy.tables.causes import refused
 
 AUTO = "auto"
 UTF_8, WINDOWS = "utf-8", "cp1252"
@@ -56,9 +57,12 @@ def decode_text(data: bytes, encoding: str) -> str:
         text = data.decode(encoding)
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise InvalidRequest(
+        raise refused(
             f"The file is not {encoding}: line {line} has the byte 0x{data[error.start]:02X}. "
-            "Save it as UTF-8, or name its encoding (--encoding)."
+            "Save it as UTF-8, or name its encoding (--encoding).",
+            "encoding",
+            encoding=encoding,
+            line=line,
         ) from error
     return text.lstrip("\ufeff").rstrip("\0\x1a")  # DOS ends a file with Ctrl-Z
 

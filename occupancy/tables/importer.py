@@ -20,11 +20,23 @@ from occupancy.access.pins import hash_pin, is_pin
 from occupancy.access.workers import Workers
 from occupancy.boards.refusals import refusal
 from occupancy.boards.store import Store
-from occupancy.core.entities import AuthMethod, Person, Role, Worker
+from occupancy.core.accepted_values import bidi_control
+from occupancy.core.entities import (
+    MAX_ATTRIBUTE_CHARS,
+    MAX_ATTRIBUTE_NAME_CHARS,
+    MAX_ATTRIBUTES,
+    MAX_TITLE_CHARS,
+    AuthMethod,
+    Person,
+    Role,
+    Worker,
+    control_character,
+)
 from occupancy.core.errors import InvalidRequest, OccupancyError, counted
 from occupancy.core.requests import ItemBody, check_name, decode
 from occupancy.core.spreadsheets.formulas import unescape_formula
 from occupancy.core.transitions import PUT
+from occupancy.tables.causes import Cause, cause_of, refused
 from occupancy.tables.cells import check_not_reformatted, parse_pin, shown
 from occupancy.tables.columns import Mapping, mapped_columns
 from occupancy.tables.encoding import AUTO
@@ -84,9 +96,10 @@ class ItemReader:
 
     def __init__(self, columns: Sequence[str]) -> None:
         if STATE_COLUMNS[-1] in columns:
-            raise InvalidRequest(
+            raise refused(
                 "This is a full export: its states would become attributes. "
-                "Export without the states to import it again."
+                "Export without the states to import it again.",
+                "full_export",
             )
         self._has_attributes = any(column not in ("tag", "title", "") for column in columns)
         self._lines: dict[str, int] = {}  # of each tag
@@ -104,7 +117,7 @@ class ItemReader:
                 given["attributes"] = _attributes(row)
             return ItemRow(row.line, tag, _decoded(given))
         except InvalidRequest as error:
-            return Rejected(row.line, tag, error.detail.rstrip("."))
+            return Rejected(row.line, tag, error.detail.rstrip("."), cause_of(error))
 
 
 def put_rows(
@@ -243,10 +256,12 @@ def _attributes(row: Row) -> dict[str, Any]:
             try:
                 msgspec.json.decode(value)
             except (msgspec.DecodeError, RecursionError) as error:
-                raise InvalidRequest(f"{shown(column[:80])} is not JSON: {error}.") from error
+                detail = f"{shown(column[:80])} is not JSON: {error}."
+                raise refused(detail, "not_json", column=shown(column[:80])) from error
             value = msgspec.Raw(value.encode())  # unchanged: check_exact examines its digits
         if name in attributes:
-            raise InvalidRequest(f"{shown(name[:80])} occurs twice, as text and as JSON.")
+            detail = f"{shown(name[:80])} occurs twice, as text and as JSON."
+            raise refused(detail, "text_and_json", column=shown(name[:80]))
         attributes[name] = value
     return attributes
 
@@ -260,8 +275,34 @@ def _decoded(given: dict[str, Any]) -> ItemBody:
             try:
                 decode(msgspec.json.encode({"attributes": {name: value}}), ItemBody)
             except InvalidRequest as wrong:
-                raise InvalidRequest(f"column '{shown(name[:80])}': {wrong.detail}") from error
-        raise
+                detail = f"column '{shown(name[:80])}': {wrong.detail}"
+                raise InvalidRequest(detail, cause=_cause_of_cell(name, value)) from error
+        raise InvalidRequest(error.detail, cause=_cause_of_row(given)) from error
+
+
+def _cause_of_cell(name: str, value: Any) -> Cause:
+    column = shown(name[:80])
+    if len(name) > MAX_ATTRIBUTE_NAME_CHARS:
+        return Cause("column_name_too_long", {"column": column, "most": MAX_ATTRIBUTE_NAME_CHARS})
+    if isinstance(value, str) and len(value) > MAX_ATTRIBUTE_CHARS:
+        values: dict[str, str | int] = {"column": column, "most": MAX_ATTRIBUTE_CHARS}
+        return Cause("cell_too_long", values)
+    if isinstance(value, str) and (control_character(value) or bidi_control(value)):
+        return Cause("odd_character", {"column": column})
+    return Cause("cell_refused", {"column": column})
+
+
+def _cause_of_row(given: dict[str, Any]) -> Cause:
+    title, attributes = given.get("title", ""), given.get("attributes", {})
+    if len(title) > MAX_TITLE_CHARS:
+        return Cause("title_too_long", {"most": MAX_TITLE_CHARS})
+    try:
+        decode(msgspec.json.encode({"title": title or "-"}), ItemBody)
+    except InvalidRequest:
+        return Cause("title_refused")
+    if len(attributes) > MAX_ATTRIBUTES:
+        return Cause("too_many_attributes", {"count": len(attributes), "most": MAX_ATTRIBUTES})
+    return Cause("row_too_long" if attributes else "row_refused")
 
 
 def _import_worker(
@@ -309,10 +350,13 @@ def _pin_hash(pin: str, worker_id: str, old: Worker | None) -> str | None:
 def _check_key(column: str, kind: str, name: str, lines: dict[str, int], line: int) -> None:
     """Raises InvalidRequest for an invalid tag or id, or one that an earlier line has."""
     check_not_reformatted(column, name)
-    check_name(kind, name)
+    try:
+        check_name(kind, name)
+    except InvalidRequest as error:
+        raise refused(error.detail, "bad_code" if name else "no_code") from error
     first = lines.setdefault(name, line)
     if first != line:
-        raise InvalidRequest(f"line {first} has the same one.")
+        raise refused(f"line {first} has the same one.", "same_code", line=first)
 
 
 def with_position(error: OccupancyError, report: Report, rows: int) -> OccupancyError:

@@ -6,6 +6,8 @@ import re
 
 import msgspec
 
+from occupancy.tables.causes import Cause
+
 MAX_ROWS = 200_000
 MAX_COLUMNS = 256
 MAX_CELL_CHARS = 8192  # an attribute has 500; what is cut here is refused later by its length
@@ -20,6 +22,7 @@ class Record(msgspec.Struct, frozen=True, array_like=True):
     line: int
     cells: list[str]
     why: str = ""
+    cause: Cause | None = None
 
 
 class Rejected(msgspec.Struct, frozen=True):
@@ -28,6 +31,7 @@ class Rejected(msgspec.Struct, frozen=True):
     line: int
     name: str
     why: str
+    cause: Cause | None = None
 
 
 def is_blank(cells: list[str]) -> bool:

@@ -14,6 +14,7 @@ import msgspec
 from occupancy.core.errors import InvalidRequest, counted
 from occupancy.core.requests import check_text
 from occupancy.core.spreadsheets.formulas import unescape_formula
+from occupancy.tables.causes import Cause, refused
 from occupancy.tables.cells import shown
 from occupancy.tables.csv_file import CsvFile
 from occupancy.tables.encoding import AUTO
@@ -47,14 +48,19 @@ class Columns:
         for name in needed:
             if name not in self.names:
                 columns = shown(", ".join(self.names)[:200])
-                raise InvalidRequest(f"There is no column '{name}'; the columns are: {columns}.")
+                detail = f"There is no column '{name}'; the columns are: {columns}."
+                raise refused(detail, "no_column", column=name)
         seen: set[str] = set()
         for position, name in enumerate(self.names):
             if position in self._left_out:
                 continue
-            check_text(f"The name of column {position + 1}", name)
+            try:
+                check_text(f"The name of column {position + 1}", name)
+            except InvalidRequest as error:
+                raise refused(error.detail, "odd_column_name", number=position + 1) from error
             if name and name in seen:
-                raise InvalidRequest(f"There are two columns '{shown(name[:80])}'.")
+                detail = f"There are two columns '{shown(name[:80])}'."
+                raise refused(detail, "two_columns", column=shown(name[:80]))
             seen.add(name)
 
     @property
@@ -66,7 +72,7 @@ class Columns:
         """The row of a record that is not blank."""
         line, cells = record.line, record.cells
         if record.why:
-            return Rejected(line, "", record.why)
+            return Rejected(line, "", record.why, record.cause)
         # Excel omits trailing cells that are empty in a whole block of rows.
         padded = cells + [""] * (len(self.names) - len(cells))
         found = {
@@ -77,12 +83,15 @@ class Columns:
         name = found[self._key]
         if not is_blank(cells[len(self.names) :]):
             why = f"it has {counted(len(cells), 'cell')}; the header has {len(self.names)}"
-            return Rejected(line, name, why)
+            cause = Cause("too_many_cells", {"cells": len(cells), "columns": len(self.names)})
+            return Rejected(line, name, why, cause)
         for position, (column, cell) in enumerate(zip(self.names, cells, strict=False)):
             if cell.strip() and not column and position not in self._left_out:
-                return Rejected(line, name, f"column {position + 1} has no name in the header")
+                why = f"column {position + 1} has no name in the header"
+                return Rejected(line, name, why, Cause("no_column_name", {"number": position + 1}))
         if [self._plain(cell.lstrip("\ufeff")) for cell in padded] == self.names:
-            return Rejected(line, name, "it repeats the header: are these two files in one?")
+            why = "it repeats the header: are these two files in one?"
+            return Rejected(line, name, why, Cause("repeated_header"))
         found.pop("", None)
         return Row(line, found)
 

@@ -30,6 +30,7 @@ UPLOAD_TTL_S = 3600
 MAPPINGS_TTL_S = 365 * 24 * 3600  # from the last import: also those of a removed board end
 MAX_UPLOADS = 4  # of a board
 MAX_MAPPINGS = 32  # that a board remembers
+MAX_ADDED_TAGS = 10_000  # that an upload lists, for the labels of what it has added
 STALLED_S = 30.0  # without a sign, the process that ran an import has ended
 _ID = re.compile(r"[0-9a-f]{16}\Z")
 
@@ -133,6 +134,18 @@ class Uploads:
         key = self._keys.board(board).upload(number, "run")
         self._client.set(key, msgspec.json.encode(run), ex=UPLOAD_TTL_S)
 
+    def note_added(self, board: str, number: str, tags: list[str]) -> None:
+        """Note items that a run has added; those of earlier runs of the upload stay."""
+        if not tags:
+            return
+        key = self._keys.board(board).upload(number, "added")
+        noted = [*self.added(board, number), *tags][:MAX_ADDED_TAGS]
+        self._client.set(key, msgspec.json.encode(noted), ex=UPLOAD_TTL_S)
+
+    def added(self, board: str, number: str) -> list[str]:
+        """The tags of the items that the import has added, up to MAX_ADDED_TAGS."""
+        return self._read(self._keys.board(board).upload(number, "added"), list[str]) or []
+
     def remembered(self, board: str, header: Sequence[str]) -> Mapping | None:
         """The mapping with which the board has last imported a file with this header."""
         wanted = _hash_of(header)
@@ -149,7 +162,7 @@ class Uploads:
     def _remove(self, board: str, number: str, chunks: int) -> None:
         keys = self._keys.board(board)
         # The head first: a reader who finds it finds the rest, or hears that it is gone.
-        for part in (None, "run", *range(chunks)):
+        for part in (None, "run", "added", *range(chunks)):
             self._client.delete(keys.upload(number, part))
 
     def _read(self, key: str, kind: type[T]) -> T | None:

@@ -16,12 +16,13 @@ from flask import g, request
 
 from occupancy.boards.store import Store
 from occupancy.core.entities import SERVICE, Item
-from occupancy.core.errors import InvalidRequest, ItemNotFound, OccupancyError, TooLarge
+from occupancy.core.errors import ItemNotFound, OccupancyError, TooLarge
 from occupancy.core.principal import Principal
 from occupancy.core.slices import sliced
 from occupancy.core.transitions import PUT
 from occupancy.services import Services
 from occupancy.storage.fair_queue import set_priority
+from occupancy.tables.causes import refused
 from occupancy.tables.columns import Mapping
 from occupancy.tables.importer import (
     ItemRow,
@@ -33,11 +34,12 @@ from occupancy.tables.importer import (
 )
 from occupancy.tables.records import Rejected
 from occupancy.tables.sandbox.parsing import MAX_FILE_BYTES
-from occupancy.tables.uploads import Run, Upload
+from occupancy.tables.uploads import MAX_ADDED_TAGS, Run, Upload
 from occupancy.web.auth import yield_turn
 
 UPLOAD_S = 120.0  # within which a file must have arrived
 MAX_LINES = 50  # of each result, that an answer shows
+MAX_REJECTED_LINES = 1000  # that a preview and the end of a run show
 _PIECE_BYTES = 64 * 1024
 _CALLS = 25  # rows a round trip: the server is busy with them for some 2 ms
 _REPORT_S = 0.5
@@ -51,7 +53,7 @@ def receive(file: IO[bytes]) -> None:
         raise too_large
     # Only here: every other route keeps the bound of all bodies.
     request.max_content_length = MAX_FILE_BYTES + 1
-    late = InvalidRequest(f"The file did not arrive within {UPLOAD_S:g} s.")
+    late = refused(f"The file did not arrive within {UPLOAD_S:g} s.", "too_late")
     received = 0
     with gevent.Timeout(UPLOAD_S, late):
         while piece := request.stream.read(_PIECE_BYTES):
@@ -60,7 +62,7 @@ def receive(file: IO[bytes]) -> None:
                 raise too_large
             file.write(piece)
     if received < (length or 0):
-        raise InvalidRequest("The file is incomplete.")
+        raise refused("The file is incomplete.", "incomplete")
     file.flush()
 
 
@@ -85,7 +87,7 @@ def preview(services: Services, board: str, upload: Upload, mapping: Mapping) ->
     for result, row in _results(services, board, upload, mapping, None):
         setattr(found, result, getattr(found, result) + 1)
         lines = found.lines[result]
-        if len(lines) < MAX_LINES:
+        if len(lines) < (MAX_REJECTED_LINES if result == "rejected" else MAX_LINES):
             lines.append(_line(row))
     by_line = {each["line"]: each for each in found.lines["updated"]}
     for line in by_line.values():
@@ -106,6 +108,7 @@ def run(
     running it again is safe. The audit log has one line of what was done.
     """
     report = Report(rejected=[])
+    added: list[str] = []
     rows = upload.parsed.rows
     reported_s = 0.0
     state: Any = "stopped"
@@ -115,6 +118,8 @@ def run(
                 report.rejected.append(row)
             else:
                 setattr(report, result, getattr(report, result) + 1)
+                if result == "added" and len(added) < MAX_ADDED_TAGS:
+                    added.append(row.tag)
                 services.metrics.operation(PUT.operation, result).inc()
             if time.monotonic() - reported_s > _REPORT_S:
                 services.uploads.save_run(board, upload.id, _run(report, rows, "running"))
@@ -125,6 +130,7 @@ def run(
             raise
         raise with_position(error, report, rows) from error.__cause__
     finally:
+        services.uploads.note_added(board, upload.id, added)
         if report.rows or state == "done":
             services.audit_trail.record(
                 "items_imported", board=board, by=principal.worker.id,
@@ -167,15 +173,18 @@ def _pause() -> None:
 
 def _run(report: Report, rows: int, state: Any) -> Run:
     rejected = sorted(report.rejected, key=lambda each: each.line)
+    most = MAX_LINES if state == "running" else MAX_REJECTED_LINES
     return Run(
         state, rows, report.rows, report.added, report.updated, report.unchanged,
-        len(report.rejected), rejected[:MAX_LINES], time.time(),
+        len(report.rejected), rejected[:most], time.time(),
     )  # fmt: skip
 
 
 def _line(row: ItemRow | Rejected) -> dict[str, Any]:
     if isinstance(row, Rejected):
-        return {"line": row.line, "tag": row.name[:80], "why": row.why[:500]}
+        return {
+            "line": row.line, "tag": row.name[:80], "why": row.why[:500], "cause": row.cause,
+        }  # fmt: skip
     return {
         "line": row.line, "tag": row.tag, "title": row.body.title,
         "attributes": row.body.attributes,

@@ -20,7 +20,7 @@ from occupancy.core.errors import InvalidRequest
 from occupancy.core.principal import Principal
 from occupancy.core.rate_limit import limited_address
 from occupancy.core.requests import OperationBody, check_fields
-from occupancy.core.transitions import Transition
+from occupancy.core.transitions import PUT, Transition
 from occupancy.services import Services
 from occupancy.web.entity_tags import ANY, allowed_versions, known_tags
 from occupancy.web.io import Reply, json_reply, not_modified, problem_reply
@@ -64,7 +64,7 @@ def carry_out(
     command = Command(
         board, transition, tags, actor=principal.person, auth_method=principal.auth_method,
         reason=fields.reason, to=services.workers.receiver(fields.to), step=fields.step,
-        items=items, preconditions=_preconditions(request, what, fields.epoch),
+        items=items, preconditions=_preconditions(request, transition, what, fields.epoch),
         rates=(
             Rate(f"caller:{principal.worker.id}", settings.operations_per_s),
             Rate(f"address:{address}", settings.address_operations_per_s),
@@ -147,15 +147,20 @@ def _result(answer: Answer, outcome: Outcome) -> str:
     return outcome.code
 
 
-def _preconditions(request: HttpRequest, what: list[Any], epoch: int | None) -> Preconditions:
+def _preconditions(
+    request: HttpRequest, transition: Transition, what: list[Any], epoch: int | None
+) -> Preconditions:
     """The request's conditions; the fingerprint of an Idempotency-Key covers ``what``."""
     key = request.headers.get("Idempotency-Key")
     if key is not None and not _IDEMPOTENCY_KEY.match(key):
         raise InvalidRequest("Idempotency-Key is not 1 to 255 visible ASCII characters.")
     versions = allowed_versions(request.headers.get("If-Match"))
+    must_be_new = transition is PUT and known_tags(request.headers.get("If-None-Match")) == [ANY]
     if key is None:
-        return Preconditions(epoch=epoch, versions=versions)
-    fingerprint = hashlib.sha256(msgspec.json.encode([*what, versions])).hexdigest()[:32]
+        return Preconditions(epoch=epoch, versions=versions, must_be_new=must_be_new)
+    covered = [*what, versions, *([ANY] if must_be_new else [])]
+    fingerprint = hashlib.sha256(msgspec.json.encode(covered)).hexdigest()[:32]
     return Preconditions(
-        epoch=epoch, versions=versions, idempotency_key=key, fingerprint=fingerprint
-    )
+        epoch=epoch, versions=versions, must_be_new=must_be_new, idempotency_key=key,
+        fingerprint=fingerprint,
+    )  # fmt: skip

@@ -14,6 +14,7 @@ from werkzeug.test import TestResponse
 from occupancy.core.entities import Item
 from occupancy.services import Services
 from occupancy.tables import uploads as uploads_module
+from occupancy.tables.causes import FILE_CAUSES, ROW_CAUSES
 from occupancy.tables.sandbox import parsing
 from occupancy.web import item_imports
 from tests.conftest import add_people
@@ -117,6 +118,76 @@ def test_a_preview_says_what_changes(desk: Desk) -> None:
     assert (line["tag"], line["changes"]) == ("A-2", ["title", "Zona"])
 
 
+@pytest.mark.parametrize(
+    ("row", "cause"),
+    [
+        ("A 3;;", {"code": "bad_code", "values": {}}),
+        (";Uno;", {"code": "no_code", "values": {}}),
+        ("A-1;;", {"code": "same_code", "values": {"line": 2}}),
+        ("1,23E+11;;", {"code": "shortened_number", "values": {}}),
+        ("####;;", {"code": "narrow_column", "values": {}}),
+        (f"A-3;{'x' * 201};", {"code": "title_too_long", "values": {"most": 200}}),
+        ("A-3;x\u202ey;", {"code": "title_refused", "values": {}}),
+        (f"A-3;;{'x' * 501}", {"code": "cell_too_long", "values": {"column": "Zona", "most": 500}}),
+        ("A-3;;x\u202ey", {"code": "odd_character", "values": {"column": "Zona"}}),
+        ("A-3;;;x", {"code": "too_many_cells", "values": {"cells": 4, "columns": 3}}),
+        ('A-3;"x;', {"code": "quotation", "values": {"line": 3}}),
+    ],
+)
+def test_a_rejected_row_has_a_code_for_its_cause(
+    desk: Desk, row: str, cause: dict[str, Any]
+) -> None:
+    upload = desk.uploaded(f"Código;Descripción;Zona\r\nA-1;Uno;B2\r\n{row}\r\n")
+    (line,) = upload["preview"]["lines"]["rejected"]
+    assert line["cause"] == cause
+    assert cause["code"] in ROW_CAUSES
+    assert desk.ran(upload, upload["mapping"])["lines"][0]["cause"] == cause
+
+
+@pytest.mark.parametrize(
+    ("data", "query", "code"),
+    [
+        (b"", "", "empty_file"),
+        (b"tag\nT-1\xe9\x81\n", "", "encoding"),
+        (b"tag\nT-1\xe9\n", "?encoding=utf-8", "encoding"),
+        (b"PK\x03\x04nothing", "", "damaged"),
+        (xlsx({"A": [["tag"], ["T-1"]]}), "?sheet=B", "no_sheet"),
+        (b",".join(b"c%d" % n for n in range(300)), "", "too_many_columns"),
+    ],
+)
+def test_a_refused_file_has_a_code_for_its_cause(
+    desk: Desk, data: bytes, query: str, code: str
+) -> None:
+    answer = desk.send("POST", f"/imports{query}", data)
+    assert problem(answer) == (400, "invalid_request")
+    assert fields(answer)["cause"]["code"] == code
+    assert code in FILE_CAUSES
+
+
+def test_a_mapping_that_does_not_fit_has_a_code_for_its_cause(desk: Desk) -> None:
+    twice = desk.uploaded("tag;Zona;Zona\r\nA-1;x;y\r\n")
+    assert twice["problem_cause"] == {"code": "two_columns", "values": {"column": "Zona"}}
+    unknown = desk.uploaded("Zona;Kg\r\nB2;3\r\nB2;3\r\n")
+    assert unknown["problem_cause"]["code"] == "no_code_column"
+
+
+def test_what_an_import_has_added_is_listed_also_after_a_second_run(desk: Desk) -> None:
+    assert desk.send("PUT", "/items/A-1", json={}).status_code == 201
+    upload = desk.uploaded()
+    path = f"/imports/{upload['id']}/added"
+    assert desk.send("GET", path).json == {"tags": []}
+    for _ in range(2):
+        desk.ran(upload)
+        assert desk.send("GET", path).json == {"tags": ["A-2"]}
+
+
+def test_up_to_a_thousand_rejected_rows_are_listed(desk: Desk) -> None:
+    upload = desk.uploaded("tag\r\nA-1\r\n" + "A-1\r\n" * 1100)
+    assert upload["preview"]["rejected"] == 1100
+    assert len(upload["preview"]["lines"]["rejected"]) == 1000
+    assert len(desk.ran(upload, {"code": "tag"})["lines"]) == 1000
+
+
 def test_another_mapping_is_previewed_and_the_one_that_ran_is_proposed_next_time(
     desk: Desk,
 ) -> None:
@@ -188,7 +259,7 @@ def test_every_key_of_an_upload_expires(desk: Desk) -> None:
     desk.ran(desk.uploaded())
     client, keys = desk.services.store.client, desk.services.store.keys.board("main")
     found = list(client.scan_iter(match=f"{keys.root}:upload*", count=1000))
-    assert len(found) == 4
+    assert len(found) == 5
     assert all(0 < int(client.ttl(key)) <= uploads_module.UPLOAD_TTL_S for key in found)
 
 
@@ -280,6 +351,8 @@ def test_an_export_has_the_filters_of_the_list_and_all_of_an_item_if_asked(desk:
     found = dict(zip(head.header, records[0].cells, strict=True))
     assert (found["state"], found["holder"]) == ("occupied", "holder")
     assert found["since"][:2] == "20"  # a date
+    assert exported(desk, "step=work&state=occupied").decode() == "\ufefftag,title\nA-2,A-2\n"
+    assert exported(desk, "step=elsewhere").decode() == "\ufefftag,title\n"
     for wrong in ("format=pdf", "lang=de", "full=yes", "state=lost", "x=1"):
         assert problem(desk.send("GET", f"/export?{wrong}")) == (400, "invalid_request")
 

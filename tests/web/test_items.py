@@ -6,6 +6,7 @@ import gzip
 
 import pytest
 from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
 from occupancy.boards import queries as queries_module
 from occupancy.services import Services
@@ -33,6 +34,23 @@ def test_put_adds_then_edits_then_changes_nothing(api: Api) -> None:
     assert (same.status_code, fields(same)["changed"]) == (200, False)
     assert fields(same)["item"] == fields(edited)["item"]
     assert [event["type"] for event in api.log()] == ["item.added", "item.updated"]
+
+
+def test_put_with_if_none_match_adds_and_never_edits(api: Api) -> None:
+    def put_new(tag: str, body: dict[str, str], **headers: str) -> TestResponse:
+        every = {"If-None-Match": "*", **headers}
+        return api.send("PUT", f"/main/items/{tag}", "supervisor", every, json=body)
+
+    key = {"Idempotency-Key": "k-1"}
+    assert put_new("T-1", {"title": "One"}, **key).status_code == 201
+    refused = put_new("T-1", {"title": "Two"})
+    assert_problem(refused, 412, "version_mismatch")
+    assert "already" in fields(refused)["detail"]
+    assert fields(refused)["item"]["title"] == "One"
+    again = put_new("T-1", {"title": "One"}, **key)
+    assert (again.status_code, again.headers["Idempotency-Replayed"]) == (201, "true")
+    assert api.item("T-1")["title"] == "One"
+    assert_problem(put_new("T-1", {"title": "One"}), 412, "version_mismatch")
 
 
 def test_an_item_without_a_title_is_called_by_its_tag(api: Api) -> None:

@@ -18,6 +18,7 @@ from typing import IO, cast
 import msgspec
 
 from occupancy.core.errors import InvalidRequest, RateLimited
+from occupancy.tables.causes import Cause, refused
 from occupancy.tables.columns import ParsedFile
 from occupancy.tables.encoding import AUTO
 from occupancy.tables.records import Record
@@ -90,15 +91,20 @@ def _read(out: IO[bytes], on_chunk: OnChunk) -> ParsedFile:
         if kind == b"C":
             size += len(payload)
             if size > MAX_CHUNKS_BYTES:
-                raise InvalidRequest("The file has too much text: divide it.")
+                raise refused("The file has too much text: divide it.", "too_much_text")
             on_chunk(chunks, payload)
             chunks += 1
         elif kind == b"H":
             return msgspec.json.decode(payload, type=ParsedFile)
         elif kind == b"E":
-            raise InvalidRequest(payload.decode())
+            raise _refusal(payload)
         else:
-            raise InvalidRequest(_TOO_MUCH)
+            raise refused(_TOO_MUCH, "too_heavy")
+
+
+def _refusal(payload: bytes) -> InvalidRequest:
+    detail, cause = msgspec.json.decode(payload, type=tuple[str, Cause | None])
+    return InvalidRequest(detail, cause=cause) if cause is not None else InvalidRequest(detail)
 
 
 def _frame(out: IO[bytes]) -> tuple[bytes, bytes]:

@@ -1,7 +1,7 @@
 """Reads a file of any format, and writes what is in it as frames.
 
 A frame is a letter, the length of what follows in four bytes, and that: C a packed chunk of
-records, E the reason for a refusal, H the head (a ParsedFile), which is the last.
+records, E the reason for a refusal with its cause, H the head (a ParsedFile), which is the last.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import BinaryIO
 import msgspec
 
 from occupancy.core.errors import InvalidRequest
+from occupancy.tables.causes import Cause, cause_of, refused
 from occupancy.tables.columns import ParsedFile, Study, find_header, header_of
 from occupancy.tables.csv_file import CsvFile
 from occupancy.tables.encoding import AUTO, detect_encoding, workbook_format
@@ -31,9 +32,9 @@ def write_frames(file: BinaryIO, out: BinaryIO, *, encoding: str, sheet: str | N
         head = _write_chunks(file.read(), out, encoding=encoding, sheet=sheet)
         _write(out, b"H", msgspec.json.encode(head))
     except InvalidRequest as error:
-        _write(out, b"E", error.detail.encode(errors="backslashreplace"))
+        _write_refusal(out, error.detail, cause_of(error))
     except MemoryError:
-        _write(out, b"E", b"The file takes too much memory: divide it.")
+        _write_refusal(out, "The file takes too much memory: divide it.", Cause("too_heavy"))
 
 
 def _write_chunks(data: bytes, out: BinaryIO, *, encoding: str, sheet: str | None) -> ParsedFile:
@@ -42,9 +43,11 @@ def _write_chunks(data: bytes, out: BinaryIO, *, encoding: str, sheet: str | Non
     at = find_header(first)
     header = header_of(first[at]) if first else []
     if not header:
-        raise InvalidRequest("The file is empty; its first line must name the columns.")
+        detail = "The file is empty; its first line must name the columns."
+        raise refused(detail, "empty_file")
     if len(header) > MAX_COLUMNS:
-        raise InvalidRequest(f"The file has {len(header)} columns; at most {MAX_COLUMNS} are read.")
+        detail = f"The file has {len(header)} columns; at most {MAX_COLUMNS} are read."
+        raise refused(detail, "too_many_columns", columns=len(header), most=MAX_COLUMNS)
     study = Study(header)
     rows = chunks = size = 0
     bounded = _bounded(itertools.chain(first[at + 1 :], records), len(header))
@@ -54,9 +57,11 @@ def _write_chunks(data: bytes, out: BinaryIO, *, encoding: str, sheet: str | Non
         encoded = msgspec.msgpack.encode(chunk)
         rows, chunks, size = rows + len(chunk), chunks + 1, size + len(encoded)
         if rows > MAX_ROWS:
-            raise InvalidRequest(f"The file has more than {MAX_ROWS} rows: divide it.")
+            detail = f"The file has more than {MAX_ROWS} rows: divide it."
+            raise refused(detail, "too_many_rows", most=MAX_ROWS)
         if size > MAX_RECORDS_BYTES:
-            raise InvalidRequest("The file has too much text: leave columns out, or divide it.")
+            detail = "The file has too much text: leave columns out, or divide it."
+            raise refused(detail, "too_much_text")
         _write(out, b"C", zlib.compress(encoded, 1))
     return msgspec.structs.replace(
         head, header=header, header_line=first[at].line,
@@ -87,17 +92,23 @@ def _bounded(records: Iterable[Record], width: int) -> Iterator[Record]:
         if len(cells) > width:
             if not is_blank(cells[width:]):
                 why = f"it has {len(cells)} cells; the header has {width}"
-                yield Record(record.line, cells[:1], why)
+                cause = Cause("too_many_cells", {"cells": len(cells), "columns": width})
+                yield Record(record.line, cells[:1], why, cause)
                 continue
             cells = cells[:width]
         if any(len(cell) > MAX_CELL_CHARS or "\n" in cell or "\r" in cell for cell in cells):
             cells = [_one_line(cell[:MAX_CELL_CHARS]) for cell in cells]
-        yield Record(record.line, cells, record.why)
+        yield Record(record.line, cells, record.why, record.cause)
 
 
 def _one_line(cell: str) -> str:
     """A cell with line breaks (Alt+Enter) in one line."""
     return " ".join(cell.replace("\r", "\n").split("\n")) if "\n" in cell or "\r" in cell else cell
+
+
+def _write_refusal(out: BinaryIO, detail: str, cause: Cause | None) -> None:
+    plain = detail.encode(errors="backslashreplace").decode()
+    _write(out, b"E", msgspec.json.encode((plain, cause)))
 
 
 def _write(out: BinaryIO, kind: bytes, payload: bytes) -> None:

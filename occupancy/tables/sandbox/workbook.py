@@ -15,7 +15,8 @@ from typing import Any
 
 from python_calamine import CalamineError, CalamineWorkbook, PasswordError
 
-from occupancy.core.errors import InvalidRequest, counted
+from occupancy.core.errors import counted
+from occupancy.tables.causes import refused
 from occupancy.tables.cells import shown
 from occupancy.tables.records import MAX_COLUMNS, MAX_ROWS, Record, is_blank, plain_cell
 
@@ -31,13 +32,14 @@ class Workbook:
             self.sheets = list(self._book.sheet_names)
             self.sheet, self._rows = self._chosen(sheet)
         except PasswordError as error:
-            raise InvalidRequest(
-                "The spreadsheet has a password: save it without one, and try again."
+            raise refused(
+                "The spreadsheet has a password: save it without one, and try again.", "password"
             ) from error
         except (CalamineError, ValueError, OSError) as error:  # its texts say nothing to people
-            raise InvalidRequest(
+            raise refused(
                 "The spreadsheet cannot be read: it is damaged or too large. Open it, and save it "
-                "again as XLSX or CSV."
+                "again as XLSX or CSV.",
+                "damaged",
             ) from error
 
     def records(self) -> Iterator[Record]:
@@ -47,25 +49,31 @@ class Workbook:
             if is_blank(texts):
                 continue
             if number >= MAX_ROWS:
-                raise InvalidRequest(f"The sheet has more than {MAX_ROWS} rows: divide it.")
+                detail = f"The sheet has more than {MAX_ROWS} rows: divide it."
+                raise refused(detail, "too_many_rows", most=MAX_ROWS)
             yield Record(number + 1, texts)
 
     def _chosen(self, wanted: str | None) -> tuple[str, Iterator[list[Any]]]:
         """The sheet named so, else the first with content, and its rows."""
         if wanted is not None and wanted not in self.sheets:
             names = shown(", ".join(self.sheets)[:200])
-            raise InvalidRequest(f"There is no sheet '{shown(wanted[:80])}'; there are: {names}.")
+            detail = f"There is no sheet '{shown(wanted[:80])}'; there are: {names}."
+            raise refused(detail, "no_sheet", sheet=shown(wanted[:80]))
         for name in self.sheets if wanted is None else [wanted]:
             sheet = self._book.get_sheet_by_name(name)
             if not sheet.height or not sheet.width:
                 continue
             if sheet.width > MAX_COLUMNS:
-                raise InvalidRequest(
+                raise refused(
                     f"The sheet '{shown(name[:80])}' has {counted(sheet.width, 'column')}; at most "
-                    f"{MAX_COLUMNS} are read: remove what stands far to the right."
+                    f"{MAX_COLUMNS} are read: remove what stands far to the right.",
+                    "too_many_columns",
+                    columns=sheet.width,
+                    most=MAX_COLUMNS,
                 )
             return name, sheet.iter_rows()
-        raise InvalidRequest("The spreadsheet is empty; its first line must name the columns.")
+        detail = "The spreadsheet is empty; its first line must name the columns."
+        raise refused(detail, "empty_file")
 
 
 def cell_text(value: Any) -> str:  # noqa: PLR0911 - one for each type

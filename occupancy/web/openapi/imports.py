@@ -6,6 +6,7 @@ from typing import Any
 
 from occupancy.core import errors
 from occupancy.core.entities import Role
+from occupancy.tables.causes import FILE_CAUSES, ROW_CAUSES
 from occupancy.tables.encoding import ENCODINGS
 from occupancy.tables.xlsx_file import CONTENT_TYPE
 from occupancy.web.openapi.operations import STORE, WRITES, answer, operation, parameter
@@ -20,8 +21,8 @@ _CHANGES = (errors.BoardNotFound, errors.ImportNotFound, *WRITES)
 def schemas() -> dict[str, Any]:
     lines = array({
         "type": "object",
-        "description": "`line` and `tag`; of a rejected row `why`; of an updated one `changes`, "
-        "the names of what changes.",
+        "description": "`line` and `tag`; of a rejected row `why` and `cause`; of an updated one "
+        "`changes`, the names of what changes.",
     })  # fmt: skip
     results = ("added", "updated", "unchanged", "rejected")
     counts = dict.fromkeys(results, INTEGER)
@@ -33,16 +34,21 @@ def schemas() -> dict[str, Any]:
             columns=array(obj(name=TEXT, samples=array(TEXT), unique={"type": "number"})),
             mapping=nullable(obj(code=TEXT, title=nullable(TEXT), left_out=array(TEXT))),
             mapping_source=nullable({**TEXT, "enum": ["given", "remembered", "guessed"]}),
-            problem=nullable(TEXT),
+            problem=nullable(TEXT), problem_cause=_cause_schema(FILE_CAUSES),
             preview=nullable(obj(**counts, lines=obj(**dict.fromkeys(results, lines)))),
             kept_s=INTEGER,
         ),
         "ImportRun": obj(
             state={**TEXT, "enum": ["none", "running", "done", "stopped"]},
             rows=INTEGER, done=INTEGER, **counts,
-            lines=array(obj(line=INTEGER, name=TEXT, why=TEXT)), at_s={"type": "number"},
+            lines=array(obj(line=INTEGER, name=TEXT, why=TEXT, cause=_cause_schema(ROW_CAUSES))),
+            at_s={"type": "number"},
         ),
     }  # fmt: skip
+
+
+def _cause_schema(codes: tuple[str, ...]) -> dict[str, Any]:
+    return nullable(obj(code={**TEXT, "enum": list(codes)}, values={"type": "object"}))
 
 
 def paths() -> dict[str, Any]:
@@ -57,7 +63,8 @@ def paths() -> dict[str, Any]:
         ],
         description="The body is the file itself: CSV, XLSX, XLS or ODS, up to 20 MiB and 200,000 "
         "rows. Nothing changes yet. `preview` counts what would become of the rows, with the first "
-        "50 of each kind. The upload is kept for an hour, the last four of a board.")  # fmt: skip
+        "50 of each kind, of the rejected ones 1000. The upload is kept for an hour, the last four "
+        "of a board.")  # fmt: skip
     upload["requestBody"] = {"required": True, "content": _FILE}
     mapping = parameter(
         "query",
@@ -80,6 +87,15 @@ def paths() -> dict[str, Any]:
         _READS,
         parameters=["Board", _IMPORT_ID],
     )
+    added = operation(
+        "items",
+        "getImportedItems",
+        "The items that an import has added, up to 10,000.",
+        Role.SUPERVISOR,
+        answer(obj(tags=array(TEXT))),
+        _READS,
+        parameters=["Board", _IMPORT_ID],
+    )
     file = {
         "description": "The file.",
         "content": {each: {"schema": TEXT} for each in ("text/csv", CONTENT_TYPE)},
@@ -89,6 +105,7 @@ def paths() -> dict[str, Any]:
         {"200": file}, (errors.BoardNotFound, *STORE),
         parameters=[
             "Board", "State", "Holder", "Q",
+            parameter("query", "step", TEXT, "Only what stands at this step."),
             parameter("query", "format", {**choice, "enum": ["csv", "xlsx"]}, "Else CSV."),
             parameter("query", "lang", {**choice, "enum": ["en", "es"]},
                 "The language of the spreadsheet that opens a CSV file: its separator, and the "
@@ -107,5 +124,6 @@ def paths() -> dict[str, Any]:
                 {"204": {"description": "Removed."}}, _CHANGES, parameters=["Board", _IMPORT_ID]),
         },
         "/api/boards/{board}/imports/{import_id}/run": {"get": show_run, "post": run},
+        "/api/boards/{board}/imports/{import_id}/added": {"get": added},
         "/api/boards/{board}/export": {"get": export},
     }  # fmt: skip

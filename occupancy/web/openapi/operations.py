@@ -53,6 +53,9 @@ PARAMETERS: dict[str, Any] = {
     "IfNoneMatch": parameter(
         "header", "If-None-Match", TEXT, "The `ETag` you have: 304 if nothing has changed since. "
         "With `*`: 304 if it exists."),
+    "IfNew": parameter(
+        "header", "If-None-Match", {**TEXT, "enum": ["*"]},
+        "`*`: only add; 412 if there is an item with this tag already."),
     "LastEventId": parameter("header", "Last-Event-ID", CURSOR,
         "Go on after this event. EventSource sends it by itself when it comes back."),
     "After": parameter("query", "after", CURSOR,

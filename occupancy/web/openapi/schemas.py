@@ -204,6 +204,10 @@ def _problem_schema() -> dict[str, Any]:
         "step": TEXT,
         "items": {**INTEGER, "description": "How many."},
         "retry_after": {**INTEGER, "description": "Seconds."},
+        "cause": {
+            "type": "object",
+            "description": "Of a file that is refused: why, as a `code` with `values`.",
+        },
     }
     return schema
 

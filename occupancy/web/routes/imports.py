@@ -16,6 +16,7 @@ from occupancy.core.entities import MAX_SNAPSHOT_ITEMS, STATES, Item, Role
 from occupancy.core.errors import InvalidRequest
 from occupancy.core.requests import ImportBody, check_name, decode
 from occupancy.core.slices import sliced
+from occupancy.tables.causes import Cause, cause_of
 from occupancy.tables.columns import Mapping
 from occupancy.tables.encoding import AUTO, ENCODINGS
 from occupancy.tables.exporter import Language, all_items, export_csv, export_xlsx
@@ -92,6 +93,16 @@ def show_run(board: str, import_id: str) -> Response:
     return json_answer(uploads.run(board, uploads.get(check_name("board", board), import_id)))
 
 
+@bp.get("/imports/<import_id>/added")
+@requires(Role.SUPERVISOR)
+def show_added(board: str, import_id: str) -> Response:
+    """For the labels of what an import has added."""
+    read_query()
+    uploads = current_services().uploads
+    found = uploads.get(check_name("board", board), import_id)
+    return json_answer({"tags": uploads.added(board, found.id)})
+
+
 def _mapping(body: ImportBody) -> Mapping:
     return Mapping(body.code, body.title, body.left_out)
 
@@ -108,16 +119,17 @@ def _described(board: str, found: Upload, given: Mapping | None) -> dict[str, An
         mapping, source = services.uploads.remembered(board, parsed.header), "remembered"
     if mapping is None:
         mapping, source = parsed.guess, "guessed"
-    made, problem = None, None
+    made, problem, cause = None, None, None
     if mapping is None:
         problem = "No column has a different code in each row: choose the column of the codes."
+        cause = Cause("no_code_column")
     else:
         try:
             made = item_imports.preview(services, board, found, mapping)
         except InvalidRequest as error:
             if given is not None:
                 raise
-            problem = error.detail
+            problem, cause = error.detail, cause_of(error)
     return {
         "id": found.id, "file": found.file, "format": parsed.format, "encoding": parsed.encoding,
         "separator": parsed.separator, "sheet": parsed.sheet, "sheets": parsed.sheets,
@@ -125,7 +137,7 @@ def _described(board: str, found: Upload, given: Mapping | None) -> dict[str, An
         "mapping": None if mapping is None else
             {"code": mapping.code, "title": mapping.title, "left_out": mapping.left_out},
         "mapping_source": None if mapping is None else source,
-        "problem": problem, "preview": made, "kept_s": UPLOAD_TTL_S,
+        "problem": problem, "problem_cause": cause, "preview": made, "kept_s": UPLOAD_TTL_S,
     }  # fmt: skip
 
 
@@ -137,7 +149,7 @@ def _described(board: str, found: Upload, given: Mapping | None) -> dict[str, An
 def export(board: str) -> Response:
     """All items, or those of the same filters as the list, as a file for a spreadsheet."""
     check_name("board", board)
-    query = read_query("format", "lang", "full", "state", "holder", "q")
+    query = read_query("format", "lang", "full", "state", "step", "holder", "q")
     file_format, language = query.get("format", "csv"), query.get("lang", "en")
     for name, value, known in (
         ("format", file_format, ("csv", "xlsx")),
@@ -156,6 +168,8 @@ def export(board: str) -> Response:
     )  # fmt: skip
     _, found = all_items(lambda page: select(page=page))
     listed = [msgspec.json.decode(each, type=Item) for each in sliced(found, yield_turn)]
+    if "step" in query:
+        listed = [each for each in listed if each.step == query["step"]]
     is_full = query.get("full") == "true"
     if file_format == "xlsx":
         body = export_xlsx(listed, board=board, is_full=is_full, pause=yield_turn)

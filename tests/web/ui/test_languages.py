@@ -15,6 +15,7 @@ from occupancy.core.requests import BoardSettingsBody
 from occupancy.core.transitions import PUT, REMOVE, TRANSITIONS
 from occupancy.labels.stocks import STOCKS
 from occupancy.observability.audit_trail.events import EVENTS as AUDIT_EVENTS
+from occupancy.tables.causes import FILE_CAUSES, ROW_CAUSES
 from occupancy.web.ui.languages import LANGUAGES, choose
 from tests.support.deployment import ROOT
 
@@ -80,6 +81,8 @@ COMPUTED: dict[str, set[str]] = {
     "event.": EVENTS,
     "history.": EVENTS,
     "labels.stock.": set(STOCKS),
+    "import.cause.": {*FILE_CAUSES, *ROW_CAUSES},
+    "import.result.": {"added", "updated", "unchanged", "rejected"},
     "live.": {"connecting", "live", "degraded", "offline"},
     "operation.": OPERATIONS,
     "refusal.": ({kind.code for kind in answered_kinds()} - _OF_PROGRAMS)

@@ -34,7 +34,9 @@ end
 
 -- The refusal's code if a precondition fails, or nil.
 local function precondition_refusal(item)
-  if request.versions and request.versions[1] ~= '*'
+  if request.must_be_new then
+    return 'exists' -- RFC 9110 13.1.2: If-None-Match: *
+  elseif request.versions and request.versions[1] ~= '*'
     and not index_of(request.versions, item.version) then
     return 'version_mismatch'
   elseif request.epoch and request.epoch ~= item.epoch then

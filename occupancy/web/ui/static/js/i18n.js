@@ -12,7 +12,7 @@ export function t(key, values = {}) {
   return message.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
 }
 
-/** A message with a number in it: 'items.one' for one, 'items.other' for others. */
+/** A message with a number in it: 'board.items.one' for one, 'board.items.other' for others. */
 export function tn(key, count, values = {}) {
   const form = new Intl.PluralRules(language).select(count) === 'one' ? 'one' : 'other';
   return t(`${key}.${form}`, {count: number(count), ...values});

@@ -1,5 +1,302 @@
-// Import.
+// The import of items: a file or pasted rows, what they would do, doing it, and what became of them.
+//
+// The upload is in the page's address (?import=ID), so a page that is loaded again goes on with it.
 
+import * as api from './api.js';
+import {announce, byId, fill, h, setText} from './dom.js';
+import {field} from './form_dialog.js';
+import {number, t, tn} from './i18n.js';
+import {drawMapping} from './import_mapping.js';
+import {Preview} from './import_preview.js';
+import {Run} from './import_run.js';
+import {FORMATS, sayCause, sayRefusal, separatorName} from './import_text.js';
+import {upload} from './import_upload.js';
 import {startManaged} from './managed_page.js';
+import * as session from './session.js';
 
-startManaged('supervisor', {load: async () => {}, clear: () => {}});
+const MOST_BYTES = 20 * 1024 * 1024;
+const ENCODINGS = ['utf-8', 'cp1252', 'latin-1', 'utf-16', 'cp850', 'mac-roman'];
+const {board} = document.body.dataset;
+const path = `/api/boards/${board}/imports`;
+const preview = new Preview();
+const run = new Run(board);
+
+let sent = null; // {file, name, encoding, sheet}: what was sent last, to send it again
+let found = null; // what the server found in it
+let mapping = null;
+let sending = null; // the AbortController of an upload
+let turn = 0; // of a preview: a later choice makes an earlier answer void
+
+function show(...names) {
+  for (const each of ['source', 'sending', 'looked-at', 'running']) byId(each).hidden = !names.includes(each);
+}
+
+function say(text, {mayRetry = false} = {}) {
+  setText(byId('problem'), text);
+  byId('retry-line').hidden = !mayRetry;
+}
+
+function keepInAddress(id) {
+  history.replaceState(null, '', id ? `?import=${id}` : location.pathname);
+}
+
+// Sending
+
+async function send(given) {
+  if (sending || !session.may('supervisor')) return;
+  say('');
+  if (given.file.size === 0) {
+    say(t('import.cause.empty_file'));
+    return;
+  }
+  if (given.file.size > MOST_BYTES) {
+    say(t('import.too_large'));
+    return;
+  }
+  sent = given;
+  turn += 1;
+  const isAgain = found !== null;
+  const mine = new AbortController();
+  sending = mine;
+  show('sending');
+  byId('stop-sending').focus();
+  progress(given.name, 0);
+  try {
+    const answer = await upload(board, given.file, given, {
+      onProgress: (share) => progress(given.name, share), signal: mine.signal,
+    });
+    if (sending !== mine) return;
+    keepInAddress(answer.id);
+    drawFile(answer);
+  } catch (problem) {
+    if (problem.status === undefined) throw problem;
+    if (sending !== mine) return;
+    show('source', ...(isAgain ? ['looked-at'] : [])); // the file that was there before is still there
+    if (isAgain) drawReading();
+    if (problem.code !== 'aborted') {
+      say(sayRefusal(problem), {mayRetry: problem.isUncertain || [401, 403, 429].includes(problem.status)});
+      if (problem.status === 401) session.openDialog();
+    }
+    byId('source-title').focus();
+  } finally {
+    if (sending === mine) sending = null;
+    byId('file').value = ''; // the same file can be chosen again
+  }
+}
+
+function progress(name, share) {
+  const isSent = share >= 1;
+  setText(byId('sending-text'), t(isSent ? 'import.reading' : 'import.sending', {name}));
+  if (isSent) byId('sent').removeAttribute('value');
+  else byId('sent').value = share;
+}
+
+function sendText(text) {
+  if (!text.trim()) {
+    say(t('import.no_rows'));
+    return;
+  }
+  // A spreadsheet's clipboard has tabs; a list of one column has none.
+  const name = text.includes('\t') ? `${t('import.pasted')}.tsv` : `${t('import.pasted')}.csv`;
+  send({file: new Blob([text], {type: 'text/plain'}), name, encoding: 'utf-8'});
+}
+
+// The file, its columns, the preview
+
+function drawFile(answer) {
+  found = answer;
+  ({mapping} = answer);
+  say('');
+  show('looked-at');
+  setText(byId('file-title'), answer.file || t('import.file'));
+  setText(byId('facts'), [FORMATS[answer.format], tn('import.count', answer.rows),
+    answer.separator && t('import.separated', {separator: separatorName(answer.separator)}),
+    answer.header_line > 1 && t('import.header_line', {line: number(answer.header_line)})].filter(Boolean).join(' · '));
+  drawReading();
+  drawMapping(answer, (given) => {
+    mapping = given;
+    look();
+  });
+  drawPreview(answer);
+  byId('file-title').focus();
+}
+
+/** The choices of how the file is read; another one sends it again. */
+function drawReading() {
+  const {encoding, sheet, sheets} = found;
+  const isHere = sent !== null;
+  const choices = [];
+  const choice = (label, name, values, value) => field(label, h('select', {name, disabled: !isHere,
+    onchange: ({currentTarget}) => send({...sent, [name]: currentTarget.value})},
+  ...values.map((each) => h('option', {value: each, selected: each === value}, each))));
+  if (encoding) {
+    choices.push(choice(t('import.encoding'), 'encoding', [...new Set([encoding, ...ENCODINGS])], encoding));
+  }
+  if (sheets.length > 1) choices.push(choice(t('import.sheet'), 'sheet', sheets, sheet));
+  else if (sheet) choices.push(h('p', {}, `${t('import.sheet')}: ${sheet}`));
+  if (choices.length > 0 && encoding) choices.push(h('p', {class: 'hint'}, t('import.encoding_hint')));
+  if (!isHere && choices.length > 0) choices.push(h('p', {class: 'hint'}, t('import.choose_again')));
+  fill(byId('reading'), ...choices);
+}
+
+function drawPreview({preview: made, problem_cause: cause}) {
+  const isReady = made !== null;
+  preview.show(made);
+  setText(byId('preview-said'), isReady ? '' : cause ? sayCause(cause) : t('import.choose_column_first'));
+  const changes = isReady ? made.added + made.updated : 0;
+  setText(byId('run'), !isReady || changes > 0 ? tn('import.run', changes) : t('import.run_nothing'));
+  byId('run').disabled = changes === 0;
+  if (isReady) announce(t('import.previewed', {added: number(made.added), updated: number(made.updated),
+    unchanged: number(made.unchanged), rejected: number(made.rejected)}));
+}
+
+/** Asks what the chosen mapping would do. */
+async function look() {
+  turn += 1;
+  const mine = turn;
+  byId('run').disabled = true;
+  if (!mapping) {
+    drawPreview({preview: null, problem_cause: null});
+    return;
+  }
+  setText(byId('preview-said'), t('shown.loading'));
+  try {
+    const answer = await api.get(`${path}/${found.id}?mapping=${encodeURIComponent(JSON.stringify(mapping))}`,
+      {timeoutMs: 120000});
+    if (mine !== turn) return;
+    drawPreview(answer);
+  } catch (problem) {
+    if (problem.status === undefined) throw problem;
+    if (mine !== turn) return;
+    preview.show(null);
+    setText(byId('preview-said'), sayRefusal(problem));
+    if (problem.status === 414) { // the choice is too long for an address, but not for the import
+      setText(byId('run'), t('import.run_unseen'));
+      byId('run').disabled = false;
+    }
+    if (problem.code === 'import_not_found') expired();
+  }
+}
+
+function expired() {
+  keepInAddress(null);
+  found = null;
+  show('source');
+  say(t('import.expired'), {mayRetry: sent !== null});
+  byId('source-title').focus();
+}
+
+// Importing
+
+async function startRun() {
+  const {id} = found;
+  show('running');
+  say('');
+  await run.start(id, mapping);
+}
+
+function anotherFile() {
+  run.stop();
+  turn += 1;
+  found = null;
+  sent = null;
+  mapping = null;
+  keepInAddress(null);
+  say('');
+  byId('rows').value = '';
+  show('source');
+  byId('source-title').focus();
+}
+
+/** Goes on with the upload of the address. */
+async function load(isCurrent) {
+  const id = new URLSearchParams(location.search).get('import');
+  await api.get(`/api/boards/${board}`); // also says that there is no such board
+  if (!isCurrent()) return;
+  show('source');
+  if (!id) return;
+  try {
+    const answer = await api.get(`${path}/${encodeURIComponent(id)}`, {timeoutMs: 120000});
+    const state = await api.get(`${path}/${encodeURIComponent(id)}/run`);
+    if (!isCurrent()) return;
+    drawFile(answer);
+    if (state.state === 'none') return;
+    // What was chosen for an import that has stopped is not known: it is to be checked once more.
+    show('running', ...(state.state === 'stopped' ? ['looked-at'] : []));
+    run.watch(id, state);
+  } catch (problem) {
+    if (problem.code !== 'import_not_found') throw problem;
+    if (isCurrent()) expired();
+  }
+}
+
+function clear() {
+  run.stop();
+  sending?.abort();
+  sending = null;
+  turn += 1;
+  found = null;
+  mapping = null;
+  say('');
+  preview.show(null);
+  fill(byId('mapping'));
+  fill(byId('reading'));
+}
+
+// Where files and rows come from
+
+const isTyping = (target) => target instanceof Element && target.closest('input:not([type=file]), textarea, dialog');
+
+function take(file) {
+  if (run.turn > 0 && !byId('running').hidden && byId('next-file').hidden) return; // an import is shown that runs
+  if (!byId('running').hidden) run.stop();
+  send({file, name: file.name});
+}
+
+byId('file').addEventListener('change', () => {
+  const [file] = byId('file').files;
+  if (file) take(file);
+});
+byId('use-rows').addEventListener('click', () => sendText(byId('rows').value));
+document.addEventListener('paste', (event) => {
+  if (isTyping(event.target) || byId('managed').hidden || byId('source').hidden) return;
+  const [file] = event.clipboardData.files;
+  const text = event.clipboardData.getData('text/plain');
+  if (text.trim()) { // a spreadsheet adds a picture of the cells
+    event.preventDefault();
+    byId('paste').open = true;
+    byId('rows').value = text;
+    sendText(text);
+  } else if (file) {
+    event.preventDefault();
+    take(file);
+  }
+});
+for (const kind of ['dragenter', 'dragover']) {
+  document.addEventListener(kind, (event) => {
+    if (!event.dataTransfer?.types.includes('Files')) return;
+    event.preventDefault(); // the browser would open the file in place of the page
+    document.body.classList.add('dropping');
+  });
+}
+document.addEventListener('dragleave', (event) => {
+  if (event.relatedTarget === null) document.body.classList.remove('dropping');
+});
+document.addEventListener('drop', (event) => {
+  if (!event.dataTransfer?.types.includes('Files')) return;
+  event.preventDefault();
+  document.body.classList.remove('dropping');
+  const [file] = event.dataTransfer.files;
+  if (file && !byId('managed').hidden) take(file);
+});
+byId('retry').addEventListener('click', () => send(sent));
+byId('stop-sending').addEventListener('click', () => sending?.abort());
+byId('run').addEventListener('click', startRun);
+byId('again').addEventListener('click', () => {
+  if (mapping) startRun();
+  else anotherFile();
+});
+byId('another').addEventListener('click', anotherFile);
+byId('next-file').addEventListener('click', anotherFile);
+
+startManaged('supervisor', {load, clear});

@@ -1,0 +1,5 @@
+// Where the API has an item.
+
+export function addressOf(board, tag) {
+  return `/api/boards/${board}/items/${encodeURIComponent(tag)}`;
+}
