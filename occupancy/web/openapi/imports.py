@@ -11,7 +11,7 @@ from occupancy.tables.xlsx_file import CONTENT_TYPE
 from occupancy.web.openapi.operations import STORE, WRITES, answer, operation, parameter
 from occupancy.web.openapi.schemas import INTEGER, TEXT, array, nullable, obj, ref
 
-_FILE = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+FILE_CONTENT = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
 _IMPORT_ID = parameter("path", "import_id", TEXT, "The `id` of the upload.", required=True)
 _READS = (errors.BoardNotFound, errors.ImportNotFound, *STORE)
 _CHANGES = (errors.BoardNotFound, errors.ImportNotFound, *WRITES)
@@ -58,7 +58,7 @@ def paths() -> dict[str, Any]:
         description="The body is the file itself: CSV, XLSX, XLS or ODS, up to 20 MiB and 200,000 "
         "rows. Nothing changes yet. `preview` counts what would become of the rows, with the first "
         "50 of each kind. The upload is kept for an hour, the last four of a board.")  # fmt: skip
-    upload["requestBody"] = {"required": True, "content": _FILE}
+    upload["requestBody"] = {"required": True, "content": FILE_CONTENT}
     mapping = parameter(
         "query",
         "mapping",
