@@ -146,7 +146,10 @@ def test_who_is_disabled_stays_so(staff: Staff) -> None:
 
 @pytest.mark.parametrize("kind", ["xlsx", "tabs", "cp1252"])
 def test_spreadsheets_and_what_is_pasted_from_them_are_read(staff: Staff, kind: str) -> None:
-    rows = [["Nº empleado", "Nombre completo", "Rol", "NIP"], [950, "Peña", "Operario", 270158]]
+    rows: list[list[Any]] = [
+        ["Nº empleado", "Nombre completo", "Rol", "NIP"],
+        [950, "Peña", "Operario", 270158],
+    ]
     if kind == "xlsx":
         data = xlsx({"Personal": [["Plantilla 2026"], *rows]})
     else:
