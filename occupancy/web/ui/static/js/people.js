@@ -3,7 +3,7 @@
 import * as api from './api.js';
 import {badgeScanning} from './badge_scan.js';
 import {byId, fill, h, setText} from './dom.js';
-import {t} from './i18n.js';
+import {locale, t} from './i18n.js';
 import {listen} from './keys.js';
 import {List} from './list.js';
 import {startManaged} from './managed_page.js';
@@ -12,6 +12,8 @@ import {badgesText, foundText, pinText, roleText} from './people_text.js';
 import {PersonDialog} from './person_dialog.js';
 import {askNew} from './person_forms.js';
 import {fold} from './person_id.js';
+
+const order = new Intl.Collator(locale, {numeric: true});
 
 let people = [];
 let byIds = new Map();
@@ -76,7 +78,8 @@ async function load(isCurrent) {
     found.push(...answer.workers);
     page = answer.next;
   }
-  people = found.map((each) => ({...each, folded: fold(`${each.id} ${each.name}`)}));
+  people = found.map((each) => ({...each, folded: fold(`${each.id} ${each.name}`)}))
+    .sort((one, other) => order.compare(one.name, other.name) || order.compare(one.id, other.id));
   byIds = new Map(people.map((each) => [each.id, each]));
   byId('managed').hidden = false; // the list measures its place
   const top = scrollY;

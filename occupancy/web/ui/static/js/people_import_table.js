@@ -30,7 +30,7 @@ function row(line) {
   return h('tr', {class: line.result},
     h('td', {'data-label': t('people.import.line')}, number(line.line)),
     h('th', {scope: 'row'}, h('bdi', {}, line.id)),
-    h('td', {}, h('bdi', {}, line.name ?? '')),
+    h('td', {}, line.name && h('bdi', {}, line.name)),
     h('td', {}, line.role ? roleText(line.role) : ''),
     h('td', {class: 'becomes'}, becomes(line)));
 }

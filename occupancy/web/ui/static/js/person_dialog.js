@@ -51,7 +51,7 @@ export class PersonDialog {
     ];
     fill(this.element,
       h('h2', {id: 'person-title'}, h('bdi', {}, person.name)),
-      this.isNew && h('p', {class: 'added', role: 'status'}, t('people.added', {name: person.name})),
+      this.isNew && h('p', {class: 'just-added', role: 'status'}, t('people.added', {name: person.name})),
       h('dl', {class: 'facts'},
         h('dt', {}, t('people.id')), h('dd', {}, person.id),
         h('dt', {}, t('people.role')), h('dd', {}, roleText(person.role)),
