@@ -49,6 +49,14 @@ def hash_pin(pin: str, worker_id: str = "") -> str:
 
     ``worker_id`` is the PIN's worker: a guesser tries the worker's own id first.
     """
+    return generate_password_hash(check_pin(pin, worker_id))
+
+
+def check_pin(pin: str, worker_id: str = "") -> str:
+    """``pin`` as it is hashed. Raises InvalidRequest, as :func:`hash_pin`.
+
+    The pages have the same rule, in ``pin_rule.js``.
+    """
     check_text("The PIN", pin)
     pin = _normalized(pin)
     is_number = re.fullmatch(r"[0-9]+", pin) is not None
@@ -63,7 +71,7 @@ def hash_pin(pin: str, worker_id: str = "") -> str:
             "(not 1111, 1212), does not count up or down (not 1234, 9876), and is not the "
             "worker's id."
         )
-    return generate_password_hash(pin)
+    return pin
 
 
 def random_pin() -> str:

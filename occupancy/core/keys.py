@@ -11,7 +11,7 @@
     occ:{access}:session_ends       zset    SHA-256 of a session's secret, by when it ends (s)
     occ:{access}:session_ends:ID    zset    the same, of one worker
     occ:{access}:session_ends|HASH  zset    the same, of those that one token has opened
-    occ:{access}:uses               hash    SHA-256 of either → when it was last used (s)
+    occ:{access}:uses               hash    hash of either, or of a badge → its last use (s)
     occ:{access}:opened:HASH        string  rate of sessions opened with a token (ms)
     occ:{access}:opened:HASH|ADDR   string  the same, from one address
     occ:{access}:changes            string  number of changes of any worker's access

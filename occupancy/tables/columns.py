@@ -79,7 +79,7 @@ def find_header(first: Sequence[Record]) -> int:
     counts = [sum(1 for cell in each.cells if cell.strip()) for each in first[:_LOOKED_AT]]
     widest = max(counts, default=0)
     for position, record in enumerate(first[:_LOOKED_AT]):
-        names = {_simple(cell) for cell in record.cells}
+        names = {simple_name(cell) for cell in record.cells}
         if counts[position] * 2 >= widest and not names.isdisjoint(_CODE_NAMES[:32]):
             return position
     return next((n for n, count in enumerate(counts) if count * 5 >= widest * 3), 0)
@@ -129,7 +129,9 @@ class Study:
 
     def guess(self) -> Mapping | None:
         """Code and title; None if no column can be the code."""
-        named = {_simple(name): position for position, name in reversed([*enumerate(self._header)])}
+        named = {
+            simple_name(name): position for position, name in reversed([*enumerate(self._header)])
+        }
         candidates = [
             position
             for position, name in enumerate(self._header)
@@ -191,7 +193,7 @@ def _positions(header: Sequence[str], name: str) -> list[int]:
     return found
 
 
-def _simple(name: str) -> str:
+def simple_name(name: str) -> str:
     """``name`` without case, accents, spaces and signs: "Nº de Spool" becomes "ndespool"."""
     text = unicodedata.normalize("NFKD", name.replace("º", "").replace("°", "")).casefold()
     return "".join(each for each in text if each.isascii() and each.isalnum())

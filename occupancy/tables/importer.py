@@ -109,7 +109,7 @@ class ItemReader:
             return row
         tag = row.cells["tag"].strip()
         try:
-            _check_key("tag", "tag", tag, self._lines, row.line)
+            check_key("tag", "tag", tag, self._lines, row.line)
             given: dict[str, Any] = {}
             if row.cells.get("title"):
                 given["title"] = unescape_formula(row.cells["title"])
@@ -311,7 +311,7 @@ def _import_worker(
     worker_id = row.cells["id"].strip()
     old = present.get(worker_id)
     try:
-        _check_key("id", "worker", worker_id, lines, row.line)
+        check_key("id", "worker", worker_id, lines, row.line)
         name, role = row.cells["name"].strip(), _role(row.cells["role"])
         pin_hash = _pin_hash(row.cells.get("pin", ""), worker_id, old)
         if old is None:
@@ -347,7 +347,7 @@ def _pin_hash(pin: str, worker_id: str, old: Worker | None) -> str | None:
     return hash_pin(pin, worker_id)
 
 
-def _check_key(column: str, kind: str, name: str, lines: dict[str, int], line: int) -> None:
+def check_key(column: str, kind: str, name: str, lines: dict[str, int], line: int) -> None:
     """Raises InvalidRequest for an invalid tag or id, or one that an earlier line has."""
     check_not_reformatted(column, name)
     try:

@@ -40,6 +40,7 @@ from occupancy.web.auth import yield_turn
 UPLOAD_S = 120.0  # within which a file must have arrived
 MAX_LINES = 50  # of each result, that an answer shows
 MAX_REJECTED_LINES = 1000  # that a preview and the end of a run show
+MAX_NAME_CHARS = 200  # of a file
 _PIECE_BYTES = 64 * 1024
 _CALLS = 25  # rows a round trip: the server is busy with them for some 2 ms
 _REPORT_S = 0.5
@@ -152,7 +153,7 @@ def _results(
     store = services.store
     set_priority(is_read=True)  # operations get their connections first
     store.log.head(board)  # raises BoardNotFound also if there is no good row
-    records = sliced(services.uploads.records(board, upload), _pause, check_every=4)
+    records = sliced(services.uploads.records(board, upload), pause, check_every=4)
     rows = item_rows(upload.parsed.header, mapping, records)
     person = principal.person if principal is not None else SERVICE
     method = principal.auth_method if principal is not None else "service"
@@ -160,10 +161,10 @@ def _results(
         store, board, rows, actor=person, auth_method=method,
         dry_run=principal is None, calls=_CALLS,
     )  # fmt: skip
-    return sliced(results, _pause, check_every=4)
+    return sliced(results, pause, check_every=4)
 
 
-def _pause() -> None:
+def pause() -> None:
     """Let others have their turn: readers among readers, and a request that changes, everybody."""
     if g.share is not None:
         yield_turn()

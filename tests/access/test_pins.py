@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import secrets
+from typing import Any
 
 import pytest
 from werkzeug.security import generate_password_hash
@@ -10,7 +12,10 @@ from werkzeug.security import generate_password_hash
 from occupancy.access import pins
 from occupancy.access.pins import hash_pin, is_pin, random_pin
 from occupancy.core.errors import InvalidRequest
+from tests.support.deployment import ROOT
 from tests.support.tablets import cheap_hash
+
+CASES = json.loads((ROOT / "tests/js/pins.json").read_text())
 
 
 @pytest.fixture(autouse=True)
@@ -36,6 +41,15 @@ def test_a_pin_that_others_would_try_first_is_refused_with_what_to_do(pin: str) 
 @pytest.mark.parametrize("pin", ["1223", "1122", "1235", "2580", "1213", "abcdefgh"])
 def test_a_pin_that_only_looks_like_one_of_those_is_none(pin: str) -> None:
     assert hash_pin(pin)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: ascii(case["pin"]))
+def test_the_pages_have_the_same_rule(case: dict[str, Any]) -> None:
+    if case["allowed"]:
+        assert hash_pin(case["pin"], case.get("worker", ""))
+    else:
+        with pytest.raises(InvalidRequest):
+            hash_pin(case["pin"], case.get("worker", ""))
 
 
 def test_the_workers_own_id_is_no_pin() -> None:

@@ -199,7 +199,7 @@ def test_a_worker_is_added_and_only_given_fields_are_edited(office: Office) -> N
     assert office.done("PUT", "/workers/55", {})["worker"] == edited
     listed = office.done("GET", "/workers")["workers"]
     assert [each["id"] for each in listed] == ["1", "55", "93", "94"]
-    assert edited in listed
+    assert {**edited, "badges": 0, "badge_last_used": None} in listed
 
 
 @pytest.mark.parametrize("body", [{}, {"name": "Marta"}, {"role": "worker"}, {"pin": NEW_PIN}])
@@ -521,3 +521,12 @@ def test_each_change_is_in_the_audit_log_without_a_secret(
     ]  # fmt: skip
     for secret in (NEW_PIN, link, made["token"], office.headers["Authorization"], "scrypt"):
         assert secret not in caplog.text
+
+
+def test_a_worker_is_only_added_if_the_request_says_so(office: Office) -> None:
+    body, only = {"name": "Ana", "role": "worker"}, {"If-None-Match": "*"}
+    assert office.send("PUT", "/workers/ana", body, **only).status_code == 201
+    again = office.send("PUT", "/workers/ana", {**body, "name": "Other"}, **only)
+    assert problem(again) == (412, "version_mismatch")
+    assert office.services.workers.get("ana").name == "Ana"
+    assert problem(office.send("PUT", "/workers/eva", {"name": "Eva"}, **only))[0] == 400

@@ -582,3 +582,37 @@ def test_everything_about_badges_has_a_line_and_no_line_a_code(
     )  # fmt: skip
     for secret in (CODE, "unknown-code", "occpair_"):
         assert secret not in caplog.text
+
+
+# What is known of badges
+
+
+def test_the_list_of_workers_counts_their_badges_and_says_when_one_was_used(
+    shop: BadgeShop,
+) -> None:
+    def listed() -> dict[str, tuple[int, str | None]]:
+        workers = fields(shop.ask("GET", "/api/workers"))["workers"]
+        return {each["id"]: (each["badges"], each["badge_last_used"]) for each in workers}
+
+    shop.give("93", CODE)
+    shop.give("93", "5550001")
+    assert listed() == {"1": (0, None), "7": (0, None), "93": (2, None), "94": (0, None)}
+    tablet, _ = shop.paired()
+    shop.scanned(tablet)
+    count, used = listed()["93"]
+    assert count == 2
+    assert used is not None
+    badges = fields(shop.ask("GET", "/api/workers/93/badges"))["badges"]
+    assert [each["last_used"] for each in badges] in ([used, None], [None, used])
+
+
+def test_a_removed_badge_leaves_no_last_use(shop: BadgeShop) -> None:
+    badge = shop.give("93", CODE)
+    tablet, _ = shop.paired()
+    shop.scanned(tablet)
+    digest = shop.services.badges.find(CODE)
+    assert digest is not None
+    keys, client = shop.services.store.keys, shop.services.store.client
+    assert client.hget(keys.uses, digest.digest) is not None
+    shop.ask("DELETE", f"/api/workers/93/badges/{badge['id']}")
+    assert client.hget(keys.uses, digest.digest) is None

@@ -98,6 +98,8 @@ def expected(method: str, path: str, column: str) -> str:
         return "in"
     if (method, path) == ("POST", "/api/boards/B/items/T/history"):
         path = "/api/boards/B/items/T/take"  # an operation that there is not
+    if (method, path) == ("PUT", "/api/workers/import"):
+        path = "/api/workers/W"  # a worker of that id
     row = TABLE.get(f"{'GET' if method == 'HEAD' else method} {path}")
     return row[column] if row is not None else "405"
 

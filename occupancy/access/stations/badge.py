@@ -25,6 +25,7 @@ from occupancy.access.workers import Workers
 from occupancy.core.errors import AlreadyExists, InvalidRequest, LimitReached, NotFound
 from occupancy.core.keys import Keys
 from occupancy.core.requests import check_shown, check_text
+from occupancy.core.slices import Pause, no_pause, sliced
 from occupancy.storage.client import OpsClient
 from occupancy.storage.scripts import PublishingScript
 
@@ -46,8 +47,8 @@ class Badge(msgspec.Struct, frozen=True, omit_defaults=True):
     label: str | None = None
     ending: str | None = None  # last characters of the code
 
-    def as_dict(self) -> dict[str, Any]:
-        """The badge as the API shows it."""
+    def as_dict(self, used_s: int | None = None) -> dict[str, Any]:
+        """The badge as the API shows it; ``used_s``: when it last signed in, if that is known."""
         return {
             "id": self.id,
             "worker": self.worker,
@@ -55,12 +56,18 @@ class Badge(msgspec.Struct, frozen=True, omit_defaults=True):
             "ending": self.ending,
             "added": optional_time(self.created_s),
             "added_by": self.by,
+            "last_used": optional_time(used_s),
         }
 
 
 class FoundBadge(NamedTuple):
     badge: Badge
     digest: str  # the HMAC of its code
+
+
+class BadgeUse(NamedTuple):
+    badge: Badge
+    used_s: int | None  # when it last signed in; None before the first time
 
 
 class Badges:
@@ -123,6 +130,28 @@ class Badges:
         found = self._client.hvals(self._keys.badges)
         badges = [msgspec.json.decode(each, type=Badge) for each in found]
         return sorted(badges, key=lambda each: (each.created_s, each.id))
+
+    def with_uses(self, worker_id: str | None = None, *, pause: Pause = no_pause) -> list[BadgeUse]:
+        """The badges of a worker, or all, oldest first, and when each was last used.
+
+        Two round trips, however many there are. Raises WorkerNotFound.
+        """
+        if worker_id is not None:
+            self._workers.get(worker_id)
+        stored: Any = self._client.hgetall(self._keys.badges)
+        found: list[tuple[bytes, Badge]] = []
+        for digest, encoded in sliced(stored.items(), pause):
+            badge = msgspec.json.decode(encoded, type=Badge)
+            if worker_id in (None, badge.worker):
+                found.append((digest, badge))
+        if not found:
+            return []
+        found.sort(key=lambda each: (each[1].created_s, each[1].id))
+        uses: Any = self._client.hmget(self._keys.uses, [digest for digest, _ in found])
+        return [
+            BadgeUse(badge, int(used) if used is not None else None)
+            for (_, badge), used in zip(found, uses, strict=True)
+        ]
 
     def find_by_id(self, worker_id: str, badge_id: str) -> Badge:
         """A worker's badge of that id. Raises NotFound."""

@@ -166,17 +166,17 @@ def badge_add(worker_id: str, label: str | None, as_json: bool) -> None:
 def badge_list(worker_id: str | None, as_json: bool) -> None:
     """List the badges of the worker ID, or of all workers. Their codes are not stored."""
     with connected() as services:
-        badges = services.badges
-        found = badges.of(worker_id) if worker_id is not None else badges.all()
+        found = services.badges.with_uses(worker_id)
     if as_json:
-        print_json({"badges": [each.as_dict() for each in found]})
+        print_json({"badges": [each.as_dict(used_s) for each, used_s in found]})
         return
     print_table(
-        ["id", "worker", "label", "ending", "added (UTC)", "added by"],
+        ["id", "worker", "label", "ending", "added (UTC)", "added by", "last used (UTC)"],
         [
             [each.id, each.worker, each.label, each.ending,
-             timestamp(optional_time(each.created_s) or ""), each.by]
-            for each in found
+             timestamp(optional_time(each.created_s) or ""), each.by,
+             timestamp(optional_time(used_s) or "")]
+            for each, used_s in found
         ],
     )  # fmt: skip
 

@@ -6,6 +6,8 @@ from typing import Any
 
 from occupancy.core import errors
 from occupancy.core.entities import WORKER_PATTERN, Role
+from occupancy.tables.encoding import ENCODINGS
+from occupancy.web.openapi.imports import FILE_CONTENT
 from occupancy.web.openapi.operations import STORE, WRITES, answer, operation, parameter
 from occupancy.web.openapi.schemas import (
     BOOLEAN,
@@ -39,6 +41,8 @@ _NO_CONTENT = {"204": {"description": "Done."}}
 _NULLABLE_TIME = nullable({"type": "string", "format": "date-time"})
 _WORKER_ID = parameter("path", "worker_id", pattern(WORKER_PATTERN), "The worker.", required=True)
 _BADGE_ID = parameter("path", "badge_id", TEXT, "The badge's id.", required=True)
+_IF_NONE_MATCH = parameter("header", "If-None-Match", TEXT,
+    "With `*` it only adds: 412 if there is a worker of that id.")  # fmt: skip
 _STATION_ID = parameter("path", "station_id", TEXT, "The station's id.", required=True)
 _WORKERS_QUERY = [
     parameter("query", "q", TEXT, "Words to look for in id and name; a match has all of them."),
@@ -73,7 +77,7 @@ def schemas() -> dict[str, Any]:
         "Badge": {
             **obj(
                 id=TEXT, worker=TEXT, label=nullable(TEXT), ending=nullable(TEXT),
-                added=_NULLABLE_TIME, added_by=TEXT,
+                added=_NULLABLE_TIME, added_by=TEXT, last_used=_NULLABLE_TIME,
             ),
             "description": "What is known of a badge; never its code. `ending` has the last two "
             "characters of codes of eight or more.",
@@ -90,6 +94,24 @@ def schemas() -> dict[str, Any]:
             **obj(id=TEXT, name=TEXT, role=TEXT, disabled=BOOLEAN, has_pin=BOOLEAN),
             "description": "A person or a program that may act.",
         },
+        "ListedWorker": {
+            **obj(
+                id=TEXT, name=TEXT, role=TEXT, disabled=BOOLEAN, has_pin=BOOLEAN, badges=INTEGER,
+                badge_last_used=_NULLABLE_TIME,
+            ),
+            "description": "A worker, with how many badges they have, and when one of these was "
+            "last used.",
+        },
+        "WorkerImport": obj(
+            dry_run=BOOLEAN, format={**TEXT, "enum": ["csv", "xlsx", "xls", "ods"]}, rows=INTEGER,
+            left_out=array(TEXT), added=INTEGER, updated=INTEGER, unchanged=INTEGER,
+            rejected=INTEGER, next_line=nullable(INTEGER),
+            lines=array({
+                "type": "object",
+                "description": "`line`, `id`, `result`; of a rejected row `code` and `why`, of "
+                "others `name`, `role`, `has_pin` and the `changes`: of name, role and pin.",
+            }),
+        ),
         "Token": {
             **obj(
                 id=TEXT, worker=TEXT, role=nullable(TEXT), board=nullable(TEXT),
@@ -111,6 +133,24 @@ def paths() -> dict[str, Any]:
     added_badge = answer(one_badge, status=201, text="Added.")
     ticket = answer(obj(ticket=TEXT, expires_in_s=INTEGER), status=201, text="The ticket.")
     secret = {"allOf": [ref("schemas", "Token"), obj(token=TEXT)]}
+    import_workers = operation("access", "importWorkers", "Add and update workers from a file.",
+        Role.ADMIN, answer(ref("schemas", "WorkerImport")), (*WRITES, errors.TooLarge),
+        parameters=[
+            parameter("query", "name", TEXT, "The file's name, for the audit log."),
+            parameter("query", "encoding", {**TEXT, "enum": list(ENCODINGS)}, "Of a CSV file."),
+            parameter("query", "sheet", TEXT, "The sheet; else the first with content."),
+            parameter("query", "dry_run", {**TEXT, "enum": ["false", "true"]},
+                "Only say what it would do. PINs are not compared then."),
+            parameter("query", "from_line", {**INTEGER, "minimum": 1, "default": 1},
+                "The `next_line` of the answer before."),
+        ],
+        description="The body is the file itself: CSV, XLSX, XLS or ODS with the columns `id`, "
+        "`name`, `role` and, if you like, `pin` (also `nombre`, `rol`, `nip` …), of 10,000 rows "
+        "at most; `left_out` are its other columns. An empty PIN keeps the worker's, and who is "
+        "disabled stays so. Every good row is imported. No row takes the role of administrator "
+        "from anybody, or changes your own PIN. After 20 seconds it stops: send the file again "
+        "with `from_line` until `next_line` is null.")  # fmt: skip
+    import_workers["requestBody"] = {"required": True, "content": FILE_CONTENT}
     return {
         "/api/session": {
             "post": operation("access", "signIn", "Sign in at a browser.", None, session,
@@ -154,13 +194,14 @@ def paths() -> dict[str, Any]:
         },
         "/api/workers": {
             "get": operation("access", "listWorkers", "Workers, in the order of their ids.",
-                Role.ADMIN, answer(obj(workers=array(ref("schemas", "Worker")), next=NEXT)),
+                Role.ADMIN, answer(obj(workers=array(ref("schemas", "ListedWorker")), next=NEXT)),
                 (*STORE, errors.InvalidRequest), parameters=_WORKERS_QUERY),
         },
+        "/api/workers/import": {"post": import_workers},
         "/api/workers/{worker_id}": {
             "put": operation("access", "putWorker", "Add a worker, or edit one.", Role.ADMIN,
-                {**worker, **added}, (*WRITES, errors.AlreadyExists),
-                parameters=[_WORKER_ID], body=ref("schemas", "WorkerBody"),
+                {**worker, **added}, (*WRITES, errors.AlreadyExists, errors.VersionMismatch),
+                parameters=[_WORKER_ID, _IF_NONE_MATCH], body=ref("schemas", "WorkerBody"),
                 description="What is not given stays as it is; a new worker needs `name` and "
                 "`role`. A new `pin` and `disabled` end the worker's sessions."),
         },

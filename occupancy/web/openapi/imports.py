@@ -12,7 +12,7 @@ from occupancy.tables.xlsx_file import CONTENT_TYPE
 from occupancy.web.openapi.operations import STORE, WRITES, answer, operation, parameter
 from occupancy.web.openapi.schemas import INTEGER, TEXT, array, nullable, obj, ref
 
-_FILE = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+FILE_CONTENT = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
 _IMPORT_ID = parameter("path", "import_id", TEXT, "The `id` of the upload.", required=True)
 _READS = (errors.BoardNotFound, errors.ImportNotFound, *STORE)
 _CHANGES = (errors.BoardNotFound, errors.ImportNotFound, *WRITES)
@@ -65,7 +65,7 @@ def paths() -> dict[str, Any]:
         "rows. Nothing changes yet. `preview` counts what would become of the rows, with the first "
         "50 of each kind, of the rejected ones 1000. The upload is kept for an hour, the last four "
         "of a board.")  # fmt: skip
-    upload["requestBody"] = {"required": True, "content": _FILE}
+    upload["requestBody"] = {"required": True, "content": FILE_CONTENT}
     mapping = parameter(
         "query",
         "mapping",

@@ -21,8 +21,8 @@ bp = Blueprint("badges", __name__, url_prefix="/api")
 def badges(worker_id: str) -> Response:
     read_query()
     check_name("worker", worker_id)
-    listed = current_services().badges.of(worker_id)
-    return json_answer({"badges": [each.as_dict() for each in listed]})
+    listed = current_services().badges.with_uses(worker_id)
+    return json_answer({"badges": [each.badge.as_dict(each.used_s) for each in listed]})
 
 
 @bp.get("/badges")

@@ -28,8 +28,6 @@ from occupancy.web.io import json_answer, read_body, read_query
 
 bp = Blueprint("imports", __name__, url_prefix="/api/boards/<board>")
 
-_MAX_NAME_CHARS = 200
-
 
 # Import
 
@@ -48,7 +46,7 @@ def upload(board: str) -> Response:
     with tempfile.TemporaryFile() as file:
         item_imports.receive(file)
         found = services.uploads.add(
-            board, file, name=query.get("name", "")[:_MAX_NAME_CHARS],
+            board, file, name=query.get("name", "")[:item_imports.MAX_NAME_CHARS],
             encoding=encoding, sheet=query.get("sheet"),
         )  # fmt: skip
     return json_answer(_described(board, found, None), 201)

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -16,6 +17,7 @@ from occupancy.core.transitions import PUT, REMOVE, TRANSITIONS
 from occupancy.labels.stocks import STOCKS
 from occupancy.observability.audit_trail.events import EVENTS as AUDIT_EVENTS
 from occupancy.tables.causes import FILE_CAUSES, ROW_CAUSES
+from occupancy.tables.worker_rows import RefusalCode
 from occupancy.web.ui.languages import LANGUAGES, choose
 from tests.support.deployment import ROOT
 
@@ -85,6 +87,8 @@ COMPUTED: dict[str, set[str]] = {
     "import.result.": {"added", "updated", "unchanged", "rejected"},
     "live.": {"connecting", "live", "degraded", "offline"},
     "operation.": OPERATIONS,
+    "people.result.": {"added", "updated", "unchanged"},
+    "people.why.": set(get_args(RefusalCode)),
     "refusal.": ({kind.code for kind in answered_kinds()} - _OF_PROGRAMS)
     | {"unreachable", "item_not_found", "blocked_plain", "not_holder_plain"},
     "role.": {role.label for role in Role},

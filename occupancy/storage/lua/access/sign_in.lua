@@ -118,6 +118,9 @@ if leaving then
 end
 redis.call('HSET', SESSIONS, new_digest, session_json)
 redis.call('HSET', USES, new_digest, now_s)
+if session.badge then
+  redis.call('HSET', USES, session.badge, now_s)
+end
 redis.call('ZADD', ENDS, session.ends_s, new_digest)
 redis.call('ZADD', ENDS_OF_OWNER, session.ends_s, new_digest)
 redis.call('EXPIREAT', ENDS_OF_OWNER, redis.call('ZRANGE', ENDS_OF_OWNER, -1, -1, 'WITHSCORES')[2])

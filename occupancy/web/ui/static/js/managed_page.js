@@ -9,10 +9,10 @@ import * as session from './session.js';
 /**
  * Starts a page for `role` and above. `load(isCurrent)` fetches and draws; after each wait it must ask
  * `isCurrent()`, because the session may have changed meanwhile. `clear()` takes away what it drew.
- * Returns `reload()`, which loads again in place. The page has #said for its situation, and #managed
- * for the rest, hidden until it was loaded.
+ * `listenToKeys()` is as for start(). Returns `reload()`, which loads again in place. The page has #said
+ * for its situation, and #managed for the rest, hidden until it was loaded.
  */
-export function startManaged(role, {load, clear}) {
+export function startManaged(role, {load, clear, listenToKeys}) {
   let turn = 0;
 
   async function show() {
@@ -52,6 +52,6 @@ export function startManaged(role, {load, clear}) {
     return undefined;
   }
 
-  start(run);
+  start(run, listenToKeys);
   return show;
 }
