@@ -14,8 +14,8 @@ import msgspec
 from occupancy.boards import records
 from occupancy.boards.catalog.fields import DEFAULT_STEPS
 from occupancy.boards.catalog.index import BoardIndex
+from occupancy.boards.history.timeline import SAMPLE_MS, SAMPLES_KEPT
 from occupancy.boards.records import Answer, Outcome, Preconditions, Rate
-from occupancy.boards.timeline import SAMPLE_MS, SAMPLES_KEPT
 from occupancy.core.entities import MAIN_BOARD, MAX_BATCH_TAGS, STATES, AuthMethod, Person
 from occupancy.core.errors import IdempotencyKeyReused, OccupancyError, RateLimited
 from occupancy.core.keys import Keys

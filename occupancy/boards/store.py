@@ -9,11 +9,11 @@ from __future__ import annotations
 from occupancy.boards.catalog.boards import Boards
 from occupancy.boards.catalog.index import BoardIndex
 from occupancy.boards.commands import Bounds, Commands
+from occupancy.boards.history.timeline import Timelines
+from occupancy.boards.history.workday import Workdays
 from occupancy.boards.log import Log
 from occupancy.boards.queries import Queries
 from occupancy.boards.snapshot_cache import SnapshotCache
-from occupancy.boards.timeline import Timelines
-from occupancy.boards.workday import Workdays
 from occupancy.core.keys import Keys
 from occupancy.storage.client import OpsClient
 from occupancy.storage.permissions import Permissions

@@ -71,7 +71,7 @@ def test_an_answer_whose_event_came_late_into_the_history_comes_again_as_it_was(
     do(store, "pause", "A")
     # As after a server that hung for a minute between the log's entry and the history's.
     history = store.keys.board("main").history("A")
-    entries = store.client.xrange(history)
+    entries: Any = store.client.xrange(history)
     store.client.delete(history)
     for cursor, entry in entries:
         ms, _, number = cursor.decode().partition("-")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from occupancy.boards.timeline import SAMPLE_MS, SAMPLES_KEPT, Sample
+from occupancy.boards.history.timeline import SAMPLE_MS, SAMPLES_KEPT, Sample
 from occupancy.core.entities import STATES
 from occupancy.core.errors import BoardNotFound
 from occupancy.services import Services

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from occupancy.boards.commands import Command
-from occupancy.boards.workday import Hold, Workday
+from occupancy.boards.history.workday import Hold, Workday
 from occupancy.core.entities import Person
 from occupancy.core.transitions import PUT, TRANSITIONS
 from occupancy.services import Services
@@ -103,7 +103,7 @@ def test_a_log_that_was_trimmed_says_that_something_is_missing(shop: Services) -
 def test_more_events_than_one_read_has_are_all_seen(
     shop: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("occupancy.boards.workday._ENTRIES_AT_ONCE", 2)
+    monkeypatch.setattr("occupancy.boards.history.workday._ENTRIES_AT_ONCE", 2)
     pauses: list[None] = []
     for _ in range(5):
         do(shop, "take", "A")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from occupancy.boards.workday import MAX_DAYS
+from occupancy.boards.history.workday import MAX_DAYS
 from occupancy.core.entities import Role
 from occupancy.web.openapi.operations import STORE, answer, operation, parameter
 from occupancy.web.openapi.schemas import (

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from flask import Blueprint, Response
 
-from occupancy.boards.workday import MAX_DAYS
+from occupancy.boards.history.workday import MAX_DAYS
 from occupancy.core.entities import Role
 from occupancy.core.errors import InvalidRequest
 from occupancy.web.auth import current_services, principal, requires, yield_turn
