@@ -1,4 +1,4 @@
-"""The people to whom a supervisor may give an item: who is listed, in which order, and how little."""
+"""The people to whom a supervisor may give an item: who, in which order, and how little."""
 
 from __future__ import annotations
 

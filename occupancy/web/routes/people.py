@@ -27,13 +27,16 @@ def people(board: str) -> Response:
     services = current_services()
     near = services.store.queries.people_near(check_name("board", board))
     place = {worker: index for index, worker in enumerate(near)}
-    words = fold(query.get("q", "")).split()
+    text = query.get("q", "").strip()
+    words = fold(text).split()
     found = [
         each for each in sliced(services.workers.all(), yield_turn)
         if not each.disabled and each.may(Role.WORKER)
         and all(word in fold(f"{each.id} {each.name}") for word in words)
     ]  # fmt: skip
-    found.sort(key=lambda each: (place.get(each.id, len(place)), fold(each.name), each.id))
+    found.sort(key=lambda each: (
+        each.id != text, place.get(each.id, len(place)), fold(each.name), each.id
+    ))  # fmt: skip
     shown = [
         {"id": each.id, "name": each.name, "is_near": each.id in place}
         for each in found[:MAX_PEOPLE]

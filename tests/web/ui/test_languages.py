@@ -31,6 +31,7 @@ _OF_PROGRAMS = {
 }  # fmt: skip
 # Keys whose end is computed: t(`state.${…}`). What it may be is taken from the code's own tables.
 COMPUTED: dict[str, set[str]] = {
+    "account.means_": {"session", "badge", "station", "token"},
     "audit.detail.": {
         "badge",
         "code",
