@@ -1,7 +1,8 @@
 // The batch: chosen items, and a bar with the operations for all of them.
 
-import {ask, forgetDraft} from './dialogs.js';
+import {ask} from './dialogs.js';
 import {byId, fill, h} from './dom.js';
+import {forgetDraft} from './drafts.js';
 import {number, t, tn} from './i18n.js';
 import {explain} from './refusal_text.js';
 import {ignoreTaps} from './tap_filter.js';

@@ -1,29 +1,14 @@
 // Dialogs: they ask for the fields of an operation (reason, worker, step). Persons and reasons can be tapped.
-//
-// What was given is kept until the operation has succeeded: after a refusal the dialog opens with it.
 
 import * as api from './api.js';
 import {settingsOf} from './board_settings.js';
 import {byId, fill, h, setText} from './dom.js';
+import {draftOf, forgetDraft, keepDraft} from './drafts.js';
 import {t} from './i18n.js';
 import {peoplePicker} from './people_picker.js';
 import {isTouched} from './pin_field.js';
 import {reasonsFor, rememberReason} from './reasons.js';
 import {OPERATIONS} from './transitions.js';
-
-const drafts = new Map(); // operation and tag → {reason, step, person}
-
-const draftKey = (operation, item) => `${operation} ${item?.tag ?? ''}`;
-
-/** The operation has succeeded: what was given for it is not offered again. */
-export function forgetDraft(operation, item = null) {
-  drafts.delete(draftKey(operation, item));
-}
-
-/** Forgets what was given for all operations, because another worker signs in. */
-export function forgetDrafts() {
-  drafts.clear();
-}
 
 /**
  * Asks for the fields of an operation. Answers them, {} if there is nothing to ask, or null if the
@@ -36,7 +21,7 @@ export async function ask(operation, {item = null, board, count = 1, items = []}
   const steps = is_step_earlier ? all.slice(0, item ? Math.max(0, all.indexOf(item.step)) : -1) : all;
   const asksStep = steps.length > 1 || step === 'required';
   if (reason === 'none' && to === 'none' && !asksStep) return {};
-  const draft = drafts.get(draftKey(operation, item)) ?? {};
+  const draft = draftOf(operation, item);
   const dialog = byId('ask-dialog');
   const fields = [];
   const picker = to === 'none' ? null
@@ -98,7 +83,7 @@ export async function ask(operation, {item = null, board, count = 1, items = []}
     forgetDraft(operation, item);
     return null;
   }
-  drafts.set(draftKey(operation, item), given);
+  keepDraft(operation, item, given);
   if (given.reason) rememberReason(operation, given.reason);
   return Object.fromEntries(Object.entries({reason: given.reason, step: given.step, to: given.person?.id})
     .filter(([, value]) => value));

@@ -1,6 +1,7 @@
 // One operation from a touch to its notice: ask for its fields, send it, tell the result.
 
-import {ask, forgetDraft} from './dialogs.js';
+import {ask} from './dialogs.js';
+import {forgetDraft} from './drafts.js';
 import {t} from './i18n.js';
 import {explain} from './refusal_text.js';
 import {OPERATIONS, UNDO} from './transitions.js';

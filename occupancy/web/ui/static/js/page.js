@@ -2,8 +2,8 @@
 
 import {onPinRequired, sleep} from './api.js';
 import {askForPin, stopAsking} from './confirm_pin.js';
-import {forgetDrafts} from './dialogs.js';
 import {byId, setText} from './dom.js';
+import {forgetDrafts} from './drafts.js';
 import {switchTo, t} from './i18n.js';
 import {listen} from './keys.js';
 import {showLinks, startMenu} from './navigation.js';
