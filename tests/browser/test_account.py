@@ -152,6 +152,7 @@ def test_the_name_leads_to_the_account(visit: Visit) -> None:
 
 def test_nobody_signed_in_sees_no_account_and_may_still_choose_the_theme(visit: Visit) -> None:
     page = visit("/account", None)
+    expect(page.locator("#session-dialog")).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.locator("#managed")).to_be_hidden()
     page.locator('[name="theme"][value="dark"]').check()

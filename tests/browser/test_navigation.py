@@ -45,8 +45,9 @@ def test_the_menu_leads_where_the_role_may_go(
     expect(page.locator("#who strong")).to_be_visible()
     page.locator("#menu summary").click()
     of_board = places.index("/boards")
-    assert linked(page) == [f"/boards/{board}{each}" for each in places[:of_board]] + (
-        places[of_board:]
+    assert (
+        linked(page)
+        == [f"/boards/{board}{each}" for each in places[:of_board]] + (places[of_board:])
     )
     current = page.locator(".menu-panel [aria-current='page']")
     expect(current).to_have_attribute("href", f"/boards/{board}")
@@ -112,6 +113,7 @@ def test_a_wall_has_no_menu_and_nobody_signed_in_sees_no_page_of_a_role(
     expect(page.locator("#wall")).to_be_visible()
     expect(page.locator("#menu")).to_have_count(0)
     page = visit("/boards", None, viewport=PHONE)
+    expect(page.locator("#session-dialog")).to_be_visible()
     page.keyboard.press("Escape")
     page.locator("#menu summary").click()
     assert linked(page) == ["/boards", "/docs"]
