@@ -58,21 +58,22 @@ def test_who_changes_the_pin_stays_signed_in_here_and_nowhere_else(
 
 
 @pytest.mark.parametrize(
-    ("now", "new", "again", "said"),
+    ("typed", "said"),
     [
-        (PIN, "12", None, "4 to 12 digits"),
-        (PIN, "4321", None, "Others would try this PIN first"),
-        (PIN, "abcabcabc", None, "Others would try this PIN first"),
-        (PIN, NEW_PIN, "7194", "differ"),
-        ("9999", NEW_PIN, None, "The present PIN is not right."),
-        ("", NEW_PIN, None, "Type your present PIN."),
+        ((PIN, "12", None), "4 to 12 digits"),
+        ((PIN, "4321", None), "Others would try this PIN first"),
+        ((PIN, "abcabcabc", None), "Others would try this PIN first"),
+        ((PIN, NEW_PIN, "7194"), "differ"),
+        (("9999", NEW_PIN, None), "The present PIN is not right."),
+        (("", NEW_PIN, None), "Type your present PIN."),
     ],
 )
 def test_a_pin_that_is_refused_says_why_and_keeps_what_was_typed(
-    site: Site, visit: Visit, now: str, new: str, again: str | None, said: str
+    site: Site, visit: Visit, typed: tuple[str, str, str | None], said: str
 ) -> None:
     page, _ = own_account(site, visit)
-    change_pin(page, now, new, again)
+    change_pin(page, *typed)
+    new = typed[1]
     expect(page.locator("#pin-part .said")).to_contain_text(said)
     expect(page.locator('#pin-part input[name="new_pin"]')).to_have_value(new)
     expect(page.locator("#who strong")).to_have_text("Own")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Route, expect
 
 from occupancy.core.entities import Role
 from occupancy.core.requests import BoardSettingsBody

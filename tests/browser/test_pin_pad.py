@@ -1,4 +1,4 @@
-"""PINs by touch: the pad of shared tablets, letters for phrases, and the PIN that a badge needs besides."""
+"""PINs by touch: the pad of shared tablets, letters, and the PIN that a badge needs besides."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.browser.keys import scan
 from tests.browser.site import PIN, Site, expect_live, expect_state, touch
 
 TABLET = {"viewport": {"width": 820, "height": 1180}, "has_touch": True, "is_mobile": True}
-KNOWN = """localStorage.setItem('occupancy-recent',
+KNOWN = """if (location.protocol.startsWith("http")) localStorage.setItem('occupancy-recent',
   JSON.stringify([{id: 'holder', name: 'Holder'}, {id: 'colleague', name: 'Colleague'}]));"""
 
 
