@@ -22,12 +22,13 @@ export function pinField(label, {
 } = {}) {
   const input = h('input', {name, type: 'password', inputmode: 'numeric', autocomplete, required});
   const pad = hasPad && isTouched() ? padOf(input) : null;
-  const element = h('div', {class: 'pin-field'}, h('label', {}, label, input), letterSwitch(input, pad), pad);
+  const element = h('div', {class: 'pin-field'}, h('label', {}, label, input),
+    isTouched() && letterSwitch(input, pad), pad);
   return {element, input};
 }
 
 /** The switch between digits and letters, which hides the field's pad. */
-export function letterSwitch(input, pad = null) {
+function letterSwitch(input, pad) {
   const digits = pad ? 'none' : 'numeric'; // the pad is there instead of the device's keyboard
   input.inputMode = digits;
   const button = h('button', {type: 'button', class: 'letters', 'aria-pressed': 'false', onclick() {
