@@ -41,6 +41,7 @@ def create_app(services: Services | None = None) -> Flask:
         imports,
         labels,
         pages,
+        people,
         session,
         stream,
     )
@@ -59,7 +60,8 @@ def create_app(services: Services | None = None) -> Flask:
     problems.init_app(app)
     auth.init_app(app)
     for module in (
-        boards, imports, labels, stream, day, session, admin, badges, audit, health, docs, pages,
+        boards, people, imports, labels, stream, day, session, admin, badges, audit, health, docs,
+        pages,
     ):  # fmt: skip
         app.register_blueprint(module.bp)
     cli.init_app(app)

@@ -21,15 +21,29 @@ from occupancy.core.entities import (
     MAIN_BOARD,
     MAX_SNAPSHOT_ITEMS,
     TAG_PATTERN,
+    Person,
     version_floor,
 )
 from occupancy.core.keys import Keys
 from occupancy.core.slices import Pause, no_pause, sliced
+from occupancy.core.transitions import PUT, REMOVE
 from occupancy.storage.client import OpsClient
 from occupancy.storage.scripts import Script
 
 _HISTORY_PAGE_PATTERN = r"^[1-9][0-9]{0,18}-[0-9]{1,19}\Z"  # "before 0-0" is an error to Redis
+_NEAR_EVENTS, _NEAR_HOLDS = 200, 1000  # how many of each are looked at
 _LARGE_ITEMS = 500  # from here on one more round trip is less than what Lua costs
+
+
+class _Acted(msgspec.Struct):
+    """The fields of an event that ``people_near`` needs."""
+
+    type: str
+    actor: Person
+
+
+_acted = msgspec.json.Decoder(_Acted).decode
+_EDITS = {PUT.event, PUT.added_event, REMOVE.event}  # an import is no work on the board
 
 
 class Queries:
@@ -177,6 +191,25 @@ class Queries:
             self._keys.board(board).by_holder, f"[{worker_id}|", f"({worker_id}}}"
         )
         return [member.decode().rpartition("|")[2] for member in members]
+
+    def people_near(self, board: str) -> list[str]:
+        """The ids of those who hold items, or changed some lately: the latest first.
+
+        Raises BoardNotFound (a second round trip).
+        """
+        keys = self._keys.board(board)
+        entries, members = self._client.run_pipeline(
+            lambda pipeline: (
+                pipeline.xrevrange(keys.log, count=_NEAR_EVENTS),
+                pipeline.zrange(keys.by_holder, 0, _NEAR_HOLDS - 1),
+            )
+        )  # fmt: skip
+        if not entries and not members:
+            self._log.head(board)
+        events = [_acted(fields[b"event"]) for _, fields in entries if b"event" in fields]
+        actors = [each.actor.id for each in events if each.type not in _EDITS]
+        holders = [each.decode().partition("|")[0] for each in members]
+        return list(dict.fromkeys([*actors, *holders]))
 
     def history(
         self, board: str, tag: str, *, limit: int, page: str | None = None

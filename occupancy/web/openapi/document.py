@@ -24,6 +24,7 @@ from occupancy.web.openapi.operations import (
     operation,
     operation_errors,
     operation_id,
+    parameter,
 )
 from occupancy.web.openapi.schemas import (
     BOOLEAN,
@@ -45,6 +46,7 @@ from occupancy.web.openapi.schemas import (
 
 API_VERSION = "1"
 
+_PEOPLE_Q = parameter("query", "q", TEXT, "Words to look for in id and name; a match has all.")
 _ITEM = "/api/boards/{board}/items/{tag}"
 
 _INTRODUCTION = """\
@@ -149,6 +151,17 @@ def _board_paths() -> dict[str, Any]:
                 "Its streams end with `bye`, and are answered 404 when they come back. While it "
                 "is being removed, its name cannot be used; then it can, and cursors, epochs and "
                 "versions go on higher. `main` is emptied, and stays, out of sight."),
+        },
+        "/api/boards/{board}/people": {
+            "get": operation("boards", "listPeople",
+                "To whom an item may be given: up to 50 active workers, by id and name.",
+                Role.SUPERVISOR,
+                answer(obj(people=array(obj(id=TEXT, name=TEXT, is_near=BOOLEAN)),
+                           has_more=BOOLEAN)),
+                (errors.BoardNotFound, *STORE), parameters=["Board", _PEOPLE_Q],
+                description="Those who hold items of the board, or changed some lately, are "
+                "`is_near`, and come first, the latest before the others; the rest follow by "
+                "name."),
         },
         "/api/boards/{board}/timeline": {
             "get": operation("boards", "getTimeline",

@@ -36,6 +36,7 @@ _ROWS = [
     for each in (*TRANSITIONS.values(), PUT, REMOVE)
 ]
 TRANSITIONS_JSON = msgspec.json.encode(_ROWS).decode()  # the table, for the pages' scripts
+THEMES = ("light", "dark")  # what the cookie may say; else the browser's own
 _SHORTCUTS = [each for each in TRANSITIONS.values() if each.key]
 
 
@@ -53,12 +54,14 @@ def _pages() -> Pages:
 
 
 def page(template: str, **data: Any) -> WerkzeugResponse:
-    """A page in the browser's language, with an ETag."""
+    """A page in the browser's language and the chosen theme, with an ETag."""
     pages = _pages()
     language = choose(request.cookies.get(COOKIE), request.headers.get("Accept-Language", ""))
     messages = pages.catalogs[language]
+    chosen = request.cookies.get("theme")
     text = render_template(
         template, asset=pages.assets.address, t=messages.__getitem__, language=language,
+        theme=chosen if chosen in THEMES else None, path=request.path,
         languages=LANGUAGES, home=urlsplit(current_services().settings.public_url).netloc,
         transitions=TRANSITIONS_JSON, shortcuts=_SHORTCUTS, **data,
     )  # fmt: skip

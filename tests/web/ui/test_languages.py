@@ -37,6 +37,7 @@ _OF_PROGRAMS = {
 KINDS_OF_CARDS = {"badge", "link", "pin"}
 # Keys whose end is computed: t(`state.${…}`). What it may be is taken from the code's own tables.
 COMPUTED: dict[str, set[str]] = {
+    "account.means_": {"session", "badge", "station", "token"},
     "audit.detail.": {
         "badge",
         "code",

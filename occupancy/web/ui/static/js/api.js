@@ -3,6 +3,7 @@
 import {elapsed, readClock} from './clock.js';
 
 let csrfToken = null;
+let askForPin = async () => false;
 
 /** A refusal or a failure: the fields of the problem document, or code 'unreachable'. */
 export class Problem extends Error {
@@ -21,8 +22,25 @@ export function setCsrfToken(token) {
   csrfToken = token;
 }
 
-/** One request. Returns the decoded body (null for 204); throws Problem. `cache` is fetch's. */
-export async function send(method, path, {body, headers = {}, timeoutMs = 15000, cache = 'default'} = {}) {
+/** `ask(method)` asks for the PIN after a refusal as 'pin_required'; answers whether it was right. */
+export function onPinRequired(ask) {
+  askForPin = ask;
+}
+
+/**
+ * One request. Returns the decoded body (null for 204); throws Problem. `cache` is fetch's. Where the server
+ * requires the PIN, the user is asked for it, and the same request is sent again.
+ */
+export async function send(method, path, options = {}) {
+  try {
+    return await sendOnce(method, path, options);
+  } catch (problem) {
+    if (problem.code !== 'pin_required' || !await askForPin(method)) throw problem;
+    return sendOnce(method, path, options);
+  }
+}
+
+async function sendOnce(method, path, {body, headers = {}, timeoutMs = 15000, cache = 'default'}) {
   const all = {Accept: 'application/json', ...headers};
   if (body !== undefined) all['Content-Type'] = 'application/json';
   if (method !== 'GET' && csrfToken) all['X-CSRF-Token'] = csrfToken;

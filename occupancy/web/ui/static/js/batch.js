@@ -2,6 +2,7 @@
 
 import {ask} from './dialogs.js';
 import {byId, fill, h} from './dom.js';
+import {forgetDraft} from './drafts.js';
 import {number, t, tn} from './i18n.js';
 import {explain} from './refusal_text.js';
 import {ignoreTaps} from './tap_filter.js';
@@ -61,7 +62,7 @@ export class Batch {
     const tags = [...this.tags];
     let fields;
     try {
-      fields = await ask(operation, {board: this.board, count: tags.length});
+      fields = await ask(operation, {board: this.board, count: tags.length, items: this.model.items.values()});
     } catch (problem) {
       this.onDone(explain(problem), null, 'refused');
       return;
@@ -74,7 +75,11 @@ export class Batch {
     this.onChange(tags);
     this.draw();
     const said = t('batch.done', {done: number(done), of: number(of)});
-    if (refused.length === 0) this.onDone(said, null, 'done');
-    else this.onDone(`${said} ${refused[0]}: ${this.actions.said(refused[0])}`, refused[0], 'refused');
+    if (refused.length === 0) {
+      forgetDraft(operation);
+      this.onDone(said, null, 'done');
+    } else {
+      this.onDone(`${said} ${refused[0]}: ${this.actions.said(refused[0])}`, refused[0], 'refused');
+    }
   }
 }

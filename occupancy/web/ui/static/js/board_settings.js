@@ -6,9 +6,17 @@
 import * as api from './api.js';
 import {language, number, tn} from './i18n.js';
 
+const loaded = new Map(); // board → its last answer
+
+/** The settings of a board that this page has loaded, or null. */
+export function settingsOf(board) {
+  return loaded.get(board)?.settings ?? null;
+}
+
 export class BoardSettings {
   /** `onLoaded(board)` is called with the board each time when it was loaded. */
   constructor(board, onLoaded) {
+    this.name = board;
     this.address = `/api/boards/${board}`;
     this.onLoaded = onLoaded;
     this.board = null;
@@ -23,6 +31,7 @@ export class BoardSettings {
   /** Forgets the board: the user may not see it, or not yet. */
   clear() {
     this.board = null;
+    loaded.delete(this.name);
   }
 
   /** Loads the board; one request at a time. */
@@ -34,6 +43,7 @@ export class BoardSettings {
   async #load() {
     const board = await api.get(this.address);
     this.board = board;
+    loaded.set(this.name, board);
     this.onLoaded(board);
   }
 

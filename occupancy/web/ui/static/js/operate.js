@@ -1,6 +1,7 @@
 // One operation from a touch to its notice: ask for its fields, send it, tell the result.
 
 import {ask} from './dialogs.js';
+import {forgetDraft} from './drafts.js';
 import {t} from './i18n.js';
 import {explain} from './refusal_text.js';
 import {OPERATIONS, UNDO} from './transitions.js';
@@ -10,7 +11,7 @@ export async function operate(operation, item, {board, actions, notices}) {
   const {tag} = item;
   let fields;
   try {
-    fields = await ask(operation, {item, board});
+    fields = await ask(operation, {item, board, items: actions.model.items.values()});
   } catch (problem) {
     notices.say(`${tag}: ${explain(problem)}`, {kind: 'refused', tag});
     return;
@@ -31,6 +32,7 @@ async function send(operation, tag, fields, {actions, notices}) {
     notices.say(`${tag}: ${actions.said(tag)}`, {kind: 'refused', tag});
     return;
   }
+  forgetDraft(operation, {tag});
   const back = OPERATIONS.get(operation)?.undone_by;
   notices.say(t(`done.${operation}`, {tag}), {tag, undo: back ? {
     key: UNDO.key,

@@ -1,9 +1,12 @@
 // The start of every page: the language switch, the session, and messages about failures.
 
-import {sleep} from './api.js';
+import {onPinRequired, sleep} from './api.js';
+import {askForPin, stopAsking} from './confirm_pin.js';
 import {byId, setText} from './dom.js';
+import {forgetDrafts} from './drafts.js';
 import {switchTo, t} from './i18n.js';
 import {listen} from './keys.js';
+import {showLinks, startMenu} from './navigation.js';
 import {onRestored} from './restored.js';
 import {scanning} from './scan.js';
 import * as session from './session.js';
@@ -16,11 +19,16 @@ let runs = 0; // the number of changes of the session
  * items to scan, of their own.
  */
 export async function start(run, listenToKeys = () => listen({}, scanning())) {
+  startMenu();
   listenToKeys();
+  onPinRequired(askForPin);
   const languages = byId('languages');
   languages.addEventListener('change', () => switchTo(languages.value));
   session.onChange((found) => {
     runs += 1;
+    showLinks();
+    forgetDrafts(); // what another worker typed
+    stopAsking();
     if (byId('ask-dialog').open) byId('ask-dialog').close('no'); // it asked another worker
     run(found);
   });

@@ -1,14 +1,15 @@
 // The session: shown at the top of every page, switched in one step, ended when idle.
 //
-// The dialog offers the names that have signed in on this device; that list stays on the device. On a
-// device with a keyboard the id can be typed. A session ends on the server after `idle_s` without use;
-// the page announces it a minute before, and signs out if nobody responds. Idle time is counted by a
-// monotonic clock; only the server decides whether a session has ended.
+// The dialog says who is signed in, and offers the names that have signed in on this device; that list
+// stays on the device. On a device with a keyboard the id can be typed. A session ends on the server after
+// `idle_s` without use; the page announces it a minute before, and signs out if nobody responds. Idle time
+// is counted by a monotonic clock; only the server decides whether a session has ended.
 
 import * as api from './api.js';
 import {elapsed} from './clock.js';
 import {announce, byId, fill, h, setText} from './dom.js';
 import {t} from './i18n.js';
+import {isTouched, pinField} from './pin_field.js';
 import {explain} from './refusal_text.js';
 
 const RECENT = 'occupancy-recent';
@@ -31,9 +32,12 @@ export function current() {
 
 const RANKS = {observer: 1, worker: 2, supervisor: 3, admin: 4};
 
-/** Whether the signed-in worker has a role, or a higher one. */
+/**
+ * Whether the signed-in worker has a role, or a higher one; by a badge also one that needs the PIN, for which
+ * the server asks.
+ */
 export function may(role) {
-  return session !== null && RANKS[session.worker.role] >= RANKS[role];
+  return session !== null && RANKS[session.role_with_pin ?? session.worker.role] >= RANKS[role];
 }
 
 /** Whether the operations of a role are shown: a worker's always, the others' with that role. */
@@ -56,6 +60,12 @@ export async function load() {
   }
   set(found);
   return found;
+}
+
+/** Goes on with the session that an answer has opened in place of the present one. */
+export function adopt(found) {
+  set(found);
+  others?.postMessage('changed');
 }
 
 function set(found) {
@@ -102,9 +112,8 @@ function remember({id, name}) {
 }
 
 async function signIn(worker, pin) {
-  set(await api.send('POST', '/api/session', {body: {worker, pin}}));
+  adopt(await api.send('POST', '/api/session', {body: {worker, pin}}));
   remember(session.worker);
-  others?.postMessage('changed');
   announce(t('session.signed_in', {name: session.worker.name}));
 }
 
@@ -113,8 +122,8 @@ async function signIn(worker, pin) {
  * its items is refused as 'already_exists', because an item goes before a badge.
  */
 export async function useBadge(badge, board = null) {
-  set(await api.send('POST', '/api/session', {body: board === null ? {badge} : {badge, board}}));
-  others?.postMessage('changed');
+  adopt(await api.send('POST', '/api/session', {body: board === null ? {badge} : {badge, board}}));
+  remember(session.worker);
 }
 
 export async function signOut(reason = 'session.signed_out') {
@@ -143,15 +152,17 @@ export function explainSignIn(problem) {
 export function openDialog() {
   const dialog = byId('session-dialog');
   const said = h('p', {class: 'said', role: 'alert'});
+  const isPerson = session !== null && session.means !== 'station';
   const worker = h('input', {name: 'worker', required: true, autocomplete: 'username',
     autocapitalize: 'off', spellcheck: 'false'});
-  const pin = h('input', {name: 'pin', type: 'password', required: true,
-    autocomplete: 'current-password'});
+  const known = recent();
+  const {element: pinPart, input: pin} = pinField(t('session.pin'), {
+    hasPad: Boolean(session?.station) || known.length > 1}); // on a device that several people use
   const choose = (id) => {
     worker.value = id;
     pin.focus();
   };
-  const names = recent().filter((each) => each.id !== session?.worker.id).map((each) => (
+  const names = known.filter((each) => each.id !== session?.worker.id).map((each) => (
     h('button', {type: 'button', class: 'name', onclick: () => choose(each.id)},
       each.name, ' ', h('span', {class: 'soft'}, each.id))
   ));
@@ -176,27 +187,30 @@ export function openDialog() {
     },
   },
   h('label', {}, t('session.worker'), worker),
-  h('label', {}, t('session.pin'), pin),
+  pinPart,
   said,
   h('div', {class: 'buttons'}, submit,
     h('button', {type: 'button', onclick: () => dialog.close()}, t('dialog.cancel'))));
+  const account = isPerson && h('a', {class: 'button', href: '/account'}, t('page.account'));
   fill(
     dialog,
-    h('h2', {id: 'session-title'}, session ? t('session.switch') : t('session.sign_in')),
+    h('h2', {id: 'session-title'}, isPerson ? t('session.signed_in', {name: session.worker.name})
+      : t('session.sign_in')),
+    isPerson && h('div', {class: 'buttons'}, account, h('button', {type: 'button', async onclick() {
+      try {
+        await signOut();
+        dialog.close();
+      } catch (problem) { // still signed in, which the user must know before leaving
+        setText(said, explainSignIn(problem));
+      }
+    }}, t('session.sign_out', {name: session.worker.name}))),
+    isPerson && h('h3', {}, t('session.switch')),
     names.length > 0 && h('div', {class: 'names', role: 'group', 'aria-label': t('session.names')}, ...names),
     form,
-    session && h('div', {class: 'buttons leave'},
-      h('button', {type: 'button', async onclick() {
-        try {
-          await signOut();
-          dialog.close();
-        } catch (problem) { // still signed in, which the user must know before leaving
-          setText(said, explainSignIn(problem));
-        }
-      }}, t('session.sign_out', {name: session.worker.name}))),
   );
   dialog.showModal();
-  (names[0] ?? worker).focus();
+  // On a touch screen a field with the focus brings the keyboard, which covers the rest.
+  (names[0] ?? (isTouched() && account ? account : worker)).focus();
   return new Promise((resolve) => { dialog.addEventListener('close', resolve, {once: true}); });
 }
 
@@ -213,6 +227,11 @@ function touched() {
     lastTold = lastTouched;
     api.get('/api/boards').catch(() => {}); // any request that counts as use
   }
+}
+
+/** When the page was touched last, by the monotonic clock. */
+export function touchedMs() {
+  return lastTouched;
 }
 
 async function tick() {

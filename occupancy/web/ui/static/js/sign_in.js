@@ -5,10 +5,12 @@ import * as api from './api.js';
 import {byId, setText} from './dom.js';
 import {t} from './i18n.js';
 import {start} from './page.js';
+import {pinField, whyNoPin} from './pin_field.js';
 import {explain} from './refusal_text.js';
 import * as session from './session.js';
 
 const form = byId('set-pin');
+byId('pin-place').replaceWith(pinField(t('pin.new'), {autocomplete: 'new-password'}).element);
 
 async function enter(secret) {
   history.replaceState(null, '', location.pathname);
@@ -28,6 +30,12 @@ form.addEventListener('submit', async (event) => {
   event.preventDefault();
   const {id} = session.current().worker;
   const pin = form.elements.pin.value;
+  const why = whyNoPin(pin, id);
+  if (why) {
+    setText(byId('said'), t(why));
+    form.elements.pin.focus();
+    return;
+  }
   try {
     await api.send('PUT', `/api/workers/${encodeURIComponent(id)}`, {body: {pin}});
     // A new PIN ends every session of its worker, this one too.

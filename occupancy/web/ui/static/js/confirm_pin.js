@@ -1,0 +1,70 @@
+// The PIN on request: at a station a badge signs in, and some requests need the PIN besides. Whichever
+// request of any page is refused for that, the dialog asks for it, over other dialogs, and the request
+// is sent again (api.js).
+
+import * as api from './api.js';
+import {elapsed} from './clock.js';
+import {byId, fill, h, setText} from './dom.js';
+import {t} from './i18n.js';
+import {pinField} from './pin_field.js';
+import * as session from './session.js';
+
+let asking = null;
+let declinedMs = -Infinity;
+
+/** Asks for the PIN; answers whether it was right. Requests that are refused together ask once. */
+export function askForPin(method) {
+  // A page that reads by itself must not ask again as long as nobody has touched it.
+  if (method === 'GET' && session.touchedMs() <= declinedMs) return Promise.resolve(false);
+  asking ??= ask().finally(() => { asking = null; });
+  return asking;
+}
+
+/** Closes the dialog: another worker has signed in. */
+export function stopAsking() {
+  if (byId('pin-dialog').open) byId('pin-dialog').close();
+}
+
+async function ask() {
+  const worker = session.current()?.worker;
+  if (!worker) return false;
+  const dialog = byId('pin-dialog');
+  const said = h('p', {class: 'said', role: 'alert'});
+  const {element, input} = pinField(t('session.pin'), {hasPad: true});
+  const submit = h('button', {class: 'primary'}, t('pin.confirm'));
+  let isConfirmed = false;
+  const form = h('form', {
+    async onsubmit(event) {
+      event.preventDefault();
+      if (submit.disabled) return;
+      submit.disabled = true;
+      setText(said, '');
+      try {
+        session.adopt(await api.send('POST', '/api/session/confirm', {body: {pin: input.value}}));
+        isConfirmed = true;
+        dialog.close();
+      } catch (problem) {
+        if (problem.status === undefined) throw problem; // a bug of the page
+        if (problem.status === 401) { // the session has ended meanwhile
+          dialog.close();
+          session.load().catch(() => {});
+          return;
+        }
+        setText(said, problem.code === 'forbidden' ? t('pin.confirm_wrong') : session.explainSignIn(problem));
+        if (!problem.isUncertain) input.value = '';
+        input.focus();
+      } finally {
+        submit.disabled = false;
+      }
+    },
+  }, element, said, h('div', {class: 'buttons'}, submit,
+    h('button', {type: 'button', onclick: () => dialog.close()}, t('dialog.cancel'))));
+  fill(dialog, h('h2', {id: 'pin-title'}, t('pin.confirm_title')),
+    h('p', {}, t('pin.confirm_why', {name: worker.name})), form);
+  dialog.showModal();
+  input.focus();
+  await new Promise((resolve) => { dialog.addEventListener('close', resolve, {once: true}); });
+  fill(dialog); // no PIN stays in the page
+  if (!isConfirmed) declinedMs = elapsed();
+  return isConfirmed;
+}
