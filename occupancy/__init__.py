@@ -31,9 +31,6 @@ def create_app(services: Services | None = None) -> Flask:
     from occupancy.services import Services as Made  # noqa: PLC0415 - see the module
     from occupancy.web import auth, problems, security  # noqa: PLC0415 - see the module
     from occupancy.web.routes import (  # noqa: PLC0415 - see the module
-        admin,
-        audit,
-        badges,
         boards,
         day,
         docs,
@@ -42,8 +39,13 @@ def create_app(services: Services | None = None) -> Flask:
         labels,
         pages,
         people,
-        session,
         stream,
+    )
+    from occupancy.web.routes.access import (  # noqa: PLC0415 - see the module
+        admin,
+        audit,
+        badges,
+        session,
     )
 
     if services is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -14,7 +15,11 @@ from tests.browser.conftest import Visit
 from tests.browser.keys import scan
 from tests.browser.site import PIN, Site, expect_live, expect_state, touch
 
-TABLET = {"viewport": {"width": 820, "height": 1180}, "has_touch": True, "is_mobile": True}
+TABLET: dict[str, Any] = {
+    "viewport": {"width": 820, "height": 1180},
+    "has_touch": True,
+    "is_mobile": True,
+}
 KNOWN = """if (location.protocol.startsWith("http")) localStorage.setItem('occupancy-recent',
   JSON.stringify([{id: 'holder', name: 'Holder'}, {id: 'colleague', name: 'Colleague'}]));"""
 
@@ -72,7 +77,7 @@ def test_letters_bring_the_keyboard_and_take_the_pad_away(visit: Visit) -> None:
 
 @pytest.mark.parametrize("options", [{}, TABLET])
 def test_a_device_of_one_person_has_digits_first_and_no_pad(
-    visit: Visit, options: dict[str, object]
+    visit: Visit, options: dict[str, Any]
 ) -> None:
     page = visit("/boards", None, **options)
     expect(page.locator('#session-dialog input[name="pin"]')).to_have_attribute(
