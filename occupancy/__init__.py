@@ -39,6 +39,7 @@ def create_app(services: Services | None = None) -> Flask:
         health,
         imports,
         pages,
+        sample,
         session,
         stream,
     )
@@ -57,7 +58,7 @@ def create_app(services: Services | None = None) -> Flask:
     problems.init_app(app)
     auth.init_app(app)
     for module in (
-        boards, imports, stream, session, admin, badges, audit, health, docs, pages,
+        boards, imports, stream, session, admin, badges, sample, audit, health, docs, pages,
     ):  # fmt: skip
         app.register_blueprint(module.bp)
     cli.init_app(app)

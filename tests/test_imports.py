@@ -26,16 +26,18 @@ MAY_IMPORT = {
     "live": {"core", "storage", "observability"},
     "tables": {"core", "storage", "boards", "access"},
     "services": {"core", "storage", "observability", "boards", "access", "live", "tables"},
+    "sample": {"core", "boards", "access", "services"},
     "web": {
         "core", "storage", "observability", "boards", "access", "live", "tables", "services",
+        "sample",
     },
     "server": {
         "core", "storage", "observability", "boards", "access", "live", "tables", "services",
-        "web",
+        "sample", "web",
     },
     "cli": {
         "core", "storage", "observability", "boards", "access", "live", "tables", "services",
-        "wsgi",
+        "sample", "wsgi",
     },
     "wsgi": {"core"},
 }  # fmt: skip

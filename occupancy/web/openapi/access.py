@@ -109,7 +109,7 @@ def paths() -> dict[str, Any]:
     badge = answer(obj(badge=ref("schemas", "Badge")))
     added_badge = answer(obj(badge=ref("schemas", "Badge")), status=201, text="Added.")
     ticket = answer(obj(ticket=TEXT, expires_in_s=INTEGER), status=201, text="The ticket.")
-    secret = {"allOf": [ref("schemas", "Token"), obj(token=TEXT)]}
+    secret = {"allOf": [ref("schemas", "Token"), obj(token=TEXT, path=TEXT, svg=TEXT)]}
     return {
         "/api/session": {
             "post": operation("access", "signIn", "Sign in at a browser.", None, session,
@@ -220,7 +220,9 @@ def paths() -> dict[str, Any]:
             "post": operation("access", "createToken", "Create a token.", Role.ADMIN,
                 answer(secret, status=201, text="The token; it is shown this once."),
                 (*WRITES, errors.WorkerNotFound, errors.BoardNotFound),
-                body=ref("schemas", "TokenBody"), must_have_body=True),
+                body=ref("schemas", "TokenBody"), must_have_body=True,
+                description="`path` is that of the link which signs a wallboard in with the "
+                "token, and `svg` is the whole link as a QR code."),
         },
         "/api/tokens/{token_id}": {
             "delete": operation("access", "revokeToken", "Revoke a token.", Role.ADMIN,
