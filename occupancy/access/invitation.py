@@ -58,7 +58,7 @@ class Invitation:
                 gevent.sleep(_STORE_RETRY_S)
         # To the terminal and not to the log, which may be kept and read by others.
         print(  # noqa: T201 - for the person at the terminal
-            "occupancy: nobody can sign in yet. Open this link in a browser, once, within the hour:\n"
+            "occupancy: nobody can sign in yet. Open this link, once, within the hour:\n"
             f"    {self._url}/sign-in#{secret}\n"
             "It makes you the administrator, and leads through the rest. Or add a worker:\n"
             f"    {COMMAND} workers add ID --name NAME --role admin --pin",

@@ -33,7 +33,7 @@ def lines(services: Services | None, url: str) -> Iterator[tuple[str, str]]:
     if services is not None and not boards and not services.workers.is_any():
         yield (
             "first start",
-            "open the link below, which the server prints: it leads through the rest",
+            "open the link that the server prints below: it leads through the rest",
         )
         return
     yield "sign in", f"{url}/sign-in"

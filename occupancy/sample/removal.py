@@ -64,23 +64,24 @@ class Unloaded(msgspec.Struct, frozen=True):
 
 
 class Present(msgspec.Struct, frozen=True):
-    """The parts of the sample that are there; ``workers`` has their ids."""
+    """The parts of the sample that are there, and nobody's; ``workers`` has their ids."""
 
     board: str | None
     workers: list[str]
 
 
-def present(services: Services) -> Present:
-    """What is there of the sample. Its board counts as long as nobody has changed its settings."""
+def present(services: Services, *, by: str | None = None) -> Present:
+    """What :func:`unload` would remove, without the items; a worker's holds do not count here."""
     try:
         has_board = _is_as_loaded(services.store.boards.get(BOARD))
     except BoardNotFound:
         has_board = False
-    # A shop may have a worker of such an id, so name and role count too.
-    ours = {(worker_id, name, role.label) for worker_id, name, role in WORKERS}
+    ours = {worker_id: (name, role.label) for worker_id, name, role in WORKERS}
     people = [
-        each.id for each in services.workers.all() if (each.id, each.name, each.role) in ours
-    ]  # fmt: skip
+        each.id
+        for each in services.workers.all()
+        if each.id in ours and _reason_to_keep(each, *ours[each.id], by) is None
+    ]
     return Present(BOARD if has_board else None, people)
 
 
@@ -96,7 +97,8 @@ def unload(services: Services, *, by: str | None = None) -> Unloaded:
             stored = services.workers.stored(worker_id)
         except WorkerNotFound:
             continue
-        reason = _reason_to_keep(services.store, stored.worker, name, role.label, by)
+        reason = _reason_to_keep(stored.worker, name, role.label, by)
+        reason = reason or _hold_of(services.store, stored.worker)
         if reason is not None:
             kept.append(reason)
             continue
@@ -107,9 +109,7 @@ def unload(services: Services, *, by: str | None = None) -> Unloaded:
     return Unloaded(boards, workers, removed, kept)
 
 
-def _reason_to_keep(
-    store: Store, worker: Worker, name: str, role: str, by: str | None
-) -> Kept | None:
+def _reason_to_keep(worker: Worker, name: str, role: str, by: str | None) -> Kept | None:
     """Why a worker stays who has the id of one of the sample's; None: is still the sample's."""
     if (worker.name, worker.role) != (name, role):
         return Kept("worker", worker.id, "renamed", worker.name)
@@ -117,8 +117,15 @@ def _reason_to_keep(
         return Kept("worker", worker.id, "self", name)
     if worker.disabled or worker.session_generation > 1:  # the sample's PIN is the first
         return Kept("worker", worker.id, "disabled", name)
-    board = _holds_on(store, worker.id)
-    return Kept("worker", worker.id, "holds", name, board=board) if board is not None else None
+    return None
+
+
+def _hold_of(store: Store, worker: Worker) -> Kept | None:
+    """The hold for which a worker stays, or None."""
+    for board in store.boards.all():
+        if store.queries.held_by(board.board, worker.id):
+            return Kept("worker", worker.id, "holds", worker.name, board=board.board)
+    return None
 
 
 def _unload_board(services: Services) -> tuple[int, int, list[Kept]]:
@@ -171,9 +178,3 @@ def _is_as_loaded(board: Board) -> bool:
 def _is_sample(item: Item, sample: dict[str, ItemBody]) -> bool:
     body = sample.get(item.tag)
     return body is not None and (item.title, item.attributes) == (body.title, body.attributes)
-
-
-def _holds_on(store: Store, worker_id: str) -> str | None:
-    """A board on which the worker holds something, or None."""
-    boards = (each.board for each in store.boards.all())
-    return next((each for each in boards if store.queries.held_by(each, worker_id)), None)

@@ -22,7 +22,7 @@ def paths() -> dict[str, Any]:
             "get": operation("access", "showSample", "What is there of the sample.", Role.ADMIN,
                 answer(obj(board=nullable(TEXT), workers=array(TEXT))), STORE,
                 description="`board` is null where there is none, or where its settings were "
-                "changed; `workers` has the ids of the sample's people."),
+                "changed; `workers` has the ids of its people whom nobody has changed."),
             "post": operation("access", "loadSample", "Load the sample.", Role.ADMIN,
                 answer(obj(added=obj(
                     boards=INTEGER, workers=INTEGER, items=INTEGER, operations=INTEGER)),

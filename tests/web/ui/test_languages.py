@@ -75,6 +75,7 @@ COMPUTED: dict[str, set[str]] = {
     "refusal.": ({kind.code for kind in answered_kinds()} - _OF_PROGRAMS)
     | {"unreachable", "item_not_found", "blocked_plain", "not_holder_plain"},
     "role.": {role.label for role in Role},
+    "setup.kept_": {"changed", "renamed", "disabled", "holds", "self"},
     "shown.": {"signed_out", "loading", "unreachable", "empty"},
     "state.": {*STATES, "all", "removed"},
     "status.": {"ops", "pubsub", "cli", "topology"},
