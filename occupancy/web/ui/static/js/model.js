@@ -1,5 +1,6 @@
 // The model of a board: its items as the page knows them. It neither draws nor asks the server.
 
+import {fold} from './fold.js';
 import {OPERATIONS, transitionOf} from './transitions.js';
 
 export const STATES = ['occupied', 'paused', 'available', 'blocked', 'completed'];
@@ -152,14 +153,6 @@ export function rankOf(item, worker) {
 
 function compare(one, other) {
   return one < other ? -1 : one > other ? 1 : 0;
-}
-
-/**
- * Small letters without accents, so that 'senal' finds 'Señal'. The API's `q` does the same
- * (boards/search.py). A sigma at the end of a word has another letter.
- */
-export function fold(text) {
-  return text.normalize('NFD').replace(/\p{M}/gu, '').toLowerCase().replaceAll('ς', 'σ');
 }
 
 /**

@@ -2,11 +2,11 @@
 
 import * as api from './api.js';
 import {h} from './dom.js';
+import {fold} from './fold.js';
 import {field, openForm} from './form_dialog.js';
 import {moment, t} from './i18n.js';
 import {idFrom} from './ids.js';
 import {linkOf, secretLine} from './link_panel.js';
-import {fold} from './model.js';
 import {boardField, explainMaking, revoke} from './programs_forms.js';
 import {Section} from './programs_section.js';
 

@@ -55,6 +55,7 @@ function show(plant) {
   const isFirst = shown === null;
   shown = name;
   fill(byId('managed'), ...parts[name]);
+  byId('managed').hidden = false; // what is hidden takes no focus
   if (!isFirst || name === 'pin') parts.focus[name].focus();
 }
 
@@ -64,7 +65,8 @@ function makeParts() {
   const choiceTitle = h('h2', {tabindex: '-1'}, t('setup.choice.title'));
   const choice = [choiceTitle, h('div', {class: 'choices'},
     h('section', {class: 'panel stack'}, h('h3', {}, t('setup.choice.plant_title')),
-      h('p', {}, t('setup.choice.plant_text')), h('div', {class: 'buttons'}, h('button', {type: 'button', class: 'primary', onclick: () => {
+      h('p', {}, t('setup.choice.plant_text')),
+      h('div', {class: 'buttons'}, h('button', {type: 'button', class: 'primary', onclick: () => {
         history.pushState(null, '', PLANT);
         reload();
       }}, t('setup.choice.plant')))),
@@ -114,9 +116,10 @@ function pinForm() {
     async send() {
       try {
         await api.send('PUT', '/api/session/pin', {body: {new_pin: pin.value}});
-        await session.load();
       } finally {
-        await reload(); // a lost answer may have set it: then the page goes on
+        // The new session has a new token. After a lost answer this says whether the PIN is set.
+        await session.load().catch(() => {});
+        await reload();
       }
     },
     explainProblem: (problem) => (problem.code === 'invalid_request' ? t('setup.pin.obvious')
