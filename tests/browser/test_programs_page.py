@@ -217,7 +217,7 @@ def test_the_page_is_accessible_and_shows_texts_as_text(
         page.locator("[value=existing]").check()
         page.locator("#ask-dialog [type=search]").fill(worker)
         assert violations(page) == []
-        page.keyboard.press("Escape")
+        page.locator("#ask-dialog .buttons button").last.click()
         make(page, "walls")
         page.locator("#ask-dialog [name=board]").select_option(board)
         send(page)

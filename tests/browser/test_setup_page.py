@@ -88,7 +88,7 @@ def fill_in(page: Page, step: str, button: str, **values: str) -> None:
 
 def expect_done(page: Page, *steps: str) -> None:
     """The steps that are done, and no others."""
-    marked = page.locator(".step.done details")
+    marked = page.locator(".setup-step.done details")
     expect(marked).to_have_count(len(steps))
     ids = marked.evaluate_all("all => all.map((each) => each.id)")
     assert ids == [f"step-{each}" for each in steps]
@@ -113,7 +113,7 @@ def test_from_the_printed_link_to_the_first_item_taken(start: Start, visit: Visi
     page.get_by_role("button", name="Create the board").click()
     expect(page.locator("#step-items summary")).to_be_focused()
     fill_in(page, "items", "Add the item", tag="OT-1", title="Pump")
-    expect(page.locator("#step-items summary")).to_contain_text("1 item")
+    expect(page.locator("#step-items summary")).to_contain_text("1 piece")
     page.locator("#step-items").get_by_role("button", name="Next step").click()
 
     fill_in(page, "people", "Add the person", name="Ana Ruíz")

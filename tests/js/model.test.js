@@ -5,7 +5,8 @@ import {readFileSync} from 'node:fs';
 import {test} from 'node:test';
 
 import './table.js';
-import {Model, STATES, fold, offered} from '../../occupancy/web/ui/static/js/model.js';
+import {fold} from '../../occupancy/web/ui/static/js/fold.js';
+import {Model, STATES, offered} from '../../occupancy/web/ui/static/js/model.js';
 
 const item = (tag, fields = {}) => ({tag, title: `Part ${tag}`, state: 'available', step: 'work', holder: null,
   reason: null, version: 1, attributes: {}, ...fields});

@@ -17,7 +17,7 @@ export class Step {
     // A group of one name: opening a step closes the others, which keep what was typed.
     this.details = h('details', {name: 'setup-steps', id}, this.summary,
       h('div', {class: 'step-body stack'}, h('p', {}, intro), ...parts, h('p', {class: 'buttons'}, this.next)));
-    this.element = h('li', {class: 'step'}, this.details);
+    this.element = h('li', {class: 'setup-step'}, this.details);
   }
 
   update(plant) {
