@@ -6,6 +6,7 @@ import re
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, Route, expect
@@ -55,7 +56,7 @@ class Plant:
             "boss", name="Boss", role=Role.ADMIN, pin_hash=hash_pin(PIN)
         )  # fmt: skip
 
-    def open(self, path: str = "/setup", **options: object) -> Page:
+    def open(self, path: str = "/setup", **options: Any) -> Page:
         url = self.deployment.url
         page = self._visit("/sign-in", None, url=url, **options)
         answer = page.request.post(
