@@ -39,6 +39,7 @@ def create_app(services: Services | None = None) -> Flask:
         labels,
         pages,
         people,
+        sample,
         stream,
     )
     from occupancy.web.routes.access import (  # noqa: PLC0415 - see the module
@@ -62,8 +63,8 @@ def create_app(services: Services | None = None) -> Flask:
     problems.init_app(app)
     auth.init_app(app)
     for module in (
-        boards, people, imports, labels, stream, day, session, admin, badges, audit, health, docs,
-        pages,
+        boards, people, imports, labels, stream, day, session, admin, badges, sample, audit,
+        health, docs, pages,
     ):  # fmt: skip
         app.register_blueprint(module.bp)
     cli.init_app(app)

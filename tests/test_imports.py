@@ -27,17 +27,18 @@ MAY_IMPORT = {
     "tables": {"core", "storage", "boards", "access"},
     "labels": {"core"},
     "services": {"core", "storage", "observability", "boards", "access", "live", "tables"},
+    "sample": {"core", "boards", "access", "services"},
     "web": {
         "core", "storage", "observability", "boards", "access", "live", "tables", "labels",
-        "services",
+        "services", "sample",
     },
     "server": {
         "core", "storage", "observability", "boards", "access", "live", "tables", "services",
-        "web",
+        "sample", "web",
     },
     "cli": {
         "core", "storage", "observability", "boards", "access", "live", "tables", "labels",
-        "services", "wsgi",
+        "services", "sample", "wsgi",
     },
     "wsgi": {"core"},
 }  # fmt: skip

@@ -58,9 +58,10 @@ class Invitation:
                 gevent.sleep(_STORE_RETRY_S)
         # To the terminal and not to the log, which may be kept and read by others.
         print(  # noqa: T201 - for the person at the terminal
-            "occupancy: nobody can sign in yet. Sign in as administrator, once, within the hour:\n"
+            "occupancy: nobody can sign in yet. Open this link, once, within the hour:\n"
             f"    {self._url}/sign-in#{secret}\n"
-            f"or add a worker: {COMMAND} workers add ID --name NAME --role admin --pin",
+            "It makes you the administrator, and leads through the rest. Or add a worker:\n"
+            f"    {COMMAND} workers add ID --name NAME --role admin --pin",
             file=sys.stderr, flush=True,
         )  # fmt: skip
 

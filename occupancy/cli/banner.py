@@ -1,7 +1,8 @@
 """What bin/run shows before the server starts: its addresses, and the boards and people there are.
 
-Run it with ``python -m occupancy.cli.banner``. The examples name what is there. Where the server of
-the data cannot be asked, only the addresses are shown: the web server waits for it, too.
+Run it with ``python -m occupancy.cli.banner``. The examples name what is there. At the first start
+nothing is there, and the one thing to do is to open the link that the server prints. Where the
+server of the data cannot be asked, only the addresses are shown: the web server waits for it, too.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ import msgspec
 
 from occupancy.boards.records import Board
 from occupancy.cli.command import connected
-from occupancy.cli.demo import BOARD as SAMPLE_BOARD
 from occupancy.core.entities import MAIN_BOARD, Item, Role, Worker
 from occupancy.core.errors import OccupancyError, SettingError, counted
 from occupancy.core.settings import COMMAND, Settings
+from occupancy.sample.content import BOARD as SAMPLE_BOARD
 from occupancy.services import Services
 from occupancy.storage.server_errors import ServerError
 
@@ -28,15 +29,17 @@ _BOARDS_SHOWN = 5
 
 def lines(services: Services | None, url: str) -> Iterator[tuple[str, str]]:
     """Names and texts; without ``services``, only the addresses."""
+    boards = [] if services is None else _used(services)
+    if services is not None and not boards and not services.workers.is_any():
+        yield (
+            "first start",
+            "open the link that the server prints below: it leads through the rest",
+        )
+        return
     yield "sign in", f"{url}/sign-in"
     yield "the API", f"{url}/docs"
     if services is None:
         return
-    boards = [
-        each
-        for each in services.store.boards.all()
-        if each.board != MAIN_BOARD or _items(each) or each.seq
-    ]
     workers = [each for each in services.workers.all() if not each.disabled]
     yield "boards", _boards(boards)
     yield "people", _people(workers)
@@ -47,6 +50,12 @@ def lines(services: Services | None, url: str) -> Iterator[tuple[str, str]]:
     else:
         yield "a forgotten PIN", f"{COMMAND} workers pin ID"
     yield from _examples(services, boards, workers, url)
+
+
+def _used(services: Services) -> list[Board]:
+    """The boards without ``main``, as long as nobody uses that."""
+    found = services.store.boards.all()
+    return [each for each in found if each.board != MAIN_BOARD or _items(each) or each.seq]
 
 
 def _items(board: Board) -> int:
@@ -73,6 +82,7 @@ def _examples(
 ) -> Iterator[tuple[str, str]]:
     filled = next((each for each in boards if _items(each)), None)
     if filled is None:
+        yield "set it up", f"{url}/setup"
         yield "your items", f"{COMMAND} items import FILE.csv"
         yield "a sample to try", f"{COMMAND} demo load --pins --tokens"
         return

@@ -19,8 +19,9 @@ from typing import Literal
 from playwright.sync_api import Browser, Page, Route, expect
 
 from occupancy.access.pins import hash_pin
-from occupancy.cli.demo import BOARD, load
 from occupancy.core.entities import Role
+from occupancy.sample.content import BOARD
+from occupancy.sample.loading import load
 from occupancy.services import Services
 from tests.browser.chromium import chromium, path_of_chromium
 from tests.browser.site import PIN, expect_live, expect_still

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 from playwright.sync_api import expect
 
@@ -19,9 +18,6 @@ from tests.browser.site import (
     sign_in_by_hand,
     touch,
 )
-from tests.support.deployment import Deployment
-from tests.support.servers import RealServer
-from tests.support.waiting import wait_until
 
 
 def test_signing_in_switching_and_signing_out(site: Site, visit: Visit) -> None:
@@ -174,28 +170,3 @@ def test_the_link_of_a_wall_screen_opens_the_wall_read_only(site: Site, visit: V
         [board, list(TRANSITIONS)],
     )
     assert refused == [[operation, "forbidden"] for operation in TRANSITIONS]
-
-
-def test_the_first_administrator_comes_by_the_printed_link_and_sets_a_pin(
-    tmp_path: Path, own_server: RealServer, visit: Visit
-) -> None:
-    deployment = Deployment(tmp_path / "state", own_server.url, WEB_CONCURRENCY="1").start()
-    try:
-        link = wait_until(
-            lambda: re.search(r"http://\S+/sign-in#\S+", deployment.log), what="the link"
-        )[0]
-        page = visit(link, None, url=deployment.url)
-        expect(page.locator("#set-pin")).to_be_visible()
-        page.locator("#set-pin").get_by_label("New PIN").fill("1379")
-        page.locator("#set-pin button").click()
-        expect(page).to_have_url(f"{deployment.url}/boards")
-        expect(page.locator("#who strong")).to_have_text("Administrator")
-        page.locator("#who button").click()
-        page.get_by_role("button", name=re.compile("^Sign out")).click()
-        expect(page.locator("#who")).to_have_text("Sign in")
-        page.locator("#who button").click()
-        sign_in_by_hand(page, "admin", "1379")
-        expect(page.locator("#who strong")).to_have_text("Administrator")
-        page.context.close()  # otherwise the server waits for its idle connections
-    finally:
-        deployment.stop()

@@ -21,7 +21,9 @@ TABLE = "core/transitions.py"
 TEXTS = {
     f"web/ui/static/i18n/{path.name}" for path in (PACKAGE / "web/ui/static/i18n").glob("*.json")
 }
-EXAMPLES = {"cli/demo.py", "web/ui/templates/docs.html"}  # the sample board, an example of an event
+EXAMPLES = {  # what the sample's items have behind them, and an example of an event
+    "sample/content.py", "sample/removal.py", "web/ui/templates/docs.html",
+}  # fmt: skip
 COMPARISON = re.compile(
     r"""operation["\]]*\s*(?:[=!~]==?|\b(?:not )?in)\s*[\[({]?["'`]"""
     r"""|["'`]\s*[=!~]==?\s*[\w.]*operation\b"""

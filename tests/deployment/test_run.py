@@ -64,14 +64,14 @@ def test_the_address_that_it_prints_can_be_opened(
     with said.open("wb") as out:
         process = subprocess.Popen([project / "bin/run"], env=environ, stdout=out, stderr=out)
     try:
-        wait_until(lambda: "sign in " in said.read_text(), timeout_s=20, what="the addresses")
+        wait_until(lambda: "first start" in said.read_text(), timeout_s=20, what="the address")
         addresses = set(re.findall(r"http://[^/\s]+", said.read_text().partition("[20")[0]))
         assert addresses == {shown.replace("PORT", str(port))}
         wait_until(lambda: _answers(addresses), timeout_s=20, what=said.read_text())
-        # A server of one's own has no sample, so nothing is said that holds for it only.
+        # There is nothing yet, so the link is the only thing to do.
+        assert "flask demo" not in said.read_text()
         assert "tokens create 93" not in said.read_text()
         assert "boards/taller" not in said.read_text()
-        assert "flask demo load" in said.read_text()
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=20)
@@ -119,7 +119,18 @@ def test_its_help_starts_nothing(without_a_web_server: Path) -> None:
     assert not (without_a_web_server / "var").exists()
 
 
-def test_the_first_start_shows_the_pins_once_and_the_sample_never_comes_back(
+def test_the_first_start_loads_no_sample_and_leaves_the_link_to_the_server(
+    without_a_web_server: Path,
+) -> None:
+    for _ in range(2):  # nobody has opened it meanwhile
+        said = said_by(without_a_web_server, "--workers", "4")
+        shown, _, rest = said.partition("gunicorn")
+        assert rest == " --workers 4 wsgi:app\n"
+        assert [line[:13].strip() for line in shown.splitlines()] == ["occupancy on", "first start"]
+        assert shown.count("http") == 1
+
+
+def test_the_sample_in_one_go_shows_its_pins_once_and_never_comes_back_by_itself(
     without_a_web_server: Path,
 ) -> None:
     project = without_a_web_server
@@ -128,7 +139,7 @@ def test_the_first_start_shows_the_pins_once_and_the_sample_never_comes_back(
     def command(*arguments: str) -> None:
         subprocess.run([*flask, *arguments], cwd=project, check=True, timeout=60)
 
-    first = said_by(project, "--workers", "4")
+    first = said_by(project, "--workers", "4", "--sample")
     pins = re.findall(r"(?m)^93 +Marta Ruiz +worker +(\d+)$", first)
     assert len(pins) == 1
     assert "taller (40 items)" in first
@@ -156,14 +167,15 @@ def test_the_first_start_shows_the_pins_once_and_the_sample_never_comes_back(
     assert "boards/hall/items/T-1/take" in third
 
 
-def test_a_plant_that_was_restored_before_the_first_start_gets_no_sample(
-    without_a_web_server: Path,
-) -> None:
-    (without_a_web_server / "var/valkey").mkdir(parents=True)
-    said = said_by(without_a_web_server)
+def test_people_without_a_board_are_told_how_to_begin(without_a_web_server: Path) -> None:
+    project = without_a_web_server
+    flask = [str(project / ".venv/bin/flask"), "--app", "wsgi"]
+    add = ["workers", "add", "eva", "--name", "Eva", "--role", "admin"]
+    subprocess.run([*flask, *add], cwd=project, check=True, timeout=60)
+    said = said_by(project)
     assert "taller" not in said
     assert "none yet" in said
-    assert "demo load" in said
+    assert "/setup" in said
 
 
 def test_a_server_that_is_away_does_not_keep_it_from_starting(

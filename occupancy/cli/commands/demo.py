@@ -6,9 +6,11 @@ import click
 import msgspec
 
 from occupancy.cli.command import Commands, connected, json_option
-from occupancy.cli.demo import BOARD, ITEM_COUNT, WORKERS, give_pins, load, unload
 from occupancy.cli.output import print_json, print_table, progress
 from occupancy.core.errors import counted
+from occupancy.sample.content import BOARD, ITEM_COUNT, WORKERS
+from occupancy.sample.loading import give_pins, load
+from occupancy.sample.removal import unload
 
 _TOKEN_DAYS = 30
 
@@ -77,7 +79,7 @@ def unload_(as_json: bool) -> None:
                 items=unloaded.items,
             )  # fmt: skip
     if as_json:
-        print_json(msgspec.to_builtins(unloaded))
+        print_json({**msgspec.to_builtins(unloaded), "kept": [str(each) for each in unloaded.kept]})
         return
     numbers = [
         counted(unloaded.items, "item"), counted(unloaded.boards, "board"),

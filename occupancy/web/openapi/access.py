@@ -132,7 +132,7 @@ def paths() -> dict[str, Any]:
     badge = answer(one_badge)
     added_badge = answer(one_badge, status=201, text="Added.")
     ticket = answer(obj(ticket=TEXT, expires_in_s=INTEGER), status=201, text="The ticket.")
-    secret = {"allOf": [ref("schemas", "Token"), obj(token=TEXT)]}
+    secret = {"allOf": [ref("schemas", "Token"), obj(token=TEXT, path=TEXT, svg=TEXT)]}
     import_workers = operation("access", "importWorkers", "Add and update workers from a file.",
         Role.ADMIN, answer(ref("schemas", "WorkerImport")), (*WRITES, errors.TooLarge),
         parameters=[
@@ -266,7 +266,9 @@ def paths() -> dict[str, Any]:
             "post": operation("access", "createToken", "Create a token.", Role.ADMIN,
                 answer(secret, status=201, text="The token; it is shown this once."),
                 (*WRITES, errors.WorkerNotFound, errors.BoardNotFound),
-                body=ref("schemas", "TokenBody"), must_have_body=True),
+                body=ref("schemas", "TokenBody"), must_have_body=True,
+                description="`path` is that of the link which signs a wallboard in with the "
+                "token, and `svg` is the whole link as a QR code."),
         },
         "/api/tokens/{token_id}": {
             "delete": operation("access", "revokeToken", "Revoke a token.", Role.ADMIN,

@@ -12,7 +12,7 @@ from typing import Any
 from occupancy.core import errors
 from occupancy.core.entities import STATES, Role
 from occupancy.core.transitions import PUT, REMOVE, TRANSITIONS, Transition
-from occupancy.web.openapi import access, audit, day, health, imports, labels
+from occupancy.web.openapi import access, audit, day, health, imports, labels, sample
 from occupancy.web.openapi.operations import (
     BOARD_WRITES,
     PARAMETERS,
@@ -84,7 +84,7 @@ def document() -> dict[str, Any]:
         "paths": {
             **_board_paths(), **day.paths(), **_item_paths(), **labels.paths(), **imports.paths(),
             **_operation_paths(), **_event_paths(),
-            **access.paths(), **audit.paths(), **health.paths(), **_page_paths(),
+            **access.paths(), **sample.paths(), **audit.paths(), **health.paths(), **_page_paths(),
         },
         "components": {
             "schemas": {

@@ -241,7 +241,10 @@ def tokens() -> Response:
 @bp.post("/tokens")
 @requires(Role.ADMIN)
 def create_token() -> Response:
-    """The answer shows the token, which is not stored and never shown again."""
+    """The answer shows the token, which is not stored and never shown again.
+
+    Its path and QR code are for a wallboard, which opens a session with it.
+    """
     read_query()
     body = read_body(TokenBody)
     if body.board is not None:
@@ -253,7 +256,9 @@ def create_token() -> Response:
             role=Role.of(body.role) if body.role is not None else None,
         )  # fmt: skip
         fields.update(token=token.id)
-    return json_answer({"token": secret, **token.as_dict()}, 201)
+    path = f"/sign-in#{secret}"
+    svg = code_of(path, current_services().settings)
+    return json_answer({"token": secret, **token.as_dict(), "path": path, "svg": svg}, 201)
 
 
 @bp.delete("/tokens/<token_id>")

@@ -8,11 +8,15 @@ import {t} from './i18n.js';
  * is run. `path` begins with '/'. `note` says for how long it is valid.
  */
 export function linkPanel({path, svg, note}) {
-  const address = new URL(path, location.href).href;
   return h('div', {class: 'link-panel'},
     h('img', {class: 'qr', alt: t('link.qr'), src: `data:image/svg+xml,${encodeURIComponent(svg)}`}),
     h('p', {class: 'soft'}, note),
-    secretLine(t('link.address'), address));
+    secretLine(t('link.address'), linkOf(path)));
+}
+
+/** The whole address of a path of this server. */
+export function linkOf(path) {
+  return new URL(path, location.href).href;
 }
 
 /** A text that is shown once, such as a token, with a button to copy it. */

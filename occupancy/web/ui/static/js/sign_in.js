@@ -26,6 +26,18 @@ async function enter(secret) {
   return true;
 }
 
+/** The first administrator has no PIN yet, and goes on to set the plant up; others may have forgotten theirs. */
+async function offerPin(id) {
+  const {workers} = await api.get(`/api/workers?q=${encodeURIComponent(id)}`).catch(() => ({workers: []}));
+  if (workers.find((each) => each.id === id)?.has_pin === false) {
+    location.replace('/setup');
+    return;
+  }
+  form.hidden = false;
+  form.elements.username.value = id;
+  form.elements.pin.focus();
+}
+
 form.addEventListener('submit', async (event) => {
   event.preventDefault();
   const {id} = session.current().worker;
@@ -60,9 +72,7 @@ await start((found) => {
   } else if (isIn && found.board) {
     location.replace(`/boards/${found.board}/wall`);
   } else if (isIn && secret.startsWith('occlink_') && session.may('admin')) {
-    form.hidden = false;
-    form.elements.username.value = found.worker.id;
-    form.elements.pin.focus();
+    offerPin(found.worker.id);
   } else {
     location.replace('/boards');
   }

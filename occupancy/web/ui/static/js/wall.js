@@ -258,7 +258,7 @@ function onDenied(code) {
   if (code === 401) {
     setText(byId('told-title'), t('wall.signed_out'));
     setText(byId('told-text'), t('wall.sign_in'));
-    setText(byId('told-command'), `flask tokens create WORKER --role observer --board ${board} --link`);
+    setText(byId('told-command'), `${location.origin}/programs`);
   } else {
     setText(byId('told-title'), code === 404 ? t('board.none', {board}) : t('wall.forbidden'));
     setText(byId('told-text'), code === 404 ? t('wall.check_address') : t('wall.other_link', {board}));

@@ -1,0 +1,103 @@
+"""The sample over HTTP: it is loaded and removed in one step each, and what is somebody's stays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from occupancy.core.entities import Role
+from occupancy.sample.content import BOARD, ITEM_COUNT, WORKERS
+from occupancy.services import Services
+from tests.support.applications import application
+from tests.support.tablets import fields
+
+PEOPLE = sorted(worker for worker, _, _ in WORKERS)
+
+
+class Office:
+    """An administrator with a token, and nobody else."""
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+        services.workers.add("boss", name="Boss", role=Role.ADMIN)
+        self._client = application(services).test_client()
+        self._secret = services.tokens.create("boss")[0]
+
+    def ask(self, method: str, path: str = "/api/sample", *, secret: str | None = None) -> Any:
+        header = {"Authorization": f"Bearer {secret or self._secret}"}
+        answer = self._client.open(path, method=method, headers=header)
+        assert answer.status_code == 200, answer.text
+        return fields(answer)
+
+    def audited(self) -> list[str]:
+        entries = self.ask("GET", "/api/audit")["entries"]
+        return [each["event"] for each in entries if each["event"].startswith("sample_")]
+
+
+@pytest.fixture
+def office(services: Services) -> Office:
+    return Office(services)
+
+
+def test_the_sample_is_loaded_and_removed_in_one_step_each(office: Office) -> None:
+    assert office.ask("GET") == {"board": None, "workers": []}
+    added = office.ask("POST")["added"]
+    assert (added["boards"], added["workers"], added["items"]) == (1, 6, ITEM_COUNT)
+    assert office.ask("GET") == {"board": BOARD, "workers": PEOPLE}
+    boards = office.ask("GET", "/api/boards")["boards"]
+    assert sum(next(each for each in boards if each["board"] == BOARD)["counts"].values()) == 40
+    removed = office.ask("DELETE")
+    assert removed == {"boards": 1, "workers": 6, "items": ITEM_COUNT, "kept": []}
+    assert office.ask("GET") == {"board": None, "workers": []}
+    assert [each.id for each in office.services.workers.all()] == ["boss"]
+
+
+def test_its_people_get_no_pin(office: Office) -> None:
+    office.ask("POST")
+    assert all(each.pin_hash is None for each in office.services.workers.all())
+
+
+def test_a_change_is_audited_and_a_repetition_is_not(office: Office) -> None:
+    for method in ("POST", "POST", "DELETE", "DELETE"):
+        office.ask(method)
+    assert office.audited() == ["sample_unloaded", "sample_loaded"]
+
+
+def test_what_somebody_has_changed_or_holds_stays_and_the_answer_says_why(office: Office) -> None:
+    services = office.services
+    services.workers.add("94", name="Real", role=Role.WORKER)
+    office.ask("POST")
+    services.store.boards.create("hall")
+    services.workers.edit("7", disabled=True)
+    services.workers.edit("95", pin_hash="one")
+    services.workers.edit("95", pin_hash="another")
+    services.workers.edit("12", name="Another")
+    assert office.ask("GET")["workers"] == ["1", "93"]
+    removed = office.ask("DELETE")
+    assert (removed["boards"], removed["workers"], removed["items"]) == (1, 2, ITEM_COUNT)
+    assert removed["kept"] == [
+        {"kind": "worker", "id": "94", "why": "renamed", "name": "Real"},
+        {"kind": "worker", "id": "95", "why": "disabled", "name": "Lucía Vega"},
+        {"kind": "worker", "id": "12", "why": "renamed", "name": "Another"},
+        {"kind": "worker", "id": "7", "why": "disabled", "name": "Ana Torres"},
+    ]
+
+
+def test_the_one_who_removes_it_is_not_removed(office: Office) -> None:
+    office.ask("POST")
+    secret, _ = office.services.tokens.create("1")
+    removed = office.ask("DELETE", secret=secret)
+    assert removed["kept"] == [
+        {"kind": "worker", "id": "1", "why": "self", "name": "Elena Prieto"}
+    ]  # fmt: skip
+    assert office.ask("GET", secret=secret) == {"board": None, "workers": []}
+
+
+def test_tokens_and_stations_of_its_board_end_with_it(office: Office) -> None:
+    office.ask("POST")
+    office.services.tokens.create("boss", board=BOARD, role=Role.OBSERVER)
+    office.services.stations.create("Hall", by="boss", board=BOARD)
+    office.ask("DELETE")
+    assert [each.token.board for each in office.services.tokens.all()] == [None]
+    assert office.services.stations.all() == []
