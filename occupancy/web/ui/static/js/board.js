@@ -35,6 +35,7 @@ let lastHeard = null; // the last time when the page was known to be up to date
 let status = 'connecting';
 let isLoaded = false; // whether the model came from the server
 let isDenied = false;
+let preparing = 0; // the timer of prepareSearch
 let isSignedOut = false; // false until the server has answered
 
 const me = () => session.current()?.worker.id ?? null;
@@ -75,8 +76,15 @@ async function reload(signal) {
   const before = isLoaded ? model.heldBy(me()) : null;
   isLoaded = true;
   model.load(found.items, found.version_floor);
+  prepareSearch();
   if (before) notices.tellMissed(before, model.heldBy(me()));
   return found;
+}
+
+/** Prepares the search in small pieces, so that neither the page nor the first letter waits for all of it. */
+function prepareSearch() {
+  clearTimeout(preparing);
+  preparing = setTimeout(() => { if (model.prepareSearch(200)) prepareSearch(); }, 30);
 }
 
 function apply(event) {
