@@ -25,7 +25,7 @@ const tagsOf = ({shown}) => shown.map(({tag}) => tag);
 const groupsOf = ({shown, groups}) => groups.map(({start, count}) => (
   shown.slice(start, start + count).map(({tag}) => tag).join()));
 
-test('the groups of a reader are their own items, those of others, what stands still, what is free, what is done', () => {
+test('a reader has groups of their own items, of those of others, of what stands still, is free, is done', () => {
   const {selection} = selectionOf([item('A'), item('B', {state: 'blocked'}), item('C', {state: 'completed'}),
     item('D', {state: 'paused'}), held('E', '2'), held('F', '1')], {group: 'section'});
   assert.deepEqual(groupsOf(selection), ['F', 'E', 'D,B', 'A', 'C']);

@@ -237,7 +237,7 @@ export class List {
     const total = this.items.length;
     const top = this.scrolled - this.origin;
     const first = Math.max(0, this.#indexAt(top) - SPARE_ROWS);
-    const last = Math.min(total, this.#indexAt(top + this.height) + SPARE_ROWS);
+    const last = Math.min(total, this.#indexAt(top + this.height) + 1 + SPARE_ROWS);
     setStyle(this.container, 'height', `${total === 0 ? 0 : this.#placeOf(total - 1) + this.rowHeight}px`);
     const wanted = new Set();
     const headings = new Set();
