@@ -1,4 +1,4 @@
-"""A board of 5,000 items, in each layout: few rows in the document, one layout for an event, views as addresses."""
+"""A board of 5,000 items in each layout; views as addresses; rows, columns and the keyboard."""
 
 from __future__ import annotations
 
