@@ -128,10 +128,11 @@ def test_a_batch_is_undone_by_its_notice_but_for_what_others_have_touched(
     site: Site, open_board: OpenBoard
 ) -> None:
     board = site.board("T-1", "T-2", "T-3", steps=("ARM", "SOLD"))
-    page = open_board(board)
     for tag in ("T-1", "T-2", "T-3"):
         site.do("take", board, tag, who="holder")
-        expect_state(page, tag, "occupied", "Holder")
+    page = open_board(board)
+    expect_still(page)
+    for tag in ("T-1", "T-2", "T-3"):
         card(page, tag).locator(".choose").check()
     expect_still(page)
     page.locator("#batch .complete").click()

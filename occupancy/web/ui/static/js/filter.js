@@ -1,8 +1,8 @@
 // A board's view: what is shown of its items, in which layout and order.
 //
 // It stands in the page's address, so it can be shared. Without a view in the address the page takes the one that
-// was last used on this device; of that the searched text belongs to the tab only, because nobody wants to find
-// yesterday's search on a shared tablet.
+// this tab has shown last, or else the one that was last chosen on this device, but without the searched text: nobody
+// wants to find yesterday's search on a shared tablet.
 
 import {GROUPS, SORTS, attributeOf} from './sorting.js';
 
@@ -20,11 +20,11 @@ let due = 0;
 /** The view of the address, or else the last one. */
 export function readView() {
   const here = new URLSearchParams(location.search);
-  if (NAMES.some((name) => here.has(name))) return viewOf(here);
-  const last = new URLSearchParams(localStorage.getItem(key) ?? '');
-  const text = sessionStorage.getItem(key);
-  if (text) last.set('q', text);
-  return viewOf(last);
+  if (NAMES.some((name) => here.has(name))) {
+    sessionStorage.setItem(key, String(here)); // who comes back from an item finds it again
+    return viewOf(here);
+  }
+  return viewOf(new URLSearchParams(sessionStorage.getItem(key) ?? localStorage.getItem(key) ?? ''));
 }
 
 function viewOf(query) {
@@ -59,7 +59,7 @@ export function writeView(view) {
   if (view.sort !== 'state' || view.isReversed) query.set('sort', `${view.isReversed ? '-' : ''}${view.sort}`);
   if (view.group !== DEFAULTS[view.layout]) query.set('group', view.group);
   write(query.size ? `?${query}` : location.pathname);
-  sessionStorage.setItem(key, view.text);
+  sessionStorage.setItem(key, String(query));
   query.delete('q');
   if (localStorage.getItem(key) !== String(query)) localStorage.setItem(key, String(query));
 }
