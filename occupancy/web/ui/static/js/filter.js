@@ -4,6 +4,7 @@
 // this tab has shown last, or else the one that was last chosen on this device, but without the searched text: nobody
 // wants to find yesterday's search on a shared tablet.
 
+import {recall, remember} from './memory.js';
 import {GROUPS, SORTS, attributeOf} from './sorting.js';
 
 export const NONE = {state: '', step: '', mine: false, text: ''};
@@ -21,10 +22,10 @@ let due = 0;
 export function readView() {
   const here = new URLSearchParams(location.search);
   if (NAMES.some((name) => here.has(name))) {
-    sessionStorage.setItem(key, String(here)); // who comes back from an item finds it again
+    remember('sessionStorage', key, String(here)); // who comes back from an item finds it again
     return viewOf(here);
   }
-  return viewOf(new URLSearchParams(sessionStorage.getItem(key) ?? localStorage.getItem(key) ?? ''));
+  return viewOf(new URLSearchParams(recall('sessionStorage', key) ?? recall('localStorage', key) ?? ''));
 }
 
 function viewOf(query) {
@@ -59,9 +60,9 @@ export function writeView(view) {
   if (view.sort !== 'state' || view.isReversed) query.set('sort', `${view.isReversed ? '-' : ''}${view.sort}`);
   if (view.group !== DEFAULTS[view.layout]) query.set('group', view.group);
   write(query.size ? `?${query}` : location.pathname);
-  sessionStorage.setItem(key, String(query));
+  remember('sessionStorage', key, String(query));
   query.delete('q');
-  if (localStorage.getItem(key) !== String(query)) localStorage.setItem(key, String(query));
+  if (recall('localStorage', key) !== String(query)) remember('localStorage', key, String(query));
 }
 
 function write(address) {
