@@ -31,7 +31,7 @@ export class Table {
   head(columns, {sort, isReversed}) {
     this.columns = columns;
     const widths = columns.map(({by}) => WIDTHS[by] ?? 'minmax(4rem, 1fr)').join(' ');
-    this.place.style.setProperty('--columns', `2.75rem ${widths} 16rem`);
+    this.place.style.setProperty('--columns', `2.75rem ${widths} 17.5rem`);
     const direction = isReversed ? 'descending' : 'ascending';
     const focused = document.activeElement.closest?.('#table-head button')?.dataset.by;
     fill(byId('table-head'),
