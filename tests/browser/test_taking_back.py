@@ -122,3 +122,28 @@ def test_a_supervisor_sends_back_from_the_items_page_to_an_earlier_step(
     expect(page.locator("#items .reason")).to_have_text("Weld is porous")
     expect(page.locator("#history li").first).to_contain_text("Supervisor sent it back")
     assert site.types(board, "T-1")[-1] == "sent_back"
+
+
+def test_a_batch_is_undone_by_its_notice_but_for_what_others_have_touched(
+    site: Site, open_board: OpenBoard
+) -> None:
+    board = site.board("T-1", "T-2", "T-3", steps=("ARM", "SOLD"))
+    for tag in ("T-1", "T-2", "T-3"):
+        site.do("take", board, tag, who="holder")
+    page = open_board(board)
+    expect_still(page)
+    for tag in ("T-1", "T-2", "T-3"):
+        card(page, tag).locator(".choose").check()
+    expect_still(page)
+    page.locator("#batch .complete").click()
+    expect(page.locator("#notices p")).to_have_text("Done for 3 of 3.")
+    expect(page.locator(UNDO)).to_have_accessible_name("Undo: 3 items")
+    site.do("take", board, "T-3", who="colleague")
+    expect_state(page, "T-3", "occupied", "Colleague")
+    expect_still(page)
+    page.locator(UNDO).click()
+    expect(page.locator("#notices p")).to_have_text("Undone for 2 of 2.")
+    expect_state(page, "T-1", "occupied", "Holder")
+    assert [site.types(board, tag)[-1] for tag in ("T-1", "T-2", "T-3")] == [
+        "undone", "undone", "taken",
+    ]  # fmt: skip

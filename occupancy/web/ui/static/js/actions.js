@@ -29,9 +29,7 @@ export class Actions {
     let isDone = false;
     try {
       const answer = await api.operate(`${this.path}/items/${tag}/${operation}`, fields);
-      this.#put(answer.item);
-      if (answer.changed) this.changes.set(tag, answer.item.version);
-      else this.changes.delete(tag);
+      this.#succeed(tag, answer);
       isDone = true;
     } catch (problem) {
       this.#refuse(tag, problem, operation);
@@ -55,7 +53,7 @@ export class Actions {
       for (const result of results) {
         if (result.status === 200) {
           done += 1;
-          this.#put(result.item);
+          this.#succeed(result.tag, result);
         } else {
           this.#refuse(result.tag, result);
         }
@@ -86,6 +84,12 @@ export class Actions {
   /** The text of an item's last refusal, even if the item has changed since; '' for none. */
   said(tag) {
     return this.refusals.get(tag)?.text ?? '';
+  }
+
+  #succeed(tag, {item, changed}) {
+    this.#put(item);
+    if (changed) this.changes.set(tag, item.version);
+    else this.changes.delete(tag);
   }
 
   /** Ignores an answer that comes after its item was removed, or after the sign-out. */

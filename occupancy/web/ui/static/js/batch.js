@@ -6,14 +6,14 @@ import {forgetDraft} from './drafts.js';
 import {number, t, tn} from './i18n.js';
 import {explain} from './refusal_text.js';
 import {ignoreTaps} from './tap_filter.js';
-import {buttonClass} from './transitions.js';
+import {OPERATIONS, UNDO, buttonClass} from './transitions.js';
 
 const MOST = 50;
 
 export class Batch {
   /**
    * `canAct()`: whether operations may be sent now; `offered(item)` lists those on an item. `onChange(tags)`
-   * redraws items, `onFull()` is called beyond MOST, and `onDone(text, tag, kind)` tells the result, like
+   * redraws items, `onFull()` is called beyond MOST, and `onDone(text, {tag, kind, undo})` tells the result, like
    * Notices.say.
    */
   constructor(board, {model, actions, canAct, offered, onChange, onFull, onDone}) {
@@ -64,22 +64,42 @@ export class Batch {
     try {
       fields = await ask(operation, {board: this.board, count: tags.length, items: this.model.items.values()});
     } catch (problem) {
-      this.onDone(explain(problem), null, 'refused');
+      this.onDone(explain(problem), {kind: 'refused'});
       return;
     }
-    if (fields === null) return;
-    const {done, of} = await this.actions.runMany(operation, tags, fields);
+    if (fields !== null) await this.#send(operation, tags, fields, 'batch.done');
+  }
+
+  /** Sends an operation and tells the result, with a button to take it back where that is possible. */
+  async #send(operation, tags, fields, key) {
+    const {actions} = this;
+    const free = tags.filter((tag) => !actions.sending.has(tag));
+    const untilMs = performance.now() + 1000 * UNDO.within_s; // from before the server's clock counts
+    const {done, of} = await actions.runMany(operation, free, fields);
     // Refused items stay chosen, each with its reason.
-    const refused = tags.filter((tag) => this.actions.refusals.has(tag));
+    const refused = tags.filter((tag) => actions.refusals.has(tag));
     for (const tag of tags) if (!refused.includes(tag)) this.tags.delete(tag);
     this.onChange(tags);
     this.draw();
-    const said = t('batch.done', {done: number(done), of: number(of)});
+    const undo = this.#undoOf(operation, free.filter((tag) => !refused.includes(tag)), untilMs);
+    const said = t(key, {done: number(done), of: number(of)});
     if (refused.length === 0) {
       forgetDraft(operation);
-      this.onDone(said, null, 'done');
+      this.onDone(said, {kind: 'done', undo});
     } else {
-      this.onDone(`${said} ${refused[0]}: ${this.actions.said(refused[0])}`, refused[0], 'refused');
+      this.onDone(`${said} ${refused[0]}: ${actions.said(refused[0])}`, {kind: 'refused', tag: refused[0], undo});
     }
+  }
+
+  /** How a notice takes back what was done with `tags`: with each that nobody has touched since; or null. */
+  #undoOf(operation, tags, untilMs) {
+    const back = OPERATIONS.get(operation)?.undone_by;
+    const left = () => tags.filter((tag) => this.actions.isLatest(tag));
+    if (!back || left().length === 0) return null;
+    return {
+      key: UNDO.key, untilMs, label: tn('batch.undo', left().length),
+      isOffered: () => left().length > 0,
+      act: () => this.#send(back, left(), {}, 'batch.undone'),
+    };
   }
 }

@@ -1,33 +1,32 @@
 // The board page: who works on what, right now; one touch takes, pauses or completes.
 
 import {Actions} from './actions.js';
-import {Attention} from './attention.js';
 import {Batch} from './batch.js';
 import {BoardSettings} from './board_settings.js';
+import {BoardView} from './board_view.js';
 import {Card} from './card.js';
 import {serverNow} from './clock.js';
 import {announce, byId, fill, h, setText} from './dom.js';
-import {NONE, readFilter, writeFilter} from './filter.js';
+import {NONE, readView, writeView} from './filter.js';
 import {sinceText, t, tn} from './i18n.js';
 import {listen} from './keys.js';
-import {List} from './list.js';
 import {Live} from './live.js';
-import {Model, STATES, offered, rankOf} from './model.js';
+import {Model, STATES, offered} from './model.js';
 import {MyWork} from './my_work.js';
 import {Notices, toldBy} from './notice.js';
 import {operate} from './operate.js';
 import {start, startAgain} from './page.js';
-import {RowOrder} from './row_order.js';
 import {scanning} from './scan.js';
 import * as session from './session.js';
 import {countOf, describe, situationOf} from './situation.js';
 import {loadSnapshot} from './snapshot.js';
 import {filterTaps, ignoreTaps} from './tap_filter.js';
 import {KEYS, UNDO} from './transitions.js';
+import {ViewControls} from './view_controls.js';
 
 const board = document.body.dataset.board;
 const model = new Model();
-const filter = readFilter();
+const filter = readView();
 let boardSteps = [];
 let active = null; // the tag of the item to which shortcuts apply
 let live = null;
@@ -36,25 +35,22 @@ let lastHeard = null; // the last time when the page was known to be up to date
 let status = 'connecting';
 let isLoaded = false; // whether the model came from the server
 let isDenied = false;
+let preparing = 0; // the timer of prepareSearch
 let isSignedOut = false; // false until the server has answered
 
 const me = () => session.current()?.worker.id ?? null;
 const canAct = () => ['live', 'degraded', 'connecting'].includes(status) && session.may('worker');
 const offeredToMe = (item) => offered(item, me(), session.isOffered, boardSteps);
-const rank = (item) => rankOf(item, me());
 
-const list = new List(byId('items'), {render: (item, row) => card.draw(item, row), keyOf: (item) => item.tag});
-const order = new RowOrder();
-const attention = new Attention(byId('items'), () => show());
 const settings = new BoardSettings(board, showBoard);
 const notices = new Notices({onShow: find});
-const actions = new Actions(board, model, (tag) => { list.refresh(tag); show(); });
+const actions = new Actions(board, model, (tag) => { view.list.refresh(tag); view.soon(); });
 const myWork = new MyWork(byId('my-work'), {
   count: byId('my-count'), more: byId('my-more'), actions, settings, canAct, onAct: act, onShow: find});
 const batch = new Batch(board, {model, actions, canAct, offered: offeredToMe,
-  onChange: (tags) => { for (const tag of tags) list.refresh(tag); },
+  onChange: (tags) => { for (const tag of tags) view.list.refresh(tag); },
   onFull: () => notices.say(t('batch.most'), {kind: 'refused'}),
-  onDone: (text, tag, kind) => notices.say(text, {tag, kind})});
+  onDone: (text, how) => notices.say(text, how)});
 const card = new Card({
   actions,
   settings,
@@ -65,6 +61,9 @@ const card = new Card({
   onAct: act,
   onChoose: (tag) => batch.toggle(tag),
 });
+const view = new BoardView(filter, {model, settings, card, onShown: showAround, isLoaded: () => isLoaded,
+  reader: () => ({worker: me(), steps: boardSteps}), onSort: (by) => controls.sortBy(by)});
+const controls = new ViewControls(filter, {attributes: () => view.attributes, onChange: showFiltered});
 
 // Loading and following
 
@@ -77,8 +76,15 @@ async function reload(signal) {
   const before = isLoaded ? model.heldBy(me()) : null;
   isLoaded = true;
   model.load(found.items, found.version_floor);
+  prepareSearch();
   if (before) notices.tellMissed(before, model.heldBy(me()));
   return found;
+}
+
+/** Prepares the search in small pieces, so that neither the page nor the first letter waits for all of it. */
+function prepareSearch() {
+  clearTimeout(preparing);
+  preparing = setTimeout(() => { if (model.prepareSearch(200)) prepareSearch(); }, 30);
 }
 
 function apply(event) {
@@ -104,8 +110,8 @@ function showStatus(next) {
   const banner = byId('banner');
   banner.hidden = !isOld || lastHeard === null || next === 'connecting';
   if (!banner.hidden) setText(banner, t('live.old', {since: sinceText(lastHeard)}));
-  list.redraw();
-  show();
+  view.list.redraw();
+  view.soon();
 }
 
 async function denied(code) {
@@ -166,18 +172,17 @@ function showBoard(found) {
   fill(steps, h('option', {value: ''}, t('filter.all_steps')),
     ...found.steps.map((step) => h('option', {value: step, selected: step === filter.step}, settings.titleOf(step))));
   steps.parentElement.hidden = found.steps.length < 2;
-  list.redraw(); // what is offered depends on the steps
-  show();
+  controls.draw();
+  view.settle(); // what is offered depends on the steps
 }
 
 // Drawing
 
 /** Applies a new filter at once: the user expects the list to change. */
 function showFiltered() {
-  writeFilter(filter);
-  search.value = filter.text;
-  attention.release();
-  regroup();
+  setTimeout(writeView, 0, filter); // after the frame: it takes as long as the list
+  if (search.value !== filter.text) search.value = filter.text;
+  view.filtered();
 }
 
 function clearFilter() {
@@ -185,48 +190,40 @@ function clearFilter() {
   showFiltered();
 }
 
-/** Puts every row where it belongs. */
-function regroup({isAnchored = false} = {}) {
-  list.show(order.regroup(model.select(filter, me()), rank), {isAnchored});
-  show();
+/** Draws what is around the list; `count` is the number of items that the filter shows. */
+function showAround(count) {
+  if (active === null || !view.list.has(active)) setActive(view.list.first);
+  showChanges();
+  showCounts(count);
+  showMine(model.heldBy(me()));
+  batch.draw();
 }
 
-let isDue = false;
-function show() {
-  if (isDue) return;
-  isDue = true;
-  requestAnimationFrame(() => {
-    isDue = false;
-    const items = model.select(filter, me());
-    // An empty list has no rows that could move.
-    if (attention.isHeld && isLoaded && order.items.length > 0) {
-      list.show(order.keep(items, rank, model.items));
-    } else {
-      list.show(order.regroup(items, rank), {isAnchored: true});
-    }
-    if (active === null || list.indexOf(active) < 0) setActive(list.items[0]?.tag ?? null);
-    showChanges();
-    showCounts(items.length);
-    showMine(model.heldBy(me()));
-    batch.draw();
-  });
-}
-
+let drawnMine = '';
 function showMine(held) {
-  myWork.draw(held);
+  // Drawing it reads the page's geometry, which costs a layout.
+  const drawn = JSON.stringify([canAct(), held.map(({tag, version, since, step}) => (
+    [tag, version, since, settings.titleOf(step), actions.sending.get(tag)]))]);
+  if (drawn !== drawnMine) myWork.draw(held);
+  drawnMine = drawn;
   byId('no-work').hidden = !isLoaded || held.length > 0;
 }
 
 function showChanges() {
   const button = byId('changes');
-  if (button.hidden && order.changes > 0) ignoreTaps(button);
-  button.hidden = order.changes === 0;
-  if (order.changes > 0) setText(button, tn('board.changes', order.changes));
+  const {changes} = view.order;
+  if (button.hidden && changes > 0) ignoreTaps(button);
+  button.hidden = changes === 0;
+  if (changes > 0) setText(button, tn('board.changes', changes));
 }
-byId('changes').addEventListener('click', () => regroup({isAnchored: true}));
+byId('changes').addEventListener('click', () => view.regroup());
 
+let drawnCounts = '';
 function showCounts(count) {
   const counts = model.counts();
+  const drawn = JSON.stringify([counts, count, filter, isLoaded, isSignedOut, isDenied, status, settings.board]);
+  if (drawn === drawnCounts) return;
+  drawnCounts = drawn;
   for (const button of byId('states').children) {
     const {state} = button.dataset;
     setText(button.querySelector('.count'), countOf(isLoaded, state ? counts[state] : model.items.size));
@@ -236,14 +233,13 @@ function showCounts(count) {
   const situation = situationOf({
     isSignedIn: !isSignedOut, isDenied, isLoaded, status, known: model.items.size, count});
   setText(byId('shown'), describe(situation, {count, filter, settings}));
-  byId('clear').hidden = situation !== 'no_match';
+  byId('clear').hidden = !isLoaded || !(filter.state || filter.step || filter.mine || filter.text);
 }
 byId('clear').addEventListener('click', clearFilter);
 
 model.onChange((tags) => {
   notices.check();
-  show();
-  if (tags) for (const tag of tags) list.refresh(tag);
+  view.changed(tags);
 });
 
 byId('states').append(...['', ...STATES].map((state) => h('button', {
@@ -264,12 +260,17 @@ document.querySelector('.filters').addEventListener('submit', (event) => event.p
 const search = byId('search');
 search.value = filter.text;
 search.addEventListener('input', () => { filter.text = search.value; showFiltered(); });
+search.addEventListener('keydown', (event) => { // from the search into what it has found
+  if (event.key !== 'ArrowDown' || view.list.first === null) return;
+  event.preventDefault();
+  setActive(view.list.first, true);
+});
 
 // Acting
 
 async function act(operation, tag) {
   setActive(tag);
-  attention.note(); // the row keeps its place
+  view.attention.note(); // the row keeps its place
   if (!session.may('worker')) {
     await session.openDialog();
     if (!session.may('worker')) return;
@@ -277,7 +278,7 @@ async function act(operation, tag) {
   const item = model.items.get(tag);
   if (!item || actions.sending.has(tag) || !offeredToMe(item).includes(operation)) return;
   await operate(operation, item, {board, actions, notices});
-  attention.note();
+  view.attention.note();
 }
 
 // The keyboard
@@ -285,9 +286,11 @@ async function act(operation, tag) {
 function setActive(tag, focus = false) {
   const before = active;
   active = tag;
-  if (before !== tag) list.refresh(before);
-  list.refresh(tag);
-  if (focus) list.reveal(tag)?.querySelector('.tag')?.focus({preventScroll: true});
+  if (before !== tag) {
+    view.list.refresh(before);
+    view.list.refresh(tag);
+  }
+  if (focus) view.list.reveal(tag)?.querySelector('.tag')?.focus({preventScroll: true});
 }
 
 /** Shows an item and makes it the active one; clears a filter that hides it. */
@@ -296,20 +299,24 @@ function find(tag) {
     location.href = `/boards/${board}/items/${encodeURIComponent(tag)}`; // that page tells what happened to it
     return;
   }
-  if (list.indexOf(tag) < 0) {
-    if (!model.select(filter, me()).some((item) => item.tag === tag)) Object.assign(filter, NONE);
-    showFiltered();
+  if (!view.list.has(tag)) {
+    view.attention.release();
+    view.draw();
+    if (!view.list.has(tag)) clearFilter();
+    view.draw();
   }
-  attention.note();
+  view.attention.note();
   myWork.close();
   setActive(tag, true);
 }
 
 function move(by) {
-  if (list.items.length === 0) return;
-  const index = active === null ? -1 : list.indexOf(active);
-  const next = Math.min(Math.max(index + by, 0), list.items.length - 1);
-  setActive(list.items[next].tag, true);
+  const next = active === null ? view.list.first : view.list.next(active, by);
+  if (next !== null) setActive(next, true);
+}
+
+function moveAside(by) {
+  if (active !== null) setActive(view.list.beside(active, by), true);
 }
 
 function select(tag) {
@@ -329,6 +336,8 @@ function listenToKeys() {
     Escape: () => { search.blur(); if (active) setActive(active, true); },
     ArrowDown: () => move(1),
     ArrowUp: () => move(-1),
+    ArrowLeft: () => moveAside(-1),
+    ArrowRight: () => moveAside(1),
     PageDown: () => move(8),
     PageUp: () => move(-8),
     Home: () => move(-Infinity),
@@ -341,8 +350,8 @@ function listenToKeys() {
 }
 
 setInterval(() => {
-  card.tick(list.rows.values());
+  card.tick(view.list.rows.values());
   myWork.tick();
 }, 1000);
 filterTaps('.items, .my-work, .foot, #ask-dialog');
-show();
+view.draw();

@@ -1,96 +1,50 @@
 // A card: one item as a row of the list. It has no state, and each drawing replaces all of it.
 
-import {serverNow} from './clock.js';
-import {byId, fill, h, setText, sight} from './dom.js';
-import {duration, t} from './i18n.js';
-import {partsOf} from './tag_parts.js';
-import {ignoreTaps} from './tap_filter.js';
-import {buttonClass, mainOf} from './transitions.js';
-
-const TIMED = new Set(['occupied', 'paused', 'blocked']);
+import {h} from './dom.js';
+import {ItemParts, tickRows} from './item_parts.js';
 
 export class Card {
   /** `hooks` (see board.js) say which operations are offered, and handle touches. */
   constructor(hooks) {
-    this.hooks = hooks;
-    new ResizeObserver(() => { // a notice at the bottom must not cover a menu
-      for (const menu of document.querySelectorAll('details.more[open]')) placeMenu(menu);
-    }).observe(byId('foot'));
+    this.settings = hooks.settings;
+    this.parts = new ItemParts(hooks);
   }
 
   draw(item, row) {
-    const {actions, isChosen, isActive, canAct, offered, onAct, onChoose, settings} = this.hooks;
-    const sending = actions.sending.get(item.tag);
-    const refusal = actions.refusal(item);
-    const focused = row.contains(document.activeElement) ? document.activeElement.dataset.name : null;
-    const operations = offered(item);
-    settle(row, operations.join());
-    const button = (operation) => h('button', {
-      type: 'button', class: buttonClass(operation), 'data-name': operation,
-      'aria-disabled': sending || !canAct() ? 'true' : null,
-      title: canAct() ? null : t('live.cannot'),
-      onclick: () => { if (!sending && canAct()) onAct(operation, item.tag); },
-    }, t(`operation.${operation}`));
-    const main = mainOf(operations);
-    const more = operations.filter((operation) => !main.includes(operation));
-    const board = document.body.dataset.board;
-    row.className = `row ${item.state}${isActive(item.tag) ? ' active' : ''}${isChosen(item.tag) ? ' chosen' : ''}`;
-    row.setAttribute('aria-busy', sending ? 'true' : 'false');
-    fill(
-      row,
-      h('label', {class: 'pick'},
-        h('input', {type: 'checkbox', class: 'choose', 'data-name': 'choose', checked: isChosen(item.tag),
-          'aria-label': t('batch.choose', {tag: item.tag}), onchange: () => onChoose(item.tag)})),
+    const {parts, settings} = this;
+    parts.draw(item, row, (operations) => [
+      parts.pick(item),
       h('div', {class: 'what'},
-        h('a', {class: 'tag', 'data-name': 'tag', href: `/boards/${board}/items/${item.tag}`},
-          ...partsOf(item.tag)),
+        parts.link(item),
         h('span', {class: 'title'}, item.title)),
       h('div', {class: 'how'},
-        h('span', {class: 'state'},
-          h('span', {class: `mark ${item.state}`, 'aria-hidden': 'true'}), t(`state.${item.state}`)),
-        TIMED.has(item.state) && h('time', {datetime: item.since}),
+        parts.state(item),
+        parts.since(item),
         item.step !== 'work' && h('span', {class: 'step'}, settings.titleOf(item.step)),
         ...settings.shownOf(item).map(([name, value]) => h('span', {class: 'attribute'}, `${name}: ${value}`)),
         item.holder && h('strong', {class: 'holder'}, item.holder.name),
         item.reason && h('span', {class: 'reason'}, item.reason)),
-      refusal ? h('p', {class: 'refusal'}, refusal) : null,
-      h('div', {class: 'acts'},
-        ...(sending ? [h('span', {class: 'sending', role: 'status'}, t('board.sending'))]
-          : main.map(button)),
-        more.length > 0 && !sending && h('details', {class: 'more', 'data-name': 'more',
-          ontoggle: ({target}) => placeMenu(target)},
-          h('summary', {'aria-label': t('board.more', {tag: item.tag})}, '⋯'),
-          h('div', {class: 'menu'}, ...more.map(button)))),
-    );
-    this.#tickRow(row);
-    if (focused) row.querySelector(`[data-name="${focused}"]`)?.focus({preventScroll: true});
+      parts.refusal(item),
+      parts.acts(item, operations),
+    ]);
   }
 
   /** Updates the clocks of the visible rows. */
   tick(rows) {
-    for (const row of rows) this.#tickRow(row);
-  }
-
-  #tickRow(row) {
-    const time = row.querySelector('time');
-    if (time) setText(time, duration((serverNow() - Date.parse(time.dateTime)) / 1000));
+    tickRows(rows);
   }
 }
 
-/** Opens a menu upwards, or scrolls the page, so that all of it is in sight. */
-function placeMenu(details) {
-  if (!details.open) return;
-  const menu = details.querySelector('.menu');
-  details.classList.remove('up');
-  const {low, high} = sight();
-  const hidden = menu.getBoundingClientRect().bottom - high;
-  if (hidden <= 0) return;
-  if (details.getBoundingClientRect().top - low > menu.offsetHeight) details.classList.add('up');
-  else scrollBy(0, hidden);
-}
-
-/** The second half of a double tap must not hit a button that has taken the place of another. */
-function settle(row, operations) {
-  if (row.operations !== undefined && row.operations !== operations) ignoreTaps(row);
-  row.operations = operations;
+/** How a virtual list (list.js) draws cards; `titleOf(group)` is the text of a heading. */
+export function lookOfCards(card, titleOf) {
+  return {
+    row: () => h('li', {class: 'row'}),
+    heading: () => h('li', {class: 'heading'}, h('h2', {})),
+    render: (item, row) => card.draw(item, row),
+    title: (group, heading) => titleOf(group, heading.firstChild),
+    number(row, index, total) {
+      row.setAttribute('aria-setsize', total);
+      row.setAttribute('aria-posinset', index + 1);
+    },
+  };
 }

@@ -1,8 +1,11 @@
 // A virtual list: only the visible rows are in the document, so 5,000 items are as fast as 20.
 //
-// All rows have the same height (the stylesheet's --row), so a row's place is computed without
-// a search. Rows are kept by key and moved, so that a touch, the focus and a screen reader's position
-// survive a change of the list.
+// All rows have the same height (the stylesheet's --row), and all headings of groups (--heading), so a place is
+// computed without a search. Rows are kept by key and moved, so that a touch, the focus and a screen reader's
+// position survive a change of the list.
+//
+// An event must cost one layout of the page. So `show` reads no geometry from the document: it uses what was
+// measured at the last scroll or change of size.
 
 import {sight} from './dom.js';
 import {ignoreTaps} from './tap_filter.js';
@@ -10,56 +13,100 @@ import {ignoreTaps} from './tap_filter.js';
 const SPARE_ROWS = 6;
 
 export class List {
-  /** `render(item, row)` fills or refreshes a row element; `keyOf(item)` names an item. */
-  constructor(container, {render, keyOf}) {
-    this.container = container;
-    this.render = render;
-    this.keyOf = keyOf;
+  /**
+   * `look` draws: `row()` and `heading()` make elements, `render(item, row)` and `title(group, heading)` fill or
+   * refresh them, and `number(row, index, total)` says to screen readers where a row is. `scroller` is the element
+   * that scrolls the list, or null for the page.
+   */
+  constructor(container, look, {scroller = null} = {}) {
+    Object.assign(this, {container, look, scroller});
     this.items = [];
+    this.groups = []; // with a heading each
     this.rows = new Map();
-    this.top = this.#pageTop;
-    addEventListener('scroll', () => this.#soon(), {passive: true});
-    new ResizeObserver(() => this.#soon()).observe(container);
-    new ResizeObserver(() => this.#stay()).observe(document.body);
+    this.headings = new Map();
+    this.isMeasured = false;
+    this.isHidden = false;
+    this.kept = this.#top + scrollY; // where it began when it was last moved with the content above it
+    const remeasure = () => this.#remeasure();
+    (scroller ?? window).addEventListener('scroll', remeasure, {passive: true});
+    addEventListener('resize', remeasure, {passive: true});
+    this.sizes = new ResizeObserver(remeasure);
+    this.sizes.observe(scroller ?? container);
+    if (!scroller) new ResizeObserver(() => this.#stay()).observe(document.body);
+  }
+
+  /** Forgets a list whose elements leave the page. */
+  end() {
+    this.isHidden = true;
+    this.sizes.disconnect();
+  }
+
+  /** A hidden list draws nothing. */
+  hide(isHidden) {
+    if (this.isHidden === isHidden) return;
+    this.isHidden = isHidden;
+    this.isMeasured = false;
+    if (isHidden) {
+      this.#drop(new Set(), new Set());
+    } else {
+      this.#measure();
+      this.kept = this.origin;
+      this.draw();
+    }
   }
 
   /**
    * Shows other items, or the same in another order. With `isAnchored`, the visible rows of a scrolled
    * list stay in place as far as possible.
    */
-  show(items, {isAnchored = false} = {}) {
-    const before = isAnchored && scrollY > 0 ? this.#inSight() : [];
+  show({items, groups = []}, {isAnchored = false} = {}) {
+    if (this.isHidden) {
+      Object.assign(this, {items, groups});
+      return;
+    }
     const isFirst = this.items.length === 0; // no tap can be under way on a row
-    if (isFirst) this.top = this.#pageTop;
-    this.items = items;
-    const at = new Map(items.map((item, index) => [this.keyOf(item), index]));
-    const shifts = before.filter(([key]) => at.has(key)).map(([key, index]) => at.get(key) - index);
+    if (isFirst) this.isMeasured = false;
+    if (!this.isMeasured) this.#measure();
+    if (isFirst) this.kept = this.origin;
+    const before = isAnchored && this.scrolled > 0 && items !== this.items ? this.#inSight() : [];
+    Object.assign(this, {items, groups});
+    const shifts = this.#shiftsOf(before);
     this.draw({isReordered: !isFirst});
     if (shifts.length === 0) return;
     const shift = shifts.sort((one, other) => one - other)[Math.floor(shifts.length / 2)];
     if (shift === 0) return;
-    scrollBy(0, shift * this.rowHeight);
+    this.#scrollBy(shift);
     this.draw();
   }
 
-  /** Keys and indexes of the visible rows. */
+  /** Keys and places of the visible rows. */
   #inSight() {
-    return [...this.rows].filter(([, row]) => {
-      const {top, bottom} = row.getBoundingClientRect();
-      return bottom > 0 && top < innerHeight;
-    }).map(([key]) => [key, this.indexOf(key)]).filter(([, index]) => index >= 0);
+    const high = this.scrolled - this.origin;
+    const found = [];
+    for (const [key, row] of this.rows) {
+      if (row.place + this.rowHeight > high && row.place < high + this.height) found.push([key, row.place]);
+    }
+    return found;
   }
 
-  get #pageTop() {
-    return this.container.getBoundingClientRect().top + scrollY;
+  #shiftsOf(before) {
+    if (before.length === 0) return [];
+    const places = new Map(before);
+    const shifts = [];
+    this.items.forEach((item, index) => {
+      if (places.has(item.tag)) shifts.push(this.#placeOf(index) - places.get(item.tag));
+    });
+    return shifts;
   }
 
   /** Keeps a scrolled list in place when the content above it grows or shrinks. */
   #stay() {
-    const by = this.#pageTop - this.top;
+    if (this.isHidden) return;
+    this.#measure();
+    const by = this.origin - this.kept;
     if (by === 0) return;
-    this.top += by;
-    if (scrollY > 0) scrollBy(0, by);
+    this.kept = this.origin;
+    if (this.scrolled > 0) this.#scrollBy(by);
     for (const row of this.rows.values()) ignoreTaps(row);
     this.draw();
   }
@@ -67,87 +114,217 @@ export class List {
   /** Redraws one item, if it is visible. */
   refresh(key) {
     const row = this.rows.get(key);
-    const item = row && this.items.find((each) => this.keyOf(each) === key);
-    if (item) this.render(item, row);
-  }
-
-  get rowHeight() {
-    return parseFloat(getComputedStyle(this.container).getPropertyValue('--row')) * 16;
+    if (row) this.look.render(row.item, row);
   }
 
   indexOf(key) {
-    return this.items.findIndex((each) => this.keyOf(each) === key);
+    const row = this.rows.get(key);
+    if (row && this.items[row.index]?.tag === key) return row.index;
+    return this.items.findIndex(({tag}) => tag === key);
+  }
+
+  has(key) {
+    return this.indexOf(key) >= 0;
+  }
+
+  /** The key of the first row, or null. */
+  get first() {
+    return this.items[0]?.tag ?? null;
+  }
+
+  /** The key of the row that is `by` rows below another. */
+  next(key, by) {
+    const index = this.indexOf(key) + by;
+    return this.items[Math.min(Math.max(index, 0), this.items.length - 1)]?.tag ?? null;
+  }
+
+  /** The key of the row beside another: in a list there is none. */
+  beside(key) {
+    return key;
+  }
+
+  /** The first key in sight, and how far its row is below the upper edge of the view, in px. */
+  get sighted() {
+    this.#measure();
+    const low = this.scrolled - this.origin;
+    const index = this.#indexAt(low);
+    return this.items[index] ? {tag: this.items[index].tag, below: this.#placeOf(index) - low} : null;
+  }
+
+  /** Scrolls so that a row is as far below the upper edge as `sighted` said. */
+  scrollTo({tag, below}) {
+    const index = this.indexOf(tag);
+    if (index < 0) return;
+    this.#measure();
+    this.#scrollBy(this.#placeOf(index) - below - (this.scrolled - this.origin));
+    this.draw();
   }
 
   /** Scrolls an item into view and returns its row. */
   reveal(key) {
     const index = this.indexOf(key);
-    if (index < 0) return null;
-    const top = this.container.getBoundingClientRect().top + index * this.rowHeight;
-    const edges = sight();
-    const low = edges.low + 16;
+    if (index < 0 || this.isHidden) return null;
+    this.#measure();
+    const top = this.#top + this.#placeOf(index);
+    const edges = this.scroller ? edgesOf(this.scroller) : sight();
+    const low = edges.low + (this.look.cover ?? 0) + 16;
     const high = edges.high - this.rowHeight - 16;
-    if (top < low) scrollBy(0, top - low);
-    else if (top > high) scrollBy(0, top - high);
+    if (top < low) this.#scrollBy(top - low);
+    else if (top > high) this.#scrollBy(top - high);
     this.draw();
     return this.rows.get(key);
   }
 
-  #soon() {
-    if (this.frame) return;
+  #remeasure() {
+    this.isMeasured = false;
+    if (this.frame || this.isHidden) return;
     this.frame = requestAnimationFrame(() => {
       this.frame = 0;
       this.draw();
     });
   }
 
-  draw({isReordered = false} = {}) {
-    const height = this.rowHeight;
-    const top = -this.container.getBoundingClientRect().top;
-    const first = Math.max(0, Math.floor(top / height) - SPARE_ROWS);
-    const last = Math.min(this.items.length, Math.ceil((top + innerHeight) / height) + SPARE_ROWS);
-    this.container.style.height = `${this.items.length * height}px`;
-    const wanted = new Set();
-    const ordered = [];
-    for (let index = first; index < last; index += 1) {
-      const item = this.items[index];
-      const key = this.keyOf(item);
-      wanted.add(key);
-      let row = this.rows.get(key);
-      if (!row) {
-        row = document.createElement('li');
-        row.className = 'row';
-        row.dataset.key = key;
-        this.rows.set(key, row);
-        if (ordered.length > 0) ordered.at(-1).after(row);
-        else this.container.prepend(row);
-        if (isReordered) ignoreTaps(row);
-      } else if (row.index !== index) {
-        ignoreTaps(row);
-      }
-      row.index = index;
-      ordered.push(row);
-      row.style.transform = `translateY(${index * height}px)`;
-      row.setAttribute('aria-setsize', this.items.length);
-      row.setAttribute('aria-posinset', index + 1);
-      if (row.item !== item) {
-        row.item = item;
-        this.render(item, row);
-      }
+  get #top() {
+    return this.container.getBoundingClientRect().top;
+  }
+
+  #measure() {
+    const style = getComputedStyle(this.container);
+    this.rowHeight = parseFloat(style.getPropertyValue('--row')) * 16;
+    this.headingHeight = parseFloat(style.getPropertyValue('--heading')) * 16;
+    this.scrolled = this.scroller ? this.scroller.scrollTop : scrollY;
+    this.height = this.scroller ? this.scroller.clientHeight : innerHeight;
+    this.origin = this.#top - (this.scroller ? this.scroller.getBoundingClientRect().top : 0) + this.scrolled;
+    this.isMeasured = true;
+  }
+
+  #scrollBy(by) {
+    (this.scroller ?? window).scrollBy(0, by);
+    this.scrolled = this.scroller ? this.scroller.scrollTop : scrollY;
+  }
+
+  /** The number of groups that begin at or before an index. */
+  #groupsTo(index) {
+    let low = 0;
+    let high = this.groups.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.groups[middle].start <= index) low = middle + 1;
+      else high = middle;
     }
+    return low;
+  }
+
+  #placeOf(index) {
+    return index * this.rowHeight + this.#groupsTo(index) * this.headingHeight;
+  }
+
+  /** The index of the first row that ends below a place. */
+  #indexAt(place) {
+    let low = 0;
+    let high = this.items.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.#placeOf(middle) + this.rowHeight <= place) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  draw({isReordered = false} = {}) {
+    if (this.isHidden) return;
+    if (!this.isMeasured) this.#measure();
+    const total = this.items.length;
+    const top = this.scrolled - this.origin;
+    const first = Math.max(0, this.#indexAt(top) - SPARE_ROWS);
+    const last = Math.min(total, this.#indexAt(top + this.height) + 1 + SPARE_ROWS);
+    setStyle(this.container, 'height', `${total === 0 ? 0 : this.#placeOf(total - 1) + this.rowHeight}px`);
+    const wanted = new Set();
+    const headings = new Set();
+    const ordered = [];
+    let group = this.#groupsTo(first - 1);
+    for (let index = first; index < last; index += 1) {
+      if (this.groups[group]?.start === index) {
+        headings.add(group);
+        ordered.push(this.#heading(group));
+        group += 1;
+      }
+      wanted.add(this.items[index].tag);
+      ordered.push(this.#row(index, ordered.at(-1), isReordered));
+    }
+    this.#drop(wanted, headings);
+    putInOrder(this.container, ordered);
+  }
+
+  #row(index, before, isReordered) {
+    const item = this.items[index];
+    const total = this.items.length;
+    let row = this.rows.get(item.tag);
+    if (!row) {
+      row = this.look.row();
+      row.dataset.key = item.tag;
+      this.rows.set(item.tag, row);
+      if (before) before.after(row);
+      else this.container.prepend(row);
+      if (isReordered) ignoreTaps(row);
+    } else if (row.index !== index) {
+      ignoreTaps(row);
+    }
+    if (row.index !== index || row.total !== total) {
+      this.look.number(row, index, total);
+      Object.assign(row, {index, total});
+    }
+    row.place = this.#placeOf(index);
+    setStyle(row, 'transform', `translateY(${row.place}px)`);
+    if (row.item !== item) {
+      row.item = item;
+      this.look.render(item, row);
+    }
+    return row;
+  }
+
+  #heading(index) {
+    const group = this.groups[index];
+    let heading = this.headings.get(index);
+    if (!heading) {
+      heading = this.look.heading();
+      this.headings.set(index, heading);
+      this.container.append(heading);
+    }
+    setStyle(heading, 'transform', `translateY(${this.#placeOf(group.start) - this.headingHeight}px)`);
+    this.look.title(group, heading);
+    return heading;
+  }
+
+  /** Removes what is not wanted, but not a row that has the focus. */
+  #drop(wanted, headings) {
     for (const [key, row] of this.rows) {
       if (wanted.has(key)) continue;
-      if (row.contains(document.activeElement) && this.indexOf(key) >= 0) continue;
+      if (row.contains(document.activeElement) && !this.isHidden && this.has(key)) continue;
       row.remove();
       this.rows.delete(key);
     }
-    putInOrder(this.container, ordered);
+    for (const [index, heading] of this.headings) {
+      if (headings.has(index)) continue;
+      heading.remove();
+      this.headings.delete(index);
+    }
   }
 
   /** Redraws every visible row, after a change outside the items. */
   redraw() {
-    for (const row of this.rows.values()) this.render(row.item, row);
+    for (const row of this.rows.values()) this.look.render(row.item, row);
   }
+}
+
+function edgesOf(scroller) {
+  const {top, bottom} = scroller.getBoundingClientRect();
+  return {low: top, high: bottom};
+}
+
+/** Sets a style if it differs: the browser lays out again what was set to the same value, too. */
+function setStyle(element, name, value) {
+  if (element.style[name] !== value) element.style[name] = value;
 }
 
 /** Keeps the rows of the document in visible order, for the Tab key and screen readers. */

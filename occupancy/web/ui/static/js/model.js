@@ -28,6 +28,7 @@ export class Model {
     this.unheard.clear();
     this.items = new Map(items.map((item) => [item.tag, item]));
     this.search.clear();
+    this.unread = null;
     this.#tell(null);
   }
 
@@ -91,7 +92,10 @@ export class Model {
   find(tag) {
     if (this.items.has(tag)) return tag;
     const small = tag.toLowerCase();
-    const found = [...this.items.keys()].filter((each) => each.toLowerCase() === small);
+    const found = [];
+    for (const each of this.items.keys()) { // a tag is ASCII: in another case it is as long
+      if (each.length === tag.length && each.toLowerCase() === small) found.push(each);
+    }
     return found.length === 1 ? found[0] : null;
   }
 
@@ -102,39 +106,30 @@ export class Model {
     return counts;
   }
 
-  /**
-   * The items that a filter shows, sorted: first those that `worker` holds, then by state in the
-   * order of STATES, then by tag. `filter`: {state, step, mine, text}, all optional; 'mine' shows
-   * all items of the worker, in any state and step.
-   */
-  select({state, step, mine, text} = {}, worker = null) {
-    const words = fold(text ?? '').split(/\s+/).filter(Boolean);
-    const found = [];
-    for (const item of this.items.values()) {
-      if (mine) {
-        if (!worker || item.holder?.id !== worker) continue;
-      } else if ((state && item.state !== state) || (step && item.step !== step)) {
-        continue;
-      }
-      if (words.length > 0) {
-        const looked = this.#searchText(item);
-        if (!words.every((word) => looked.includes(word))) continue;
-      }
-      found.push(item);
-    }
-    const keyed = found.map((item) => [rankOf(item, worker), item]);
-    keyed.sort(([a, one], [b, other]) => a - b || compare(one.tag, other.tag));
-    return keyed.map(([, item]) => item);
-  }
-
   /** The items that `worker` holds, the newest first. */
   heldBy(worker) {
     if (!worker) return [];
-    const held = [...this.items.values()].filter((item) => item.holder?.id === worker);
+    const held = [];
+    for (const item of this.items.values()) if (item.holder?.id === worker) held.push(item);
     return held.sort((one, other) => compare(other.since, one.since) || compare(one.tag, other.tag));
   }
 
-  #searchText(item) {
+  /**
+   * Prepares the next items for a search, so that its first letter need not wait for all of them. Answers whether
+   * there are more.
+   */
+  prepareSearch(count) {
+    this.unread ??= this.items.values();
+    for (let done = 0; done < count; done += 1) {
+      const {value, done: isOver} = this.unread.next();
+      if (isOver) return false;
+      this.textOf(value);
+    }
+    return true;
+  }
+
+  /** What a search reads of an item, folded. */
+  textOf(item) {
     let text = this.search.get(item.tag);
     if (text === undefined) {
       const attributes = Object.values(item.attributes ?? {}).join(' ');
@@ -146,12 +141,8 @@ export class Model {
   }
 }
 
-/** The rank of an item's group in the list for `worker`: their own items, then each state. */
-export function rankOf(item, worker) {
-  return worker && item.holder?.id === worker ? -1 : STATES.indexOf(item.state);
-}
-
-function compare(one, other) {
+/** For a sort: texts and numbers, the small ones first. */
+export function compare(one, other) {
   return one < other ? -1 : one > other ? 1 : 0;
 }
 

@@ -24,7 +24,7 @@ export class Notices {
   /**
    * Shows a notice. `kind`: 'done' (an operation has succeeded), 'refused', 'mine' (another worker
    * changed an item of the signed-in one), or 'scanned'. A notice replaces an earlier one about the
-   * same item. `address` is a page to link to. The field undo {key, untilMs, isOffered(), act()} gives it
+   * same item. `address` is a page to link to. The field undo {key, label, untilMs, isOffered(), act()} gives it
    * a button to take the operation back, until `untilMs` of performance.now(), and as long as `isOffered()`.
    */
   say(text, {kind = 'done', tag = null, address = null, undo = null} = {}) {
@@ -38,7 +38,7 @@ export class Notices {
     const note = h('div', {class: `note ${kind}`, 'data-kind': kind, 'data-tag': tag, role: dialog && 'alert'},
       h('p', {}, text),
       address !== null && h('a', {class: 'go', href: address}, t('scan.go')),
-      undo && h('button', {type: 'button', class: 'take-back', 'aria-label': t('notice.undo_tag', {tag}),
+      undo && h('button', {type: 'button', class: 'take-back', 'aria-label': undo.label ?? t('notice.undo_tag', {tag}),
         'aria-keyshortcuts': undo.key, onclick: () => this.#undo(note)}, t('notice.undo')),
       tag !== null && this.onShow && h('button', {type: 'button', class: 'show',
         'aria-label': t('notice.show_tag', {tag}), onclick: () => this.onShow(tag)}, t('notice.show')),

@@ -7,25 +7,39 @@
 export class RowOrder {
   constructor() {
     this.items = []; // in the present order
-    this.places = new Map(); // tag → its rank when it was placed
-    this.changes = 0; // items that a regrouping would move, add or drop
+    this.groups = [];
+    this.entries = []; // of the selection, as they were when the rows were placed
+    this.places = null; // tag → index, from the first change on that waits
+    this.waiting = new Set(); // tags of what a regrouping would move, add or drop
+  }
+
+  get changes() {
+    return this.waiting.size;
   }
 
   /** Puts every item in its right place. */
-  regroup(items, rankOf) {
-    this.items = items;
-    this.places = new Map(items.map((item) => [item.tag, rankOf(item)]));
-    this.changes = 0;
-    return this.items;
+  regroup({shown, groups}) {
+    this.entries = shown;
+    this.items = shown.map(({item}) => item);
+    this.groups = groups;
+    this.places = null;
+    this.waiting.clear();
   }
 
-  /** Keeps every item in its place; `known` has the current items by tag. */
-  keep(items, rankOf, known) {
-    const wanted = new Map(items.map((item) => [item.tag, rankOf(item)]));
-    this.items = this.items.map((item) => known.get(item.tag) ?? {...item, state: 'removed', holder: null});
-    const isElsewhere = ([tag, rank]) => wanted.get(tag) !== rank;
-    const come = items.filter((item) => !this.places.has(item.tag)).length;
-    this.changes = [...this.places].filter(isElsewhere).length + come;
-    return this.items;
+  /**
+   * Keeps every item in its place. `tags` are of those that have changed, null for all; `selection` says where they
+   * belong now, and `known` has the current items by tag.
+   */
+  keep(tags, selection, known) {
+    this.places ??= new Map(this.entries.map(({tag}, index) => [tag, index]));
+    for (const tag of tags ?? [...this.places.keys(), ...selection.shown.map((entry) => entry.tag)]) {
+      const index = this.places.get(tag);
+      const now = selection.get(tag);
+      const before = this.entries[index];
+      if (before) this.items[index] = known.get(tag) ?? {...this.items[index], state: 'removed', holder: null};
+      const isThere = before && now ? before.group === now.group && before.key === now.key : before === now;
+      if (isThere) this.waiting.delete(tag);
+      else this.waiting.add(tag);
+    }
   }
 }

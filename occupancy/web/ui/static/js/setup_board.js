@@ -4,7 +4,7 @@ import * as api from './api.js';
 import {h} from './dom.js';
 import {field} from './form_dialog.js';
 import {t} from './i18n.js';
-import {idFrom} from './ids.js';
+import {RESERVED, proposedBoardId} from './proposed_ids.js';
 import {explainSetup} from './setup_refusals.js';
 import {Step, stepForm} from './setup_step.js';
 
@@ -38,7 +38,7 @@ export function boardStep(onMade) {
       const {boards} = await api.get('/api/boards');
       // An earlier request may have made it, and its answer got lost.
       const same = boards.find((each) => each.title === name && each.steps.join('\n') === (names.join('\n') || 'work'));
-      const board = same?.board ?? idFrom(name, new Set(boards.map((each) => each.board)), 'board');
+      const board = same?.board ?? newId(name, boards.map((each) => each.board));
       if (!same) {
         await api.send('POST', '/api/boards', {body: {board, title: name, ...(names.length > 0 && {steps: names})}});
       }
@@ -60,4 +60,9 @@ export function boardStep(onMade) {
 
 function stepsIn(text) {
   return text.split(/[\n,;]/).map((each) => each.trim()).filter(Boolean);
+}
+
+function newId(title, ids) {
+  const taken = [...ids, RESERVED];
+  return proposedBoardId(title, taken) || proposedBoardId('board', taken);
 }

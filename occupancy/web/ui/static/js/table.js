@@ -1,0 +1,82 @@
+// The table: one item a line, dense, for a desk. A touch of a column's heading sorts by it.
+
+import {byId, fill, h} from './dom.js';
+import {moment, t} from './i18n.js';
+import {byAttribute} from './sorting.js';
+
+const FIXED = ['tag', 'title', 'state', 'step', 'holder', 'since'];
+const WIDTHS = {tag: 'minmax(9rem, 1.6fr)', title: 'minmax(6rem, 2fr)', state: '8rem', step: 'minmax(5rem, 1fr)',
+  holder: 'minmax(5rem, 1.2fr)', since: '6.5rem'};
+
+/** The columns of a board's table: [{by, title}]; `by` is what it sorts by, and `attributes` are those it shows. */
+export function columnsOf(attributes, hasSteps) {
+  return [
+    ...FIXED.filter((name) => name !== 'step' || hasSteps).map((name) => ({by: name, title: t(`column.${name}`)})),
+    ...attributes.map((name) => ({by: byAttribute(name), title: name, attribute: name})),
+  ];
+}
+
+export class Table {
+  /** `parts` and `settings` as for a card; `onSort(by)` is called with what the touched column sorts by. */
+  constructor(parts, {settings, titleOf, onSort}) {
+    Object.assign(this, {parts, settings, titleOf, onSort});
+    this.place = byId('table');
+    this.columns = [];
+    new ResizeObserver(([{target}]) => { // the headings stay below the page's fixed top
+      this.place.style.setProperty('--stuck', `${target.offsetHeight}px`);
+    }).observe(document.querySelector('.stuck'));
+  }
+
+  /** Draws the headings; the rows follow by themselves when the list is redrawn. */
+  head(columns, {sort, isReversed}) {
+    this.columns = columns;
+    const widths = columns.map(({by}) => WIDTHS[by] ?? 'minmax(4rem, 1fr)').join(' ');
+    this.place.style.setProperty('--columns', `2.75rem ${widths} 17.5rem`);
+    const direction = isReversed ? 'descending' : 'ascending';
+    const focused = document.activeElement.closest?.('#table-head button')?.dataset.by;
+    fill(byId('table-head'),
+      h('span', {role: 'columnheader'}, h('span', {class: 'unseen'}, t('column.choose'))),
+      ...columns.map(({by, title}) => h('span', {role: 'columnheader', 'aria-sort': by === sort ? direction : null},
+        h('button', {type: 'button', class: 'sorts', 'data-by': by, onclick: () => this.onSort(by)}, title))),
+      h('span', {role: 'columnheader'}, h('span', {class: 'unseen'}, t('column.acts'))));
+    if (focused) byId('table-head').querySelector(`[data-by="${CSS.escape(focused)}"]`)?.focus();
+  }
+
+  /** How a virtual list (list.js) draws the lines. */
+  get look() {
+    return {
+      cover: 48, // px of the headings, which stay above the rows
+      row: () => h('div', {class: 'row', role: 'row'}),
+      heading: () => h('div', {class: 'heading', role: 'row'},
+        h('span', {role: 'rowheader', 'aria-colspan': this.columns.length + 2})),
+      render: (item, row) => this.#draw(item, row),
+      title: (group, heading) => this.titleOf(group, heading.firstChild),
+      number: (row, index, total) => {
+        row.setAttribute('aria-rowindex', index + 2); // the headings are the first
+        this.place.setAttribute('aria-rowcount', total + 1);
+      },
+    };
+  }
+
+  #draw(item, row) {
+    const {parts} = this;
+    const cell = (name, ...content) => h('div', {class: `cell ${name}`, role: 'cell'}, ...content);
+    parts.draw(item, row, (operations) => [
+      cell('choosing', parts.pick(item)),
+      ...this.columns.map(({by, attribute}) => {
+        if (attribute) return cell('of-attribute', String(item.attributes?.[attribute] ?? ''));
+        return cell(`of-${by}`, ...this.#contentOf(by, item));
+      }),
+      h('div', {class: 'cell acting', role: 'cell'}, parts.acts(item, operations)),
+    ]);
+  }
+
+  #contentOf(by, item) {
+    if (by === 'tag') return [this.parts.link(item)];
+    if (by === 'title') return [this.parts.refusal(item) ?? item.title];
+    if (by === 'state') return [this.parts.state(item), item.reason && h('span', {class: 'reason'}, item.reason)];
+    if (by === 'step') return [this.settings.titleOf(item.step)];
+    if (by === 'holder') return [item.holder && h('strong', {class: 'holder'}, item.holder.name)];
+    return [h('time', {datetime: item.since, title: moment(item.since)})];
+  }
+}
