@@ -41,6 +41,7 @@ def create_app(services: Services | None = None) -> Flask:
         pages,
         session,
         stream,
+        web_app,
     )
 
     if services is None:
@@ -57,7 +58,7 @@ def create_app(services: Services | None = None) -> Flask:
     problems.init_app(app)
     auth.init_app(app)
     for module in (
-        boards, imports, stream, session, admin, badges, audit, health, docs, pages,
+        boards, imports, stream, session, admin, badges, audit, health, docs, pages, web_app,
     ):  # fmt: skip
         app.register_blueprint(module.bp)
     cli.init_app(app)

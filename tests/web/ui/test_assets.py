@@ -44,6 +44,7 @@ def test_every_file_is_served_under_its_type_and_kept_for_good(
         "js": "text/javascript; charset=utf-8",
         "css": "text/css; charset=utf-8",
         "json": "application/json",
+        "png": "image/png",
         "svg": "image/svg+xml",
     }
     names = [path.relative_to(STATIC).as_posix() for path in STATIC.rglob("*.*")]

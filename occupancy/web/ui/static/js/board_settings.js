@@ -25,6 +25,12 @@ export class BoardSettings {
     this.board = null;
   }
 
+  /** Shows a board that was loaded earlier. */
+  show(board) {
+    this.board = board;
+    this.onLoaded(board);
+  }
+
   /** Loads the board; one request at a time. */
   load() {
     this.loading ??= this.#load().finally(() => { this.loading = null; });
@@ -32,9 +38,7 @@ export class BoardSettings {
   }
 
   async #load() {
-    const board = await api.get(this.address);
-    this.board = board;
-    this.onLoaded(board);
+    this.show(await api.get(this.address));
   }
 
   /** The title of a step; its id until the board is loaded, or where it has left the list. */

@@ -19,18 +19,28 @@ export class Card {
   }
 
   draw(item, row) {
-    const {actions, isChosen, isActive, canAct, offered, onAct, onChoose, settings} = this.hooks;
+    const {
+      actions, isChosen, isActive, hindrance, onHindered, offered, onAct, onChoose, settings, waits,
+    } = this.hooks;
+    const waiting = waits(item.tag);
     const sending = actions.sending.get(item.tag);
     const refusal = actions.refusal(item);
     const focused = row.contains(document.activeElement) ? document.activeElement.dataset.name : null;
     const operations = offered(item);
     settle(row, operations.join());
-    const button = (operation) => h('button', {
-      type: 'button', class: buttonClass(operation), 'data-name': operation,
-      'aria-disabled': sending || !canAct() ? 'true' : null,
-      title: canAct() ? null : t('live.cannot'),
-      onclick: () => { if (!sending && canAct()) onAct(operation, item.tag); },
-    }, t(`operation.${operation}`));
+    const button = (operation) => {
+      const why = hindrance(operation, item);
+      return h('button', {
+        type: 'button', class: buttonClass(operation), 'data-name': operation,
+        'aria-disabled': sending || why ? 'true' : null,
+        title: why || null,
+        onclick() {
+          const hindered = hindrance(operation, item); // now
+          if (hindered) onHindered(hindered, item.tag);
+          else if (!sending) onAct(operation, item.tag);
+        },
+      }, t(`operation.${operation}`));
+    };
     const main = mainOf(operations);
     const more = operations.filter((operation) => !main.includes(operation));
     const board = document.body.dataset.board;
@@ -56,8 +66,8 @@ export class Card {
       refusal ? h('p', {class: 'refusal'}, refusal) : null,
       h('div', {class: 'acts'},
         ...(sending ? [h('span', {class: 'sending', role: 'status'}, t('board.sending'))]
-          : main.map(button)),
-        more.length > 0 && !sending && h('details', {class: 'more', 'data-name': 'more',
+          : waiting ? [waiting] : main.map(button)),
+        more.length > 0 && !sending && !waiting && h('details', {class: 'more', 'data-name': 'more',
           ontoggle: ({target}) => placeMenu(target)},
           h('summary', {'aria-label': t('board.more', {tag: item.tag})}, '⋯'),
           h('div', {class: 'menu'}, ...more.map(button)))),

@@ -6,31 +6,36 @@ import {switchTo, t} from './i18n.js';
 import {listen} from './keys.js';
 import {onRestored} from './restored.js';
 import {scanning} from './scan.js';
+import {registerWorker} from './service_worker.js';
 import * as session from './session.js';
+import {deliverWaiting, startWaiting} from './waiting.js';
 
 let runs = 0; // the number of changes of the session
 
 /**
  * Starts a page: `run(session)` is called now and after each change of the session; with null if
  * nobody is signed in, after the dialog was offered. `listenToKeys()` is for pages with shortcuts, or
- * items to scan, of their own.
+ * items to scan, of their own. `onAway()` is called if the server does not answer at first.
  */
-export async function start(run, listenToKeys = () => listen({}, scanning())) {
+export async function start(run, listenToKeys = () => listen({}, scanning()), {onAway = () => {}} = {}) {
   listenToKeys();
+  startWaiting();
   const languages = byId('languages');
   languages.addEventListener('change', () => switchTo(languages.value));
   session.onChange((found) => {
     runs += 1;
     if (byId('ask-dialog').open) byId('ask-dialog').close('no'); // it asked another worker
     run(found);
+    deliverWaiting();
   });
   onRestored(async () => {
     if (!await known()) session.openDialog();
   });
-  if (!await known()) {
+  if (!await known(onAway)) {
     await run(null);
     session.openDialog();
   }
+  registerWorker(); // what it loads must not delay the page
 }
 
 /**
@@ -49,13 +54,15 @@ export async function startAgain(run) {
 }
 
 /** The session, or null; asks until the server responds, and says so if that takes long. */
-async function known() {
+async function known(onAway = () => {}) {
   for (let waitMs = 1000; ; waitMs = Math.min(waitMs * 2, 30000)) {
     try {
       const found = await session.load();
       byId('unknown').hidden = true;
+      deliverWaiting();
       return found;
     } catch {
+      if (waitMs === 1000) onAway();
       setText(byId('unknown'), t('session.unknown'));
       byId('unknown').hidden = false;
       await sleep(waitMs * (0.5 + Math.random()));
