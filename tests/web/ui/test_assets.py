@@ -92,6 +92,8 @@ def test_nothing_else_is_served(shells: FlaskClient, version: str, name: str) ->
 def test_scripts_and_styles_name_nothing_from_elsewhere() -> None:
     imported = set()
     for path in STATIC.rglob("*.*"):
+        if path.suffix == ".png":
+            continue
         text = path.read_text()
         addresses = set(re.findall(r"""(?:https?:)?//[a-z0-9.-]+\.[a-z]{2,}""", text))
         assert addresses <= {"http://www.w3.org"}, path.name
