@@ -261,6 +261,7 @@ def test_what_waits_is_sent_as_its_owner_only(site: Site, device: Device) -> Non
     page.goto("/boards")  # so that nothing is sent before the session is another one
     device.context.set_offline(False)
     sign_in_by_hand(page, "colleague")
+    expect(page.locator(".who")).to_contain_text("Colleague")
     expect(waiting(page)).to_contain_text("1 operation of Holder waits on this device.")
     expect(waiting(page)).not_to_contain_text("SECRET-1")
     assert site.types(board, "SECRET-1") == ["taken"]
@@ -332,7 +333,7 @@ def test_a_worker_of_another_version_replaces_what_was_kept(
 def test_an_operator_switches_the_worker_off(site: Site, device: Device) -> None:
     board = site.board("T-1")
     page = device.open_ready(board)
-    site.deployment.stop()
+    site.deployment.stop(signal.SIGQUIT)
     site.deployment.environ["OCCUPANCY_SERVICE_WORKER"] = "0"
     site.deployment.start()
     try:
@@ -345,6 +346,6 @@ def test_an_operator_switches_the_worker_off(site: Site, device: Device) -> None
             what="the worker and its files to be removed",
         )
     finally:
-        site.deployment.stop()
+        site.deployment.stop(signal.SIGQUIT)
         del site.deployment.environ["OCCUPANCY_SERVICE_WORKER"]
         site.deployment.start()
