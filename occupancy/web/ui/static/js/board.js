@@ -173,10 +173,10 @@ async function run(who) {
   await live.start();
 }
 
-/** Shows the board that was kept on the device, until the server has said who is signed in. */
+/** Shows the board that was kept on the device, until the server has said who is signed in. Answers whether it can. */
 async function showKept() {
   const kept = await offline.open();
-  if (kept === null) return;
+  if (kept === null) return false;
   isLoaded = true;
   lastHeard = kept.heardMs;
   model.load(kept.items, kept.versionFloor);
@@ -184,6 +184,7 @@ async function showKept() {
   byId('mine').hidden = byId('my-work-bar').hidden = kept.worker.role === 'observer';
   showWaitingOf(kept.worker);
   showStatus('offline');
+  return true;
 }
 
 start(run, listenToKeys, {onAway: showKept});

@@ -65,11 +65,12 @@ function run(found) {
 /** The boards that open without the server, until it has said who is signed in. */
 async function showKept() {
   const kept = await keptBoards();
-  if (isKnown()) return;
+  if (isKnown()) return false;
   setText(byId('said'), t(kept.length > 0 ? 'kept.boards' : 'kept.none'));
   fill(byId('boards'), ...kept.map(({board, settings, heardMs, heardDeviceMs}) => h('li', {class: 'panel'},
     h('h2', {}, h('a', {href: `/boards/${board}`}, settings.title)),
     h('p', {class: 'soft'}, t('kept.as_it_was', {since: moment(heardMs), ago: age(heardDeviceMs)})))));
+  return true;
 }
 
 start(run, undefined, {onAway: showKept});

@@ -15,9 +15,10 @@ let runs = 0; // the number of changes of the session
 /**
  * Starts a page: `run(session)` is called now and after each change of the session; with null if
  * nobody is signed in, after the dialog was offered. `listenToKeys()` is for pages with shortcuts, or
- * items to scan, of their own. `onAway()` is called if the server does not answer at first.
+ * items to scan, of their own. `onAway()` is called if the server does not answer at first; it
+ * answers true if the page says so itself.
  */
-export async function start(run, listenToKeys = () => listen({}, scanning()), {onAway = () => {}} = {}) {
+export async function start(run, listenToKeys = () => listen({}, scanning()), {onAway = () => false} = {}) {
   listenToKeys();
   startWaiting();
   const languages = byId('languages');
@@ -54,7 +55,8 @@ export async function startAgain(run) {
 }
 
 /** The session, or null; asks until the server responds, and says so if that takes long. */
-async function known(onAway = () => {}) {
+async function known(onAway = () => false) {
+  let isSaid = false;
   for (let waitMs = 1000; ; waitMs = Math.min(waitMs * 2, 30000)) {
     try {
       const found = await session.load();
@@ -62,9 +64,9 @@ async function known(onAway = () => {}) {
       deliverWaiting();
       return found;
     } catch {
-      if (waitMs === 1000) onAway();
+      if (waitMs === 1000) isSaid = await onAway();
       setText(byId('unknown'), t('session.unknown'));
-      byId('unknown').hidden = false;
+      byId('unknown').hidden = isSaid;
       await sleep(waitMs * (0.5 + Math.random()));
     }
   }

@@ -52,10 +52,10 @@ export function showWaitingOf(worker) {
   draw();
 }
 
-/** '{operation} waits for the network since 9:17', and a button to take it back; null if nothing waits. */
-export function waitingLine(record) {
-  return h('p', {class: 'waits'},
-    h('span', {}, t('waiting.row', textsOf(record)), ' '),
+/** '{operation} waits for the network since 9:17', and a button to take it back. */
+export function waitingLine(record, isTagged = false) {
+  return h('div', {class: 'waits'},
+    h('p', {}, isTagged && h('strong', {}, `${record.tag}: `), t('waiting.row', textsOf(record))),
     h('button', {type: 'button', 'data-name': 'cancel-waiting', 'data-key': record.id,
       'aria-label': t('waiting.cancel_tag', textsOf(record)),
       onclick: () => cancel(record)}, t('waiting.cancel')));
@@ -89,7 +89,7 @@ function draw() {
 }
 
 function waitingEntry(record) {
-  return h('div', {class: 'waiting-entry'}, h('strong', {}, record.tag), waitingLine(record));
+  return h('div', {class: 'waiting-entry'}, waitingLine(record, true));
 }
 
 function refusal(record) {
@@ -98,8 +98,8 @@ function refusal(record) {
   const now = refused.item?.holder ? t('waiting.now_held', {holder: refused.item.holder.name})
     : refused.item ? t('waiting.now', {state: t(`state.${refused.item.state}`)}) : '';
   return h('div', {class: 'waiting-entry refused', role: 'alert'},
-    h('strong', {}, record.tag),
-    h('p', {}, [t('waiting.refused', textsOf(record)), why, now].filter(Boolean).join(' ')),
+    h('p', {}, h('strong', {}, `${record.tag}: `),
+      [t('waiting.refused', textsOf(record)), why, now].filter(Boolean).join(' ')),
     h('button', {type: 'button', 'data-key': record.id, onclick: () => waiting.close(record.id),
       'aria-label': t('waiting.close_tag', textsOf(record))}, t('notice.close')));
 }
