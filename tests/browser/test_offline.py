@@ -288,6 +288,22 @@ def test_signing_out_removes_the_kept_board(site: Site, device: Device) -> None:
     expect(card(page, "T-1")).to_have_count(0)
 
 
+def test_a_kept_board_is_hidden_when_the_session_would_have_ended(
+    site: Site, device: Device
+) -> None:
+    board = site.board("T-1")
+    page = device.open_ready(board)
+    device.context.set_offline(True)
+    page.clock.install()
+    page.reload()
+    expect_state(page, "T-1", "available")
+    page.clock.fast_forward("31:00")
+    expect(card(page, "T-1")).to_have_count(0)
+    page.reload()
+    expect(page.locator("#unknown")).to_be_visible()
+    expect(card(page, "T-1")).to_have_count(0)
+
+
 def test_the_worker_keeps_only_files_of_its_version_and_shells(site: Site, device: Device) -> None:
     board = site.board("T-1")
     page = device.open_ready(board)
