@@ -111,6 +111,7 @@ function apply(event) {
 
 function showStatus(next) {
   status = next;
+  if (next === 'live') waiting.deliver();
   const isOld = next !== 'live';
   const chip = byId('live');
   chip.dataset.status = next;

@@ -64,7 +64,12 @@ async function known(onAway = () => false) {
       deliverWaiting();
       return found;
     } catch {
-      if (waitMs === 1000) isSaid = await onAway();
+      if (waitMs === 1000) { // not awaited: a browser's storage may not answer
+        Promise.resolve(onAway()).then((said) => {
+          isSaid = said;
+          if (said) byId('unknown').hidden = true;
+        });
+      }
       setText(byId('unknown'), t('session.unknown'));
       byId('unknown').hidden = isSaid;
       await sleep(waitMs * (0.5 + Math.random()));
