@@ -270,7 +270,7 @@ def test_what_waits_is_sent_as_its_owner_only(site: Site, device: Device) -> Non
     expect_live(page)
     waiting(page).get_by_role("button", name="Sign in").click()
     sign_in_by_hand(page, "holder")
-    expect_state(page, "SECRET-1", "available")
+    expect_state(page, "SECRET-1", "completed")
     assert site.types(board, "SECRET-1") == ["taken", "completed"]
 
 

@@ -71,10 +71,11 @@ let worker;
 let asked;
 let nowMs;
 let keys;
+let isOnline;
 
 function tab() {
   return new WaitingOperations({
-    store, locks, Channel, now: () => nowMs, worker: () => worker,
+    store, locks, Channel, now: () => nowMs, worker: () => worker, isOnline: () => isOnline,
     async ask() { asked += 1; },
     newKey: () => `key-${(keys += 1)}`,
     async send({tag, key, body}) {
@@ -97,6 +98,7 @@ beforeEach(() => {
   asked = 0;
   nowMs = 1_700_000_000_000;
   keys = 0;
+  isOnline = true;
 });
 
 test('what waits is sent in order, with its epoch and a key of its own', async () => {
@@ -229,6 +231,11 @@ test('it is tried again and again while it is there', async () => {
   answer = async () => { throw new Problem(503, 'store_unavailable'); };
   mock.timers.tick(10_000);
   await settle();
+  isOnline = false;
+  mock.timers.tick(10_000);
+  await settle();
+  assert.equal(sent.length, 1); // a device that knows of no network tries nothing
+  isOnline = true;
   answer = async () => {};
   mock.timers.tick(10_000);
   await settle();

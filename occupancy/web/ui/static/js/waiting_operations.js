@@ -19,9 +19,9 @@ export class WaitingOperations {
    * api.Problem. `worker()` returns the worker of the session that the server knows of, or null; `ask()`
    * asks the server for it again. `newKey()` makes an Idempotency-Key.
    */
-  constructor({store, send, worker, ask, newKey, now = Date.now,
+  constructor({store, send, worker, ask, newKey, now = Date.now, isOnline = () => navigator.onLine,
     locks = globalThis.navigator?.locks, Channel = globalThis.BroadcastChannel}) {
-    Object.assign(this, {store, send, worker, ask, newKey, now, locks});
+    Object.assign(this, {store, send, worker, ask, newKey, now, isOnline, locks});
     this.records = []; // as stored, in order
     this.listeners = new Set();
     this.isDelivering = false;
@@ -33,7 +33,8 @@ export class WaitingOperations {
   async start() {
     await this.#read();
     setInterval(() => {
-      if (this.records.some((each) => this.#isDue(each))) this.deliver();
+      // What was never tried can be cancelled for certain, so the device must have a network.
+      if (this.isOnline() && this.records.some((each) => this.#isDue(each))) this.deliver();
     }, RETRY_MS);
   }
 
