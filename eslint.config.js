@@ -45,6 +45,12 @@ export default [
     rules,
   },
   {
+    files: ['occupancy/web/ui/static/worker/*.js'],
+    languageOptions: {ecmaVersion: 2023, sourceType: 'script', globals: globals.serviceworker},
+    linterOptions: {reportUnusedDisableDirectives: 'error'},
+    rules,
+  },
+  {
     files: ['tests/js/**/*.js', 'eslint.config.js'],
     languageOptions: {ecmaVersion: 2023, sourceType: 'module', globals: globals.node},
     linterOptions: {reportUnusedDisableDirectives: 'error'},

@@ -41,6 +41,7 @@ def create_app(services: Services | None = None) -> Flask:
         people,
         sample,
         stream,
+        web_app,
     )
     from occupancy.web.routes.access import (  # noqa: PLC0415 - see the module
         admin,
@@ -64,7 +65,7 @@ def create_app(services: Services | None = None) -> Flask:
     auth.init_app(app)
     for module in (
         boards, people, imports, labels, stream, day, session, admin, badges, sample, audit,
-        health, docs, pages,
+        health, docs, pages, web_app,
     ):  # fmt: skip
         app.register_blueprint(module.bp)
     cli.init_app(app)

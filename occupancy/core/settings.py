@@ -121,6 +121,9 @@ class Settings:
     fast_path: bool = _setting("OCCUPANCY_FAST_PATH", True,
         text="answer the most frequent requests without gunicorn's parser and Flask; `0` or "
         "`false`: no")
+    service_worker: bool = _setting("OCCUPANCY_SERVICE_WORKER", True,
+        text="let browsers keep the shell of the pages, so that they open without the server; `0` "
+        "or `false`: no, and what browsers keep is removed")
     log_level: str = _setting("OCCUPANCY_LOG_LEVEL", "info",
         text="`debug`, `info`, `warning` or `error`")
     # fmt: on

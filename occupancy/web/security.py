@@ -138,7 +138,10 @@ def _is_same_origin(origin: str, request: HttpRequest) -> bool:
 
 def _harden(response: Response) -> Response:
     is_html = response.headers.get("Content-Type", "").startswith("text/html")
+    own_policy = response.headers.get("Content-Security-Policy")
     response.headers.update(_HTML if is_html else OTHER)
+    if own_policy:
+        response.headers["Content-Security-Policy"] = own_policy
     return response
 
 

@@ -91,7 +91,14 @@ def visit(chromium: Browser, site: Site, contexts: Contexts) -> Iterator[Visit]:
         script: str = "",
         **options: Any,
     ) -> Page:
-        options = {"base_url": url or site.url, "locale": "en-GB", **options}
+        # The requests of a page with a service worker pass by what a test does to its network.
+        # Only the tests of the worker itself (test_offline.py) allow it.
+        options = {
+            "base_url": url or site.url,
+            "locale": "en-GB",
+            "service_workers": "block",
+            **options,
+        }
         if url or script:
             context = chromium.new_context(**options)
             own.append(context)

@@ -317,6 +317,14 @@ def _page_paths() -> dict[str, Any]:
         "/docs": page("docs", "This page."),
         "/api/openapi.json": get("openapi", "This document.",
             cached(answer({"type": "object"}, "ETag")), parameters=["IfNoneMatch"]),
+        "/manifest.webmanifest": get("manifest", "The manifest of the installed pages.",
+            cached({"200": {"description": "The manifest.", "content": {
+                "application/manifest+json": {"schema": {"type": "object"}}}}}),
+            parameters=["IfNoneMatch"]),
+        "/sw.js": get("serviceWorker", "The service worker, which keeps the shell of the pages.",
+            cached({"200": {"description": "The script.", "content": {
+                "text/javascript": {"schema": TEXT}}}}),
+            parameters=["IfNoneMatch"]),
         "/static/{version}/{name}": get("static", "A file of the pages.", file,
             (errors.NotFound,), parameters=named),
     }  # fmt: skip

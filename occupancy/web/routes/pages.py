@@ -48,21 +48,27 @@ class Pages:
         self.catalogs = load_catalogs(self.assets)
 
 
-def _pages() -> Pages:
+def current_pages() -> Pages:
     pages: Pages = current_app.extensions["occupancy.pages"]
     return pages
 
 
+def chosen_language() -> str:
+    """The language of the answer to this request."""
+    return choose(request.cookies.get(COOKIE), request.headers.get("Accept-Language", ""))
+
+
 def page(template: str, **data: Any) -> WerkzeugResponse:
     """A page in the browser's language and the chosen theme, with an ETag."""
-    pages = _pages()
-    language = choose(request.cookies.get(COOKIE), request.headers.get("Accept-Language", ""))
+    pages, language = current_pages(), chosen_language()
     messages = pages.catalogs[language]
+    settings = current_services().settings
     chosen = request.cookies.get("theme")
     text = render_template(
         template, asset=pages.assets.address, t=messages.__getitem__, language=language,
         theme=chosen if chosen in THEMES else None, path=request.path,
-        languages=LANGUAGES, home=urlsplit(current_services().settings.public_url).netloc,
+        languages=LANGUAGES, home=urlsplit(settings.public_url).netloc,
+        has_service_worker=settings.service_worker,
         transitions=TRANSITIONS_JSON, shortcuts=_SHORTCUTS, **data,
     )  # fmt: skip
     response = Response(text, content_type="text/html; charset=utf-8")
@@ -115,7 +121,7 @@ def audit() -> WerkzeugResponse:
 @public
 def static(version: str, name: str) -> WerkzeugResponse:
     """A file of the pages. Flask's own static route has no role, so the role check refuses it."""
-    assets = _pages().assets
+    assets = current_pages().assets
     asset = assets.get(name)
     if asset is None:
         raise NotFound("There is nothing at this address.")

@@ -18,6 +18,7 @@ _TYPES = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".json": "application/json",
+    ".png": "image/png",
     ".svg": "image/svg+xml",
     ".txt": "text/plain; charset=utf-8",
 }
@@ -52,6 +53,10 @@ class Assets:
     def get(self, name: str) -> Asset | None:
         """The file of that name, or None."""
         return self._files.get(name)
+
+    def addresses(self) -> list[str]:
+        """The addresses of all files."""
+        return [self.address(name) for name in self._files]
 
     def address(self, name: str) -> str:
         """The address of a file. Raises KeyError for an unknown name."""

@@ -51,6 +51,7 @@ NOTHING_TO_GET_WRONG = {
     "GET /metrics", "GET /", "GET /sign-in", "GET /boards", "GET /people", "GET /people/cards",
     "GET /programs", "GET /account", "GET /day", "GET /setup", "GET /status", "GET /audit",
     "GET /docs", "GET /api/openapi.json", "GET /static/{version}/{name}",
+    "GET /manifest.webmanifest", "GET /sw.js",
 }  # fmt: skip
 PROBLEM = "application/problem+json"
 NOT_NOW = {429, 503}

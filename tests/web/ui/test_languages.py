@@ -31,8 +31,8 @@ EVENTS = {row.event for row in (*TRANSITIONS.values(), PUT, REMOVE)} | {"item.ad
 # no board and import no file.
 _OF_PROGRAMS = {
     "already_exists", "board_not_empty", "board_not_found", "idempotency_key_reused",
-    "import_not_found", "invalid_request", "method_not_allowed", "not_found", "stale_epoch",
-    "step_in_use", "too_large", "unsupported_media_type", "version_mismatch",
+    "import_not_found", "invalid_request", "method_not_allowed", "not_found", "step_in_use",
+    "too_large", "unsupported_media_type", "version_mismatch",
 }  # fmt: skip
 KINDS_OF_CARDS = {"badge", "link", "pin"}
 # Keys whose end is computed: t(`state.${…}`). What it may be is taken from the code's own tables.
@@ -104,6 +104,7 @@ COMPUTED: dict[str, set[str]] = {
     "section.": {"mine", "others", "still", "free", "done"},
     "shown.": {"signed_out", "loading", "unreachable", "empty"},
     "state.": {*STATES, "all", "removed"},
+    "waiting.": {"given_up", "given_up_tried"},
     "status.": {"ops", "pubsub", "cli", "topology"},
     "status.role_": {"primary", "replica", "spare"},
 }

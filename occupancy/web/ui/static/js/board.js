@@ -2,6 +2,7 @@
 
 import {Actions} from './actions.js';
 import {Batch} from './batch.js';
+import {BoardKeeper} from './board_keeper.js';
 import {BoardSettings} from './board_settings.js';
 import {BoardView} from './board_view.js';
 import {Card} from './card.js';
@@ -14,6 +15,7 @@ import {Live} from './live.js';
 import {Model, STATES, offered} from './model.js';
 import {MyWork} from './my_work.js';
 import {Notices, toldBy} from './notice.js';
+import {OfflineBoard} from './offline_board.js';
 import {operate} from './operate.js';
 import {start, startAgain} from './page.js';
 import {scanning} from './scan.js';
@@ -21,8 +23,9 @@ import * as session from './session.js';
 import {countOf, describe, situationOf} from './situation.js';
 import {loadSnapshot} from './snapshot.js';
 import {filterTaps, ignoreTaps} from './tap_filter.js';
-import {KEYS, UNDO} from './transitions.js';
+import {ENDS, KEYS, UNDO} from './transitions.js';
 import {ViewControls} from './view_controls.js';
+import {showWaitingOf, waiting, waitingLine} from './waiting.js';
 
 const board = document.body.dataset.board;
 const model = new Model();
@@ -38,15 +41,21 @@ let isDenied = false;
 let preparing = 0; // the timer of prepareSearch
 let isSignedOut = false; // false until the server has answered
 
-const me = () => session.current()?.worker.id ?? null;
+const me = () => offline.worker()?.id ?? null;
 const canAct = () => ['live', 'degraded', 'connecting'].includes(status) && session.may('worker');
 const offeredToMe = (item) => offered(item, me(), session.isOffered, boardSteps);
 
+const offline = new OfflineBoard(board, clear);
+const keeper = new BoardKeeper(board, () => (isLoaded && offline.kept === null && settings.board ? {
+  items: model.items, settings: settings.board, versionFloor: model.versionFloor,
+  heardMs: status === 'live' ? serverNow() : lastHeard,
+} : null));
 const settings = new BoardSettings(board, showBoard);
 const notices = new Notices({onShow: find});
 const actions = new Actions(board, model, (tag) => { view.list.refresh(tag); view.soon(); });
 const myWork = new MyWork(byId('my-work'), {
-  count: byId('my-count'), more: byId('my-more'), actions, settings, canAct, onAct: act, onShow: find});
+  count: byId('my-count'), more: byId('my-more'), actions, settings, hindrance: whyNot, onHindered, onAct: act,
+  onShow: find});
 const batch = new Batch(board, {model, actions, canAct, offered: offeredToMe,
   onChange: (tags) => { for (const tag of tags) view.list.refresh(tag); },
   onFull: () => notices.say(t('batch.most'), {kind: 'refused'}),
@@ -56,7 +65,12 @@ const card = new Card({
   settings,
   isChosen: (tag) => batch.tags.has(tag),
   isActive: (tag) => tag === active,
-  canAct,
+  hindrance: whyNot,
+  onHindered,
+  waits(tag) {
+    const record = waiting.of(board, tag, me());
+    return record ? waitingLine(record) : null;
+  },
   offered: offeredToMe,
   onAct: act,
   onChoose: (tag) => batch.toggle(tag),
@@ -103,13 +117,14 @@ function apply(event) {
 
 function showStatus(next) {
   status = next;
+  if (next === 'live') waiting.deliver();
   const isOld = next !== 'live';
   const chip = byId('live');
   chip.dataset.status = next;
   setText(chip, t(`live.${next}`));
   const banner = byId('banner');
   banner.hidden = !isOld || lastHeard === null || next === 'connecting';
-  if (!banner.hidden) setText(banner, t('live.old', {since: sinceText(lastHeard)}));
+  if (!banner.hidden) setText(banner, offline.sentence() || t('live.old', {since: sinceText(lastHeard)}));
   view.list.redraw();
   view.soon();
 }
@@ -129,6 +144,7 @@ async function denied(code) {
 
 /** Hides the board, which the user may not see, or not yet. */
 function clear() {
+  offline.close();
   batch.clear();
   snapshotEtag = null;
   lastHeard = null;
@@ -141,6 +157,7 @@ function clear() {
 }
 
 function stop() {
+  keeper.stop();
   live?.stop();
   live = null;
 }
@@ -159,10 +176,25 @@ async function run(who) {
     onSettings: (version) => settings.told(version), onStatus: showStatus, onDenied: denied,
   });
   settings.load().catch(() => {});
+  keeper.start();
   await live.start();
 }
 
-start(run, listenToKeys);
+/** Shows the board that was kept on the device, until the server has said who is signed in. Answers whether it can. */
+async function showKept() {
+  const kept = await offline.open();
+  if (kept === null) return false;
+  isLoaded = true;
+  lastHeard = kept.heardMs;
+  model.load(kept.items, kept.versionFloor);
+  settings.show(kept.settings);
+  byId('mine').hidden = byId('my-work-bar').hidden = kept.worker.role === 'observer';
+  showWaitingOf(kept.worker);
+  showStatus('offline');
+  return true;
+}
+
+start(run, listenToKeys, {onAway: showKept});
 
 function showBoard(found) {
   setText(byId('title'), found.title);
@@ -238,6 +270,7 @@ function showCounts(count) {
 byId('clear').addEventListener('click', clearFilter);
 
 model.onChange((tags) => {
+  keeper.changed();
   notices.check();
   view.changed(tags);
 });
@@ -268,16 +301,52 @@ search.addEventListener('keydown', (event) => { // from the search into what it 
 
 // Acting
 
+/** Why an operation is not possible now; '' if it is, or if it may wait for the network. */
+function whyNot(operation, item) {
+  if (waiting.of(board, item.tag, me())) return t('waiting.already');
+  return canAct() || mayWait(operation, item) ? '' : t('live.cannot');
+}
+
+function mayWait(operation, item) {
+  return status === 'offline' && ENDS.includes(operation) && item.holder?.id === me();
+}
+
+function onHindered(why, tag) {
+  notices.say(`${tag}: ${why}`, {kind: 'refused', tag});
+}
+
+/** Without the server, the holder's own end of the work waits for it. */
+async function wait(operation, item, fields) {
+  if (!mayWait(operation, item)) return false;
+  const {tag} = item;
+  const isStored = await waiting.add({board, item, operation, fields, worker: offline.worker()});
+  if (isStored) announce(t('waiting.added', {operation: t(`operation.${operation}`), tag}));
+  else onHindered(t('live.cannot'), tag);
+  return true;
+}
+
+waiting.onChange((done) => {
+  view.list.redraw();
+  view.soon();
+  if (done?.board === board) notices.say(t(`done.${done.operation}`, {tag: done.tag}), {tag: done.tag});
+});
+
 async function act(operation, tag) {
   setActive(tag);
   view.attention.note(); // the row keeps its place
-  if (!session.may('worker')) {
+  const known = model.items.get(tag);
+  const why = known && status === 'offline' ? whyNot(operation, known) : '';
+  if (why) {
+    onHindered(why, tag); // by a key
+    return;
+  }
+  if (!session.may('worker') && offline.kept === null) {
     await session.openDialog();
     if (!session.may('worker')) return;
   }
   const item = model.items.get(tag);
   if (!item || actions.sending.has(tag) || !offeredToMe(item).includes(operation)) return;
-  await operate(operation, item, {board, actions, notices});
+  await operate(operation, item, {board, actions, notices, wait});
   view.attention.note();
 }
 
@@ -325,7 +394,7 @@ function select(tag) {
 }
 
 function hindrance() {
-  if (!session.current()) return t('scan.sign_in_first');
+  if (me() === null) return t('scan.sign_in_first');
   return isLoaded ? '' : t('scan.loading');
 }
 
@@ -350,6 +419,7 @@ function listenToKeys() {
 }
 
 setInterval(() => {
+  if (offline.kept !== null) setText(byId('banner'), offline.sentence());
   card.tick(view.list.rows.values());
   myWork.tick();
 }, 1000);

@@ -34,6 +34,12 @@ export class BoardSettings {
     loaded.delete(this.name);
   }
 
+  /** Shows a board that was loaded earlier. */
+  show(board) {
+    this.board = board;
+    this.onLoaded(board);
+  }
+
   /** Loads the board; one request at a time. */
   load() {
     this.loading ??= this.#load().finally(() => { this.loading = null; });
@@ -41,10 +47,8 @@ export class BoardSettings {
   }
 
   async #load() {
-    const board = await api.get(this.address);
-    this.board = board;
-    loaded.set(this.name, board);
-    this.onLoaded(board);
+    this.show(await api.get(this.address));
+    loaded.set(this.name, this.board);
   }
 
   /** The title of a step; its id until the board is loaded, or where it has left the list. */

@@ -2,12 +2,14 @@
 
 import * as api from './api.js';
 import {itemsOf} from './board_settings.js';
-import {byId, h, setText} from './dom.js';
-import {number, t} from './i18n.js';
+import {byId, fill, h, setText} from './dom.js';
+import {moment, number, t} from './i18n.js';
+import {keptBoards} from './kept_board.js';
 import {STATES} from './model.js';
 import {askNewBoard} from './new_board.js';
+import {age} from './offline_board.js';
 import {start, startAgain} from './page.js';
-import {may} from './session.js';
+import {isKnown, may} from './session.js';
 
 const REFRESH_MS = 10000;
 let timer;
@@ -88,4 +90,15 @@ byId('new-board').addEventListener('click', async () => {
   if (made) location.assign(`/boards/${made.board}/settings`);
 });
 
-start(run);
+/** The boards that open without the server, until it has said who is signed in. */
+async function showKept() {
+  const kept = await keptBoards();
+  if (isKnown()) return false;
+  setText(byId('said'), t(kept.length > 0 ? 'kept.boards' : 'kept.none'));
+  fill(byId('boards'), ...kept.map(({board, settings, heardMs, heardDeviceMs}) => h('li', {class: 'panel'},
+    h('h2', {}, h('a', {href: `/boards/${board}`}, settings.title)),
+    h('p', {class: 'soft'}, t('kept.as_it_was', {since: moment(heardMs), ago: age(heardDeviceMs)})))));
+  return true;
+}
+
+start(run, undefined, {onAway: showKept});

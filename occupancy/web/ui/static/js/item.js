@@ -43,7 +43,9 @@ const card = new Card({
   settings: {titleOf: (step) => settings.titleOf(step), shownOf: () => []}, // all attributes are below
   isChosen: () => false,
   isActive: () => false,
-  canAct: () => status !== 'offline' && session.may('worker'),
+  hindrance: () => (status !== 'offline' && session.may('worker') ? '' : t('live.cannot')),
+  onHindered: (why) => notices.say(why, {kind: 'refused', tag}),
+  waits: () => null,
   offered: (item) => offered(item, session.current()?.worker.id, session.isOffered, boardSteps),
   async onAct(operation) {
     const item = model.items.get(tag);

@@ -58,22 +58,30 @@ export class ItemParts {
     return refusal ? h('p', {class: 'refusal'}, refusal) : null;
   }
 
-  /** The buttons of an item, or that an operation is on its way. */
+  /** The buttons of an item, or that an operation is on its way, or waits for the network. */
   acts(item, operations) {
-    const {actions, canAct, onAct} = this.hooks;
+    const {actions, hindrance, onHindered, onAct, waits} = this.hooks;
+    const waiting = waits(item.tag);
     const sending = actions.sending.get(item.tag);
-    const button = (operation) => h('button', {
-      type: 'button', class: buttonClass(operation), 'data-name': operation,
-      'aria-disabled': sending || !canAct() ? 'true' : null,
-      title: canAct() ? null : t('live.cannot'),
-      onclick: () => { if (!sending && canAct()) onAct(operation, item.tag); },
-    }, t(`operation.${operation}`));
+    const button = (operation) => {
+      const why = hindrance(operation, item);
+      return h('button', {
+        type: 'button', class: buttonClass(operation), 'data-name': operation,
+        'aria-disabled': sending || why ? 'true' : null,
+        title: why || null,
+        onclick() {
+          const hindered = hindrance(operation, item); // now
+          if (hindered) onHindered(hindered, item.tag);
+          else if (!sending) onAct(operation, item.tag);
+        },
+      }, t(`operation.${operation}`));
+    };
     const main = mainOf(operations);
     const more = operations.filter((operation) => !main.includes(operation));
     return h('div', {class: 'acts'},
       ...(sending ? [h('span', {class: 'sending', role: 'status'}, t('board.sending'))]
-        : main.map(button)),
-      more.length > 0 && !sending && h('details', {class: 'more', 'data-name': 'more',
+        : waiting ? [waiting] : main.map(button)),
+      more.length > 0 && !sending && !waiting && h('details', {class: 'more', 'data-name': 'more',
         ontoggle: ({target}) => placeMenu(target)},
         h('summary', {'aria-label': t('board.more', {tag: item.tag})}, '⋯'),
         h('div', {class: 'menu'}, ...more.map(button))));

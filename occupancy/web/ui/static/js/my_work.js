@@ -13,8 +13,8 @@ export class MyWork {
    * number that opens the whole list if one line has no room for it. A touch calls
    * `onAct(operation, tag)` or `onShow(tag)`.
    */
-  constructor(place, {count, more, actions, settings, canAct, onAct, onShow}) {
-    Object.assign(this, {place, count, more, actions, settings, canAct, onAct, onShow});
+  constructor(place, {count, more, actions, settings, hindrance, onHindered, onAct, onShow}) {
+    Object.assign(this, {place, count, more, actions, settings, hindrance, onHindered, onAct, onShow});
     this.entries = new Map(); // by tag: touch and focus survive changes of other entries
     this.isOpen = false;
     more.addEventListener('click', () => (this.isOpen ? this.close() : this.#open()));
@@ -45,7 +45,7 @@ export class MyWork {
       // The version alone would not do: a server that has lost its last second counts it again.
       const drawn = [
         item.version, item.since, this.settings.titleOf(item.step), this.actions.sending.get(item.tag),
-        this.canAct(),
+        ...ENDS.map((operation) => this.hindrance(operation, item)),
       ].join();
       if (entry.dataset.drawn === drawn) return;
       if (entry.dataset.drawn) ignoreTaps(entry);
@@ -106,13 +106,23 @@ export class MyWork {
         h('span', {class: 'mine-since'}, h('time', {datetime: item.since}), ' ',
           item.step !== 'work' && h('span', {class: 'mine-step'}, this.settings.titleOf(item.step)))),
       ...(isSending ? [h('span', {class: 'sending', role: 'status'}, t('board.sending'))]
-        : ENDS.map((operation) => h('button', {
-          type: 'button', class: buttonClass(operation), 'data-name': operation,
-          'aria-label': `${t(`operation.${operation}`)} ${item.tag}`,
-          'aria-disabled': this.canAct() ? null : 'true',
-          onclick: () => { if (this.canAct()) this.onAct(operation, item.tag); },
-        }, t(`operation.${operation}`)))),
+        : ENDS.map((operation) => this.#button(operation, item))),
     );
     if (focused) entry.querySelector(`[data-name="${focused}"]`)?.focus({preventScroll: true});
+  }
+
+  #button(operation, item) {
+    const why = this.hindrance(operation, item);
+    return h('button', {
+      type: 'button', class: buttonClass(operation), 'data-name': operation,
+      'aria-label': `${t(`operation.${operation}`)} ${item.tag}`,
+      'aria-disabled': why ? 'true' : null,
+      title: why || null,
+      onclick: () => {
+        const hindered = this.hindrance(operation, item); // now
+        if (hindered) this.onHindered(hindered, item.tag);
+        else this.onAct(operation, item.tag);
+      },
+    }, t(`operation.${operation}`));
   }
 }

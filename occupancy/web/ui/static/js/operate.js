@@ -6,8 +6,11 @@ import {t} from './i18n.js';
 import {explain} from './refusal_text.js';
 import {OPERATIONS, UNDO} from './transitions.js';
 
-/** Carries out an operation on an item; a cancelled dialog ends it silently. Never throws. */
-export async function operate(operation, item, {board, actions, notices}) {
+/**
+ * Carries out an operation on an item; a cancelled dialog ends it silently. Never throws. `wait(operation,
+ * item, fields)` may let it wait for the network, and then answers true.
+ */
+export async function operate(operation, item, {board, actions, notices, wait = () => false}) {
   const {tag} = item;
   let fields;
   try {
@@ -16,7 +19,7 @@ export async function operate(operation, item, {board, actions, notices}) {
     notices.say(`${tag}: ${explain(problem)}`, {kind: 'refused', tag});
     return;
   }
-  if (fields === null) return;
+  if (fields === null || await wait(operation, item, fields)) return;
   await send(operation, tag, fields, {actions, notices});
 }
 

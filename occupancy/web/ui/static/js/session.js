@@ -9,6 +9,7 @@ import * as api from './api.js';
 import {elapsed} from './clock.js';
 import {announce, byId, fill, h, setText} from './dom.js';
 import {t} from './i18n.js';
+import {keepOnly} from './kept_board.js';
 import {isTouched, pinField} from './pin_field.js';
 import {explain} from './refusal_text.js';
 
@@ -20,6 +21,7 @@ const changed = new EventTarget();
 const others = 'BroadcastChannel' in globalThis ? new BroadcastChannel('occupancy-session') : null;
 
 let session = null;
+let isAnswered = false;
 let lastTouched = elapsed();
 let lastTold = elapsed();
 let clocksApart = Date.now() - elapsed();
@@ -28,6 +30,14 @@ let lastShared = 0;
 /** The session ({worker, csrf_token, idle_s …}), or null while nobody is signed in. */
 export function current() {
   return session;
+}
+
+/** Whether the server has said who is signed in, since the page was opened. */
+export const isKnown = () => isAnswered;
+
+/** How long the session lasts without use from now on, in ms; null: without such an end. */
+export function idleLeftMs() {
+  return session?.idle_s ? 1000 * session.idle_s - (elapsed() - lastTouched) : null;
 }
 
 const RANKS = {observer: 1, worker: 2, supervisor: 3, admin: 4};
@@ -72,6 +82,8 @@ function set(found) {
   const before = session?.worker.id;
   if (session?.csrf_token !== found?.csrf_token) lastTouched = elapsed(); // asking is no touch
   session = found;
+  isAnswered = true;
+  keepOnly(found?.worker.id ?? null);
   api.setCsrfToken(found?.csrf_token ?? null);
   showName();
   if (before !== found?.worker.id) changed.dispatchEvent(new Event('change'));
