@@ -1,6 +1,6 @@
 // What the list of items shows: the same words, state and step as the server's export selects.
 
-import {fold} from './model.js';
+import {fold} from './fold.js';
 
 /** The items that `filter` ({text, state, step}) selects, in the order of `items`. */
 export class ItemSearch {
