@@ -3,6 +3,7 @@
 import * as api from './api.js';
 import {badgeScanning} from './badge_scan.js';
 import {byId, fill, h, setText} from './dom.js';
+import {fold} from './fold.js';
 import {locale, t} from './i18n.js';
 import {listen} from './keys.js';
 import {List} from './list.js';
@@ -11,7 +12,6 @@ import {ImportPanel} from './people_import.js';
 import {badgesText, foundText, pinText, roleText} from './people_text.js';
 import {PersonDialog} from './person_dialog.js';
 import {askNew} from './person_forms.js';
-import {fold} from './person_id.js';
 
 const order = new Intl.Collator(locale, {numeric: true});
 

@@ -1,5 +1,7 @@
 // Ids and names of people: which are allowed, and the id that a name suggests. Pure.
 
+import {fold} from './fold.js';
+
 const ID = /^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$/;
 const MOST_ID_CHARS = 40; // of a proposal
 const MOST_NAME_CHARS = 100;
@@ -23,9 +25,4 @@ export function isId(text) {
 
 export function isName(text) {
   return [...text].length <= MOST_NAME_CHARS && text.replace(UNSEEN, '') !== '' && !REFUSED.test(text);
-}
-
-/** A text without case and accents, to look for parts of it. */
-export function fold(text) {
-  return text.normalize('NFKD').replace(/\p{M}/gu, '').toLowerCase();
 }
