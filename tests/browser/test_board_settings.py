@@ -79,6 +79,7 @@ def test_an_admin_creates_a_board_with_its_steps_and_sets_it_up(site: Site, visi
     dialog.get_by_role("button", name="Create").click()
     expect(page).to_have_url(re.compile(f"/boards/{board}/settings$"))
     expect(page.locator("#managed")).to_be_visible()
+    expect(page.locator("#no-items")).to_contain_text("Import a file")
     found = stored(site, board)
     assert found["title"] == "Línea de Ñandú"
     assert found["steps"] == ["SOLDAR", "CONTROL-FINAL"]

@@ -70,6 +70,7 @@ def test_a_file_of_excel_in_latin_1_is_looked_at_imported_and_its_labels_are_off
     expect(page.locator("#run-title")).to_have_text("Imported")
     expect(page.locator("#run-counts")).to_have_text("2 added · 2 rejected")
     expect(page.locator("#rejected tbody tr")).to_have_count(2)
+    expect(page.locator("#rejected-hint")).to_contain_text("import it again")
     assert {tag: each.title for tag, each in items(site, board).items()} == {
         "MK-1": "Línea año", "MK-2": "Codo",
     }  # fmt: skip
@@ -238,21 +239,18 @@ def test_the_progress_of_an_import_that_runs_is_shown_to_who_comes_back(
     choose(page, "plan.csv", PLAN)
     expect(page.locator("#file-title")).to_have_text("plan.csv")
     number = page.url.rpartition("=")[2]
-    answers = [
-        {"state": "running", "rows": 4, "done": 1},
-        {"state": "running", "rows": 4, "done": 3},
-        {"state": "done", "rows": 4, "done": 4},
-    ]
-    held = list(answers)
     counts = {"added": 4, "updated": 0, "unchanged": 0, "rejected": 0, "lines": [], "at_s": 1}
+    answer = {"state": "running", "rows": 4, "done": 1, **counts}
 
     def told(route: Route) -> None:
-        route.fulfill(json={**(held.pop(0) if len(held) > 1 else held[0]), **counts})
+        route.fulfill(json=answer)
 
     page.route(f"**/imports/{number}/run", told)
     page.reload()
     expect(page.locator("#run-said")).to_have_text("1 of 4 rows")
+    answer["done"] = 3
     expect(page.locator("#run-said")).to_have_text("3 of 4 rows")
+    answer |= {"state": "done", "done": 4}
     expect(page.locator("#run-counts")).to_have_text("4 added")
 
 

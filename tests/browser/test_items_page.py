@@ -166,6 +166,19 @@ def test_what_changed_since_it_was_seen_is_not_removed(site: Site, visit: Visit)
     expect(row(page, "A-1")).to_contain_text("Meanwhile")
 
 
+def test_what_somebody_took_since_it_was_seen_stays_and_its_holder_is_named(
+    site: Site, visit: Visit
+) -> None:
+    board = site.board("A-1")
+    page = listed(visit, board)
+    expect(page.locator("#title")).to_have_text("Items · Shop")
+    row(page, "A-1").get_by_role("button", name="Remove A-1").click()
+    site.do("take", board, "A-1")
+    dialog(page).locator("button.primary").click()
+    expect(page.locator("#result-title")).to_have_text("Nothing was removed")
+    expect(page.locator("#refusals")).to_contain_text("A-1: Colleague has it, since")
+
+
 def test_chosen_items_go_to_the_labels_in_the_address_or_in_the_tab(
     site: Site, visit: Visit
 ) -> None:
@@ -196,6 +209,7 @@ def test_an_item_is_added_by_keyboard_alone(site: Site, visit: Visit) -> None:
     board = site.board()
     page = listed(visit, board)
     expect(page.locator("#none")).to_contain_text("import a file")
+    expect(page.locator("#choose-all")).to_be_hidden()
     page.locator("#add").focus()
     page.keyboard.press("Enter")
     expect(dialog(page).locator("[name=tag]")).to_be_focused()

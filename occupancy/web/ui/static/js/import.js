@@ -4,18 +4,19 @@
 
 import * as api from './api.js';
 import {announce, byId, fill, h, setText} from './dom.js';
+import {sendFile} from './file_upload.js';
 import {field} from './form_dialog.js';
 import {number, t, tn} from './i18n.js';
 import {drawMapping} from './import_mapping.js';
 import {Preview} from './import_preview.js';
 import {Run} from './import_run.js';
 import {FORMATS, sayCause, sayRefusal, separatorName} from './import_text.js';
-import {upload} from './import_upload.js';
 import {startManaged} from './managed_page.js';
 import * as session from './session.js';
 
 const MOST_BYTES = 20 * 1024 * 1024;
-const ENCODINGS = ['utf-8', 'cp1252', 'latin-1', 'utf-16', 'cp850', 'mac-roman'];
+const ENCODINGS = {'utf-8': 'UTF-8', cp1252: 'Windows (cp1252)', 'latin-1': 'Latin-1', 'utf-16': 'UTF-16',
+  cp850: 'MS-DOS (cp850)', 'mac-roman': 'Macintosh'};
 const {board} = document.body.dataset;
 const path = `/api/boards/${board}/imports`;
 const preview = new Preview();
@@ -42,6 +43,10 @@ function keepInAddress(id) {
 
 // Sending
 
+function addressOfUpload({name, encoding, sheet}) {
+  return `${path}?${new URLSearchParams({name, ...(encoding && {encoding}), ...(sheet && {sheet})})}`;
+}
+
 async function send(given) {
   if (sending || !session.may('supervisor')) return;
   say('');
@@ -62,7 +67,7 @@ async function send(given) {
   byId('stop-sending').focus();
   progress(given.name, 0);
   try {
-    const answer = await upload(board, given.file, given, {
+    const answer = await sendFile(addressOfUpload(given), given.file, {
       onProgress: (share) => progress(given.name, share), signal: mine.signal,
     });
     if (sending !== mine) return;
@@ -128,9 +133,11 @@ function drawReading() {
   const choices = [];
   const choice = (label, name, values, value) => field(label, h('select', {name, disabled: !isHere,
     onchange: ({currentTarget}) => send({...sent, [name]: currentTarget.value})},
-  ...values.map((each) => h('option', {value: each, selected: each === value}, each))));
+  ...values.map((each) => h('option', {value: each, selected: each === value},
+    ENCODINGS[each] ?? each))));
   if (encoding) {
-    choices.push(choice(t('import.encoding'), 'encoding', [...new Set([encoding, ...ENCODINGS])], encoding));
+    const values = new Set([encoding, ...Object.keys(ENCODINGS)]);
+    choices.push(choice(t('import.encoding'), 'encoding', [...values], encoding));
   }
   if (sheets.length > 1) choices.push(choice(t('import.sheet'), 'sheet', sheets, sheet));
   else if (sheet) choices.push(h('p', {}, `${t('import.sheet')}: ${sheet}`));
@@ -211,8 +218,9 @@ function anotherFile() {
 /** Goes on with the upload of the address. */
 async function load(isCurrent) {
   const id = new URLSearchParams(location.search).get('import');
-  await api.get(`/api/boards/${board}`); // also says that there is no such board
+  const {title} = await api.get(`/api/boards/${board}`); // also says that there is no such board
   if (!isCurrent()) return;
+  setText(byId('title'), `${t('page.import')} · ${title}`);
   show('source');
   if (!id) return;
   try {
@@ -231,6 +239,7 @@ async function load(isCurrent) {
 }
 
 function clear() {
+  setText(byId('title'), `${t('page.import')} · ${board}`);
   run.stop();
   sending?.abort();
   sending = null;

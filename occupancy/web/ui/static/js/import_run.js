@@ -93,7 +93,8 @@ export class Run {
     else byId('done').removeAttribute('value');
     setText(byId('run-said'), rows > 0 ? t('import.done_of', {done: number(done), all: number(rows)}) : '');
     setText(byId('run-counts'), t('import.may_leave'));
-    for (const each of ['labels', 'again', 'next-file', 'rejected', 'rejected-more', 'to-board', 'to-items']) {
+    for (const each of ['labels', 'again', 'next-file', 'rejected', 'rejected-more', 'rejected-hint', 'to-board',
+      'to-items']) {
       byId(each).hidden = true;
     }
   }
@@ -118,6 +119,7 @@ export class Run {
     for (const each of ['to-board', 'to-items', 'next-file']) byId(each).hidden = false;
     byId('again').hidden = isDone || !byId('looked-at').hidden; // there it has a button of its own
     drawLines(byId('rejected'), run.lines.map((line) => ({...line, tag: line.name, result: 'rejected'})));
+    byId('rejected-hint').hidden = run.rejected === 0;
     byId('rejected-more').hidden = run.lines.length >= run.rejected;
     const listed = {shown: number(run.lines.length), all: number(run.rejected)};
     setText(byId('rejected-more'), t('import.first_lines', listed));

@@ -34,6 +34,7 @@ async function load(isCurrent) {
   ({steps, step_titles: titles} = settings);
   if (cursor === found.cursor) return;
   ({cursor} = found);
+  setText(byId('title'), `${t('page.items')} · ${settings.title}`);
   search = new ItemSearch(found.items);
   drawFilters();
   draw();
@@ -132,7 +133,7 @@ function drawChosen() {
   const all = byId('choose-all');
   all.checked = chosen.size > 0 && chosen.size === shown.length;
   all.indeterminate = chosen.size > 0 && chosen.size < shown.length;
-  all.disabled = shown.length === 0;
+  all.parentElement.hidden = shown.length === 0;
   setText(byId('choose-all-text'), tn('items.choose_all', shown.length));
   setText(byId('chosen'), chosen.size > 0 ? tn('items.chosen', chosen.size) : '');
   byId('to-labels').hidden = chosen.size === 0;
@@ -182,7 +183,8 @@ async function remove(items) {
   const result = await openRemoval(board, items);
   if (!result) return;
   for (const tag of result.removed) chosen.delete(tag);
-  setText(byId('result-title'), tn('items.removed', result.removed.length));
+  setText(byId('result-title'), result.removed.length === 0 ? t('items.none_removed')
+    : tn('items.removed', result.removed.length));
   fill(byId('refusals'), ...result.refused.map(([{tag}, why]) => h('li', {}, h('strong', {}, tag), ': ', why)));
   byId('result').hidden = false;
   await reload();

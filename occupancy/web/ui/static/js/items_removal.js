@@ -10,7 +10,7 @@ import {explain} from './refusal_text.js';
 /** Asks whether to remove items, and removes them one by one: {removed, refused: [[item, why]]}, or null. */
 export function openRemoval(board, items) {
   const done = h('progress', {max: items.length, value: 0, 'aria-label': t('items.removing'), hidden: true});
-  const count = h('p', {class: 'soft', role: 'status'});
+  const count = h('p', {class: 'soft', role: 'status', hidden: true});
   const result = {removed: [], refused: []};
   let running = null;
   const closed = openForm({
@@ -28,6 +28,7 @@ export function openRemoval(board, items) {
 
   async function removeAll(dialog) {
     done.hidden = false;
+    count.hidden = false;
     for (const [index, item] of items.entries()) {
       const mayGoOn = dialog.open && await removeOne(board, item, result);
       if (!mayGoOn) {
@@ -43,6 +44,7 @@ export function openRemoval(board, items) {
 }
 
 function listOf(items) {
+  if (items.length === 1) return h('p', {class: 'soft'}, items[0].title);
   const first = items.slice(0, 5).map((item) => item.tag).join(', ');
   const rest = number(items.length - 5);
   return h('p', {class: 'soft'}, items.length > 5 ? t('items.and_more', {first, count: rest}) : first);
@@ -62,6 +64,9 @@ async function removeOne(board, item, result) {
 }
 
 function whyNot(problem) {
-  if (problem.code === 'version_mismatch') return t('items.changed_stays');
+  if (problem.code === 'version_mismatch') {
+    const {holder, since} = problem.item ?? {};
+    return holder ? explain({code: 'held', holder, since}) : t('items.changed_stays');
+  }
   return explain(problem);
 }

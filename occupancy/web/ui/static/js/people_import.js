@@ -8,6 +8,7 @@ import {countsText, linesTable} from './people_import_table.js';
 import * as session from './session.js';
 
 const MOST_BYTES = 20 * 1024 * 1024;
+const TIMEOUT_MS = 120000; // of one request, which imports a part
 const COUNTS = ['added', 'updated', 'unchanged', 'rejected'];
 
 export class ImportPanel {
@@ -85,7 +86,7 @@ export class ImportPanel {
     let found = null;
     try {
       if (file.size > MOST_BYTES) throw Object.assign(new Error(), {code: 'too_large', status: 413});
-      found = await sendFile(this.#path(name, {dry_run: 'true'}), file);
+      found = await sendFile(this.#path(name, {dry_run: 'true'}), file, {timeoutMs: TIMEOUT_MS});
     } catch (problem) {
       if (problem.status === undefined) throw problem; // a bug of the page
       if (mine !== this.turn) return;
@@ -120,7 +121,7 @@ export class ImportPanel {
     let problem = null;
     try {
       while (done.next !== null) {
-        const found = await sendFile(this.#path(name, {from_line: done.next}), file);
+        const found = await sendFile(this.#path(name, {from_line: done.next}), file, {timeoutMs: TIMEOUT_MS});
         if (mine !== this.turn) return;
         done.lines.push(...found.lines);
         done.next = found.next_line;

@@ -16,5 +16,6 @@ export function explain(problem) {
   };
   if (problem.code === 'blocked' && !values.reason) return t('refusal.blocked_plain');
   if (problem.code === 'not_holder' && !values.holder) return t('refusal.not_holder_plain');
-  return SAID.has(problem.code) ? t(`refusal.${problem.code}`, values) : problem.detail;
+  if (!SAID.has(problem.code)) return problem.detail;
+  return t(`refusal.${problem.code}`, values).replace(/\.\.$/, '.'); // '6:33 a.m.' has a dot of its own
 }

@@ -45,6 +45,7 @@ function show(found, values = valuesOf(found)) {
   form.show(board, values);
   byId('conflict').hidden = true;
   setText(byId('board-title'), board.title);
+  byId('no-items').hidden = Object.values(board.counts).some((count) => count > 0);
   changed();
 }
 
