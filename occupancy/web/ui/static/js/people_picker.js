@@ -25,6 +25,9 @@ export function peoplePicker(board, {except = null, chosen = null} = {}) {
     }});
   const element = h('div', {class: 'picker'}, h('label', {}, t('ask.to'), input), said, list);
 
+  // For one who has declined at first: typing does not ask again.
+  const pinButton = h('button', {type: 'button', onclick: () => look()}, t('pin.enter'));
+
   const find = async (text) => (await api.get(`/api/boards/${board}/people?q=${encodeURIComponent(text)}`));
 
   async function look() {
@@ -35,6 +38,7 @@ export function peoplePicker(board, {except = null, chosen = null} = {}) {
       found = await find(chosen ? '' : input.value.trim());
     } catch (problem) {
       if (mine === turn) setText(said, explain(problem));
+      if (mine === turn && problem.code === 'pin_required') fill(list, pinButton);
       return;
     }
     if (mine === turn) draw(found);
@@ -78,7 +82,8 @@ export function peoplePicker(board, {except = null, chosen = null} = {}) {
       let found;
       try {
         found = await find(text);
-      } catch {
+      } catch (problem) {
+        if (problem.code === 'pin_required') return {refused: explain(problem)}; // it was asked for just now
         return {id: text, name: text}; // the server will say whether there is such a worker
       }
       const same = found.people.find((each) => each.id === text);
