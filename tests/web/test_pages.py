@@ -103,9 +103,7 @@ def test_a_page_has_the_browsers_language_or_the_chosen_one(shells: FlaskClient,
 
 
 @pytest.mark.parametrize("path", [*PAGES, "/docs"])
-def test_a_page_has_the_theme_that_was_chosen_on_the_device(
-    shells: FlaskClient, path: str
-) -> None:
+def test_a_page_has_the_theme_that_was_chosen_on_the_device(shells: FlaskClient, path: str) -> None:
     of_the_browser = shells.get(path)
     assert "Cookie" in of_the_browser.headers["Vary"]
     assert "data-theme" not in Page(of_the_browser.text).tags[0][1]
