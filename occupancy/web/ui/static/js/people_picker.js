@@ -3,6 +3,7 @@
 import * as api from './api.js';
 import {fill, h, setText} from './dom.js';
 import {t} from './i18n.js';
+import {pressOver} from './press.js';
 import {explain} from './refusal_text.js';
 
 const TYPING_MS = 200;
@@ -37,10 +38,12 @@ export function peoplePicker(board, {except = null, chosen = null} = {}) {
     try {
       found = await find(chosen ? '' : input.value.trim());
     } catch (problem) {
-      if (mine === turn) setText(said, explain(problem));
-      if (mine === turn && problem.code === 'pin_required') fill(list, pinButton);
+      if (mine !== turn) return;
+      setText(said, explain(problem));
+      if (problem.code === 'pin_required') fill(list, pinButton);
       return;
     }
+    await pressOver(); // of the button below, which the list moves
     if (mine === turn) draw(found);
   }
 
