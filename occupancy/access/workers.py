@@ -14,7 +14,15 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from occupancy.core.entities import Person, Role, Worker, WorkerId, WorkerName, control_character
+from occupancy.core.entities import (
+    COMMAND_LINE,
+    Person,
+    Role,
+    Worker,
+    WorkerId,
+    WorkerName,
+    control_character,
+)
 from occupancy.core.errors import AlreadyExists, InvalidRequest, WorkerNotFound
 from occupancy.core.keys import Keys
 from occupancy.core.requests import check_shown
@@ -218,4 +226,6 @@ def checked(worker: Worker) -> Worker:
         raise InvalidRequest(f"The worker {worker.id!r} is not allowed: {error}.") from error
     if control_character(worker.name) is not None:
         raise InvalidRequest(f"The name of worker {worker.id} has a control character.")
+    if worker.person == COMMAND_LINE:
+        raise InvalidRequest("Histories name the command line so. Choose another id or name.")
     return worker

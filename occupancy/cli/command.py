@@ -16,7 +16,7 @@ import click
 import msgspec
 from flask.cli import AppGroup
 
-from occupancy.core.entities import MAIN_BOARD, Person
+from occupancy.core.entities import MAIN_BOARD
 from occupancy.core.errors import EmbeddedError, OccupancyError, SettingError, StoreUnavailable
 from occupancy.core.requests import Body, check_name, decode
 from occupancy.core.settings import Settings
@@ -24,8 +24,6 @@ from occupancy.services import Services
 from occupancy.storage.embedded.owner import Embedded
 from occupancy.storage.server_errors import ServerError
 from occupancy.storage.topology.misdirection import Misdirection, misdirection_of
-
-COMMAND_LINE = Person("cli", "Command line")  # the actor where no worker is named
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

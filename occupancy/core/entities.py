@@ -88,6 +88,7 @@ class Person(msgspec.Struct, frozen=True):
 
 
 SERVICE = Person("occupancy", "occupancy")  # the actor of changes by the service itself
+COMMAND_LINE = Person("cli", "Command line")  # the actor of commands that name no worker
 
 
 class ItemNoun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

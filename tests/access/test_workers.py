@@ -8,7 +8,7 @@ import pytest
 
 from occupancy.access.tokens import Tokens
 from occupancy.access.workers import Workers
-from occupancy.core.entities import Role, Worker
+from occupancy.core.entities import COMMAND_LINE, Role, Worker
 from occupancy.core.errors import AlreadyExists, InvalidRequest, WorkerNotFound
 from occupancy.services import Services
 from tests.support.elsewhere import workers_elsewhere
@@ -32,6 +32,15 @@ def test_workers_are_listed_in_the_order_of_their_ids(workers: Workers) -> None:
     for worker in ("b", "a", "10", "9"):
         workers.add(worker, name=worker, role=Role.WORKER)
     assert [worker.id for worker in workers.all()] == ["10", "9", "a", "b"]
+
+
+def test_no_worker_looks_like_the_command_line_in_a_history(workers: Workers) -> None:
+    with pytest.raises(InvalidRequest):
+        workers.add(COMMAND_LINE.id, name=COMMAND_LINE.name, role=Role.WORKER)
+    workers.add(COMMAND_LINE.id, name="Clive", role=Role.WORKER)
+    with pytest.raises(InvalidRequest):
+        workers.edit(COMMAND_LINE.id, name=COMMAND_LINE.name)
+    assert workers.get(COMMAND_LINE.id).name == "Clive"
 
 
 @pytest.mark.parametrize("worker", ["", "a b", "a|b", "a}b", "-a", "x" * 65, "a\n", "é"])

@@ -119,6 +119,8 @@ def test_a_chosen_theme_is_there_before_the_page_is_drawn_and_can_be_taken_back(
     assert response is not None
     assert '<html lang="en" data-theme="dark">' in response.text()
     assert page.evaluate(paper) == dark
+    page.goto("/docs")
+    assert page.evaluate(paper) == "rgb(22, 23, 26)"
     page.emulate_media(color_scheme="dark")
     page.goto("/account")
     expect(page.locator('[name="theme"][value="dark"]')).to_be_checked()

@@ -7,7 +7,9 @@ import json
 import pytest
 from playwright.sync_api import Page, expect
 
-from occupancy.core.entities import Role
+from occupancy.boards.commands import Command
+from occupancy.core.entities import COMMAND_LINE, Person, Role
+from occupancy.core.transitions import TRANSITIONS
 from tests.browser.axe import violations
 from tests.browser.conftest import OpenBoard, Visit
 from tests.browser.keys import scan
@@ -199,3 +201,17 @@ def test_a_missing_item_or_board_is_reported(
 ) -> None:
     page = visit(path.replace("{board}", f"/boards/{site.board()}"))
     expect(page.locator("#banner")).to_contain_text(said)
+
+
+def test_a_change_by_the_command_line_is_told_in_the_pages_language(
+    site: Site, visit: Visit
+) -> None:
+    board = site.board("T-1", "T-2")
+    for tag, actor in (("T-1", COMMAND_LINE), ("T-2", Person(COMMAND_LINE.id, "Clive"))):
+        site.services.store.commands.execute(
+            Command(board, TRANSITIONS["block"], [tag], actor=actor, reason="Grieta")
+        )
+    page = visit(f"/boards/{board}/items/T-1", "holder", locale="es-ES")
+    expect(page.locator("#history li").first).to_contain_text("La línea de comandos lo bloqueó")
+    page.goto(f"/boards/{board}/items/T-2")
+    expect(page.locator("#history li").first).to_contain_text("Clive lo bloqueó")

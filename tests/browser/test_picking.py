@@ -65,11 +65,34 @@ def test_who_is_not_there_or_not_given_is_said_in_the_dialog_and_the_reason_stay
     page.locator('#ask-dialog input[name="reason"]').fill("She knows it")
     page.locator("#ask-dialog button.primary").click()
     expect(page.locator("#ask-dialog .said")).to_have_text("Choose who is to have it.")
+    # By the keyboard: a second click at once, at the same place, would be half of a double click.
     page.locator('#ask-dialog input[name="to"]').fill("nobody-there")
-    page.locator("#ask-dialog button.primary").click()
+    page.keyboard.press("Enter")
     expect(page.locator("#ask-dialog .said")).to_contain_text("Nobody of that name or id")
     expect(page.locator('#ask-dialog input[name="reason"]')).to_have_value("She knows it")
     assert site.types(board, "T-1") == []
+
+
+def test_a_press_counts_although_the_people_are_found_while_it_lasts(
+    site: Site, open_board: OpenBoard
+) -> None:
+    board = site.board("T-1")
+    page = open_board(board, "supervisor")
+    touch(page, "T-1", "reassign")
+    expect(page.locator('#ask-dialog [data-id="holder"]')).to_be_visible()
+    expect(page.locator("#ask-dialog .said")).to_be_empty()
+    give = page.locator("#ask-dialog button.primary")
+    place = give.bounding_box()
+    assert place is not None
+    page.mouse.move(place["x"] + 20, place["y"] + place["height"] - 4)
+    with page.expect_response(lambda answer: "q=nobody" in answer.url) as found:
+        page.locator('#ask-dialog input[name="to"]').fill("nobody-there")
+        page.mouse.down()
+    assert found.value.ok
+    page.evaluate("() => new Promise(requestAnimationFrame)")
+    assert give.bounding_box() == place
+    page.mouse.up()
+    expect(page.locator("#ask-dialog .said")).to_contain_text("Nobody of that name or id")
 
 
 def test_the_boards_reasons_come_first_then_those_that_its_items_have(

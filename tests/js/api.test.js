@@ -92,3 +92,55 @@ test('who asks for too much waits; after four tries it is said', async () => {
   assert.equal(pauses.length, 3);
   assert.ok(pauses.every((ms) => ms > 0 && ms <= 12500), 'nobody waits for a minute in front of a card');
 });
+
+const pinRequired = () => answer(403, {code: 'pin_required', detail: 'Confirm your PIN.'});
+
+test('a request that needs the PIN is sent again with the token that the PIN has brought', async () => {
+  const asked = [];
+  api.onPinRequired(async (method) => {
+    asked.push(method);
+    api.setCsrfToken('newer');
+    return true;
+  });
+  answers = [pinRequired(), answer(200, {changed: true})];
+  const options = {body: {reason: 'Crack'}, headers: {'If-Match': '"3"'}};
+  assert.deepEqual(await api.send('POST', '/x', options), {changed: true});
+  assert.deepEqual(asked, ['POST']);
+  assert.deepEqual(sent.map((each) => each.headers['X-CSRF-Token']), ['secret', 'newer']);
+  assert.deepEqual(sent.map((each) => each.body), ['{"reason":"Crack"}', '{"reason":"Crack"}']);
+  assert.ok(sent.every((each) => each.headers['If-Match'] === '"3"'));
+});
+
+test('a request whose PIN was declined is not sent again', async () => {
+  api.onPinRequired(async () => false);
+  answers = [pinRequired()];
+  await assert.rejects(api.send('POST', '/x'), {code: 'pin_required', status: 403});
+  assert.equal(sent.length, 1);
+});
+
+test('a request asks for the PIN once, whatever the second answer is', async () => {
+  let times = 0;
+  api.onPinRequired(async () => { times += 1; return true; });
+  answers = [pinRequired(), pinRequired()];
+  await assert.rejects(api.get('/x'), {code: 'pin_required'});
+  answers = [pinRequired(), answer(409, {code: 'held', detail: 'Held.'})];
+  await assert.rejects(api.send('POST', '/x'), {code: 'held'});
+  assert.equal(times, 2);
+  assert.equal(sent.length, 4);
+});
+
+test('no other refusal asks for the PIN', async () => {
+  api.onPinRequired(async () => { throw new Error('asked'); });
+  for (const code of ['forbidden', 'csrf', 'not_holder']) {
+    answers = [answer(403, {code, detail: 'No.'})];
+    await assert.rejects(api.send('POST', '/x'), {code});
+  }
+});
+
+test('an operation keeps its key over the question for the PIN', async () => {
+  api.onPinRequired(async () => true);
+  answers = [pinRequired(), new TypeError('failed'), answer(200, {changed: true})];
+  assert.deepEqual(await api.operate('/x', {}, {pause}), {changed: true});
+  assert.equal(new Set(sent.map((each) => each.headers['Idempotency-Key'])).size, 1);
+  assert.equal(sent.length, 3);
+});

@@ -104,6 +104,21 @@ def test_a_page_has_the_browsers_language_or_the_chosen_one(shells: FlaskClient,
     assert english.headers["ETag"] != spanish.headers["ETag"]
 
 
+@pytest.mark.parametrize("path", [*PAGES, "/docs"])
+def test_a_page_has_the_theme_that_was_chosen_on_the_device(shells: FlaskClient, path: str) -> None:
+    of_the_browser = shells.get(path)
+    assert "Cookie" in of_the_browser.headers["Vary"]
+    assert "data-theme" not in Page(of_the_browser.text).tags[0][1]
+    for theme in ("dark", "light"):
+        shells.set_cookie("theme", theme)
+        chosen = shells.get(path, headers={"If-None-Match": of_the_browser.headers["ETag"]})
+        assert chosen.status_code == 200
+        assert Page(chosen.text).tags[0][1]["data-theme"] == theme
+        assert f'name="color-scheme" content="{theme}"' in chosen.text
+    shells.set_cookie("theme", '"><script>')
+    assert shells.get(path).headers["ETag"] == of_the_browser.headers["ETag"]
+
+
 @pytest.mark.parametrize("path", PAGES)
 def test_a_page_has_one_heading_one_main_and_a_way_past_the_header(
     shells: FlaskClient, path: str

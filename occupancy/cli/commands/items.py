@@ -12,7 +12,6 @@ import msgspec
 from occupancy.boards.reconcile import Reconciler
 from occupancy.boards.store import Store
 from occupancy.cli.command import (
-    COMMAND_LINE,
     Commands,
     board_option,
     check_worker,
@@ -22,7 +21,7 @@ from occupancy.cli.command import (
     tag_argument,
 )
 from occupancy.cli.output import print_fields, print_json, print_table, progress, timestamp
-from occupancy.core.entities import MAX_SNAPSHOT_ITEMS, STATES, Event, Item
+from occupancy.core.entities import COMMAND_LINE, MAX_SNAPSHOT_ITEMS, STATES, Event, Item
 from occupancy.core.errors import InvalidRequest, counted
 from occupancy.tables.cells import shown
 from occupancy.tables.columns import Mapping

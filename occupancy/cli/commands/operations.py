@@ -10,7 +10,6 @@ import msgspec
 from occupancy.boards.commands import Command
 from occupancy.boards.refusals import refusal
 from occupancy.cli.command import (
-    COMMAND_LINE,
     board_option,
     check_worker,
     checked,
@@ -19,7 +18,7 @@ from occupancy.cli.command import (
     tag_argument,
 )
 from occupancy.cli.output import print_json, timestamp
-from occupancy.core.entities import Item, Person
+from occupancy.core.entities import COMMAND_LINE, Item, Person
 from occupancy.core.requests import ItemBody, OperationBody, check_fields
 from occupancy.core.transitions import PUT, REMOVE, TRANSITIONS, Transition
 from occupancy.services import Services

@@ -6,8 +6,9 @@ import click
 
 from occupancy.access.stations.station import PAIRING_TTL_S
 from occupancy.access.tokens import optional_time
-from occupancy.cli.command import COMMAND_LINE, Commands, check_board, connected, json_option
+from occupancy.cli.command import Commands, check_board, connected, json_option
 from occupancy.cli.output import print_json, print_result, print_table, timestamp
+from occupancy.core.entities import COMMAND_LINE
 from occupancy.storage import public_url
 
 group = Commands("stations", help="Stations: shared tablets where a badge signs in.")

@@ -11,10 +11,10 @@ from occupancy.access.links import LINK_TTL_S
 from occupancy.access.pins import hash_pin
 from occupancy.access.tokens import optional_time
 from occupancy.access.workers import worker_as_dict
-from occupancy.cli.command import COMMAND_LINE, Commands, check_worker, connected, json_option
+from occupancy.cli.command import Commands, check_worker, connected, json_option
 from occupancy.cli.commands.items import chosen_encoding, encoding_option, print_report
 from occupancy.cli.output import print_json, print_result, print_table, progress, timestamp
-from occupancy.core.entities import Role, Worker
+from occupancy.core.entities import COMMAND_LINE, Role, Worker
 from occupancy.core.requests import check_text
 from occupancy.storage import public_url
 from occupancy.tables.importer import import_workers, read_workers

@@ -11,7 +11,7 @@ import re
 from typing import Any
 
 import msgspec
-from flask import Blueprint, current_app, render_template
+from flask import Blueprint, current_app, render_template, request
 from markupsafe import Markup, escape
 from werkzeug.wrappers import Response as WerkzeugResponse
 
@@ -23,6 +23,7 @@ from occupancy.web.openapi.document import document
 from occupancy.web.openapi.operations import operation_id
 from occupancy.web.openapi.schemas import STREAM_EVENTS
 from occupancy.web.ui.assets import Asset
+from occupancy.web.ui.theme import chosen_theme
 
 bp = Blueprint("docs", __name__)
 
@@ -39,7 +40,9 @@ def openapi() -> WerkzeugResponse:
 @public
 def docs() -> WerkzeugResponse:
     """The document as a page. ``/docs#<code>`` is where the type of a problem leads."""
-    return _asset_answer(_page_asset())
+    response = _asset_answer(_page_asset(chosen_theme(request.cookies)))
+    response.vary.add("Cookie")
+    return response
 
 
 def _asset_answer(asset: Asset) -> WerkzeugResponse:
@@ -55,7 +58,7 @@ def _document_asset() -> Asset:
 
 
 @functools.cache
-def _page_asset() -> Asset:
+def _page_asset(theme: str | None) -> Asset:
     whole = document()
     groups = [
         {**tag, "routes": [each for each in _routes(whole) if tag["name"] in each["tags"]]}
@@ -65,7 +68,7 @@ def _page_asset() -> Asset:
         "docs.html", info=whole["info"], groups=groups, schemas=whole["components"]["schemas"],
         transitions=[*TRANSITIONS.values(), PUT, REMOVE], targets=TARGETS, holders=_HOLDERS,
         operation_id=operation_id, kinds=answered_kinds(), events=STREAM_EVENTS,
-        asset=current_app.extensions["occupancy.pages"].assets.address,
+        asset=current_app.extensions["occupancy.pages"].assets.address, theme=theme,
     )  # fmt: skip
     return Asset.of("text/html; charset=utf-8", text.encode())
 

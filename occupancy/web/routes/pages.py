@@ -22,6 +22,7 @@ from occupancy.web.auth import current_services, public
 from occupancy.web.io import asset_answer, conditional_answer
 from occupancy.web.ui.assets import Assets
 from occupancy.web.ui.languages import COOKIE, LANGUAGES, choose, load_catalogs
+from occupancy.web.ui.theme import chosen_theme
 
 bp = Blueprint("pages", __name__)
 
@@ -36,7 +37,6 @@ _ROWS = [
     for each in (*TRANSITIONS.values(), PUT, REMOVE)
 ]
 TRANSITIONS_JSON = msgspec.json.encode(_ROWS).decode()  # the table, for the pages' scripts
-THEMES = ("light", "dark")  # what the cookie may say; else the browser's own
 _SHORTCUTS = [each for each in TRANSITIONS.values() if each.key]
 
 
@@ -63,10 +63,9 @@ def page(template: str, **data: Any) -> WerkzeugResponse:
     pages, language = current_pages(), chosen_language()
     messages = pages.catalogs[language]
     settings = current_services().settings
-    chosen = request.cookies.get("theme")
     text = render_template(
         template, asset=pages.assets.address, t=messages.__getitem__, language=language,
-        theme=chosen if chosen in THEMES else None, path=request.path,
+        theme=chosen_theme(request.cookies), path=request.path,
         languages=LANGUAGES, home=urlsplit(settings.public_url).netloc,
         has_service_worker=settings.service_worker,
         transitions=TRANSITIONS_JSON, shortcuts=_SHORTCUTS, **data,

@@ -132,7 +132,7 @@ def test_every_event_says_by_which_means_its_actor_was_let_in(shop: Shop) -> Non
     anybody = shop.browser()
     anybody.put("/api/boards/main/items/T-1", json={}, headers=token)
     browser.post("/api/boards/main/items/T-1/take", headers=csrf)
-    from occupancy.cli.command import COMMAND_LINE
+    from occupancy.core.entities import COMMAND_LINE
     from occupancy.core.transitions import TRANSITIONS
 
     services.store.commands.execute(

@@ -9,13 +9,25 @@ import {t} from './i18n.js';
 import {pinField} from './pin_field.js';
 import * as session from './session.js';
 
+const FIELDS_OF_TEXT = 'textarea, input:not([type="checkbox"], [type="radio"])';
+
 let asking = null;
 let declinedMs = -Infinity;
+let actedMs = 0;
+
+// Typing is no wish for another dialog, which would take the focus away in the midst of a word.
+function acted({target, key}) {
+  if (key === 'Enter' || !target.closest?.(FIELDS_OF_TEXT)) actedMs = elapsed();
+}
+
+for (const kind of ['pointerdown', 'keydown']) {
+  document.addEventListener(kind, acted, {capture: true, passive: true});
+}
 
 /** Asks for the PIN; answers whether it was right. Requests that are refused together ask once. */
 export function askForPin(method) {
-  // A page that reads by itself must not ask again as long as nobody has touched it.
-  if (method === 'GET' && session.touchedMs() <= declinedMs) return Promise.resolve(false);
+  // Who has declined is asked again only after a touch or a key of their own: a page also reads by itself.
+  if (method === 'GET' && actedMs <= declinedMs) return Promise.resolve(false);
   asking ??= ask().finally(() => { asking = null; });
   return asking;
 }

@@ -9,6 +9,7 @@ import {dayAfter, dayOf, lastsOf, midnightOf} from './day_of.js';
 import {byId, fill, h, setText} from './dom.js';
 import {clockTime, duration, fullDate, t, tn} from './i18n.js';
 import {startManaged} from './managed_page.js';
+import {nameOf} from './person_name.js';
 
 const REFRESH_MS = 60000;
 const TICK_MS = 1000;
@@ -77,7 +78,7 @@ function endOf(hold) {
   if (!hold.ended) return t('item.running');
   const own = hold.ended.slice('item.'.length);
   if (hold.ended_by.id === found.worker && OWN.includes(own)) return t(`day.own.${own}`);
-  return t(`history.${hold.ended}`, {actor: hold.ended_by.name, holder: t('day.another')});
+  return t(`history.${hold.ended}`, {actor: nameOf(hold.ended_by), holder: t('day.another')});
 }
 
 function isCompleted({ended, ended_at: at, ended_by: by}) {

@@ -13,6 +13,7 @@ import {Model, offered} from './model.js';
 import {Notices, toldBy} from './notice.js';
 import {operate} from './operate.js';
 import {start, startAgain} from './page.js';
+import {nameOf} from './person_name.js';
 import {explain} from './refusal_text.js';
 import {scanning} from './scan.js';
 import * as session from './session.js';
@@ -114,7 +115,7 @@ function showSituation() {
   const isOld = ['degraded', 'offline'].includes(status);
   if (situation !== 'loaded') warn('');
   else if (model.items.has(tag)) warn(isOld ? t('live.old', {since: sinceText(lastHeard)}) : '');
-  else if (last && transitionOf(last)?.target === 'removed') warn(t('item.gone', {tag, actor: last.actor.name}));
+  else if (last && transitionOf(last)?.target === 'removed') warn(t('item.gone', {tag, actor: nameOf(last.actor)}));
   else warn(t('item.none', {tag}));
 }
 
@@ -148,7 +149,7 @@ function showHistory() {
   fill(byId('history'), ...events.map((event, index) => h('li', {class: event.item.state},
     h('p', {class: 'when'}, h('time', {datetime: event.at}, moment(event.at)), lasted(event, index)),
     h('span', {class: `mark ${event.item.state}`, 'aria-hidden': 'true'}),
-    h('p', {}, t(`history.${event.type}`, {actor: event.actor.name, holder: event.item.holder?.name ?? ''}),
+    h('p', {}, t(`history.${event.type}`, {actor: nameOf(event.actor), holder: event.item.holder?.name ?? ''}),
       stepOf(event, index) !== 'work' && h('span', {class: 'step'}, settings.titleOf(stepOf(event, index))),
       event.item.reason && h('span', {class: 'reason'}, event.item.reason)))));
   const work = workOf(events, serverNow());

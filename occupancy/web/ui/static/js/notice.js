@@ -3,6 +3,7 @@
 
 import {byId, h} from './dom.js';
 import {t} from './i18n.js';
+import {nameOf} from './person_name.js';
 import {ignoreTaps} from './tap_filter.js';
 
 const MOST = 3;
@@ -118,9 +119,9 @@ export function toldBy({type, actor, item}, before, worker) {
   if (!worker || actor.id === worker) return null;
   const isMine = item.holder?.id === worker;
   const wasMine = before?.holder?.id === worker;
-  if (isMine && !wasMine) return t('notice.assigned', {actor: actor.name, tag: item.tag});
+  if (isMine && !wasMine) return t('notice.assigned', {actor: nameOf(actor), tag: item.tag});
   if (!isMine && wasMine) {
-    return t(`event.${type}`, {tag: item.tag, actor: actor.name, holder: item.holder?.name ?? ''})
+    return t(`event.${type}`, {tag: item.tag, actor: nameOf(actor), holder: item.holder?.name ?? ''})
       + (item.reason ? `: ${item.reason}` : '.');
   }
   return null;

@@ -3,6 +3,7 @@
 import * as api from './api.js';
 import {fill, h, setText} from './dom.js';
 import {t} from './i18n.js';
+import {pressOver} from './press.js';
 import {explain} from './refusal_text.js';
 
 const TYPING_MS = 200;
@@ -25,6 +26,9 @@ export function peoplePicker(board, {except = null, chosen = null} = {}) {
     }});
   const element = h('div', {class: 'picker'}, h('label', {}, t('ask.to'), input), said, list);
 
+  // For one who has declined at first: typing does not ask again.
+  const pinButton = h('button', {type: 'button', onclick: () => look()}, t('pin.enter'));
+
   const find = async (text) => (await api.get(`/api/boards/${board}/people?q=${encodeURIComponent(text)}`));
 
   async function look() {
@@ -34,9 +38,12 @@ export function peoplePicker(board, {except = null, chosen = null} = {}) {
     try {
       found = await find(chosen ? '' : input.value.trim());
     } catch (problem) {
-      if (mine === turn) setText(said, explain(problem));
+      if (mine !== turn) return;
+      setText(said, explain(problem));
+      if (problem.code === 'pin_required') fill(list, pinButton);
       return;
     }
+    await pressOver(); // of the button below, which the list moves
     if (mine === turn) draw(found);
   }
 
@@ -78,7 +85,8 @@ export function peoplePicker(board, {except = null, chosen = null} = {}) {
       let found;
       try {
         found = await find(text);
-      } catch {
+      } catch (problem) {
+        if (problem.code === 'pin_required') return {refused: explain(problem)}; // it was asked for just now
         return {id: text, name: text}; // the server will say whether there is such a worker
       }
       const same = found.people.find((each) => each.id === text);

@@ -5,11 +5,7 @@
 
 import {h} from './dom.js';
 import {t} from './i18n.js';
-
-const LEAST_DIGITS = 4;
-const MOST_DIGITS = 12;
-const LEAST_PHRASE = 8;
-const ORDERED = ['01234567890123456789', '98765432109876543210'];
+import {pinProblem} from './pin_rule.js';
 
 /** Whether fingers may touch this device. */
 export function isTouched() {
@@ -60,13 +56,9 @@ function padOf(input) {
   key(t('pin.ok'), () => input.form.requestSubmit(), {class: 'primary'}));
 }
 
-/** The key of the text that says why a new PIN is not allowed, or null; the server has the same rules. */
+/** The key of the text that says why a new PIN is not allowed, or null. */
 export function whyNoPin(pin, worker) {
-  const text = pin.normalize('NFC');
-  const isNumber = /^[0-9]+$/.test(text);
-  const {length} = [...text];
-  if (isNumber ? length < LEAST_DIGITS || length > MOST_DIGITS : length < LEAST_PHRASE) return 'pin.refused';
-  const repeats = `${text}${text}`.slice(1, -1).includes(text);
-  if (repeats || text === worker || ORDERED.some((each) => each.includes(text))) return 'pin.obvious';
-  return null;
+  const found = pinProblem(pin, worker);
+  if (found === null) return null;
+  return found === 'length' ? 'pin.refused' : 'pin.obvious';
 }

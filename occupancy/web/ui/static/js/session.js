@@ -241,11 +241,6 @@ function touched() {
   }
 }
 
-/** When the page was touched last, by the monotonic clock. */
-export function touchedMs() {
-  return lastTouched;
-}
-
 async function tick() {
   if (!session?.idle_s) return;
   askAfterJump();
