@@ -33,7 +33,7 @@ export function oneRow(count, {width, least, gap}) {
 /**
  * `make()` makes an entry, `write(element, item)` puts an item into it. `least` and `tall` are in rem.
  * Where entries have a text of several lines, `line` is the height of one: they grow by the lines for
- * which there is room (--lines, which leaves one to the other texts). `isPaged()` is false where the list grows with its content (a small screen).
+ * which there is room (--lines). `isPaged()` is false where the list grows with its content (a small screen).
  */
 export class Rotation {
   constructor(list, {
@@ -75,7 +75,7 @@ export class Rotation {
       const room = (height + this.gap) / rows - this.gap - this.tall * scale; // of each entry
       const lines = this.line ? Math.max(0, Math.floor(room / (this.line * scale))) : 0;
       list.style.setProperty('--scale', scale);
-      list.style.setProperty('--lines', Math.max(1, lines)); // one may be another text's
+      list.style.setProperty('--lines', Math.max(1, lines)); // the first may be another text's
       list.style.gridTemplateColumns = `repeat(${columns}, minmax(0, 1fr))`;
       const tall = `${this.tall * scale}rem`;
       const row = pages > 1 ? '1fr' : lines > 0 ? `minmax(${tall}, max-content)` : tall;
