@@ -34,4 +34,4 @@ class Store:
         self.queries = Queries(client, keys, self.log)
         self.snapshot_cache = SnapshotCache(self.queries, self.log)
         self.timelines = Timelines(client, keys)
-        self.workdays = Workdays(client, keys, self.log)
+        self.workdays = Workdays(client, keys, self.log, self.queries)

@@ -86,8 +86,21 @@ def test_a_hold_from_before_has_its_end_and_no_beginning(shop: Services) -> None
     since_ms = int(time.time() * 1000)
     do(shop, "put", "B", SUP)
     do(shop, "pause", "A")
-    assert ends(day_of(shop, since_ms=since_ms)) == [("A", "item.paused", "ana")]
-    assert day_of(shop, since_ms=since_ms).holds[0].began_at is None
+    found = day_of(shop, since_ms=since_ms)
+    assert ends(found) == [("A", "item.paused", "ana"), ("B", None, None)]
+    assert [each.began_at for each in found.holds] == [None, None]
+
+
+def test_what_is_held_all_the_time_is_there_though_nothing_happened(shop: Services) -> None:
+    do(shop, "take", "A")
+    do(shop, "take", "B", BEN)
+    time.sleep(0.002)
+    since_ms = int(time.time() * 1000)
+    found = day_of(shop, since_ms=since_ms)
+    assert found.holds == [Hold("main", "A", "Spool", "work", None)]
+    shop.store.client.xtrim(shop.store.keys.board("main").log, maxlen=0, approximate=False)
+    (hold,) = day_of(shop).holds
+    assert hold.began_at is not None  # its event is gone, but the item says since when
 
 
 def test_a_log_that_was_trimmed_says_that_something_is_missing(shop: Services) -> None:

@@ -13,6 +13,7 @@ from playwright.sync_api import BrowserContext, Locator, Page, TimeoutError, exp
 from occupancy.access.pins import hash_pin
 from occupancy.boards.commands import Command
 from occupancy.core.entities import Person, Role
+from occupancy.core.requests import StepBody
 from occupancy.core.transitions import TRANSITIONS
 from occupancy.services import Services
 from tests.support.deployment import Deployment
@@ -54,7 +55,7 @@ class Site:
         for worker, role in PEOPLE.items():
             self.services.workers.add(worker, name=worker.title(), role=role, pin_hash=pin_hash)
 
-    def board(self, *tags: str, title: str = "Shop", steps: Iterable[str] = ()) -> str:
+    def board(self, *tags: str, title: str = "Shop", steps: Iterable[str | StepBody] = ()) -> str:
         """A fresh board with items of these tags, each titled ``Part <tag>``."""
         board = f"b-{secrets.token_hex(4)}"
         self.services.store.boards.create(board, title=title, steps=tuple(steps))

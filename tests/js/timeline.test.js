@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import {test} from 'node:test';
 
 import {
-  completedPerHour, completedToday, countsOf, hoursBetween, readTimeline, valueAt,
+  chartOf, completedPerHour, completedToday, countsOf, hoursBetween, readTimeline, valueAt,
 } from '../../occupancy/web/ui/static/js/timeline.js';
 
 const HOUR = 3600 * 1000;
@@ -50,6 +50,15 @@ test('today begins at midnight, or where the first point is', () => {
   assert.deepEqual(completedToday([point(noon - HOUR, 155), point(noon, 162)], noon),
     {count: 7, since: noon - HOUR, isWhole: false});
   assert.equal(completedToday([], noon), null);
+});
+
+test('a chart begins where the timeline does, but shows 2 to 12 hours', () => {
+  const begun = (hours) => {
+    const {from, isWhole} = chartOf([point(noon - hours * HOUR, 0), point(noon, 0)], noon);
+    return [(noon - from) / HOUR, isWhole];
+  };
+  assert.deepEqual([0.5, 2, 5, 12, 20].map(begun), [[2, false], [2, true], [5, true], [12, true], [12, false]]);
+  assert.deepEqual(chartOf([], noon), {from: noon - 2 * HOUR, isWhole: false});
 });
 
 test('the marks of the chart are full hours', () => {

@@ -2,7 +2,7 @@
 
 No index of a worker's events is kept, because every operation would pay for it. A look reads the
 board's log since the moment instead, at most ``OCCUPANCY_LOG_ENTRIES``, and decodes only what
-concerns the worker.
+concerns the worker. What they hold all the time has no event there; it is in the index by holder.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import Any
 import msgspec
 
 from occupancy.boards.log import Log
-from occupancy.core.entities import Event, Person
+from occupancy.boards.queries import Queries
+from occupancy.core.entities import Event, Item, Person
 from occupancy.core.keys import Keys
 from occupancy.core.slices import Pause
 from occupancy.core.timestamps import iso_text
@@ -59,17 +60,20 @@ class Workday(msgspec.Struct):
 class Workdays:
     """Methods raise PoolTimeout and StoreUnavailable."""
 
-    def __init__(self, client: OpsClient, keys: Keys, log: Log) -> None:
+    def __init__(self, client: OpsClient, keys: Keys, log: Log, queries: Queries) -> None:
         self._client = client
         self._keys = keys
         self._log = log
+        self._queries = queries
 
     def get(self, worker: str, boards: Sequence[str], *, since_ms: int, pause: Pause) -> Workday:
         """The worker's holds on ``boards`` since a moment; ``pause`` is called between reads."""
         day = Workday(worker, iso_text(since_ms / 1000))
         for board, (cursor, _, _) in zip(boards, self._log.heads(boards), strict=True):
+            still_held = self._queries.held_by(board, worker)  # before the log tells of its end
             if int(cursor.partition("-")[0]) >= since_ms:
                 self._add(day, board, since_ms, pause)
+            self._add_untold(day, board, still_held)
         day.holds.sort(key=lambda each: each.began_at or "")  # those from before come first
         return day
 
@@ -82,6 +86,16 @@ class Workdays:
             tag = found[1] if found else b""
             if own in text or tag in held:
                 _note(day, held, tag, msgspec.json.decode(text, type=Event))
+
+    def _add_untold(self, day: Workday, board: str, tags: Sequence[str]) -> None:
+        """Add those of the held items that have no event since the moment."""
+        told = {each.tag for each in day.holds if each.board == board}
+        tags = [each for each in tags if each not in told]
+        for text in self._queries.items(board, tags) if tags else ():
+            item = None if text is None else msgspec.json.decode(text, type=Item)
+            if item is not None and item.holder is not None and item.holder.id == day.worker:
+                began_at = item.since if item.since >= day.since else None  # its event was trimmed
+                day.holds.append(Hold(board, item.tag, item.title, item.step, began_at))
 
     def _has_all_since(self, board: str, since_ms: int) -> bool:
         """Whether the log begins before the moment, or with the board's first event."""

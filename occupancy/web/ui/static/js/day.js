@@ -5,7 +5,7 @@
 import * as api from './api.js';
 import {BoardSettings, itemsOf} from './board_settings.js';
 import {serverNow} from './clock.js';
-import {dayAfter, dayOf, lastsOf, midnightOf} from './day_of.js';
+import {dayAfter, dayOf, lastsOf, midnightOf, workedIn} from './day_of.js';
 import {byId, fill, h, setText} from './dom.js';
 import {clockTime, duration, fullDate, t, tn} from './i18n.js';
 import {startManaged} from './managed_page.js';
@@ -92,7 +92,7 @@ function tick() {
   const cells = byId('holds').querySelectorAll('.lasted');
   lasted.toReversed().forEach((seconds, index) => setText(cells[index], duration(seconds)));
   setText(byId('sum'), [
-    t('day.worked', {time: duration(lasted.reduce((sum, each) => sum + each, 0))}),
+    t('day.worked', {time: duration(workedIn(found.holds, found.begin, nowMs))}),
     tn('day.completed', found.holds.filter((each) => isCompleted(each)).length),
     itemsOf(onlyName(), new Set(found.holds.map((each) => `${each.board} ${each.tag}`)).size),
   ].join(' · '));

@@ -21,9 +21,27 @@ export function dayAfter(day, days) {
   return dayOf(new Date(year, month - 1, date + days));
 }
 
+/** The seconds between two moments in which at least one of the holds ran: two at once are worked on at once. */
+export function workedIn(holds, beginMs, endMs) {
+  const spans = holds.map((each) => spanOf(each, beginMs, endMs)).sort(([one], [other]) => one - other);
+  let sum = 0;
+  let until = beginMs;
+  for (const [from, to] of spans) {
+    sum += Math.max(0, to - Math.max(from, until));
+    until = Math.max(until, to);
+  }
+  return sum / 1000;
+}
+
 /** The seconds of a hold ({began_at, ended_at}) between two moments (ms). */
 export function lastsOf(hold, beginMs, endMs) {
-  const from = Math.max(hold.began_at ? Date.parse(hold.began_at) : beginMs, beginMs);
-  const to = Math.min(hold.ended_at ? Date.parse(hold.ended_at) : endMs, endMs);
+  const [from, to] = spanOf(hold, beginMs, endMs);
   return Math.max(0, to - from) / 1000;
+}
+
+function spanOf(hold, beginMs, endMs) {
+  return [
+    Math.max(hold.began_at ? Date.parse(hold.began_at) : beginMs, beginMs),
+    Math.min(hold.ended_at ? Date.parse(hold.ended_at) : endMs, endMs),
+  ];
 }

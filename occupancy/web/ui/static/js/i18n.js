@@ -54,6 +54,11 @@ export function sinceText(value) {
   const date = new Date(value);
   const isToday = date.toDateString() === new Date(serverNow()).toDateString();
   if (!isToday) return t('since.day', {time: dayAndClock.format(date)});
+  return sinceTime(date);
+}
+
+/** A time after a word such as "since", where its day is clear. */
+export function sinceTime(date) {
   const time = minute.format(date);
   return t(/^0?1:/.test(time) ? 'since.one' : 'since.today', {time});
 }

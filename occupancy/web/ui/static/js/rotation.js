@@ -23,13 +23,23 @@ export function fit(count, {width, height, least, tall, gap}) {
   return {...best, rows, pages};
 }
 
+/** The layout of entries in one row, as wide as their box. */
+export function oneRow(count, {width, least, gap}) {
+  const most = Math.max(1, Math.floor((width + gap) / (least + gap)));
+  const pages = Math.max(1, Math.ceil(count / most));
+  return {scale: 1, columns: Math.max(1, Math.ceil(count / pages)), rows: 1, pages};
+}
+
 /**
  * `make()` makes an entry, `write(element, item)` puts an item into it. `least` and `tall` are in rem.
- * `isPaged()` is false where the list grows with its content (a small screen).
+ * Where entries have a text of several lines, `line` is the height of one: they grow by the lines for
+ * which there is room (--lines). `isPaged()` is false where the list grows with its content (a small screen).
  */
 export class Rotation {
-  constructor(list, {make, write, least, tall, gap = 0.5, isPaged = () => true, onPage = () => {}}) {
-    Object.assign(this, {list, make, write, least, tall, gap, isPaged, onPage});
+  constructor(list, {
+    make, write, least, tall, line = 0, gap = 0.5, layout = fit, isPaged = () => true, onPage = () => {},
+  }) {
+    Object.assign(this, {list, make, write, least, tall, line, gap, layout, isPaged, onPage});
     this.items = [];
     this.page = 0;
     this.pages = 1;
@@ -54,17 +64,22 @@ export class Rotation {
     this.pages = 1;
     if (this.isPaged()) {
       const rem = parseFloat(getComputedStyle(document.documentElement).fontSize);
-      const {scale, columns, rows, pages} = fit(this.items.length, {
-        width: list.clientWidth / rem, height: list.clientHeight / rem,
-        least: this.least, tall: this.tall, gap: this.gap,
+      const height = list.clientHeight / rem;
+      const {scale, columns, rows, pages} = this.layout(this.items.length, {
+        width: list.clientWidth / rem, height, least: this.least, tall: this.tall, gap: this.gap,
       });
       this.pages = pages;
       this.page = Math.min(this.page, pages - 1);
       const size = columns * rows;
       shown = this.items.slice(this.page * size, (this.page + 1) * size);
+      const room = (height + this.gap) / rows - this.gap - this.tall * scale; // of each entry
+      const lines = this.line ? Math.max(0, Math.floor(room / (this.line * scale))) : 0;
       list.style.setProperty('--scale', scale);
+      list.style.setProperty('--lines', Math.max(1, lines)); // the first may be another text's
       list.style.gridTemplateColumns = `repeat(${columns}, minmax(0, 1fr))`;
-      list.style.gridTemplateRows = `repeat(${rows}, ${pages > 1 ? '1fr' : `${this.tall * scale}rem`})`;
+      const tall = `${this.tall * scale}rem`;
+      const row = pages > 1 ? '1fr' : lines > 0 ? `minmax(${tall}, max-content)` : tall;
+      list.style.gridTemplateRows = `repeat(${rows}, ${row})`;
     } else {
       list.removeAttribute('style');
     }

@@ -54,6 +54,16 @@ export function hoursBetween(from, to, every) {
   return found;
 }
 
+const CHART_LEAST_MS = 2 * 3600000;
+const CHART_MOST_MS = 12 * 3600000;
+
+/** Where a chart up to `to` begins: at the first point, or 2 to 12 hours before. `isWhole`: at the first point. */
+export function chartOf(points, to) {
+  const first = points[0]?.at ?? to;
+  const from = Math.max(to - CHART_MOST_MS, Math.min(to - CHART_LEAST_MS, first));
+  return {from, isWhole: from === first};
+}
+
 /** The number of steps completed since midnight, or since `since` if less is known. */
 export function completedToday(points, now) {
   if (points.length === 0) return null;

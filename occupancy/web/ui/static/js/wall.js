@@ -7,27 +7,24 @@ import * as api from './api.js';
 import {BoardSettings} from './board_settings.js';
 import {elapsed, serverNow} from './clock.js';
 import {byId, h, setText} from './dom.js';
-import {duration, locale, number, sinceText, t, tn} from './i18n.js';
+import {duration, locale, number, sinceText, t} from './i18n.js';
 import {listen} from './keys.js';
 import {followVersion, stayAwake, versionIn} from './kiosk.js';
 import {Live} from './live.js';
 import {Model, STATES} from './model.js';
-import {Plot} from './plot.js';
 import {onRestored} from './restored.js';
-import {Rotation} from './rotation.js';
 import {scanning} from './scan.js';
-import {splitTag} from './tag_parts.js';
-import {completedPerHour, completedToday, countsOf, hoursBetween, readTimeline} from './timeline.js';
+import {stopsOf} from './stops.js';
 import {transitionOf} from './transitions.js';
+import {WallChart} from './wall_chart.js';
+import {holdersList, stopsList, tick} from './wall_lists.js';
+import {WallSteps} from './wall_steps.js';
 
-const DAY_HOURS = 12; // shown in the chart
 const TIMELINE_HOURS = 24; // requested: it must contain a midnight
 const TIMELINE_MS = 10 * 60 * 1000;
 const PAGE_S = 12;
-const FRESH_S = 20;
 const AGAIN_MS = 60 * 1000;
 const DRAW_MS = 250; // a batch of fifty is drawn as one change
-const IN_HAND = ['occupied', 'paused', 'blocked'];
 
 const {board} = document.body.dataset;
 const path = `/api/boards/${board}`;
@@ -40,82 +37,26 @@ const settings = new BoardSettings(board, ({title}) => {
 let live = null;
 let status = 'connecting';
 let upToDateMs = null; // the last time when the page was known to be up to date
-let timeline = []; // points; the last is of the time of the request
-let timelineSeq = 0;
-let completions = []; // {seq, count: 1 or -1} of completions that may have come after it
 let isTurning = true;
 
 const short = new Intl.DateTimeFormat(locale, {timeStyle: 'short'});
-const shortWithDay = new Intl.DateTimeFormat(locale, {weekday: 'short', hour: 'numeric', minute: '2-digit'});
 const day = new Intl.DateTimeFormat(locale, {weekday: 'long', day: 'numeric', month: 'long'});
-const hour = new Intl.DateTimeFormat(locale, {hour: 'numeric'});
 
 /** The time of the displayed data: it stops while nothing arrives. */
 function shownMs() {
   return status === 'live' || upToDateMs === null ? serverNow() : upToDateMs;
 }
 
-/** The start of a state: without the date if that is clear. */
-function since(value) {
-  const date = new Date(value);
-  return (shownMs() - date < 86400000 ? short : shortWithDay).format(date);
-}
-
-// The lists
+// What is shown
 
 const isPaged = () => !matchMedia('(max-width: 50rem)').matches;
-const onPage = (element) => (page, pages) => {
-  setText(element, pages > 1 ? t('wall.page', {page: number(page), of: number(pages)}) : '');
-};
+const holders = holdersList({settings, shownMs, tickNow, isPaged});
+const stops = stopsList({tickNow, isPaged});
+const atSteps = new WallSteps(isPaged);
+const chart = new WallChart();
 
-const holders = new Rotation(byId('holders'), {
-  least: 25, tall: 4.2, isPaged, onPage: onPage(byId('holders-page')),
-  make: () => h('li', {class: 'entry'},
-    h('p', {}, h('strong', {class: 'name'}), h('span', {class: 'long'})),
-    h('p', {}, tagPlace(), h('span', {class: 'step'}), h('span', {class: 'title'}),
-      h('span', {class: 'since'}))),
-  write(entry, item) {
-    write(entry, item, item.holder.name);
-    setText(entry.querySelector('.since'), since(item.since));
-    setText(entry.querySelector('.title'), item.title === item.tag ? '' : item.title);
-    const step = entry.querySelector('.step');
-    setText(step, settings.titleOf(item.step));
-    step.hidden = item.step === 'work'; // the only step of a board without a list
-  },
-});
-
-const still = new Rotation(byId('still'), {
-  least: 22, tall: 5, isPaged, onPage: onPage(byId('still-page')),
-  make: () => h('li', {class: 'entry'},
-    h('p', {}, h('strong', {class: 'name'})),
-    h('p', {}, h('span', {class: 'mark', 'aria-hidden': 'true'}), h('span', {class: 'word unseen'}),
-      tagPlace(), h('span', {class: 'long'}))),
-  write(entry, item) {
-    write(entry, item, item.reason ?? t('wall.no_reason'));
-    entry.classList.toggle('unexplained', item.reason === null);
-    entry.querySelector('.mark').className = `mark ${item.state}`;
-    setText(entry.querySelector('.word'), t(`state.${item.state}`));
-  },
-});
-
-function tagPlace() {
-  return h('span', {class: 'tag'}, h('span', {class: 'head'}), h('span', {class: 'tail'}));
-}
-
-function write(entry, item, name) {
-  entry.dataset.since = item.since;
-  entry.dataset.state = item.state;
-  setText(entry.querySelector('.name'), name);
-  const [head, tail] = splitTag(item.tag);
-  setText(entry.querySelector('.head'), head);
-  setText(entry.querySelector('.tail'), tail);
-  tick(entry);
-}
-
-function tick(entry) {
-  const seconds = (shownMs() - Date.parse(entry.dataset.since)) / 1000;
-  setText(entry.querySelector('.long'), duration(seconds));
-  entry.classList.toggle('fresh', seconds < FRESH_S && status === 'live');
+function tickNow(entry) {
+  tick(entry, shownMs(), status === 'live');
 }
 
 const counts = new Map(STATES.map((state) => {
@@ -141,61 +82,28 @@ function draw() {
     || Date.parse(one.since) - Date.parse(other.since));
   holders.show(held);
   byId('no-holders').hidden = held.length > 0;
-  const stopped = items.filter(({state}) => state === 'blocked' || state === 'paused');
-  stopped.sort((one, other) => one.state.localeCompare(other.state) // blocked before paused
-    || Date.parse(one.since) - Date.parse(other.since));
-  still.show(stopped);
+  const stopped = stopsOf(items);
+  stops.show(stopped);
   byId('no-still').hidden = stopped.length > 0;
-  drawDay();
+  atSteps.show(settings, items);
+  chart.draw(model.counts(), shownMs());
 }
 
 model.onChange(drawSoon);
 
-// The chart of the day
-
-const inHand = new Plot({series: [
-  {name: 'occupied', kind: 'stack'},
-  {name: 'paused', kind: 'stack', hatched: 45},
-  {name: 'blocked', kind: 'stack', hatched: -45},
-], format: number});
-const completed = new Plot({series: [{name: 'completed', kind: 'bar'}], format: number, isBare: true});
-byId('in-hand').append(inHand.element);
-byId('completed').append(completed.element);
-byId('legend').append(...IN_HAND.map((state) => (
-  h('span', {class: 'state'}, h('span', {class: `mark ${state}`, 'aria-hidden': 'true'}), t(`state.${state}`)))));
-
-function drawDay() {
-  const to = serverNow();
-  const from = to - DAY_HOURS * 3600 * 1000;
-  const now = model.counts();
-  const points = timeline.length === 0 ? [] : [...timeline, {
-    at: Math.max(shownMs(), timeline.at(-1).at), counts: now,
-    completions: completions.filter(({seq}) => seq > timelineSeq)
-      .reduce((sum, {count}) => sum + count, timeline.at(-1).completions),
-  }];
-  const ticks = hoursBetween(from, to, 2).map((at) => ({at, text: hour.format(at)}));
-  const words = IN_HAND.map((state) => `${t(`state.${state}`)} ${number(now[state])}`).join(', ');
-  inHand.draw({from, to, ticks, rows: countsOf(points, IN_HAND, from), least: 3, label: `${t('wall.day')}: ${words}`});
-  const today = completedToday(points, to);
-  const said = today === null ? ''
-    : today.isWhole ? tn('wall.today', today.count)
-      : tn('wall.completed_since', today.count, {since: short.format(today.since)});
-  setText(byId('today'), said);
-  completed.draw({from, to, ticks, rows: completedPerHour(points, from, to), least: 3,
-    label: `${t('wall.completed')}: ${said}`});
-}
+// The charts
 
 async function loadTimeline() {
-  const answer = await api.get(`${path}/timeline?hours=${TIMELINE_HOURS}`);
-  timeline = readTimeline(answer);
-  timelineSeq = answer.seq;
-  completions = completions.filter(({seq}) => seq > timelineSeq);
+  chart.load(await api.get(`${path}/timeline?hours=${TIMELINE_HOURS}`));
   drawSoon();
 }
 
 // Loading and following
 
 async function reload(signal) {
+  // With the items, so that the strip of steps is there from the beginning. If it fails, the stream says the
+  // version of the settings, and they are loaded again.
+  const loadedSettings = settings.load().catch(() => {});
   const first = await api.get(`${path}/items`, {timeoutMs: 30000});
   const items = first.items;
   let {version_floor} = first;
@@ -205,20 +113,20 @@ async function reload(signal) {
     ({next} = page);
     version_floor = Math.min(version_floor, page.version_floor);
   }
+  await loadedSettings;
   signal.throwIfAborted();
   heard();
   model.load(items, version_floor);
   byId('wall').hidden = false;
   byId('passing').hidden = true;
   loadTimeline().catch(() => {}); // only the chart waits for the next time
-  settings.load().catch(() => {}); // the stream says its version, and it is loaded again
   return {...first, version_floor};
 }
 
 function apply(event) {
   heard();
   const count = transitionOf(event)?.completions;
-  if (count) completions = [...completions.slice(-4999), {seq: event.seq, count}];
+  if (count) chart.count(event.seq, count);
   model.apply(event);
 }
 
@@ -274,8 +182,7 @@ function stop() {
   live = null;
   status = 'connecting';
   upToDateMs = null;
-  timeline = [];
-  completions = [];
+  chart.clear();
   model.load([]);
   byId('wall').hidden = true;
   setText(byId('live'), '');
@@ -330,13 +237,17 @@ function everySecond() {
     // By the stream's heartbeats and the checks of the server, whether or not this tab holds the stream.
     upToDateMs = Math.max(upToDateMs, serverNow() - (elapsed() - live.heardMs));
   }
-  for (const entry of document.querySelectorAll('.entry')) tick(entry);
+  document.querySelectorAll('.entry').forEach(tickNow);
 }
 
 function turnPages() {
-  if (!isTurning) return;
+  if (isTurning) turnAll();
+}
+
+function turnAll() {
   holders.turn();
-  still.turn();
+  stops.turn();
+  atSteps.turn();
 }
 
 listen({
@@ -344,10 +255,7 @@ listen({
     isTurning = !isTurning;
     document.body.classList.toggle('stands', !isTurning);
   },
-  ArrowRight: () => {
-    holders.turn();
-    still.turn();
-  },
+  ArrowRight: turnAll,
 }, scanning({
   board,
   find: (tag) => model.find(tag),
