@@ -20,7 +20,7 @@ from occupancy.core.errors import InvalidRequest
 from occupancy.core.principal import Principal
 from occupancy.core.rate_limit import limited_address
 from occupancy.core.requests import OperationBody, check_fields
-from occupancy.core.transitions import PUT, Transition
+from occupancy.core.transitions import Transition
 from occupancy.services import Services
 from occupancy.web.entity_tags import ANY, allowed_versions, known_tags
 from occupancy.web.io import Reply, json_reply, not_modified, problem_reply
@@ -155,7 +155,9 @@ def _preconditions(
     if key is not None and not _IDEMPOTENCY_KEY.match(key):
         raise InvalidRequest("Idempotency-Key is not 1 to 255 visible ASCII characters.")
     versions = allowed_versions(request.headers.get("If-Match"))
-    must_be_new = transition is PUT and known_tags(request.headers.get("If-None-Match")) == [ANY]
+    must_be_new = bool(transition.added_event) and known_tags(
+        request.headers.get("If-None-Match")
+    ) == [ANY]
     if key is None:
         return Preconditions(epoch=epoch, versions=versions, must_be_new=must_be_new)
     covered = [*what, versions, *([ANY] if must_be_new else [])]

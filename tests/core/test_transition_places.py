@@ -19,7 +19,7 @@ from tests.support.deployment import ROOT
 PACKAGE = ROOT / "occupancy"
 TABLE = "core/transitions.py"
 TEXTS = {
-    f"web/ui/static/i18n/{path.name}" for path in (PACKAGE / "web/ui/static/i18n").glob("*.json")
+    f"web/ui/static/i18n/{path.name}" for path in (PACKAGE / "web/ui/static/i18n").glob("??.json")
 }
 EXAMPLES = {  # what the sample's items have behind them, and an example of an event
     "sample/content.py", "sample/removal.py", "web/ui/templates/docs.html",

@@ -11,7 +11,7 @@ const CATALOG = {'refusal.held': 'Held by {holder}', 'refusal.internal_error': '
   'refusal.forbidden': 'Not allowed'};
 let sent; // {path, body, key, answer(status, fields)} by request
 const restore = install({
-  document: {documentElement: {lang: 'en'}, querySelector: () => ({href: '/catalog'})},
+  document: {documentElement: {lang: 'en'}, querySelectorAll: () => [{href: '/catalog'}]},
   navigator: {languages: ['en']},
   fetch: async () => Response.json(CATALOG),
 });

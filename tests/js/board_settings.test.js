@@ -8,7 +8,7 @@ import {install, settle} from './fakes.js';
 let answer;
 let asked = 0;
 const restore = install({
-  document: {documentElement: {lang: 'es'}, querySelector: () => null, body: {dataset: {}}, cookie: ''},
+  document: {documentElement: {lang: 'es'}, querySelectorAll: () => [], body: {dataset: {}}, cookie: ''},
   navigator: {languages: ['es']},
   fetch: async () => {
     asked += 1;

@@ -8,7 +8,7 @@ import {install} from './fakes.js';
 const CATALOG = {hello: 'Hello {name}, {name}', 'items.one': '{count} item', 'items.other': '{count} items',
   'since.one': 'la {time}', 'since.today': 'las {time}', 'since.day': 'el {time}'};
 const restore = install({
-  document: {documentElement: {lang: 'en'}, querySelector: () => ({href: '/catalog'})},
+  document: {documentElement: {lang: 'en'}, querySelectorAll: () => [{href: '/catalog'}]},
   navigator: {languages: ['es-MX', 'en-GB', 'en']},
   fetch: async () => Response.json(CATALOG),
 });

@@ -8,7 +8,7 @@ import {install} from './fakes.js';
 const CATALOG = {'notice.assigned': '{actor} gave you {tag}', 'event.item.reassigned': '{actor} gave {tag} to {holder}',
   'event.item.force_released': '{actor} took {tag}'};
 const restore = install({
-  document: {documentElement: {lang: 'en'}, querySelector: () => ({href: '/catalog'})},
+  document: {documentElement: {lang: 'en'}, querySelectorAll: () => [{href: '/catalog'}]},
   navigator: {languages: ['en']},
   fetch: async () => Response.json(CATALOG),
 });

@@ -8,7 +8,8 @@ import {Model} from '../../occupancy/web/ui/static/js/model.js';
 import {install, settle} from './fakes.js';
 
 const restore = install({
-  document: {...globalThis.document, documentElement: {lang: 'en'}, querySelector: () => ({href: '/catalog'})},
+  document: {...globalThis.document, documentElement: {lang: 'en'}, querySelectorAll: () => [{href: '/catalog'}],
+    addEventListener() {}},
   navigator: {languages: ['en']},
   fetch: async () => Response.json({'done.complete': 'Completed {tag}', 'done.undo': 'Yours again: {tag}',
     'refusal.undo_over': 'Too late', 'refusal.held': 'Held by {holder}'}),

@@ -6,7 +6,7 @@ import {after, test} from 'node:test';
 import {install} from './fakes.js';
 
 const restore = install({
-  document: {documentElement: {lang: 'es'}, querySelector: () => ({href: '/catalog'})},
+  document: {documentElement: {lang: 'es'}, querySelectorAll: () => [{href: '/catalog'}]},
   navigator: {languages: ['es']},
   fetch: async () => Response.json({'person.command_line': 'La línea de comandos'}),
 });

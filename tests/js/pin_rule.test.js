@@ -9,7 +9,7 @@ import {install} from './fakes.js';
 
 const PINS = JSON.parse(readFileSync(new URL('pins.json', import.meta.url), 'utf-8'));
 const restore = install({
-  document: {documentElement: {lang: 'en'}, querySelector: () => ({href: '/catalog'})},
+  document: {documentElement: {lang: 'en'}, querySelectorAll: () => [{href: '/catalog'}]},
   navigator: {languages: ['en']},
   fetch: async () => Response.json({}),
 });

@@ -21,7 +21,8 @@ const restore = install({
   document: Object.assign(new EventTarget(), {
     documentElement: {lang: 'en'},
     body: globalThis.document.body, // the transition table
-    querySelector: (which) => (which === 'dialog[open]' ? dialog : {href: '/catalog'}),
+    querySelector: () => dialog,
+    querySelectorAll: () => [{href: '/catalog'}],
     getElementById: () => null,
   }),
   navigator: {languages: ['en']},

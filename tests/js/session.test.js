@@ -28,7 +28,7 @@ mock.timers.enable({apis: ['setInterval', 'Date'], now: START_MS});
 const page = Object.assign(new EventTarget(), {
   documentElement: {lang: 'en'},
   body: globalThis.document.body, // the transition table
-  querySelector: () => ({href: '/catalog'}),
+  querySelectorAll: () => [{href: '/catalog'}],
   createElement: () => new Element(),
   getElementById(id) {
     if (!elements.has(id)) elements.set(id, new Element());

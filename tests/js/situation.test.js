@@ -6,7 +6,7 @@ import {after, test} from 'node:test';
 import {install} from './fakes.js';
 
 const restore = install({
-  document: {documentElement: {lang: 'en'}, querySelector: () => null},
+  document: {documentElement: {lang: 'en'}, querySelector: () => null, querySelectorAll: () => []},
   navigator: {languages: ['en']},
 });
 const {situationOf} = await import('../../occupancy/web/ui/static/js/situation.js');

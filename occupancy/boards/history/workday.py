@@ -32,7 +32,8 @@ class Hold(msgspec.Struct):
     """One hold of the worker.
 
     ``began_at`` is None if it began before the moment, ``ended_at`` while it lasts. ``ended`` is
-    the type of the event that ended it, ``ended_by`` its actor.
+    the type of the event that ended it, ``ended_by`` its actor; ``is_completion``: the worker has
+    completed the step.
     """
 
     board: str
@@ -43,6 +44,7 @@ class Hold(msgspec.Struct):
     ended_at: str | None = None
     ended: str | None = None
     ended_by: Person | None = None
+    is_completion: bool = False
 
 
 class Workday(msgspec.Struct):
@@ -127,6 +129,7 @@ def _note(day: Workday, held: dict[bytes, Hold], tag: bytes, event: Event) -> No
     elif tag in held or (event.actor.id == day.worker and row is not None and row.holder_only):
         hold = held.pop(tag, None) or _new(day, event, None)
         hold.ended_at, hold.ended, hold.ended_by = event.at, event.type, event.actor
+        hold.is_completion = row is not None and row.completions > 0
 
 
 def _begun(day: Workday, event: Event, row: Transition | None) -> Hold:
@@ -134,6 +137,7 @@ def _begun(day: Workday, event: Event, row: Transition | None) -> Hold:
         last = next((each for each in reversed(day.holds) if _is_of(each, event)), None)
         if last is not None:  # the completion that ended it was a mistake
             last.ended_at = last.ended = last.ended_by = None
+            last.is_completion = False
             return last
     changes_holder = row is not None and row.holder in ("caller", "to")
     return _new(day, event, event.at if changes_holder else None)

@@ -23,6 +23,7 @@ def paths() -> dict[str, Any]:
     hold = obj(
         board=TEXT, tag=TEXT, title=TEXT, step=TEXT, began_at=nullable(TIME),
         ended_at=nullable(TIME), ended=nullable(TEXT), ended_by=nullable(ref("schemas", "Person")),
+        is_completion=BOOLEAN,
     )  # fmt: skip
     day = obj(worker=TEXT, since=TIME, is_whole=BOOLEAN, holds=array(hold))
     since = parameter("query", "since", TIME,

@@ -1,7 +1,8 @@
 """Languages: the pages' texts, from message catalogs, in the language that the browser asks for.
 
-A catalog is static/i18n/<language>.json; the pages' scripts read the same file. A test demands
-the same messages of every language.
+A catalog is static/i18n/<language>.json, and <language>.manage.json with the texts of the pages
+that set a plant up, which the floor need not load; the pages' scripts read the same files. A test
+demands the same messages of every language.
 """
 
 from __future__ import annotations
@@ -19,7 +20,13 @@ COOKIE = "lang"
 def load_catalogs(assets: Assets) -> dict[str, dict[str, str]]:
     """The messages by key, for each of LANGUAGES."""
     return {
-        language: msgspec.json.decode(assets.text(f"i18n/{language}.json"), type=dict[str, str])
+        language: {
+            key: message
+            for name in (f"{language}.json", f"{language}.manage.json")
+            for key, message in msgspec.json.decode(
+                assets.text(f"i18n/{name}"), type=dict[str, str]
+            ).items()
+        }
         for language in LANGUAGES
     }
 

@@ -110,15 +110,22 @@ COMPUTED: dict[str, set[str]] = {
 }
 
 
+def messages_of(name: str) -> list[tuple[str, str]]:
+    text = (PACKAGE / "static" / "i18n" / f"{name}.json").read_text()
+    found: list[tuple[str, str]] = json.loads(text, object_pairs_hook=list)
+    assert found == sorted(found)
+    return found
+
+
 def catalog(language: str) -> dict[str, str]:
-    """A catalog, whose keys must be different ones."""
-    text = (PACKAGE / "static" / "i18n" / f"{language}.json").read_text()
-    pairs: list[tuple[str, str]] = json.loads(text, object_pairs_hook=list)
+    """Both parts of a catalog, whose keys must be different ones."""
+    pairs = messages_of(language) + messages_of(f"{language}.manage")
     assert len(pairs) == len(dict(pairs)), "a key stands twice"
     return dict(pairs)
 
 
 ENGLISH = catalog("en")
+ENGLISH_OF_ALL_PAGES = dict(messages_of("en"))
 NAMESPACES = {key.partition(".")[0] for key in ENGLISH}
 
 
@@ -167,6 +174,32 @@ def test_every_refusal_that_can_be_met_is_said_in_the_pages_language() -> None:
     assert said is not None
     plain = {"blocked_plain", "not_holder_plain"}
     assert set(re.findall(r"'(\w+)'", said[1])) == COMPUTED["refusal."] - plain
+
+
+def needed_by(script: str, found: set[str]) -> set[str]:
+    """A script and all modules that it imports, directly or not."""
+    if script not in found:
+        found.add(script)
+        text = (PACKAGE / "static" / "js" / script).read_text()
+        for each in re.findall(r"from '\./([\w.]+)'", text):
+            needed_by(each, found)
+    return found
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)
+def test_a_page_names_no_message_of_the_part_that_it_does_not_load(path: Path) -> None:
+    template = path.read_text()
+    script = re.search(r'set script = "(\w+)"', template)
+    if script is None or "has_manage_texts = true" in template:
+        pytest.skip("it loads both parts, or is a part of a page")
+    scripts = needed_by(f"{script[1]}.js", set())
+    named = {
+        key
+        for each in [path, *(PACKAGE / "static" / "js" / name for name in scripts)]
+        for key in keys_in(each)
+    }
+    named |= {f"{key}.{form}" for key in named for form in ("one", "other")}
+    assert named & (ENGLISH.keys() - ENGLISH_OF_ALL_PAGES.keys()) == set()
 
 
 def test_no_message_is_one_too_many() -> None:

@@ -81,10 +81,6 @@ function endOf(hold) {
   return t(`history.${hold.ended}`, {actor: nameOf(hold.ended_by), holder: t('day.another')});
 }
 
-function isCompleted({ended, ended_at: at, ended_by: by}) {
-  return ended === 'item.completed' && by.id === found.worker && Date.parse(at) < found.end;
-}
-
 function tick() {
   if (!found) return;
   const nowMs = Math.min(serverNow(), found.end);
@@ -93,7 +89,7 @@ function tick() {
   lasted.toReversed().forEach((seconds, index) => setText(cells[index], duration(seconds)));
   setText(byId('sum'), [
     t('day.worked', {time: duration(workedIn(found.holds, found.begin, nowMs))}),
-    tn('day.completed', found.holds.filter((each) => isCompleted(each)).length),
+    tn('day.completed', found.holds.filter((each) => each.is_completion && Date.parse(each.ended_at) < found.end).length),
     itemsOf(onlyName(), new Set(found.holds.map((each) => `${each.board} ${each.tag}`)).size),
   ].join(' · '));
 }

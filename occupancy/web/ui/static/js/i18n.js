@@ -3,8 +3,8 @@
 import {serverNow} from './clock.js';
 
 export const language = document.documentElement.lang;
-const catalogAddress = document.querySelector('link[rel=preload][as=fetch]')?.href;
-const messages = catalogAddress ? await (await fetch(catalogAddress)).json() : {};
+const catalogs = [...document.querySelectorAll('link[rel=preload][as=fetch]')];
+const messages = Object.assign({}, ...await Promise.all(catalogs.map(async ({href}) => (await fetch(href)).json())));
 
 /** The message of a key, with {name} replaced by its value. A missing message shows its key. */
 export function t(key, values = {}) {
