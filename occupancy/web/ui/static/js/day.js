@@ -89,7 +89,8 @@ function tick() {
   lasted.toReversed().forEach((seconds, index) => setText(cells[index], duration(seconds)));
   setText(byId('sum'), [
     t('day.worked', {time: duration(workedIn(found.holds, found.begin, nowMs))}),
-    tn('day.completed', found.holds.filter((each) => each.is_completion && Date.parse(each.ended_at) < found.end).length),
+    tn('day.completed', found.holds.filter((each) => (
+      each.is_completion && Date.parse(each.ended_at) < found.end)).length),
     itemsOf(onlyName(), new Set(found.holds.map((each) => `${each.board} ${each.tag}`)).size),
   ].join(' · '));
 }
