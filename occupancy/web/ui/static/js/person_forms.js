@@ -71,16 +71,17 @@ export function askNew({find, reload}) {
   });
 }
 
-/** The box that must be ticked by who takes rights from themselves or from the last administrator. */
+/** The box that must be ticked by who gives up their own rights; the last administrator cannot. */
 function ownRights({id}, isLastAdmin) {
   const isSelf = id === session.current()?.worker.id;
   if (!isSelf && !isLastAdmin) return null;
-  const box = h('input', {type: 'checkbox', name: 'sure'});
-  const text = isLastAdmin ? t('people.last_admin') : t('people.own_rights');
-  const place = h('div', {class: 'warning'}, h('p', {}, text), h('label', {class: 'sure'}, box, t('people.sure')));
-  return {place, box, set(isNeeded) {
+  // Sent nevertheless, the server refuses it: it knows of administrators of whom this page does not.
+  const box = !isLastAdmin && h('input', {type: 'checkbox', name: 'sure'});
+  const place = h('div', {class: 'warning'}, h('p', {}, t(isLastAdmin ? 'refusal.last_admin' : 'people.own_rights')),
+    box && h('label', {class: 'sure'}, box, t('people.sure')));
+  return {place, set(isNeeded) {
     place.hidden = !isNeeded;
-    box.required = isNeeded;
+    if (box) box.required = isNeeded;
   }};
 }
 
