@@ -21,7 +21,6 @@ from occupancy.core.requests import check_shown
 from occupancy.storage.client import OpsClient
 from occupancy.storage.scripts import PublishingScript
 
-
 _NO_OTHER_ADMIN = 2  # an answer of replace_worker.lua
 
 

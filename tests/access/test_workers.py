@@ -77,9 +77,7 @@ def test_an_edit_does_not_undo_what_somebody_else_does_meanwhile(
 
 
 @pytest.mark.parametrize("changes", [{"disabled": True}, {"role": "supervisor"}])
-def test_the_last_active_administrator_stays_one(
-    workers: Workers, changes: dict[str, Any]
-) -> None:
+def test_the_last_active_administrator_stays_one(workers: Workers, changes: dict[str, Any]) -> None:
     admin = workers.add("1", name="Ana", role=Role.ADMIN)
     workers.add("2", name="Away", role=Role.ADMIN, disabled=True)
     workers.add("admin", name='"role":"admin"', role=Role.SUPERVISOR)

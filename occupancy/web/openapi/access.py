@@ -200,7 +200,8 @@ def paths() -> dict[str, Any]:
         "/api/workers/import": {"post": import_workers},
         "/api/workers/{worker_id}": {
             "put": operation("access", "putWorker", "Add a worker, or edit one.", Role.ADMIN,
-                {**worker, **added}, (*WRITES, errors.AlreadyExists, errors.LastAdmin, errors.VersionMismatch),
+                {**worker, **added},
+                (*WRITES, errors.AlreadyExists, errors.LastAdmin, errors.VersionMismatch),
                 parameters=[_WORKER_ID, _IF_NONE_MATCH], body=ref("schemas", "WorkerBody"),
                 description="What is not given stays as it is; a new worker needs `name` and "
                 "`role`. A new `pin` and `disabled` end the worker's sessions. The only "
