@@ -23,11 +23,13 @@ from occupancy.core.entities import (
     WorkerName,
     control_character,
 )
-from occupancy.core.errors import AlreadyExists, InvalidRequest, WorkerNotFound
+from occupancy.core.errors import AlreadyExists, InvalidRequest, LastAdmin, WorkerNotFound
 from occupancy.core.keys import Keys
 from occupancy.core.requests import check_shown
 from occupancy.storage.client import OpsClient
 from occupancy.storage.scripts import PublishingScript
+
+_NO_OTHER_ADMIN = 2  # an answer of replace_worker.lua
 
 
 class _WorkerFields(msgspec.Struct):
@@ -82,7 +84,8 @@ class Workers:
         """Change some of a worker's ``name``, ``role``, ``disabled`` and ``pin_hash``.
 
         Other processes' edits of other fields stay. A new PIN and disabling end the sessions.
-        Returns the worker as it is now. Raises WorkerNotFound and InvalidRequest.
+        Returns the worker as it is now. Raises WorkerNotFound, InvalidRequest, and LastAdmin if no
+        active administrator would be left.
         """
         check_shown("name", changes.get("name"))
         while True:
@@ -143,14 +146,21 @@ class Workers:
         """Store ``worker`` in place of ``old``; None if ``old`` is not what is stored any more."""
         encoded = _edited(old.encoded, worker)
         is_renamed = worker.name != old.worker.name
+        is_admin_lost = _is_active_admin(old.worker) and not _is_active_admin(worker)
         try:
-            (is_done,) = self._replace_worker.run(
+            (done,) = self._replace_worker.run(
                 [self._keys.workers, self._keys.changes, self._keys.renamed],
-                [worker.id, old.encoded, encoded, self._keys.access_channel, int(is_renamed)],
-            )
+                [worker.id, old.encoded, encoded, self._keys.access_channel,
+                 int(is_renamed), int(is_admin_lost)],
+            )  # fmt: skip
         finally:  # it may be stored although that is not confirmed
             self._on_changed(worker.id)
-        return StoredWorker(worker, encoded) if is_done else None
+        if done == _NO_OTHER_ADMIN:
+            raise LastAdmin(
+                f"{old.worker.name} ({worker.id}) is the only active administrator. Make somebody "
+                "else an administrator first."
+            )
+        return StoredWorker(worker, encoded) if done else None
 
     def get(self, worker_id: str) -> Worker:
         """Raises WorkerNotFound."""
@@ -190,6 +200,10 @@ class Workers:
     def is_any(self) -> bool:
         """Whether there is any worker."""
         return bool(self._client.hlen(self._keys.workers))
+
+
+def _is_active_admin(worker: Worker) -> bool:
+    return worker.role == Role.ADMIN.label and not worker.disabled
 
 
 def _next_generation(worker: Worker) -> Worker:

@@ -188,6 +188,14 @@ class AlreadyExists(OccupancyError):
     explanation = "There is one of this name already."
 
 
+class LastAdmin(OccupancyError):
+    code, status, title = "last_admin", 409, "The last administrator"
+    explanation = (
+        "The worker is the only administrator who is not disabled. Without one, nobody could give "
+        "anybody access. Make somebody else an administrator first."
+    )
+
+
 class VersionMismatch(OccupancyError):
     code, status, title = "version_mismatch", 412, "The item has changed"
     explanation = (

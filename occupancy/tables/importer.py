@@ -32,7 +32,7 @@ from occupancy.core.entities import (
     Worker,
     control_character,
 )
-from occupancy.core.errors import InvalidRequest, OccupancyError, counted
+from occupancy.core.errors import InvalidRequest, LastAdmin, OccupancyError, counted
 from occupancy.core.requests import ItemBody, check_name, decode
 from occupancy.core.spreadsheets.formulas import unescape_formula
 from occupancy.core.transitions import PUT
@@ -321,7 +321,7 @@ def _import_worker(
             report.updated += 1
         else:
             report.unchanged += 1
-    except InvalidRequest as error:
+    except (InvalidRequest, LastAdmin) as error:
         report.rejected.append(Rejected(row.line, worker_id, error.detail.rstrip(".")))
 
 

@@ -17,7 +17,7 @@ from typing import IO, Any
 import msgspec
 
 from occupancy.core.entities import Role, Worker
-from occupancy.core.errors import InvalidRequest, RateLimited, WorkerNotFound
+from occupancy.core.errors import InvalidRequest, LastAdmin, RateLimited, WorkerNotFound
 from occupancy.core.principal import Principal
 from occupancy.core.slices import sliced
 from occupancy.services import Services
@@ -151,6 +151,8 @@ class _DryRun:
                 result = "updated" if changes else "unchanged"
         except RowRefused as refused:
             return Line(row.line, row.id, "rejected", code=refused.code, why=refused.why)
+        except LastAdmin as error:  # has become an administrator since _check
+            return Line(row.line, row.id, "rejected", code="admin", why=error.detail.rstrip("."))
         return Line(
             row.line, row.id, result, name=row.name, role=row.role.label,
             has_pin=bool(row.pin), changes=changes,

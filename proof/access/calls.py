@@ -119,6 +119,7 @@ class Calls:
             "POST /api/stations": {"name": "Target"},
             "POST /api/tokens": {"worker": self._target},
             "POST /api/boards/{board}/imports": "tag",  # a file with a header, in quotation marks
+            "POST /api/workers/import": "id",  # the same
             "POST /api/boards/{board}/imports/{import_id}/run": {"code": "tag"},
             f"PUT {_ITEM}": {},
             f"POST {_ITEM}/force-release": {"reason": "shift over"},
@@ -128,7 +129,7 @@ class Calls:
         }
         if row == "POST /api/session":
             return path, {"token": self._site.services.links.create(self._target)}
-        if row == "GET /api/boards/{board}/labels":
+        if path == "/api/boards/{board}/labels":
             query = f"?stock=a4-3x8&tags={self._untouched}"
             return path.format(board=BOARD) + query, None
         if path.startswith("/api/boards/{board}/") and row != f"PUT {_ITEM}":
@@ -159,6 +160,7 @@ class Calls:
             "POST /api/stations": {"name": "intruded"},
             "POST /api/tokens": {"worker": self._untouched},
             "POST /api/boards/{board}/imports": "tag",
+            "POST /api/workers/import": "id",
             "POST /api/boards/{board}/imports/{import_id}/run": {"code": "tag"},
             f"PUT {_ITEM}": {"title": "intruded"},
             f"POST {_ITEM}/reassign": {"to": self._receiver},

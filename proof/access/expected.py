@@ -47,6 +47,9 @@ ROUTES: dict[str, tuple[str, int]] = {
     "DELETE /api/boards/{board}/imports/{import_id}": ("supervisor", 204),
     "GET /api/boards/{board}/imports/{import_id}/run": ("supervisor", 200),
     "POST /api/boards/{board}/imports/{import_id}/run": ("supervisor", 200),
+    "GET /api/boards/{board}/imports/{import_id}/added": ("supervisor", 200),
+    "GET /api/boards/{board}/people": ("supervisor", 200),
+    "GET /api/day": ("observer", 200),
     "POST /api/session": ("", 200),
     "GET /api/session": ("observer", 200),
     "DELETE /api/session": ("observer", 204),
@@ -54,6 +57,7 @@ ROUTES: dict[str, tuple[str, int]] = {
     "POST /api/session/confirm": ("observer", 200),
     "POST /api/tickets": ("observer", 201),
     "GET /api/workers": ("admin", 200),
+    "POST /api/workers/import": ("admin", 400),  # let in, and told which column is missing
     "PUT /api/workers/{worker}": ("admin", 200),
     "DELETE /api/workers/{worker}/sessions": ("admin", 204),
     "POST /api/workers/{worker}/links": ("admin", 201),
@@ -85,17 +89,30 @@ ROUTES: dict[str, tuple[str, int]] = {
     "GET /boards/{board}": ("", 200),
     "GET /boards/{board}/items/{tag}": ("", 200),
     "GET /boards/{board}/wall": ("", 200),
+    "GET /boards/{board}/settings": ("", 200),
+    "GET /boards/{board}/items": ("", 200),
+    "GET /boards/{board}/import": ("", 200),
+    "GET /boards/{board}/labels": ("", 200),
+    "GET /people": ("", 200),
+    "GET /people/cards": ("", 200),
+    "GET /programs": ("", 200),
+    "GET /account": ("", 200),
+    "GET /day": ("", 200),
+    "GET /setup": ("", 200),
     "GET /status": ("", 200),
     "GET /audit": ("", 200),
     "GET /static/{version}/{name}": ("", 404),  # there is no such file
 }
-# Read as an operation, of which there is none.
-_NO_OPERATION = {f"POST {_ITEM}/history": ("worker", 404)}
+# Read as an operation, of which there is none, and as a worker of that id.
+_READ_OTHERWISE = {
+    f"POST {_ITEM}/history": ("worker", 404),
+    "PUT /api/workers/import": ("admin", 400),
+}
 PATHS = sorted({each.partition(" ")[2] for each in ROUTES})
 # Without a board in the path, and open to what is valid for one board only.
 _OF_ANY_BOARD = (
-    "GET /api/boards", "GET /api/session", "DELETE /api/session", "POST /api/session/confirm",
-    "POST /api/tickets",
+    "GET /api/boards", "GET /api/day", "GET /api/session", "DELETE /api/session",
+    "POST /api/session/confirm", "POST /api/tickets",
 )  # fmt: skip
 # For people who have signed in by themselves: another credential is let in and is told so.
 _OF_PEOPLE = ("DELETE /api/session", "PUT /api/session/pin")
@@ -140,7 +157,7 @@ def expected(  # noqa: PLR0911 - one for each reason, in their order
     if method == "OPTIONS":
         return 200, ""
     row = "GET " + path if method == "HEAD" else f"{method} {path}"
-    found = ROUTES.get(row) or _NO_OPERATION.get(row)
+    found = ROUTES.get(row) or _READ_OTHERWISE.get(row)
     if found is None:
         return 405, "method_not_allowed"
     least, status = found

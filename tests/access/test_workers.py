@@ -9,7 +9,7 @@ import pytest
 from occupancy.access.tokens import Tokens
 from occupancy.access.workers import Workers
 from occupancy.core.entities import COMMAND_LINE, Role, Worker
-from occupancy.core.errors import AlreadyExists, InvalidRequest, WorkerNotFound
+from occupancy.core.errors import AlreadyExists, InvalidRequest, LastAdmin, WorkerNotFound
 from occupancy.services import Services
 from tests.support.elsewhere import workers_elsewhere
 
@@ -83,6 +83,41 @@ def test_an_edit_does_not_undo_what_somebody_else_does_meanwhile(
     monkeypatch.setattr(workers._replace_worker, "run", run_after_the_other)
     workers.edit("93", name="Two")
     assert workers.get("93") == Worker("93", "Two", "worker", disabled=True, session_generation=1)
+
+
+@pytest.mark.parametrize("changes", [{"disabled": True}, {"role": "supervisor"}])
+def test_the_last_active_administrator_stays_one(workers: Workers, changes: dict[str, Any]) -> None:
+    admin = workers.add("1", name="Ana", role=Role.ADMIN)
+    workers.add("2", name="Away", role=Role.ADMIN, disabled=True)
+    workers.add("admin", name='"role":"admin"', role=Role.SUPERVISOR)
+    with pytest.raises(LastAdmin, match=r"Ana \(1\) is the only active administrator"):
+        workers.edit("1", **changes)
+    assert workers.get("1") == admin
+    assert workers.edit("1", name="Ana María", pin_hash="hash").name == "Ana María"
+    workers.edit("2", disabled=False)
+    workers.edit("1", **changes)
+    with pytest.raises(LastAdmin):
+        workers.edit("2", **changes)
+
+
+def test_of_two_administrators_who_disable_each_other_at_once_one_stays(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workers, elsewhere = services.workers, workers_elsewhere(services)
+    for worker in ("1", "2"):
+        workers.add(worker, name=worker, role=Role.ADMIN)
+    run = workers._replace_worker.run
+    disabled: list[Worker] = []
+
+    def run_after_the_other(keys: Any, args: Any) -> Any:
+        if not disabled:  # between our reading and our writing
+            disabled.append(elsewhere.edit("1", disabled=True))
+        return run(keys, args)
+
+    monkeypatch.setattr(workers._replace_worker, "run", run_after_the_other)
+    with pytest.raises(LastAdmin):
+        workers.edit("2", disabled=True)
+    assert [each.disabled for each in workers.all()] == [True, False]
 
 
 def test_an_unknown_worker_is_not_found(workers: Workers, tokens: Tokens) -> None:

@@ -49,6 +49,7 @@ DEFAULTS: dict[str, Any] = {
     "OCCUPANCY_ALLOWED_HOSTS": (),
     "OCCUPANCY_CORS_ORIGINS": (),
     "OCCUPANCY_FAST_PATH": True,
+    "OCCUPANCY_SERVICE_WORKER": True,
     "OCCUPANCY_LOG_LEVEL": "info",
 }
 BOUNDS: dict[str, tuple[float, float]] = {

@@ -35,6 +35,16 @@ def test_bad_workers_are_rejected_with_their_lines(services: Services) -> None:
     assert [worker.id for worker in services.workers.all()] == ["97"]
 
 
+def test_a_row_that_would_leave_no_administrator_is_rejected(services: Services) -> None:
+    load_workers(services, "id,name,role\n1,Ana,admin\n93,Marta,worker\n")
+    report = load_workers(services, "id,name,role\n1,Ana,worker\n93,Marta,admin\n")
+    assert counts(report) == (0, 1, 0, 1)
+    assert "only active administrator" in report.rejected[0].why
+    assert services.workers.get("1").role == Role.ADMIN.label
+    again = load_workers(services, "id,name,role\n1,Ana,worker\n93,Marta,admin\n")
+    assert counts(again) == (0, 1, 1, 0)
+
+
 def test_a_pin_is_stored_as_a_hash_and_an_empty_one_keeps_it(services: Services) -> None:
     assert counts(load_workers(services, "id,name,role,pin\n93,Marta,worker,2580\n"))[0] == 1
     pin_hash = services.workers.get("93").pin_hash

@@ -273,6 +273,18 @@ def test_disabling_ends_sessions_and_tokens_and_enabling_brings_back_the_tokens(
     assert shop.sign_in(shop.browser()).status_code == 200
 
 
+@pytest.mark.parametrize("body", [{"disabled": True}, {"role": "worker"}])
+def test_the_last_administrator_is_neither_disabled_nor_given_another_role(
+    office: Office, body: Any
+) -> None:
+    before = office.services.workers.get("1")
+    assert problem(office.send("PUT", "/workers/1", body)) == (409, "last_admin")
+    assert office.services.workers.get("1") == before
+    office.done("PUT", "/workers/93", {"role": "admin"})
+    office.done("PUT", "/workers/1", body)
+    assert problem(office.send("GET", "/workers"))[0] in (401, 403)
+
+
 def test_signing_out_everywhere_ends_sessions_and_leaves_tokens_good(office: Office) -> None:
     shop = office.shop
     tablets = [shop.signed_in(worker)[0] for worker in ("93", "93", "94")]
@@ -340,6 +352,7 @@ def test_no_link_is_made_for_an_unknown_or_disabled_worker(office: Office) -> No
 
 
 def test_administrators_that_lower_their_own_role_lose_it_at_once(office: Office) -> None:
+    office.services.workers.add("2", name="Two", role=Role.ADMIN)
     office.done("PUT", "/workers/1", {"role": "worker"})
     assert problem(office.send("PUT", "/workers/1", {"role": "admin"})) == (403, "forbidden")
 

@@ -328,6 +328,7 @@ def test_a_lower_role_applies_to_all_earlier_credentials(site: Site, auth_method
     send = site.by(auth_method, "admin")
     narrowed = site.by("token", "admin", role=Role.SUPERVISOR)
     assert send("GET", "/api/workers") == "in"
+    site.services.workers.add("another", name="Another", role=Role.ADMIN)
     site.services.workers.edit("admin", role="observer")
     site.walk(send, "observer")
     site.walk(narrowed, "observer")

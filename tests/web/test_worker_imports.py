@@ -119,6 +119,23 @@ def test_no_row_takes_the_administrators_role_from_anybody(staff: Staff) -> None
     assert staff.who(staff.admin) == "1"
 
 
+def test_a_row_takes_no_role_from_who_has_just_become_the_only_administrator(
+    staff: Staff, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workers = staff.services.workers
+    edit = workers.edit
+
+    def edit_after_others(worker_id: str, **changes: Any) -> Any:
+        edit("93", role="admin")
+        edit("1", role="worker")
+        return edit(worker_id, **changes)
+
+    monkeypatch.setattr(workers, "edit", edit_after_others)
+    found = staff.done("id,name,role\n93,Marta,supervisor\n")
+    assert [each["code"] for each in found["lines"]] == ["admin"]
+    assert (workers.get("93").name, workers.get("93").role) == ("Worker 93", "admin")
+
+
 def test_the_callers_own_row_neither_signs_them_out_nor_says_whether_a_pin_is_theirs(
     staff: Staff,
 ) -> None:

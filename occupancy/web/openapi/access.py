@@ -200,10 +200,12 @@ def paths() -> dict[str, Any]:
         "/api/workers/import": {"post": import_workers},
         "/api/workers/{worker_id}": {
             "put": operation("access", "putWorker", "Add a worker, or edit one.", Role.ADMIN,
-                {**worker, **added}, (*WRITES, errors.AlreadyExists, errors.VersionMismatch),
+                {**worker, **added},
+                (*WRITES, errors.AlreadyExists, errors.LastAdmin, errors.VersionMismatch),
                 parameters=[_WORKER_ID, _IF_NONE_MATCH], body=ref("schemas", "WorkerBody"),
                 description="What is not given stays as it is; a new worker needs `name` and "
-                "`role`. A new `pin` and `disabled` end the worker's sessions."),
+                "`role`. A new `pin` and `disabled` end the worker's sessions. The only "
+                "administrator who is not disabled stays one (`409 last_admin`)."),
         },
         "/api/workers/{worker_id}/sessions": {
             "delete": operation(

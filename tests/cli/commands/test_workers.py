@@ -26,6 +26,15 @@ def test_a_worker_is_added_disabled_and_enabled(run: Run) -> None:
     assert answer(run("workers", "list", "--json"))["workers"] == [added]
 
 
+def test_the_last_administrator_is_not_disabled(run: Run) -> None:
+    run("workers", "add", "1", "--name", "Ana", "--role", "admin")
+    assert error(run("workers", "disable", "1")) == (
+        "Ana (1) is the only active administrator. Make somebody else an administrator first."
+    )
+    run("workers", "add", "2", "--name", "Eva", "--role", "admin")
+    assert answer(run("workers", "disable", "1", "--json"))["disabled"] is True
+
+
 @pytest.mark.parametrize(
     "pin", ["", "123", "1234567890123", "short", "abc" * 67, "pass\tphrase", "1234"]
 )

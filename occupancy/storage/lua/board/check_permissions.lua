@@ -29,7 +29,7 @@ if #denied > 0 or redis.call('GET', STRING) == false then
 end
 for _, command in ipairs({
   { 'HSET', 'a', '0' }, { 'HDEL', 'a' }, { 'HINCRBY', 'a', '1' }, { 'HGET', 'a' },
-  { 'HMGET', 'a' }, { 'HGETALL' }, { 'HLEN' }, { 'HEXISTS', 'a' },
+  { 'HMGET', 'a' }, { 'HGETALL' }, { 'HVALS' }, { 'HLEN' }, { 'HEXISTS', 'a' },
   { 'ZADD', '0', 'a' }, { 'ZREM', 'a' }, { 'ZCARD' }, { 'ZSCORE', 'a' }, { 'ZRANGE', '0', '0' },
   { 'ZRANGEBYLEX', '-', '+' }, { 'ZRANGEBYSCORE', '0', '0' }, { 'ZLEXCOUNT', '-', '+' },
   { 'ZREMRANGEBYSCORE', '0', '0' }, { 'ZREMRANGEBYRANK', '0', '0' },

@@ -24,12 +24,8 @@ const role = byId('role');
 const state = byId('state');
 const list = new List(byId('people'), {render: drawRow, keyOf: (person) => person.id});
 const find = (id) => byIds.get(id);
-const dialog = new PersonDialog({find, reload: () => reload(), isLastAdmin});
+const dialog = new PersonDialog({find, reload: () => reload()});
 const importing = new ImportPanel(byId('import'), {onClosed: closeImport, reload: () => reload()});
-
-function isLastAdmin({id}) {
-  return !people.some((each) => each.role === 'admin' && !each.disabled && each.id !== id);
-}
 
 /** A row's elements are made once, so that the focus survives a change of the person. */
 function drawRow(person, row) {

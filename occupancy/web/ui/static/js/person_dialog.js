@@ -11,11 +11,10 @@ import {askPin} from './person_pin.js';
 import * as session from './session.js';
 
 export class PersonDialog {
-  /** `find(id)` is a person of the list, `reload()` loads the list anew, `isLastAdmin(person)` asks it. */
-  constructor({find, reload, isLastAdmin}) {
+  /** `find(id)` is a person of the list, `reload()` loads the list anew. */
+  constructor({find, reload}) {
     this.find = find;
     this.reload = reload;
-    this.isLastAdmin = isLastAdmin;
     this.element = h('dialog', {id: 'person-dialog', 'aria-labelledby': 'person-title'});
     // Behind the dialogs for questions: a scan is told in the first one that is open.
     document.body.append(this.element);
@@ -59,10 +58,9 @@ export class PersonDialog {
         h('dt', {}, t('session.pin')), h('dd', {}, pinText(person))),
       this.said,
       h('div', {class: 'actions'}, ...signsIn,
-        act('edit', t('people.edit'), () => askEdit(person, {isLastAdmin: this.isLastAdmin(person)})),
+        act('edit', t('people.edit'), () => askEdit(person)),
         act('sign-out', t('people.sign_out'), () => askSignOut(person)),
-        act('disabled', t(person.disabled ? 'people.enable' : 'people.disable'),
-          () => askDisabled(person, {isLastAdmin: this.isLastAdmin(person)}),
+        act('disabled', t(person.disabled ? 'people.enable' : 'people.disable'), () => askDisabled(person),
           {class: person.disabled ? null : 'danger'})),
       h('h3', {}, t('people.badge.heading')), this.badgePlace,
       h('div', {class: 'buttons'},

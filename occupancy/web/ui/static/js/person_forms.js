@@ -71,24 +71,23 @@ export function askNew({find, reload}) {
   });
 }
 
-/** The box that must be ticked by who takes rights from themselves or from the last administrator. */
-function ownRights({id}, isLastAdmin) {
-  const isSelf = id === session.current()?.worker.id;
-  if (!isSelf && !isLastAdmin) return null;
+/** The box that must be ticked by who gives up their own rights. */
+function ownRights({id}) {
+  if (id !== session.current()?.worker.id) return null;
   const box = h('input', {type: 'checkbox', name: 'sure'});
-  const text = isLastAdmin ? t('people.last_admin') : t('people.own_rights');
-  const place = h('div', {class: 'warning'}, h('p', {}, text), h('label', {class: 'sure'}, box, t('people.sure')));
-  return {place, box, set(isNeeded) {
+  const place = h('div', {class: 'warning'}, h('p', {}, t('people.own_rights')),
+    h('label', {class: 'sure'}, box, t('people.sure')));
+  return {place, set(isNeeded) {
     place.hidden = !isNeeded;
     box.required = isNeeded;
   }};
 }
 
 /** Asks for another name and role; only what was changed is sent. */
-export function askEdit(person, {isLastAdmin}) {
+export function askEdit(person) {
   const name = nameInput(person.name);
   const {select, place} = roleSelect(person.role);
-  const warning = person.role === 'admin' ? ownRights(person, isLastAdmin) : null;
+  const warning = person.role === 'admin' ? ownRights(person) : null;
   const warn = () => warning?.set(select.value !== 'admin');
   select.addEventListener('change', warn);
   warn();
@@ -107,10 +106,10 @@ export function askEdit(person, {isLastAdmin}) {
   });
 }
 
-/** Asks, and disables or enables a person. */
-export function askDisabled(person, {isLastAdmin}) {
+/** Asks, and disables or enables a person; the server keeps the last administrator. */
+export function askDisabled(person) {
   const isOff = !person.disabled;
-  const warning = isOff ? ownRights(person, isLastAdmin) : null;
+  const warning = isOff ? ownRights(person) : null;
   warning?.set(true);
   return openForm({
     title: t(isOff ? 'people.disable.title' : 'people.enable.title', {name: person.name}),

@@ -2,8 +2,8 @@
 
 import {sinceText, t} from './i18n.js';
 
-const SAID = new Set(['held', 'not_holder', 'stale_epoch', 'blocked', 'wrong_state', 'limit_reached', 'forbidden',
-  'pin_required', 'item_not_found', 'worker_not_found', 'unauthenticated', 'unreachable', 'rate_limited',
+const SAID = new Set(['held', 'not_holder', 'stale_epoch', 'blocked', 'wrong_state', 'limit_reached', 'last_admin',
+  'forbidden', 'pin_required', 'item_not_found', 'worker_not_found', 'unauthenticated', 'unreachable', 'rate_limited',
   'pool_timeout', 'store_unavailable', 'unconfirmed', 'csrf', 'internal_error']);
 
 /** A refusal in the page's language, with the holder's name and the start of the hold. */
