@@ -33,7 +33,7 @@ IN_WORDS: dict[str, dict[str, Any]] = {
     },
     "es-ES": {
         "roles": ["primario", "réplica", "sentinel"],
-        "healthy": "responde", "away": "no contesta",
+        "healthy": "contesta", "away": "no contesta",
         "promotion": "promoción de {} (conmutación {}), ",
         "reset": "1 flujo reiniciado",
     },
