@@ -34,8 +34,8 @@ IN_WORDS: dict[str, dict[str, Any]] = {
     "es-ES": {
         "roles": ["primario", "réplica", "sentinel"],
         "healthy": "contesta", "away": "no contesta",
-        "promotion": "promoción de {} (conmutación {}), ",
-        "reset": "1 flujo reiniciado",
+        "promotion": "{} pasó a primario (conmutación {}); ",
+        "reset": "se recargó 1 página",
     },
 }  # fmt: skip
 
