@@ -33,9 +33,9 @@ IN_WORDS: dict[str, dict[str, Any]] = {
     },
     "es-ES": {
         "roles": ["primario", "réplica", "sentinel"],
-        "healthy": "responde", "away": "no responde",
-        "promotion": "promoción de {} (conmutación {}), ",
-        "reset": "1 flujo reiniciado",
+        "healthy": "contesta", "away": "no contesta",
+        "promotion": "{} pasó a primario (conmutación {}); ",
+        "reset": "se recargó 1 página",
     },
 }  # fmt: skip
 

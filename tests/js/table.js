@@ -4,4 +4,4 @@
 import {readFileSync} from 'node:fs';
 
 const transitions = readFileSync(new URL('transitions.json', import.meta.url), 'utf-8');
-globalThis.document = {body: {dataset: {transitions}}};
+globalThis.document = {body: {dataset: {transitions}}, addEventListener() {}};
