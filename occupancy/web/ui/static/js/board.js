@@ -18,6 +18,7 @@ import {Notices, toldBy} from './notice.js';
 import {OfflineBoard} from './offline_board.js';
 import {operate} from './operate.js';
 import {start, startAgain} from './page.js';
+import {nameOf} from './person_name.js';
 import {scanning} from './scan.js';
 import * as session from './session.js';
 import {countOf, describe, situationOf} from './situation.js';
@@ -111,7 +112,7 @@ function apply(event) {
   if (told !== null) {
     notices.say(told, {kind: 'mine', tag: item.tag});
   } else if (actor.id !== me()) {
-    announce(t(`event.${event.type}`, {tag: item.tag, actor: actor.name, holder: item.holder?.name ?? ''}));
+    announce(t(`event.${event.type}`, {tag: item.tag, actor: nameOf(actor), holder: item.holder?.name ?? ''}));
   }
 }
 
