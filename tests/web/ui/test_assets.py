@@ -106,3 +106,20 @@ def test_scripts_and_styles_name_nothing_from_elsewhere() -> None:
 def test_the_address_of_an_unknown_file_is_an_error() -> None:
     with pytest.raises(KeyError):
         Assets().address("js/none.js")
+
+
+def exports_of(text: str) -> set[str]:
+    """The names that a script exports."""
+    names = re.findall(
+        r"^export (?:async )?(?:function\*?|class|const|let) (\w+)", text, re.MULTILINE
+    )
+    return set(names)
+
+
+@pytest.mark.parametrize("path", sorted((STATIC / "js").glob("*.js")), ids=lambda path: path.name)
+def test_a_script_imports_only_what_others_export(path: Path) -> None:
+    found = re.findall(r"^import \{([^}]*)\} from '\./([\w.]+)';", path.read_text(), re.MULTILINE)
+    for names, module in found:
+        exported = exports_of((STATIC / "js" / module).read_text())
+        wanted = {each.strip().partition(" as ")[0] for each in names.split(",") if each.strip()}
+        assert wanted <= exported, f"{module}: {wanted - exported}"

@@ -4,9 +4,9 @@
 
 import * as api from './api.js';
 import {announce, byId, fill, h, setText} from './dom.js';
-import {readFilter, writeFilter} from './filter.js';
 import {language, number, t, tn} from './i18n.js';
 import {ItemSearch, attributeNames} from './item_search.js';
+import {readFilter, writeFilter} from './items_filter.js';
 import {openItemForm} from './items_form.js';
 import {openRemoval} from './items_removal.js';
 import {keepForLabels, labelsAddress} from './labels_link.js';
@@ -199,7 +199,7 @@ function goTo(other) {
 
 function filterChanged() {
   page = 0;
-  writeFilter({...filterOfForm(), mine: false});
+  writeFilter(filterOfForm());
   draw();
 }
 

@@ -15,11 +15,12 @@ const SPARE_ROWS = 6;
 export class List {
   /**
    * `look` draws: `row()` and `heading()` make elements, `render(item, row)` and `title(group, heading)` fill or
-   * refresh them, and `number(row, index, total)` says to screen readers where a row is. `scroller` is the element
-   * that scrolls the list, or null for the page.
+   * refresh them, and `number(row, index, total)` says to screen readers where a row is. `keyOf(item)` is the key of
+   * an item: its tag, if the look has no other. `scroller` is the element that scrolls the list, or null for the page.
    */
   constructor(container, look, {scroller = null} = {}) {
     Object.assign(this, {container, look, scroller});
+    this.keyOf = look.keyOf ?? (({tag}) => tag);
     this.items = [];
     this.groups = []; // with a heading each
     this.rows = new Map();
@@ -94,7 +95,8 @@ export class List {
     const places = new Map(before);
     const shifts = [];
     this.items.forEach((item, index) => {
-      if (places.has(item.tag)) shifts.push(this.#placeOf(index) - places.get(item.tag));
+      const key = this.keyOf(item);
+      if (places.has(key)) shifts.push(this.#placeOf(index) - places.get(key));
     });
     return shifts;
   }
@@ -119,8 +121,8 @@ export class List {
 
   indexOf(key) {
     const row = this.rows.get(key);
-    if (row && this.items[row.index]?.tag === key) return row.index;
-    return this.items.findIndex(({tag}) => tag === key);
+    if (row && this.items[row.index] && this.keyOf(this.items[row.index]) === key) return row.index;
+    return this.items.findIndex((each) => this.keyOf(each) === key);
   }
 
   has(key) {
@@ -129,13 +131,14 @@ export class List {
 
   /** The key of the first row, or null. */
   get first() {
-    return this.items[0]?.tag ?? null;
+    return this.items.length > 0 ? this.keyOf(this.items[0]) : null;
   }
 
   /** The key of the row that is `by` rows below another. */
   next(key, by) {
     const index = this.indexOf(key) + by;
-    return this.items[Math.min(Math.max(index, 0), this.items.length - 1)]?.tag ?? null;
+    const item = this.items[Math.min(Math.max(index, 0), this.items.length - 1)];
+    return item ? this.keyOf(item) : null;
   }
 
   /** The key of the row beside another: in a list there is none. */
@@ -148,12 +151,12 @@ export class List {
     this.#measure();
     const low = this.scrolled - this.origin;
     const index = this.#indexAt(low);
-    return this.items[index] ? {tag: this.items[index].tag, below: this.#placeOf(index) - low} : null;
+    return this.items[index] ? {key: this.keyOf(this.items[index]), below: this.#placeOf(index) - low} : null;
   }
 
   /** Scrolls so that a row is as far below the upper edge as `sighted` said. */
-  scrollTo({tag, below}) {
-    const index = this.indexOf(tag);
+  scrollTo({key, below}) {
+    const index = this.indexOf(key);
     if (index < 0) return;
     this.#measure();
     this.#scrollBy(this.#placeOf(index) - below - (this.scrolled - this.origin));
@@ -191,7 +194,7 @@ export class List {
   #measure() {
     const style = getComputedStyle(this.container);
     this.rowHeight = parseFloat(style.getPropertyValue('--row')) * 16;
-    this.headingHeight = parseFloat(style.getPropertyValue('--heading')) * 16;
+    this.headingHeight = parseFloat(style.getPropertyValue('--heading') || 0) * 16;
     this.scrolled = this.scroller ? this.scroller.scrollTop : scrollY;
     this.height = this.scroller ? this.scroller.clientHeight : innerHeight;
     this.origin = this.#top - (this.scroller ? this.scroller.getBoundingClientRect().top : 0) + this.scrolled;
@@ -249,7 +252,7 @@ export class List {
         ordered.push(this.#heading(group));
         group += 1;
       }
-      wanted.add(this.items[index].tag);
+      wanted.add(this.keyOf(this.items[index]));
       ordered.push(this.#row(index, ordered.at(-1), isReordered));
     }
     this.#drop(wanted, headings);
@@ -259,11 +262,12 @@ export class List {
   #row(index, before, isReordered) {
     const item = this.items[index];
     const total = this.items.length;
-    let row = this.rows.get(item.tag);
+    const key = this.keyOf(item);
+    let row = this.rows.get(key);
     if (!row) {
       row = this.look.row();
-      row.dataset.key = item.tag;
-      this.rows.set(item.tag, row);
+      row.dataset.key = key;
+      this.rows.set(key, row);
       if (before) before.after(row);
       else this.container.prepend(row);
       if (isReordered) ignoreTaps(row);

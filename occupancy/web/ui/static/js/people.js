@@ -22,7 +22,13 @@ let shown = [];
 const search = byId('search');
 const role = byId('role');
 const state = byId('state');
-const list = new List(byId('people'), {render: drawRow, keyOf: (person) => person.id});
+const list = new List(byId('people'), {
+  row: () => h('li', {class: 'row'}), render: drawRow, keyOf: ({id}) => id,
+  number(row, index, total) {
+    row.setAttribute('aria-setsize', total);
+    row.setAttribute('aria-posinset', index + 1);
+  },
+});
 const find = (id) => byIds.get(id);
 const dialog = new PersonDialog({find, reload: () => reload()});
 const importing = new ImportPanel(byId('import'), {onClosed: closeImport, reload: () => reload()});
@@ -60,7 +66,7 @@ function showFound() {
 }
 
 function draw() {
-  list.show(shown);
+  list.show({items: shown});
   setText(byId('found'), foundText(shown.length, people.length));
   byId('none').hidden = shown.length > 0;
   byId('to-cards').hidden = shown.length === 0;
