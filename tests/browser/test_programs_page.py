@@ -58,7 +58,7 @@ def test_a_token_of_a_new_program_works_until_it_is_revoked(site: Site, visit: V
     secret = shown_secret(page, "tokens")
     assert secret in page.locator("#tokens .made .secret").nth(1).input_value()
     assert status_of(site, secret) == 200
-    worker = site.services.workers.get(name.lower().replace(" ", "-"))
+    worker = site.services.workers.get(name.lower().replace(" ", "."))
     assert (worker.name, worker.role, worker.pin_hash) == (name, "supervisor", None)
     (token,) = [each.token for each in site.services.tokens.all() if each.token.worker == worker.id]
     row = page.locator(f'#tokens [data-id="{token.id}"]')
