@@ -366,7 +366,7 @@ NO_CLAIMS = (
     ("occupancy.core.slices", "an operation has some five switch points"),
     ("occupancy.live.pacing", "an operation that needs several switches"),
     ("occupancy.live.reader", "A read that finds data does not switch"),
-    ("occupancy.sample", "loaded and removed in one step each."),
+    ("occupancy.sample.__init__", "loaded and removed in one step each."),
     ("occupancy.web.routes.access.session", "present session in one step."),
 )
 
