@@ -51,7 +51,7 @@ def manifest() -> WerkzeugResponse:
 @bp.get("/sw.js")
 @public
 def service_worker() -> WerkzeugResponse:
-    """The service worker; where it is switched off, one that removes itself."""
+    """The service worker; where the setting says 0, one that removes itself."""
     pages = current_pages()
     if current_services().settings.service_worker:
         script = _constants(pages) + pages.assets.text("worker/keep_shell.js")
