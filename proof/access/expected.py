@@ -101,6 +101,8 @@ ROUTES: dict[str, tuple[str, int]] = {
     "GET /setup": ("", 200),
     "GET /status": ("", 200),
     "GET /audit": ("", 200),
+    "GET /manifest.webmanifest": ("", 200),
+    "GET /sw.js": ("", 200),
     "GET /static/{version}/{name}": ("", 404),  # there is no such file
 }
 # Read as an operation, of which there is none, and as a worker of that id.
