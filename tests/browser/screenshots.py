@@ -175,6 +175,12 @@ def audit(page: Page) -> None:
     page.locator("#entries tbody tr").nth(8).wait_for()
 
 
+def managed(page: Page) -> None:
+    """A page on which the plant is set up, once it is loaded."""
+    page.locator("#managed").wait_for()
+    page.wait_for_load_state("networkidle")
+
+
 def set_pin(page: Page) -> None:
     page.locator("#set-pin").wait_for()
 
@@ -190,6 +196,8 @@ SHOTS: list[Shot] = [
     ("board-undo", f"/boards/{BOARD}", "93", completed),
     ("board-offline", f"/boards/{BOARD}", "93", offline),
     ("board-switch", f"/boards/{BOARD}", "93", switching),
+    ("board-table", f"/boards/{BOARD}?layout=table&sort=since", "12", live),
+    ("board-columns", f"/boards/{BOARD}?layout=columns", "12", live),
     ("item", f"/boards/{BOARD}/items/{HELD}", "12", history),
     ("boards", "/boards", "93", boards),
     ("sign-in", f"/boards/{BOARD}", None, lambda page: page.locator("#session-dialog").wait_for()),
@@ -197,6 +205,16 @@ SHOTS: list[Shot] = [
     ("wall", "/sign-in#{token}", None, wall),
     ("status", "/status", "12", status),
     ("audit", "/audit", "1", audit),
+    ("setup", "/setup", "1", managed),
+    ("settings", f"/boards/{BOARD}/settings", "1", managed),
+    ("items", f"/boards/{BOARD}/items", "12", managed),
+    ("import", f"/boards/{BOARD}/import", "12", managed),
+    ("labels", f"/boards/{BOARD}/labels", "12", managed),
+    ("people", "/people", "1", managed),
+    ("cards", "/people/cards", "1", managed),
+    ("programs", "/programs", "1", managed),
+    ("account", "/account", "93", managed),
+    ("day", "/day", "93", managed),
     ("docs", "/docs", None, docs),
 ]
 
