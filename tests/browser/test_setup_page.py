@@ -104,7 +104,7 @@ def test_from_the_printed_link_to_the_first_item_taken(start: Start, visit: Visi
     page.reload()  # it is asked for until it is set
     pin.fill("1234")
     pin.press("Enter")
-    expect(page.locator(".said")).to_contain_text("too easy")
+    expect(page.locator(".stack > .said")).to_contain_text("too easy")
     pin.fill(NEW_PIN)
     pin.press("Enter")
     page.get_by_role("button", name="Start with my plant").click()
@@ -118,7 +118,7 @@ def test_from_the_printed_link_to_the_first_item_taken(start: Start, visit: Visi
     page.locator("#step-items").get_by_role("button", name="Next step").click()
 
     fill_in(page, "people", "Add the person", name="Ana Ruíz")
-    expect(page.locator("#step-people li")).to_have_text("Ana Ruíz signs in as ana-ruiz · worker")
+    expect(page.locator("#step-people li")).to_have_text("Ana Ruíz signs in as ana.ruiz · worker")
     page.locator("#step-people").get_by_role("button", name="Next step").click()
     expect(page.locator("#step-print a").last).to_have_attribute(
         "href", "/boards/taller-nandu/labels"
