@@ -181,7 +181,7 @@ def test_a_pause_without_the_network_waits_and_is_sent_once_also_after_a_reload(
     device.go_offline(page)
     touch(page, "T-1", "pause")
     page.locator("#ask-dialog button.pause").click()
-    expect(card(page, "T-1").locator(".waits")).to_contain_text("Pause waits for the network since")
+    expect(card(page, "T-1").locator(".waits")).to_contain_text("PAUSE waits for the network since")
     expect(waiting(page)).to_contain_text("T-1")
     expect_state(page, "T-1", "occupied", "Holder")  # nothing is shown as done
     assert violations(page) == []
@@ -203,7 +203,7 @@ def test_a_waiting_operation_can_be_cancelled(site: Site, device: Device) -> Non
     page = device.open_ready(board)
     device.go_offline(page)
     touch(page, "T-1", "complete")
-    waiting(page).get_by_role("button", name="Cancel: Complete T-1").click()
+    waiting(page).get_by_role("button", name="Cancel: COMPLETE T-1").click()
     expect(waiting(page)).to_contain_text("it was never sent")
     expect(card(page, "T-1").locator(".waits")).to_have_count(0)
     device.context.set_offline(False)

@@ -7,6 +7,7 @@ import json
 import pytest
 from playwright.sync_api import Page, expect
 
+from occupancy.access.pins import hash_pin
 from occupancy.boards.commands import Command
 from occupancy.core.entities import COMMAND_LINE, Person, Role
 from occupancy.core.transitions import TRANSITIONS
@@ -14,6 +15,7 @@ from tests.browser.axe import violations
 from tests.browser.conftest import OpenBoard, Visit
 from tests.browser.keys import scan
 from tests.browser.site import (
+    PIN,
     Site,
     button,
     card,
@@ -109,7 +111,7 @@ def test_signing_in_is_accessible(site: Site, visit: Visit) -> None:
     page.locator("#who button").click()
     expect(page.locator("#session-dialog .name")).to_have_count(1)
     assert violations(page) == []
-    site.services.workers.add("chief", name="Chief", role=Role.ADMIN)
+    site.services.workers.add("chief", name="Chief", role=Role.ADMIN, pin_hash=hash_pin(PIN))
     link = visit(f"/sign-in#{site.services.links.create('chief')}", None)
     expect(link.locator("#set-pin")).to_be_visible()
     assert violations(link) == []
