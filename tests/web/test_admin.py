@@ -363,6 +363,8 @@ def test_administrators_that_lower_their_own_role_lose_it_at_once(office: Office
 def test_a_token_is_shown_once_and_lets_in(office: Office) -> None:
     made = office.done("POST", "/tokens", {"worker": "93", "days": 3}, 201)
     secret = made.pop("token")
+    assert made.pop("path") == f"/sign-in#{secret}"
+    assert made.pop("svg").startswith("<svg")
     assert secret.startswith("occ_")
     assert len(secret) == 4 + 43  # 256 bits
     assert office.status_of(secret) == 200

@@ -284,7 +284,9 @@ def test_the_page_loads_its_own_script_and_style_and_has_none_inline(valkey_shop
             kinds[re.sub("^/static/[^/]+", "", path)] = found.content_type.partition(";")[0]
     assert kinds == {
         "/icon.svg": "image/svg+xml",
+        "/icon-full-180.png": "image/png",
         "/css/app.css": "text/css",
+        "/css/offline.css": "text/css",
         "/i18n/en.json": "application/json",
         "/js/sign_in.js": "text/javascript",
     }
