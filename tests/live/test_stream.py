@@ -201,7 +201,12 @@ def test_two_streams_have_different_retries(deployment: Deployment, board: str) 
 
 
 def test_head_answers_and_holds_nothing(deployment: Deployment, board: str) -> None:
-    wait_until(lambda: open_streams(deployment) == 0, what="earlier streams to be gone")
+
+    def has_none() -> bool:
+        """Each process tells of itself at once, and of the other what that has reported."""
+        return [open_streams(deployment) for _ in range(8)] == [0] * 8
+
+    wait_until(has_none, timeout_s=30, what="earlier streams to be gone")
     path = f"/api/boards/{board}/events"
     answer = deployment.request("HEAD", path)
     assert answer.status_code == 200
@@ -213,8 +218,7 @@ def test_head_answers_and_holds_nothing(deployment: Deployment, board: str) -> N
             wire = held.enter_context(Wire(deployment.port))
             wire.send(request(f"HEAD {path}", shown))
             assert wire.lines()[0] == "HTTP/1.1 200 OK"
-        # Each process tells of itself at once, and of the other what that has reported.
-        assert [open_streams(deployment) for _ in range(8)] == [0] * 8
+        assert has_none()
 
 
 def test_a_stream_of_an_unknown_board_is_refused_for_good(deployment: Deployment) -> None:
@@ -260,7 +264,7 @@ def test_a_slow_reader_gets_a_reset_and_goes_on_and_hurts_nobody(
         shop.store.commands.execute(
             Command(board, PUT, ["T-1"], actor=SUPERVISOR, items=[{"attributes": attributes}])
         )
-    wait_until(lambda: len(reader.seqs()) == 80, what="the other reader's events")
+    wait_until(lambda: len(reader.seqs()) == 80, timeout_s=30, what="the other reader's events")
     assert reader.seqs() == list(range(1, 81))
     slow.read()
     reset = slow.wait_for("reset", timeout_s=20)

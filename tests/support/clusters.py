@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import secrets
 import signal
 import subprocess
@@ -76,6 +77,12 @@ class RealCluster:
                 timeout_s=30, what="a replica to know its primary",
             )  # fmt: skip
         wait_until(self.is_whole, timeout_s=30, what="the cluster to be whole")
+        # Until then a change of access is confirmed by nobody, and may be lost with its primary.
+        replicas = len(self.nodes) - self.primary_count
+        wait_until(
+            lambda: sum(map(_online_replicas, primaries)) == replicas,
+            timeout_s=30, what="the replicas to follow",
+        )  # fmt: skip
 
     def stop(self) -> None:
         for each in self.nodes:
@@ -344,6 +351,14 @@ def _command(server: RealServer, *command: Any) -> Any:
     with server.client() as client:
         client.response_callbacks.clear()
         return client.execute_command(*command)
+
+
+def _online_replicas(primary: RealServer) -> int:
+    with primary.client() as client:
+        found: Any = client.info("replication")
+    return sum(
+        each["state"] == "online" for name, each in found.items() if re.match(r"slave\d", name)
+    )
 
 
 def _replicates(replica: RealServer, primary_id: str) -> bool:
