@@ -26,7 +26,7 @@ for (const kind of ['pointerdown', 'keydown']) {
 
 /** Asks for the PIN; answers whether it was right. Requests that are refused together ask once. */
 export function askForPin(method) {
-  // Who has declined is asked again only after a touch or a key of their own: a page also reads by itself.
+  // A page reads by itself, too. After a decline only a touch or a key of the user opens the dialog again.
   if (method === 'GET' && actedMs <= declinedMs) return Promise.resolve(false);
   asking ??= ask().finally(() => { asking = null; });
   return asking;
