@@ -29,12 +29,14 @@ from occupancy.storage.scripts import PublishingScript
 
 RATE_BURST_S = 10  # unused operations are kept for so long
 REMOVED_HISTORY_TTL_S = 30 * 24 * 3600  # the history of a removed item stays for a month
-_PUT_MANY_CALLS = 200  # per round trip: short enough that others get their turn on the server
+_PUT_MANY_TAGS = 25  # a call of the script, which keeps the server busy for some 2 ms
+_PUT_MANY_CALLS = 8  # a round trip
 _COLUMNS = (
     "operation", "event", "sources", "target", "holder", "holder_only", "needs_free",
     "added_event", "counts_time", "completions", "keeps_undo", "within_s", "is_step_earlier",
 )  # fmt: skip
 
+_Call = tuple["Command", tuple[list[str], list[Any]]]  # with its keys and arguments
 _WRONG_STEPS = ("unknown_step", "not_earlier")  # codes of refusals whose text names the right steps
 
 
@@ -129,24 +131,29 @@ class Commands:
         calls: int = _PUT_MANY_CALLS,
         is_ahead: bool = False,
     ) -> Iterator[Outcome]:
-        """Add or edit items, given as tag and texts (see Command), ``calls`` a round trip.
+        """Add or edit items, given as tag and texts (see Command); the outcomes in their order.
 
+        A call of the script has ``_PUT_MANY_TAGS`` of them, and a round trip has ``calls`` calls.
         With ``is_ahead`` the next ones are read of ``rows``, and prepared, during the round trip
         of those before them; for iterators that let others run meanwhile.
         """
         self._permissions.require()
-        commands = (
-            Command(board, PUT, [tag], actor, auth_method, items=[texts], dry_run=dry_run)
-            for tag, texts in rows
-        )
+        left = iter(rows)
 
-        def prepared() -> list[tuple[Command, tuple[list[str], list[Any]]]]:
-            return [(each, self._request(each)) for each in itertools.islice(commands, calls)]
+        def prepared() -> list[_Call]:
+            found: list[_Call] = []
+            while len(found) < calls and (some := list(itertools.islice(left, _PUT_MANY_TAGS))):
+                tags, items = [tag for tag, _ in some], [texts for _, texts in some]
+                command = Command(
+                    board, PUT, tags, actor, auth_method, items=items, dry_run=dry_run
+                )
+                found.append((command, self._request(command)))
+            return found
 
         pending = prepared()
         while pending:
             requests = [request for _, request in pending]
-            following: list[tuple[Command, tuple[list[str], list[Any]]]] = []
+            following: list[_Call] = []
             if is_ahead:
                 sending = functools.partial(self._operate.run_many, requests)
                 calls_at_once: list[Callable[[], list[Any]]] = [prepared, sending]

@@ -89,7 +89,8 @@ class Columns:
             if cell.strip() and not column and position not in self._left_out:
                 why = f"column {position + 1} has no name in the header"
                 return Rejected(line, name, why, Cause("no_column_name", {"number": position + 1}))
-        if [self._plain(cell.lstrip("\ufeff")) for cell in padded] == self.names:
+        pairs = zip(padded, self.names, strict=False)  # further cells are blank
+        if all(self._plain(cell.lstrip("\ufeff")) == name for cell, name in pairs):
             why = "it repeats the header: are these two files in one?"
             return Rejected(line, name, why, Cause("repeated_header"))
         found.pop("", None)
