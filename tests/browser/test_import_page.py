@@ -211,7 +211,7 @@ def test_a_file_without_an_obvious_code_asks_for_the_column(board: str, visit: V
     expect(page.locator("#run")).to_be_disabled()
     page.locator("[name=code]").select_option("Zona")
     expect(page.locator('[data-result="rejected"]')).to_contain_text("2")
-    expect(page.locator("#run")).to_have_text("Import 1 item")
+    expect(page.locator("#run")).to_have_text("Import 1 piece")
     page.locator("[name=title]").select_option("Zona")
     expect(page.locator("#preview-said")).to_contain_text("both the code and the title")
     expect(page.locator("#run")).to_be_disabled()

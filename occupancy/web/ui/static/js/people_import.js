@@ -38,7 +38,7 @@ export class ImportPanel {
     const picker = h('input', {type: 'file', class: 'unseen', accept: '.csv,.txt,.tsv,.xlsx,.xls,.ods,text/csv',
       onchange: () => { if (picker.files[0]) this.#look(picker.files[0], picker.files[0].name); }});
     const pasted = h('textarea', {rows: '5', spellcheck: 'false', autocomplete: 'off',
-      placeholder: 'id;name;role;pin'});
+      placeholder: t('people.import.example')});
     this.said = h('p', {class: 'said', role: 'alert'});
     this.place = h('div', {class: 'stack'});
     fill(this.element,
