@@ -6,10 +6,11 @@ import {byAttribute} from './sorting.js';
 
 const FIXED = ['tag', 'title', 'state', 'step', 'holder', 'since'];
 // The least width in rem and the share of the rest. Without attributes all fit on a tablet of 1024 px.
-const WIDTHS = {tag: [9, 2.4], title: [4.5, 1.8], state: [7.5, 1.8], step: [3.75, 1], holder: [5, 1.2], since: [6.75, 0]};
+const WIDTHS = {tag: [9, 2.4], title: [4.25, 1.8], state: [7.25, 1.8], step: [3.75, 1],
+  holder: [4.75, 1.2], since: [6.75, 0]};
 const OTHER_WIDTH = [4, 1];
 const CHOOSE_REM = 2.75;
-const ACTS_REM = 16;
+const ACTS_REM = 16.75;
 const GAP_REM = 0.75; // as in app.css
 const EDGES_REM = 1.3;
 
