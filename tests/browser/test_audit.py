@@ -51,6 +51,21 @@ def test_every_event_is_a_sentence_and_stored_texts_stay_text(
     assert page.locator("#entries img, #entries script").count() == 0
 
 
+def test_details_are_in_the_language_of_the_page(site: Site, visit: Visit) -> None:
+    board = site.board()
+    add = site.services.audit_trail.add
+    add("items_imported", by="admin", board=board, file="plan.csv", format="csv", rows=4,
+        added=1, updated=2, unchanged=0, rejected=1, complete=True)  # fmt: skip
+    add("audit_exported", by="admin", board=board, format="csv", filter_q="T-1")
+    page = visit(f"/audit?board={board}", "admin", locale="es-ES")
+    details = page.locator("#entries .details")
+    expect(details).to_have_text([
+        "formato: csv · Texto: T-1",
+        "archivo: plan.csv · formato: csv · filas: 4 · sin cambios: 0 · rechazadas: 1"
+        " · completa: sí",
+    ])  # fmt: skip
+
+
 def test_the_audit_is_accessible_on_phone_and_desk(board: str, visit: Visit) -> None:
     for width in (1440, 390):
         page = visit(
@@ -107,7 +122,10 @@ def test_only_administrators_see_it_and_find_it(site: Site, visit: Visit) -> Non
     expect(page.locator("#audit")).to_be_hidden()
     page.goto("/boards")
     expect(page.locator("#boards li").first).to_be_visible()
-    expect(page.locator("#to-audit")).to_be_hidden()
+    page.locator("#menu summary").click()
+    expect(page.locator("#menu [href='/status']")).to_be_visible()
+    expect(page.locator("#menu [href='/audit']")).to_be_hidden()
     page = visit("/boards", "admin")
-    page.locator("#to-audit").click()
+    page.locator("#menu summary").click()
+    page.locator("#menu [href='/audit']").click()
     expect(page.locator("#entries tbody tr").first).to_be_visible()

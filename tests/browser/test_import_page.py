@@ -204,6 +204,14 @@ def test_a_file_that_cannot_be_read_is_refused_in_spanish_and_another_may_follow
     assert set(items(site, board)) == {"MK-1", "MK-2"}
 
 
+def test_the_button_for_a_file_speaks_the_page_s_language(board: str, visit: Visit) -> None:
+    page = importing(visit, board, locale="es-MX")
+    with page.expect_file_chooser() as chosen:
+        page.locator(".drop .button", has_text="Elegir un archivo").click()
+    chosen.value.set_files([file_of("plan.csv", b"Spool;Titulo\nT-77;Uno\n")])
+    expect(page.locator("#run")).to_have_text("Importar 1 pieza")
+
+
 def test_a_file_without_an_obvious_code_asks_for_the_column(board: str, visit: Visit) -> None:
     page = importing(visit, board)
     choose(page, "plan.csv", b"Zona;Kg\r\nB2;3\r\nB2;3\r\nB2;3\r\n")
@@ -211,7 +219,7 @@ def test_a_file_without_an_obvious_code_asks_for_the_column(board: str, visit: V
     expect(page.locator("#run")).to_be_disabled()
     page.locator("[name=code]").select_option("Zona")
     expect(page.locator('[data-result="rejected"]')).to_contain_text("2")
-    expect(page.locator("#run")).to_have_text("Import 1 item")
+    expect(page.locator("#run")).to_have_text("Import 1 piece")
     page.locator("[name=title]").select_option("Zona")
     expect(page.locator("#preview-said")).to_contain_text("both the code and the title")
     expect(page.locator("#run")).to_be_disabled()

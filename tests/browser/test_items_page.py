@@ -146,7 +146,7 @@ def test_some_or_all_that_is_shown_is_removed_but_not_what_somebody_has(
     page.locator("#choose-all").check()
     expect(page.locator("#chosen")).to_have_text("3 chosen")
     page.locator("#remove-chosen").click()
-    expect(dialog(page)).to_contain_text("Remove 3 items")
+    expect(dialog(page)).to_contain_text("Remove 3 pieces")
     dialog(page).locator("button.primary").click()
     expect(page.locator("#result-title")).to_have_text("2 items removed")
     expect(page.locator("#refusals")).to_contain_text("A-2: Colleague has it, since")

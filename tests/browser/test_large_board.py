@@ -119,6 +119,20 @@ def test_the_table_is_dense_and_operates(site: Site, open_board: OpenBoard) -> N
     assert site.types(board, "T-1") == ["taken"]
 
 
+def test_all_of_the_table_fits_a_tablet_and_on_a_phone_it_scrolls_in_itself(
+    site: Site, open_board: OpenBoard
+) -> None:
+    board = site.board("MK-1335-CW-25238-011", "T-2", steps=STEPS)
+    page = open_board(f"{board}?layout=table", viewport={"width": 1024, "height": 768})
+    take = card(page, "T-2").get_by_role("button", name="Take")
+    expect(take).to_be_in_viewport(ratio=1)
+    page.set_viewport_size({"width": 390, "height": 844})
+    expect(take).not_to_be_in_viewport()
+    take.scroll_into_view_if_needed()
+    expect(take).to_be_in_viewport(ratio=1)
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
+
+
 def test_columns_count_their_items_and_one_that_moves_on_waits_while_they_are_used(
     site: Site, open_board: OpenBoard
 ) -> None:

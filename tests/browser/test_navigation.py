@@ -55,6 +55,11 @@ def test_the_menu_leads_where_the_role_may_go(
     assert page.evaluate("() => document.documentElement.scrollWidth") <= PHONE["width"]
 
 
+def test_a_board_shows_the_link_to_its_wall_once(site: Site, open_board: OpenBoard) -> None:
+    page = open_board(site.board("T-1"), viewport=DESK)
+    expect(page.locator("a[href$='/wall']:visible")).to_have_count(1)
+
+
 def test_on_a_phone_the_menu_costs_the_board_no_height(site: Site, open_board: OpenBoard) -> None:
     page = open_board(site.board("T-1"), viewport=PHONE)
     top = page.locator(".top")

@@ -10,7 +10,11 @@ const SAID = {
 };
 const COUNTED = ['more', 'within_s'];
 const KNOWN_DETAILS = [
-  'badge', 'code', 'credential', 'fields', 'format', 'more', 'name', 'role', 'station', 'token'];
+  'badge', 'boards', 'code', 'complete', 'credential', 'days', 'fields', 'file', 'format', 'idle_s', 'items',
+  'more', 'name', 'rejected', 'role', 'rows', 'station', 'steps', 'token', 'unchanged', 'version', 'workers'];
+const FILTERS = {
+  filter_event: 'event', filter_worker: 'worker', filter_by: 'by', filter_board: 'board', filter_address: 'address',
+  filter_since: 'since', filter_until: 'until', filter_q: 'text'};
 
 /** The names of people and boards by id, for those that are still there. */
 export class Names {
@@ -62,14 +66,21 @@ export function sentence(entry, names) {
 export function detailsOf(entry) {
   const said = [...(SAID[entry.event] ?? []), ...COUNTED];
   const shown = Object.entries(entry.details).filter(([name]) => !said.includes(name))
-    .map(([name, value]) => {
-      const label = KNOWN_DETAILS.includes(name) ? t(`audit.detail.${name}`) : name;
-      return `${label}: ${name === 'role' ? roleOf(value) : value}`;
-    });
+    .map(([name, value]) => `${labelOf(name)}: ${valueOf(name, value)}`);
   const {more} = entry.details;
   // A flood is one entry with a number.
   if (more !== undefined && entry.event !== 'entries_dropped') shown.push(tn('audit.more_of_these', more));
   return shown;
+}
+
+function labelOf(name) {
+  if (FILTERS[name]) return t(`audit.filter.${FILTERS[name]}`);
+  return KNOWN_DETAILS.includes(name) ? t(`audit.detail.${name}`) : name;
+}
+
+function valueOf(name, value) {
+  if (name === 'role') return roleOf(value);
+  return typeof value === 'boolean' ? t(value ? 'audit.yes' : 'audit.no') : value;
 }
 
 function changes({fields, role, disabled}) {

@@ -75,7 +75,7 @@ function clear() {
 
 function run(found) {
   clear();
-  for (const id of ['to-audit', 'new-board']) byId(id).hidden = !may('admin');
+  byId('new-board').hidden = !may('admin');
   if (!found) {
     setText(byId('said'), t('boards.signed_out'));
     return;

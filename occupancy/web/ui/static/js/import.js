@@ -3,6 +3,7 @@
 // The upload is in the page's address (?import=ID), so a page that is loaded again goes on with it.
 
 import * as api from './api.js';
+import {itemsOf} from './board_settings.js';
 import {announce, byId, fill, h, setText} from './dom.js';
 import {sendFile} from './file_upload.js';
 import {field} from './form_dialog.js';
@@ -22,6 +23,7 @@ const path = `/api/boards/${board}/imports`;
 const preview = new Preview();
 const run = new Run(board);
 
+let itemName; // what the board calls its items
 let sent = null; // {file, name, encoding, sheet}: what was sent last, to send it again
 let found = null; // what the server found in it
 let mapping = null;
@@ -151,7 +153,8 @@ function drawPreview({preview: made, problem_cause: cause}) {
   preview.show(made);
   setText(byId('preview-said'), isReady ? '' : cause ? sayCause(cause) : t('import.choose_column_first'));
   const changes = isReady ? made.added + made.updated : 0;
-  setText(byId('run'), !isReady || changes > 0 ? tn('import.run', changes) : t('import.run_nothing'));
+  setText(byId('run'), isReady && changes === 0 ? t('import.run_nothing')
+    : t('import.run', {items: itemsOf(itemName, changes)}));
   byId('run').disabled = changes === 0;
   if (isReady) announce(t('import.previewed', {added: number(made.added), updated: number(made.updated),
     unchanged: number(made.unchanged), rejected: number(made.rejected)}));
@@ -218,8 +221,9 @@ function anotherFile() {
 /** Goes on with the upload of the address. */
 async function load(isCurrent) {
   const id = new URLSearchParams(location.search).get('import');
-  const {title} = await api.get(`/api/boards/${board}`); // also says that there is no such board
+  const {title, item_name: name} = await api.get(`/api/boards/${board}`); // also says that there is no such board
   if (!isCurrent()) return;
+  itemName = name;
   setText(byId('title'), `${t('page.import')} · ${title}`);
   show('source');
   if (!id) return;

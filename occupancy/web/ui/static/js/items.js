@@ -22,6 +22,7 @@ const rows = byId('rows').tBodies[0];
 
 let search = new ItemSearch([]);
 let titles = {};
+let itemName;
 let steps = [];
 let shown = [];
 let page = 0;
@@ -31,7 +32,7 @@ const chosen = new Set(); // tags
 async function load(isCurrent) {
   const [settings, found] = await Promise.all([api.get(path), wholeBoard()]);
   if (!isCurrent()) return;
-  ({steps, step_titles: titles} = settings);
+  ({steps, step_titles: titles, item_name: itemName} = settings);
   if (cursor === found.cursor) return;
   ({cursor} = found);
   setText(byId('title'), `${t('page.items')} · ${settings.title}`);
@@ -180,7 +181,7 @@ async function add() {
 }
 
 async function remove(items) {
-  const result = await openRemoval(board, items);
+  const result = await openRemoval(board, items, itemName);
   if (!result) return;
   for (const tag of result.removed) chosen.delete(tag);
   setText(byId('result-title'), result.removed.length === 0 ? t('items.none_removed')

@@ -1,5 +1,6 @@
 // Removes items one by one: the server refuses those that somebody has, and says who.
 
+import {itemsOf} from './board_settings.js';
 import {h, setText} from './dom.js';
 import {openForm} from './form_dialog.js';
 import {number, t} from './i18n.js';
@@ -7,15 +8,18 @@ import {addressOf} from './item_address.js';
 import {sendOnce} from './persistent_send.js';
 import {explain} from './refusal_text.js';
 
-/** Asks whether to remove items, and removes them one by one: {removed, refused: [[item, why]]}, or null. */
-export function openRemoval(board, items) {
+/**
+ * Asks whether to remove items, and removes them one by one: {removed, refused: [[item, why]]}, or null.
+ * `itemName` is what the board calls them.
+ */
+export function openRemoval(board, items, itemName) {
   const done = h('progress', {max: items.length, value: 0, 'aria-label': t('items.removing'), hidden: true});
   const count = h('p', {class: 'soft', role: 'status', hidden: true});
   const result = {removed: [], refused: []};
   let running = null;
   const closed = openForm({
     title: items.length === 1 ? t('items.remove_one', {tag: items[0].tag})
-      : t('items.remove_many', {count: number(items.length)}),
+      : t('items.remove_many', {items: itemsOf(itemName, items.length)}),
     fields: [h('p', {}, t('items.remove_hint')), listOf(items), done, count],
     yes: t('items.remove'),
     isDanger: true,

@@ -35,17 +35,18 @@ export class ImportPanel {
 
   open() {
     this.clear();
-    const picker = h('input', {type: 'file', accept: '.csv,.txt,.tsv,.xlsx,.xls,.ods,text/csv',
+    const picker = h('input', {type: 'file', class: 'unseen', accept: '.csv,.txt,.tsv,.xlsx,.xls,.ods,text/csv',
       onchange: () => { if (picker.files[0]) this.#look(picker.files[0], picker.files[0].name); }});
     const pasted = h('textarea', {rows: '5', spellcheck: 'false', autocomplete: 'off',
-      placeholder: 'id;name;role;pin'});
+      placeholder: t('people.import.example')});
     this.said = h('p', {class: 'said', role: 'alert'});
     this.place = h('div', {class: 'stack'});
     fill(this.element,
       h('h2', {id: 'import-title', tabindex: '-1'}, t('people.import.title')),
       h('p', {}, t('people.import.columns')),
       h('div', {class: 'choose-file'},
-        h('label', {class: 'field'}, t('people.import.file'), picker,
+        h('label', {class: 'field drop'}, t('people.import.file'),
+          h('span', {class: 'button', 'aria-hidden': 'true'}, t('import.choose_button')), picker,
           h('span', {class: 'hint'}, t('people.import.file_hint'))),
         h('div', {class: 'stack tight'},
           h('label', {class: 'field'}, t('people.import.paste'), pasted),

@@ -24,7 +24,7 @@ export function describe(situation, {count, filter, settings}) {
 }
 
 function whatOf({mine, state, step, text}, settings) {
-  const parts = [text.trim() && `“${text.trim()}”`];
+  const parts = [text.trim() && t('shown.quoted', {text: text.trim()})];
   if (mine) parts.push(t('filter.mine'));
   else parts.push(state && t(`state.${state}`), step && settings.titleOf(step));
   return parts.filter(Boolean).join(' · ');

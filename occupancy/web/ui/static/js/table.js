@@ -5,8 +5,14 @@ import {moment, t} from './i18n.js';
 import {byAttribute} from './sorting.js';
 
 const FIXED = ['tag', 'title', 'state', 'step', 'holder', 'since'];
-const WIDTHS = {tag: 'minmax(9rem, 1.6fr)', title: 'minmax(6rem, 2fr)', state: '8rem', step: 'minmax(5rem, 1fr)',
-  holder: 'minmax(5rem, 1.2fr)', since: '6.5rem'};
+// The least width in rem and the share of the rest. Without attributes all fit on a tablet of 1024 px.
+const WIDTHS = {tag: [9, 2.4], title: [4.25, 1.8], state: [7.25, 1.8], step: [3.75, 1],
+  holder: [4.75, 1.2], since: [6.75, 0]};
+const OTHER_WIDTH = [4, 1];
+const CHOOSE_REM = 2.75;
+const ACTS_REM = 16.75;
+const GAP_REM = 0.75; // as in app.css
+const EDGES_REM = 1.3;
 
 /** The columns of a board's table: [{by, title}]; `by` is what it sorts by, and `attributes` are those it shows. */
 export function columnsOf(attributes, hasSteps) {
@@ -25,13 +31,25 @@ export class Table {
     new ResizeObserver(([{target}]) => { // the headings stay below the page's fixed top
       this.place.style.setProperty('--stuck', `${target.offsetHeight}px`);
     }).observe(document.querySelector('.stuck'));
+    this.least = 0; // rem
+    new ResizeObserver(() => this.#fit()).observe(this.place);
+  }
+
+  /** Narrower than its columns, the table scrolls in itself. */
+  #fit() {
+    const rem = parseFloat(getComputedStyle(document.documentElement).fontSize);
+    this.place.classList.toggle('scrolls', this.place.clientWidth < this.least * rem);
   }
 
   /** Draws the headings; the rows follow by themselves when the list is redrawn. */
   head(columns, {sort, isReversed}) {
     this.columns = columns;
-    const widths = columns.map(({by}) => WIDTHS[by] ?? 'minmax(4rem, 1fr)').join(' ');
-    this.place.style.setProperty('--columns', `2.75rem ${widths} 17.5rem`);
+    const widths = columns.map(({by}) => WIDTHS[by] ?? OTHER_WIDTH);
+    const least = widths.map(([rem, share]) => (share ? `minmax(${rem}rem, ${share}fr)` : `${rem}rem`));
+    this.place.style.setProperty('--columns', `${CHOOSE_REM}rem ${least.join(' ')} ${ACTS_REM}rem`);
+    this.least = widths.reduce((sum, [rem]) => sum + rem + GAP_REM, CHOOSE_REM + GAP_REM + ACTS_REM + EDGES_REM);
+    this.place.style.setProperty('--least', `${this.least}rem`);
+    this.#fit();
     const direction = isReversed ? 'descending' : 'ascending';
     const focused = document.activeElement.closest?.('#table-head button')?.dataset.by;
     fill(byId('table-head'),
