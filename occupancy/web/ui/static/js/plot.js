@@ -21,8 +21,9 @@ function svg(name, attributes = {}, ...children) {
  */
 export function scale(most, {least = 1, whole = true, steps = 3} = {}) {
   const wanted = Math.max(most, least);
+  const factors = steps === 1 ? [1, 2, 3, 4, 5, 6, 8] : [1, 2, 5]; // a top alone can be closer
   for (let power = 10 ** Math.floor(Math.log10(wanted / steps)); ; power *= 10) {
-    for (const factor of [1, 2, 5]) {
+    for (const factor of factors) {
       const step = factor * power;
       // Rounded, because 3 * 0.1 is a little more than 0.3.
       const count = Math.ceil(Number((wanted / step).toPrecision(9)));
