@@ -16,5 +16,5 @@ test('the top of a low plot is close to its most', () => {
 
 test('a scale of whole numbers has no fractions', () => {
   assert.deepEqual(scale(1), [1, 1]);
-  assert.deepEqual(scale(0.3, {least: 0.1, whole: false}), [0.3, 0.1]);
+  assert.deepEqual(scale(0.4, {least: 0.1, whole: false}), [0.4, 0.2]);
 });
