@@ -20,7 +20,8 @@ import msgspec
 
 from occupancy.boards.store import Store
 from occupancy.core.entities import BOARD_PATTERN, MAIN_BOARD, STATES
-from occupancy.core.errors import PoolTimeout, StoreUnavailable, counted
+from occupancy.core.errors import PoolTimeout, StoreUnavailable
+from occupancy.core.texts.plurals import counted
 from occupancy.storage.client import OpsClient
 from occupancy.storage.scripts import Script
 

@@ -35,7 +35,8 @@ import gevent
 from occupancy.boards.records import board_not_found
 from occupancy.boards.store import Store
 from occupancy.core.entities import MAIN_BOARD
-from occupancy.core.errors import BoardNotEmpty, OccupancyError, StoreUnavailable, counted
+from occupancy.core.errors import BoardNotEmpty, OccupancyError, StoreUnavailable
+from occupancy.core.texts.plurals import counted
 from occupancy.storage.client import OpsClient
 from occupancy.storage.commands import INCARNATION
 from occupancy.storage.scripts import PublishingScript, Script

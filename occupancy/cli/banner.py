@@ -18,7 +18,8 @@ import msgspec
 from occupancy.boards.records import Board
 from occupancy.cli.command import connected
 from occupancy.core.entities import MAIN_BOARD, Item, Role, Worker
-from occupancy.core.errors import OccupancyError, SettingError, counted
+from occupancy.core.errors import OccupancyError, SettingError
+from occupancy.core.texts.plurals import counted
 from occupancy.core.settings import COMMAND, Settings
 from occupancy.sample.content import BOARD as SAMPLE_BOARD
 from occupancy.services import Services

@@ -271,8 +271,3 @@ def _kinds_of(root: type[OccupancyError]) -> Iterator[type[OccupancyError]]:
         if "code" in vars(kind):  # else a variant of its parent
             yield kind
         yield from _kinds_of(kind)
-
-
-def counted(number: int, noun: str, plural: str | None = None) -> str:
-    """``1 row``, ``2 rows``; ``plural`` where that is not the noun and an s."""
-    return f"{number} {noun if number == 1 else plural or f'{noun}s'}"

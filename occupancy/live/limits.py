@@ -15,7 +15,8 @@ import collections
 import time
 from typing import NamedTuple
 
-from occupancy.core.errors import RateLimited, counted
+from occupancy.core.errors import RateLimited
+from occupancy.core.texts.plurals import counted
 from occupancy.core.principal import Principal
 from occupancy.core.rate_limit import RateLimiter
 

@@ -20,7 +20,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from occupancy.core.errors import counted
+from occupancy.core.texts.plurals import counted
 from occupancy.core.keys import Keys
 from occupancy.core.timestamps import iso_text
 from occupancy.observability.metrics import Metrics

@@ -25,7 +25,8 @@ import hashlib
 import os
 from pathlib import Path
 
-from occupancy.core.errors import SettingError, counted
+from occupancy.core.errors import SettingError
+from occupancy.core.texts.plurals import counted
 from occupancy.core.settings import Settings
 
 GENERATIONS = 2  # old and new processes during a reload

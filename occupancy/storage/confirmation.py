@@ -19,7 +19,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from occupancy.core.errors import Unconfirmed, counted
+from occupancy.core.errors import Unconfirmed
+from occupancy.core.texts.plurals import counted
 from occupancy.core.settings import Settings
 from occupancy.storage.client import OpsClient
 from occupancy.storage.commands import Command, Confirming, key_of

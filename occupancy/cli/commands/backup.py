@@ -14,7 +14,8 @@ from occupancy.cli.backup.reader import Reader
 from occupancy.cli.backup.restorer import Restorer
 from occupancy.cli.command import Command, connected, json_option
 from occupancy.cli.output import print_result, progress
-from occupancy.core.errors import BackupError, counted
+from occupancy.core.errors import BackupError
+from occupancy.core.texts.plurals import counted
 from occupancy.core.timestamps import iso_text
 
 _FILE = click.argument("path", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False))

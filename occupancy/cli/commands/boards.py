@@ -11,7 +11,8 @@ import msgspec
 from occupancy.cli.command import Commands, check_board, checked, connected, json_option
 from occupancy.cli.output import print_fields, print_json, print_result, print_table
 from occupancy.core.entities import MAX_HOLDS, MAX_STEPS, STATES, ItemName, Step, Title
-from occupancy.core.errors import BoardNotEmpty, InvalidRequest, counted
+from occupancy.core.errors import BoardNotEmpty, InvalidRequest
+from occupancy.core.texts.plurals import counted
 from occupancy.core.requests import BoardSettingsBody, decode
 
 

@@ -22,7 +22,8 @@ from occupancy.cli.command import (
 )
 from occupancy.cli.output import print_fields, print_json, print_table, progress, timestamp
 from occupancy.core.entities import COMMAND_LINE, MAX_SNAPSHOT_ITEMS, STATES, Event, Item
-from occupancy.core.errors import InvalidRequest, counted
+from occupancy.core.errors import InvalidRequest
+from occupancy.core.texts.plurals import counted
 from occupancy.tables.cells import shown
 from occupancy.tables.columns import Mapping
 from occupancy.tables.encoding import AUTO, ENCODINGS, WINDOWS, detect_encoding, workbook_format

@@ -11,7 +11,7 @@ import msgspec
 from occupancy.cli.command import Commands, connected, fail, json_option
 from occupancy.cli.doctor import Check, examine
 from occupancy.cli.output import print_fields, print_json, print_table, timestamp
-from occupancy.core.errors import counted
+from occupancy.core.texts.plurals import counted
 from occupancy.core.settings import Settings
 from occupancy.storage.embedded import append_only_file
 

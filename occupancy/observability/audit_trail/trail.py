@@ -20,13 +20,8 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple
 
-from occupancy.core.errors import (
-    OccupancyError,
-    PoolTimeout,
-    StoreUnavailable,
-    Unconfirmed,
-    counted,
-)
+from occupancy.core.errors import OccupancyError, PoolTimeout, StoreUnavailable, Unconfirmed
+from occupancy.core.texts.plurals import counted
 from occupancy.core.keys import Keys
 from occupancy.observability import audit_log
 from occupancy.observability.audit_trail.entries import entry_of
