@@ -26,7 +26,7 @@ def create_app(services: Services | None = None) -> Flask:
     from flask import Flask  # noqa: PLC0415 - see the module
 
     from occupancy import cli  # noqa: PLC0415 - see the module
-    from occupancy.core.requests import MAX_BODY_BYTES  # noqa: PLC0415 - see the module
+    from occupancy.core.requests.decoding import MAX_BODY_BYTES  # noqa: PLC0415 - see the module
     from occupancy.core.settings import Settings  # noqa: PLC0415 - see the module
     from occupancy.services import Services as Made  # noqa: PLC0415 - see the module
     from occupancy.web import auth, problems, security  # noqa: PLC0415 - see the module

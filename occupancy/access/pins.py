@@ -16,7 +16,7 @@ from werkzeug.security import check_password_hash, generate_password_hash
 
 from occupancy.access.pin_queue import PinQueue
 from occupancy.core.errors import InvalidRequest
-from occupancy.core.requests import check_text
+from occupancy.core.requests.checks import check_text
 
 MAX_PIN_CHARS = 200
 

@@ -25,7 +25,7 @@ from occupancy.core.entities import (
 )
 from occupancy.core.errors import AlreadyExists, InvalidRequest, LastAdmin, WorkerNotFound
 from occupancy.core.keys import Keys
-from occupancy.core.requests import check_shown
+from occupancy.core.requests.checks import check_shown
 from occupancy.storage.client import OpsClient
 from occupancy.storage.scripts import PublishingScript
 

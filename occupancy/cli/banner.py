@@ -19,8 +19,8 @@ from occupancy.boards.records import Board
 from occupancy.cli.command import connected
 from occupancy.core.entities import MAIN_BOARD, Item, Role, Worker
 from occupancy.core.errors import OccupancyError, SettingError
-from occupancy.core.texts.plurals import counted
 from occupancy.core.settings import COMMAND, Settings
+from occupancy.core.texts.plurals import counted
 from occupancy.sample.content import BOARD as SAMPLE_BOARD
 from occupancy.services import Services
 from occupancy.storage.server_errors import ServerError

@@ -20,8 +20,8 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from occupancy.core.texts.plurals import counted
 from occupancy.core.keys import Keys
+from occupancy.core.texts.plurals import counted
 from occupancy.core.timestamps import iso_text
 from occupancy.observability.metrics import Metrics
 from occupancy.storage.client import OpsClient

@@ -16,8 +16,8 @@ from occupancy.boards.records import Board
 from occupancy.boards.store import Store
 from occupancy.core.entities import MAX_BATCH_TAGS, Item, Worker
 from occupancy.core.errors import BoardNotEmpty, BoardNotFound, WorkerNotFound
+from occupancy.core.requests.items import ItemBody
 from occupancy.core.texts.plurals import counted
-from occupancy.core.requests import ItemBody
 from occupancy.core.transitions import REMOVE, TRANSITIONS
 from occupancy.sample.content import BOARD, PEOPLE, STEPS, TITLE, WORKERS, items
 from occupancy.services import Services

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from occupancy.core.errors import OccupancyError
-from occupancy.core.texts.plurals import counted
 from occupancy.core.settings import Settings
+from occupancy.core.texts.plurals import counted
 from occupancy.observability import log_lines
 from occupancy.server.accept_balancing import Loads
 from occupancy.storage.budget import plan

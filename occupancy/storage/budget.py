@@ -26,8 +26,8 @@ import os
 from pathlib import Path
 
 from occupancy.core.errors import SettingError
-from occupancy.core.texts.plurals import counted
 from occupancy.core.settings import Settings
+from occupancy.core.texts.plurals import counted
 
 GENERATIONS = 2  # old and new processes during a reload
 

@@ -20,8 +20,8 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from occupancy.core.errors import Unconfirmed
-from occupancy.core.texts.plurals import counted
 from occupancy.core.settings import Settings
+from occupancy.core.texts.plurals import counted
 from occupancy.storage.client import OpsClient
 from occupancy.storage.commands import Command, Confirming, key_of
 from occupancy.storage.topology.shard import Shard

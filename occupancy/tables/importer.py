@@ -33,9 +33,11 @@ from occupancy.core.entities import (
     control_character,
 )
 from occupancy.core.errors import InvalidRequest, LastAdmin, OccupancyError
-from occupancy.core.texts.plurals import counted
-from occupancy.core.requests import ItemBody, check_name, decode
+from occupancy.core.requests.checks import check_name
+from occupancy.core.requests.decoding import decode
+from occupancy.core.requests.items import ItemBody
 from occupancy.core.texts.formulas import unescape_formula
+from occupancy.core.texts.plurals import counted
 from occupancy.core.transitions import PUT
 from occupancy.tables.causes import Cause, cause_of, refused
 from occupancy.tables.cells import check_not_reformatted, parse_pin, shown

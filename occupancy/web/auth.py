@@ -21,7 +21,7 @@ from occupancy.core.entities import Role
 from occupancy.core.errors import CsrfFailed, Forbidden, PinRequired, Unauthenticated
 from occupancy.core.principal import Credential, Principal, digest_of
 from occupancy.core.rate_limit import limited_address
-from occupancy.core.requests import check_name
+from occupancy.core.requests.checks import check_name
 from occupancy.core.settings import Settings
 from occupancy.services import Services
 from occupancy.storage.fair_queue import set_priority

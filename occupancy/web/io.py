@@ -21,7 +21,8 @@ from occupancy.core.errors import (
     UnsupportedMediaType,
     VersionMismatch,
 )
-from occupancy.core.requests import MAX_BODY_BYTES, Body, check_text, decode
+from occupancy.core.requests.checks import check_text
+from occupancy.core.requests.decoding import MAX_BODY_BYTES, Body, decode
 from occupancy.core.slices import Pause
 from occupancy.web.ui.assets import Asset
 

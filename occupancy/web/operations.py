@@ -19,7 +19,8 @@ from occupancy.boards.store import Store
 from occupancy.core.errors import InvalidRequest
 from occupancy.core.principal import Principal
 from occupancy.core.rate_limit import limited_address
-from occupancy.core.requests import OperationBody, check_fields
+from occupancy.core.requests.checks import check_fields
+from occupancy.core.requests.items import OperationBody
 from occupancy.core.transitions import Transition
 from occupancy.services import Services
 from occupancy.web.entity_tags import ANY, allowed_versions, known_tags

@@ -24,7 +24,7 @@ from occupancy.access.tokens import optional_time
 from occupancy.access.workers import Workers
 from occupancy.core.errors import AlreadyExists, InvalidRequest, LimitReached, NotFound
 from occupancy.core.keys import Keys
-from occupancy.core.requests import check_shown, check_text
+from occupancy.core.requests.checks import check_shown, check_text
 from occupancy.core.slices import Pause, no_pause, sliced
 from occupancy.storage.client import OpsClient
 from occupancy.storage.scripts import PublishingScript

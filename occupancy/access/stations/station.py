@@ -21,7 +21,7 @@ from occupancy.core.entities import Role, Worker
 from occupancy.core.errors import LimitReached, NotFound, Unauthenticated
 from occupancy.core.keys import Keys
 from occupancy.core.principal import PAIRING_PREFIX, StationName, digest_of, new_secret
-from occupancy.core.requests import check_shown, check_text
+from occupancy.core.requests.checks import check_shown, check_text
 from occupancy.storage.client import OpsClient
 from occupancy.storage.scripts import PublishingScript, Script
 

@@ -20,7 +20,7 @@ from occupancy.core.errors import (
     StoreUnavailable,
 )
 from occupancy.core.keys import RESERVED_BOARD, Keys
-from occupancy.core.requests import BoardSettingsBody, StepBody
+from occupancy.core.requests.boards import BoardSettingsBody, StepBody
 from occupancy.storage.client import OpsClient
 from occupancy.storage.commands import INCARNATION
 from occupancy.storage.scripts import PublishingScript, Script

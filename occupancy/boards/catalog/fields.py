@@ -24,7 +24,7 @@ from occupancy.core.entities import (
     ItemName,
 )
 from occupancy.core.errors import InvalidRequest
-from occupancy.core.requests import BoardSettingsBody, StepBody
+from occupancy.core.requests.boards import BoardSettingsBody, StepBody
 
 DEFAULT_STEPS = json.dumps([DEFAULT_STEP])
 _COUNT = b"at:"  # and a step

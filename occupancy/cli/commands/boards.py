@@ -12,8 +12,9 @@ from occupancy.cli.command import Commands, check_board, checked, connected, jso
 from occupancy.cli.output import print_fields, print_json, print_result, print_table
 from occupancy.core.entities import MAX_HOLDS, MAX_STEPS, STATES, ItemName, Step, Title
 from occupancy.core.errors import BoardNotEmpty, InvalidRequest
+from occupancy.core.requests.boards import BoardSettingsBody
+from occupancy.core.requests.decoding import decode
 from occupancy.core.texts.plurals import counted
-from occupancy.core.requests import BoardSettingsBody, decode
 
 
 class _BoardFields(msgspec.Struct):

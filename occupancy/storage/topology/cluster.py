@@ -21,8 +21,8 @@ import redis
 from gevent.lock import Semaphore
 
 from occupancy.core.errors import OccupancyError, StoreUnavailable
-from occupancy.core.texts.plurals import counted
 from occupancy.core.server_url import Address
+from occupancy.core.texts.plurals import counted
 from occupancy.storage.client import OpsClient
 from occupancy.storage.pool import FairPool
 from occupancy.storage.server_errors import denied_command

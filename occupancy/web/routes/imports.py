@@ -14,7 +14,9 @@ from flask import Blueprint, Response
 
 from occupancy.core.entities import MAX_SNAPSHOT_ITEMS, STATES, Item, Role
 from occupancy.core.errors import InvalidRequest
-from occupancy.core.requests import ImportBody, check_name, decode
+from occupancy.core.requests.checks import check_name
+from occupancy.core.requests.decoding import decode
+from occupancy.core.requests.items import ImportBody
 from occupancy.core.slices import sliced
 from occupancy.tables.causes import Cause, cause_of
 from occupancy.tables.columns import Mapping

@@ -16,7 +16,7 @@ from flask import Blueprint, Response, request
 
 from occupancy.core.entities import Item, Role
 from occupancy.core.errors import InvalidRequest
-from occupancy.core.requests import check_name
+from occupancy.core.requests.checks import check_name
 from occupancy.labels.sheet import sheets
 from occupancy.labels.stocks import STOCKS
 from occupancy.web.auth import current_services, requires, yield_turn

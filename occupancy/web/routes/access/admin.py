@@ -20,14 +20,9 @@ from occupancy.core.errors import (
     VersionMismatch,
     WorkerNotFound,
 )
-from occupancy.core.requests import (
-    BoardBody,
-    BoardRemovalBody,
-    BoardSettingsBody,
-    TokenBody,
-    WorkerBody,
-    check_name,
-)
+from occupancy.core.requests.access import TokenBody, WorkerBody
+from occupancy.core.requests.boards import BoardBody, BoardRemovalBody, BoardSettingsBody
+from occupancy.core.requests.checks import check_name
 from occupancy.tables.encoding import AUTO, ENCODINGS
 from occupancy.web import item_imports, worker_imports
 from occupancy.web.auth import (

@@ -6,7 +6,8 @@ from flask import Blueprint, Response
 
 from occupancy.access.stations.station import PAIRING_TTL_S
 from occupancy.core.entities import Role
-from occupancy.core.requests import BadgeBody, StationBody, check_name
+from occupancy.core.requests.access import BadgeBody, StationBody
+from occupancy.core.requests.checks import check_name
 from occupancy.core.slices import sliced
 from occupancy.labels.code import qr_image
 from occupancy.web.auth import current_services, principal, recording, requires, yield_turn

@@ -33,7 +33,8 @@ from occupancy.core.principal import (
     Principal,
     digest_of,
 )
-from occupancy.core.requests import ConfirmBody, PinBody, SignInBody, check_name
+from occupancy.core.requests.access import ConfirmBody, PinBody, SignInBody
+from occupancy.core.requests.checks import check_name
 from occupancy.services import Services
 from occupancy.web import auth
 from occupancy.web.io import json_answer, read_body, read_query
