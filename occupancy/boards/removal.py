@@ -61,9 +61,9 @@ class Removal:
         self._client = store.client
         self._keys = store.keys
         self._revoke_tokens = revoke_tokens
-        self._remove = PublishingScript(writes, "board/remove")
-        self._sweep = Script(store.client, "board/sweep")
-        self._end = Script(store.client, "board/end_removal")
+        self._remove = PublishingScript(writes, "board/removal/remove")
+        self._sweep = Script(store.client, "board/removal/sweep")
+        self._end = Script(store.client, "board/removal/end")
         self._sweeping: gevent.Greenlet | None = None
 
     def remove(self, board: str, *, with_items: bool) -> int | None:

@@ -45,8 +45,8 @@ class Boards:
         self._keys = keys
         self.index = index
         self._create = Script(writes, "board/create")
-        self._configure = PublishingScript(writes, "board/configure")
-        self._count_steps = Script(client, "board/count_steps")
+        self._configure = PublishingScript(writes, "board/settings/configure")
+        self._count_steps = Script(client, "board/settings/count_steps")
 
     def all(self) -> list[Board]:
         """Every board, in the order of their names (two round trips)."""
