@@ -1,8 +1,7 @@
 """The routes of a browser's session, and of the tickets for event streams.
 
-A session has a cookie, which scripts cannot read and foreign pages cannot send (``HttpOnly``,
-``SameSite=Lax``), and a CSRF token, which only our own pages get. Signing in replaces the browser's
-present session in one step. A paired station has another cookie, which stays when sessions end.
+A session has a cookie (``web/cookies.py``), and a CSRF token, which only our own pages get. Signing
+in replaces the browser's present session in one step.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ from typing import Any
 from flask import Blueprint, Response, after_this_request, request
 
 from occupancy.access.sessions import Session
-from occupancy.access.stations.station import COOKIE_S
 from occupancy.access.tickets import TICKET_TTL_S
 from occupancy.core.entities import TAG_PATTERN, Role
 from occupancy.core.errors import (
@@ -37,6 +35,13 @@ from occupancy.core.requests.access import ConfirmBody, PinBody, SignInBody
 from occupancy.core.requests.checks import check_name
 from occupancy.services import Services
 from occupancy.web import auth
+from occupancy.web.cookies import (
+    session_cookie_names,
+    session_secret,
+    set_session_cookie,
+    set_station_cookie,
+    station_secret,
+)
 from occupancy.web.io import json_answer, read_body, read_query
 from occupancy.web.security import check_origin
 
@@ -64,8 +69,9 @@ def sign_in() -> Response:
         raise
     services.metrics.sign_ins.labels("ok").inc()
     response = _signed_in(secret, session, has_old_cookie=has_old_cookie)
-    if body.badge is not None:
-        _set_station_cookie(response, auth.station_secret(request, services.settings) or "")
+    station = station_secret(request, services.settings)
+    if body.badge is not None and station is not None:
+        set_station_cookie(response, request, services.settings, station)
     return response
 
 
@@ -89,7 +95,7 @@ def _pair(services: Services, token: str) -> Response:
         "station_paired", station=station.id, name=station.name, board=station.board,
         address=address,
     )  # fmt: skip
-    had = auth.session_secret(request, services.settings)
+    had = session_secret(request, services.settings)
     if had is not None:
         with contextlib.suppress(Unauthenticated):
             known = services.authenticator.identify(
@@ -99,7 +105,7 @@ def _pair(services: Services, token: str) -> Response:
     known = services.authenticator.identify(Credential("station", digest_of(secret)))
     response = json_answer(_described(known))
     _set_cookie(response, "", max_age_s=0, has_old_cookie=_has_old_cookie())
-    _set_station_cookie(response, secret)
+    set_station_cookie(response, request, services.settings, secret)
     return response
 
 
@@ -109,7 +115,7 @@ def _has_old_cookie() -> bool:
     If not, such a cookie may belong to another deployment on this host, and must be kept.
     """
     services = auth.current_services()
-    name, old_name = auth.cookie_names(request, services.settings)
+    name, old_name = session_cookie_names(request, services.settings)
     secret = request.cookies.get(old_name)
     if not secret or name in request.cookies:
         return False
@@ -129,21 +135,10 @@ def _signed_in(secret: str, session: Session, *, has_old_cookie: bool) -> Respon
 
 
 def _set_cookie(response: Response, secret: str, *, max_age_s: int, has_old_cookie: bool) -> None:
-    name, old_name = auth.cookie_names(request, auth.current_services().settings)
-    attributes: dict[str, Any] = {
-        "path": "/", "httponly": True, "samesite": "Lax", "secure": request.is_secure,
-    }  # fmt: skip
-    response.set_cookie(name, secret, max_age=max_age_s, **attributes)
-    if has_old_cookie:
-        response.delete_cookie(old_name, **attributes)
-
-
-def _set_station_cookie(response: Response, secret: str) -> None:
-    # Lax as the session's, so that a page opened from elsewhere knows that it is a station.
-    response.set_cookie(
-        auth.station_cookie_name(request, auth.current_services().settings), secret,
-        max_age=COOKIE_S, path="/", httponly=True, samesite="Lax", secure=request.is_secure,
-    )  # fmt: skip
+    settings = auth.current_services().settings
+    set_session_cookie(
+        response, request, settings, secret, max_age_s=max_age_s, has_old_cookie=has_old_cookie
+    )
 
 
 def _only(body: SignInBody, *names: str) -> bool:
@@ -154,7 +149,7 @@ def _only(body: SignInBody, *names: str) -> bool:
 
 
 def _open(services: Services, body: SignInBody) -> tuple[str, Session]:
-    had = auth.session_secret(request, services.settings)
+    had = session_secret(request, services.settings)
     address = auth.caller_address()
     if body.badge is not None and (_only(body, "badge") or _only(body, "badge", "board")):
         station = _station(services, address)
@@ -179,7 +174,7 @@ def _open(services: Services, body: SignInBody) -> tuple[str, Session]:
 
 def _station(services: Services, address: str) -> Principal:
     """The paired station that sends the request. Raises Unauthenticated."""
-    secret = auth.station_secret(request, services.settings)
+    secret = station_secret(request, services.settings)
     try:
         if secret is None:
             raise Unauthenticated(
@@ -244,7 +239,7 @@ def change_pin() -> Response:
     has_old_cookie, services = _has_old_cookie(), auth.current_services()
     secret, session = services.sessions.with_new_pin(
         auth.principal(), body.pin, body.new_pin, address=auth.caller_address(),
-        instead_of=auth.session_secret(request, services.settings),
+        instead_of=session_secret(request, services.settings),
     )  # fmt: skip
     return _signed_in(secret, session, has_old_cookie=has_old_cookie)
 
@@ -258,7 +253,7 @@ def confirm() -> Response:
     has_old_cookie, services = _has_old_cookie(), auth.current_services()
     secret, session = services.sessions.confirmed(
         auth.principal(), body.pin, address=auth.caller_address(),
-        instead_of=auth.session_secret(request, services.settings) or "",
+        instead_of=session_secret(request, services.settings) or "",
     )  # fmt: skip
     return _signed_in(secret, session, has_old_cookie=has_old_cookie)
 
