@@ -48,6 +48,7 @@ def create_app(services: Services | None = None) -> Flask:
         audit,
         badges,
         session,
+        sign_in,
         stations,
         tokens,
         workers,
@@ -67,8 +68,8 @@ def create_app(services: Services | None = None) -> Flask:
     problems.init_app(app)
     auth.init_app(app)
     for module in (
-        boards, board_setup, people, imports, labels, stream, day, session, workers, badges,
-        stations, tokens, sample, audit, health, docs, pages, web_app,
+        boards, board_setup, people, imports, labels, stream, day, sign_in, session, workers,
+        badges, stations, tokens, sample, audit, health, docs, pages, web_app,
     ):  # fmt: skip
         app.register_blueprint(module.bp)
     cli.init_app(app)

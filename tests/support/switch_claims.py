@@ -367,7 +367,7 @@ NO_CLAIMS = (
     ("occupancy.live.pacing", "an operation that needs several switches"),
     ("occupancy.live.reader", "A read that finds data does not switch"),
     ("occupancy.sample.__init__", "loaded and removed in one step each."),
-    ("occupancy.web.routes.access.session", "present session in one step."),
+    ("occupancy.web.routes.access.sign_in", "present session in one step."),
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -84,10 +85,14 @@ def check_fields(transition: Transition, body: OperationBody) -> None:
 
 def transition_of(operation: str) -> Transition:
     """The row of an operation. Raises InvalidRequest."""
-    transition = TRANSITIONS.get(operation)
-    if transition is None:
-        raise InvalidRequest(f"operation is not one of {', '.join(TRANSITIONS)}.")
-    return transition
+    return TRANSITIONS[check_choice("operation", operation, TRANSITIONS)]
+
+
+def check_choice(name: str, text: str, choices: Collection[str]) -> str:
+    """``text`` if it is one of ``choices``. Raises InvalidRequest."""
+    if text not in choices:
+        raise InvalidRequest(f"{name} must be one of {', '.join(choices)}.")
+    return text
 
 
 def check_name(kind: str, text: str) -> str:

@@ -22,6 +22,7 @@ import msgspec
 from occupancy.core.errors import InvalidRequest
 from occupancy.core.keys import Keys
 from occupancy.core.rate_limit import limited_address
+from occupancy.core.requests.checks import check_choice
 from occupancy.core.slices import Pause, no_pause, sliced
 from occupancy.core.timestamps import iso_text
 from occupancy.observability.audit_trail.entries import AuditEntry
@@ -225,8 +226,8 @@ def _position_of(token: str, filters: Filters) -> Position:
 def filters_of(given: Mapping[str, str | None]) -> Filters:
     """Filters from the texts of a query or a command; '' is none. Raises InvalidRequest."""
     texts = {name: text for name, text in given.items() if text}
-    if texts.get("event", "signed_in") not in EVENTS:
-        raise InvalidRequest(f"event is not one of {', '.join(EVENTS)}.")
+    if "event" in texts:
+        check_choice("event", texts["event"], EVENTS)
     for name in ("since", "until"):
         if name in texts:
             texts[name] = time_text(name, texts[name])

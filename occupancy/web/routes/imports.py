@@ -14,7 +14,7 @@ from flask import Blueprint, Response
 
 from occupancy.core.entities import MAX_SNAPSHOT_ITEMS, STATES, Item, Role
 from occupancy.core.errors import InvalidRequest
-from occupancy.core.requests.checks import check_name
+from occupancy.core.requests.checks import check_choice, check_name
 from occupancy.core.requests.decoding import decode
 from occupancy.core.requests.items import ImportBody
 from occupancy.core.slices import sliced
@@ -40,9 +40,7 @@ def upload(board: str) -> Response:
     """The body is the file itself, whatever its type says: its first bytes tell."""
     check_name("board", board)
     query = read_query("name", "encoding", "sheet")
-    encoding = query.get("encoding", AUTO)
-    if encoding not in ENCODINGS:
-        raise InvalidRequest(f"encoding is not one of {', '.join(ENCODINGS)}.")
+    encoding = check_choice("encoding", query.get("encoding", AUTO), ENCODINGS)
     services = current_services()
     services.store.log.head(board)  # raises BoardNotFound, before the file is read
     with tempfile.TemporaryFile() as file:
@@ -157,8 +155,7 @@ def export(board: str) -> Response:
         ("full", query.get("full", "false"), ("false", "true")),
         ("state", query.get("state", STATES[0]), STATES),
     ):
-        if value not in known:
-            raise InvalidRequest(f"{name} is not one of {', '.join(known)}.")
+        check_choice(name, value, known)
     if "holder" in query:
         check_name("worker", query["holder"])
     cache = current_services().store.snapshot_cache

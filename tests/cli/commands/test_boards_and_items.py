@@ -189,7 +189,7 @@ def test_an_item_is_sent_back_to_an_earlier_step_with_a_reason(run: Run, shop: S
         run("items", operation, "S-1", "--board", "line", "--worker", "93")
     back = ["items", "send-back", "S-1", "--board", "line", "--reason", "porous", "--step"]
     said = error(run(*back, "SOLD"))
-    assert said == "step is not one of the steps before SOLD: ARM."
+    assert said == "step must be one of the steps before SOLD: ARM."
     assert "S-1 is available at ARM" in run(*back, "ARM").stdout
     assert "there is none" in error(run(*back, "SOLD"))
 

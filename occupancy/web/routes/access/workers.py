@@ -16,7 +16,7 @@ from occupancy.boards.search import fold
 from occupancy.core.entities import Role
 from occupancy.core.errors import AlreadyExists, InvalidRequest, VersionMismatch, WorkerNotFound
 from occupancy.core.requests.access import WorkerBody
-from occupancy.core.requests.checks import check_name
+from occupancy.core.requests.checks import check_choice, check_name
 from occupancy.tables.encoding import AUTO, ENCODINGS
 from occupancy.web import item_imports, worker_imports
 from occupancy.web.auth import current_services, principal, recording, requires, yield_turn
@@ -35,10 +35,10 @@ def workers() -> Response:
     query = read_query("q", "role", "state", "limit", "page")
     limit = read_limit(query, MAX_WORKERS, MAX_WORKERS)
     role, state, after = query.get("role"), query.get("state"), query.get("page", "")
-    if role is not None and role not in [each.label for each in Role]:
-        raise InvalidRequest("role is not one of observer, worker, supervisor, admin.")
-    if state not in (None, "active", "disabled"):
-        raise InvalidRequest("state is not one of active, disabled.")
+    if role is not None:
+        check_choice("role", role, [each.label for each in Role])
+    if state is not None:
+        check_choice("state", state, ("active", "disabled"))
     words = fold(query.get("q", "")).split()
     found = [
         each for each in current_services().workers.all()
@@ -114,12 +114,8 @@ def import_workers() -> Response:
     A run stops after some seconds, and ``next_line`` says where the next request goes on.
     """
     query = read_query("name", "encoding", "sheet", "dry_run", "from_line")
-    encoding, dry_run = query.get("encoding", AUTO), query.get("dry_run", "false")
-    for name, value, known in (
-        ("encoding", encoding, ENCODINGS), ("dry_run", dry_run, ("false", "true")),
-    ):  # fmt: skip
-        if value not in known:
-            raise InvalidRequest(f"{name} is not one of {', '.join(known)}.")
+    encoding = check_choice("encoding", query.get("encoding", AUTO), ENCODINGS)
+    dry_run = check_choice("dry_run", query.get("dry_run", "false"), ("false", "true"))
     from_line = read_limit(query, 1, worker_imports.MAX_LINE, "from_line")
     with tempfile.TemporaryFile() as file:
         item_imports.receive(file)
