@@ -53,7 +53,7 @@ def hash_pin(pin: str, worker_id: str = "") -> str:
 
 
 def check_pin(pin: str, worker_id: str = "") -> str:
-    """``pin`` as it is hashed. Raises InvalidRequest, as :func:`hash_pin`.
+    """``pin`` as it is hashed. Raises InvalidRequest as :func:`hash_pin` does.
 
     The pages have the same rule, in ``pin_rule.js``.
     """

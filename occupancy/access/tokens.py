@@ -140,7 +140,7 @@ class Tokens:
         )
 
     def revoke_of_board(self, board: str) -> list[Token]:
-        """Revoke the tokens that are bound to a board, which was removed; returns them."""
+        """Revoke the tokens that are bound to a removed board; returns them."""
         bound = [each for each in self._stored() if each[1].board == board]
         for digest, token in bound:
             self._revoke_one(digest, token)

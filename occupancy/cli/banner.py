@@ -54,7 +54,7 @@ def lines(services: Services | None, url: str) -> Iterator[tuple[str, str]]:
 
 
 def _used(services: Services) -> list[Board]:
-    """The boards without ``main``, as long as nobody uses that."""
+    """The boards; without ``main`` while nobody uses it."""
     found = services.store.boards.all()
     return [each for each in found if each.board != MAIN_BOARD or _items(each) or each.seq]
 

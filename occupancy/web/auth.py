@@ -112,7 +112,10 @@ def check_role(principal: Principal, role: Role) -> None:
     if principal.auth_method == "station" and not principal.may(role):
         raise Forbidden("Nobody is signed in at this station. Scan your badge, or sign in.")
     if not principal.may(role):
-        raise Forbidden(f"This needs the role {role.label}; you have {principal.role.label}.")
+        raise Forbidden(
+            f"This needs the role {role.label}; you have {principal.role.label}. "
+            "Ask somebody who has it."
+        )
 
 
 # Every request
@@ -181,7 +184,7 @@ def init_app(app: Flask) -> None:
             credential = credential_of(request, services.settings)
         g.principal = _identify(services, credential, is_use=rule is None or rule.is_use)
         if rule is None:
-            raise Forbidden("This address is not open to anybody.")
+            raise Forbidden("Nobody may use this address. See /docs for those that exist.")
         board = (request.view_args or {}).get("board")
         check_rule(request, rule, principal(), board, services.settings.trusted_origins)
 

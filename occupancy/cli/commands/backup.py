@@ -34,7 +34,10 @@ def backup(path: Path, as_json: bool) -> None:
     with connected() as services:
         client, keys = services.store.client, services.store.keys
         if client.exists(keys.restoring):
-            raise BackupError("A restore has not ended: there is nothing whole to back up.")
+            raise BackupError(
+                "A restore has not ended, so the data is not whole. Wait for its end, or restore "
+                "again."
+            )
         reader = Reader(client, keys)
         header = Header(at=iso_text(time.time()), boards=reader.find())
         with file.created(path) as stream:
@@ -92,11 +95,11 @@ def restore(path: Path, without_tokens: bool, discard_interrupted: bool, as_json
 
 
 def _print(as_json: bool, header: Header, trailer: Trailer, text: str) -> None:
-    told = msgspec.structs.asdict(trailer)
+    counts = msgspec.structs.asdict(trailer)
     numbers = [
-        counted(told[f"{noun}s"], noun) for noun in ("board", "item", "event", "worker", "token")
+        counted(counts[f"{noun}s"], noun) for noun in ("board", "item", "event", "worker", "token")
     ]
-    result = {"at": header.at, "names": header.boards, **told}
+    result = {"at": header.at, "names": header.boards, **counts}
     print_result(as_json, result, f"{text}{', '.join(numbers)}.")
 
 

@@ -32,7 +32,9 @@ def check_text(name: str, value: Any) -> None:
     for text in _texts(value):
         found = control_character(text)
         if found is not None:
-            raise InvalidRequest(f"{name} has the character U+{ord(found):04X}, not allowed here.")
+            raise InvalidRequest(
+                f"{name} has the character U+{ord(found):04X}, which is not allowed. Remove it."
+            )
 
 
 def check_shown(name: str, value: Any) -> None:
@@ -76,7 +78,7 @@ def check_fields(transition: Transition, body: OperationBody) -> None:
         value = getattr(body, name)
         if rule == "none":
             if value is not None:
-                raise InvalidRequest(f"{transition.operation} takes no {name}.")
+                raise InvalidRequest(f"{transition.operation} takes no {name}. Leave it out.")
         elif rule == "required" and not is_visible(value or ""):
             missing = missing or name
     if missing is not None:

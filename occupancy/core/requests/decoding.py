@@ -37,9 +37,9 @@ def decode(data: bytes, kind: type[Body]) -> Body:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             raise InvalidRequest("The body is UTF-16. Send it as UTF-8.") from error
-        raise InvalidRequest(f"The body is not JSON: {error}.") from error
+        raise InvalidRequest(f"The body is not JSON: {error}. Correct it.") from error
     except RecursionError as error:
-        raise InvalidRequest("The body is not allowed: it is nested too deeply.") from error
+        raise InvalidRequest("The body is nested too deeply. Send plain fields.") from error
     for name in body.__struct_fields__:
         value = getattr(body, name)
         if value is None or value is msgspec.UNSET:
@@ -52,7 +52,8 @@ def decode(data: bytes, kind: type[Body]) -> Body:
         size = len(sorted_json(body.attributes).encode())
         if size > MAX_ATTRIBUTES_BYTES:
             raise InvalidRequest(
-                f"attributes has {size} bytes; at most {MAX_ATTRIBUTES_BYTES} are allowed."
+                f"attributes has {size} bytes; at most {MAX_ATTRIBUTES_BYTES} are allowed. Shorten "
+                "the texts, or leave some out."
             )
     return body
 

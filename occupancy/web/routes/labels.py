@@ -36,7 +36,9 @@ def labels(board: str) -> Response:
     stock = STOCKS[check_choice("stock", query.get("stock", ""), STOCKS)]
     tags = [check_name("tag", each) for each in query.get("tags", "").split(",")]
     if len(tags) > MAX_TAGS:
-        raise InvalidRequest(f"tags has more than {MAX_TAGS} tags.")
+        raise InvalidRequest(
+            f"tags has more than {MAX_TAGS} tags. Divide them over several requests."
+        )
     first = read_limit(query, 1, stock.labels, "first")
     services = current_services()
     title = services.store.boards.get(board).title
