@@ -24,7 +24,10 @@ def test_a_board_is_created_listed_and_shown(run: Run) -> None:
 
 def test_a_board_is_not_created_twice(run: Run) -> None:
     assert run("boards", "create", "line").exit_code == 0
-    assert error(run("boards", "create", "line")) == "The board line exists already. Choose another name."
+    assert (
+        error(run("boards", "create", "line"))
+        == "The board line exists already. Choose another name."
+    )
 
 
 def test_no_board_takes_the_name_that_access_has_for_itself(run: Run) -> None:
