@@ -90,7 +90,7 @@ def export_xlsx(
     return xlsx_bytes(header, rows(), sheet=board, pause=pause)
 
 
-def all_items(read: ReadPage) -> tuple[str, list[bytes]]:
+def read_all(read: ReadPage) -> tuple[str, list[bytes]]:
     """All items by their pages, and the cursor to follow them from: that of the first page."""
     found: list[bytes] = []
     cursor, page = "", None

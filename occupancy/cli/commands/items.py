@@ -27,8 +27,7 @@ from occupancy.core.texts.plurals import counted
 from occupancy.tables.cells import shown
 from occupancy.tables.columns import Mapping
 from occupancy.tables.encoding import AUTO, ENCODINGS, WINDOWS, detect_encoding, workbook_format
-from occupancy.tables.exporter import SEPARATORS, excel_bytes, export_items, export_xlsx
-from occupancy.tables.exporter import all_items as items_of_pages
+from occupancy.tables.exporter import SEPARATORS, excel_bytes, export_items, export_xlsx, read_all
 from occupancy.tables.importer import ItemRow, Report, import_items, item_rows, read_items
 from occupancy.tables.records import Rejected
 from occupancy.tables.sandbox.parsing import parse_file, unpacked
@@ -295,6 +294,6 @@ def print_report(
 
 def all_items(store: Store, board: str, **filters: Any) -> tuple[str, list[bytes]]:
     """All items of a board, and the cursor to follow them from: that of the first page."""
-    return items_of_pages(
+    return read_all(
         lambda page: store.queries.snapshot(board, limit=MAX_SNAPSHOT_ITEMS, page=page, **filters)
     )

@@ -90,11 +90,13 @@ def document() -> dict[str, Any]:
         "paths": {
             **boards.paths(), **day.paths(), **_item_paths(), **labels.paths(), **imports.paths(),
             **_operation_paths(), **_event_paths(),
-            **access.paths(), **stations.paths(), **sample.paths(), **audit.paths(), **health.paths(), **_page_paths(),
+            **access.paths(), **stations.paths(), **sample.paths(), **audit.paths(),
+            **health.paths(), **_page_paths(),
         },
         "components": {
             "schemas": {
-                **schemas(), **access.schemas(), **stations.schemas(), **audit.schemas(), **imports.schemas(),
+                **schemas(), **access.schemas(), **stations.schemas(), **audit.schemas(),
+                **imports.schemas(),
             },
             "parameters": PARAMETERS,
             "headers": RESPONSE_HEADERS,

@@ -21,7 +21,7 @@ from occupancy.core.slices import sliced
 from occupancy.tables.causes import Cause, cause_of
 from occupancy.tables.columns import Mapping
 from occupancy.tables.encoding import AUTO, ENCODINGS
-from occupancy.tables.exporter import Language, all_items, export_csv, export_xlsx
+from occupancy.tables.exporter import Language, export_csv, export_xlsx, read_all
 from occupancy.tables.uploads import UPLOAD_TTL_S, Upload
 from occupancy.tables.xlsx_file import CONTENT_TYPE
 from occupancy.web import item_imports
@@ -163,7 +163,7 @@ def export(board: str) -> Response:
         cache.select, board, state=query.get("state"), holder=query.get("holder"),
         text=query.get("q"), limit=MAX_SNAPSHOT_ITEMS, pause=yield_turn,
     )  # fmt: skip
-    _, found = all_items(lambda page: select(page=page))
+    _, found = read_all(lambda page: select(page=page))
     listed = [msgspec.json.decode(each, type=Item) for each in sliced(found, yield_turn)]
     if "step" in query:
         listed = [each for each in listed if each.step == query["step"]]

@@ -200,4 +200,4 @@ def test_an_item_is_sent_back_to_an_earlier_step_with_a_reason(run: Run, shop: S
 def test_an_unknown_step_is_refused(run: Run, shop: Services) -> None:
     for operation in ("take", "complete"):
         run("items", operation, "T-1", "--worker", "93")
-    assert "step is not one" in error(run("items", "reopen", "T-1", "--step", "nowhere"))
+    assert "step must be one" in error(run("items", "reopen", "T-1", "--step", "nowhere"))
