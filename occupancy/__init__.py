@@ -26,11 +26,12 @@ def create_app(services: Services | None = None) -> Flask:
     from flask import Flask  # noqa: PLC0415 - see the module
 
     from occupancy import cli  # noqa: PLC0415 - see the module
-    from occupancy.core.requests import MAX_BODY_BYTES  # noqa: PLC0415 - see the module
+    from occupancy.core.requests.decoding import MAX_BODY_BYTES  # noqa: PLC0415 - see the module
     from occupancy.core.settings import Settings  # noqa: PLC0415 - see the module
     from occupancy.services import Services as Made  # noqa: PLC0415 - see the module
     from occupancy.web import auth, problems, security  # noqa: PLC0415 - see the module
     from occupancy.web.routes import (  # noqa: PLC0415 - see the module
+        board_setup,
         boards,
         day,
         docs,
@@ -44,10 +45,13 @@ def create_app(services: Services | None = None) -> Flask:
         web_app,
     )
     from occupancy.web.routes.access import (  # noqa: PLC0415 - see the module
-        admin,
         audit,
         badges,
         session,
+        sign_in,
+        stations,
+        tokens,
+        workers,
     )
 
     if services is None:
@@ -64,8 +68,8 @@ def create_app(services: Services | None = None) -> Flask:
     problems.init_app(app)
     auth.init_app(app)
     for module in (
-        boards, people, imports, labels, stream, day, session, admin, badges, sample, audit,
-        health, docs, pages, web_app,
+        boards, board_setup, people, imports, labels, stream, day, sign_in, session, workers,
+        badges, stations, tokens, sample, audit, health, docs, pages, web_app,
     ):  # fmt: skip
         app.register_blueprint(module.bp)
     cli.init_app(app)

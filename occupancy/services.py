@@ -71,8 +71,7 @@ class Services:
         self.metrics = Metrics()
         self.audit_trail = AuditTrail(client, keys, writes=access_writes)
         self.audit_reader = AuditReader(client, keys)
-        self.audit_limit = AuditLimit()
-        self.audit_limit.write = self.audit_trail.record_soon
+        self.audit_limit = AuditLimit(self.audit_trail.record_soon)
         self.audit_outbox = AuditOutbox(client, keys, self.audit_trail)
         self.repeated_warnings = RepeatedWarnings()
         self.process_name = process_name()

@@ -124,8 +124,8 @@ def _each_test_tells_of_its_own_refusals(monkeypatch: pytest.MonkeyPatch) -> Ite
     made: list[AuditLimit] = []
     begin = AuditLimit.__init__
 
-    def begin_and_note(self: AuditLimit) -> None:
-        begin(self)
+    def begin_and_note(self: AuditLimit, *write: Callable[..., None]) -> None:
+        begin(self, *write)
         made.append(self)
 
     monkeypatch.setattr(AuditLimit, "__init__", begin_and_note)

@@ -8,8 +8,8 @@ Guessing must be slow, and a guesser must not lock others out. Three counts in o
   in within the last month are exempt: nobody elsewhere can lock out the worker's own tablet.
 * an address's attempts for all workers: a hundred, and one more a minute.
 
-Unknown badges count for their station in place of a worker: ten are free there, because an unknown
-label is tried as a badge too, then the same waits follow. They count for the address as well.
+An unknown badge counts for its station in place of a worker, and for the address. Ten are free at a
+station, because any unknown label is tried as a badge too; after that the same waits follow.
 
 A right attempt takes back itself and nothing else: a guesser at the same address gains nothing from
 the worker's own sign-ins. Failures expire an hour after the last one. The counts are in Redis,
@@ -50,6 +50,8 @@ class LoginThrottle:
         free_of_worker: int = FREE_OF_WORKER, what: str = "wrong PINs",
     ) -> Sequence[int]:  # fmt: skip
         """Count an attempt, before the PIN is checked. Returns what ``clear_attempt`` needs.
+
+        ``what`` names the attempts in the refusal.
 
         Raises RateLimited, with the same text whether there is such a worker or not.
         """

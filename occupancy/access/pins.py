@@ -16,7 +16,7 @@ from werkzeug.security import check_password_hash, generate_password_hash
 
 from occupancy.access.pin_queue import PinQueue
 from occupancy.core.errors import InvalidRequest
-from occupancy.core.requests import check_text
+from occupancy.core.requests.checks import check_text
 
 MAX_PIN_CHARS = 200
 
@@ -53,7 +53,7 @@ def hash_pin(pin: str, worker_id: str = "") -> str:
 
 
 def check_pin(pin: str, worker_id: str = "") -> str:
-    """``pin`` as it is hashed. Raises InvalidRequest, as :func:`hash_pin`.
+    """``pin`` as it is hashed. Raises InvalidRequest as :func:`hash_pin` does.
 
     The pages have the same rule, in ``pin_rule.js``.
     """

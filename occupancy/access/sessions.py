@@ -5,8 +5,8 @@ without use (for shared tablets), and in any case after a shift. A session opene
 wallboard) lives as long as the token.
 
 A badge opens a short session, at a paired station only. Others may find or copy a badge, so such a
-session is worth a worker's role at most, until the PIN confirms it for some minutes. That opens
-another session in its place, with another secret.
+session has the role of a worker at most, until the PIN confirms it for some minutes. Confirming
+opens another session in its place, with another secret.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ class Session(msgspec.Struct, frozen=True, omit_defaults=True):
     created_s: int = 0
     ends_s: int = 0
     badge: str | None = None  # HMAC of the badge that it was opened with
-    station: str | None = None  # hash of the secret of the station where
-    is_confirmed: bool = False  # by the PIN, when it was opened
+    station: str | None = None  # hash of the secret of the station where it was opened
+    is_confirmed: bool = False  # it was opened with the badge and the PIN
 
 
 class Sessions:
@@ -118,7 +118,9 @@ class Sessions:
             is_known = self._login_throttle.is_known(worker_id, address)
             is_right, counted = self._try_pin(worker_id, pin, pin_hash, address, is_known=is_known)
             if stored is None or stored.worker.disabled or not is_right:
-                raise Unauthenticated("The worker or the PIN is not right.")
+                raise Unauthenticated(
+                    "The worker or the PIN is not right. Check both, and try again."
+                )
         except Unauthenticated as error:
             self._audit_trail.record_soon("sign_in_refused", by="pin", code=error.code, **about)
             raise
@@ -157,7 +159,7 @@ class Sessions:
                 worker.id, pin, worker.pin_hash, address, is_known=True
             )
             if not is_right:
-                raise errors.Forbidden("The present PIN is not right.")
+                raise errors.Forbidden("The present PIN is not right. Try again.")
             self._login_throttle.clear_attempt(worker.id, address, counted)
         elif principal.has_badge:
             # Otherwise a person who finds a badge could set the PIN that confirms its sessions.
@@ -262,7 +264,9 @@ class Sessions:
         one, and InvalidRequest where no badge has opened the session.
         """
         if not principal.has_badge:
-            raise InvalidRequest("Only a session opened with a badge is confirmed with the PIN.")
+            raise InvalidRequest(
+                "Your session was not opened with a badge, so it needs no confirmation."
+            )
         stored = self._workers.stored(principal.worker.id)
         worker = stored.worker
         if worker.session_generation != principal.worker.session_generation:
@@ -274,7 +278,7 @@ class Sessions:
             raise Unauthenticated(_CHANGED)  # signed out meanwhile
         is_right, counted = self._try_pin(worker.id, pin, worker.pin_hash, address, is_known=True)
         if not is_right:
-            raise errors.Forbidden("The PIN is not right.")
+            raise errors.Forbidden("The PIN is not right. Try again.")
         self._login_throttle.clear_attempt(worker.id, address, counted)
         return self._open(
             stored, instead_of, idle_s=BADGE_IDLE_S, by="badge_and_pin", address=address,

@@ -18,7 +18,7 @@ from occupancy.core.entities import Role
 from occupancy.core.errors import InvalidRequest, NotFound
 from occupancy.core.keys import Keys
 from occupancy.core.principal import TOKEN_PREFIX, digest_of, new_secret
-from occupancy.core.requests import MAX_TOKEN_DAYS
+from occupancy.core.requests.access import MAX_TOKEN_DAYS
 from occupancy.core.timestamps import iso_text
 from occupancy.storage.client import OpsClient
 from occupancy.storage.scripts import PublishingScript
@@ -140,7 +140,7 @@ class Tokens:
         )
 
     def revoke_of_board(self, board: str) -> list[Token]:
-        """Revoke the tokens that are bound to a board, which was removed; returns them."""
+        """Revoke the tokens that are bound to a removed board; returns them."""
         bound = [each for each in self._stored() if each[1].board == board]
         for digest, token in bound:
             self._revoke_one(digest, token)

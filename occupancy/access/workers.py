@@ -25,7 +25,7 @@ from occupancy.core.entities import (
 )
 from occupancy.core.errors import AlreadyExists, InvalidRequest, LastAdmin, WorkerNotFound
 from occupancy.core.keys import Keys
-from occupancy.core.requests import check_shown
+from occupancy.core.requests.checks import check_shown
 from occupancy.storage.client import OpsClient
 from occupancy.storage.scripts import PublishingScript
 
@@ -119,7 +119,7 @@ class Workers:
     def remove(self, old: StoredWorker) -> bool:
         """Remove a worker with all sessions; False if the worker has changed since ``old``.
 
-        Revoke the tokens first. What the worker has done stays in histories, under the name.
+        The caller revokes the tokens first. Histories keep what the worker has done, with the name.
         """
         keys, worker_id = self._keys, old.worker.id
         try:
@@ -130,7 +130,7 @@ class Workers:
         finally:
             self._on_changed(worker_id)
         if is_done:
-            # Otherwise a session would be valid again for another worker who is given the same id.
+            # Otherwise such a session would be valid for a later worker with the same id.
             digests: Any = self._client.zrange(keys.session_ends_of(worker_id), 0, -1)
             self._client.run_pipeline(
                 lambda pipeline: (
@@ -241,5 +241,7 @@ def checked(worker: Worker) -> Worker:
     if control_character(worker.name) is not None:
         raise InvalidRequest(f"The name of worker {worker.id} has a control character.")
     if worker.person == COMMAND_LINE:
-        raise InvalidRequest("Histories name the command line so. Choose another id or name.")
+        raise InvalidRequest(
+            "Histories name the command line by this id and name. Choose another id or name."
+        )
     return worker

@@ -223,7 +223,7 @@ class Queries:
     def history_and_floor(
         self, board: str, tag: str, *, limit: int, page: str | None = None
     ) -> tuple[list[bytes], str | None, int]:
-        """The same, and the version floor of the board (see core/entities.py)."""
+        """As ``history``, and the version floor of the board (see core/entities.py)."""
         end = f"({page_start(page, _HISTORY_PAGE_PATTERN)}" if page else "+"
         keys = self._keys.board(board)
         entries, floors, is_removing = self._client.run_pipeline(
@@ -233,7 +233,7 @@ class Queries:
                 pipeline.hexists(keys.board, "removing"),
             )
         )
-        if is_removing:  # what is left of it is no history of a board
+        if is_removing:  # the rest of a history is not shown
             raise records.board_not_found(board)
         if not entries and page is None:
             self.item(board, tag)

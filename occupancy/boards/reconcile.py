@@ -20,7 +20,8 @@ import msgspec
 
 from occupancy.boards.store import Store
 from occupancy.core.entities import BOARD_PATTERN, MAIN_BOARD, STATES
-from occupancy.core.errors import PoolTimeout, StoreUnavailable, counted
+from occupancy.core.errors import PoolTimeout, StoreUnavailable
+from occupancy.core.texts.plurals import counted
 from occupancy.storage.client import OpsClient
 from occupancy.storage.scripts import Script
 
@@ -31,7 +32,7 @@ _ITEMS_PER_AUDIT = 100
 _ELECTION_TTL_S = 60  # one process is elected of those that start within this time
 _START_RETRY_S = 2.0
 _ENTRIES_PER_PAGE = 1000  # of a log
-_MAX_COUNTED_AT_START = 20_000  # items: one script reads them all, 20 ms for so many
+_MAX_COUNTED_AT_START = 20_000  # items; one script reads them all, which takes 20 ms
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -127,7 +128,7 @@ class Reconciler:
         return [Problem("", "boards", text.format(each.board)) for each in lost]
 
     def _find_removals(self, boards: Iterable[str]) -> None:
-        """Name the boards again whose removal has not ended: a failover may lose the names."""
+        """List again the boards whose removal has not ended: a failover may lose the list."""
         client, removing = self._store.client, self._store.keys.removing
         names = list(boards)
         hashes = [self._store.keys.board(each).board for each in names]

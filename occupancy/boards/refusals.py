@@ -14,15 +14,22 @@ from occupancy.core.transitions import Transition
 
 # By the script's code: the error and its text.
 _REFUSALS: dict[str, tuple[type[errors.OccupancyError], str]] = {
-    "held": (errors.Held, "{tag} is held by {holder} since {since}."),
+    "held": (
+        errors.Held,
+        "{tag} is held by {holder} since {since}. Wait until it is free, or ask {holder}.",
+    ),
     "wrong_state": (
         errors.WrongState,
         "{tag} is {item.state}; {operation} is possible only when it is {sources}.",
     ),
-    "blocked": (errors.Blocked, "{tag} is blocked since {since}: {item.reason}."),
+    "blocked": (
+        errors.Blocked,
+        "{tag} is blocked since {since}: {item.reason}. A supervisor can unblock it.",
+    ),
     "not_holder": (
         errors.NotHolder,
-        "{tag} is held by {holder} since {since}; only its holder can {operation} it.",
+        "{tag} is held by {holder} since {since}; only its holder can {operation} it. A supervisor "
+        "can release or reassign it.",
     ),
     "stale_epoch": (
         errors.StaleEpoch,
@@ -34,27 +41,28 @@ _REFUSALS: dict[str, tuple[type[errors.OccupancyError], str]] = {
     ),
     "exists": (
         errors.VersionMismatch,
-        "There is an item {tag} already; its title is {item.title}.",
+        "There is an item {tag} already; its title is {item.title}. Choose another tag.",
     ),
     "limit_reached": (
         errors.LimitReached,
         "{tag} cannot be held as well: the board's limit of items at a time is reached. "
         "Pause or complete one first.",
     ),
-    "unknown_step": (errors.InvalidRequest, "step is not one of {steps}."),
-    "not_earlier": (errors.InvalidRequest, "step is not one of {steps}."),
+    "unknown_step": (errors.InvalidRequest, "step must be one of {steps}."),
+    "not_earlier": (errors.InvalidRequest, "step must be one of {steps}."),
     "undo_touched": (
         errors.WrongState,
         "There is no completion of {tag} to undo: nobody has completed it, or somebody has changed "
-        "it since.",
+        "it since. A supervisor can send it back.",
     ),
     "undo_others": (
         errors.NotHolder,
-        "Somebody else has completed {tag}; only they can undo that.",
+        "Somebody else has completed {tag}, and only they can undo that. Ask them to.",
     ),
     "undo_late": (
         errors.WrongState,
-        "{tag} was completed more than {within_s} seconds ago, which is too long to undo it.",
+        "{tag} was completed more than {within_s} seconds ago, too long to undo it. A supervisor "
+        "can send it back.",
     ),
 }
 
@@ -66,12 +74,12 @@ def refusal(
     tag, code = outcome.tag, outcome.code
     if code == "worker_not_found":
         return errors.WorkerNotFound(
-            f"{tag} cannot be given to {to}: there is no such worker, or it is disabled or an "
-            "observer."
+            f"{tag} cannot be given to {to}: no worker has this id, or the worker is disabled or "
+            "an observer. Choose another worker."
         )
     if not outcome.item:
         if code == "version_mismatch":
-            detail = f"There is no item {tag} that If-Match could match."
+            detail = f"There is no item {tag}, so nothing matches If-Match. Leave it out to add."
             return errors.VersionMismatch(detail, tag=tag)
         return item_not_found(board, tag)
     item = msgspec.json.decode(outcome.item, type=Item)
@@ -86,7 +94,7 @@ def refusal(
         # The first answer's text may no longer be true of the item.
         text = (
             "{tag} was refused when this Idempotency-Key was first used. That version of the item "
-            "is no longer kept; this is how it is now."
+            "is no longer kept; this is how it is now. Use a new key to try again."
         )
         extra["item_is_current"] = True
     detail = text.format(
@@ -103,7 +111,7 @@ def refusal(
 
 
 def _possible_steps(transition: Transition, item: Item, steps: Sequence[str]) -> str:
-    """What ``step`` may be, in words and, where the board's steps are known, by name."""
+    """What ``step`` may be, in words; also by name if the board's steps are known."""
     what = "the board's steps"
     if transition.is_step_earlier:
         what = f"the steps before {item.step}"

@@ -6,18 +6,17 @@ or stream finds it, and it cannot be created. The sweep looks at the keys of its
 deletes those of the board in pieces; then its name is free again. What keeps numbers from coming
 again stays (see remove.lua). Invariants:
 
-* Nothing writes keys of a board that is marked, except what expires: rates, and what an import that
-  runs just then says of itself. So what
-  a whole pass over the keys (SCAN) did not find is not there. In a Cluster a slot may move during a
-  pass; so the last pass is one that has found nothing.
-* Each piece is deleted by a script that looks at the mark and its id. So a sweep that is late, of a
-  process that hung, deletes nothing of a board that was created since.
+* Nothing writes keys of a marked board, except some that expire: rates, and the progress of an
+  import that is running. So what a whole pass over the keys (SCAN) did not find is not there. In a
+  Cluster a slot may move during a pass, so the last pass is one that has found nothing.
+* Each piece is deleted by a script that checks the mark and its id. So a late sweep, of a process
+  that hung, deletes nothing of a board that was created since.
 * ``occ:{access}:removing`` has the names of boards whose removal has not ended. A name is put there
-  before the mark and again after it, because another process takes names without a mark out. A
-  process that dies leaves mark and name, and another one sweeps on. One sweeps at a time, by a
-  lease; two at once would only work twice.
-* Tokens that are bound to the board are revoked before its name is free: they were not meant for
-  another board.
+  before the mark and again after it, because another process takes out names without a mark. If a
+  process dies, mark and name are left, and another process goes on. A lease lets one process sweep
+  at a time; two at once would only work twice.
+* Tokens and stations that are bound to the board are revoked before its name is free: they were not
+  meant for another board.
 """
 
 from __future__ import annotations
@@ -35,7 +34,8 @@ import gevent
 from occupancy.boards.records import board_not_found
 from occupancy.boards.store import Store
 from occupancy.core.entities import MAIN_BOARD
-from occupancy.core.errors import BoardNotEmpty, OccupancyError, StoreUnavailable, counted
+from occupancy.core.errors import BoardNotEmpty, OccupancyError, StoreUnavailable
+from occupancy.core.texts.plurals import counted
 from occupancy.storage.client import OpsClient
 from occupancy.storage.commands import INCARNATION
 from occupancy.storage.scripts import PublishingScript, Script
@@ -60,9 +60,9 @@ class Removal:
         self._client = store.client
         self._keys = store.keys
         self._revoke_tokens = revoke_tokens
-        self._remove = PublishingScript(writes, "board/remove")
-        self._sweep = Script(store.client, "board/sweep")
-        self._end = Script(store.client, "board/end_removal")
+        self._remove = PublishingScript(writes, "board/removal/remove")
+        self._sweep = Script(store.client, "board/removal/sweep")
+        self._end = Script(store.client, "board/removal/end")
         self._sweeping: gevent.Greenlet | None = None
 
     def remove(self, board: str, *, with_items: bool) -> int | None:
@@ -73,7 +73,9 @@ class Removal:
         no items.
         """
         keys = self._keys.board(board)
-        with contextlib.suppress(StoreUnavailable):  # a full server takes no name, but the removal
+        with contextlib.suppress(
+            StoreUnavailable
+        ):  # a full server refuses the name, not the removal
             self._client.sadd(self._keys.removing, board)
         status, items = self._remove.run(
             [keys.board, keys.by_tag, keys.view, keys.by_state, keys.by_holder, keys.log,
@@ -84,10 +86,9 @@ class Removal:
         if status == b"board_not_found":
             raise board_not_found(board)
         if status == b"board_not_empty":
-            have = "1 item" if items == 1 else f"{items} items"
             raise BoardNotEmpty(
-                f"The board {board} has {have}. To remove it with all that happened to them, "
-                "confirm it with its name.",
+                f"The board {board} has {counted(items, 'item')}. To remove it with all that "
+                "happened to them, confirm it with its name.",
                 items=items,
             )
         self._client.sadd(self._keys.removing, board)
@@ -97,12 +98,12 @@ class Removal:
     def sweep(self, board: str) -> bool:
         """Delete what is left of a board that is marked, and free its name.
 
-        Returns False where another process is at it, or nothing is to be swept.
+        Returns False if another process is sweeping, or there is nothing to sweep.
         """
         keys = self._keys.board(board)
         removal: Any = self._client.hget(keys.board, "removing")
         if removal is None:
-            self._unname(board)
+            self._end_listing(board)
             return False
         lease = secrets.token_hex(8)
         if not self._client.set(keys.sweeper, lease, nx=True, ex=_LEASE_S):
@@ -114,12 +115,12 @@ class Removal:
         self._revoke_tokens(board)
         self._store.boards.index.forget(board)
         self._end.run([keys.board, keys.log], [removal, INCARNATION, random.getrandbits(48)])
-        self._unname(board)
+        self._end_listing(board)
         self._client.delete(keys.sweeper)
         return True
 
-    def _unname(self, board: str) -> None:
-        """Its removal has ended, or has not begun: unless one begins just now."""
+    def _end_listing(self, board: str) -> None:
+        """Take the name out of the list of removals, unless a removal is just beginning."""
         self._client.srem(self._keys.removing, board)
         if self._client.hexists(self._keys.board(board).board, "removing"):
             self._client.sadd(self._keys.removing, board)
@@ -152,9 +153,9 @@ class Removal:
                     yield name
 
     def resume(self) -> None:
-        """Sweep, in a greenlet, what this or another process has left; one round trip if nothing.
+        """Sweep, in a greenlet, what this or another process has left.
 
-        For every process, every few seconds.
+        Each process calls it every few seconds; one round trip if nothing is left.
         """
         if self._sweeping is not None and not self._sweeping.ready():
             return
@@ -164,7 +165,7 @@ class Removal:
             self._sweeping = gevent.spawn(self._sweep_each, names)
 
     def stop(self) -> None:
-        """End the greenlet: the process ends, and another one goes on."""
+        """Stop sweeping, because this process ends; another one goes on."""
         if self._sweeping is not None:
             self._sweeping.kill()
 

@@ -18,8 +18,9 @@ import msgspec
 from occupancy.boards.records import Board
 from occupancy.cli.command import connected
 from occupancy.core.entities import MAIN_BOARD, Item, Role, Worker
-from occupancy.core.errors import OccupancyError, SettingError, counted
+from occupancy.core.errors import OccupancyError, SettingError
 from occupancy.core.settings import COMMAND, Settings
+from occupancy.core.texts.plurals import counted
 from occupancy.sample.content import BOARD as SAMPLE_BOARD
 from occupancy.services import Services
 from occupancy.storage.server_errors import ServerError
@@ -53,7 +54,7 @@ def lines(services: Services | None, url: str) -> Iterator[tuple[str, str]]:
 
 
 def _used(services: Services) -> list[Board]:
-    """The boards without ``main``, as long as nobody uses that."""
+    """The boards; without ``main`` while nobody uses it."""
     found = services.store.boards.all()
     return [each for each in found if each.board != MAIN_BOARD or _items(each) or each.seq]
 

@@ -18,7 +18,8 @@ from flask.cli import AppGroup
 
 from occupancy.core.entities import MAIN_BOARD
 from occupancy.core.errors import EmbeddedError, OccupancyError, SettingError, StoreUnavailable
-from occupancy.core.requests import Body, check_name, decode
+from occupancy.core.requests.checks import check_name
+from occupancy.core.requests.decoding import Body, decode
 from occupancy.core.settings import Settings
 from occupancy.services import Services
 from occupancy.storage.embedded.owner import Embedded

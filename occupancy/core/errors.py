@@ -162,8 +162,11 @@ class StaleEpoch(OccupancyError):
 
 
 class LimitReached(OccupancyError):
-    code, status, title = "limit_reached", 409, "Too many items held"
-    explanation = "The worker holds as many items as the board allows. Pause or complete one first."
+    code, status, title = "limit_reached", 409, "Limit reached"
+    explanation = (
+        "The worker holds as many items as the board allows: pause or complete one first. Or there "
+        "are as many badges or stations as possible: remove one first."
+    )
 
 
 class StepInUse(OccupancyError):
@@ -185,7 +188,9 @@ class BoardNotEmpty(OccupancyError):
 
 class AlreadyExists(OccupancyError):
     code, status, title = "already_exists", 409, "Already exists"
-    explanation = "There is one of this name already."
+    explanation = (
+        "There is one of this name already. Choose another name, or remove the other one first."
+    )
 
 
 class LastAdmin(OccupancyError):
@@ -271,8 +276,3 @@ def _kinds_of(root: type[OccupancyError]) -> Iterator[type[OccupancyError]]:
         if "code" in vars(kind):  # else a variant of its parent
             yield kind
         yield from _kinds_of(kind)
-
-
-def counted(number: int, noun: str, plural: str | None = None) -> str:
-    """``1 row``, ``2 rows``; ``plural`` where that is not the noun and an s."""
-    return f"{number} {noun if number == 1 else plural or f'{noun}s'}"

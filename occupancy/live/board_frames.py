@@ -119,7 +119,7 @@ class BoardFrames:
         self._broadcaster.add(self._channel, self.state_frame())
 
     def change_settings(self, version: int) -> None:
-        """The version of the board's settings is another one; without a position nobody is live."""
+        """Tell the streams the new version of the settings. Without a position none is live yet."""
         self.settings_version = version
         self._ready = ("", b"")
         if self.cursor:
@@ -127,7 +127,7 @@ class BoardFrames:
             self._broadcaster.add(self._channel, frame)
 
     def end(self) -> None:
-        """The board was removed: its streams end, and get 404 when they come back."""
+        """End the streams, because the board was removed; they get 404 when they come back."""
         self.is_ended = True
         self.on_end()
 

@@ -139,10 +139,10 @@ class BoardLog:
             self._catching_up.kill()
 
     def note_settings(self, version: int) -> None:
-        """The board's settings have this version, as far as anybody knows. No switch point.
+        """Note the version of the settings, and tell the streams a new one. No switch point.
 
-        Told by a publication, by the probe, and by each read of the log. An answer that was on its
-        way meanwhile may tell an older one: streams are then told once more than necessary.
+        It comes from publications, from the probe, and from each read of the log. An answer that
+        was on its way may bring an older version: then streams are told once more than necessary.
         """
         if version != self.settings_version:
             self.settings_version = version

@@ -22,7 +22,7 @@ from typing import NamedTuple, Protocol
 import gevent
 from gevent.event import Event
 
-from occupancy.core.errors import counted
+from occupancy.core.texts.plurals import counted
 from occupancy.live import pacing
 from occupancy.live.pacing import GZIP_ROUND_BYTES, ROUND_BYTES
 from occupancy.live.sse import Payload, grouped

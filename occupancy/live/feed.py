@@ -277,11 +277,11 @@ class Feed:
 
 
 def _on_board(board_log: BoardLog, what: bytes) -> None:
-    """The board has other settings, of that version, or was removed. No switch point."""
+    """Take a message about the board: new settings, or its removal. No switch point."""
     if what.isdigit():
         board_log.note_settings(int(what))
     else:
-        board_log.catch_up_soon()  # the log says what it is
+        board_log.catch_up_soon()  # the log says that it was removed
 
 
 def published_entry(payload: bytes) -> tuple[str, Entry]:

@@ -15,9 +15,10 @@ import collections
 import time
 from typing import NamedTuple
 
-from occupancy.core.errors import RateLimited, counted
+from occupancy.core.errors import RateLimited
 from occupancy.core.principal import Principal
 from occupancy.core.rate_limit import RateLimiter
+from occupancy.core.texts.plurals import counted
 
 _LEAST_AT_ONCE = 20
 _FEW = 4  # streams of a credential or address that may use the places beyond the bound

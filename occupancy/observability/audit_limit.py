@@ -35,7 +35,9 @@ _OTHERS = _Kind("denied", "others")
 class AuditLimit(LinesPerMinute[_Kind]):
     """Records events by ``write``, up to the bound of their kind. One per process."""
 
-    write: Callable[..., None] = staticmethod(audit_log.record)
+    def __init__(self, write: Callable[..., None] = audit_log.record) -> None:
+        super().__init__()
+        self._write = write
 
     def record(
         self,
@@ -52,11 +54,11 @@ class AuditLimit(LinesPerMinute[_Kind]):
             kind = _OTHERS
         is_written = self._is_allowed(kind)
         if is_written:
-            self.write(event, code=code, worker=worker, address=address, **more)
+            self._write(event, code=code, worker=worker, address=address, **more)
         return is_written
 
     def _max_lines(self, kind: _Kind) -> int:
         return _MAX_OF_EVENT.get(kind.event, _MAX_OF_CODE.get(kind.code, _MAX_DENIALS))
 
     def _write_count(self, kind: _Kind, count: int) -> None:
-        self.write(**kind._asdict(), more=count, within_s=MINUTE_S)
+        self._write(**kind._asdict(), more=count, within_s=MINUTE_S)

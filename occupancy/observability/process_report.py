@@ -9,7 +9,8 @@ import os
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from occupancy.core.errors import OccupancyError, counted
+from occupancy.core.errors import OccupancyError
+from occupancy.core.texts.plurals import counted
 from occupancy.observability.metrics import Metrics
 from occupancy.observability.processes import Connections, Processes
 from occupancy.observability.promotions import Promotions

@@ -20,8 +20,8 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from occupancy.core.errors import counted
 from occupancy.core.keys import Keys
+from occupancy.core.texts.plurals import counted
 from occupancy.core.timestamps import iso_text
 from occupancy.observability.metrics import Metrics
 from occupancy.storage.client import OpsClient
@@ -95,7 +95,7 @@ class Promotions:
             self.see(shards)
 
     def see(self, shards: Iterable[Shard]) -> None:
-        """Take those that have been promoted since the last call; of the first call, none."""
+        """Note the servers promoted since the last call; the first call learns which there are."""
         is_first = not self._known
         for shard in shards:
             if not shard.address or shard.incarnation <= self._known.get(shard.address, -1):

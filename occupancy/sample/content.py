@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from occupancy.core.entities import Person, Role
-from occupancy.core.requests import ItemBody
+from occupancy.core.requests.items import ItemBody
 
 BOARD = "taller"
 TITLE = "Taller de spools"

@@ -15,8 +15,9 @@ from occupancy.boards.commands import Command
 from occupancy.boards.records import Board
 from occupancy.boards.store import Store
 from occupancy.core.entities import MAX_BATCH_TAGS, Item, Worker
-from occupancy.core.errors import BoardNotEmpty, BoardNotFound, WorkerNotFound, counted
-from occupancy.core.requests import ItemBody
+from occupancy.core.errors import BoardNotEmpty, BoardNotFound, WorkerNotFound
+from occupancy.core.requests.items import ItemBody
+from occupancy.core.texts.plurals import counted
 from occupancy.core.transitions import REMOVE, TRANSITIONS
 from occupancy.sample.content import BOARD, PEOPLE, STEPS, TITLE, WORKERS, items
 from occupancy.services import Services
@@ -42,11 +43,11 @@ class Kept(msgspec.Struct, frozen=True, omit_defaults=True):
         elif self.why == "holds":
             why = f"holds items on the board {self.board}"
         else:
-            why = _SAID[self.why]
+            why = _WHY_TEXTS[self.why]
         return f"{what}: {why}"
 
 
-_SAID = {
+_WHY_TEXTS = {
     "changed": "was changed",
     "renamed": "has another name or role",
     "disabled": "was disabled, or has another PIN",
@@ -64,7 +65,7 @@ class Unloaded(msgspec.Struct, frozen=True):
 
 
 class Present(msgspec.Struct, frozen=True):
-    """The parts of the sample that are there, and nobody's; ``workers`` has their ids."""
+    """The parts of the sample that are there and unchanged; ``workers`` has the workers' ids."""
 
     board: str | None
     workers: list[str]
@@ -110,7 +111,7 @@ def unload(services: Services, *, by: str | None = None) -> Unloaded:
 
 
 def _reason_to_keep(worker: Worker, name: str, role: str, by: str | None) -> Kept | None:
-    """Why a worker stays who has the id of one of the sample's; None: is still the sample's."""
+    """Why a worker with the id of one of the sample's stays; None if it is still the sample's."""
     if (worker.name, worker.role) != (name, role):
         return Kept("worker", worker.id, "renamed", worker.name)
     if worker.id == by:

@@ -14,8 +14,9 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
-from occupancy.core.errors import OccupancyError, counted
+from occupancy.core.errors import OccupancyError
 from occupancy.core.settings import Settings
+from occupancy.core.texts.plurals import counted
 from occupancy.observability import log_lines
 from occupancy.server.accept_balancing import Loads
 from occupancy.storage.budget import plan

@@ -25,8 +25,9 @@ import hashlib
 import os
 from pathlib import Path
 
-from occupancy.core.errors import SettingError, counted
+from occupancy.core.errors import SettingError
 from occupancy.core.settings import Settings
+from occupancy.core.texts.plurals import counted
 
 GENERATIONS = 2  # old and new processes during a reload
 

@@ -19,8 +19,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from occupancy.core.errors import Unconfirmed, counted
+from occupancy.core.errors import Unconfirmed
 from occupancy.core.settings import Settings
+from occupancy.core.texts.plurals import counted
 from occupancy.storage.client import OpsClient
 from occupancy.storage.commands import Command, Confirming, key_of
 from occupancy.storage.topology.shard import Shard

@@ -1,7 +1,7 @@
 """Cells of CSV files, protected from the conversions of spreadsheets.
 
 A spreadsheet takes a long tag or PIN for a number, and shortens it when it saves the file.
-core/spreadsheets/formulas.py protects from formulas.
+core/texts/formulas.py protects from formulas.
 """
 
 from __future__ import annotations

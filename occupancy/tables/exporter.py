@@ -19,7 +19,7 @@ import msgspec
 from occupancy.boards.records import Snapshot
 from occupancy.core.entities import Item
 from occupancy.core.slices import Pause, no_pause, sliced
-from occupancy.core.spreadsheets.formulas import escape_formula
+from occupancy.core.texts.formulas import escape_formula
 from occupancy.tables.importer import STATE_COLUMNS
 from occupancy.tables.table import JSON_SUFFIX
 from occupancy.tables.xlsx_file import Cell, xlsx_bytes
@@ -90,7 +90,7 @@ def export_xlsx(
     return xlsx_bytes(header, rows(), sheet=board, pause=pause)
 
 
-def all_items(read: ReadPage) -> tuple[str, list[bytes]]:
+def read_all(read: ReadPage) -> tuple[str, list[bytes]]:
     """All items by their pages, and the cursor to follow them from: that of the first page."""
     found: list[bytes] = []
     cursor, page = "", None

@@ -2,7 +2,7 @@
 
 A row is checked by the same rules as the body of a PUT. An attribute's column is its name, its
 cells are texts, and an empty cell means that the item lacks it. The apostrophe that escapes a
-formula (core/spreadsheets/formulas.py) is removed. Values that a plain column cannot express (a
+formula (core/texts/formulas.py) is removed. Values that a plain column cannot express (a
 number, an empty text, an attribute that is itself called ``title``) are in a column ``NAME:json``,
 whose cells are JSON; the exporter writes these where needed.
 """
@@ -32,9 +32,12 @@ from occupancy.core.entities import (
     Worker,
     control_character,
 )
-from occupancy.core.errors import InvalidRequest, LastAdmin, OccupancyError, counted
-from occupancy.core.requests import ItemBody, check_name, decode
-from occupancy.core.spreadsheets.formulas import unescape_formula
+from occupancy.core.errors import InvalidRequest, LastAdmin, OccupancyError
+from occupancy.core.requests.checks import check_name
+from occupancy.core.requests.decoding import decode
+from occupancy.core.requests.items import ItemBody
+from occupancy.core.texts.formulas import unescape_formula
+from occupancy.core.texts.plurals import counted
 from occupancy.core.transitions import PUT
 from occupancy.tables.causes import Cause, cause_of, refused
 from occupancy.tables.cells import check_not_reformatted, parse_pin, shown

@@ -11,9 +11,10 @@ from collections.abc import Collection, Iterator, Sequence
 
 import msgspec
 
-from occupancy.core.errors import InvalidRequest, counted
-from occupancy.core.requests import check_text
-from occupancy.core.spreadsheets.formulas import unescape_formula
+from occupancy.core.errors import InvalidRequest
+from occupancy.core.requests.checks import check_text
+from occupancy.core.texts.formulas import unescape_formula
+from occupancy.core.texts.plurals import counted
 from occupancy.tables.causes import Cause, refused
 from occupancy.tables.cells import shown
 from occupancy.tables.csv_file import CsvFile

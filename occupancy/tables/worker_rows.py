@@ -17,8 +17,8 @@ from occupancy.access.pins import check_pin
 from occupancy.access.workers import checked
 from occupancy.core.entities import Role, Worker
 from occupancy.core.errors import InvalidRequest
-from occupancy.core.requests import check_shown
-from occupancy.core.spreadsheets.formulas import unescape_formula
+from occupancy.core.requests.checks import check_shown
+from occupancy.core.texts.formulas import unescape_formula
 from occupancy.tables.cells import parse_pin, shown
 from occupancy.tables.columns import simple_name
 from occupancy.tables.importer import check_key

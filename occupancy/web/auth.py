@@ -21,10 +21,11 @@ from occupancy.core.entities import Role
 from occupancy.core.errors import CsrfFailed, Forbidden, PinRequired, Unauthenticated
 from occupancy.core.principal import Credential, Principal, digest_of
 from occupancy.core.rate_limit import limited_address
-from occupancy.core.requests import check_name
+from occupancy.core.requests.checks import check_name
 from occupancy.core.settings import Settings
 from occupancy.services import Services
 from occupancy.storage.fair_queue import set_priority
+from occupancy.web.cookies import session_secret, station_secret
 from occupancy.web.request import HttpRequest
 from occupancy.web.security import check_origin
 
@@ -111,38 +112,10 @@ def check_role(principal: Principal, role: Role) -> None:
     if principal.auth_method == "station" and not principal.may(role):
         raise Forbidden("Nobody is signed in at this station. Scan your badge, or sign in.")
     if not principal.may(role):
-        raise Forbidden(f"This needs the role {role.label}; you have {principal.role.label}.")
-
-
-# Session cookies
-
-_OLD_COOKIE = "occupancy"  # in earlier versions, the name in every deployment
-
-
-def cookie_names(request: HttpRequest, settings: Settings) -> tuple[str, str]:
-    """The name of the session cookie, and its earlier name, which is still accepted.
-
-    A browser that has both has signed in since, which ended the session of the older cookie. With
-    ``__Host-`` browsers restrict it to this host and to HTTPS (RFC 6265bis, 4.1.3).
-    """
-    prefix = "__Host-" if request.is_secure else ""
-    return prefix + settings.cookie_name, prefix + _OLD_COOKIE
-
-
-def station_cookie_name(request: HttpRequest, settings: Settings) -> str:
-    """The name of the cookie of a paired station."""
-    return f"{cookie_names(request, settings)[0]}-station"
-
-
-def station_secret(request: HttpRequest, settings: Settings) -> str | None:
-    """The secret in the browser's cookie of a station, or None."""
-    return request.cookies.get(station_cookie_name(request, settings)) or None
-
-
-def session_secret(request: HttpRequest, settings: Settings) -> str | None:
-    """The secret in the browser's session cookie, or None."""
-    names, cookies = cookie_names(request, settings), request.cookies
-    return next((cookies[name] for name in names if cookies.get(name)), None)
+        raise Forbidden(
+            f"This needs the role {role.label}; you have {principal.role.label}. "
+            "Ask somebody who has it."
+        )
 
 
 # Every request
@@ -211,7 +184,7 @@ def init_app(app: Flask) -> None:
             credential = credential_of(request, services.settings)
         g.principal = _identify(services, credential, is_use=rule is None or rule.is_use)
         if rule is None:
-            raise Forbidden("This address is not open to anybody.")
+            raise Forbidden("Nobody may use this address. See /docs for those that exist.")
         board = (request.view_args or {}).get("board")
         check_rule(request, rule, principal(), board, services.settings.trusted_origins)
 
@@ -222,11 +195,8 @@ def _identify(services: Services, credential: Credential, *, is_use: bool) -> Pr
         return services.authenticator.identify(credential, is_use=is_use)
     except Unauthenticated:
         station = station_secret(request, services.settings)
-        if (
-            credential.auth_method != "session"
-            or not station
-            or request.method not in _SAFE_METHODS
-        ):
+        is_read = request.method in _SAFE_METHODS
+        if credential.auth_method != "session" or station is None or not is_read:
             raise
         return services.authenticator.identify(Credential("station", digest_of(station)))
 
@@ -245,15 +215,13 @@ def credential_of(request: HttpRequest, settings: Settings) -> Credential:
         if scheme.lower() != "bearer" or not token.strip():
             raise Unauthenticated("Send your token as 'Authorization: Bearer <token>'.")
         return Credential("token", digest_of(token.strip()))
-    secret = session_secret(request, settings)
-    station = station_secret(request, settings) if secret is None else None
-    if station is not None:
+    if (session := session_secret(request, settings)) is not None:
+        return Credential("session", digest_of(session))
+    if (station := station_secret(request, settings)) is not None:
         return Credential("station", digest_of(station))
-    if secret is None:
-        raise Unauthenticated(
-            "You are not signed in. Sign in, or send a token as 'Authorization: Bearer <token>'."
-        )
-    return Credential("session", digest_of(secret))
+    raise Unauthenticated(
+        "You are not signed in. Sign in, or send a token as 'Authorization: Bearer <token>'."
+    )
 
 
 def check_rule(

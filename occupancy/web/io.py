@@ -21,7 +21,8 @@ from occupancy.core.errors import (
     UnsupportedMediaType,
     VersionMismatch,
 )
-from occupancy.core.requests import MAX_BODY_BYTES, Body, check_text, decode
+from occupancy.core.requests.checks import check_text
+from occupancy.core.requests.decoding import MAX_BODY_BYTES, Body, decode
 from occupancy.core.slices import Pause
 from occupancy.web.ui.assets import Asset
 
@@ -39,9 +40,9 @@ def read_body(kind: type[Body]) -> Body:
         data = request.get_data()
     if len(data) < (request.content_length or 0) <= MAX_BODY_BYTES:
         # The client has gone, and the missing part may have held a condition of the request.
-        raise InvalidRequest("The body is incomplete.")
+        raise InvalidRequest("The body is incomplete. Send the request again.")
     if len(data) > MAX_BODY_BYTES:
-        raise TooLarge("The body is larger than 64 KiB.")
+        raise TooLarge("The body is larger than 64 KiB. Send less at once.")
     if data and request.mimetype != JSON_TYPE:
         raise UnsupportedMediaType("Send the body as application/json.")
     return decode(data, kind)
@@ -62,7 +63,7 @@ def read_limit(query: dict[str, str], default: int, maximum: int, name: str = "l
     """A whole number from 1 to ``maximum`` in the query. Raises InvalidRequest."""
     text = query.get(name, str(default))
     if not re.fullmatch(r"[0-9]{1,9}", text) or not 1 <= int(text) <= maximum:
-        raise InvalidRequest(f"{name} is not a whole number from 1 to {maximum}.")
+        raise InvalidRequest(f"{name} must be a whole number from 1 to {maximum}.")
     return int(text)
 
 
@@ -72,7 +73,10 @@ def body_deadline() -> gevent.Timeout:
     An Exception, so that gunicorn knows that the body was not read, and closes the connection.
     After a gevent.Timeout it would take the rest of a chunked body for the next request.
     """
-    return gevent.Timeout(BODY_S, InvalidRequest(f"The body did not arrive within {BODY_S:g} s."))
+    return gevent.Timeout(
+        BODY_S,
+        InvalidRequest(f"The body did not arrive within {BODY_S:g} s. Send the request again."),
+    )
 
 
 # Replies

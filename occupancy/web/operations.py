@@ -19,7 +19,8 @@ from occupancy.boards.store import Store
 from occupancy.core.errors import InvalidRequest
 from occupancy.core.principal import Principal
 from occupancy.core.rate_limit import limited_address
-from occupancy.core.requests import OperationBody, check_fields
+from occupancy.core.requests.checks import check_fields
+from occupancy.core.requests.items import OperationBody
 from occupancy.core.transitions import Transition
 from occupancy.services import Services
 from occupancy.web.entity_tags import ANY, allowed_versions, known_tags
@@ -153,7 +154,7 @@ def _preconditions(
     """The request's conditions; the fingerprint of an Idempotency-Key covers ``what``."""
     key = request.headers.get("Idempotency-Key")
     if key is not None and not _IDEMPOTENCY_KEY.match(key):
-        raise InvalidRequest("Idempotency-Key is not 1 to 255 visible ASCII characters.")
+        raise InvalidRequest("Idempotency-Key must be 1 to 255 visible ASCII characters.")
     versions = allowed_versions(request.headers.get("If-Match"))
     must_be_new = bool(transition.added_event) and known_tags(
         request.headers.get("If-None-Match")

@@ -27,7 +27,7 @@ def respond(error: OccupancyError) -> Response:
     """
     services = current_services()
     # A failed sign-in has a line of its own in the audit log, with more details.
-    is_recorded = request.endpoint == "signin.sign_in" and not isinstance(error, errors.CsrfFailed)
+    is_recorded = request.endpoint == "sign_in.sign_in" and not isinstance(error, errors.CsrfFailed)
     record_error(error, services, request, g.get("principal"), is_recorded=is_recorded)
     if request.endpoint == "stream.events" and _is_temporary(error):
         return Response(degraded_stream(error), content_type=sse.CONTENT_TYPE, headers=sse.HEADERS)

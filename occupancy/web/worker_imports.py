@@ -1,8 +1,8 @@
 """Imports of workers from a file: what its rows would do, and doing it.
 
-Two rules keep the one who imports in charge. A row takes the role of administrator from nobody, so
-there is one afterwards, whatever else happens at the same time; that is done for each person on
-purpose. And a row does not set the caller's own PIN, which would end the session that imports.
+Two rules protect the person who imports. No row takes the role of administrator from anybody, so
+one is left whatever else happens at the same time; people do that by hand, on purpose. And no row
+sets the caller's own PIN, which would end the session that imports.
 
 A hash of a PIN takes 50 ms. So a run stops after RUN_S, and the next request goes on: no proxy
 gives up waiting, and a lost answer costs nothing, because rows that are in change nothing.
@@ -79,7 +79,7 @@ def read(
     parsed = parse_file(file, lambda _, chunk: chunks.append(chunk), encoding=encoding, sheet=sheet)
     if parsed.rows > MAX_ROWS:
         raise InvalidRequest(
-            f"The file has {parsed.rows} rows; at most {MAX_ROWS} are imported at once.",
+            f"The file has {parsed.rows} rows; at most {MAX_ROWS} are imported at once. Divide it.",
             most=MAX_ROWS,
         )
     return parsed, (record for chunk in chunks for record in unpacked(chunk))
@@ -92,7 +92,7 @@ def run(
     """Import the rows from ``from_line`` on, or say what that would do.
 
     Raises InvalidRequest for the file as a whole. Raises PoolTimeout and StoreUnavailable in the
-    middle of a run: what is done stays, and the audit has it.
+    middle of a run: what is done stays, and the audit trail has it. ``file`` is its name there.
     """
     set_priority(is_read=True)  # operations get their connections first
     reader = WorkerReader(parsed.header)
@@ -186,7 +186,7 @@ class _DryRun:
 
 
 class _Run(_DryRun):
-    """Does it, each worker by an entry of the audit as if it were done by hand."""
+    """Makes the changes. Each has its entry in the audit trail, as one made by hand."""
 
     def _old(self, worker_id: str) -> Worker | None:
         try:

@@ -25,7 +25,8 @@ from occupancy.core.errors import (
     ItemNotFound,
     StoreUnavailable,
 )
-from occupancy.core.requests import BoardSettingsBody, decode
+from occupancy.core.requests.boards import BoardSettingsBody
+from occupancy.core.requests.decoding import decode
 from occupancy.core.transitions import PUT, REMOVE, TRANSITIONS
 from occupancy.services import Services
 from tests.conftest import services_on

@@ -15,7 +15,8 @@ from occupancy.boards.commands import Command
 from occupancy.boards.reconcile import Reconciler
 from occupancy.core.entities import MAIN_BOARD, Person
 from occupancy.core.errors import BoardNotFound, InvalidRequest, SettingsChanged, StepInUse
-from occupancy.core.requests import BoardSettingsBody, decode
+from occupancy.core.requests.boards import BoardSettingsBody
+from occupancy.core.requests.decoding import decode
 from occupancy.core.transitions import PUT, REMOVE, TRANSITIONS
 from occupancy.services import Services
 from tests.support.elsewhere import store_elsewhere

@@ -13,7 +13,7 @@ from playwright.sync_api import BrowserContext, Locator, Page, TimeoutError, exp
 from occupancy.access.pins import hash_pin
 from occupancy.boards.commands import Command
 from occupancy.core.entities import Person, Role
-from occupancy.core.requests import StepBody
+from occupancy.core.requests.boards import StepBody
 from occupancy.core.transitions import TRANSITIONS
 from occupancy.services import Services
 from tests.support.deployment import Deployment

@@ -12,7 +12,8 @@ from playwright.sync_api import Dialog, Locator, Page, Route, expect
 
 from occupancy.boards.records import Board
 from occupancy.core.errors import BoardNotFound
-from occupancy.core.requests import BoardSettingsBody, decode
+from occupancy.core.requests.boards import BoardSettingsBody
+from occupancy.core.requests.decoding import decode
 from tests.browser.axe import violations
 from tests.browser.conftest import Visit
 from tests.browser.site import Site

@@ -8,7 +8,7 @@ import secrets
 from playwright.sync_api import Route, expect
 
 from occupancy.core.entities import Role
-from occupancy.core.requests import BoardSettingsBody
+from occupancy.core.requests.boards import BoardSettingsBody
 from tests.browser.axe import violations
 from tests.browser.conftest import OpenBoard
 from tests.browser.site import Site, card, expect_state, touch

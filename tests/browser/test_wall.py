@@ -9,7 +9,7 @@ from typing import Any
 from playwright.sync_api import Page, Route, expect
 
 from occupancy.core.entities import Role
-from occupancy.core.requests import StepBody
+from occupancy.core.requests.boards import StepBody
 from tests.browser.axe import violations
 from tests.browser.conftest import Visit
 from tests.browser.site import Site, wait_for

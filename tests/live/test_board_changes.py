@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from occupancy.core.entities import Role
-from occupancy.core.requests import BoardSettingsBody
+from occupancy.core.requests.boards import BoardSettingsBody
 from occupancy.services import Services
 from tests.support.deployment import Deployment
 from tests.support.servers import RealServer

@@ -356,4 +356,4 @@ def test_a_number_stands_before_no_word_that_is_always_a_plural() -> None:
         for path in (ROOT / "occupancy").rglob("*.py")
         for each in re.findall(r"%d [a-z]{2,}s\b", path.read_text())
     ]
-    assert found == []  # "1 workers": see errors.counted
+    assert found == []  # "1 workers": see core/texts/plurals.py

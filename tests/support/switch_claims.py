@@ -104,7 +104,7 @@ CLAIMS = (
     # boards
     claim(
         "occupancy.boards.catalog.index",
-        "is_listed`` is None where that is unknown. No switch point.",
+        "is_listed`` is None if that is unknown. No switch point.",
         "BoardIndex.saw",
     ),
     claim(
@@ -156,7 +156,7 @@ CLAIMS = (
         "Catch up if the log's end is not the position. No switch point.",
         *among(_BOARD_LOG, "BoardLog", "compare", "_recover_if_heard"),
     ),
-    claim(_BOARD_LOG, "as far as anybody knows. No switch point.", "BoardLog.note_settings"),
+    claim(_BOARD_LOG, "and tell the streams a new one. No switch point.", "BoardLog.note_settings"),
     claim(
         _BOARD_LOG,
         "else nobody ran since the loop found none.",
@@ -191,7 +191,7 @@ CLAIMS = (
             _FEED, "Feed", "watch", "unwatch", "follow_access", "on_topology_changed", "probe_now"
         ),
     ),
-    claim(_FEED, "of that version, or was removed. No switch point.", "_on_board"),
+    claim(_FEED, "new settings, or its removal. No switch point.", "_on_board"),
     claim(_FEED, "The reader's listener. No method has a switch point.", *_FEED_LISTENS),
     claim(_HUB, "The stream has ended. No switch point", "Hub.unsubscribe"),
     claim(_HUB, "Follow a board no longer. No switch point.", "Hub._drop"),
@@ -367,7 +367,7 @@ NO_CLAIMS = (
     ("occupancy.live.pacing", "an operation that needs several switches"),
     ("occupancy.live.reader", "A read that finds data does not switch"),
     ("occupancy.sample.__init__", "loaded and removed in one step each."),
-    ("occupancy.web.routes.access.session", "present session in one step."),
+    ("occupancy.web.routes.access.sign_in", "present session in one step."),
 )
 
 

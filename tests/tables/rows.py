@@ -8,7 +8,7 @@ import msgspec
 
 from occupancy.boards.commands import Command
 from occupancy.core.entities import Item, Person
-from occupancy.core.requests import ItemBody
+from occupancy.core.requests.items import ItemBody
 from occupancy.core.transitions import PUT
 from occupancy.services import Services
 from occupancy.tables.importer import ItemRow, Report, import_items, read_items

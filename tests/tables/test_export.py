@@ -9,7 +9,7 @@ import pytest
 
 from occupancy.boards.commands import Command
 from occupancy.core.errors import InvalidRequest
-from occupancy.core.spreadsheets.formulas import escape_formula, unescape_formula
+from occupancy.core.texts.formulas import escape_formula, unescape_formula
 from occupancy.core.transitions import TRANSITIONS
 from occupancy.services import Services
 from occupancy.tables.exporter import excel_bytes, export_items

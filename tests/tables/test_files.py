@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from occupancy.core.errors import InvalidRequest
-from occupancy.core.requests import ItemBody
+from occupancy.core.requests.items import ItemBody
 from occupancy.tables.encoding import decode_text, detect_encoding
 from occupancy.tables.importer import ItemRow, read_items, read_workers
 from occupancy.tables.records import Rejected

@@ -16,7 +16,8 @@ import pytest
 
 from occupancy.core.entities import Role, Worker
 from occupancy.core.errors import InvalidRequest
-from occupancy.core.requests import BoardBody, decode
+from occupancy.core.requests.boards import BoardBody
+from occupancy.core.requests.decoding import decode
 from occupancy.observability import repeated_warnings
 from occupancy.services import Services
 from tests.conftest import add_people

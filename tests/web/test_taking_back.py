@@ -86,7 +86,7 @@ def test_a_refused_step_names_those_that_are_possible(api: Api, step: str) -> No
     body: dict[str, Any] = {"step": step, "reason": "porous"}
     response = api.do("send-back", "T-1", "supervisor", body, board=LINE)
     found = assert_problem(response, 400, "invalid_request")
-    assert found["detail"] == "step is not one of the steps before SOLD: ARM."
+    assert found["detail"] == "step must be one of the steps before SOLD: ARM."
     results = fields(api.batch("send-back", ["T-1"], "supervisor", board=LINE, **body))["results"]
     assert (results[0]["status"], results[0]["detail"]) == (400, found["detail"])
     assert api.item("T-1", LINE) == before

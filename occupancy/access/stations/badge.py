@@ -1,11 +1,11 @@
 """Badges: codes on cards that sign a worker in at a paired station.
 
 A badge's code is any text that a scanner sends: digits, Code 39 or 128, the number of an NFC card.
-It has few possibilities, so it is stored as an HMAC with a random key, in a hash of its own, and
-found by that. A person who can read the store can read the key too, and try codes: the hash
-protects a badge no better than a PIN.
+Few codes are possible, so only an HMAC of it is stored, made with a random key, and the badge is
+found by that. A person who can read the store can also read the key and try all codes: the HMAC
+protects a badge no better than a hash protects a PIN.
 
-Case does not count, because Caps Lock swaps it; nor does a scanner's prefix for the kind of code.
+Case is ignored, because Caps Lock swaps it, and so is a scanner's prefix for the kind of code.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from occupancy.access.tokens import optional_time
 from occupancy.access.workers import Workers
 from occupancy.core.errors import AlreadyExists, InvalidRequest, LimitReached, NotFound
 from occupancy.core.keys import Keys
-from occupancy.core.requests import check_shown, check_text
+from occupancy.core.requests.checks import check_shown, check_text
 from occupancy.core.slices import Pause, no_pause, sliced
 from occupancy.storage.client import OpsClient
 from occupancy.storage.scripts import PublishingScript
@@ -32,7 +32,7 @@ from occupancy.storage.scripts import PublishingScript
 MIN_CODE_CHARS, MAX_CODE_CHARS = 4, 128
 MAX_OF_WORKER = 20
 MAX_BADGES = 20_000
-_ENDING_CHARS, _ENDING_FROM_CHARS = 2, 8  # shorter codes would be half known by their ending
+_ENDING_CHARS, _ENDING_FROM_CHARS = 2, 8  # the ending would give half of a shorter code away
 _KEY_BYTES = 32
 _AIM_PREFIX = re.compile(r"\A\][A-Za-z][0-9A-Za-z]")
 
@@ -90,10 +90,10 @@ class Badges:
     def add(
         self, worker_id: str, code: str, *, by: str, label: str | None = None
     ) -> tuple[Badge, bool]:
-        """Give a worker a badge; also whether it is new: the worker may have it already.
+        """Give a worker a badge; returns it, and whether it is new: the worker may have it already.
 
-        Raises WorkerNotFound, InvalidRequest for a code or label that cannot be one, LimitReached,
-        and AlreadyExists, with the ``worker`` who has it.
+        Raises WorkerNotFound, InvalidRequest for a malformed code or label, LimitReached, and
+        AlreadyExists with the ``worker`` who has it.
         """
         code = normalized(code)
         check_text("label", label)
@@ -102,7 +102,7 @@ class Badges:
         digest = self._digest_of(code, may_make_key=True)
         found = self._at(digest)
         if found is None:
-            self._check_room(worker.id)
+            self._check_limits(worker.id)
             badge = Badge(
                 id=secrets.token_hex(4), worker=worker.id, created_s=self._now_s(), by=by,
                 label=label, ending=_ending_of(code),
@@ -116,7 +116,7 @@ class Badges:
             raise AlreadyExists(
                 f"This badge belongs to {whose}. Remove it there first.", worker=owner
             )
-        # Perhaps by an earlier request that was not confirmed.
+        # An earlier request may have added it without being confirmed: this waits for replicas.
         self._writes.exists(self._keys.badges)
         return found, False
 
@@ -154,7 +154,7 @@ class Badges:
         ]
 
     def find_by_id(self, worker_id: str, badge_id: str) -> Badge:
-        """A worker's badge of that id. Raises NotFound."""
+        """The badge of a worker with that id. Raises NotFound."""
         return self._stored(worker_id, badge_id)[1]
 
     def remove(self, worker_id: str, badge_id: str) -> Badge:
@@ -179,10 +179,12 @@ class Badges:
         # Perhaps an earlier request has removed it, and was not confirmed: this one says that it
         # does not exist, so that must last.
         self._writes.exists(self._keys.badges)
-        raise NotFound(f"Worker {worker_id} has no badge of that id.")
+        raise NotFound(
+            f"Worker {worker_id} has no badge of that id. It may have been removed: load the list."
+        )
 
     def find(self, code: str) -> FoundBadge | None:
-        """The badge with that code, or None; also where the code cannot be one."""
+        """The badge with that code; None if there is none, or the code is malformed."""
         try:
             digest = self._digest_of(normalized(code))
         except InvalidRequest:
@@ -194,7 +196,7 @@ class Badges:
         encoded = self._client.hget(self._keys.badges, digest)
         return msgspec.json.decode(encoded, type=Badge) if isinstance(encoded, bytes) else None
 
-    def _check_room(self, worker_id: str) -> None:
+    def _check_limits(self, worker_id: str) -> None:
         badges = self.all()
         if len([each for each in badges if each.worker == worker_id]) >= MAX_OF_WORKER:
             raise LimitReached(f"Worker {worker_id} has {MAX_OF_WORKER} badges. Remove one first.")
@@ -202,10 +204,10 @@ class Badges:
             raise LimitReached(f"There are {MAX_BADGES} badges. Remove some first.")
 
     def _digest_of(self, code: str, *, may_make_key: bool = False) -> str:
-        """The HMAC of a normalized code; '' as long as there is no key, and so no badge."""
+        """The HMAC of a normalized code; '' while there is no key, so no badge."""
         key = self._client.get(self._keys.badge_key)
         if key is None and may_make_key:
-            # Of two that make one at once, the first stands.
+            # If two processes make a key at once, the first one stays.
             self._writes.set(self._keys.badge_key, secrets.token_bytes(_KEY_BYTES), nx=True)
             key = self._client.get(self._keys.badge_key)
         if not isinstance(key, bytes):
@@ -218,7 +220,7 @@ class Badges:
 
 
 def normalized(code: str) -> str:
-    """``code`` as it is compared. Raises InvalidRequest, which does not repeat it."""
+    """``code`` as it is compared. Raises InvalidRequest, whose text does not contain the code."""
     text = unicodedata.normalize("NFKC", code).strip()
     text = _AIM_PREFIX.sub("", text).strip().upper()
     check_text("The code", text)

@@ -4,7 +4,7 @@ A station is made with a one-time link, valid for an hour. The browser that open
 in a cookie. By itself a station sees what an observer of its board sees; a badge that is scanned
 there opens a session (``sessions``). Only hashes of both secrets are stored.
 
-As a caller a station is named ``station:ID``, which no worker's id can be.
+The sender of a station's own requests has the id ``station:ID``, which no worker can have.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from occupancy.core.entities import Role, Worker
 from occupancy.core.errors import LimitReached, NotFound, Unauthenticated
 from occupancy.core.keys import Keys
 from occupancy.core.principal import PAIRING_PREFIX, StationName, digest_of, new_secret
-from occupancy.core.requests import check_shown, check_text
+from occupancy.core.requests.checks import check_shown, check_text
 from occupancy.storage.client import OpsClient
 from occupancy.storage.scripts import PublishingScript, Script
 
@@ -93,18 +93,18 @@ class Stations:
         self._revoke = PublishingScript(writes, "access/revoke_station")
 
     def create(self, name: str, *, by: str, board: str | None = None) -> tuple[str, Station]:
-        """A new station: the secret of the link that pairs it, and what is stored.
+        """Create a station; returns the secret of the link that pairs it, and the station.
 
-        Raises InvalidRequest for a name that cannot be one, and LimitReached.
+        Raises InvalidRequest for a malformed name, and LimitReached.
         """
         check_text("name", name)
         check_shown("name", name)
         now_s = self._now_s()
         found: Any = self._client.hgetall(self._keys.stations)
-        over = [digest for digest, each in found.items() if _is_over(_decoded(each), now_s)]
-        if over:
-            self._writes.hdel(self._keys.stations, *over)
-        if len(found) - len(over) >= MAX_STATIONS:
+        expired = [digest for digest, each in found.items() if _is_expired(_decoded(each), now_s)]
+        if expired:
+            self._writes.hdel(self._keys.stations, *expired)
+        if len(found) - len(expired) >= MAX_STATIONS:
             raise LimitReached(f"There are {MAX_STATIONS} stations. Revoke some first.")
         secret = new_secret(PAIRING_PREFIX)
         station = Station(
@@ -115,7 +115,10 @@ class Stations:
         return secret, station
 
     def pair(self, link_secret: str) -> tuple[str, Station]:
-        """Use a pairing link up: the secret of the station's cookie. Raises Unauthenticated."""
+        """Use up a pairing link; returns the secret for the cookie, and the station.
+
+        Raises Unauthenticated for a link that is used, expired or unknown.
+        """
         secret = new_secret()
         encoded = self._pair.run([self._keys.stations], [digest_of(link_secret), digest_of(secret)])
         if encoded is None:
@@ -133,7 +136,7 @@ class Stations:
         listed = []
         for digest, encoded in stored.items():
             station, used_s = _decoded(encoded), uses.get(digest)
-            if not _is_over(station, now_s):
+            if not _is_expired(station, now_s):
                 listed.append(StationUse(station, int(used_s) if used_s is not None else None))
         return sorted(listed, key=lambda each: (each.station.created_s, each.station.id))
 
@@ -158,11 +161,11 @@ class Stations:
         return station
 
     def revoke_of_board(self, board: str) -> list[Station]:
-        """Revoke the stations of a board, which is removed: a later one of its name is another."""
+        """Revoke the stations of a removed board: a later board of its name is another one."""
         found: Any = self._client.hvals(self._keys.stations)
         stations = [each for each in map(_decoded, found) if each.board == board]
         for each in stations:
-            with contextlib.suppress(NotFound):  # by another process, meanwhile
+            with contextlib.suppress(NotFound):  # another process has revoked it meanwhile
                 self.revoke(each.id)
         return stations
 
@@ -172,7 +175,7 @@ class Stations:
             station = _decoded(encoded)
             if station.id == station_id:
                 return digest, station
-        # As with tokens: perhaps an earlier request was not confirmed.
+        # As in Tokens: an earlier request may have revoked it without being confirmed.
         self._writes.exists(self._keys.stations)
         raise NotFound(
             f"There is no station {station_id}, or it was revoked; `flask stations list` shows all."
@@ -187,5 +190,6 @@ def _decoded(encoded: bytes) -> Station:
     return msgspec.json.decode(encoded, type=Station)
 
 
-def _is_over(station: Station, now_s: int) -> bool:
+def _is_expired(station: Station, now_s: int) -> bool:
+    """Whether the station was not paired within the time of its link."""
     return station.paired_s is None and station.link_ends_s <= now_s

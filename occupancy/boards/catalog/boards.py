@@ -20,7 +20,8 @@ from occupancy.core.errors import (
     StoreUnavailable,
 )
 from occupancy.core.keys import RESERVED_BOARD, Keys
-from occupancy.core.requests import BoardSettingsBody, StepBody
+from occupancy.core.requests.boards import BoardSettingsBody, StepBody
+from occupancy.core.texts.plurals import counted
 from occupancy.storage.client import OpsClient
 from occupancy.storage.commands import INCARNATION
 from occupancy.storage.scripts import PublishingScript, Script
@@ -45,8 +46,8 @@ class Boards:
         self._keys = keys
         self.index = index
         self._create = Script(writes, "board/create")
-        self._configure = PublishingScript(writes, "board/configure")
-        self._count_steps = Script(client, "board/count_steps")
+        self._configure = PublishingScript(writes, "board/settings/configure")
+        self._count_steps = Script(client, "board/settings/count_steps")
 
     def all(self) -> list[Board]:
         """Every board, in the order of their names (two round trips)."""
@@ -101,10 +102,10 @@ class Boards:
     ) -> Board:
         """Create a board (several round trips). Raises AlreadyExists and InvalidRequest.
 
-        ``main`` may be created, to give it steps, while it has no items. Of two callers at once one
-        wins. The name comes first, so every board is listed; and once more, because the end of a
-        removal may take it away in between. While a board of this name is being removed, it cannot
-        be created: AlreadyExists says so.
+        ``main`` may be created, to give it steps, while it has no items. If two callers create a
+        board at once, one of them wins. The name goes into the index before the board exists, so
+        that every board is listed, and again after it, because the end of a removal may take the
+        name out in between. A board that is being removed cannot be created: AlreadyExists says so.
         """
         if name == RESERVED_BOARD:
             raise InvalidRequest(f"No board can be named {name}: choose another name.")
@@ -124,7 +125,7 @@ class Boards:
                 f"The board {name} is still being removed. Create it again in a moment."
             )
         if status != b"created":
-            raise AlreadyExists(f"The board {name} exists already.")
+            raise AlreadyExists(f"The board {name} exists already. Choose another name.")
         self.index.add(name)
         return self.get(name)
 
@@ -133,7 +134,7 @@ class Boards:
     ) -> Configured:
         """Change the given settings; all of them, or none.
 
-        ``versions`` are those of which the settings must have one (``*``: any). Raises
+        ``versions``: the settings must have one of these (``*``: any). Raises
         BoardNotFound, InvalidRequest, StepInUse and SettingsChanged.
         """
         for _ in range(_MAX_TRIES):
@@ -157,7 +158,7 @@ class Boards:
             "channel": keys.channel,
             "removed": [each for each in before.steps if each not in after.steps],
         }
-        # All of them, so that the list of steps says that somebody has set the board up.
+        # All settings, so that the field of the steps shows that somebody has set the board up.
         values = msgspec.structs.asdict(after)
         del values["version"]
         status, *rest = self._configure.run(
@@ -168,15 +169,16 @@ class Boards:
             raise board_not_found(name)
         if status == b"step_in_use":
             step, count = rest[0].decode(), int(rest[1])
-            stand = "1 item stands" if count == 1 else f"{count} items stand"
+            verb = "stands" if count == 1 else "stand"
             raise StepInUse(
-                f"{stand} at the step {step}. Move them on first, or keep the step.",
+                f"{counted(count, 'item')} {verb} at the step {step}. Move them on first, or keep "
+                "the step.",
                 step=step, items=count,
             )  # fmt: skip
         return bool(status == b"ok")
 
     def check_step_counts(self, name: str, *, mend: bool) -> list[tuple[str, int, int]]:
-        """Steps whose count is wrong, with that and the right one; see count_steps.lua."""
+        """Steps whose count is wrong, with this count and the right one; see count_steps.lua."""
         return self._compare_steps(name, str(int(mend)))
 
     def _counted_steps(self, name: str) -> dict[str, int]:
@@ -185,8 +187,8 @@ class Boards:
     def _compare_steps(self, name: str, how: str) -> list[tuple[str, int, int]]:
         keys = self._keys.board(name)
         reply = self._count_steps.run([keys.board, keys.view], [how])
-        threes = zip(reply[0::3], reply[1::3], reply[2::3], strict=True)
-        return [(step.decode(), int(now), int(right)) for step, now, right in threes]
+        triples = zip(reply[0::3], reply[1::3], reply[2::3], strict=True)
+        return [(step.decode(), int(now), int(right)) for step, now, right in triples]
 
     def _read(self, names: Sequence[str]) -> list[Board]:
         def fill(name: str, pipeline: Any) -> None:
@@ -197,10 +199,10 @@ class Boards:
 
         found = self._client.read_each_atomically([functools.partial(fill, name) for name in names])
         boards = []
-        for name, (fields, *counted) in zip(names, found, strict=True):
+        for name, (fields, *by_state) in zip(names, found, strict=True):
             if b"removing" in fields or (b"steps" not in fields and name != MAIN_BOARD):
                 continue
-            counts = dict(zip(STATES, counted, strict=True))
+            counts = dict(zip(STATES, by_state, strict=True))
             seq = int(fields.get(b"seq", 0))
             # A removed board's number of events stays.
             has_history = seq > int(fields.get(b"seq_before", 0))
@@ -212,7 +214,7 @@ class Boards:
                     seq=seq,
                     counts=counts,
                     step_counts=board_fields.step_counts_of(fields),
-                    is_unused=b"steps" not in fields and not has_history and not any(counted),
+                    is_unused=b"steps" not in fields and not has_history and not any(by_state),
                 )
             )
         return boards

@@ -1,9 +1,8 @@
 """The settings of a board as its hash has them, and as a request changes them. No I/O.
 
-Each setting is a field of its own, as JSON but for title, time zone and number, so older processes
-and boards of earlier versions lack some: then the default holds. A step is its id, which items
-carry in ``step``; its title is only shown. So a new title, another order, and a step that is put in
-between change no item.
+Each setting is a field of its own, as JSON except title, time zone and numbers. Boards of earlier
+versions lack some fields: then the default holds. A step is its id, which items carry in ``step``;
+its title is only shown. So a new title, another order or an inserted step changes no item.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from occupancy.core.entities import (
     ItemName,
 )
 from occupancy.core.errors import InvalidRequest
-from occupancy.core.requests import BoardSettingsBody, StepBody
+from occupancy.core.requests.boards import BoardSettingsBody, StepBody
 
 DEFAULT_STEPS = json.dumps([DEFAULT_STEP])
 _COUNT = b"at:"  # and a step
@@ -86,7 +85,7 @@ def changed(before: BoardSettings, board: str, body: BoardSettingsBody) -> Board
         given["time_zone"] = _time_zone(given["time_zone"] or DEFAULT_TIME_ZONE)
     for name in ("shown_attributes", "reasons"):
         if len(set(given.get(name, ()))) < len(given.get(name, ())):
-            raise InvalidRequest(f"{name}: the same text occurs twice.")
+            raise InvalidRequest(f"{name}: the same text occurs twice. Leave one of them out.")
     return msgspec.structs.replace(before, **given)
 
 
@@ -112,10 +111,10 @@ def steps_of(
         else:
             step, title = each, known.get(each, each)
         if step in titles:
-            raise InvalidRequest(f"steps: the step {step} occurs twice.")
+            raise InvalidRequest(f"steps: the step {step} occurs twice. Leave one of them out.")
         titles[step] = title
     if len(set(titles.values())) < len(titles):
-        raise InvalidRequest("steps: two steps have the same title.")
+        raise InvalidRequest("steps: two steps have the same title. Give them different titles.")
     return list(titles), titles
 
 
@@ -123,12 +122,12 @@ def _time_zone(name: str) -> str:
     """``name`` if it is a time zone. Raises InvalidRequest."""
     if name != DEFAULT_TIME_ZONE and name not in _time_zones():
         raise InvalidRequest(
-            "time_zone is not a name of the IANA time zone database, such as America/Lima."
+            "time_zone must be a name of the IANA time zone database, such as America/Lima."
         )
     return name  # UTC also where the system has no database
 
 
 @functools.cache
 def _time_zones() -> frozenset[str]:
-    # The two are files of the database, and no browser knows them.
+    # These two are files of the database, and no browser knows them as zones.
     return frozenset(zoneinfo.available_timezones() - {"localtime", "Factory"})

@@ -20,10 +20,10 @@ class BoardIndex:
         self._client = client
         self._keys = keys
         self.seen: set[str] = set()
-        self._unlisted: set[str] = set()  # perhaps
+        self._unlisted: set[str] = set()  # seen, and perhaps not in the index
 
     def saw(self, board: str, *, is_listed: bool | None = None) -> None:
-        """There is such a board. ``is_listed`` is None where that is unknown. No switch point."""
+        """Note that the board exists; ``is_listed`` is None if that is unknown. No switch point."""
         if board == MAIN_BOARD or (board in self.seen and is_listed is not False):
             return
         self.seen.add(board)
@@ -38,8 +38,8 @@ class BoardIndex:
     def forget(self, board: str) -> None:
         """The board was removed: take it out of the index, unless there is one again.
 
-        Another process may create it at any time. It lists it before and after; here the look
-        comes after the removal from the index. So whichever comes last, the board is listed.
+        Another process may create it at any time, and lists it before and after. Here the check
+        follows the removal from the index, so the board is listed whichever comes last.
         """
         self.seen.discard(board)
         self._unlisted.discard(board)

@@ -2,7 +2,8 @@
 
 No index of a worker's events is kept, because every operation would pay for it. A look reads the
 board's log since the moment instead, at most ``OCCUPANCY_LOG_ENTRIES``, and decodes only what
-concerns the worker. What they hold all the time has no event there; it is in the index by holder.
+concerns the worker. An item that they held all the time has no event there; the index by holder has
+it.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from occupancy.storage.client import OpsClient
 MAX_DAYS = 7  # a look may go back
 _ENTRIES_AT_ONCE = 500
 _TAG = re.compile(rb'"item":\{"tag":"([^"]*)"')  # the item's first field (operate/record.lua)
-_ROWS = {each.event: each for each in TRANSITIONS.values()}  # edits of items are not among them
+_TRANSITION_OF = {each.event: each for each in TRANSITIONS.values()}  # of no edit of an item
 
 
 class Hold(msgspec.Struct):
@@ -72,10 +73,12 @@ class Workdays:
         """The worker's holds on ``boards`` since a moment; ``pause`` is called between reads."""
         day = Workday(worker, iso_text(since_ms / 1000))
         for board, (cursor, _, _) in zip(boards, self._log.heads(boards), strict=True):
-            still_held = self._queries.held_by(board, worker)  # before the log tells of its end
+            still_held = self._queries.held_by(
+                board, worker
+            )  # before the log, which may have its end
             if int(cursor.partition("-")[0]) >= since_ms:
                 self._add(day, board, since_ms, pause)
-            self._add_untold(day, board, still_held)
+            self._add_without_events(day, board, still_held)
         day.holds.sort(key=lambda each: each.began_at or "")  # those from before come first
         return day
 
@@ -87,12 +90,12 @@ class Workdays:
             found = _TAG.search(text)
             tag = found[1] if found else b""
             if own in text or tag in held:
-                _note(day, held, tag, msgspec.json.decode(text, type=Event))
+                _apply(day, held, tag, msgspec.json.decode(text, type=Event))
 
-    def _add_untold(self, day: Workday, board: str, tags: Sequence[str]) -> None:
+    def _add_without_events(self, day: Workday, board: str, tags: Sequence[str]) -> None:
         """Add those of the held items that have no event since the moment."""
-        told = {each.tag for each in day.holds if each.board == board}
-        tags = [each for each in tags if each not in told]
+        recorded = {each.tag for each in day.holds if each.board == board}
+        tags = [each for each in tags if each not in recorded]
         for text in self._queries.items(board, tags) if tags else ():
             item = None if text is None else msgspec.json.decode(text, type=Item)
             if item is not None and item.holder is not None and item.holder.id == day.worker:
@@ -120,26 +123,28 @@ class Workdays:
             pause()
 
 
-def _note(day: Workday, held: dict[bytes, Hold], tag: bytes, event: Event) -> None:
-    """What an event means for the worker's holds: it begins one, ends one, or neither."""
-    item, row = event.item, _ROWS.get(event.type)
+def _apply(day: Workday, held: dict[bytes, Hold], tag: bytes, event: Event) -> None:
+    """Apply an event to the worker's holds: it begins one, ends one, or neither."""
+    item, transition = event.item, _TRANSITION_OF.get(event.type)
     if item.holder is not None and item.holder.id == day.worker:
         if tag not in held:
-            held[tag] = _begun(day, event, row)
-    elif tag in held or (event.actor.id == day.worker and row is not None and row.holder_only):
+            held[tag] = _begun(day, event, transition)
+    elif tag in held or (
+        event.actor.id == day.worker and transition is not None and transition.holder_only
+    ):
         hold = held.pop(tag, None) or _new(day, event, None)
         hold.ended_at, hold.ended, hold.ended_by = event.at, event.type, event.actor
-        hold.is_completion = row is not None and row.completions > 0
+        hold.is_completion = transition is not None and transition.completions > 0
 
 
-def _begun(day: Workday, event: Event, row: Transition | None) -> Hold:
-    if row is not None and row.target == "undone":
+def _begun(day: Workday, event: Event, transition: Transition | None) -> Hold:
+    if transition is not None and transition.target == "undone":
         last = next((each for each in reversed(day.holds) if _is_of(each, event)), None)
         if last is not None:  # the completion that ended it was a mistake
             last.ended_at = last.ended = last.ended_by = None
             last.is_completion = False
             return last
-    changes_holder = row is not None and row.holder in ("caller", "to")
+    changes_holder = transition is not None and transition.holder in ("caller", "to")
     return _new(day, event, event.at if changes_holder else None)
 
 

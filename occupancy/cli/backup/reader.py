@@ -11,7 +11,7 @@ import msgspec
 
 from occupancy.cli.backup.file import Kind, Record
 from occupancy.cli.backup.selection import Place, is_kept, place_of
-from occupancy.cli.backup.values import PAGE, as_list, entries_until, put_read
+from occupancy.cli.backup.values import PAGE, as_dict, as_list, entries_until, put_read
 from occupancy.core.errors import BackupError
 from occupancy.core.keys import RESERVED_BOARD, Keys
 from occupancy.storage.client import OpsClient
@@ -73,9 +73,9 @@ class Reader:
         for name, (kind, expires_ms) in zip(others, self._kinds(board, others), strict=True):
             names[name], expiring[name] = kind, expires_ms
         values = self._at_one_instant(board, names)
-        fields = _as_dict(values["board"])
+        fields = as_dict(values["board"])
         versions = {
-            name.removeprefix("item:"): int(_as_dict(value)[b"version"])
+            name.removeprefix("item:"): int(as_dict(value)[b"version"])
             for name, value in values.items()
             if name.startswith("item:")
         }
@@ -230,12 +230,8 @@ def _key(board: str, name: str) -> str:
     return f"{{{board}}}:{name}" if board else name
 
 
-def _as_dict(flat: list[Any]) -> dict[bytes, bytes]:
-    return dict(zip(flat[0::2], flat[1::2], strict=True))
-
-
 def _version_of(entry: list[Any]) -> int:
-    fields = _as_dict(entry[1])
+    fields = as_dict(entry[1])
     if b"version" in fields:
         return int(fields[b"version"])
     try:  # of an older process, which left it out

@@ -13,7 +13,7 @@ import msgspec
 from occupancy.cli.backup import file, positions
 from occupancy.cli.backup.file import Header, Kind, Record, Trailer
 from occupancy.cli.backup.selection import TOKENS, is_kept, place_of
-from occupancy.cli.backup.values import PAGE, as_list, entries_until, put_read, put_write
+from occupancy.cli.backup.values import PAGE, as_dict, as_list, entries_until, put_read, put_write
 from occupancy.core.entities import MAIN_BOARD
 from occupancy.core.errors import BackupError
 from occupancy.core.keys import Keys
@@ -123,7 +123,7 @@ class Restorer:
             if place.name != "board" or place.board not in {*header.boards, MAIN_BOARD}:
                 yield record
                 continue
-            fields, marks[place.board] = positions.lift(_as_dict(record.value), now_ms)
+            fields, marks[place.board] = positions.lift(as_dict(record.value), now_ms)
             yield msgspec.structs.replace(record, value=as_list("hash", fields))
         if MAIN_BOARD not in marks:  # it exists by itself, and may have been used since
             fields, marks[MAIN_BOARD] = positions.lift({}, now_ms)
@@ -151,10 +151,6 @@ class Restorer:
                     raise BackupError(f"The server has another {key} than the backup: try again.")
         if int(self._client.exists(self._keys.restoring)) != 1:
             raise BackupError("Another restore has run at the same time: try again.")
-
-
-def _as_dict(flat: list[bytes]) -> dict[bytes, bytes]:
-    return dict(zip(flat[0::2], flat[1::2], strict=True))
 
 
 def _update(digest: Any, value: list[Any], kind: Kind) -> None:

@@ -45,6 +45,11 @@ def as_list(kind: str, reply: Any) -> list[Any]:
     return [] if reply is None else _LISTED[kind](reply)
 
 
+def as_dict(flat: Sequence[Any]) -> dict[bytes, bytes]:
+    """The fields of a hash, or of an entry, from their list."""
+    return dict(zip(flat[0::2], flat[1::2], strict=True))
+
+
 def entries_until(client: OpsClient, key: str, last: str = "+") -> Iterator[list[Any]]:
     """The entries of a stream up to ``last``, page by page."""
     begin: Any = "-"

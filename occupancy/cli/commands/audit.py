@@ -9,7 +9,7 @@ import click
 
 from occupancy.cli.command import Commands, check_board, check_worker, connected, json_option
 from occupancy.cli.output import print_json, print_table, timestamp
-from occupancy.core.errors import counted
+from occupancy.core.texts.plurals import counted
 from occupancy.observability.audit_trail.events import EVENTS, EXPORTED
 from occupancy.observability.audit_trail.export import CONTENT_TYPES, pieces
 from occupancy.observability.audit_trail.reader import DEFAULT_LIMIT, MAX_LIMIT, Found, filters_of

@@ -14,7 +14,8 @@ from occupancy.cli.backup.reader import Reader
 from occupancy.cli.backup.restorer import Restorer
 from occupancy.cli.command import Command, connected, json_option
 from occupancy.cli.output import print_result, progress
-from occupancy.core.errors import BackupError, counted
+from occupancy.core.errors import BackupError
+from occupancy.core.texts.plurals import counted
 from occupancy.core.timestamps import iso_text
 
 _FILE = click.argument("path", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False))
@@ -33,7 +34,10 @@ def backup(path: Path, as_json: bool) -> None:
     with connected() as services:
         client, keys = services.store.client, services.store.keys
         if client.exists(keys.restoring):
-            raise BackupError("A restore has not ended: there is nothing whole to back up.")
+            raise BackupError(
+                "A restore has not ended, so the data is not whole. Wait for its end, or restore "
+                "again."
+            )
         reader = Reader(client, keys)
         header = Header(at=iso_text(time.time()), boards=reader.find())
         with file.created(path) as stream:
@@ -91,11 +95,11 @@ def restore(path: Path, without_tokens: bool, discard_interrupted: bool, as_json
 
 
 def _print(as_json: bool, header: Header, trailer: Trailer, text: str) -> None:
-    told = msgspec.structs.asdict(trailer)
+    counts = msgspec.structs.asdict(trailer)
     numbers = [
-        counted(told[f"{noun}s"], noun) for noun in ("board", "item", "event", "worker", "token")
+        counted(counts[f"{noun}s"], noun) for noun in ("board", "item", "event", "worker", "token")
     ]
-    result = {"at": header.at, "names": header.boards, **told}
+    result = {"at": header.at, "names": header.boards, **counts}
     print_result(as_json, result, f"{text}{', '.join(numbers)}.")
 
 

@@ -11,8 +11,10 @@ import msgspec
 from occupancy.cli.command import Commands, check_board, checked, connected, json_option
 from occupancy.cli.output import print_fields, print_json, print_result, print_table
 from occupancy.core.entities import MAX_HOLDS, MAX_STEPS, STATES, ItemName, Step, Title
-from occupancy.core.errors import BoardNotEmpty, InvalidRequest, counted
-from occupancy.core.requests import BoardSettingsBody, decode
+from occupancy.core.errors import BoardNotEmpty, InvalidRequest
+from occupancy.core.requests.boards import BoardSettingsBody
+from occupancy.core.requests.decoding import decode
+from occupancy.core.texts.plurals import counted
 
 
 class _BoardFields(msgspec.Struct):
@@ -139,7 +141,7 @@ def edit(  # noqa: PLR0917 - click passes them by name
         if names:
             before = boards.get(name).settings
             given["item_name"] = _item_name(names, before.item_name)
-            versions = [str(before.version)]  # it was made from that
+            versions = [str(before.version)]  # the new item name was made from these settings
         if not given:
             raise InvalidRequest("Nothing is to be changed: give at least one option.")
         body = decode(msgspec.json.encode(given), BoardSettingsBody)
@@ -178,9 +180,9 @@ def remove(name: str, confirmed: str | None) -> None:
                     f"{error.detail} Here: --yes-remove {name}", **error.extra
                 ) from None
             click.echo(error.detail, err=True)
-            typed = click.prompt("Its name", err=True)
+            typed = click.prompt("Type its name", err=True)
             if typed != name:
-                raise InvalidRequest("That is another name. Nothing is removed.") from None
+                raise InvalidRequest("The name is another one. Nothing is removed.") from None
             items = services.removal.remove(name, with_items=True)
         services.audit_outbox.leave("board_removed", board=name, items=items)
         for token in services.tokens.revoke_of_board(name):

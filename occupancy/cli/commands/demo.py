@@ -7,7 +7,7 @@ import msgspec
 
 from occupancy.cli.command import Commands, connected, json_option
 from occupancy.cli.output import print_json, print_table, progress
-from occupancy.core.errors import counted
+from occupancy.core.texts.plurals import counted
 from occupancy.sample.content import BOARD, ITEM_COUNT, WORKERS
 from occupancy.sample.loading import give_pins, load
 from occupancy.sample.removal import unload

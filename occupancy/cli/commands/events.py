@@ -27,8 +27,8 @@ from occupancy.core.errors import (
     InvalidRequest,
     PoolTimeout,
     StoreUnavailable,
-    counted,
 )
+from occupancy.core.texts.plurals import counted
 
 _START = "0-0"  # before the first event
 _ENTRIES = 500  # in one round trip

@@ -22,12 +22,12 @@ from occupancy.cli.command import (
 )
 from occupancy.cli.output import print_fields, print_json, print_table, progress, timestamp
 from occupancy.core.entities import COMMAND_LINE, MAX_SNAPSHOT_ITEMS, STATES, Event, Item
-from occupancy.core.errors import InvalidRequest, counted
+from occupancy.core.errors import InvalidRequest
+from occupancy.core.texts.plurals import counted
 from occupancy.tables.cells import shown
 from occupancy.tables.columns import Mapping
 from occupancy.tables.encoding import AUTO, ENCODINGS, WINDOWS, detect_encoding, workbook_format
-from occupancy.tables.exporter import SEPARATORS, excel_bytes, export_items, export_xlsx
-from occupancy.tables.exporter import all_items as items_of_pages
+from occupancy.tables.exporter import SEPARATORS, excel_bytes, export_items, export_xlsx, read_all
 from occupancy.tables.importer import ItemRow, Report, import_items, item_rows, read_items
 from occupancy.tables.records import Rejected
 from occupancy.tables.sandbox.parsing import parse_file, unpacked
@@ -294,6 +294,6 @@ def print_report(
 
 def all_items(store: Store, board: str, **filters: Any) -> tuple[str, list[bytes]]:
     """All items of a board, and the cursor to follow them from: that of the first page."""
-    return items_of_pages(
+    return read_all(
         lambda page: store.queries.snapshot(board, limit=MAX_SNAPSHOT_ITEMS, page=page, **filters)
     )

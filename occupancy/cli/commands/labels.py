@@ -11,8 +11,8 @@ import msgspec
 from occupancy.cli.command import board_option, connected, fail
 from occupancy.cli.commands.items import all_items
 from occupancy.core.entities import Item
-from occupancy.core.errors import counted
-from occupancy.core.requests import check_name
+from occupancy.core.requests.checks import check_name
+from occupancy.core.texts.plurals import counted
 from occupancy.labels.document import html_document
 from occupancy.labels.sheet import sheets
 from occupancy.labels.stocks import STOCKS, a4_grid

@@ -19,7 +19,8 @@ from occupancy.cli.command import (
 )
 from occupancy.cli.output import print_json, timestamp
 from occupancy.core.entities import COMMAND_LINE, Item, Person
-from occupancy.core.requests import ItemBody, OperationBody, check_fields
+from occupancy.core.requests.checks import check_fields
+from occupancy.core.requests.items import ItemBody, OperationBody
 from occupancy.core.transitions import PUT, REMOVE, TRANSITIONS, Transition
 from occupancy.services import Services
 

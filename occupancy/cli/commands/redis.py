@@ -11,8 +11,8 @@ import msgspec
 from occupancy.cli.command import Commands, connected, fail, json_option
 from occupancy.cli.doctor import Check, examine
 from occupancy.cli.output import print_fields, print_json, print_table, timestamp
-from occupancy.core.errors import counted
 from occupancy.core.settings import Settings
+from occupancy.core.texts.plurals import counted
 from occupancy.storage.embedded import append_only_file
 
 group = Commands("redis", help="The server: its connections and its fitness.")

@@ -8,7 +8,7 @@ from occupancy.access.tokens import optional_time
 from occupancy.cli.command import Commands, check_board, check_worker, connected, json_option
 from occupancy.cli.output import print_json, print_result, print_table, timestamp
 from occupancy.core.entities import Role
-from occupancy.core.requests import MAX_TOKEN_DAYS
+from occupancy.core.requests.access import MAX_TOKEN_DAYS
 from occupancy.storage import public_url
 
 group = Commands("tokens", help="Tokens: credentials for programs and wallboards.")

@@ -15,7 +15,7 @@ from occupancy.cli.command import Commands, check_worker, connected, json_option
 from occupancy.cli.commands.items import chosen_encoding, encoding_option, print_report
 from occupancy.cli.output import print_json, print_result, print_table, progress, timestamp
 from occupancy.core.entities import COMMAND_LINE, Role, Worker
-from occupancy.core.requests import check_text
+from occupancy.core.requests.checks import check_text
 from occupancy.storage import public_url
 from occupancy.tables.importer import import_workers, read_workers
 

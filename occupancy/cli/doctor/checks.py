@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from occupancy.cli.doctor.facts import PINGS, Check, Facts
-from occupancy.core.errors import counted
+from occupancy.core.texts.plurals import counted
 from occupancy.observability.servers import OUR_NAMES
 from occupancy.storage.permissions import acl_rules
 from occupancy.storage.topology.misdirection import misdirection

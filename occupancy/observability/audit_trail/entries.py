@@ -1,6 +1,6 @@
 """Entries of the audit trail: made from the fields of the audit log, without secrets.
 
-Names are not stored but ids, because people are renamed. A caller must never pass a secret. Texts
+Ids are stored and not names, because people are renamed. A caller must never pass a secret. Texts
 that clients choose, such as a path, may contain one by mistake: what has the form of our secrets is
 removed. A PIN has no form of its own, so no text in which people type PINs is recorded: a refused
 sign-in names its worker only if there is such a worker.

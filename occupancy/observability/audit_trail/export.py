@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from occupancy.core.spreadsheets.formulas import escape_formula
+from occupancy.core.texts.formulas import escape_formula
 from occupancy.observability.audit_trail.reader import Found
 
 CONTENT_TYPES = {"csv": "text/csv; charset=utf-8", "jsonl": "application/jsonl"}

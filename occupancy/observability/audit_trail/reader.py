@@ -22,6 +22,7 @@ import msgspec
 from occupancy.core.errors import InvalidRequest
 from occupancy.core.keys import Keys
 from occupancy.core.rate_limit import limited_address
+from occupancy.core.requests.checks import check_choice
 from occupancy.core.slices import Pause, no_pause, sliced
 from occupancy.core.timestamps import iso_text
 from occupancy.observability.audit_trail.entries import AuditEntry
@@ -51,7 +52,7 @@ class Filters(msgspec.Struct, frozen=True, omit_defaults=True):
     until: str | None = None
     text: str | None = None  # each of its words occurs in the entry
 
-    def find(self, entry: AuditEntry) -> bool:
+    def matches(self, entry: AuditEntry) -> bool:
         """Whether ``entry`` is asked for."""
         for name in ("event", "worker", "by", "board"):
             if getattr(self, name) not in (None, getattr(entry, name)):
@@ -118,7 +119,7 @@ class AuditReader:
             if number == MAX_SCANNED and last is not None:
                 return found, _page_token(last, filters)
             entry = _decoded(encoded)
-            if entry is not None and filters.find(entry):
+            if entry is not None and filters.matches(entry):
                 if len(found) == limit:
                     return found, _page_token(found[-1].position, filters)
                 found.append(Found(position, entry))
@@ -129,7 +130,7 @@ class AuditReader:
         """Every entry that there is now, newest first; read bit by bit."""
         for position, encoded in sliced(self._merged(filters, None), pause):
             entry = _decoded(encoded)
-            if entry is not None and filters.find(entry):
+            if entry is not None and filters.matches(entry):
                 yield Found(position, entry)
 
     def _merged(self, filters: Filters, after: Position | None) -> Iterator[tuple[Position, bytes]]:
@@ -182,7 +183,7 @@ def time_text(name: str, text: str) -> str:
         return iso_text(moment.timestamp())
     except (ValueError, OverflowError):
         raise InvalidRequest(
-            f"{name} is not a time such as 2026-11-29T06:00:00Z, or a date such as 2026-11-29."
+            f"{name} must be a time such as 2026-11-29T06:00:00Z, or a date such as 2026-11-29."
         ) from None
 
 
@@ -218,15 +219,17 @@ def _position_of(token: str, filters: Filters) -> Position:
         text = ""
     found = _POSITION.fullmatch(text)
     if found is None or found[4] != filters.digest() or int(found[3]) >= len(STREAMS):
-        raise InvalidRequest("page is not a token that this service gave out for these filters.")
+        raise InvalidRequest(
+            "page is not a token that this service gave out for these filters. Begin without page."
+        )
     return Position(int(found[1]), int(found[2]), int(found[3]))
 
 
 def filters_of(given: Mapping[str, str | None]) -> Filters:
     """Filters from the texts of a query or a command; '' is none. Raises InvalidRequest."""
     texts = {name: text for name, text in given.items() if text}
-    if texts.get("event", "signed_in") not in EVENTS:
-        raise InvalidRequest(f"event is not one of {', '.join(EVENTS)}.")
+    if "event" in texts:
+        check_choice("event", texts["event"], EVENTS)
     for name in ("since", "until"):
         if name in texts:
             texts[name] = time_text(name, texts[name])

@@ -20,14 +20,9 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple
 
-from occupancy.core.errors import (
-    OccupancyError,
-    PoolTimeout,
-    StoreUnavailable,
-    Unconfirmed,
-    counted,
-)
+from occupancy.core.errors import OccupancyError, PoolTimeout, StoreUnavailable, Unconfirmed
 from occupancy.core.keys import Keys
+from occupancy.core.texts.plurals import counted
 from occupancy.observability import audit_log
 from occupancy.observability.audit_trail.entries import entry_of
 from occupancy.observability.audit_trail.events import DROPPED, MAX_AGE_S, STREAMS, stream_of

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 from occupancy.core import errors
 from occupancy.core.principal import Principal
-from occupancy.core.requests import OperationBody, decode
+from occupancy.core.requests.decoding import decode
+from occupancy.core.requests.items import OperationBody
 from occupancy.core.transitions import TRANSITIONS, Transition
 from occupancy.server.fast.request import FastRequest
 from occupancy.server.responses import encode_reply

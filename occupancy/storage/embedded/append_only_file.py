@@ -22,7 +22,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from occupancy.core.errors import EmbeddedError, counted
+from occupancy.core.errors import EmbeddedError
+from occupancy.core.texts.plurals import counted
 
 LOCKS = ("supervisor.lock", "data.lock")  # see supervisor.py
 _BLOCK_BYTES = 1 << 20

@@ -20,8 +20,9 @@ import gevent
 import redis
 from gevent.lock import Semaphore
 
-from occupancy.core.errors import OccupancyError, StoreUnavailable, counted
+from occupancy.core.errors import OccupancyError, StoreUnavailable
 from occupancy.core.server_url import Address
+from occupancy.core.texts.plurals import counted
 from occupancy.storage.client import OpsClient
 from occupancy.storage.pool import FairPool
 from occupancy.storage.server_errors import denied_command

@@ -15,7 +15,7 @@ from typing import Any
 
 from python_calamine import CalamineError, CalamineWorkbook, PasswordError
 
-from occupancy.core.errors import counted
+from occupancy.core.texts.plurals import counted
 from occupancy.tables.causes import refused
 from occupancy.tables.cells import shown
 from occupancy.tables.records import MAX_COLUMNS, MAX_ROWS, Record, is_blank, plain_cell

@@ -1,4 +1,4 @@
-"""The part of the OpenAPI document about access: who signs in, and with what."""
+"""The part of the OpenAPI document about sessions, workers and tokens."""
 
 from __future__ import annotations
 
@@ -37,13 +37,11 @@ SECURITY_SCHEMES: dict[str, Any] = {
     },
 }
 
-_NO_CONTENT = {"204": {"description": "Done."}}
-_NULLABLE_TIME = nullable({"type": "string", "format": "date-time"})
-_WORKER_ID = parameter("path", "worker_id", pattern(WORKER_PATTERN), "The worker.", required=True)
-_BADGE_ID = parameter("path", "badge_id", TEXT, "The badge's id.", required=True)
+NO_CONTENT = {"204": {"description": "Done."}}
+NULLABLE_TIME = nullable({"type": "string", "format": "date-time"})
+WORKER_ID = parameter("path", "worker_id", pattern(WORKER_PATTERN), "The worker.", required=True)
 _IF_NONE_MATCH = parameter("header", "If-None-Match", TEXT,
     "With `*` it only adds: 412 if there is a worker of that id.")  # fmt: skip
-_STATION_ID = parameter("path", "station_id", TEXT, "The station's id.", required=True)
 _WORKERS_QUERY = [
     parameter("query", "q", TEXT, "Words to look for in id and name; a match has all of them."),
     parameter("query", "role", {**TEXT, "enum": [each.label for each in Role]}, "Only this role."),
@@ -74,22 +72,6 @@ def schemas() -> dict[str, Any]:
             "with a badge `role` is at most worker until the PIN confirms it; `role_with_pin` is "
             "what it is then.",
         },
-        "Badge": {
-            **obj(
-                id=TEXT, worker=TEXT, label=nullable(TEXT), ending=nullable(TEXT),
-                added=_NULLABLE_TIME, added_by=TEXT, last_used=_NULLABLE_TIME,
-            ),
-            "description": "What is known of a badge; never its code. `ending` has the last two "
-            "characters of codes of eight or more.",
-        },
-        "Station": {
-            **obj(
-                id=TEXT, name=TEXT, board=nullable(TEXT), added=_NULLABLE_TIME, added_by=TEXT,
-                paired=_NULLABLE_TIME, last_used=_NULLABLE_TIME,
-            ),
-            "description": "A shared tablet where a badge signs in; `paired` is null until its "
-            "link is opened there.",
-        },
         "Worker": {
             **obj(id=TEXT, name=TEXT, role=TEXT, disabled=BOOLEAN, has_pin=BOOLEAN),
             "description": "A person or a program that may act.",
@@ -97,7 +79,7 @@ def schemas() -> dict[str, Any]:
         "ListedWorker": {
             **obj(
                 id=TEXT, name=TEXT, role=TEXT, disabled=BOOLEAN, has_pin=BOOLEAN, badges=INTEGER,
-                badge_last_used=_NULLABLE_TIME,
+                badge_last_used=NULLABLE_TIME,
             ),
             "description": "A worker, with how many badges they have, and when one of these was "
             "last used.",
@@ -115,8 +97,8 @@ def schemas() -> dict[str, Any]:
         "Token": {
             **obj(
                 id=TEXT, worker=TEXT, role=nullable(TEXT), board=nullable(TEXT),
-                created=_NULLABLE_TIME, expires=_NULLABLE_TIME, expired=BOOLEAN,
-                last_used=_NULLABLE_TIME,
+                created=NULLABLE_TIME, expires=NULLABLE_TIME, expired=BOOLEAN,
+                last_used=NULLABLE_TIME,
             ),
             "description": "What is known of a token; never its secret.",
         },
@@ -124,13 +106,10 @@ def schemas() -> dict[str, Any]:
 
 
 def paths() -> dict[str, Any]:
-    """Sessions, tickets, workers, badges, stations and tokens."""
+    """Sessions, tickets, workers and tokens."""
     session = answer(ref("schemas", "Session"))
     worker = answer(obj(worker=ref("schemas", "Worker")))
     added = answer(obj(worker=ref("schemas", "Worker")), status=201, text="Added.")
-    one_badge = obj(badge=ref("schemas", "Badge"), svg=TEXT)
-    badge = answer(one_badge)
-    added_badge = answer(one_badge, status=201, text="Added.")
     ticket = answer(obj(ticket=TEXT, expires_in_s=INTEGER), status=201, text="The ticket.")
     secret = {"allOf": [ref("schemas", "Token"), obj(token=TEXT, path=TEXT, svg=TEXT)]}
     import_workers = operation("access", "importWorkers", "Add and update workers from a file.",
@@ -164,7 +143,7 @@ def paths() -> dict[str, Any]:
                 "item of that board is refused with `409`, and `item` is its tag."),
             "get": operation("access", "whoAmI", "Who am I?", Role.OBSERVER, session, STORE),
             "delete": operation(
-                "access", "signOut", "Sign out.", Role.OBSERVER, _NO_CONTENT, WRITES),
+                "access", "signOut", "Sign out.", Role.OBSERVER, NO_CONTENT, WRITES),
         },
         "/api/session/pin": {
             "put": operation(
@@ -202,7 +181,7 @@ def paths() -> dict[str, Any]:
             "put": operation("access", "putWorker", "Add a worker, or edit one.", Role.ADMIN,
                 {**worker, **added},
                 (*WRITES, errors.AlreadyExists, errors.LastAdmin, errors.VersionMismatch),
-                parameters=[_WORKER_ID, _IF_NONE_MATCH], body=ref("schemas", "WorkerBody"),
+                parameters=[WORKER_ID, _IF_NONE_MATCH], body=ref("schemas", "WorkerBody"),
                 description="What is not given stays as it is; a new worker needs `name` and "
                 "`role`. A new `pin` and `disabled` end the worker's sessions. The only "
                 "administrator who is not disabled stays one (`409 last_admin`)."),
@@ -210,57 +189,16 @@ def paths() -> dict[str, Any]:
         "/api/workers/{worker_id}/sessions": {
             "delete": operation(
                 "access", "signOutEverywhere", "End every session of a worker.", Role.ADMIN,
-                _NO_CONTENT, (*WRITES, errors.WorkerNotFound), parameters=[_WORKER_ID]),
+                NO_CONTENT, (*WRITES, errors.WorkerNotFound), parameters=[WORKER_ID]),
         },
         "/api/workers/{worker_id}/links": {
             "post": operation(
                 "access", "createLink", "A link that signs a worker in, once.", Role.ADMIN,
                 answer(obj(path=TEXT, expires_in_s=INTEGER, svg=TEXT), status=201,
                     text="The link's path, and the link as a QR code."),
-                (*WRITES, errors.WorkerNotFound), parameters=[_WORKER_ID],
+                (*WRITES, errors.WorkerNotFound), parameters=[WORKER_ID],
                 description="For a forgotten PIN, or a wait after wrong ones. Valid for an hour, "
                 "or until something ends the worker's sessions."),
-        },
-        "/api/badges": {
-            "get": operation("access", "listAllBadges", "Every badge, oldest first.", Role.ADMIN,
-                answer(obj(badges=array(ref("schemas", "Badge")))), STORE),
-        },
-        "/api/workers/{worker_id}/badges": {
-            "get": operation("access", "listBadges", "The badges of a worker.", Role.ADMIN,
-                answer(obj(badges=array(ref("schemas", "Badge")))),
-                (*STORE, errors.WorkerNotFound), parameters=[_WORKER_ID]),
-            "post": operation("access", "addBadge", "Give a worker a badge.", Role.ADMIN,
-                {**badge, **added_badge},
-                (*WRITES, errors.WorkerNotFound, errors.AlreadyExists, errors.LimitReached),
-                parameters=[_WORKER_ID], body=ref("schemas", "BadgeBody"), must_have_body=True,
-                description="`code` is what a scanner reads, of 4 to 128 characters; case does "
-                "not count. Only a keyed hash is stored. `svg` is the code as a QR code, to print. "
-                "Where another worker has the badge: `409`, with `worker`."),
-        },
-        "/api/workers/{worker_id}/badges/{badge_id}": {
-            "delete": operation("access", "removeBadge", "Take a badge from a worker.",
-                Role.ADMIN, _NO_CONTENT, (*WRITES, errors.NotFound),
-                parameters=[_WORKER_ID, _BADGE_ID],
-                description="Ends the sessions that were opened with it."),
-        },
-        "/api/stations": {
-            "get": operation("access", "listStations", "Every station.", Role.ADMIN,
-                answer(obj(stations=array(ref("schemas", "Station")))), STORE),
-            "post": operation("access", "createStation", "Make a station.", Role.ADMIN,
-                answer(
-                    obj(station=ref("schemas", "Station"), path=TEXT, expires_in_s=INTEGER,
-                        svg=TEXT),
-                    status=201, text="The station, and the path of the link that pairs it."),
-                (*WRITES, errors.BoardNotFound, errors.LimitReached),
-                body=ref("schemas", "StationBody"), must_have_body=True,
-                description="The browser that opens the link within the hour, once, is the "
-                "station. By itself it sees what an observer of its `board` sees."),
-        },
-        "/api/stations/{station_id}": {
-            "delete": operation("access", "revokeStation", "Revoke a station.", Role.ADMIN,
-                _NO_CONTENT, (*WRITES, errors.NotFound), parameters=[_STATION_ID],
-                description="Or the link that would pair it. Ends the sessions that were opened "
-                "there with a badge."),
         },
         "/api/tokens": {
             "get": operation("access", "listTokens", "Every token.", Role.ADMIN,
@@ -274,6 +212,6 @@ def paths() -> dict[str, Any]:
         },
         "/api/tokens/{token_id}": {
             "delete": operation("access", "revokeToken", "Revoke a token.", Role.ADMIN,
-                _NO_CONTENT, (*WRITES, errors.NotFound), parameters=[_TOKEN_ID]),
+                NO_CONTENT, (*WRITES, errors.NotFound), parameters=[_TOKEN_ID]),
         },
     }  # fmt: skip

@@ -10,9 +10,19 @@ import functools
 from typing import Any
 
 from occupancy.core import errors
-from occupancy.core.entities import STATES, Role
+from occupancy.core.entities import Role
 from occupancy.core.transitions import PUT, REMOVE, TRANSITIONS, Transition
-from occupancy.web.openapi import access, audit, day, health, imports, labels, sample
+from occupancy.web.openapi import (
+    access,
+    audit,
+    boards,
+    day,
+    health,
+    imports,
+    labels,
+    sample,
+    stations,
+)
 from occupancy.web.openapi.operations import (
     BOARD_WRITES,
     PARAMETERS,
@@ -24,7 +34,6 @@ from occupancy.web.openapi.operations import (
     operation,
     operation_errors,
     operation_id,
-    parameter,
 )
 from occupancy.web.openapi.schemas import (
     BOOLEAN,
@@ -33,11 +42,9 @@ from occupancy.web.openapi.schemas import (
     NEXT,
     STREAM_EVENTS,
     TEXT,
-    TIME,
     VERSION_FLOOR,
     array,
     done,
-    nullable,
     obj,
     operation_body,
     ref,
@@ -46,7 +53,6 @@ from occupancy.web.openapi.schemas import (
 
 API_VERSION = "1"
 
-_PEOPLE_Q = parameter("query", "q", TEXT, "Words to look for in id and name; a match has all.")
 _ITEM = "/api/boards/{board}/items/{tag}"
 
 _INTRODUCTION = """\
@@ -82,94 +88,19 @@ def document() -> dict[str, Any]:
             {"name": "pages", "description": "This description."},
         ],
         "paths": {
-            **_board_paths(), **day.paths(), **_item_paths(), **labels.paths(), **imports.paths(),
+            **boards.paths(), **day.paths(), **_item_paths(), **labels.paths(), **imports.paths(),
             **_operation_paths(), **_event_paths(),
-            **access.paths(), **sample.paths(), **audit.paths(), **health.paths(), **_page_paths(),
+            **access.paths(), **stations.paths(), **sample.paths(), **audit.paths(),
+            **health.paths(), **_page_paths(),
         },
         "components": {
             "schemas": {
-                **schemas(), **access.schemas(), **audit.schemas(), **imports.schemas(),
+                **schemas(), **access.schemas(), **stations.schemas(), **audit.schemas(),
+                **imports.schemas(),
             },
             "parameters": PARAMETERS,
             "headers": RESPONSE_HEADERS,
             "securitySchemes": access.SECURITY_SCHEMES,
-        },
-    }  # fmt: skip
-
-
-def _board_paths() -> dict[str, Any]:
-    settings = obj(
-        max_holds=nullable(INTEGER), time_zone=TEXT, shown_attributes=array(TEXT),
-        reasons=array(TEXT), version=INTEGER,
-    )  # fmt: skip
-    counts = {
-        "type": "object",
-        "additionalProperties": INTEGER,
-        "description": "How many items stand at each step; a completed one where it was completed.",
-    }
-    details = obj(step_counts=counts, settings=settings, cursor=CURSOR, seq=INTEGER)
-    one = {"allOf": [ref("schemas", "Board"), details]}
-    point = obj(
-        at=TIME,
-        counts=obj(**dict.fromkeys(STATES, INTEGER)),
-        completions={
-            **INTEGER,
-            "description": "Steps completed on this board so far, less those undone.",
-        },
-    )
-    timeline = obj(cursor=CURSOR, seq=INTEGER, interval_s=INTEGER, points=array(point))
-    return {
-        "/api/boards": {
-            "get": operation(
-                "boards", "listBoards", "Every board that you may see.", Role.OBSERVER,
-                answer(obj(boards=array(ref("schemas", "Board")))), STORE,
-                description="A `main` that nobody uses is left out where there are others."),
-            "post": operation("boards", "createBoard", "Create a board.", Role.ADMIN,
-                answer(one, "ETag", status=201, text="The board."),
-                (*WRITES, errors.AlreadyExists),
-                body=ref("schemas", "BoardBody"), must_have_body=True),
-        },
-        "/api/boards/{board}": {
-            "get": operation("boards", "getBoard", "One board, with its settings.", Role.OBSERVER,
-                answer(one, "ETag"), (errors.BoardNotFound, *STORE), parameters=["Board"],
-                description="The `ETag` is the version of the settings, whatever the counts are."),
-            "patch": operation("boards", "configureBoard", "Change settings of a board.",
-                Role.ADMIN, answer(one, "ETag", text="The board as it is now."),
-                (*WRITES, errors.BoardNotFound, errors.StepInUse, errors.VersionMismatch),
-                body=ref("schemas", "BoardSettingsBody"), must_have_body=True,
-                parameters=["Board", "SettingsIfMatch"],
-                description="What is not given stays as it is; null stands for the default. "
-                "`steps` is the whole list, in order. A step keeps its items, whatever title and "
-                "place it gets, because items carry its id; one that is given as an id only keeps "
-                "its title. Completing leads to the step that follows in the list of that moment. "
-                "A step at which items stand is not taken out of the list."),
-            "delete": operation("boards", "removeBoard", "Remove a board for good.", Role.ADMIN,
-                {"204": {"description": "Removed, or being removed already."}},
-                (*WRITES, errors.BoardNotFound, errors.BoardNotEmpty),
-                body=ref("schemas", "BoardRemovalBody"), parameters=["Board"],
-                description="With items, their histories, and the tokens that are bound to it. "
-                "Its streams end with `bye`, and are answered 404 when they come back. While it "
-                "is being removed, its name cannot be used; then it can, and cursors, epochs and "
-                "versions go on higher. `main` is emptied, and stays, out of sight."),
-        },
-        "/api/boards/{board}/people": {
-            "get": operation("boards", "listPeople",
-                "To whom an item may be given: up to 50 active workers, by id and name.",
-                Role.SUPERVISOR,
-                answer(obj(people=array(obj(id=TEXT, name=TEXT, is_near=BOOLEAN)),
-                           has_more=BOOLEAN)),
-                (errors.BoardNotFound, *STORE), parameters=["Board", _PEOPLE_Q],
-                description="Those who hold items of the board, or changed some lately, are "
-                "`is_near`, and come first, the latest before the others; the rest follow by "
-                "name."),
-        },
-        "/api/boards/{board}/timeline": {
-            "get": operation("boards", "getTimeline",
-                "How many items were in each state over the last hours.", Role.OBSERVER,
-                answer(timeline), (errors.BoardNotFound, *STORE), parameters=["Board", "Hours"],
-                description="Known exactly at the `points` and, between two of them, at the "
-                "moments `interval_s` apart on the straight line that joins them. The last is "
-                "now's, with its `cursor` and `seq`. It begins later where nothing older is known.")
         },
     }  # fmt: skip
 

@@ -21,22 +21,17 @@ from occupancy.core.entities import (
     ItemName,
 )
 from occupancy.core.errors import answered_kinds
-from occupancy.core.requests import (
+from occupancy.core.requests.access import (
     BadgeBody,
-    BatchBody,
-    BoardBody,
-    BoardRemovalBody,
-    BoardSettingsBody,
     ConfirmBody,
-    ImportBody,
-    ItemBody,
-    OperationBody,
     PinBody,
     SignInBody,
     StationBody,
     TokenBody,
     WorkerBody,
 )
+from occupancy.core.requests.boards import BoardBody, BoardRemovalBody, BoardSettingsBody
+from occupancy.core.requests.items import BatchBody, ImportBody, ItemBody, OperationBody
 from occupancy.core.transitions import PUT, REMOVE, TRANSITIONS, Transition
 
 EVENT_TYPES = [

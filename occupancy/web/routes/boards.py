@@ -14,14 +14,8 @@ from occupancy.boards.snapshot_cache import SnapshotResponse
 from occupancy.boards.store import Store
 from occupancy.core.entities import MAX_SNAPSHOT_ITEMS, MAX_TIMELINE_HOURS, STATES, Role
 from occupancy.core.errors import InvalidRequest, NotFound
-from occupancy.core.requests import (
-    BatchBody,
-    ItemBody,
-    OperationBody,
-    check_fields,
-    check_name,
-    transition_of,
-)
+from occupancy.core.requests.checks import check_fields, check_name, transition_of
+from occupancy.core.requests.items import BatchBody, ItemBody, OperationBody
 from occupancy.core.transitions import PUT, REMOVE, TRANSITIONS, Transition
 from occupancy.web import io, operations
 from occupancy.web.auth import check_role, current_services, principal, requires, yield_turn

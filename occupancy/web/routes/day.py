@@ -42,7 +42,7 @@ def _since(text: str | None) -> float:
     except (ValueError, OverflowError):
         moment, since_s = None, 0.0
     if moment is None or moment.tzinfo is None:
-        raise InvalidRequest("since is not a time with an offset, such as 2026-11-29T06:00:00Z.")
+        raise InvalidRequest("since must be a time with an offset, such as 2026-11-29T06:00:00Z.")
     if since_s < now_s - MAX_DAYS * _DAY_S:
-        raise InvalidRequest(f"since is more than {MAX_DAYS} days ago.")
+        raise InvalidRequest(f"since must not be more than {MAX_DAYS} days ago.")
     return since_s

@@ -14,12 +14,14 @@ from flask import Blueprint, Response
 
 from occupancy.core.entities import MAX_SNAPSHOT_ITEMS, STATES, Item, Role
 from occupancy.core.errors import InvalidRequest
-from occupancy.core.requests import ImportBody, check_name, decode
+from occupancy.core.requests.checks import check_choice, check_name
+from occupancy.core.requests.decoding import decode
+from occupancy.core.requests.items import ImportBody
 from occupancy.core.slices import sliced
 from occupancy.tables.causes import Cause, cause_of
 from occupancy.tables.columns import Mapping
 from occupancy.tables.encoding import AUTO, ENCODINGS
-from occupancy.tables.exporter import Language, all_items, export_csv, export_xlsx
+from occupancy.tables.exporter import Language, export_csv, export_xlsx, read_all
 from occupancy.tables.uploads import UPLOAD_TTL_S, Upload
 from occupancy.tables.xlsx_file import CONTENT_TYPE
 from occupancy.web import item_imports
@@ -38,9 +40,7 @@ def upload(board: str) -> Response:
     """The body is the file itself, whatever its type says: its first bytes tell."""
     check_name("board", board)
     query = read_query("name", "encoding", "sheet")
-    encoding = query.get("encoding", AUTO)
-    if encoding not in ENCODINGS:
-        raise InvalidRequest(f"encoding is not one of {', '.join(ENCODINGS)}.")
+    encoding = check_choice("encoding", query.get("encoding", AUTO), ENCODINGS)
     services = current_services()
     services.store.log.head(board)  # raises BoardNotFound, before the file is read
     with tempfile.TemporaryFile() as file:
@@ -155,8 +155,7 @@ def export(board: str) -> Response:
         ("full", query.get("full", "false"), ("false", "true")),
         ("state", query.get("state", STATES[0]), STATES),
     ):
-        if value not in known:
-            raise InvalidRequest(f"{name} is not one of {', '.join(known)}.")
+        check_choice(name, value, known)
     if "holder" in query:
         check_name("worker", query["holder"])
     cache = current_services().store.snapshot_cache
@@ -164,7 +163,7 @@ def export(board: str) -> Response:
         cache.select, board, state=query.get("state"), holder=query.get("holder"),
         text=query.get("q"), limit=MAX_SNAPSHOT_ITEMS, pause=yield_turn,
     )  # fmt: skip
-    _, found = all_items(lambda page: select(page=page))
+    _, found = read_all(lambda page: select(page=page))
     listed = [msgspec.json.decode(each, type=Item) for each in sliced(found, yield_turn)]
     if "step" in query:
         listed = [each for each in listed if each.step == query["step"]]

@@ -16,7 +16,7 @@ from flask import Blueprint, Response, request
 
 from occupancy.core.entities import Item, Role
 from occupancy.core.errors import InvalidRequest
-from occupancy.core.requests import check_name
+from occupancy.core.requests.checks import check_choice, check_name
 from occupancy.labels.sheet import sheets
 from occupancy.labels.stocks import STOCKS
 from occupancy.web.auth import current_services, requires, yield_turn
@@ -33,12 +33,12 @@ def labels(board: str) -> Response:
     """The labels of ``tags`` in their order; those that are no items any more are ``missing``."""
     query = read_query("stock", "tags", "first")
     check_name("board", board)
-    stock = STOCKS.get(query.get("stock", ""))
-    if stock is None:
-        raise InvalidRequest(f"stock is not one of {', '.join(STOCKS)}.")
+    stock = STOCKS[check_choice("stock", query.get("stock", ""), STOCKS)]
     tags = [check_name("tag", each) for each in query.get("tags", "").split(",")]
     if len(tags) > MAX_TAGS:
-        raise InvalidRequest(f"tags has more than {MAX_TAGS} tags.")
+        raise InvalidRequest(
+            f"tags has more than {MAX_TAGS} tags. Divide them over several requests."
+        )
     first = read_limit(query, 1, stock.labels, "first")
     services = current_services()
     title = services.store.boards.get(board).title

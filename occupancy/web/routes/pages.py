@@ -14,7 +14,7 @@ from flask import Blueprint, Response, current_app, redirect, render_template, r
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from occupancy.core.errors import NotFound
-from occupancy.core.requests import check_name
+from occupancy.core.requests.checks import check_name
 from occupancy.core.transitions import PUT, REMOVE, TRANSITIONS
 from occupancy.labels.stocks import STOCKS
 from occupancy.observability.audit_trail.events import EVENTS

@@ -6,7 +6,7 @@ from flask import Blueprint, Response
 
 from occupancy.boards.search import fold
 from occupancy.core.entities import Role
-from occupancy.core.requests import check_name
+from occupancy.core.requests.checks import check_name
 from occupancy.core.slices import sliced
 from occupancy.web.auth import current_services, requires, yield_turn
 from occupancy.web.io import json_answer, read_query

@@ -14,7 +14,7 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from occupancy.core.entities import Role
-from occupancy.core.requests import check_name
+from occupancy.core.requests.checks import check_name
 from occupancy.live import sse
 from occupancy.live.limits import Place
 from occupancy.live.subscriber import farewell

@@ -322,14 +322,14 @@ def test_a_step_that_is_not_earlier_is_refused_with_those_that_are(store: Store,
     kept = stored(store)
     assert on_line(store, "send-back", step=step, reason="x") in ("not_earlier", "unknown_step")
     said = detail(store, "send-back", step=step, reason="x")
-    assert said == "step is not one of the steps before SOLD: ARM."
+    assert said == "step must be one of the steps before SOLD: ARM."
     assert stored(store) == kept
 
 
 def test_nothing_is_sent_back_from_the_first_step(store: Store) -> None:
     on_line(store, "release")
     said = detail(store, "send-back", step="ARM", reason="x")
-    assert said == "step is not one of the steps before ARM: there is none."
+    assert said == "step must be one of the steps before ARM: there is none."
 
 
 def test_who_holds_an_item_is_named_to_who_would_send_it_back(store: Store) -> None:

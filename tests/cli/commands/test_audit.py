@@ -44,4 +44,4 @@ def test_an_export_is_a_file_and_is_recorded(run: Run, shop: Services, tmp_path:
 
 
 def test_a_wrong_time_is_one_line(run: Run, shop: Services) -> None:
-    assert "since is not a time" in error(run("audit", "list", "--since", "yesterday"))
+    assert "since must be a time" in error(run("audit", "list", "--since", "yesterday"))

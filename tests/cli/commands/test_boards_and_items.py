@@ -24,7 +24,10 @@ def test_a_board_is_created_listed_and_shown(run: Run) -> None:
 
 def test_a_board_is_not_created_twice(run: Run) -> None:
     assert run("boards", "create", "line").exit_code == 0
-    assert error(run("boards", "create", "line")) == "The board line exists already."
+    assert (
+        error(run("boards", "create", "line"))
+        == "The board line exists already. Choose another name."
+    )
 
 
 def test_no_board_takes_the_name_that_access_has_for_itself(run: Run) -> None:
@@ -189,7 +192,7 @@ def test_an_item_is_sent_back_to_an_earlier_step_with_a_reason(run: Run, shop: S
         run("items", operation, "S-1", "--board", "line", "--worker", "93")
     back = ["items", "send-back", "S-1", "--board", "line", "--reason", "porous", "--step"]
     said = error(run(*back, "SOLD"))
-    assert said == "step is not one of the steps before SOLD: ARM."
+    assert said == "step must be one of the steps before SOLD: ARM."
     assert "S-1 is available at ARM" in run(*back, "ARM").stdout
     assert "there is none" in error(run(*back, "SOLD"))
 
@@ -197,4 +200,4 @@ def test_an_item_is_sent_back_to_an_earlier_step_with_a_reason(run: Run, shop: S
 def test_an_unknown_step_is_refused(run: Run, shop: Services) -> None:
     for operation in ("take", "complete"):
         run("items", operation, "T-1", "--worker", "93")
-    assert "step is not one" in error(run("items", "reopen", "T-1", "--step", "nowhere"))
+    assert "step must be one" in error(run("items", "reopen", "T-1", "--step", "nowhere"))

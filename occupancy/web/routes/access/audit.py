@@ -9,7 +9,7 @@ from typing import Any
 from flask import Blueprint, Response, g, request
 
 from occupancy.core.entities import Role
-from occupancy.core.errors import InvalidRequest
+from occupancy.core.requests.checks import check_choice
 from occupancy.core.timestamps import iso_text
 from occupancy.observability.audit_trail.events import EXPORTED
 from occupancy.observability.audit_trail.export import CONTENT_TYPES, pieces
@@ -43,9 +43,7 @@ def entries() -> Response:
 def export() -> Response:
     """All entries that there are now; the export itself is recorded before the first is sent."""
     query = read_query(*_FILTERS, "format")
-    kind = query.get("format", "csv")
-    if kind not in CONTENT_TYPES:
-        raise InvalidRequest(f"format is not one of {', '.join(CONTENT_TYPES)}.")
+    kind = check_choice("format", query.get("format", "csv"), CONTENT_TYPES)
     filters = _filters(query)
     services = current_services()
     file = f"audit-{iso_text(time.time())[:10]}.{kind}"

@@ -1,17 +1,16 @@
-"""Badges and stations over HTTP, for administrators; ``session`` has the sign-in with them."""
+"""The routes of badges; ``session`` signs in with one."""
 
 from __future__ import annotations
 
 from flask import Blueprint, Response
 
-from occupancy.access.stations.station import PAIRING_TTL_S
 from occupancy.core.entities import Role
-from occupancy.core.requests import BadgeBody, StationBody, check_name
+from occupancy.core.requests.access import BadgeBody
+from occupancy.core.requests.checks import check_name
 from occupancy.core.slices import sliced
 from occupancy.labels.code import qr_image
 from occupancy.web.auth import current_services, principal, recording, requires, yield_turn
 from occupancy.web.io import json_answer, read_body, read_query
-from occupancy.web.link_codes import code_of
 
 bp = Blueprint("badges", __name__, url_prefix="/api")
 
@@ -63,46 +62,4 @@ def remove_badge(worker_id: str, badge_id: str) -> Response:
     badge = badges.find_by_id(worker_id, badge_id)
     with recording("badge_removed", worker=worker_id, badge=badge.id):
         badges.remove(worker_id, badge.id)
-    return Response(status=204)
-
-
-@bp.get("/stations")
-@requires(Role.ADMIN)
-def stations() -> Response:
-    read_query()
-    listed = current_services().stations.all()
-    return json_answer({"stations": [each.station.as_dict(each.used_s) for each in listed]})
-
-
-@bp.post("/stations")
-@requires(Role.ADMIN)
-def create_station() -> Response:
-    """A station, and the one-time link that pairs the browser that opens it."""
-    read_query()
-    body = read_body(StationBody)
-    services = current_services()
-    if body.board is not None:
-        services.store.boards.get(body.board)
-    with recording("station_added", name=body.name, board=body.board, station=None) as fields:
-        secret, station = services.stations.create(
-            body.name, by=principal().worker.id, board=body.board
-        )
-        fields.update(station=station.id)
-    path = f"/sign-in#{secret}"
-    answer = {
-        "station": station.as_dict(), "path": path, "expires_in_s": PAIRING_TTL_S,
-        "svg": code_of(path, services.settings),
-    }  # fmt: skip
-    return json_answer(answer, 201)
-
-
-@bp.delete("/stations/<station_id>")
-@requires(Role.ADMIN)
-def revoke_station(station_id: str) -> Response:
-    """Revoke a station, or the link that would pair it."""
-    read_query()
-    stations = current_services().stations
-    station = stations.find(station_id)
-    with recording("station_revoked", station=station.id, name=station.name):
-        stations.revoke(station.id)
     return Response(status=204)

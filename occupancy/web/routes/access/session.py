@@ -1,114 +1,47 @@
 """The routes of a browser's session, and of the tickets for event streams.
 
-A session has a cookie, which scripts cannot read and foreign pages cannot send (``HttpOnly``,
-``SameSite=Lax``), and a CSRF token, which only our own pages get. Signing in replaces the browser's
-present session in one step. A paired station has another cookie, which stays when sessions end.
+A session has a cookie (``web/cookies.py``), and a CSRF token, which only our own pages get.
+``sign_in`` opens one.
 """
 
 from __future__ import annotations
 
-import contextlib
-import re
 from typing import Any
 
 from flask import Blueprint, Response, after_this_request, request
 
 from occupancy.access.sessions import Session
-from occupancy.access.stations.station import COOKIE_S
 from occupancy.access.tickets import TICKET_TTL_S
-from occupancy.core.entities import TAG_PATTERN, Role
+from occupancy.core.entities import Role
 from occupancy.core.errors import (
-    AlreadyExists,
-    Forbidden,
     InvalidRequest,
-    ItemNotFound,
-    RateLimited,
     Unauthenticated,
     Unconfirmed,
 )
 from occupancy.core.principal import (
-    LINK_PREFIX,
-    PAIRING_PREFIX,
     Credential,
     Principal,
     digest_of,
 )
-from occupancy.core.requests import ConfirmBody, PinBody, SignInBody, check_name
-from occupancy.services import Services
+from occupancy.core.requests.access import ConfirmBody, PinBody
 from occupancy.web import auth
+from occupancy.web.cookies import (
+    session_cookie_names,
+    session_secret,
+    set_session_cookie,
+)
 from occupancy.web.io import json_answer, read_body, read_query
-from occupancy.web.security import check_origin
 
-bp = Blueprint("signin", __name__, url_prefix="/api")
-
-
-@bp.post("/session")
-@auth.public
-def sign_in() -> Response:
-    """Sign in with worker and PIN, the token of a link, or a badge. A refusal ends no session.
-
-    The token of a pairing link makes the browser a station.
-    """
-    services = auth.current_services()
-    check_origin(request, services.settings.trusted_origins)  # else a foreign page could sign us in
-    read_query()
-    body = read_body(SignInBody)
-    has_old_cookie = _has_old_cookie()
-    try:
-        if _only(body, "token") and (body.token or "").startswith(PAIRING_PREFIX):
-            return _pair(services, body.token or "")
-        secret, session = _open(services, body)
-    except (Unauthenticated, RateLimited) as error:
-        services.metrics.sign_ins.labels(error.code).inc()
-        raise
-    services.metrics.sign_ins.labels("ok").inc()
-    response = _signed_in(secret, session, has_old_cookie=has_old_cookie)
-    if body.badge is not None:
-        _set_station_cookie(response, auth.station_secret(request, services.settings) or "")
-    return response
+bp = Blueprint("session", __name__, url_prefix="/api")
 
 
-def _pair(services: Services, token: str) -> Response:
-    """Make the browser a station, and end the session that it had: others will stand there."""
-    address = auth.caller_address()
-    try:
-        secret, station = services.stations.pair(token)
-    except Unauthenticated as error:
-        services.audit_limit.record(
-            "sign_in_refused", by="pairing", code=error.code, address=address
-        )
-        raise
-    except Unconfirmed as error:
-        raise Unconfirmed(
-            "Too few replicas confirmed that the link is used up. Try it again in a moment; if it "
-            "was used, revoke the station and pair anew.",
-            retry_after=1,
-        ) from error
-    services.audit_trail.record(
-        "station_paired", station=station.id, name=station.name, board=station.board,
-        address=address,
-    )  # fmt: skip
-    had = auth.session_secret(request, services.settings)
-    if had is not None:
-        with contextlib.suppress(Unauthenticated):
-            known = services.authenticator.identify(
-                Credential("session", digest_of(had)), is_use=False
-            )
-            services.sessions.end(known, address=address)
-    known = services.authenticator.identify(Credential("station", digest_of(secret)))
-    response = json_answer(_described(known))
-    _set_cookie(response, "", max_age_s=0, has_old_cookie=_has_old_cookie())
-    _set_station_cookie(response, secret)
-    return response
-
-
-def _has_old_cookie() -> bool:
+def is_signed_in_by_old_cookie() -> bool:
     """Whether the browser is signed in here by a cookie with the old name.
 
     If not, such a cookie may belong to another deployment on this host, and must be kept.
     """
     services = auth.current_services()
-    name, old_name = auth.cookie_names(request, services.settings)
+    name, old_name = session_cookie_names(request, services.settings)
     secret = request.cookies.get(old_name)
     if not secret or name in request.cookies:
         return False
@@ -119,97 +52,30 @@ def _has_old_cookie() -> bool:
     return True
 
 
-def _signed_in(secret: str, session: Session, *, has_old_cookie: bool) -> Response:
+def signed_in(secret: str, session: Session, *, has_old_cookie: bool) -> Response:
+    """The answer to a sign-in: who is signed in now, and the session's cookie."""
     credential = Credential("session", digest_of(secret))
-    response = json_answer(_described(auth.current_services().authenticator.identify(credential)))
+    response = json_answer(
+        session_as_dict(auth.current_services().authenticator.identify(credential))
+    )
     max_age_s = session.ends_s - session.created_s
-    _set_cookie(response, secret, max_age_s=max_age_s, has_old_cookie=has_old_cookie)
+    set_cookie(response, secret, max_age_s=max_age_s, has_old_cookie=has_old_cookie)
     return response
 
 
-def _set_cookie(response: Response, secret: str, *, max_age_s: int, has_old_cookie: bool) -> None:
-    name, old_name = auth.cookie_names(request, auth.current_services().settings)
-    attributes: dict[str, Any] = {
-        "path": "/", "httponly": True, "samesite": "Lax", "secure": request.is_secure,
-    }  # fmt: skip
-    response.set_cookie(name, secret, max_age=max_age_s, **attributes)
-    if has_old_cookie:
-        response.delete_cookie(old_name, **attributes)
-
-
-def _set_station_cookie(response: Response, secret: str) -> None:
-    # Lax as the session's, so that a page opened from elsewhere knows that it is a station.
-    response.set_cookie(
-        auth.station_cookie_name(request, auth.current_services().settings), secret,
-        max_age=COOKIE_S, path="/", httponly=True, samesite="Lax", secure=request.is_secure,
-    )  # fmt: skip
-
-
-def _only(body: SignInBody, *names: str) -> bool:
-    """Whether ``body`` has these fields and no others."""
-    return all(
-        (getattr(body, each) is not None) == (each in names) for each in body.__struct_fields__
+def set_cookie(response: Response, secret: str, *, max_age_s: int, has_old_cookie: bool) -> None:
+    """Set the session's cookie on a response to the present request; see ``web/cookies.py``."""
+    settings = auth.current_services().settings
+    set_session_cookie(
+        response, request, settings, secret, max_age_s=max_age_s, has_old_cookie=has_old_cookie
     )
-
-
-def _open(services: Services, body: SignInBody) -> tuple[str, Session]:
-    had = auth.session_secret(request, services.settings)
-    address = auth.caller_address()
-    if body.badge is not None and (_only(body, "badge") or _only(body, "badge", "board")):
-        station = _station(services, address)
-        if body.board is not None:
-            _check_is_no_item(services, station, body.board, body.badge.strip())
-        return services.sessions.with_badge(station, body.badge, address=address, instead_of=had)
-    if body.token is not None and _only(body, "token"):
-        if body.token.startswith(LINK_PREFIX):
-            return services.sessions.with_link(body.token, address=address, instead_of=had)
-        try:
-            known = services.authenticator.identify(Credential("token", digest_of(body.token)))
-        except Unauthenticated as error:
-            services.audit_limit.record(
-                "sign_in_refused", by="token", code=error.code, address=address
-            )
-            raise
-        return services.sessions.with_token(known, address=address, instead_of=had)
-    if body.worker is not None and body.pin is not None and _only(body, "worker", "pin"):
-        return services.sessions.with_pin(body.worker, body.pin, address=address, instead_of=had)
-    raise InvalidRequest("Send worker and pin, or token, or at a paired station badge.")
-
-
-def _station(services: Services, address: str) -> Principal:
-    """The paired station that sends the request. Raises Unauthenticated."""
-    secret = auth.station_secret(request, services.settings)
-    try:
-        if secret is None:
-            raise Unauthenticated(
-                "A badge signs in at a paired station only. Sign in with your PIN, or ask an "
-                "administrator to pair this device."
-            )
-        return services.authenticator.identify(Credential("station", digest_of(secret)))
-    except Unauthenticated as error:
-        services.audit_limit.record("sign_in_refused", by="badge", code=error.code, address=address)
-        raise
-
-
-def _check_is_no_item(services: Services, station: Principal, board: str, code: str) -> None:
-    """Raise AlreadyExists if ``code`` is an item's tag: an item goes before a badge.
-
-    The page asks this with the badge and not by the item's address: a badge must be in no log.
-    """
-    check_name("board", board)
-    if station.board is not None and board != station.board:
-        raise Forbidden(f"This station may only see the board {station.board}.")
-    if re.match(TAG_PATTERN, code):
-        with contextlib.suppress(ItemNotFound):
-            services.store.queries.item(board, code)
-            raise AlreadyExists("An item of this board has that tag, so it is no badge.", item=code)
 
 
 @bp.get("/session")
 @auth.requires(Role.OBSERVER, any_board=True, is_use=False)
 def who_am_i() -> Response:
     read_query()
-    return json_answer(_described(auth.principal()))
+    return json_answer(session_as_dict(auth.principal()))
 
 
 @bp.delete("/session")
@@ -218,12 +84,13 @@ def sign_out() -> Response:
     read_query()
     if auth.principal().credential.auth_method != "session":
         raise InvalidRequest(
-            "A token or a station is not signed out; an administrator can revoke it."
+            "Only a session can be signed out. To end a token or a station, an administrator "
+            "revokes it."
         )
-    has_old_cookie = _has_old_cookie()
+    has_old_cookie = is_signed_in_by_old_cookie()
 
     def without_cookie(response: Response) -> Response:
-        _set_cookie(response, "", max_age_s=0, has_old_cookie=has_old_cookie)
+        set_cookie(response, "", max_age_s=0, has_old_cookie=has_old_cookie)
         return response
 
     try:
@@ -237,29 +104,29 @@ def sign_out() -> Response:
 @bp.put("/session/pin")
 @auth.requires(Role.OBSERVER)
 def change_pin() -> Response:
-    """Change the own PIN. The answer is that of a sign-in, with a new cookie and CSRF token."""
+    """Change one's own PIN. The answer is that of a sign-in, with a new cookie and CSRF token."""
     read_query()
     body = read_body(PinBody)
-    has_old_cookie, services = _has_old_cookie(), auth.current_services()
+    has_old_cookie, services = is_signed_in_by_old_cookie(), auth.current_services()
     secret, session = services.sessions.with_new_pin(
         auth.principal(), body.pin, body.new_pin, address=auth.caller_address(),
-        instead_of=auth.session_secret(request, services.settings),
+        instead_of=session_secret(request, services.settings),
     )  # fmt: skip
-    return _signed_in(secret, session, has_old_cookie=has_old_cookie)
+    return signed_in(secret, session, has_old_cookie=has_old_cookie)
 
 
 @bp.post("/session/confirm")
 @auth.requires(Role.OBSERVER, any_board=True)
 def confirm() -> Response:
-    """Confirm a session opened with a badge. The answer is that of a sign-in, as above."""
+    """Confirm a session opened with a badge. The answer is that of a sign-in."""
     read_query()
     body = read_body(ConfirmBody)
-    has_old_cookie, services = _has_old_cookie(), auth.current_services()
+    has_old_cookie, services = is_signed_in_by_old_cookie(), auth.current_services()
     secret, session = services.sessions.confirmed(
         auth.principal(), body.pin, address=auth.caller_address(),
-        instead_of=auth.session_secret(request, services.settings) or "",
+        instead_of=session_secret(request, services.settings) or "",
     )  # fmt: skip
-    return _signed_in(secret, session, has_old_cookie=has_old_cookie)
+    return signed_in(secret, session, has_old_cookie=has_old_cookie)
 
 
 @bp.post("/tickets")
@@ -271,7 +138,8 @@ def create_ticket() -> Response:
     return json_answer({"ticket": secret, "expires_in_s": TICKET_TTL_S}, 201)
 
 
-def _described(known: Principal) -> dict[str, Any]:
+def session_as_dict(known: Principal) -> dict[str, Any]:
+    """The session as the API shows it."""
     return {
         "worker": {"id": known.worker.id, "name": known.worker.name, "role": known.role.label},
         "means": known.auth_method, "board": known.board,

@@ -1,8 +1,8 @@
--- remove: removes a board: marks it, and deletes all that makes it visible.
+-- removal/remove: marks a board as removed, and deletes all that makes it visible.
 --
 -- What has a key of its own for each item or request (items, histories, idempotency records) is swept
 -- afterwards, in pieces (sweep.lua): until then `removing` is set, and the board is neither there nor
--- can it be created. For ever stays what keeps numbers from coming again: cursor, seq, the floors, the
+-- can it be created. What keeps numbers from coming again stays for ever: cursor, seq, the floors, the
 -- incarnation, the version base and the version of the settings. Without `steps` they are no board.
 --
 -- The cursor moves on, and counts as the mark of a promotion: so no log, stream or cached snapshot

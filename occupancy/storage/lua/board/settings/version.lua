@@ -1,4 +1,4 @@
--- settings_version: the version of a board's settings, which never comes again with other settings.
+-- settings/version: the version of a board's settings, which never comes again with other settings.
 --
 -- Like the versions of items it goes on from the version floor after a promotion or a restore, because
 -- the old primary may have counted further and lost it. A removed board keeps it.

@@ -1,5 +1,5 @@
--- count_steps: compares the counts of the items at each step with the items; may mend them, or only
--- count.
+-- settings/count_steps: compares the counts of the items at each step with the items; may mend the
+-- counts, or only count.
 --
 -- KEYS  1 board   2 view
 -- ARGV  1 "1" to mend, and to count a board of an earlier version; "count" to write nothing, and to

@@ -1,4 +1,4 @@
-"""Administration: boards, workers and tokens over HTTP; the command line does the same."""
+"""The routes of workers; ``flask workers`` does the same."""
 
 from __future__ import annotations
 
@@ -14,88 +14,18 @@ from occupancy.access.tokens import optional_time
 from occupancy.access.workers import worker_as_dict
 from occupancy.boards.search import fold
 from occupancy.core.entities import Role
-from occupancy.core.errors import (
-    AlreadyExists,
-    InvalidRequest,
-    VersionMismatch,
-    WorkerNotFound,
-)
-from occupancy.core.requests import (
-    BoardBody,
-    BoardRemovalBody,
-    BoardSettingsBody,
-    TokenBody,
-    WorkerBody,
-    check_name,
-)
+from occupancy.core.errors import AlreadyExists, InvalidRequest, VersionMismatch, WorkerNotFound
+from occupancy.core.requests.access import WorkerBody
+from occupancy.core.requests.checks import check_choice, check_name
 from occupancy.tables.encoding import AUTO, ENCODINGS
 from occupancy.web import item_imports, worker_imports
-from occupancy.web.auth import (
-    current_services,
-    principal,
-    recording,
-    requires,
-    who_changes,
-    yield_turn,
-)
-from occupancy.web.entity_tags import allowed_versions
-from occupancy.web.io import as_response, json_answer, read_body, read_limit, read_query
-from occupancy.web.link_codes import code_of
-from occupancy.web.operations import board_reply
+from occupancy.web.auth import current_services, principal, recording, requires, yield_turn
+from occupancy.web.io import json_answer, read_body, read_limit, read_query
+from occupancy.web.links import sign_in_link
 
 MAX_WORKERS = 10_000  # on a page
 
-bp = Blueprint("admin", __name__, url_prefix="/api")
-
-
-@bp.post("/boards")
-@requires(Role.ADMIN)
-def create_board() -> Response:
-    read_query()
-    body = read_body(BoardBody)
-    with recording("board_added", board=body.board):
-        board = current_services().store.boards.create(
-            body.board, title=body.title, steps=body.steps or (), max_holds=body.max_holds or 0
-        )
-    return as_response(board_reply(board, 201))
-
-
-@bp.patch("/boards/<board>")
-@requires(Role.ADMIN)
-def configure_board(board: str) -> Response:
-    """Change settings of a board: fields that are not given keep their value."""
-    read_query()
-    check_name("board", board)
-    versions = allowed_versions(request.headers.get("If-Match"))
-    body = read_body(BoardSettingsBody)
-    with recording("board_edited", board=board) as fields:
-        done = current_services().store.boards.configure(board, body, versions=versions)
-        fields.update(fields=",".join(done.changed), version=done.board.settings.version)
-        if not done.changed:
-            fields.clear()
-    return as_response(board_reply(done.board))
-
-
-@bp.delete("/boards/<board>")
-@requires(Role.ADMIN)
-def remove_board(board: str) -> Response:
-    """Remove a board, with its items if ``confirm`` is its name."""
-    read_query()
-    check_name("board", board)
-    body = read_body(BoardRemovalBody)
-    services = current_services()
-    with recording("board_removed", board=board) as fields:
-        fields.update(items=services.removal.remove(board, with_items=body.confirm == board))
-    for token in services.tokens.revoke_of_board(board):
-        services.audit_trail.record(
-            "token_revoked", **who_changes(), worker=token.worker, token=token.id, board=board
-        )
-    for station in services.stations.revoke_of_board(board):
-        services.audit_trail.record(
-            "station_revoked", **who_changes(), station=station.id, name=station.name, board=board
-        )
-    services.removal.resume()  # any process would, within seconds
-    return Response(status=204)
+bp = Blueprint("workers", __name__, url_prefix="/api")
 
 
 @bp.get("/workers")
@@ -105,10 +35,10 @@ def workers() -> Response:
     query = read_query("q", "role", "state", "limit", "page")
     limit = read_limit(query, MAX_WORKERS, MAX_WORKERS)
     role, state, after = query.get("role"), query.get("state"), query.get("page", "")
-    if role is not None and role not in [each.label for each in Role]:
-        raise InvalidRequest("role is not one of observer, worker, supervisor, admin.")
-    if state not in (None, "active", "disabled"):
-        raise InvalidRequest("state is not one of active, disabled.")
+    if role is not None:
+        check_choice("role", role, [each.label for each in Role])
+    if state is not None:
+        check_choice("state", state, ("active", "disabled"))
     words = fold(query.get("q", "")).split()
     found = [
         each for each in current_services().workers.all()
@@ -184,12 +114,8 @@ def import_workers() -> Response:
     A run stops after some seconds, and ``next_line`` says where the next request goes on.
     """
     query = read_query("name", "encoding", "sheet", "dry_run", "from_line")
-    encoding, dry_run = query.get("encoding", AUTO), query.get("dry_run", "false")
-    for name, value, known in (
-        ("encoding", encoding, ENCODINGS), ("dry_run", dry_run, ("false", "true")),
-    ):  # fmt: skip
-        if value not in known:
-            raise InvalidRequest(f"{name} is not one of {', '.join(known)}.")
+    encoding = check_choice("encoding", query.get("encoding", AUTO), ENCODINGS)
+    dry_run = check_choice("dry_run", query.get("dry_run", "false"), ("false", "true"))
     from_line = read_limit(query, 1, worker_imports.MAX_LINE, "from_line")
     with tempfile.TemporaryFile() as file:
         item_imports.receive(file)
@@ -216,57 +142,10 @@ def sign_out_everywhere(worker_id: str) -> Response:
 @bp.post("/workers/<worker_id>/links")
 @requires(Role.ADMIN)
 def create_link(worker_id: str) -> Response:
-    """A one-time link, for a forgotten PIN or a wait after wrong ones.
-
-    The answer has a path, because the asking page knows the address at which browsers reach us,
-    and the whole link as a QR code.
-    """
+    """Create a one-time link, for a forgotten PIN or a wait after wrong ones."""
     read_query()
     check_name("worker", worker_id)
     with recording("link_added", worker=worker_id):
         secret = current_services().links.create(worker_id)
-    path = f"/sign-in#{secret}"
-    svg = code_of(path, current_services().settings)
-    return json_answer({"path": path, "expires_in_s": LINK_TTL_S, "svg": svg}, 201)
-
-
-@bp.get("/tokens")
-@requires(Role.ADMIN)
-def tokens() -> Response:
-    read_query()
-    listed = current_services().tokens.all()
-    return json_answer({"tokens": [each.token.as_dict(each.used_s) for each in listed]})
-
-
-@bp.post("/tokens")
-@requires(Role.ADMIN)
-def create_token() -> Response:
-    """The answer shows the token, which is not stored and never shown again.
-
-    Its path and QR code are for a wallboard, which opens a session with it.
-    """
-    read_query()
-    body = read_body(TokenBody)
-    if body.board is not None:
-        current_services().store.boards.get(body.board)
-    about = {"worker": body.worker, "role": body.role, "board": body.board}
-    with recording("token_added", **about, token=None) as fields:
-        secret, token = current_services().tokens.create(
-            body.worker, days=body.days, board=body.board,
-            role=Role.of(body.role) if body.role is not None else None,
-        )  # fmt: skip
-        fields.update(token=token.id)
-    path = f"/sign-in#{secret}"
-    svg = code_of(path, current_services().settings)
-    return json_answer({"token": secret, **token.as_dict(), "path": path, "svg": svg}, 201)
-
-
-@bp.delete("/tokens/<token_id>")
-@requires(Role.ADMIN)
-def revoke_token(token_id: str) -> Response:
-    read_query()
-    tokens = current_services().tokens
-    token = tokens.find(token_id)
-    with recording("token_revoked", worker=token.worker, token=token.id):
-        tokens.revoke(token.id)
-    return Response(status=204)
+    link = sign_in_link(secret, current_services().settings)
+    return json_answer({**link, "expires_in_s": LINK_TTL_S}, 201)

@@ -1,4 +1,4 @@
--- step_counts: how many items stand at each step, in fields of the board named `at:STEP`.
+-- settings/step_counts: how many items stand at each step, in fields of the board named `at:STEP`.
 --
 -- Each change that moves an item keeps them (operate/record.lua, count_step), so the last field is
 -- read and written in the step of the item itself. `steps_counted` says that they are kept: boards of

@@ -1,4 +1,4 @@
--- configure: changes the settings of a board.
+-- settings/configure: changes the settings of a board.
 --
 -- The caller has made the new values from those that it has read, so it names their version: if others
 -- have changed them meanwhile, nothing is done. A step at which items stand is not taken out of the

@@ -1,4 +1,4 @@
--- sweep: deletes some keys of a board that is being removed.
+-- removal/sweep: deletes some keys of a board that is being removed.
 --
 -- Epochs and versions of its items raise the board's floors in the same step, so that a board of the
 -- same name counts on from there, however often the sweep is interrupted.

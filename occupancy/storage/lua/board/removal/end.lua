@@ -1,4 +1,4 @@
--- end_removal: ends the removal of a board whose keys are swept. Its name is free again.
+-- removal/end: ends the removal of a board whose keys are swept. Its name is free again.
 --
 -- The new log begins with a mark, so it has no cursor of the board that was removed.
 --

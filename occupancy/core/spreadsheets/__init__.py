@@ -1,1 +1,0 @@
-"""Habits of spreadsheets that every file for them must respect: see ``formulas.py``."""

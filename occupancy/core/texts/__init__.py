@@ -1,0 +1,1 @@
+"""Texts that several packages write: counted nouns in ``plurals``, cells in ``formulas``."""
