@@ -19,6 +19,8 @@ import {scanning} from './scan.js';
 import * as session from './session.js';
 import {filterTaps} from './tap_filter.js';
 import {UNDO, isAdded, transitionOf} from './transitions.js';
+import {waiting} from './waiting.js';
+import {WaitingEnds} from './waiting_ends.js';
 import {workOf, workedNow} from './worked_time.js';
 
 const {board, tag} = document.body.dataset;
@@ -39,19 +41,22 @@ let lastHeard = null; // when the page was last known to be up to date
 const notices = new Notices();
 const actions = new Actions(board, model, draw);
 const settings = new BoardSettings(board, () => { draw(); showHistory(); });
+const canAct = () => status !== 'offline' && session.may('worker');
+const ends = new WaitingEnds(board, {
+  worker: () => session.current()?.worker ?? null, isOffline: () => status === 'offline', canAct});
 const card = new Card({
   actions,
   settings: {titleOf: (step) => settings.titleOf(step), shownOf: () => []}, // all attributes are below
   isChosen: () => false,
   isActive: () => false,
-  hindrance: () => (status !== 'offline' && session.may('worker') ? '' : t('live.cannot')),
+  hindrance: (operation, item) => ends.whyNot(operation, item),
   onHindered: (why) => notices.say(why, {kind: 'refused', tag}),
-  waits: () => null,
+  waits: () => ends.line(tag),
   offered: (item) => offered(item, session.current()?.worker.id, session.isOffered, boardSteps),
   async onAct(operation) {
     const item = model.items.get(tag);
     if (!item || actions.sending.has(tag)) return;
-    await operate(operation, item, {board, actions, notices});
+    await operate(operation, item, {board, actions, notices, ends});
   },
   onChoose() {},
 });
@@ -218,6 +223,11 @@ model.onChange(() => {
   notices.check();
   draw();
 });
+waiting.onChange((done) => {
+  draw();
+  if (done?.board === board && done.tag === tag) notices.say(t(`done.${done.operation}`, {tag}), {tag});
+});
+
 function stop() {
   live?.stop();
   live = null;
@@ -246,6 +256,7 @@ async function run(who) {
     onSettings: (version) => settings.told(version),
     onStatus(now) {
       status = now;
+      if (now === 'live') waiting.deliver();
       byId('live').dataset.status = now;
       setText(byId('live'), t(`live.${now}`));
       showSituation();
