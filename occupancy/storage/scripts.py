@@ -48,6 +48,8 @@ PIECES = {
     "board/remove": ("board/cursors", "board/remove"),
     "board/end_removal": (*_CURSORS, "board/end_removal"),
     "board/audit": ("board/history_version", "board/audit"),
+    "access/replace_worker": ("access/other_admin", "access/replace_worker"),
+    "access/remove_worker": ("access/other_admin", "access/remove_worker"),
     "board/check_permissions": ("publish", "board/check_permissions"),
 }
 
