@@ -11,6 +11,7 @@ import {confirmed} from './form_dialog.js';
 import {number, t, tn} from './i18n.js';
 import {makeEach} from './make_each.js';
 import {startManaged} from './managed_page.js';
+import {recall, remember} from './memory.js';
 import {pagesOf} from './papers.js';
 import {explain} from './refusal_text.js';
 import * as session from './session.js';
@@ -242,17 +243,9 @@ addEventListener('beforeunload', (event) => {
   if (!isPrinted) event.preventDefault(); // the browser asks
 });
 
-try {
-  byId('plant').value = localStorage.getItem(PLANT) ?? '';
-} catch {
-  // The browser stores nothing: the name is typed each time.
-}
+byId('plant').value = recall('localStorage', PLANT) ?? '';
 byId('plant').addEventListener('input', () => {
-  try {
-    localStorage.setItem(PLANT, byId('plant').value);
-  } catch {
-    // As above.
-  }
+  remember('localStorage', PLANT, byId('plant').value);
   if (papers) fill(byId('papers'), ...pagesOf(papers.kind, papers.made, byId('plant').value.trim()));
 });
 

@@ -9,6 +9,7 @@ import {number, t, tn} from './i18n.js';
 import {chosenTags, forgetChosen, tagsOf} from './label_choice.js';
 import {pagesFor, requestsFor} from './label_requests.js';
 import {startManaged} from './managed_page.js';
+import {recall, remember} from './memory.js';
 import {retried} from './persistent_send.js';
 import {explain} from './refusal_text.js';
 
@@ -160,11 +161,7 @@ function clear() {
   fill(byId('sheets'));
 }
 
-try {
-  byId('stock').value = localStorage.getItem(STOCK) ?? byId('stock').value;
-} catch {
-  // The browser stores nothing: the first stock is offered.
-}
+byId('stock').value = recall('localStorage', STOCK) ?? byId('stock').value;
 if (byId('stock').selectedIndex < 0) byId('stock').selectedIndex = 0; // one that there was earlier
 byId('choice').addEventListener('submit', (event) => event.preventDefault());
 for (const id of ['search', 'first']) {
@@ -176,11 +173,7 @@ for (const id of ['search', 'first']) {
   });
 }
 byId('stock').addEventListener('change', () => {
-  try {
-    localStorage.setItem(STOCK, byId('stock').value);
-  } catch {
-    // As above.
-  }
+  remember('localStorage', STOCK, byId('stock').value);
   byId('first').value = '1';
   show();
 });
