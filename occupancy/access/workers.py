@@ -29,7 +29,7 @@ from occupancy.core.requests.checks import check_shown
 from occupancy.storage.client import OpsClient
 from occupancy.storage.scripts import PublishingScript
 
-_NO_OTHER_ADMIN = 2  # an answer of replace_worker.lua
+_NO_OTHER_ADMIN = 2  # an answer of replace_worker.lua and remove_worker.lua
 
 
 class _WorkerFields(msgspec.Struct):
@@ -120,16 +120,19 @@ class Workers:
         """Remove a worker with all sessions; False if the worker has changed since ``old``.
 
         The caller revokes the tokens first. Histories keep what the worker has done, with the name.
+        Raises LastAdmin if no active administrator would be left.
         """
         keys, worker_id = self._keys, old.worker.id
         try:
-            (is_done,) = self._remove_worker.run(
+            (done,) = self._remove_worker.run(
                 [keys.workers, keys.changes, keys.renamed],
-                [worker_id, old.encoded, keys.access_channel],
+                [worker_id, old.encoded, keys.access_channel, int(_is_active_admin(old.worker))],
             )
         finally:
             self._on_changed(worker_id)
-        if is_done:
+        if done == _NO_OTHER_ADMIN:
+            raise _last_admin(old.worker)
+        if done:
             # Otherwise such a session would be valid for a later worker with the same id.
             digests: Any = self._client.zrange(keys.session_ends_of(worker_id), 0, -1)
             self._client.run_pipeline(
@@ -140,7 +143,7 @@ class Workers:
                     *(pipeline.zrem(keys.session_ends, each) for each in digests),
                 )
             )
-        return bool(is_done)
+        return bool(done)
 
     def _replace(self, old: StoredWorker, worker: Worker) -> StoredWorker | None:
         """Store ``worker`` in place of ``old``; None if ``old`` is not what is stored any more."""
@@ -156,10 +159,7 @@ class Workers:
         finally:  # it may be stored although that is not confirmed
             self._on_changed(worker.id)
         if done == _NO_OTHER_ADMIN:
-            raise LastAdmin(
-                f"{old.worker.name} ({worker.id}) is the only active administrator. Make somebody "
-                "else an administrator first."
-            )
+            raise _last_admin(old.worker)
         return StoredWorker(worker, encoded) if done else None
 
     def get(self, worker_id: str) -> Worker:
@@ -197,6 +197,11 @@ class Workers:
         workers = [msgspec.json.decode(each, type=Worker) for each in found]
         return sorted(workers, key=lambda each: each.id)
 
+    def is_last_admin(self, worker: Worker) -> bool:
+        """Whether no active administrator would be left without ``worker``."""
+        others = (each for each in self.all() if each.id != worker.id)
+        return _is_active_admin(worker) and not any(map(_is_active_admin, others))
+
     def is_any(self) -> bool:
         """Whether there is any worker."""
         return bool(self._client.hlen(self._keys.workers))
@@ -204,6 +209,13 @@ class Workers:
 
 def _is_active_admin(worker: Worker) -> bool:
     return worker.role == Role.ADMIN.label and not worker.disabled
+
+
+def _last_admin(worker: Worker) -> LastAdmin:
+    return LastAdmin(
+        f"{worker.name} ({worker.id}) is the only active administrator. Make somebody else an "
+        "administrator first."
+    )
 
 
 def _next_generation(worker: Worker) -> Worker:

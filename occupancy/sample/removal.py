@@ -2,7 +2,8 @@
 
 What is still the sample's goes: an item with its title and attributes, whatever work was tried on
 it; the board, if it is empty then and was not changed; a person with the same name and role, whose
-PIN nobody has changed and who holds nothing elsewhere. The rest belongs to somebody, and stays.
+PIN nobody has changed and who holds nothing elsewhere. The rest belongs to somebody, and stays;
+so does an administrator while there is no other.
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ from occupancy.boards.commands import Command
 from occupancy.boards.records import Board
 from occupancy.boards.store import Store
 from occupancy.core.entities import MAX_BATCH_TAGS, Item, Worker
-from occupancy.core.errors import BoardNotEmpty, BoardNotFound, WorkerNotFound
+from occupancy.core.errors import BoardNotEmpty, BoardNotFound, LastAdmin, WorkerNotFound
 from occupancy.core.requests.items import ItemBody
 from occupancy.core.texts.plurals import counted
 from occupancy.core.transitions import REMOVE, TRANSITIONS
 from occupancy.sample.content import BOARD, PEOPLE, STEPS, TITLE, WORKERS, items
 from occupancy.services import Services
 
-Why = Literal["has_items", "changed", "renamed", "disabled", "holds", "self"]
+Why = Literal["has_items", "changed", "renamed", "disabled", "holds", "self", "last_admin"]
 
 
 class Kept(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -52,6 +53,8 @@ _WHY_TEXTS = {
     "renamed": "has another name or role",
     "disabled": "was disabled, or has another PIN",
     "self": "cannot remove themselves",
+    "last_admin": "is the only active administrator; make somebody else one and remove the sample "
+    "again",
 }
 
 
@@ -81,7 +84,9 @@ def present(services: Services, *, by: str | None = None) -> Present:
     people = [
         each.id
         for each in services.workers.all()
-        if each.id in ours and _reason_to_keep(each, *ours[each.id], by) is None
+        if each.id in ours
+        and _reason_to_keep(each, *ours[each.id], by) is None
+        and not services.workers.is_last_admin(each)
     ]
     return Present(BOARD if has_board else None, people)
 
@@ -100,13 +105,19 @@ def unload(services: Services, *, by: str | None = None) -> Unloaded:
             continue
         reason = _reason_to_keep(stored.worker, name, role.label, by)
         reason = reason or _hold_of(services.store, stored.worker)
+        last_admin = Kept("worker", worker_id, "last_admin", name)
+        if reason is None and services.workers.is_last_admin(stored.worker):
+            reason = last_admin  # before the tokens are revoked
         if reason is not None:
             kept.append(reason)
             continue
         for each in services.tokens.all():
             if each.token.worker == worker_id:
                 services.tokens.revoke(each.token.id)
-        workers += services.workers.remove(stored)
+        try:
+            workers += services.workers.remove(stored)
+        except LastAdmin:  # the other one was demoted just now
+            kept.append(last_admin)
     return Unloaded(boards, workers, removed, kept)
 
 

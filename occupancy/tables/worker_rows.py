@@ -36,7 +36,7 @@ _NAMES = {
         "name", "fullname", "nombre", "nombrecompleto", "nombreyapellidos", "nombreyapellido",
         "apellidosynombre",
     ),
-    "role": ("role", "rol", "papel", "permiso", "perfil"),
+    "role": ("role", "rol", "funcion", "papel", "permiso", "perfil"),
     "pin": ("pin", "nip", "clavepin"),
 }  # fmt: skip
 _NEEDED = ("id", "name", "role")

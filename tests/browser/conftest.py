@@ -5,15 +5,18 @@ A missing browser is skipped on a laptop and fails where ``CI=true``.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from occupancy.core.entities import Role
 from tests.browser.chromium import chromium as running_chromium
 from tests.browser.chromium import path_of_chromium
 from tests.browser.contexts import Contexts
+from tests.browser.people_page import PAYLOAD
 from tests.browser.site import Site, expect_live, note_mistakes, running
 from tests.conftest import require
 from tests.support.deployment import Deployment
@@ -132,3 +135,17 @@ def open_board(visit: Visit) -> OpenBoard:
         return page
 
     return open_page
+
+
+@pytest.fixture
+def people(site: Site) -> Iterator[str]:
+    """A word that the names of these people have, and no others."""
+    word = f"w{secrets.token_hex(3)}"
+    for name, role in (("Marta", Role.WORKER), ("Núria", Role.SUPERVISOR), (PAYLOAD, Role.WORKER)):
+        worker_id = f"{word}-{name[0].lower() if name.isalpha() else 'x'}"
+        site.services.workers.add(worker_id, name=f"{name} {word}", role=role)
+    yield word
+    for each in site.services.workers.all():
+        if word in each.id or word in each.name:
+            stored = site.services.workers.stored(each.id)
+            site.services.workers.remove(stored)

@@ -169,8 +169,32 @@ def test_codes_are_gone_after_leaving_and_the_browser_asks_first(
     assert asked == ["beforeunload"]
     page.locator("#print").click()
     page.wait_for_function("() => window.printed === 1")
+    page.locator("#ask-dialog").get_by_role("button", name="Yes, all").click()
+    expect(page.locator("#ask-dialog")).to_be_hidden()
     page.reload()
     expect(page.locator("#people li").first).to_be_visible()
+    expect(page.locator(".badge-card")).to_have_count(0)
+
+
+def test_a_print_that_was_cancelled_does_not_count(
+    people: list[str], open_cards: Callable[..., Page]
+) -> None:
+    page = open_cards()
+    make(page, "badge", people)
+    expect(page.locator(".badge-card")).to_have_count(3)
+    question = page.locator("#ask-dialog")
+    for printed in (1, 2):
+        page.locator("#print").click()
+        page.wait_for_function("printed => window.printed === printed", arg=printed)
+        expect(question).to_contain_text("come out of the printer?")
+        question.get_by_role("button", name="No, not yet").click()
+        choose(page, "badge", people)
+        page.locator("#make").click()
+        expect(page.locator("#making-said")).to_contain_text("Print or discard")
+        expect(page.locator(".badge-card")).to_have_count(3)
+    page.locator("#forget").click()
+    expect(question).to_contain_text("They have not been printed.")
+    question.locator(".danger").click()
     expect(page.locator(".badge-card")).to_have_count(0)
 
 

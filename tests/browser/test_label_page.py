@@ -21,7 +21,10 @@ from tests.browser.site import Site
 PAYLOAD = '"><img src=x onerror="window.hacked=1"><script>window.hacked=1</script>'
 TAGS = [f"MK-1335-CW-25238-{number:03d}" for number in range(30)]
 # The dialog of a real browser is no part of the page.
-NO_DIALOG = "window.printed = 0; window.print = () => { window.printed += 1; };"
+NO_DIALOG = """window.printed = 0; window.print = () => {
+  window.printed += 1;
+  dispatchEvent(new Event('afterprint'));
+};"""
 
 
 @pytest.fixture(scope="module")

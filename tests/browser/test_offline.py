@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from tests.browser.axe import violations
 from tests.browser.contexts import Contexts
@@ -27,6 +27,7 @@ from tests.browser.site import (
     running,
     sign_in_by_hand,
     touch,
+    wait_for,
 )
 from tests.support.deployment import Deployment
 from tests.support.servers import RealServer
@@ -118,6 +119,12 @@ def waiting(page: Page) -> Any:
     return page.locator("section.waiting")
 
 
+def touch_row(page: Page, operation: str) -> None:
+    """Touch a button of the only item of a page, once taps count."""
+    wait_for(page, "() => !document.querySelector('.row').ignoresTaps", what="it to stand still")
+    page.locator(f'.row [data-name="{operation}"]').click()
+
+
 def test_a_board_opens_without_the_network_with_its_age_and_no_button_works(
     site: Site, device: Device
 ) -> None:
@@ -194,6 +201,73 @@ def test_a_pause_without_the_network_waits_and_is_sent_once_also_after_a_reload(
     expect_state(other, "T-1", "paused")
     for each in (page, other):
         expect(waiting(each)).to_be_hidden()
+    assert site.types(board, "T-1") == ["taken", "paused"]
+
+
+@pytest.mark.parametrize("of_item", [False, True])
+def test_a_completion_in_the_first_moments_of_a_lost_server_waits_and_is_sent_once(
+    site: Site, device: Device, of_item: bool
+) -> None:
+    board = site.board("T-1")
+    site.do("take", board, "T-1", who="holder")
+    page = device.open(f"/boards/{board}" + ("/items/T-1" if of_item else ""))
+    expect_live(page)
+    expect_state(page, "T-1", "occupied", "Holder")
+    site.deployment.stop(signal.SIGQUIT)
+    try:
+        touch_row(page, "complete")
+        expect(page.locator(".row .waits")).to_contain_text("COMPLETE waits for the network")
+        assert page.locator("#live").get_attribute("data-status") != "offline"  # not known yet
+        expect(page.locator(".note.refused")).to_have_count(0)
+        expect_live(page, "offline")
+    finally:
+        site.deployment.start()
+    expect_state(page, "T-1", "completed")
+    expect(waiting(page)).to_be_hidden()
+    assert site.types(board, "T-1") == ["taken", "completed"]
+
+
+def test_an_answer_that_was_lost_is_asked_for_with_its_key(site: Site, device: Device) -> None:
+    board = site.board("T-1")
+    site.do("take", board, "T-1", who="holder")
+    page = device.open_ready(board)
+    keys: list[str | None] = []
+
+    def lose_the_answer(route: Route) -> None:
+        keys.append(route.request.headers.get("idempotency-key"))
+        if len(keys) == 1:
+            route.fetch()
+            route.abort()
+        else:
+            route.continue_()
+
+    page.route("**/complete", lose_the_answer)
+    touch(page, "T-1", "complete")
+    expect_state(page, "T-1", "completed")
+    expect(waiting(page)).to_be_hidden()
+    wait_until(lambda: len(keys) == 2, what="the completion to be sent again")
+    assert keys[0] == keys[1]
+    assert site.types(board, "T-1") == ["taken", "completed"]
+
+
+def test_the_page_of_an_item_lets_its_own_pause_wait_and_nothing_else(
+    site: Site, device: Device
+) -> None:
+    board = site.board("T-1", "T-2")
+    site.do("take", board, "T-1", who="holder")
+    page = device.open(f"/boards/{board}/items/T-2")
+    expect_live(page)
+    device.go_offline(page)
+    expect(page.locator('.row [data-name="take"]')).to_be_disabled()
+    device.context.set_offline(False)
+    page.goto(f"/boards/{board}/items/T-1")
+    expect_live(page)
+    device.go_offline(page)
+    touch_row(page, "pause")
+    page.locator("#ask-dialog button.pause").click()
+    expect(page.locator(".row .waits")).to_contain_text("PAUSE waits for the network")
+    device.context.set_offline(False)
+    expect_state(page, "T-1", "paused")
     assert site.types(board, "T-1") == ["taken", "paused"]
 
 

@@ -68,7 +68,7 @@ def test_who_is_not_there_or_not_given_is_said_in_the_dialog_and_the_reason_stay
     # By the keyboard: a second click at once, at the same place, would be half of a double click.
     page.locator('#ask-dialog input[name="to"]').fill("nobody-there")
     page.keyboard.press("Enter")
-    expect(page.locator("#ask-dialog .said")).to_contain_text("Nobody of that name or id")
+    expect(page.locator("#ask-dialog .said")).to_contain_text("Nobody with that name or id")
     expect(page.locator('#ask-dialog input[name="reason"]')).to_have_value("She knows it")
     assert site.types(board, "T-1") == []
 
@@ -92,7 +92,7 @@ def test_a_press_counts_although_the_people_are_found_while_it_lasts(
     page.evaluate("() => new Promise(requestAnimationFrame)")
     assert give.bounding_box() == place
     page.mouse.up()
-    expect(page.locator("#ask-dialog .said")).to_contain_text("Nobody of that name or id")
+    expect(page.locator("#ask-dialog .said")).to_contain_text("Nobody with that name or id")
 
 
 def test_the_boards_reasons_come_first_then_those_that_its_items_have(

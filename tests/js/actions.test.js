@@ -37,13 +37,13 @@ beforeEach(() => {
 
 test('a second tap while the first is on its way sends nothing', async () => {
   const first = actions.run('take', 'A');
-  assert.equal(await actions.run('take', 'A'), false);
-  assert.equal(await actions.run('pause', 'A'), false);
+  assert.equal(await actions.run('take', 'A'), 'refused');
+  assert.equal(await actions.run('pause', 'A'), 'refused');
   await settle();
   assert.deepEqual(sent.map(({path}) => path), ['/api/boards/main/items/A/take']);
   assert.equal(actions.sending.get('A'), 'take');
   sent[0].answer(200, {item: item('A', 2, 'occupied')});
-  assert.equal(await first, true);
+  assert.equal(await first, 'done');
   assert.equal(model.items.get('A').state, 'occupied');
   assert.equal(actions.sending.size, 0);
   assert.deepEqual(drawn, ['A', 'A']);
@@ -69,7 +69,7 @@ test('a refusal shows what the item is, until the item changes or something else
   const run = actions.run('take', 'A');
   await settle();
   sent[0].answer(409, {code: 'held', holder: {name: 'Marta'}, item: item('A', 5, 'occupied')});
-  assert.equal(await run, false);
+  assert.equal(await run, 'refused');
   assert.equal(model.items.get('A').version, 5);
   assert.equal(actions.refusal(model.items.get('A')), 'Held by Marta');
   assert.equal(actions.refusal(item('A', 6)), '');

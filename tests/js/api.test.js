@@ -1,4 +1,4 @@
-// Requests: errors as Problem, and operations that are sent again without counting twice.
+// Requests: errors as Problem, and the PIN on request.
 
 import assert from 'node:assert/strict';
 import {afterEach, beforeEach, test} from 'node:test';
@@ -9,8 +9,6 @@ import {install} from './fakes.js';
 let sent;
 let answers;
 let restore;
-const pauses = [];
-const pause = async (ms) => { pauses.push(ms); };
 
 function answer(status, body, headers = {}) {
   return new Response(status === 204 ? null : JSON.stringify(body), {status, headers});
@@ -19,7 +17,6 @@ function answer(status, body, headers = {}) {
 beforeEach(() => {
   sent = [];
   answers = [];
-  pauses.length = 0;
   api.setCsrfToken('secret');
   restore = install({
     async fetch(path, options) {
@@ -58,39 +55,6 @@ test('no answer, and an answer that is no JSON, are unreachable', async () => {
   for (let time = 0; time < 2; time += 1) {
     await assert.rejects(api.get('/x'), {code: 'unreachable', isUncertain: true});
   }
-});
-
-test('an operation is tried again with the same key while nobody knows if it took effect', async () => {
-  const busy = answer(503, {code: 'pool_timeout', retry_after: 3});
-  answers = [new TypeError('failed'), busy, answer(200, {changed: true})];
-  assert.deepEqual(await api.operate('/x', {}, {pause}), {changed: true});
-  const keys = sent.map((each) => each.headers['Idempotency-Key']);
-  assert.equal(new Set(keys).size, 1);
-  assert.match(keys[0], /^[0-9a-f]{32}$/);
-  assert.equal(pauses.length, 2);
-  assert.ok(pauses[0] >= 750 && pauses[0] <= 1250, 'about a second');
-  assert.ok(pauses[1] >= 2250 && pauses[1] <= 3750, 'about what the server asked for');
-});
-
-test('two operations have two keys', async () => {
-  answers = [answer(200, {}), answer(200, {})];
-  await api.operate('/x', {});
-  await api.operate('/x', {});
-  assert.notEqual(sent[0].headers['Idempotency-Key'], sent[1].headers['Idempotency-Key']);
-});
-
-test('a refusal is not tried again', async () => {
-  answers = [answer(409, {code: 'held', detail: 'Held.'})];
-  await assert.rejects(api.operate('/x', {}, {pause}), {code: 'held'});
-  assert.equal(sent.length, 1);
-});
-
-test('who asks for too much waits; after four tries it is said', async () => {
-  answers = Array.from({length: 4}, () => answer(429, {code: 'rate_limited', retry_after: 60}));
-  await assert.rejects(api.operate('/x', {}, {pause}), {code: 'rate_limited'});
-  assert.equal(sent.length, 4);
-  assert.equal(pauses.length, 3);
-  assert.ok(pauses.every((ms) => ms > 0 && ms <= 12500), 'nobody waits for a minute in front of a card');
 });
 
 const pinRequired = () => answer(403, {code: 'pin_required', detail: 'Confirm your PIN.'});
@@ -135,12 +99,4 @@ test('no other refusal asks for the PIN', async () => {
     answers = [answer(403, {code, detail: 'No.'})];
     await assert.rejects(api.send('POST', '/x'), {code});
   }
-});
-
-test('an operation keeps its key over the question for the PIN', async () => {
-  api.onPinRequired(async () => true);
-  answers = [pinRequired(), new TypeError('failed'), answer(200, {changed: true})];
-  assert.deepEqual(await api.operate('/x', {}, {pause}), {changed: true});
-  assert.equal(new Set(sent.map((each) => each.headers['Idempotency-Key'])).size, 1);
-  assert.equal(sent.length, 3);
 });

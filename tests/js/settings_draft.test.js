@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
 
-import {isBoardId, isStepId, proposedBoardId, proposedStepId} from '../../occupancy/web/ui/static/js/proposed_ids.js';
+import {isBoardId, isStepId, proposedBoardId, proposedStepId} from '../../occupancy/web/ui/static/js/board_ids.js';
 import {bodyOf, changedFields, merge, problemsOf, stepsOf, valuesOf} from
   '../../occupancy/web/ui/static/js/settings_draft.js';
 import {textProblem} from '../../occupancy/web/ui/static/js/text_rules.js';

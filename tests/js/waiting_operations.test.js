@@ -85,8 +85,8 @@ function tab() {
   });
 }
 
-const pause = (tag, who = ANA) => ({
-  board: 'main', item: {tag, epoch: 7}, operation: 'pause', fields: {reason: 'lunch'}, worker: who});
+const pause = (tag, key = null) => ({
+  board: 'main', tag, operation: 'pause', body: {reason: 'lunch', epoch: 7}, worker: ANA, key});
 
 beforeEach(() => {
   store = new Store();
@@ -124,6 +124,18 @@ test('a lost answer is asked for again with the same key', async () => {
   answer = async () => {};
   await page.deliver();
   assert.deepEqual(sent.map(({key}) => key), ['key-1', 'key-1', 'key-2']);
+});
+
+test('one whose answer was lost goes on with its key, soon, and is not called unsent', async () => {
+  mock.timers.enable({apis: ['setTimeout']});
+  const page = tab();
+  await page.add(pause('A', 'first-key'));
+  answer = async () => { throw new Problem(0, 'unreachable'); };
+  mock.timers.tick(1_000);
+  await settle();
+  assert.deepEqual(sent.map(({key}) => key), ['first-key']);
+  assert.equal(await page.cancel(page.records[0].id), false);
+  mock.timers.reset();
 });
 
 test('of two tabs one sends', async () => {

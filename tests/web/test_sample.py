@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from occupancy.core.entities import Role
+from occupancy.core.errors import LastAdmin
 from occupancy.sample.content import BOARD, ITEM_COUNT, WORKERS
+from occupancy.sample.removal import present, unload
 from occupancy.services import Services
 from tests.support.applications import application
 from tests.support.tablets import fields
@@ -92,6 +94,34 @@ def test_the_one_who_removes_it_is_not_removed(office: Office) -> None:
         {"kind": "worker", "id": "1", "why": "self", "name": "Elena Prieto"}
     ]  # fmt: skip
     assert office.ask("GET", secret=secret) == {"board": None, "workers": []}
+
+
+def test_its_administrator_stays_while_there_is_no_other(office: Office) -> None:
+    office.ask("POST")
+    services = office.services
+    token, _ = services.tokens.create("1")
+    services.workers.edit("boss", disabled=True)
+    removed = unload(services)
+    assert (removed.boards, removed.workers, removed.items) == (1, 5, ITEM_COUNT)
+    assert [(each.id, each.why) for each in removed.kept] == [("1", "last_admin")]
+    assert "only active administrator" in str(removed.kept[0])
+    assert office.ask("GET", secret=token) == {"board": None, "workers": []}  # nothing to remove
+    services.workers.edit("boss", disabled=False)
+    assert present(services).workers == ["1"]
+    assert unload(services).workers == 1
+    assert [each.id for each in services.workers.all()] == ["boss"]
+
+
+def test_the_last_administrator_is_not_removed_even_if_the_other_has_just_gone(
+    office: Office,
+) -> None:
+    services = office.services
+    alone = services.workers.stored("boss")
+    with pytest.raises(LastAdmin):
+        services.workers.remove(alone)
+    assert services.workers.get("boss") == alone.worker
+    services.workers.add("second", name="Second", role=Role.ADMIN)
+    assert services.workers.remove(alone)
 
 
 def test_tokens_and_stations_of_its_board_end_with_it(office: Office) -> None:

@@ -204,7 +204,7 @@ def paths() -> dict[str, Any]:
             "get": operation("access", "listTokens", "Every token.", Role.ADMIN,
                 answer(obj(tokens=array(ref("schemas", "Token")))), STORE),
             "post": operation("access", "createToken", "Create a token.", Role.ADMIN,
-                answer(secret, status=201, text="The token; it is shown this once."),
+                answer(secret, status=201, text="The token; it is shown only this once."),
                 (*WRITES, errors.WorkerNotFound, errors.BoardNotFound),
                 body=ref("schemas", "TokenBody"), must_have_body=True,
                 description="`path` is that of the link which signs a wallboard in with the "

@@ -102,12 +102,24 @@ def test_unloading_keeps_what_belongs_to_somebody(run: Run, shop: Services) -> N
     assert (unloaded["boards"], unloaded["items"]) == (0, 39)
     assert [each.split(":")[0] for each in unloaded["kept"]] == [
         "board taller", "worker 93 (Marta)", "worker 94 (Iván)", "worker 95 (Lucía Vega)",
-        "worker 12 (Carlos Medina)",
+        "worker 12 (Carlos Medina)", "worker 1 (Elena Prieto)",
     ]  # fmt: skip
     assert "Kept: board taller: has 2 items" in run("demo", "unload").stdout
     left = answer(run("items", "list", "--board", "taller", "--json"))["items"]
     assert sorted(each["tag"] for each in left) == ["MK-1335-CW-25238-011", "OWN"]
-    assert sorted(each.id for each in shop.workers.all()) == ["12", "93", "94", "95"]
+    assert sorted(each.id for each in shop.workers.all()) == ["1", "12", "93", "94", "95"]
+
+
+def test_unloading_keeps_the_only_administrator_and_says_so(
+    run: Run, valkey_services: Services
+) -> None:
+    run("demo", "load", "--pins")
+    said = run("demo", "unload").stdout
+    assert "5 workers of the sample" in said
+    assert "Kept: worker 1 (Elena Prieto): is the only active administrator" in said
+    assert [each.id for each in valkey_services.workers.all()] == ["1"]
+    run("workers", "add", "55", "--name", "Eva", "--role", "admin")
+    assert answer(run("demo", "unload", "--json"))["workers"] == 1
 
 
 def test_a_sample_that_is_loaded_again_counts_on(run: Run, valkey_services: Services) -> None:

@@ -4,10 +4,13 @@
 // one Idempotency-Key, so a double tap or a retry never counts twice. A refusal is shown at the item
 // until the item changes or the user tries something else.
 
-import * as api from './api.js';
+import {newKey} from './api.js';
 import {t} from './i18n.js';
+import {sendOnce} from './persistent_send.js';
 import {explain} from './refusal_text.js';
 import {UNDO} from './transitions.js';
+
+const LOST_MS = 5000; // an operation that may wait for the server is not held up by a dead network
 
 export class Actions {
   /** `model.putAnswer` gets the item of each answer; `onChange(tag)` redraws an item. */
@@ -20,23 +23,32 @@ export class Actions {
     this.changes = new Map(); // tag → the version that the user's last operation has made
   }
 
-  /** Carries out an operation on an item. Answers whether it succeeded; never throws. */
-  async run(operation, tag, fields = {}) {
-    if (this.sending.has(tag)) return false;
+  /**
+   * Carries out an operation on an item. Answers 'done', 'refused' or 'waiting'; never throws. If the server
+   * cannot be reached, `wait(key)` may let the operation wait for it, and then answers true.
+   */
+  async run(operation, tag, fields = {}, {wait = null} = {}) {
+    if (this.sending.has(tag)) return 'refused';
     this.sending.set(tag, operation);
     this.refusals.delete(tag);
     this.onChange(tag);
-    let isDone = false;
+    const key = newKey();
+    let result = 'refused';
+    const handOver = async ({code}) => {
+      if (code === 'unreachable' && await wait?.(key)) result = 'waiting';
+      return result === 'waiting';
+    };
     try {
-      const answer = await api.operate(`${this.path}/items/${tag}/${operation}`, fields);
+      const answer = await sendOnce('POST', `${this.path}/items/${tag}/${operation}`,
+        {body: fields, ...(wait && {timeoutMs: LOST_MS})}, {key, handOver});
       this.#succeed(tag, answer);
-      isDone = true;
+      result = 'done';
     } catch (problem) {
-      this.#refuse(tag, problem, operation);
+      if (result !== 'waiting') this.#refuse(tag, problem, operation);
     }
     this.sending.delete(tag);
     this.onChange(tag);
-    return isDone;
+    return result;
   }
 
   /** Carries out an operation on up to 50 items; answers how many succeeded, of how many. */
@@ -49,7 +61,8 @@ export class Actions {
     }
     let done = 0;
     try {
-      const {results} = await api.operate(`${this.path}/batch`, {operation, tags: free, ...fields});
+      const {results} = await sendOnce('POST', `${this.path}/batch`,
+        {body: {operation, tags: free, ...fields}});
       for (const result of results) {
         if (result.status === 200) {
           done += 1;

@@ -1,4 +1,4 @@
-// Requests to the API: JSON, the session's CSRF token, errors as Problem, idempotent retries.
+// Requests to the API: JSON, the session's CSRF token, errors as Problem. persistent_send.js sends them again.
 
 import {elapsed, readClock} from './clock.js';
 
@@ -33,14 +33,14 @@ export function onPinRequired(ask) {
  */
 export async function send(method, path, options = {}) {
   try {
-    return await sendOnce(method, path, options);
+    return await request(method, path, options);
   } catch (problem) {
     if (problem.code !== 'pin_required' || !await askForPin(method)) throw problem;
-    return sendOnce(method, path, options);
+    return request(method, path, options);
   }
 }
 
-async function sendOnce(method, path, {body, headers = {}, timeoutMs = 15000, cache = 'default'}) {
+async function request(method, path, {body, headers = {}, timeoutMs = 15000, cache = 'default'}) {
   const all = {Accept: 'application/json', ...headers};
   if (body !== undefined) all['Content-Type'] = 'application/json';
   if (method !== 'GET' && csrfToken) all['X-CSRF-Token'] = csrfToken;
@@ -70,23 +70,6 @@ export const get = (path, options) => send('GET', path, options);
 export function newKey() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
-}
-
-/**
- * An operation. Every try has the same key, so it takes effect once. It is retried while the server is
- * busy or unreachable, up to `tries` times; throws the last Problem.
- */
-export async function operate(path, body, {tries = 4, key = newKey(), pause = sleep} = {}) {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await send('POST', path, {body, headers: {'Idempotency-Key': key}});
-    } catch (problem) {
-      const mayTryAgain = problem.isUncertain || problem.code === 'rate_limited';
-      if (!mayTryAgain || attempt === tries) throw problem;
-      const seconds = Math.min(problem.retry_after ?? 2 ** (attempt - 1), 10);
-      await pause(1000 * seconds * (0.75 + Math.random() / 2));
-    }
-  }
 }
 
 export function sleep(ms) {

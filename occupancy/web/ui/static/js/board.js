@@ -24,9 +24,10 @@ import * as session from './session.js';
 import {countOf, describe, situationOf} from './situation.js';
 import {loadSnapshot} from './snapshot.js';
 import {filterTaps, ignoreTaps} from './tap_filter.js';
-import {ENDS, KEYS, UNDO} from './transitions.js';
+import {KEYS, UNDO} from './transitions.js';
 import {ViewControls} from './view_controls.js';
-import {showWaitingOf, waiting, waitingLine} from './waiting.js';
+import {showWaitingOf, waiting} from './waiting.js';
+import {WaitingEnds} from './waiting_ends.js';
 
 const board = document.body.dataset.board;
 const model = new Model();
@@ -47,6 +48,8 @@ const canAct = () => ['live', 'degraded', 'connecting'].includes(status) && sess
 const offeredToMe = (item) => offered(item, me(), session.isOffered, boardSteps);
 
 const offline = new OfflineBoard(board, clear);
+const ends = new WaitingEnds(board, {worker: () => offline.worker(), isOffline: () => status === 'offline', canAct});
+const whyNot = (operation, item) => ends.whyNot(operation, item);
 const keeper = new BoardKeeper(board, () => (isLoaded && offline.kept === null && settings.board ? {
   items: model.items, settings: settings.board, versionFloor: model.versionFloor,
   heardMs: status === 'live' ? serverNow() : lastHeard,
@@ -68,10 +71,7 @@ const card = new Card({
   isActive: (tag) => tag === active,
   hindrance: whyNot,
   onHindered,
-  waits(tag) {
-    const record = waiting.of(board, tag, me());
-    return record ? waitingLine(record) : null;
-  },
+  waits: (tag) => ends.line(tag),
   offered: offeredToMe,
   onAct: act,
   onChoose: (tag) => batch.toggle(tag),
@@ -236,7 +236,7 @@ let drawnMine = '';
 function showMine(held) {
   // Drawing it reads the page's geometry, which costs a layout.
   const drawn = JSON.stringify([canAct(), held.map(({tag, version, since, step}) => (
-    [tag, version, since, settings.titleOf(step), actions.sending.get(tag)]))]);
+    [tag, version, since, settings.titleOf(step), actions.sending.get(tag), ends.isWaiting(tag)]))]);
   if (drawn !== drawnMine) myWork.draw(held);
   drawnMine = drawn;
   byId('no-work').hidden = !isLoaded || held.length > 0;
@@ -302,28 +302,8 @@ search.addEventListener('keydown', (event) => { // from the search into what it 
 
 // Acting
 
-/** Why an operation is not possible now; '' if it is, or if it may wait for the network. */
-function whyNot(operation, item) {
-  if (waiting.of(board, item.tag, me())) return t('waiting.already');
-  return canAct() || mayWait(operation, item) ? '' : t('live.cannot');
-}
-
-function mayWait(operation, item) {
-  return status === 'offline' && ENDS.includes(operation) && item.holder?.id === me();
-}
-
 function onHindered(why, tag) {
   notices.say(`${tag}: ${why}`, {kind: 'refused', tag});
-}
-
-/** Without the server, the holder's own end of the work waits for it. */
-async function wait(operation, item, fields) {
-  if (!mayWait(operation, item)) return false;
-  const {tag} = item;
-  const isStored = await waiting.add({board, item, operation, fields, worker: offline.worker()});
-  if (isStored) announce(t('waiting.added', {operation: t(`operation.${operation}`), tag}));
-  else onHindered(t('live.cannot'), tag);
-  return true;
 }
 
 waiting.onChange((done) => {
@@ -347,7 +327,7 @@ async function act(operation, tag) {
   }
   const item = model.items.get(tag);
   if (!item || actions.sending.has(tag) || !offeredToMe(item).includes(operation)) return;
-  await operate(operation, item, {board, actions, notices, wait});
+  await operate(operation, item, {board, actions, notices, ends});
   view.attention.note();
 }
 

@@ -7,10 +7,11 @@ import * as api from './api.js';
 import {newBadgeCode, newPin} from './card_codes.js';
 import {byId, fill, h, setText} from './dom.js';
 import {fold} from './fold.js';
-import {openForm} from './form_dialog.js';
+import {confirmed} from './form_dialog.js';
 import {number, t, tn} from './i18n.js';
 import {makeEach} from './make_each.js';
 import {startManaged} from './managed_page.js';
+import {recall, remember} from './memory.js';
 import {pagesOf} from './papers.js';
 import {explain} from './refusal_text.js';
 import * as session from './session.js';
@@ -99,10 +100,8 @@ async function make() {
   if (byId('making-said').textContent !== '') return;
   const mine = turn;
   if (what === 'pin') {
-    const isSure = await openForm({
-      title: tn('cards.sure_pin', given.length), fields: [h('p', {}, t('cards.ends_pin'))],
-      yes: t('cards.make.pin'), isDanger: true, send: async () => true,
-    });
+    const isSure = await confirmed({title: tn('cards.sure_pin', given.length), text: t('cards.ends_pin'),
+      yes: t('cards.make.pin'), isDanger: true});
     if (!isSure || mine !== turn) return;
   }
   forget(); // the last ones are printed
@@ -223,31 +222,30 @@ byId('choose-none').addEventListener('click', () => {
 });
 byId('again').addEventListener('click', () => run(papers.kind, papers.again, papers.secrets, papers.made));
 byId('forget').addEventListener('click', async () => {
-  if (!isPrinted && !await openForm({title: t('cards.forget'), fields: [h('p', {}, t('cards.sure_forget'))],
-    yes: t('cards.forget'), isDanger: true, send: async () => true})) return;
+  if (!isPrinted && !await confirmed({title: t('cards.forget'), text: t('cards.sure_forget'),
+    yes: t('cards.forget'), isDanger: true})) return;
   forget();
   byId('search').focus();
 });
 byId('print').addEventListener('click', async () => {
   await Promise.all([...byId('papers').querySelectorAll('img')].map((each) => each.decode()));
   globalThis.print();
-  isPrinted = true;
+});
+// The browser does not tell whether the pages were printed or the user has cancelled.
+addEventListener('afterprint', async () => {
+  const printed = papers;
+  if (isPrinted || printed === null || byId('ask-dialog').open) return;
+  const isGood = await confirmed({title: t('cards.printed_question'), text: t('cards.printed_why'),
+    yes: t('cards.printed_yes'), no: t('cards.printed_no')});
+  if (papers === printed) isPrinted = isGood;
 });
 addEventListener('beforeunload', (event) => {
   if (!isPrinted) event.preventDefault(); // the browser asks
 });
 
-try {
-  byId('plant').value = localStorage.getItem(PLANT) ?? '';
-} catch {
-  // The browser stores nothing: the name is typed each time.
-}
+byId('plant').value = recall('localStorage', PLANT) ?? '';
 byId('plant').addEventListener('input', () => {
-  try {
-    localStorage.setItem(PLANT, byId('plant').value);
-  } catch {
-    // As above.
-  }
+  remember('localStorage', PLANT, byId('plant').value);
   if (papers) fill(byId('papers'), ...pagesOf(papers.kind, papers.made, byId('plant').value.trim()));
 });
 

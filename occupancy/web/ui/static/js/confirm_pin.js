@@ -4,9 +4,10 @@
 
 import * as api from './api.js';
 import {elapsed} from './clock.js';
-import {byId, fill, h, setText} from './dom.js';
+import {byId, fill, h} from './dom.js';
 import {t} from './i18n.js';
 import {pinField} from './pin_field.js';
+import {sendingForm} from './sending_form.js';
 import * as session from './session.js';
 
 const FIELDS_OF_TEXT = 'textarea, input:not([type="checkbox"], [type="radio"])';
@@ -41,36 +42,28 @@ async function ask() {
   const worker = session.current()?.worker;
   if (!worker) return false;
   const dialog = byId('pin-dialog');
-  const said = h('p', {class: 'said', role: 'alert'});
   const {element, input} = pinField(t('session.pin'), {hasPad: true});
-  const submit = h('button', {class: 'primary'}, t('pin.confirm'));
   let isConfirmed = false;
-  const form = h('form', {
-    async onsubmit(event) {
-      event.preventDefault();
-      if (submit.disabled) return;
-      submit.disabled = true;
-      setText(said, '');
-      try {
-        session.adopt(await api.send('POST', '/api/session/confirm', {body: {pin: input.value}}));
-        isConfirmed = true;
-        dialog.close();
-      } catch (problem) {
-        if (problem.status === undefined) throw problem; // a bug of the page
-        if (problem.status === 401) { // the session has ended meanwhile
-          dialog.close();
-          session.load().catch(() => {});
-          return;
-        }
-        setText(said, problem.code === 'forbidden' ? t('pin.confirm_wrong') : session.explainSignIn(problem));
-        if (!problem.isUncertain) input.value = '';
-        input.focus();
-      } finally {
-        submit.disabled = false;
-      }
+  const form = sendingForm({
+    fields: [element],
+    yes: t('pin.confirm'),
+    buttons: [h('button', {type: 'button', onclick: () => dialog.close()}, t('dialog.cancel'))],
+    async send() {
+      session.adopt(await api.send('POST', '/api/session/confirm', {body: {pin: input.value}}));
+      isConfirmed = true;
+      dialog.close();
     },
-  }, element, said, h('div', {class: 'buttons'}, submit,
-    h('button', {type: 'button', onclick: () => dialog.close()}, t('dialog.cancel'))));
+    explainProblem(problem) {
+      if (problem.status === 401) { // the session has ended meanwhile
+        dialog.close();
+        session.load().catch(() => {}); // whatever the page asks next says it too
+        return '';
+      }
+      if (!problem.isUncertain) input.value = '';
+      input.focus();
+      return problem.code === 'forbidden' ? t('pin.confirm_wrong') : session.explainSignIn(problem);
+    },
+  });
   fill(dialog, h('h2', {id: 'pin-title'}, t('pin.confirm_title')),
     h('p', {}, t('pin.confirm_why', {name: worker.name})), form);
   dialog.showModal();

@@ -4,20 +4,19 @@
 
 import * as api from './api.js';
 import {itemsOf} from './board_settings.js';
-import {announce, byId, fill, h, setText} from './dom.js';
+import {announce, byId, fill, setText} from './dom.js';
 import {sendFile} from './file_upload.js';
-import {field} from './form_dialog.js';
-import {number, t, tn} from './i18n.js';
+import {number, t} from './i18n.js';
 import {drawMapping} from './import_mapping.js';
 import {Preview} from './import_preview.js';
+import {drawFacts, drawReading} from './import_reading.js';
 import {Run} from './import_run.js';
-import {FORMATS, sayCause, sayRefusal, separatorName} from './import_text.js';
+import {listenToSources} from './import_sources.js';
+import {sayCause, sayRefusal} from './import_text.js';
 import {startManaged} from './managed_page.js';
 import * as session from './session.js';
 
 const MOST_BYTES = 20 * 1024 * 1024;
-const ENCODINGS = {'utf-8': 'UTF-8', cp1252: 'Windows (cp1252)', 'latin-1': 'Latin-1', 'utf-16': 'UTF-16',
-  cp850: 'MS-DOS (cp850)', 'mac-roman': 'Macintosh'};
 const {board} = document.body.dataset;
 const path = `/api/boards/${board}/imports`;
 const preview = new Preview();
@@ -79,7 +78,7 @@ async function send(given) {
     if (problem.status === undefined) throw problem;
     if (sending !== mine) return;
     show('source', ...(isAgain ? ['looked-at'] : [])); // the file that was there before is still there
-    if (isAgain) drawReading();
+    if (isAgain) showReading();
     if (problem.code !== 'aborted') {
       say(sayRefusal(problem), {mayRetry: problem.isUncertain || [401, 403, 429].includes(problem.status)});
       if (problem.status === 401) session.openDialog();
@@ -115,11 +114,8 @@ function drawFile(answer) {
   ({mapping} = answer);
   say('');
   show('looked-at');
-  setText(byId('file-title'), answer.file || t('import.file'));
-  setText(byId('facts'), [FORMATS[answer.format], tn('import.count', answer.rows),
-    answer.separator && t('import.separated', {separator: separatorName(answer.separator)}),
-    answer.header_line > 1 && t('import.header_line', {line: number(answer.header_line)})].filter(Boolean).join(' · '));
-  drawReading();
+  drawFacts(answer);
+  showReading();
   drawMapping(answer, (given) => {
     mapping = given;
     look();
@@ -128,24 +124,8 @@ function drawFile(answer) {
   byId('file-title').focus();
 }
 
-/** The choices of how the file is read; another one sends it again. */
-function drawReading() {
-  const {encoding, sheet, sheets} = found;
-  const isHere = sent !== null;
-  const choices = [];
-  const choice = (label, name, values, value) => field(label, h('select', {name, disabled: !isHere,
-    onchange: ({currentTarget}) => send({...sent, [name]: currentTarget.value})},
-  ...values.map((each) => h('option', {value: each, selected: each === value},
-    ENCODINGS[each] ?? each))));
-  if (encoding) {
-    const values = new Set([encoding, ...Object.keys(ENCODINGS)]);
-    choices.push(choice(t('import.encoding'), 'encoding', [...values], encoding));
-  }
-  if (sheets.length > 1) choices.push(choice(t('import.sheet'), 'sheet', sheets, sheet));
-  else if (sheet) choices.push(h('p', {}, `${t('import.sheet')}: ${sheet}`));
-  if (choices.length > 0 && encoding) choices.push(h('p', {class: 'hint'}, t('import.encoding_hint')));
-  if (!isHere && choices.length > 0) choices.push(h('p', {class: 'hint'}, t('import.choose_again')));
-  fill(byId('reading'), ...choices);
+function showReading() {
+  drawReading(found, sent === null ? null : (choice) => send({...sent, ...choice}));
 }
 
 function drawPreview({preview: made, problem_cause: cause}) {
@@ -256,9 +236,7 @@ function clear() {
   fill(byId('reading'));
 }
 
-// Where files and rows come from
-
-const isTyping = (target) => target instanceof Element && target.closest('input:not([type=file]), textarea, dialog');
+// What the user does
 
 function take(file) {
   if (run.turn > 0 && !byId('running').hidden && byId('next-file').hidden) return; // an import is shown that runs
@@ -266,42 +244,7 @@ function take(file) {
   send({file, name: file.name});
 }
 
-byId('file').addEventListener('change', () => {
-  const [file] = byId('file').files;
-  if (file) take(file);
-});
-byId('use-rows').addEventListener('click', () => sendText(byId('rows').value));
-document.addEventListener('paste', (event) => {
-  if (isTyping(event.target) || byId('managed').hidden || byId('source').hidden) return;
-  const [file] = event.clipboardData.files;
-  const text = event.clipboardData.getData('text/plain');
-  if (text.trim()) { // a spreadsheet adds a picture of the cells
-    event.preventDefault();
-    byId('paste').open = true;
-    byId('rows').value = text;
-    sendText(text);
-  } else if (file) {
-    event.preventDefault();
-    take(file);
-  }
-});
-for (const kind of ['dragenter', 'dragover']) {
-  document.addEventListener(kind, (event) => {
-    if (!event.dataTransfer?.types.includes('Files')) return;
-    event.preventDefault(); // the browser would open the file in place of the page
-    document.body.classList.add('dropping');
-  });
-}
-document.addEventListener('dragleave', (event) => {
-  if (event.relatedTarget === null) document.body.classList.remove('dropping');
-});
-document.addEventListener('drop', (event) => {
-  if (!event.dataTransfer?.types.includes('Files')) return;
-  event.preventDefault();
-  document.body.classList.remove('dropping');
-  const [file] = event.dataTransfer.files;
-  if (file && !byId('managed').hidden) take(file);
-});
+listenToSources({onFile: take, onRows: sendText});
 byId('retry').addEventListener('click', () => send(sent));
 byId('stop-sending').addEventListener('click', () => sending?.abort());
 byId('run').addEventListener('click', startRun);

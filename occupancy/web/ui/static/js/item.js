@@ -6,7 +6,8 @@ import {BoardSettings} from './board_settings.js';
 import {Card} from './card.js';
 import {serverNow} from './clock.js';
 import {byId, fill, h, setText} from './dom.js';
-import {duration, moment, number, sinceText, t} from './i18n.js';
+import {duration, sinceText, t} from './i18n.js';
+import {ItemHistory} from './item_history.js';
 import {listen} from './keys.js';
 import {Live} from './live.js';
 import {Model, offered} from './model.js';
@@ -18,8 +19,10 @@ import {explain} from './refusal_text.js';
 import {scanning} from './scan.js';
 import * as session from './session.js';
 import {filterTaps} from './tap_filter.js';
-import {UNDO, isAdded, transitionOf} from './transitions.js';
-import {workOf, workedNow} from './worked_time.js';
+import {UNDO, transitionOf} from './transitions.js';
+import {waiting} from './waiting.js';
+import {WaitingEnds} from './waiting_ends.js';
+import {workedNow} from './worked_time.js';
 
 const {board, tag} = document.body.dataset;
 const path = `/api/boards/${board}`;
@@ -29,8 +32,6 @@ byId('items').append(row);
 let live = null;
 let status = 'connecting';
 let boardSteps = [];
-let events = []; // newest first
-let next = null;
 let isLoaded = false; // whether the item came from the server
 let isDenied = false;
 let isSignedOut = false; // false until the server has answered
@@ -38,20 +39,24 @@ let lastHeard = null; // when the page was last known to be up to date
 
 const notices = new Notices();
 const actions = new Actions(board, model, draw);
-const settings = new BoardSettings(board, () => { draw(); showHistory(); });
+const settings = new BoardSettings(board, () => { draw(); past.draw(); });
+const past = new ItemHistory((step) => settings.titleOf(step));
+const canAct = () => status !== 'offline' && session.may('worker');
+const ends = new WaitingEnds(board, {
+  worker: () => session.current()?.worker ?? null, isOffline: () => status === 'offline', canAct});
 const card = new Card({
   actions,
   settings: {titleOf: (step) => settings.titleOf(step), shownOf: () => []}, // all attributes are below
   isChosen: () => false,
   isActive: () => false,
-  hindrance: () => (status !== 'offline' && session.may('worker') ? '' : t('live.cannot')),
+  hindrance: (operation, item) => ends.whyNot(operation, item),
   onHindered: (why) => notices.say(why, {kind: 'refused', tag}),
-  waits: () => null,
+  waits: () => ends.line(tag),
   offered: (item) => offered(item, session.current()?.worker.id, session.isOffered, boardSteps),
   async onAct(operation) {
     const item = model.items.get(tag);
     if (!item || actions.sending.has(tag)) return;
-    await operate(operation, item, {board, actions, notices});
+    await operate(operation, item, {board, actions, notices, ends});
   },
   onChoose() {},
 });
@@ -81,14 +86,13 @@ async function reload(signal) {
     orNull(api.get(`${path}/items/${tag}`, {cache: 'no-store'})), orNull(api.get(`${path}/items/${tag}/history`)),
   ]);
   signal.throwIfAborted();
-  events = page?.history ?? [];
-  next = page?.next ?? null;
+  past.load(page);
   isLoaded = true;
   lastHeard = serverNow();
   const version_floor = Math.min( // each may come from another process
     position.version_floor, item?.version_floor ?? Infinity, page?.version_floor ?? Infinity);
   model.load(item ? [item.item] : [], version_floor);
-  showHistory();
+  past.draw();
   showSituation();
   return {...position, version_floor}; // also without an item, which somebody may add
 }
@@ -109,9 +113,8 @@ function showSituation() {
   setText(byId('shown'), {signed_out: t('item.signed_out'), unreachable: t('shown.unreachable'),
     loading: t('shown.loading')}[situation] ?? '');
   byId('shown').hidden = byId('shown').textContent === '';
-  byId('about').hidden = events.length === 0;
   if (situation === 'denied') return; // the banner gives the reason
-  const [last] = events;
+  const [last] = past.events;
   const isOld = ['degraded', 'offline'].includes(status);
   if (situation !== 'loaded') warn('');
   else if (model.items.has(tag)) warn(isOld ? t('live.old', {since: sinceText(lastHeard)}) : '');
@@ -131,43 +134,12 @@ function clear() {
   status = 'connecting';
   setText(byId('live'), ''); // the page follows no events
   delete byId('live').dataset.status;
-  events = [];
-  next = null;
   model.load([]);
   settings.clear();
-  fill(byId('history'));
-  fill(byId('work'));
+  past.load(null);
+  past.draw();
   setText(byId('worked'), '');
-  byId('part').hidden = true;
-  byId('older').hidden = true;
   showSituation();
-}
-
-function showHistory() {
-  showPart();
-  byId('older').hidden = next === null;
-  fill(byId('history'), ...events.map((event, index) => h('li', {class: event.item.state},
-    h('p', {class: 'when'}, h('time', {datetime: event.at}, moment(event.at)), lasted(event, index)),
-    h('span', {class: `mark ${event.item.state}`, 'aria-hidden': 'true'}),
-    h('p', {}, t(`history.${event.type}`, {actor: nameOf(event.actor), holder: event.item.holder?.name ?? ''}),
-      stepOf(event, index) !== 'work' && h('span', {class: 'step'}, settings.titleOf(stepOf(event, index))),
-      event.item.reason && h('span', {class: 'reason'}, event.item.reason)))));
-  const work = workOf(events, serverNow());
-  fill(byId('work'), h('tbody', {}, ...(work.length === 0
-    ? [h('tr', {}, h('td', {}, t('item.no_work')))]
-    : work.map(({step, worker, seconds, isRunning}) => h('tr', {},
-      h('th', {scope: 'row'}, worker), h('td', {}, settings.titleOf(step)),
-      h('td', {class: 'number'},
-        h('span', isRunning ? {class: 'running', 'data-from': serverNow() - 1000 * seconds} : {},
-          duration(seconds)),
-        isRunning ? ` ${t('item.running')}` : ''))))));
-}
-
-/** Says which part of the history the table covers: the rest is not loaded, or not kept. */
-function showPart() {
-  const isTrimmed = next === null && events.length > 0 && !isAdded(events.at(-1));
-  byId('part').hidden = next === null && !isTrimmed;
-  setText(byId('part'), isTrimmed ? t('item.trimmed') : t('item.partial', {count: number(events.length)}));
 }
 
 function showWorked(item) {
@@ -176,31 +148,15 @@ function showWorked(item) {
   setText(byId('worked'), `${title}: ${seconds}`);
 }
 
-/** The step that an event is about; after a completion the item is already at the next one. */
-function stepOf(event, index) {
-  const before = transitionOf(event)?.target === 'advance' ? events[index + 1] : undefined;
-  return (before ?? event).item.step;
-}
-
-/** How long the state after an event lasted; '' if it still lasts, or for an edit. */
-function lasted(event, index) {
-  const isEdit = (each) => transitionOf(each)?.target === 'edited';
-  const later = events.slice(0, index).findLast((each) => !isEdit(each));
-  if (!later || isEdit(event)) return '';
-  return `· ${duration((Date.parse(later.at) - Date.parse(event.at)) / 1000)}`;
-}
-
 function tick() {
   card.tick([row]);
   const item = model.items.get(tag);
   if (item) showWorked(item);
-  for (const each of document.querySelectorAll('#work .running')) {
-    setText(each, duration((serverNow() - Number(each.dataset.from)) / 1000));
-  }
+  past.tick();
 }
 
 byId('older').addEventListener('click', async () => {
-  const asked = next;
+  const asked = past.next;
   let page;
   try {
     page = await api.get(`${path}/items/${tag}/history?page=${encodeURIComponent(asked)}`);
@@ -208,16 +164,18 @@ byId('older').addEventListener('click', async () => {
     notices.say(explain(problem), {kind: 'refused'});
     return;
   }
-  if (next !== asked) return; // touched twice, or reloaded meanwhile
-  events.push(...page.history);
-  ({next} = page);
-  showHistory();
+  if (past.next === asked) past.append(page); // else touched twice, or reloaded meanwhile
 });
 
 model.onChange(() => {
   notices.check();
   draw();
 });
+waiting.onChange((done) => {
+  draw();
+  if (done?.board === board && done.tag === tag) notices.say(t(`done.${done.operation}`, {tag}), {tag});
+});
+
 function stop() {
   live?.stop();
   live = null;
@@ -239,13 +197,13 @@ async function run(who) {
       model.apply(event);
       const told = toldBy(event, before, session.current()?.worker.id);
       if (told) notices.say(told, {kind: 'mine', tag});
-      if (!events.some((each) => each.seq === event.seq)) events.unshift(event);
-      showHistory();
+      past.add(event);
       showSituation();
     },
     onSettings: (version) => settings.told(version),
     onStatus(now) {
       status = now;
+      if (now === 'live') waiting.deliver();
       byId('live').dataset.status = now;
       setText(byId('live'), t(`live.${now}`));
       showSituation();

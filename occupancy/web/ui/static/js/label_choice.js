@@ -1,8 +1,9 @@
 // Which items get labels: those that another page or the address names, or what a search finds.
 
 import {fold} from './fold.js';
+import {KEPT} from './labels_link.js';
+import {recallJson, remember} from './memory.js';
 
-const HANDED_OVER = 'occupancy-labels'; // {board, tags}, by the page of the items
 const TAG = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$/;
 
 /** The tags that were chosen before this page was opened, without doubles; null for all items. */
@@ -16,21 +17,12 @@ export function chosenTags(board) {
 /** All items from now on, also after a reload. */
 export function forgetChosen() {
   history.replaceState(null, '', location.pathname);
-  try {
-    sessionStorage.removeItem(HANDED_OVER);
-  } catch {
-    // The browser stores nothing, so nothing was handed over.
-  }
+  remember('sessionStorage', KEPT, null);
 }
 
 function handedOver(board) {
-  try {
-    const given = JSON.parse(sessionStorage.getItem(HANDED_OVER));
-    if (given?.board === board && Array.isArray(given.tags)) return given.tags.map(String);
-  } catch {
-    // Nothing stored, or not by our page.
-  }
-  return [];
+  const given = recallJson('sessionStorage', KEPT);
+  return given?.board === board && Array.isArray(given.tags) ? given.tags.map(String) : [];
 }
 
 /** The tags of the items that have every word of a text in tag or title. */

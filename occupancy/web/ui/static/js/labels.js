@@ -9,6 +9,8 @@ import {number, t, tn} from './i18n.js';
 import {chosenTags, forgetChosen, tagsOf} from './label_choice.js';
 import {pagesFor, requestsFor} from './label_requests.js';
 import {startManaged} from './managed_page.js';
+import {recall, remember} from './memory.js';
+import {retried} from './persistent_send.js';
 import {explain} from './refusal_text.js';
 
 const {board} = document.body.dataset;
@@ -85,16 +87,8 @@ function sayMissing(missing) {
 }
 
 /** The pages of one request; it waits its turn while the server is busy. */
-async function drawn(query) {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await api.get(`/api/boards/${board}/labels?${query}`, {timeoutMs: 60000});
-    } catch (problem) {
-      const mayTryAgain = ['rate_limited', 'pool_timeout', 'unreachable'].includes(problem.code);
-      if (!mayTryAgain || attempt === MOST_TRIES) throw problem;
-      await api.sleep(1000 * Math.min(problem.retry_after ?? attempt, 10));
-    }
-  }
+function drawn(query) {
+  return retried(() => api.get(`/api/boards/${board}/labels?${query}`, {timeoutMs: 60000}), {tries: MOST_TRIES});
 }
 
 async function refused(problem) {
@@ -167,11 +161,7 @@ function clear() {
   fill(byId('sheets'));
 }
 
-try {
-  byId('stock').value = localStorage.getItem(STOCK) ?? byId('stock').value;
-} catch {
-  // The browser stores nothing: the first stock is offered.
-}
+byId('stock').value = recall('localStorage', STOCK) ?? byId('stock').value;
 if (byId('stock').selectedIndex < 0) byId('stock').selectedIndex = 0; // one that there was earlier
 byId('choice').addEventListener('submit', (event) => event.preventDefault());
 for (const id of ['search', 'first']) {
@@ -183,11 +173,7 @@ for (const id of ['search', 'first']) {
   });
 }
 byId('stock').addEventListener('change', () => {
-  try {
-    localStorage.setItem(STOCK, byId('stock').value);
-  } catch {
-    // As above.
-  }
+  remember('localStorage', STOCK, byId('stock').value);
   byId('first').value = '1';
   show();
 });

@@ -1,6 +1,8 @@
 // The way to the page of labels: few tags are in its address, many are kept for it in this tab.
 
-const KEY = 'occupancy-labels';
+import {remember} from './memory.js';
+
+export const KEPT = 'occupancy-labels'; // {board, tags}
 const MOST_CHARS = 1500; // of an address, which the server bounds
 
 export function labelsAddress(board, tags) {
@@ -10,9 +12,5 @@ export function labelsAddress(board, tags) {
 
 /** Keeps the tags for the page of labels, which reads them where its address has none. */
 export function keepForLabels(board, tags) {
-  try {
-    sessionStorage.setItem(KEY, JSON.stringify({board, tags}));
-  } catch {
-    // The browser stores nothing: the page of labels lets the user choose.
-  }
+  remember('sessionStorage', KEPT, JSON.stringify({board, tags}));
 }

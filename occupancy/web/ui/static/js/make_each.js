@@ -1,8 +1,6 @@
 // One request for each of many people, in turn, and what became of each. Pure.
 
-import {sleep} from './api.js';
-
-const MOST_TRIES = 4;
+import {retried} from './persistent_send.js';
 
 /**
  * Calls `make(person)` for each. It must be safe to repeat, because an answer may be lost. Returns
@@ -10,11 +8,11 @@ const MOST_TRIES = 4;
  * answer or the end of the session nothing more is sent: the rest is `left`, with `problem` the reason.
  * `isCurrent()` false ends it too. `onDone(count)` follows each.
  */
-export async function makeEach(people, make, {onDone = () => {}, isCurrent = () => true, pause = sleep} = {}) {
+export async function makeEach(people, make, {onDone = () => {}, isCurrent = () => true, pause} = {}) {
   const found = {made: [], refused: [], uncertain: [], left: [], problem: null};
   for (const [at, person] of people.entries()) {
     try {
-      const result = await patient(() => make(person), pause);
+      const result = await retried(() => make(person), {pause});
       found.made.push({person, result});
     } catch (problem) {
       if (problem.status === undefined) throw problem; // a bug of the page
@@ -34,16 +32,4 @@ export async function makeEach(people, make, {onDone = () => {}, isCurrent = () 
     onDone(at + 1);
   }
   return found;
-}
-
-async function patient(make, pause) {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await make();
-    } catch (problem) {
-      const mayTryAgain = problem.isUncertain || problem.code === 'rate_limited';
-      if (!mayTryAgain || attempt === MOST_TRIES) throw problem;
-      await pause(1000 * Math.min(problem.retry_after ?? attempt, 10));
-    }
-  }
 }

@@ -9,6 +9,15 @@ export function recall(kind, key) {
   }
 }
 
+/** What was remembered as JSON; null for nothing, or for what is none. */
+export function recallJson(kind, key) {
+  try {
+    return JSON.parse(recall(kind, key));
+  } catch {
+    return null;
+  }
+}
+
 /** Remembers a text; null forgets it. */
 export function remember(kind, key, text) {
   try {

@@ -4,7 +4,7 @@ import * as api from './api.js';
 import {h, setText} from './dom.js';
 import {field, openForm} from './form_dialog.js';
 import {t} from './i18n.js';
-import {RESERVED, isBoardId, proposedBoardId} from './proposed_ids.js';
+import {RESERVED, isBoardId, proposedBoardId} from './board_ids.js';
 import {explain} from './refusal_text.js';
 import {MOST, problemsOfSteps, stepsOf} from './settings_draft.js';
 import {StepEditor} from './step_editor.js';

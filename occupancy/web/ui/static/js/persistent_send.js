@@ -1,19 +1,28 @@
-// Sends a change again until the server has answered it.
+// Sends a request again while the server is busy or cannot be reached.
 
-import * as api from './api.js';
+import {newKey, send, sleep} from './api.js';
+
+const MOST_WAIT_S = 10; // nobody waits for a minute in front of a page
 
 /**
- * One change with a key of its own, so that it takes effect once however often it is sent. Throws the
- * last Problem.
+ * Calls `ask()`, which must be safe to repeat, up to `tries` times; throws the last Problem. `handOver(problem)`
+ * may answer true before another try: then somebody else goes on with it, and the Problem is thrown.
  */
-export async function sendOnce(method, path, options, {tries = 4, pause = api.sleep, key = api.newKey()} = {}) {
-  const headers = {...options.headers, 'Idempotency-Key': key};
+export async function retried(ask, {tries = 4, pause = sleep, handOver = () => false} = {}) {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await api.send(method, path, {...options, headers});
+      return await ask();
     } catch (problem) {
-      if (!(problem.isUncertain || problem.code === 'rate_limited') || attempt === tries) throw problem;
-      await pause(1000 * Math.min(problem.retry_after ?? attempt, 10));
+      const mayTryAgain = problem.isUncertain || problem.code === 'rate_limited';
+      if (!mayTryAgain || attempt === tries || await handOver(problem)) throw problem;
+      const seconds = Math.min(problem.retry_after ?? 2 ** (attempt - 1), MOST_WAIT_S);
+      await pause(1000 * seconds * (0.75 + Math.random() / 2));
     }
   }
+}
+
+/** One change. Every try has the same key, so it takes effect once. */
+export function sendOnce(method, path, options, {key = newKey(), ...how} = {}) {
+  const headers = {...options.headers, 'Idempotency-Key': key};
+  return retried(() => send(method, path, {...options, headers}), how);
 }

@@ -5,7 +5,7 @@ import {h, setText} from './dom.js';
 import {field, openForm} from './form_dialog.js';
 import {t} from './i18n.js';
 import {ROLES, explainPerson, roleText} from './people_text.js';
-import {isId, isName, proposeId} from './person_id.js';
+import {isPersonId, isPersonName, proposedPersonId} from './person_ids.js';
 import * as session from './session.js';
 
 const pathOf = (id) => `/api/workers/${encodeURIComponent(id)}`;
@@ -36,7 +36,7 @@ export function askNew({find, reload}) {
     spellcheck: 'false'});
   let isOwn = false; // whether the user has written the id
   name.addEventListener('input', () => {
-    if (!isOwn) id.value = proposeId(name.value, (each) => find(each) !== undefined);
+    if (!isOwn) id.value = proposedPersonId(name.value, (each) => find(each) !== undefined);
   });
   id.addEventListener('input', () => { isOwn = id.value !== ''; });
   const {select, place} = roleSelect('worker');
@@ -48,8 +48,8 @@ export function askNew({find, reload}) {
     explainProblem: explainPerson,
     async send() {
       const wanted = {id: id.value.trim(), name: name.value.trim(), role: select.value};
-      if (!isName(wanted.name)) refuse(t('people.bad_name'));
-      if (!isId(wanted.id)) refuse(t('people.bad_id'));
+      if (!isPersonName(wanted.name)) refuse(t('people.bad_name'));
+      if (!isPersonId(wanted.id)) refuse(t('people.bad_id'));
       const taken = (other) => refuse(t('people.taken', {id: wanted.id, name: other?.name ?? wanted.id}));
       if (!wasUnanswered && find(wanted.id)) taken(find(wanted.id));
       try {
@@ -98,7 +98,7 @@ export function askEdit(person) {
     explainProblem: explainPerson,
     async send() {
       const wanted = {name: name.value.trim(), role: select.value};
-      if (!isName(wanted.name)) refuse(t('people.bad_name'));
+      if (!isPersonName(wanted.name)) refuse(t('people.bad_name'));
       const body = Object.fromEntries(Object.entries(wanted).filter(([key, value]) => person[key] !== value));
       if (Object.keys(body).length === 0) return person;
       return (await api.send('PUT', pathOf(person.id), {body})).worker;

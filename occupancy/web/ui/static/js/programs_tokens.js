@@ -5,7 +5,7 @@ import {h} from './dom.js';
 import {fold} from './fold.js';
 import {field, openForm} from './form_dialog.js';
 import {moment, t} from './i18n.js';
-import {proposeId} from './person_id.js';
+import {proposedPersonId} from './person_ids.js';
 import {linkOf, secretLine} from './link_panel.js';
 import {boardField, explainMaking, revoke} from './programs_forms.js';
 import {Section} from './programs_section.js';
@@ -152,7 +152,7 @@ function openTokenForm({people, boards}) {
         return api.send('POST', '/api/tokens', {body: {worker: chosen.id, role: role.value, board, ...end}});
       }
       const title = name.value.trim();
-      if (sent?.title !== title) sent = {title, id: proposeId(title, (each) => people.has(each), 'program')};
+      if (sent?.title !== title) sent = {title, id: proposedPersonId(title, (each) => people.has(each), 'program')};
       await api.send('PUT', `/api/workers/${sent.id}`, {body: {name: title, role: role.value}});
       return api.send('POST', '/api/tokens', {body: {worker: sent.id, board, ...end}});
     },

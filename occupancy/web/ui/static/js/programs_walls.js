@@ -3,7 +3,7 @@
 import * as api from './api.js';
 import {openForm} from './form_dialog.js';
 import {moment, t} from './i18n.js';
-import {proposeId} from './person_id.js';
+import {proposedPersonId} from './person_ids.js';
 import {linkPanel} from './link_panel.js';
 import {boardField, explainMaking, revoke} from './programs_forms.js';
 import {Section} from './programs_section.js';
@@ -72,7 +72,7 @@ async function workerOfWalls(people) {
   const found = [...people.values()].find((each) => each.id.startsWith(WORKER) && each.role === 'observer'
     && !each.disabled && !each.has_pin);
   if (found) return found.id;
-  const id = proposeId(WORKER, (each) => people.has(each));
+  const id = proposedPersonId(WORKER, (each) => people.has(each));
   await api.send('PUT', `/api/workers/${id}`, {body: {name: t('programs.walls.worker'), role: 'observer'}});
   return id;
 }

@@ -1,6 +1,7 @@
 // Reasons to tap: those of the board's settings, those that its items have now, and those that were typed
 // on this device.
 
+import {recallJson, remember} from './memory.js';
 import {OPERATIONS} from './transitions.js';
 
 const STORED = 'occupancy-reasons';
@@ -23,19 +24,10 @@ export function reasonsFor(operation, {ofBoard = [], items = []}) {
 
 /** Keeps a reason that was given, for the next time on this device. */
 export function rememberReason(operation, reason) {
-  try {
-    const all = JSON.parse(localStorage.getItem(STORED) ?? '{}');
-    const list = [reason, ...stored(operation).filter((each) => each !== reason)].slice(0, MOST_STORED);
-    localStorage.setItem(STORED, JSON.stringify({...all, [operation]: list}));
-  } catch {
-    // The browser stores nothing: the user types the reason each time.
-  }
+  const list = [reason, ...stored(operation).filter((each) => each !== reason)].slice(0, MOST_STORED);
+  remember('localStorage', STORED, JSON.stringify({...recallJson('localStorage', STORED), [operation]: list}));
 }
 
 function stored(operation) {
-  try {
-    return JSON.parse(localStorage.getItem(STORED) ?? '{}')[operation] ?? [];
-  } catch {
-    return [];
-  }
+  return recallJson('localStorage', STORED)?.[operation] ?? [];
 }

@@ -1,31 +1,25 @@
-// The session: shown at the top of every page, switched in one step, ended when idle.
+// The session: shown at the top of every page, switched in one step, ended when idle (idle.js).
 //
 // The dialog says who is signed in, and offers the names that have signed in on this device; that list
-// stays on the device. On a device with a keyboard the id can be typed. A session ends on the server after
-// `idle_s` without use; the page announces it a minute before, and signs out if nobody responds. Idle time
-// is counted by a monotonic clock; only the server decides whether a session has ended.
+// stays on the device. On a device with a keyboard the id can be typed. Only the server decides whether a
+// session has ended.
 
 import * as api from './api.js';
-import {elapsed} from './clock.js';
 import {announce, byId, fill, h, setText} from './dom.js';
 import {t} from './i18n.js';
+import {noteTouch, untouchedMs, watchIdle} from './idle.js';
 import {keepOnly} from './kept_board.js';
+import {recallJson, remember} from './memory.js';
 import {isTouched, pinField} from './pin_field.js';
 import {explain} from './refusal_text.js';
 
 const RECENT = 'occupancy-recent';
 const MOST_RECENT = 12;
-const WARNING_S = 60;
-const JUMP_MS = 5000;
 const changed = new EventTarget();
 const others = 'BroadcastChannel' in globalThis ? new BroadcastChannel('occupancy-session') : null;
 
 let session = null;
 let isAnswered = false;
-let lastTouched = elapsed();
-let lastTold = elapsed();
-let clocksApart = Date.now() - elapsed();
-let lastShared = 0;
 
 /** The session ({worker, csrf_token, idle_s …}), or null while nobody is signed in. */
 export function current() {
@@ -37,7 +31,7 @@ export const isKnown = () => isAnswered;
 
 /** How long the session lasts without use from now on, in ms; null: without such an end. */
 export function idleLeftMs() {
-  return session?.idle_s ? 1000 * session.idle_s - (elapsed() - lastTouched) : null;
+  return session?.idle_s ? 1000 * session.idle_s - untouchedMs() : null;
 }
 
 const RANKS = {observer: 1, worker: 2, supervisor: 3, admin: 4};
@@ -80,7 +74,7 @@ export function adopt(found) {
 
 function set(found) {
   const before = session?.worker.id;
-  if (session?.csrf_token !== found?.csrf_token) lastTouched = elapsed(); // asking is no touch
+  if (session?.csrf_token !== found?.csrf_token) noteTouch(); // asking is no touch
   session = found;
   isAnswered = true;
   keepOnly(found?.worker.id ?? null);
@@ -107,25 +101,17 @@ function showName() {
 }
 
 function recent() {
-  try {
-    return JSON.parse(localStorage.getItem(RECENT) ?? '[]');
-  } catch {
-    return [];
-  }
+  return recallJson('localStorage', RECENT) ?? [];
 }
 
-function remember({id, name}) {
+function rememberName({id, name}) {
   const list = [{id, name}, ...recent().filter((each) => each.id !== id)].slice(0, MOST_RECENT);
-  try {
-    localStorage.setItem(RECENT, JSON.stringify(list));
-  } catch {
-    // The browser stores nothing: the id is typed each time.
-  }
+  remember('localStorage', RECENT, JSON.stringify(list));
 }
 
 async function signIn(worker, pin) {
   adopt(await api.send('POST', '/api/session', {body: {worker, pin}}));
-  remember(session.worker);
+  rememberName(session.worker);
   announce(t('session.signed_in', {name: session.worker.name}));
 }
 
@@ -135,7 +121,7 @@ async function signIn(worker, pin) {
  */
 export async function useBadge(badge, board = null) {
   adopt(await api.send('POST', '/api/session', {body: board === null ? {badge} : {badge, board}}));
-  remember(session.worker);
+  rememberName(session.worker);
 }
 
 export async function signOut(reason = 'session.signed_out') {
@@ -226,49 +212,15 @@ export function openDialog() {
   return new Promise((resolve) => { dialog.addEventListener('close', resolve, {once: true}); });
 }
 
-// Idle: a touch of the page counts as use. The page tells the server now and then, because reading
-// makes no request.
+const ask = () => load().catch(() => {}); // unreachable: the session of before goes on
 
-function touched() {
-  lastTouched = elapsed();
-  if (lastTouched - lastShared > 1000) {
-    lastShared = lastTouched;
-    others?.postMessage('touched'); // otherwise a hidden tab would sign this one out
-  }
-  if (session?.idle_s && lastTouched - lastTold > 250 * session.idle_s) {
-    lastTold = lastTouched;
-    api.get('/api/boards').catch(() => {}); // any request that counts as use
-  }
-}
-
-async function tick() {
-  if (!session?.idle_s) return;
-  askAfterJump();
-  const left = session.idle_s - (elapsed() - lastTouched) / 1000;
-  const warning = Math.min(WARNING_S, session.idle_s / 3);
-  const notice = byId('idle-notice');
-  notice.hidden = left > warning;
-  if (left <= 0) {
-    notice.hidden = true;
-    await signOut('session.idle_out').catch(() => {});
-  } else if (left <= warning) {
-    setText(notice, t('session.idle_soon', {seconds: Math.ceil(left / 10) * 10}));
-  }
-}
-
-// After the device's clock was set, or the device slept: the monotonic clock may have stood still.
-function askAfterJump() {
-  const apart = Date.now() - elapsed();
-  if (Math.abs(apart - clocksApart) < JUMP_MS) return;
-  clocksApart = apart;
-  load().catch(() => {});
-}
-
-for (const kind of ['pointerdown', 'keydown']) {
-  document.addEventListener(kind, touched, {passive: true});
-}
-setInterval(tick, 1000);
+watchIdle({
+  idleS: () => session?.idle_s,
+  end: () => signOut('session.idle_out'),
+  ask,
+  share: () => others?.postMessage('touched'),
+});
 others?.addEventListener('message', ({data}) => {
-  if (data === 'touched') lastTouched = elapsed();
-  else load().catch(() => {});
+  if (data === 'touched') noteTouch();
+  else ask();
 });

@@ -4,7 +4,7 @@
 import * as api from './api.js';
 import {askRemoval} from './board_removal.js';
 import {announce, byId, fill, h, setText} from './dom.js';
-import {openForm} from './form_dialog.js';
+import {confirmed} from './form_dialog.js';
 import {t} from './i18n.js';
 import {startManaged} from './managed_page.js';
 import {explain} from './refusal_text.js';
@@ -199,8 +199,7 @@ byId('settings-form').addEventListener('submit', (event) => {
   save();
 });
 byId('discard').addEventListener('click', async () => {
-  const isSure = await openForm({title: t('settings.discard_question'), fields: [], yes: t('settings.discard'),
-    isDanger: true, send: async () => true});
+  const isSure = await confirmed({title: t('settings.discard_question'), yes: t('settings.discard'), isDanger: true});
   if (!isSure || board === null) return;
   show(board);
   setText(said, t('settings.discarded'));

@@ -1,7 +1,7 @@
 // The settings of a board as somebody edits them: what is changed, what is wrong, and what becomes of it
 // when others have changed them too. Nothing here touches the page.
 
-import {isStepId} from './proposed_ids.js';
+import {isStepId} from './board_ids.js';
 import {textProblem} from './text_rules.js';
 
 export const FIELDS = ['title', 'steps', 'item_name', 'shown_attributes', 'reasons', 'max_holds', 'time_zone'];

@@ -4,7 +4,7 @@ import * as api from './api.js';
 import {h} from './dom.js';
 import {field} from './form_dialog.js';
 import {t} from './i18n.js';
-import {RESERVED, proposedBoardId} from './proposed_ids.js';
+import {RESERVED, proposedBoardId} from './board_ids.js';
 import {explainSetup} from './setup_refusals.js';
 import {Step, stepForm} from './setup_step.js';
 

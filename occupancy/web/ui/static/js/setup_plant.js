@@ -5,7 +5,7 @@ import {itemsOf} from './board_settings.js';
 import {announce, fill, h} from './dom.js';
 import {field} from './form_dialog.js';
 import {t, tn} from './i18n.js';
-import {proposeId} from './person_id.js';
+import {proposedPersonId} from './person_ids.js';
 import {isWall} from './programs_tokens.js';
 import {openWallForm, wallPanel} from './programs_walls.js';
 import {explainSetup} from './setup_refusals.js';
@@ -73,7 +73,7 @@ export function peopleStep(reload) {
     yes: t('setup.people.add'), explainProblem: explainSetup,
     async send() {
       const text = name.value.trim();
-      if (sent?.text !== text) sent = {text, id: proposeId(text, (each) => people.has(each), 'worker')};
+      if (sent?.text !== text) sent = {text, id: proposedPersonId(text, (each) => people.has(each), 'worker')};
       await api.send('PUT', `/api/workers/${sent.id}`, {body: {name: text, role: role.value}});
       const {id} = sent;
       sent = null;

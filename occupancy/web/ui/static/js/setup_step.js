@@ -3,6 +3,7 @@
 
 import {fill, h, setText} from './dom.js';
 import {t} from './i18n.js';
+import {sendingForm} from './sending_form.js';
 
 /** A step: `isDone(plant)`, `status(plant)` says what is there, `parts` are its body, `update(plant)` draws it. */
 export class Step {
@@ -62,26 +63,9 @@ export class Steps {
 }
 
 /** A form in a step: it stays as it is when it is refused, and says why. */
-export function stepForm({fields, yes, send, explainProblem}) {
-  const said = h('p', {class: 'said', role: 'alert'});
-  const submit = h('button', {class: 'primary'}, yes);
-  const form = h('form', {
-    class: 'stack',
-    async onsubmit(event) {
-      event.preventDefault();
-      if (submit.disabled) return;
-      submit.disabled = true;
-      setText(said, '');
-      try {
-        await send(form);
-      } catch (problem) {
-        if (problem.status === undefined) throw problem; // a bug of the page
-        setText(said, explainProblem(problem));
-      } finally {
-        submit.disabled = false;
-      }
-    },
-  }, ...fields, said, h('div', {class: 'buttons'}, submit));
+export function stepForm(parts) {
+  const form = sendingForm(parts);
+  form.classList.add('stack');
   return form;
 }
 

@@ -4,7 +4,7 @@
 import {h, setText} from './dom.js';
 import {t} from './i18n.js';
 import {ListEditor} from './list_editor.js';
-import {proposedStepId} from './proposed_ids.js';
+import {proposedStepId} from './board_ids.js';
 import {MOST} from './settings_draft.js';
 
 export class StepEditor {

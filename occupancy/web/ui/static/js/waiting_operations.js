@@ -1,4 +1,5 @@
-// Waiting operations: the holder's own PAUSE or COMPLETE, touched without the network, waits for it.
+// Waiting operations: the holder's own PAUSE or COMPLETE, touched without the network, waits for it; also one
+// that was sent and got no answer.
 //
 // It is stored with its Idempotency-Key and the item's epoch, and sent once the server answers, in order,
 // by one tab, and only in a session of the worker who touched it. The epoch makes it apply to that hold
@@ -12,6 +13,7 @@ const LOCK = 'occupancy-waiting';
 const MOST_MS = 23 * 3600 * 1000;
 const FORGET_MS = 7 * 24 * 3600 * 1000; // a refusal that its worker never came back for
 const RETRY_MS = 10000;
+const SOON_MS = 1000; // a server that restarts answers again within seconds
 
 export class WaitingOperations {
   /**
@@ -32,10 +34,7 @@ export class WaitingOperations {
   /** Reads what waits, and sends it from now on whenever that is possible. */
   async start() {
     await this.#read();
-    setInterval(() => {
-      // What was never tried can be cancelled for certain, so the device must have a network.
-      if (this.isOnline() && this.records.some((each) => this.#isDue(each))) this.deliver();
-    }, RETRY_MS);
+    setInterval(() => this.#deliverDue(), RETRY_MS);
   }
 
   /** Calls `listener(done)` after each change; `done` is the record that has just been carried out. */
@@ -49,19 +48,23 @@ export class WaitingOperations {
       && each.worker.id === worker);
   }
 
-  /** Lets an operation wait. Answers whether it could be stored. */
-  async add({board, item, operation, fields, worker}) {
-    if (this.of(board, item.tag, worker.id)) return false;
+  /**
+   * Lets an operation wait; its `body` has the epoch of the hold. One that was sent, and whose answer was
+   * lost, comes with its `key` and is tried again soon. Answers whether it could be stored.
+   */
+  async add({board, tag, operation, body, worker, key = null}) {
+    if (this.of(board, tag, worker.id)) return false;
+    const atMs = this.now();
     try {
       await this.store.put({
-        board, tag: item.tag, operation, body: {...fields, epoch: item.epoch},
-        worker: {id: worker.id, name: worker.name}, key: this.newKey(), atMs: this.now(), triedMs: null,
-        refused: null,
+        board, tag, operation, body, worker: {id: worker.id, name: worker.name}, key: key ?? this.newKey(), atMs,
+        triedMs: key === null ? null : atMs, refused: null,
       });
     } catch {
-      return false;
+      return false; // the browser stores nothing
     }
     await this.#changed();
+    if (key !== null) setTimeout(() => this.#deliverDue(), SOON_MS);
     return true;
   }
 
@@ -92,6 +95,11 @@ export class WaitingOperations {
       // The storage is gone: what waits cannot be read.
     }
     this.isDelivering = false;
+  }
+
+  #deliverDue() {
+    // What was never tried can be cancelled for certain, so the device must have a network.
+    if (this.isOnline() && this.records.some((each) => this.#isDue(each))) this.deliver();
   }
 
   #isDue(record) {

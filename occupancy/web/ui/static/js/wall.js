@@ -6,25 +6,21 @@
 import * as api from './api.js';
 import {BoardSettings} from './board_settings.js';
 import {elapsed, serverNow} from './clock.js';
-import {byId, h, setText} from './dom.js';
-import {duration, locale, number, sinceText, t} from './i18n.js';
+import {byId, setText} from './dom.js';
+import {duration, locale, sinceText, t} from './i18n.js';
 import {listen} from './keys.js';
 import {followVersion, stayAwake, versionIn} from './kiosk.js';
 import {Live} from './live.js';
-import {Model, STATES} from './model.js';
+import {Model} from './model.js';
 import {onRestored} from './restored.js';
 import {scanning} from './scan.js';
-import {stopsOf} from './stops.js';
 import {transitionOf} from './transitions.js';
-import {WallChart} from './wall_chart.js';
-import {holdersList, stopsList, tick} from './wall_lists.js';
-import {WallSteps} from './wall_steps.js';
+import {WallView} from './wall_view.js';
 
 const TIMELINE_HOURS = 24; // requested: it must contain a midnight
 const TIMELINE_MS = 10 * 60 * 1000;
 const PAGE_S = 12;
 const AGAIN_MS = 60 * 1000;
-const DRAW_MS = 250; // a batch of fifty is drawn as one change
 
 const {board} = document.body.dataset;
 const path = `/api/boards/${board}`;
@@ -32,7 +28,7 @@ const model = new Model();
 const settings = new BoardSettings(board, ({title}) => {
   setText(byId('title'), title);
   document.title = `${title} · occupancy`;
-  drawSoon();
+  view.drawSoon();
 });
 let live = null;
 let status = 'connecting';
@@ -47,55 +43,14 @@ function shownMs() {
   return status === 'live' || upToDateMs === null ? serverNow() : upToDateMs;
 }
 
-// What is shown
-
-const isPaged = () => !matchMedia('(max-width: 50rem)').matches;
-const holders = holdersList({settings, shownMs, tickNow, isPaged});
-const stops = stopsList({tickNow, isPaged});
-const atSteps = new WallSteps(isPaged);
-const chart = new WallChart();
-
-function tickNow(entry) {
-  tick(entry, shownMs(), status === 'live');
-}
-
-const counts = new Map(STATES.map((state) => {
-  const count = h('strong', {});
-  byId('counts').append(h('li', {class: state}, count,
-    h('span', {class: `mark ${state}`, 'aria-hidden': 'true'}), h('span', {class: 'word'}, t(`state.${state}`))));
-  return [state, count];
-}));
-
-let drawTimer;
-function drawSoon() {
-  drawTimer ??= setTimeout(draw, DRAW_MS);
-}
-
-function draw() {
-  clearTimeout(drawTimer);
-  drawTimer = undefined;
-  for (const [state, count] of Object.entries(model.counts())) setText(counts.get(state), number(count));
-  const items = [...model.items.values()];
-  const held = items.filter(({holder}) => holder);
-  // In the order of names, so that each worker stays in the same place.
-  held.sort((one, other) => one.holder.name.localeCompare(other.holder.name, locale)
-    || Date.parse(one.since) - Date.parse(other.since));
-  holders.show(held);
-  byId('no-holders').hidden = held.length > 0;
-  const stopped = stopsOf(items);
-  stops.show(stopped);
-  byId('no-still').hidden = stopped.length > 0;
-  atSteps.show(settings, items);
-  chart.draw(model.counts(), shownMs());
-}
-
-model.onChange(drawSoon);
+const view = new WallView({model, settings, shownMs, isLive: () => status === 'live'});
+model.onChange(() => view.drawSoon());
 
 // The charts
 
 async function loadTimeline() {
-  chart.load(await api.get(`${path}/timeline?hours=${TIMELINE_HOURS}`));
-  drawSoon();
+  view.chart.load(await api.get(`${path}/timeline?hours=${TIMELINE_HOURS}`));
+  view.drawSoon();
 }
 
 // Loading and following
@@ -126,7 +81,7 @@ async function reload(signal) {
 function apply(event) {
   heard();
   const count = transitionOf(event)?.completions;
-  if (count) chart.count(event.seq, count);
+  if (count) view.chart.count(event.seq, count);
   model.apply(event);
 }
 
@@ -143,7 +98,7 @@ function onStatus(next) {
   byId('live').dataset.status = next;
   setText(byId('live'), t(`live.${next}`));
   showAge();
-  drawSoon();
+  view.drawSoon();
 }
 
 /** Shows that the data is old, and its time. */
@@ -182,7 +137,7 @@ function stop() {
   live = null;
   status = 'connecting';
   upToDateMs = null;
-  chart.clear();
+  view.chart.clear();
   model.load([]);
   byId('wall').hidden = true;
   setText(byId('live'), '');
@@ -237,17 +192,7 @@ function everySecond() {
     // By the stream's heartbeats and the checks of the server, whether or not this tab holds the stream.
     upToDateMs = Math.max(upToDateMs, serverNow() - (elapsed() - live.heardMs));
   }
-  document.querySelectorAll('.entry').forEach(tickNow);
-}
-
-function turnPages() {
-  if (isTurning) turnAll();
-}
-
-function turnAll() {
-  holders.turn();
-  stops.turn();
-  atSteps.turn();
+  view.tick();
 }
 
 listen({
@@ -255,7 +200,7 @@ listen({
     isTurning = !isTurning;
     document.body.classList.toggle('stands', !isTurning);
   },
-  ArrowRight: turnAll,
+  ArrowRight: () => view.turn(),
 }, scanning({
   board,
   find: (tag) => model.find(tag),
@@ -280,8 +225,8 @@ onRestored(() => {
   return start();
 });
 setInterval(everySecond, 1000);
-setInterval(turnPages, PAGE_S * 1000);
-setInterval(draw, 60 * 1000);
+setInterval(() => { if (isTurning) view.turn(); }, PAGE_S * 1000);
+setInterval(() => view.draw(), 60 * 1000);
 setInterval(() => { if (live && status === 'live') loadTimeline().catch(() => {}); }, TIMELINE_MS);
 everySecond();
 await start();

@@ -13,7 +13,7 @@ const REFUSED = /[\p{Cc}\p{Cs}\u202a-\u202e\u2066-\u2069]/u;
  * 'Marta Ruiz Peña' → 'marta.ruiz.pena'; with a number behind it if `isTaken` says that it is. `fallback` stands
  * for a name without any letter that an id can have.
  */
-export function proposeId(name, isTaken = () => false, fallback = '') {
+export function proposedPersonId(name, isTaken = () => false, fallback = '') {
   const plain = fold(name).replace(/[^a-z0-9]+/g, '.').slice(0, MOST_ID_CHARS).replace(/^\.+|\.+$/g, '')
     || fallback;
   if (!plain) return '';
@@ -23,10 +23,10 @@ export function proposeId(name, isTaken = () => false, fallback = '') {
   }
 }
 
-export function isId(text) {
+export function isPersonId(text) {
   return ID.test(text);
 }
 
-export function isName(text) {
+export function isPersonName(text) {
   return [...text].length <= MOST_NAME_CHARS && text.replace(UNSEEN, '') !== '' && !REFUSED.test(text);
 }
