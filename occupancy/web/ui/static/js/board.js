@@ -7,12 +7,13 @@ import {BoardSettings} from './board_settings.js';
 import {BoardView} from './board_view.js';
 import {Card} from './card.js';
 import {serverNow} from './clock.js';
-import {announce, byId, fill, h, setText} from './dom.js';
-import {NONE, readView, writeView} from './filter.js';
+import {announce, byId, setText} from './dom.js';
+import {readView, writeView} from './filter.js';
+import {FilterBar} from './filter_bar.js';
 import {sinceText, t, tn} from './i18n.js';
 import {listen} from './keys.js';
 import {Live} from './live.js';
-import {Model, STATES, offered} from './model.js';
+import {Model, offered} from './model.js';
 import {MyWork} from './my_work.js';
 import {Notices, toldBy} from './notice.js';
 import {OfflineBoard} from './offline_board.js';
@@ -21,7 +22,6 @@ import {start, startAgain} from './page.js';
 import {nameOf} from './person_name.js';
 import {scanning} from './scan.js';
 import * as session from './session.js';
-import {countOf, describe, situationOf} from './situation.js';
 import {loadSnapshot} from './snapshot.js';
 import {filterTaps, ignoreTaps} from './tap_filter.js';
 import {ENDS, KEYS, UNDO} from './transitions.js';
@@ -76,6 +76,10 @@ const card = new Card({
   onAct: act,
   onChoose: (tag) => batch.toggle(tag),
 });
+const filterBar = new FilterBar(filter, {settings, onChange: showFiltered, onLeave: () => {
+  if (view.list.first !== null) setActive(view.list.first, true);
+  return view.list.first !== null;
+}});
 const view = new BoardView(filter, {model, settings, card, onShown: showAround, isLoaded: () => isLoaded,
   reader: () => ({worker: me(), steps: boardSteps}), onSort: (by) => controls.sortBy(by)});
 const controls = new ViewControls(filter, {attributes: () => view.attributes, onChange: showFiltered});
@@ -201,10 +205,7 @@ function showBoard(found) {
   setText(byId('title'), found.title);
   document.title = `${found.title} · occupancy`;
   boardSteps = found.steps;
-  const steps = byId('step');
-  fill(steps, h('option', {value: ''}, t('filter.all_steps')),
-    ...found.steps.map((step) => h('option', {value: step, selected: step === filter.step}, settings.titleOf(step))));
-  steps.parentElement.hidden = found.steps.length < 2;
+  filterBar.offerSteps(found.steps);
   controls.draw();
   view.settle(); // what is offered depends on the steps
 }
@@ -214,20 +215,15 @@ function showBoard(found) {
 /** Applies a new filter at once: the user expects the list to change. */
 function showFiltered() {
   setTimeout(writeView, 0, filter); // after the frame: it takes as long as the list
-  if (search.value !== filter.text) search.value = filter.text;
   view.filtered();
-}
-
-function clearFilter() {
-  Object.assign(filter, NONE);
-  showFiltered();
 }
 
 /** Draws what is around the list; `count` is the number of items that the filter shows. */
 function showAround(count) {
   if (active === null || !view.list.has(active)) setActive(view.list.first);
   showChanges();
-  showCounts(count);
+  filterBar.draw({counts: model.counts(), known: model.items.size, count, isLoaded, isSignedIn: !isSignedOut, isDenied,
+    status});
   showMine(model.heldBy(me()));
   batch.draw();
 }
@@ -247,57 +243,14 @@ function showChanges() {
   const {changes} = view.order;
   if (button.hidden && changes > 0) ignoreTaps(button);
   button.hidden = changes === 0;
-  if (changes > 0) setText(button, tn('board.changes', changes));
+  if (changes > 0) setText(button.firstElementChild, tn('board.changes', changes));
 }
 byId('changes').addEventListener('click', () => view.regroup());
-
-let drawnCounts = '';
-function showCounts(count) {
-  const counts = model.counts();
-  const drawn = JSON.stringify([counts, count, filter, isLoaded, isSignedOut, isDenied, status, settings.board]);
-  if (drawn === drawnCounts) return;
-  drawnCounts = drawn;
-  for (const button of byId('states').children) {
-    const {state} = button.dataset;
-    setText(button.querySelector('.count'), countOf(isLoaded, state ? counts[state] : model.items.size));
-    button.setAttribute('aria-pressed', String(!filter.mine && filter.state === state));
-  }
-  byId('mine').setAttribute('aria-pressed', String(filter.mine));
-  const situation = situationOf({
-    isSignedIn: !isSignedOut, isDenied, isLoaded, status, known: model.items.size, count});
-  setText(byId('shown'), describe(situation, {count, filter, settings}));
-  byId('clear').hidden = !isLoaded || !(filter.state || filter.step || filter.mine || filter.text);
-}
-byId('clear').addEventListener('click', clearFilter);
 
 model.onChange((tags) => {
   keeper.changed();
   notices.check();
   view.changed(tags);
-});
-
-byId('states').append(...['', ...STATES].map((state) => h('button', {
-  type: 'button', 'data-state': state, 'aria-pressed': 'false',
-  onclick: () => {
-    filter.state = filter.state === state && !filter.mine ? '' : state;
-    filter.mine = false;
-    showFiltered();
-  },
-}, h('span', {class: `mark ${state}`, 'aria-hidden': 'true'}), t(`state.${state || 'all'}`), ' ',
-h('span', {class: 'count'}))));
-byId('mine').addEventListener('click', () => { filter.mine = !filter.mine; showFiltered(); });
-byId('step').addEventListener('change', (event) => {
-  Object.assign(filter, {step: event.target.value, mine: false});
-  showFiltered();
-});
-document.querySelector('.filters').addEventListener('submit', (event) => event.preventDefault());
-const search = byId('search');
-search.value = filter.text;
-search.addEventListener('input', () => { filter.text = search.value; showFiltered(); });
-search.addEventListener('keydown', (event) => { // from the search into what it has found
-  if (event.key !== 'ArrowDown' || view.list.first === null) return;
-  event.preventDefault();
-  setActive(view.list.first, true);
 });
 
 // Acting
@@ -372,7 +325,7 @@ function find(tag) {
   if (!view.list.has(tag)) {
     view.attention.release();
     view.draw();
-    if (!view.list.has(tag)) clearFilter();
+    if (!view.list.has(tag)) filterBar.clear();
     view.draw();
   }
   view.attention.note();
@@ -402,8 +355,8 @@ function hindrance() {
 function listenToKeys() {
   const onActive = (operation) => () => { if (active) act(operation, active); };
   listen({
-    '/': () => search.focus(),
-    Escape: () => { search.blur(); if (active) setActive(active, true); },
+    '/': () => filterBar.search.focus(),
+    Escape: () => { filterBar.search.blur(); if (active) setActive(active, true); },
     ArrowDown: () => move(1),
     ArrowUp: () => move(-1),
     ArrowLeft: () => moveAside(-1),

@@ -69,6 +69,10 @@ export class List {
     if (isFirst) this.isMeasured = false;
     if (!this.isMeasured) this.#measure();
     if (isFirst) this.kept = this.origin;
+    if (items === this.items && groups === this.groups && !isFirst) {
+      this.#refreshChanged();
+      return;
+    }
     const before = isAnchored && this.scrolled > 0 && items !== this.items ? this.#inSight() : [];
     Object.assign(this, {items, groups});
     const shifts = this.#shiftsOf(before);
@@ -78,6 +82,20 @@ export class List {
     if (shift === 0) return;
     this.#scrollBy(shift);
     this.draw();
+  }
+
+  /** Every row has its place already: draws those whose item is another now, and the headings' counts. */
+  #refreshChanged() {
+    for (const row of this.rows.values()) {
+      const item = this.items[row.index];
+      if (row.item !== item && this.keyOf(item) === row.dataset.key) this.#render(item, row);
+    }
+    for (const [index, heading] of this.headings) this.look.title(this.groups[index], heading);
+  }
+
+  #render(item, row) {
+    row.item = item;
+    this.look.render(item, row);
   }
 
   /** Keys and places of the visible rows. */
@@ -280,10 +298,7 @@ export class List {
     }
     row.place = this.#placeOf(index);
     setStyle(row, 'transform', `translateY(${row.place}px)`);
-    if (row.item !== item) {
-      row.item = item;
-      this.look.render(item, row);
-    }
+    if (row.item !== item) this.#render(item, row);
     return row;
   }
 
