@@ -3,6 +3,7 @@
 import {byId, h, setText, sight} from './dom.js';
 import {serverNow} from './clock.js';
 import {duration, t} from './i18n.js';
+import {arrange, part} from './kept_parts.js';
 import {partsOf} from './tag_parts.js';
 import {ignoreTaps} from './tap_filter.js';
 import {buttonClass, mainOf} from './transitions.js';
@@ -18,7 +19,7 @@ export class ItemParts {
     }).observe(byId('foot'));
   }
 
-  /** Draws all of a row by `parts(operations)`, and gives the focus back to what had it. */
+  /** Draws a row of the parts that `parts(operations)` returns, and gives the focus back to what had it. */
   draw(item, row, parts) {
     const {actions, isChosen, isActive, offered} = this.hooks;
     const focused = row.contains(document.activeElement) ? document.activeElement.dataset.name : null;
@@ -26,16 +27,20 @@ export class ItemParts {
     settle(row, operations.join());
     row.className = `row ${item.state}${isActive(item.tag) ? ' active' : ''}${isChosen(item.tag) ? ' chosen' : ''}`;
     row.setAttribute('aria-busy', actions.sending.has(item.tag) ? 'true' : 'false');
-    row.replaceChildren(...parts(operations).filter(Boolean));
+    row.shown = item;
+    arrange(row, ...parts(operations));
     tick(row);
-    if (focused) row.querySelector(`[data-name="${focused}"]`)?.focus({preventScroll: true});
+    if (!focused || row.contains(document.activeElement)) return;
+    row.querySelector(`[data-name="${focused}"]`)?.focus({preventScroll: true});
   }
 
-  pick(item) {
+  pick({tag}, row) {
     const {isChosen, onChoose} = this.hooks;
-    return h('label', {class: 'pick'},
-      h('input', {type: 'checkbox', class: 'choose', 'data-name': 'choose', checked: isChosen(item.tag),
-        'aria-label': t('batch.choose', {tag: item.tag}), onchange: () => onChoose(item.tag)}));
+    const pick = part(row, 'pick', tag, () => h('label', {class: 'pick'},
+      h('input', {type: 'checkbox', class: 'choose', 'data-name': 'choose',
+        'aria-label': t('batch.choose', {tag}), onchange: () => onChoose(tag)})));
+    pick.firstChild.checked = isChosen(tag);
+    return pick;
   }
 
   link(item) {
@@ -43,14 +48,14 @@ export class ItemParts {
       ...partsOf(item.tag));
   }
 
-  state(item) {
-    return h('span', {class: 'state'},
-      h('span', {class: `mark ${item.state}`, 'aria-hidden': 'true'}), t(`state.${item.state}`));
+  state({state}, row) {
+    return part(row, 'state', state, () => h('span', {class: 'state'},
+      h('span', {class: `mark ${state}`, 'aria-hidden': 'true'}), t(`state.${state}`)));
   }
 
   /** How long the state has lasted; false for one whose duration tells nothing. */
-  since(item) {
-    return TIMED.has(item.state) && h('time', {datetime: item.since});
+  since({state, since}, row) {
+    return TIMED.has(state) && part(row, 'since', since, () => h('time', {datetime: since}));
   }
 
   refusal(item) {
@@ -59,18 +64,26 @@ export class ItemParts {
   }
 
   /** The buttons of an item, or that an operation is on its way, or waits for the network. */
-  acts(item, operations) {
-    const {actions, hindrance, onHindered, onAct, waits} = this.hooks;
+  acts(item, row, operations) {
+    const {actions, hindrance, waits} = this.hooks;
     const waiting = waits(item.tag);
     const sending = actions.sending.get(item.tag);
+    const whys = operations.map((operation) => hindrance(operation, item));
+    const make = () => this.#acts(item, row, {operations, whys, sending, waiting});
+    if (waiting) return make();
+    return part(row, 'acts', JSON.stringify([item.tag, operations, whys, sending]), make);
+  }
+
+  #acts(item, row, {operations, whys, sending, waiting}) {
+    const {hindrance, onHindered, onAct} = this.hooks;
     const button = (operation) => {
-      const why = hindrance(operation, item);
+      const why = whys[operations.indexOf(operation)];
       return h('button', {
         type: 'button', class: buttonClass(operation), 'data-name': operation,
         'aria-disabled': sending || why ? 'true' : null,
         title: why || null,
         onclick() {
-          const hindered = hindrance(operation, item); // now
+          const hindered = hindrance(operation, row.shown); // now
           if (hindered) onHindered(hindered, item.tag);
           else if (!sending) onAct(operation, item.tag);
         },
