@@ -7,7 +7,7 @@ import {BoardSettings} from './board_settings.js';
 import {BoardView} from './board_view.js';
 import {Card} from './card.js';
 import {serverNow} from './clock.js';
-import {announce, byId, setText} from './dom.js';
+import {announce, byId, setHidden, setText} from './dom.js';
 import {readView, writeView} from './filter.js';
 import {FilterBar} from './filter_bar.js';
 import {sinceText, t, tn} from './i18n.js';
@@ -235,14 +235,14 @@ function showMine(held) {
     [tag, version, since, settings.titleOf(step), actions.sending.get(tag)]))]);
   if (drawn !== drawnMine) myWork.draw(held);
   drawnMine = drawn;
-  byId('no-work').hidden = !isLoaded || held.length > 0;
+  setHidden(byId('no-work'), !isLoaded || held.length > 0);
 }
 
 function showChanges() {
   const button = byId('changes');
   const {changes} = view.order;
   if (button.hidden && changes > 0) ignoreTaps(button);
-  button.hidden = changes === 0;
+  setHidden(button, changes === 0);
   if (changes > 0) setText(button.firstElementChild, tn('board.changes', changes));
 }
 byId('changes').addEventListener('click', () => view.regroup());

@@ -52,6 +52,16 @@ export function setText(element, text) {
   }
 }
 
+/** Sets an attribute if it differs: the browser styles again what was set to the same value, too. */
+export function setAttribute(element, name, value) {
+  if (element.getAttribute(name) !== value) element.setAttribute(name, value);
+}
+
+/** Hides an element or shows it, if that is a change. */
+export function setHidden(element, isHidden) {
+  if (element.hidden !== isHidden) element.hidden = isHidden;
+}
+
 /** Announces a text to screen readers. */
 export function announce(text) {
   setText(byId('announcer'), text);

@@ -3,7 +3,7 @@
 // Its counts change with nearly every event. So each has a size of its own, by the number of its characters, and the
 // browser lays out nothing else for another digit (app.css).
 
-import {byId, fill, h, setText} from './dom.js';
+import {byId, fill, h, setAttribute, setHidden, setText} from './dom.js';
 import {NONE} from './filter.js';
 import {t} from './i18n.js';
 import {STATES} from './model.js';
@@ -71,19 +71,15 @@ export class FilterBar {
     this.drawn = drawn;
     for (const {state, button, digits} of this.buttons) {
       setDigits(digits, countOf(isLoaded, state ? counts[state] : known));
-      setPressed(button, !filter.mine && filter.state === state);
+      setAttribute(button, 'aria-pressed', String(!filter.mine && filter.state === state));
     }
-    setPressed(byId('mine'), filter.mine);
+    setAttribute(byId('mine'), 'aria-pressed', String(filter.mine));
     setText(byId('shown'), describe(situationOf({isLoaded, known, count, ...situation}), {count, filter, settings}));
-    byId('clear').hidden = !isLoaded || !(filter.state || filter.step || filter.mine || filter.text);
+    setHidden(byId('clear'), !isLoaded || !(filter.state || filter.step || filter.mine || filter.text));
   }
 }
 
 function setDigits(element, text) {
   if (element.textContent.length !== text.length) element.style.setProperty('--characters', text.length);
   setText(element, text);
-}
-
-function setPressed(button, isPressed) {
-  if (button.getAttribute('aria-pressed') !== String(isPressed)) button.setAttribute('aria-pressed', String(isPressed));
 }

@@ -1,6 +1,6 @@
 // The parts that a card and a row of the table have in common: what is chosen, and what can be done.
 
-import {byId, h, setText, sight} from './dom.js';
+import {byId, h, setAttribute, setText, sight} from './dom.js';
 import {serverNow} from './clock.js';
 import {duration, t} from './i18n.js';
 import {arrange, part} from './kept_parts.js';
@@ -25,10 +25,14 @@ export class ItemParts {
     const focused = row.contains(document.activeElement) ? document.activeElement.dataset.name : null;
     const operations = offered(item);
     settle(row, operations.join());
-    row.className = `row ${item.state}${isActive(item.tag) ? ' active' : ''}${isChosen(item.tag) ? ' chosen' : ''}`;
-    row.setAttribute('aria-busy', actions.sending.has(item.tag) ? 'true' : 'false');
     row.shown = item;
     arrange(row, ...parts(operations));
+    const isOpened = row.querySelector('details[open]') !== null;
+    // Classes and not :has(), for which the browser looks at the whole row at each change in it.
+    const classes = ['row', item.state, isActive(item.tag) && 'active', isChosen(item.tag) && 'chosen',
+      actions.refusal(item) && 'refused', isOpened && 'opened'].filter(Boolean).join(' ');
+    if (row.className !== classes) row.className = classes;
+    setAttribute(row, 'aria-busy', String(actions.sending.has(item.tag)));
     tick(row);
     if (!focused || row.contains(document.activeElement)) return;
     row.querySelector(`[data-name="${focused}"]`)?.focus({preventScroll: true});
@@ -95,7 +99,7 @@ export class ItemParts {
       ...(sending ? [h('span', {class: 'sending', role: 'status'}, t('board.sending'))]
         : waiting ? [waiting] : main.map(button)),
       more.length > 0 && !sending && !waiting && h('details', {class: 'more', 'data-name': 'more',
-        ontoggle: ({target}) => placeMenu(target)},
+        ontoggle: ({target}) => { row.classList.toggle('opened', target.open); placeMenu(target); }},
         h('summary', {'aria-label': t('board.more', {tag: item.tag})}, '⋯'),
         h('div', {class: 'menu'}, ...more.map(button))));
   }
