@@ -3,6 +3,7 @@
 import {Actions} from './actions.js';
 import {Batch} from './batch.js';
 import {BoardKeeper} from './board_keeper.js';
+import {BoardOperations} from './board_operations.js';
 import {BoardSettings} from './board_settings.js';
 import {BoardView} from './board_view.js';
 import {Card} from './card.js';
@@ -13,18 +14,17 @@ import {FilterBar} from './filter_bar.js';
 import {sinceText, t, tn} from './i18n.js';
 import {listen} from './keys.js';
 import {Live} from './live.js';
-import {Model, offered} from './model.js';
+import {Model} from './model.js';
 import {MyWork} from './my_work.js';
 import {Notices, toldBy} from './notice.js';
 import {OfflineBoard} from './offline_board.js';
-import {operate} from './operate.js';
 import {start, startAgain} from './page.js';
 import {nameOf} from './person_name.js';
 import {scanning} from './scan.js';
 import * as session from './session.js';
 import {loadSnapshot} from './snapshot.js';
 import {filterTaps, ignoreTaps} from './tap_filter.js';
-import {ENDS, KEYS, UNDO} from './transitions.js';
+import {KEYS, UNDO} from './transitions.js';
 import {ViewControls} from './view_controls.js';
 import {showWaitingOf, waiting, waitingLine} from './waiting.js';
 
@@ -42,9 +42,7 @@ let isDenied = false;
 let preparing = 0; // the timer of prepareSearch
 let isSignedOut = false; // false until the server has answered
 
-const me = () => offline.worker()?.id ?? null;
-const canAct = () => ['live', 'degraded', 'connecting'].includes(status) && session.may('worker');
-const offeredToMe = (item) => offered(item, me(), session.isOffered, boardSteps);
+const me = () => operations.me;
 
 const offline = new OfflineBoard(board, clear);
 const keeper = new BoardKeeper(board, () => (isLoaded && offline.kept === null && settings.board ? {
@@ -54,10 +52,21 @@ const keeper = new BoardKeeper(board, () => (isLoaded && offline.kept === null &
 const settings = new BoardSettings(board, showBoard);
 const notices = new Notices({onShow: find});
 const actions = new Actions(board, model, (tag) => { view.list.refresh(tag); view.soon(); });
+const operations = new BoardOperations(board, {
+  model, actions, notices, offline, situation: () => ({status, steps: boardSteps}),
+  onAct(tag) {
+    if (tag !== null) setActive(tag);
+    view.attention.note(); // the row keeps its place
+  }});
+const touches = {
+  hindrance: (operation, item) => operations.hindrance(operation, item),
+  onHindered: (why, tag) => operations.tellHindrance(why, tag),
+  onAct: (operation, tag) => operations.act(operation, tag),
+};
 const myWork = new MyWork(byId('my-work'), {
-  count: byId('my-count'), more: byId('my-more'), actions, settings, hindrance: whyNot, onHindered, onAct: act,
-  onShow: find});
-const batch = new Batch(board, {model, actions, canAct, offered: offeredToMe,
+  count: byId('my-count'), more: byId('my-more'), actions, settings, ...touches, onShow: find});
+const batch = new Batch(board, {model, actions, canAct: () => operations.canAct(),
+  offered: (item) => operations.offered(item),
   onChange: (tags) => { for (const tag of tags) view.list.refresh(tag); },
   onFull: () => notices.say(t('batch.most'), {kind: 'refused'}),
   onDone: (text, how) => notices.say(text, how)});
@@ -66,14 +75,12 @@ const card = new Card({
   settings,
   isChosen: (tag) => batch.tags.has(tag),
   isActive: (tag) => tag === active,
-  hindrance: whyNot,
-  onHindered,
   waits(tag) {
     const record = waiting.of(board, tag, me());
     return record ? waitingLine(record) : null;
   },
-  offered: offeredToMe,
-  onAct: act,
+  offered: (item) => operations.offered(item),
+  ...touches,
   onChoose: (tag) => batch.toggle(tag),
 });
 const filterBar = new FilterBar(filter, {settings, onChange: showFiltered, onLeave: () => {
@@ -231,7 +238,7 @@ function showAround(count) {
 let drawnMine = '';
 function showMine(held) {
   // Drawing it reads the page's geometry, which costs a layout.
-  const drawn = JSON.stringify([canAct(), held.map(({tag, version, since, step}) => (
+  const drawn = JSON.stringify([operations.canAct(), held.map(({tag, version, since, step}) => (
     [tag, version, since, settings.titleOf(step), actions.sending.get(tag)]))]);
   if (drawn !== drawnMine) myWork.draw(held);
   drawnMine = drawn;
@@ -253,56 +260,11 @@ model.onChange((tags) => {
   view.changed(tags);
 });
 
-// Acting
-
-/** Why an operation is not possible now; '' if it is, or if it may wait for the network. */
-function whyNot(operation, item) {
-  if (waiting.of(board, item.tag, me())) return t('waiting.already');
-  return canAct() || mayWait(operation, item) ? '' : t('live.cannot');
-}
-
-function mayWait(operation, item) {
-  return status === 'offline' && ENDS.includes(operation) && item.holder?.id === me();
-}
-
-function onHindered(why, tag) {
-  notices.say(`${tag}: ${why}`, {kind: 'refused', tag});
-}
-
-/** Without the server, the holder's own end of the work waits for it. */
-async function wait(operation, item, fields) {
-  if (!mayWait(operation, item)) return false;
-  const {tag} = item;
-  const isStored = await waiting.add({board, item, operation, fields, worker: offline.worker()});
-  if (isStored) announce(t('waiting.added', {operation: t(`operation.${operation}`), tag}));
-  else onHindered(t('live.cannot'), tag);
-  return true;
-}
-
 waiting.onChange((done) => {
   view.list.redraw();
   view.soon();
   if (done?.board === board) notices.say(t(`done.${done.operation}`, {tag: done.tag}), {tag: done.tag});
 });
-
-async function act(operation, tag) {
-  setActive(tag);
-  view.attention.note(); // the row keeps its place
-  const known = model.items.get(tag);
-  const why = known && status === 'offline' ? whyNot(operation, known) : '';
-  if (why) {
-    onHindered(why, tag); // by a key
-    return;
-  }
-  if (!session.may('worker') && offline.kept === null) {
-    await session.openDialog();
-    if (!session.may('worker')) return;
-  }
-  const item = model.items.get(tag);
-  if (!item || actions.sending.has(tag) || !offeredToMe(item).includes(operation)) return;
-  await operate(operation, item, {board, actions, notices, wait});
-  view.attention.note();
-}
 
 // The keyboard
 
@@ -353,7 +315,7 @@ function hindrance() {
 }
 
 function listenToKeys() {
-  const onActive = (operation) => () => { if (active) act(operation, active); };
+  const onActive = (operation) => () => { if (active) operations.act(operation, active); };
   listen({
     '/': () => filterBar.search.focus(),
     Escape: () => { filterBar.search.blur(); if (active) setActive(active, true); },
