@@ -3,25 +3,25 @@
 import {Actions} from './actions.js';
 import {Batch} from './batch.js';
 import {BoardKeeper} from './board_keeper.js';
+import {BoardOperations} from './board_operations.js';
 import {BoardSettings} from './board_settings.js';
 import {BoardView} from './board_view.js';
 import {Card} from './card.js';
 import {serverNow} from './clock.js';
-import {announce, byId, fill, h, setText} from './dom.js';
-import {NONE, readView, writeView} from './filter.js';
+import {announce, byId, setHidden, setText} from './dom.js';
+import {readView, writeView} from './filter.js';
+import {FilterBar} from './filter_bar.js';
 import {sinceText, t, tn} from './i18n.js';
 import {listen} from './keys.js';
 import {Live} from './live.js';
-import {Model, STATES, offered} from './model.js';
+import {Model} from './model.js';
 import {MyWork} from './my_work.js';
 import {Notices, toldBy} from './notice.js';
 import {OfflineBoard} from './offline_board.js';
-import {operate} from './operate.js';
 import {start, startAgain} from './page.js';
 import {nameOf} from './person_name.js';
 import {scanning} from './scan.js';
 import * as session from './session.js';
-import {countOf, describe, situationOf} from './situation.js';
 import {loadSnapshot} from './snapshot.js';
 import {filterTaps, ignoreTaps} from './tap_filter.js';
 import {KEYS, UNDO} from './transitions.js';
@@ -43,13 +43,9 @@ let isDenied = false;
 let preparing = 0; // the timer of prepareSearch
 let isSignedOut = false; // false until the server has answered
 
-const me = () => offline.worker()?.id ?? null;
-const canAct = () => ['live', 'degraded', 'connecting'].includes(status) && session.may('worker');
-const offeredToMe = (item) => offered(item, me(), session.isOffered, boardSteps);
+const me = () => operations.me;
 
 const offline = new OfflineBoard(board, clear);
-const ends = new WaitingEnds(board, {worker: () => offline.worker(), isOffline: () => status === 'offline', canAct});
-const whyNot = (operation, item) => ends.whyNot(operation, item);
 const keeper = new BoardKeeper(board, () => (isLoaded && offline.kept === null && settings.board ? {
   items: model.items, settings: settings.board, versionFloor: model.versionFloor,
   heardMs: status === 'live' ? serverNow() : lastHeard,
@@ -57,10 +53,23 @@ const keeper = new BoardKeeper(board, () => (isLoaded && offline.kept === null &
 const settings = new BoardSettings(board, showBoard);
 const notices = new Notices({onShow: find});
 const actions = new Actions(board, model, (tag) => { view.list.refresh(tag); view.soon(); });
+const ends = new WaitingEnds(board, {worker: () => offline.worker(), isOffline: () => status === 'offline',
+  canAct: () => operations.canAct()});
+const operations = new BoardOperations(board, {
+  model, actions, notices, offline, ends, situation: () => ({status, steps: boardSteps}),
+  onAct(tag) {
+    if (tag !== null) setActive(tag);
+    view.attention.note(); // the row keeps its place
+  }});
+const touches = {
+  hindrance: (operation, item) => ends.whyNot(operation, item),
+  onHindered: (why, tag) => operations.tellHindrance(why, tag),
+  onAct: (operation, tag) => operations.act(operation, tag),
+};
 const myWork = new MyWork(byId('my-work'), {
-  count: byId('my-count'), more: byId('my-more'), actions, settings, hindrance: whyNot, onHindered, onAct: act,
-  onShow: find});
-const batch = new Batch(board, {model, actions, canAct, offered: offeredToMe,
+  count: byId('my-count'), more: byId('my-more'), actions, settings, ...touches, onShow: find});
+const batch = new Batch(board, {model, actions, canAct: () => operations.canAct(),
+  offered: (item) => operations.offered(item),
   onChange: (tags) => { for (const tag of tags) view.list.refresh(tag); },
   onFull: () => notices.say(t('batch.most'), {kind: 'refused'}),
   onDone: (text, how) => notices.say(text, how)});
@@ -69,13 +78,15 @@ const card = new Card({
   settings,
   isChosen: (tag) => batch.tags.has(tag),
   isActive: (tag) => tag === active,
-  hindrance: whyNot,
-  onHindered,
   waits: (tag) => ends.line(tag),
-  offered: offeredToMe,
-  onAct: act,
+  offered: (item) => operations.offered(item),
+  ...touches,
   onChoose: (tag) => batch.toggle(tag),
 });
+const filterBar = new FilterBar(filter, {settings, onChange: showFiltered, onLeave: () => {
+  if (view.list.first !== null) setActive(view.list.first, true);
+  return view.list.first !== null;
+}});
 const view = new BoardView(filter, {model, settings, card, onShown: showAround, isLoaded: () => isLoaded,
   reader: () => ({worker: me(), steps: boardSteps}), onSort: (by) => controls.sortBy(by)});
 const controls = new ViewControls(filter, {attributes: () => view.attributes, onChange: showFiltered});
@@ -201,10 +212,7 @@ function showBoard(found) {
   setText(byId('title'), found.title);
   document.title = `${found.title} · occupancy`;
   boardSteps = found.steps;
-  const steps = byId('step');
-  fill(steps, h('option', {value: ''}, t('filter.all_steps')),
-    ...found.steps.map((step) => h('option', {value: step, selected: step === filter.step}, settings.titleOf(step))));
-  steps.parentElement.hidden = found.steps.length < 2;
+  filterBar.offerSteps(found.steps);
   controls.draw();
   view.settle(); // what is offered depends on the steps
 }
@@ -214,20 +222,15 @@ function showBoard(found) {
 /** Applies a new filter at once: the user expects the list to change. */
 function showFiltered() {
   setTimeout(writeView, 0, filter); // after the frame: it takes as long as the list
-  if (search.value !== filter.text) search.value = filter.text;
   view.filtered();
-}
-
-function clearFilter() {
-  Object.assign(filter, NONE);
-  showFiltered();
 }
 
 /** Draws what is around the list; `count` is the number of items that the filter shows. */
 function showAround(count) {
   if (active === null || !view.list.has(active)) setActive(view.list.first);
   showChanges();
-  showCounts(count);
+  filterBar.draw({counts: model.counts(), known: model.items.size, count, isLoaded, isSignedIn: !isSignedOut, isDenied,
+    status});
   showMine(model.heldBy(me()));
   batch.draw();
 }
@@ -235,40 +238,21 @@ function showAround(count) {
 let drawnMine = '';
 function showMine(held) {
   // Drawing it reads the page's geometry, which costs a layout.
-  const drawn = JSON.stringify([canAct(), held.map(({tag, version, since, step}) => (
+  const drawn = JSON.stringify([operations.canAct(), held.map(({tag, version, since, step}) => (
     [tag, version, since, settings.titleOf(step), actions.sending.get(tag), ends.isWaiting(tag)]))]);
   if (drawn !== drawnMine) myWork.draw(held);
   drawnMine = drawn;
-  byId('no-work').hidden = !isLoaded || held.length > 0;
+  setHidden(byId('no-work'), !isLoaded || held.length > 0);
 }
 
 function showChanges() {
   const button = byId('changes');
   const {changes} = view.order;
   if (button.hidden && changes > 0) ignoreTaps(button);
-  button.hidden = changes === 0;
-  if (changes > 0) setText(button, tn('board.changes', changes));
+  setHidden(button, changes === 0);
+  if (changes > 0) setText(button.firstElementChild, tn('board.changes', changes));
 }
 byId('changes').addEventListener('click', () => view.regroup());
-
-let drawnCounts = '';
-function showCounts(count) {
-  const counts = model.counts();
-  const drawn = JSON.stringify([counts, count, filter, isLoaded, isSignedOut, isDenied, status, settings.board]);
-  if (drawn === drawnCounts) return;
-  drawnCounts = drawn;
-  for (const button of byId('states').children) {
-    const {state} = button.dataset;
-    setText(button.querySelector('.count'), countOf(isLoaded, state ? counts[state] : model.items.size));
-    button.setAttribute('aria-pressed', String(!filter.mine && filter.state === state));
-  }
-  byId('mine').setAttribute('aria-pressed', String(filter.mine));
-  const situation = situationOf({
-    isSignedIn: !isSignedOut, isDenied, isLoaded, status, known: model.items.size, count});
-  setText(byId('shown'), describe(situation, {count, filter, settings}));
-  byId('clear').hidden = !isLoaded || !(filter.state || filter.step || filter.mine || filter.text);
-}
-byId('clear').addEventListener('click', clearFilter);
 
 model.onChange((tags) => {
   keeper.changed();
@@ -276,60 +260,11 @@ model.onChange((tags) => {
   view.changed(tags);
 });
 
-byId('states').append(...['', ...STATES].map((state) => h('button', {
-  type: 'button', 'data-state': state, 'aria-pressed': 'false',
-  onclick: () => {
-    filter.state = filter.state === state && !filter.mine ? '' : state;
-    filter.mine = false;
-    showFiltered();
-  },
-}, h('span', {class: `mark ${state}`, 'aria-hidden': 'true'}), t(`state.${state || 'all'}`), ' ',
-h('span', {class: 'count'}))));
-byId('mine').addEventListener('click', () => { filter.mine = !filter.mine; showFiltered(); });
-byId('step').addEventListener('change', (event) => {
-  Object.assign(filter, {step: event.target.value, mine: false});
-  showFiltered();
-});
-document.querySelector('.filters').addEventListener('submit', (event) => event.preventDefault());
-const search = byId('search');
-search.value = filter.text;
-search.addEventListener('input', () => { filter.text = search.value; showFiltered(); });
-search.addEventListener('keydown', (event) => { // from the search into what it has found
-  if (event.key !== 'ArrowDown' || view.list.first === null) return;
-  event.preventDefault();
-  setActive(view.list.first, true);
-});
-
-// Acting
-
-function onHindered(why, tag) {
-  notices.say(`${tag}: ${why}`, {kind: 'refused', tag});
-}
-
 waiting.onChange((done) => {
   view.list.redraw();
   view.soon();
   if (done?.board === board) notices.say(t(`done.${done.operation}`, {tag: done.tag}), {tag: done.tag});
 });
-
-async function act(operation, tag) {
-  setActive(tag);
-  view.attention.note(); // the row keeps its place
-  const known = model.items.get(tag);
-  const why = known && status === 'offline' ? whyNot(operation, known) : '';
-  if (why) {
-    onHindered(why, tag); // by a key
-    return;
-  }
-  if (!session.may('worker') && offline.kept === null) {
-    await session.openDialog();
-    if (!session.may('worker')) return;
-  }
-  const item = model.items.get(tag);
-  if (!item || actions.sending.has(tag) || !offeredToMe(item).includes(operation)) return;
-  await operate(operation, item, {board, actions, notices, ends});
-  view.attention.note();
-}
 
 // The keyboard
 
@@ -352,7 +287,7 @@ function find(tag) {
   if (!view.list.has(tag)) {
     view.attention.release();
     view.draw();
-    if (!view.list.has(tag)) clearFilter();
+    if (!view.list.has(tag)) filterBar.clear();
     view.draw();
   }
   view.attention.note();
@@ -380,10 +315,10 @@ function hindrance() {
 }
 
 function listenToKeys() {
-  const onActive = (operation) => () => { if (active) act(operation, active); };
+  const onActive = (operation) => () => { if (active) operations.act(operation, active); };
   listen({
-    '/': () => search.focus(),
-    Escape: () => { search.blur(); if (active) setActive(active, true); },
+    '/': () => filterBar.search.focus(),
+    Escape: () => { filterBar.search.blur(); if (active) setActive(active, true); },
     ArrowDown: () => move(1),
     ArrowUp: () => move(-1),
     ArrowLeft: () => moveAside(-1),

@@ -4,7 +4,7 @@
 // one than the page's, the page loads the board again, and tries again as long as that fails.
 
 import * as api from './api.js';
-import {language, number, tn} from './i18n.js';
+import {isSingular, language, number, tn} from './i18n.js';
 
 const loaded = new Map(); // board → its last answer
 
@@ -73,6 +73,5 @@ export class BoardSettings {
 export function itemsOf(name, count) {
   const noun = name?.[language];
   if (!noun) return tn('board.items', count);
-  const isOne = new Intl.PluralRules(language).select(count) === 'one';
-  return `${number(count)} ${isOne ? noun.one : noun.many}`;
+  return `${number(count)} ${isSingular(count) ? noun.one : noun.many}`;
 }

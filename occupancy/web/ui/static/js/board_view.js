@@ -15,6 +15,8 @@ import {Selection} from './selection.js';
 import {SECTIONS, attributeOf} from './sorting.js';
 import {Table, columnsOf} from './table.js';
 
+const NO_GROUPS = []; // one array, by which a list knows that nothing has moved
+
 export class BoardView {
   /**
    * `view` is what is shown (filter.js), and `reader()` is {worker, steps}. `onShown()` is called after each
@@ -126,7 +128,7 @@ export class BoardView {
     const {items, groups} = this.order;
     const {layout, group} = this.view;
     const isTitled = group === 'section' ? groups.length > 1 : group !== 'none';
-    this.list.show({items, groups: layout === 'columns' || isTitled ? groups : []}, {
+    this.list.show({items, groups: layout === 'columns' || isTitled ? groups : NO_GROUPS}, {
       isAnchored, countOf: (value) => this.#countOf(value)});
   }
 

@@ -1,7 +1,8 @@
-// A card: one item as a row of the list. It has no state, and each drawing replaces all of it.
+// A card: one item as a row of the list.
 
 import {h} from './dom.js';
 import {ItemParts, tickRows} from './item_parts.js';
+import {arrange, part} from './kept_parts.js';
 
 export class Card {
   /** `hooks` (see board.js) say which operations are offered, and handle touches. */
@@ -12,20 +13,22 @@ export class Card {
 
   draw(item, row) {
     const {parts, settings} = this;
+    const text = (name, kind, shown) => part(row, `${kind} ${name}`, shown, () => h(kind, {class: name}, shown));
     parts.draw(item, row, (operations) => [
-      parts.pick(item),
-      h('div', {class: 'what'},
+      parts.pick(item, row),
+      part(row, 'what', `${item.tag} ${item.title}`, () => h('div', {class: 'what'},
         parts.link(item),
-        h('span', {class: 'title'}, item.title)),
-      h('div', {class: 'how'},
-        parts.state(item),
-        parts.since(item),
-        item.step !== 'work' && h('span', {class: 'step'}, settings.titleOf(item.step)),
-        ...settings.shownOf(item).map(([name, value]) => h('span', {class: 'attribute'}, `${name}: ${value}`)),
-        item.holder && h('strong', {class: 'holder'}, item.holder.name),
-        item.reason && h('span', {class: 'reason'}, item.reason)),
+        h('span', {class: 'title'}, item.title))),
+      arrange(part(row, 'how', '', () => h('div', {class: 'how'})),
+        parts.state(item, row),
+        parts.since(item, row),
+        item.step !== 'work' && text('step', 'span', settings.titleOf(item.step)),
+        ...settings.shownOf(item).map(([name, value]) => part(row, `attribute ${name}`, value, () => (
+          h('span', {class: 'attribute'}, `${name}: ${value}`)))),
+        item.holder && text('holder', 'strong', item.holder.name),
+        item.reason && text('reason', 'span', item.reason)),
       parts.refusal(item),
-      parts.acts(item, operations),
+      parts.acts(item, row, operations),
     ]);
   }
 

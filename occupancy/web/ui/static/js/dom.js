@@ -39,9 +39,27 @@ export function sight() {
   return {low: Math.max(0, ...bottoms), high: byId('foot').getBoundingClientRect().top};
 }
 
-/** Sets the text of an element if it differs: screen readers speak a live region each time it is set. */
+/**
+ * Sets the text of an element if it differs: screen readers speak a live region each time it is set. The node of the
+ * text stays, because a new one costs the browser twice as much.
+ */
 export function setText(element, text) {
-  if (element.textContent !== text) element.textContent = text;
+  const only = element.firstChild;
+  if (only && only === element.lastChild && only.nodeType === Node.TEXT_NODE) {
+    if (only.data !== text) only.data = text;
+  } else if (element.textContent !== text) {
+    element.textContent = text;
+  }
+}
+
+/** Sets an attribute if it differs: the browser styles again what was set to the same value, too. */
+export function setAttribute(element, name, value) {
+  if (element.getAttribute(name) !== value) element.setAttribute(name, value);
+}
+
+/** Hides an element or shows it, if that is a change. */
+export function setHidden(element, isHidden) {
+  if (element.hidden !== isHidden) element.hidden = isHidden;
 }
 
 /** Announces a text to screen readers. */

@@ -12,10 +12,16 @@ export function t(key, values = {}) {
   return message.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
 }
 
+const plurals = new Intl.PluralRules(language);
+
+/** Whether a count takes the singular. */
+export function isSingular(count) {
+  return plurals.select(count) === 'one';
+}
+
 /** A message with a number in it: 'board.items.one' for one, 'board.items.other' for others. */
 export function tn(key, count, values = {}) {
-  const form = new Intl.PluralRules(language).select(count) === 'one' ? 'one' : 'other';
-  return t(`${key}.${form}`, {count: number(count), ...values});
+  return t(`${key}.${isSingular(count) ? 'one' : 'other'}`, {count: number(count), ...values});
 }
 
 // The browser's locale, if it has the page's language: en-GB has no AM and PM.

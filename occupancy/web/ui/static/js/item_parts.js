@@ -1,8 +1,9 @@
 // The parts that a card and a row of the table have in common: what is chosen, and what can be done.
 
-import {byId, h, setText, sight} from './dom.js';
+import {byId, h, setAttribute, setText, sight} from './dom.js';
 import {serverNow} from './clock.js';
 import {duration, t} from './i18n.js';
+import {arrange, part} from './kept_parts.js';
 import {partsOf} from './tag_parts.js';
 import {ignoreTaps} from './tap_filter.js';
 import {buttonClass, mainOf} from './transitions.js';
@@ -18,24 +19,32 @@ export class ItemParts {
     }).observe(byId('foot'));
   }
 
-  /** Draws all of a row by `parts(operations)`, and gives the focus back to what had it. */
+  /** Draws a row of the parts that `parts(operations)` returns, and gives the focus back to what had it. */
   draw(item, row, parts) {
     const {actions, isChosen, isActive, offered} = this.hooks;
     const focused = row.contains(document.activeElement) ? document.activeElement.dataset.name : null;
     const operations = offered(item);
     settle(row, operations.join());
-    row.className = `row ${item.state}${isActive(item.tag) ? ' active' : ''}${isChosen(item.tag) ? ' chosen' : ''}`;
-    row.setAttribute('aria-busy', actions.sending.has(item.tag) ? 'true' : 'false');
-    row.replaceChildren(...parts(operations).filter(Boolean));
+    row.shown = item;
+    arrange(row, ...parts(operations));
+    const isOpened = row.querySelector('details[open]') !== null;
+    // Classes and not :has(), for which the browser looks at the whole row at each change in it.
+    const classes = ['row', item.state, isActive(item.tag) && 'active', isChosen(item.tag) && 'chosen',
+      actions.refusal(item) && 'refused', isOpened && 'opened'].filter(Boolean).join(' ');
+    if (row.className !== classes) row.className = classes;
+    setAttribute(row, 'aria-busy', String(actions.sending.has(item.tag)));
     tick(row);
-    if (focused) row.querySelector(`[data-name="${focused}"]`)?.focus({preventScroll: true});
+    if (!focused || row.contains(document.activeElement)) return;
+    row.querySelector(`[data-name="${focused}"]`)?.focus({preventScroll: true});
   }
 
-  pick(item) {
+  pick({tag}, row) {
     const {isChosen, onChoose} = this.hooks;
-    return h('label', {class: 'pick'},
-      h('input', {type: 'checkbox', class: 'choose', 'data-name': 'choose', checked: isChosen(item.tag),
-        'aria-label': t('batch.choose', {tag: item.tag}), onchange: () => onChoose(item.tag)}));
+    const pick = part(row, 'pick', tag, () => h('label', {class: 'pick'},
+      h('input', {type: 'checkbox', class: 'choose', 'data-name': 'choose',
+        'aria-label': t('batch.choose', {tag}), onchange: () => onChoose(tag)})));
+    pick.firstChild.checked = isChosen(tag);
+    return pick;
   }
 
   link(item) {
@@ -43,14 +52,14 @@ export class ItemParts {
       ...partsOf(item.tag));
   }
 
-  state(item) {
-    return h('span', {class: 'state'},
-      h('span', {class: `mark ${item.state}`, 'aria-hidden': 'true'}), t(`state.${item.state}`));
+  state({state}, row) {
+    return part(row, 'state', state, () => h('span', {class: 'state'},
+      h('span', {class: `mark ${state}`, 'aria-hidden': 'true'}), t(`state.${state}`)));
   }
 
   /** How long the state has lasted; false for one whose duration tells nothing. */
-  since(item) {
-    return TIMED.has(item.state) && h('time', {datetime: item.since});
+  since({state, since}, row) {
+    return TIMED.has(state) && part(row, 'since', since, () => h('time', {datetime: since}));
   }
 
   refusal(item) {
@@ -59,18 +68,26 @@ export class ItemParts {
   }
 
   /** The buttons of an item, or that an operation is on its way, or waits for the network. */
-  acts(item, operations) {
-    const {actions, hindrance, onHindered, onAct, waits} = this.hooks;
+  acts(item, row, operations) {
+    const {actions, hindrance, waits} = this.hooks;
     const waiting = waits(item.tag);
     const sending = actions.sending.get(item.tag);
+    const whys = operations.map((operation) => hindrance(operation, item));
+    const make = () => this.#acts(item, row, {operations, whys, sending, waiting});
+    if (waiting) return make();
+    return part(row, 'acts', JSON.stringify([item.tag, operations, whys, sending]), make);
+  }
+
+  #acts(item, row, {operations, whys, sending, waiting}) {
+    const {hindrance, onHindered, onAct} = this.hooks;
     const button = (operation) => {
-      const why = hindrance(operation, item);
+      const why = whys[operations.indexOf(operation)];
       return h('button', {
         type: 'button', class: buttonClass(operation), 'data-name': operation,
         'aria-disabled': sending || why ? 'true' : null,
         title: why || null,
         onclick() {
-          const hindered = hindrance(operation, item); // now
+          const hindered = hindrance(operation, row.shown); // now
           if (hindered) onHindered(hindered, item.tag);
           else if (!sending) onAct(operation, item.tag);
         },
@@ -82,7 +99,7 @@ export class ItemParts {
       ...(sending ? [h('span', {class: 'sending', role: 'status'}, t('board.sending'))]
         : waiting ? [waiting] : main.map(button)),
       more.length > 0 && !sending && !waiting && h('details', {class: 'more', 'data-name': 'more',
-        ontoggle: ({target}) => placeMenu(target)},
+        ontoggle: ({target}) => { row.classList.toggle('opened', target.open); placeMenu(target); }},
         h('summary', {'aria-label': t('board.more', {tag: item.tag})}, '⋯'),
         h('div', {class: 'menu'}, ...more.map(button))));
   }

@@ -8,6 +8,8 @@
 // measured at the last scroll or change of size.
 
 import {sight} from './dom.js';
+import {putInOrder} from './put_in_order.js';
+import {RowPlaces} from './row_places.js';
 import {ignoreTaps} from './tap_filter.js';
 
 const SPARE_ROWS = 6;
@@ -21,6 +23,7 @@ export class List {
   constructor(container, look, {scroller = null} = {}) {
     Object.assign(this, {container, look, scroller});
     this.keyOf = look.keyOf ?? (({tag}) => tag);
+    this.places = new RowPlaces();
     this.items = [];
     this.groups = []; // with a heading each
     this.rows = new Map();
@@ -62,15 +65,19 @@ export class List {
    */
   show({items, groups = []}, {isAnchored = false} = {}) {
     if (this.isHidden) {
-      Object.assign(this, {items, groups});
+      this.#take(items, groups);
       return;
     }
     const isFirst = this.items.length === 0; // no tap can be under way on a row
     if (isFirst) this.isMeasured = false;
     if (!this.isMeasured) this.#measure();
     if (isFirst) this.kept = this.origin;
+    if (items === this.items && groups === this.groups && !isFirst) {
+      this.#refreshChanged();
+      return;
+    }
     const before = isAnchored && this.scrolled > 0 && items !== this.items ? this.#inSight() : [];
-    Object.assign(this, {items, groups});
+    this.#take(items, groups);
     const shifts = this.#shiftsOf(before);
     this.draw({isReordered: !isFirst});
     if (shifts.length === 0) return;
@@ -80,12 +87,31 @@ export class List {
     this.draw();
   }
 
+  #take(items, groups) {
+    Object.assign(this, {items, groups});
+    this.places.hold(items.length, groups);
+  }
+
+  /** Every row has its place already: draws those whose item is another now, and the headings' counts. */
+  #refreshChanged() {
+    for (const row of this.rows.values()) {
+      const item = this.items[row.index];
+      if (row.item !== item && this.keyOf(item) === row.dataset.key) this.#render(item, row);
+    }
+    for (const [index, heading] of this.headings) this.look.title(this.groups[index], heading);
+  }
+
+  #render(item, row) {
+    row.item = item;
+    this.look.render(item, row);
+  }
+
   /** Keys and places of the visible rows. */
   #inSight() {
     const high = this.scrolled - this.origin;
     const found = [];
     for (const [key, row] of this.rows) {
-      if (row.place + this.rowHeight > high && row.place < high + this.height) found.push([key, row.place]);
+      if (row.place + this.places.rowHeight > high && row.place < high + this.height) found.push([key, row.place]);
     }
     return found;
   }
@@ -96,7 +122,7 @@ export class List {
     const shifts = [];
     this.items.forEach((item, index) => {
       const key = this.keyOf(item);
-      if (places.has(key)) shifts.push(this.#placeOf(index) - places.get(key));
+      if (places.has(key)) shifts.push(this.places.of(index) - places.get(key));
     });
     return shifts;
   }
@@ -150,8 +176,8 @@ export class List {
   get sighted() {
     this.#measure();
     const low = this.scrolled - this.origin;
-    const index = this.#indexAt(low);
-    return this.items[index] ? {key: this.keyOf(this.items[index]), below: this.#placeOf(index) - low} : null;
+    const index = this.places.indexAt(low);
+    return this.items[index] ? {key: this.keyOf(this.items[index]), below: this.places.of(index) - low} : null;
   }
 
   /** Scrolls so that a row is as far below the upper edge as `sighted` said. */
@@ -159,7 +185,7 @@ export class List {
     const index = this.indexOf(key);
     if (index < 0) return;
     this.#measure();
-    this.#scrollBy(this.#placeOf(index) - below - (this.scrolled - this.origin));
+    this.#scrollBy(this.places.of(index) - below - (this.scrolled - this.origin));
     this.draw();
   }
 
@@ -168,10 +194,10 @@ export class List {
     const index = this.indexOf(key);
     if (index < 0 || this.isHidden) return null;
     this.#measure();
-    const top = this.#top + this.#placeOf(index);
+    const top = this.#top + this.places.of(index);
     const edges = this.scroller ? edgesOf(this.scroller) : sight();
     const low = edges.low + (this.look.cover ?? 0) + 16;
-    const high = edges.high - this.rowHeight - 16;
+    const high = edges.high - this.places.rowHeight - 16;
     if (top < low) this.#scrollBy(top - low);
     else if (top > high) this.#scrollBy(top - high);
     this.draw();
@@ -193,8 +219,10 @@ export class List {
 
   #measure() {
     const style = getComputedStyle(this.container);
-    this.rowHeight = parseFloat(style.getPropertyValue('--row')) * 16;
-    this.headingHeight = parseFloat(style.getPropertyValue('--heading') || 0) * 16;
+    this.places.measure({
+      row: parseFloat(style.getPropertyValue('--row')) * 16,
+      heading: parseFloat(style.getPropertyValue('--heading') || 0) * 16,
+    });
     this.scrolled = this.scroller ? this.scroller.scrollTop : scrollY;
     this.height = this.scroller ? this.scroller.clientHeight : innerHeight;
     this.origin = this.#top - (this.scroller ? this.scroller.getBoundingClientRect().top : 0) + this.scrolled;
@@ -206,46 +234,18 @@ export class List {
     this.scrolled = this.scroller ? this.scroller.scrollTop : scrollY;
   }
 
-  /** The number of groups that begin at or before an index. */
-  #groupsTo(index) {
-    let low = 0;
-    let high = this.groups.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (this.groups[middle].start <= index) low = middle + 1;
-      else high = middle;
-    }
-    return low;
-  }
-
-  #placeOf(index) {
-    return index * this.rowHeight + this.#groupsTo(index) * this.headingHeight;
-  }
-
-  /** The index of the first row that ends below a place. */
-  #indexAt(place) {
-    let low = 0;
-    let high = this.items.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (this.#placeOf(middle) + this.rowHeight <= place) low = middle + 1;
-      else high = middle;
-    }
-    return low;
-  }
-
   draw({isReordered = false} = {}) {
     if (this.isHidden) return;
     if (!this.isMeasured) this.#measure();
     const total = this.items.length;
     const top = this.scrolled - this.origin;
-    const first = Math.max(0, this.#indexAt(top) - SPARE_ROWS);
-    const last = Math.min(total, this.#indexAt(top + this.height) + 1 + SPARE_ROWS);
-    setStyle(this.container, 'height', `${total === 0 ? 0 : this.#placeOf(total - 1) + this.rowHeight}px`);
+    const first = Math.max(0, this.places.indexAt(top) - SPARE_ROWS);
+    const last = Math.min(total, this.places.indexAt(top + this.height) + 1 + SPARE_ROWS);
+    setStyle(this.container, 'height', `${this.places.height}px`);
     const wanted = new Set();
     const headings = new Set();
     const ordered = [];
-    let group = this.#groupsTo(first - 1);
+    let group = this.places.groupsTo(first - 1);
     for (let index = first; index < last; index += 1) {
       if (this.groups[group]?.start === index) {
         headings.add(group);
@@ -278,12 +278,9 @@ export class List {
       this.look.number(row, index, total);
       Object.assign(row, {index, total});
     }
-    row.place = this.#placeOf(index);
+    row.place = this.places.of(index);
     setStyle(row, 'transform', `translateY(${row.place}px)`);
-    if (row.item !== item) {
-      row.item = item;
-      this.look.render(item, row);
-    }
+    if (row.item !== item) this.#render(item, row);
     return row;
   }
 
@@ -295,7 +292,7 @@ export class List {
       this.headings.set(index, heading);
       this.container.append(heading);
     }
-    setStyle(heading, 'transform', `translateY(${this.#placeOf(group.start) - this.headingHeight}px)`);
+    setStyle(heading, 'transform', `translateY(${this.places.of(group.start) - this.places.headingHeight}px)`);
     this.look.title(group, heading);
     return heading;
   }
@@ -329,19 +326,4 @@ function edgesOf(scroller) {
 /** Sets a style if it differs: the browser lays out again what was set to the same value, too. */
 function setStyle(element, name, value) {
   if (element.style[name] !== value) element.style[name] = value;
-}
-
-/** Keeps the rows of the document in visible order, for the Tab key and screen readers. */
-function putInOrder(container, rows) {
-  const isFollowed = (row, index) => index === rows.length - 1
-    || row.compareDocumentPosition(rows[index + 1]) & Node.DOCUMENT_POSITION_FOLLOWING;
-  if (rows.every(isFollowed)) return;
-  // A moved row loses the focus, so the others are placed around it.
-  const focused = rows.findIndex((row) => row.contains(document.activeElement));
-  if (focused < 0) {
-    container.append(...rows);
-  } else {
-    rows[focused].before(...rows.slice(0, focused));
-    rows[focused].after(...rows.slice(focused + 1));
-  }
 }

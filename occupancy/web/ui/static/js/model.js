@@ -5,9 +5,13 @@ import {OPERATIONS, transitionOf} from './transitions.js';
 
 export const STATES = ['occupied', 'paused', 'available', 'blocked', 'completed'];
 
+const NONE_OF_EACH = Object.fromEntries(STATES.map((state) => [state, 0]));
+
 export class Model {
   constructor() {
     this.items = new Map();
+    this.tally = {...NONE_OF_EACH}; // the number of items in each state
+    this.held = new Map(); // worker → the tags that they hold
     this.versionFloor = 0; // of the snapshot
     this.unheard = new Map(); // tag → version, from answers whose events have not come yet
     this.search = new Map(); // tag → the text that a search reads, folded
@@ -26,7 +30,10 @@ export class Model {
   load(items, versionFloor = 0) {
     this.versionFloor = versionFloor;
     this.unheard.clear();
-    this.items = new Map(items.map((item) => [item.tag, item]));
+    this.items.clear();
+    this.tally = {...NONE_OF_EACH};
+    this.held.clear();
+    for (const item of items) this.#set(item);
     this.search.clear();
     this.unread = null;
     this.#tell(null);
@@ -54,7 +61,7 @@ export class Model {
     this.unheard.delete(item.tag);
     const known = this.items.get(item.tag);
     if (known?.version === item.version && JSON.stringify(known) !== JSON.stringify(item)) {
-      this.items.delete(item.tag);
+      this.#delete(item.tag);
     }
   }
 
@@ -72,16 +79,38 @@ export class Model {
     if (item.version <= this.versionFloor) return false;
     const known = this.items.get(item.tag);
     if (known && known.version >= item.version) return false;
-    this.items.set(item.tag, item);
+    this.#set(item);
     this.search.delete(item.tag);
     this.#tell([item.tag]);
     return true;
   }
 
   #remove(tag) {
-    this.items.delete(tag);
+    this.#delete(tag);
     this.search.delete(tag);
     this.#tell([tag]);
+  }
+
+  #set(item) {
+    this.#uncount(item.tag);
+    this.items.set(item.tag, item);
+    this.tally[item.state] += 1;
+    if (!item.holder) return;
+    const {id} = item.holder;
+    if (!this.held.has(id)) this.held.set(id, new Set());
+    this.held.get(id).add(item.tag);
+  }
+
+  #delete(tag) {
+    this.#uncount(tag);
+    this.items.delete(tag);
+  }
+
+  #uncount(tag) {
+    const known = this.items.get(tag);
+    if (!known) return;
+    this.tally[known.state] -= 1;
+    this.held.get(known.holder?.id)?.delete(tag);
   }
 
   #tell(tags) {
@@ -101,17 +130,13 @@ export class Model {
 
   /** The number of items in each state. */
   counts() {
-    const counts = Object.fromEntries(STATES.map((state) => [state, 0]));
-    for (const item of this.items.values()) counts[item.state] += 1;
-    return counts;
+    return {...this.tally};
   }
 
   /** The items that `worker` holds, the newest first. */
   heldBy(worker) {
-    if (!worker) return [];
-    const held = [];
-    for (const item of this.items.values()) if (item.holder?.id === worker) held.push(item);
-    return held.sort((one, other) => compare(other.since, one.since) || compare(one.tag, other.tag));
+    return Array.from(this.held.get(worker) ?? [], (tag) => this.items.get(tag))
+      .sort((one, other) => compare(other.since, one.since) || compare(one.tag, other.tag));
   }
 
   /**

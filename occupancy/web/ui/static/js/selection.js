@@ -53,14 +53,15 @@ export class Selection {
       this.#sort();
       return;
     }
+    const shown = [...this.shown]; // others keep the one before
     let isSeen = false;
     for (const tag of tags) {
       const before = this.entries.get(tag);
       const item = this.model.items.get(tag);
-      if (before) this.sorted.splice(this.#placeOf(before), 1);
+      if (before) this.#takeOut(before, shown);
       if (item) {
         const entry = this.entryOf(item);
-        this.sorted.splice(this.#placeOf(entry), 0, entry);
+        this.#putIn(entry, shown);
         this.entries.set(tag, entry);
         isSeen ||= entry.isShown;
       } else {
@@ -68,7 +69,19 @@ export class Selection {
       }
       isSeen ||= Boolean(before?.isShown);
     }
-    if (isSeen) this.#collect();
+    if (!isSeen) return;
+    this.shown = shown;
+    this.groups = groupsOf(shown);
+  }
+
+  #takeOut(entry, shown) {
+    this.sorted.splice(this.#placeIn(this.sorted, entry), 1);
+    if (entry.isShown) shown.splice(this.#placeIn(shown, entry), 1);
+  }
+
+  #putIn(entry, shown) {
+    this.sorted.splice(this.#placeIn(this.sorted, entry), 0, entry);
+    if (entry.isShown) shown.splice(this.#placeIn(shown, entry), 0, entry);
   }
 
   /** The entry of an item that is shown, or undefined. */
@@ -84,33 +97,37 @@ export class Selection {
   }
 
   /** The index at which an entry is, or belongs. */
-  #placeOf(entry) {
-    let low = 0;
-    let high = this.sorted.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (this.compare(this.sorted[middle], entry) < 0) low = middle + 1;
-      else high = middle;
-    }
-    return low;
+  #placeIn(entries, entry) {
+    return firstIndex(entries, 0, (each) => this.compare(each, entry) >= 0);
   }
 
   #collect() {
-    const shown = [];
-    const groups = [];
-    let group = null;
-    for (const entry of this.sorted) {
-      if (!entry.isShown) continue;
-      if (group?.value !== entry.group || group === null) {
-        group = {value: entry.group, start: shown.length, count: 0, item: entry.item};
-        groups.push(group);
-      }
-      group.count += 1;
-      shown.push(entry);
-    }
-    this.shown = shown;
-    this.groups = groups;
+    this.shown = this.sorted.filter(({isShown}) => isShown);
+    this.groups = groupsOf(this.shown);
   }
+}
+
+/** The groups of entries in order. */
+function groupsOf(entries) {
+  const groups = [];
+  for (let start = 0; start < entries.length;) {
+    const {group, item} = entries[start];
+    const end = firstIndex(entries, start, (each) => each.group !== group);
+    groups.push({value: group, start, count: end - start, item});
+    start = end;
+  }
+  return groups;
+}
+
+/** The index from `low` on of the first entry for which a condition holds that holds for all after it, too. */
+function firstIndex(entries, low, isThere) {
+  let high = entries.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (isThere(entries[middle])) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }
 
 /** A function that says whether the filter of a view shows an item. */

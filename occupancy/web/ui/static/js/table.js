@@ -2,6 +2,7 @@
 
 import {byId, fill, h} from './dom.js';
 import {moment, t} from './i18n.js';
+import {arrange, part} from './kept_parts.js';
 import {byAttribute} from './sorting.js';
 
 const FIXED = ['tag', 'title', 'state', 'step', 'holder', 'since'];
@@ -78,23 +79,29 @@ export class Table {
 
   #draw(item, row) {
     const {parts} = this;
-    const cell = (name, ...content) => h('div', {class: `cell ${name}`, role: 'cell'}, ...content);
+    const cell = (name) => part(row, `cell ${name}`, '', () => h('div', {class: `cell ${name}`, role: 'cell'}));
+    const text = (name, shown) => part(row, `text ${name}`, shown, () => document.createTextNode(shown));
     parts.draw(item, row, (operations) => [
-      cell('choosing', parts.pick(item)),
+      arrange(cell('choosing'), parts.pick(item, row)),
       ...this.columns.map(({by, attribute}) => {
-        if (attribute) return cell('of-attribute', String(item.attributes?.[attribute] ?? ''));
-        return cell(`of-${by}`, ...this.#contentOf(by, item));
+        const shown = part(row, `column ${by}`, '', () => h('div', {class: `cell of-${attribute ? 'attribute' : by}`,
+          role: 'cell'}));
+        if (attribute) return arrange(shown, text(by, String(item.attributes?.[attribute] ?? '')));
+        return arrange(shown, ...this.#contentOf(by, item, row, text));
       }),
-      h('div', {class: 'cell acting', role: 'cell'}, parts.acts(item, operations)),
+      arrange(cell('acting'), parts.acts(item, row, operations)),
     ]);
   }
 
-  #contentOf(by, item) {
-    if (by === 'tag') return [this.parts.link(item)];
-    if (by === 'title') return [this.parts.refusal(item) ?? item.title];
-    if (by === 'state') return [this.parts.state(item), item.reason && h('span', {class: 'reason'}, item.reason)];
-    if (by === 'step') return [this.settings.titleOf(item.step)];
-    if (by === 'holder') return [item.holder && h('strong', {class: 'holder'}, item.holder.name)];
-    return [h('time', {datetime: item.since, title: moment(item.since)})];
+  #contentOf(by, item, row, text) {
+    const {parts, settings} = this;
+    const element = (name, kind, shown) => part(row, name, shown, () => h(kind, {class: name}, shown));
+    if (by === 'tag') return [part(row, 'link', item.tag, () => parts.link(item))];
+    if (by === 'title') return [parts.refusal(item) ?? text(by, item.title)];
+    if (by === 'state') return [parts.state(item, row), item.reason && element('reason', 'span', item.reason)];
+    if (by === 'step') return [text(by, settings.titleOf(item.step))];
+    if (by === 'holder') return [item.holder && element('holder', 'strong', item.holder.name)];
+    const {since} = item;
+    return [part(row, 'since', since, () => h('time', {datetime: since, title: moment(since)}))];
   }
 }
