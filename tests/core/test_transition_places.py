@@ -21,6 +21,8 @@ TABLE = "core/transitions.py"
 TEXTS = {
     f"web/ui/static/i18n/{path.name}" for path in (PACKAGE / "web/ui/static/i18n").glob("??.json")
 }
+# An import is complete or not: that is a detail of the audit, and no operation.
+OTHER_MEANINGS = {"web/ui/static/js/audit_text.js", "web/ui/static/i18n/en.manage.json"}
 EXAMPLES = {  # what the sample's items have behind them, and an example of an event
     "sample/content.py", "sample/removal.py", "web/ui/templates/docs.html",
 }  # fmt: skip
@@ -53,7 +55,8 @@ def places(names: list[str]) -> set[str]:
 @pytest.mark.parametrize("transition", TRANSITIONS.values(), ids=lambda each: each.operation)
 def test_an_operation_is_named_in_its_row_and_its_texts_only(transition: Transition) -> None:
     found = places([transition.operation, transition.event])
-    assert found - EXAMPLES == {TABLE, *TEXTS}
+    allowed = EXAMPLES | (OTHER_MEANINGS if operation == "complete" else set())
+    assert found - allowed == {TABLE, *TEXTS}
 
 
 @pytest.mark.parametrize("transition", [PUT, RENAME, REMOVE], ids=lambda each: each.operation)
