@@ -55,7 +55,7 @@ def places(names: list[str]) -> set[str]:
 @pytest.mark.parametrize("transition", TRANSITIONS.values(), ids=lambda each: each.operation)
 def test_an_operation_is_named_in_its_row_and_its_texts_only(transition: Transition) -> None:
     found = places([transition.operation, transition.event])
-    allowed = EXAMPLES | (OTHER_MEANINGS if operation == "complete" else set())
+    allowed = EXAMPLES | (OTHER_MEANINGS if transition.operation == "complete" else set())
     assert found - allowed == {TABLE, *TEXTS}
 
 
