@@ -22,7 +22,7 @@ from tests.support.waiting import wait_until
 HOURS = 24.0
 ACCELERATION = 240.0
 WARM_UP_FASTER = 4.0  # than the day
-WARM_UP_DAYS = 3  # each path takes some thousand requests until its memory is flat
+WARM_UP_DAYS = 6  # live objects are constant after two, fragments of the allocator after six
 DAY_S = HOURS * HOUR_S / ACCELERATION * (1 + WARM_UP_DAYS / WARM_UP_FASTER) + 60.0  # in all, about
 _IDLE_TABLETS = 12
 _EVERY_H = 1.0  # a point of each series
