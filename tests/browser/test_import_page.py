@@ -279,7 +279,7 @@ def test_an_upload_that_was_lost_on_its_way_is_sent_again(board: str, visit: Vis
     page = importing(visit, board)
     page.route("**/imports?*", lambda route: route.abort())
     choose(page, "plan.csv", PLAN)
-    expect(page.locator("#problem")).to_contain_text("cannot be reached")
+    expect(page.locator("#problem")).to_contain_text("did not answer")
     page.unroute("**/imports?*")
     page.locator("#retry").click()
     expect(page.locator("#file-title")).to_have_text("plan.csv")

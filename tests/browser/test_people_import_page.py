@@ -29,7 +29,7 @@ def test_a_file_is_previewed_imported_and_leads_to_cards(
     expect(rows).to_have_count(4)
     expect(page.locator("#import")).to_contain_text("To add: 1 · to change: 0 · unchanged: 1")
     expect(rows.nth(0)).to_contain_text("Unknown role")
-    expect(rows.nth(1)).to_contain_text("takes that role from nobody")
+    expect(rows.nth(1)).to_contain_text("never takes that role away")
     assert page.evaluate("() => window.hacked") is None
     assert all(each.id != f"{people}-a" for each in site.services.workers.all())
     page.get_by_role("button", name="Import 2 people").click()

@@ -129,7 +129,7 @@ def test_an_item_page_shows_its_time_and_the_missing_part_of_the_history(
     expect_live(page, "offline")
     expect(page.locator("#banner")).to_contain_text("What you see is from")
     page.locator("#older").click()
-    expect(page.locator("#notices .refused")).to_contain_text("the server cannot be reached")
+    expect(page.locator("#notices .refused")).to_contain_text("The server did not answer")
     expect(page.locator("#history li")).to_have_count(100)
     page.context.set_offline(False)
     expect_live(page)
@@ -263,5 +263,5 @@ def test_steps_that_cannot_be_asked_for_are_said(site: Site, open_board: OpenBoa
     expect_state(page, "T-1", "completed")
     page.route(f"**/api/boards/{board}", lambda route: route.abort())
     touch(page, "T-1", "reopen")
-    expect(page.locator("#notices .refused")).to_contain_text("the server cannot be reached")
+    expect(page.locator("#notices .refused")).to_contain_text("The server did not answer")
     assert site.types(board, "T-1")[-1] == "completed"
