@@ -29,7 +29,7 @@ from occupancy.core.requests.checks import check_shown
 from occupancy.storage.client import OpsClient
 from occupancy.storage.scripts import PublishingScript
 
-_NO_OTHER_ADMIN = 2  # an answer of replace_worker.lua
+_NO_OTHER_ADMIN = 2  # an answer of replace_worker.lua and remove_worker.lua
 
 
 class _WorkerFields(msgspec.Struct):
@@ -119,17 +119,20 @@ class Workers:
     def remove(self, old: StoredWorker) -> bool:
         """Remove a worker with all sessions; False if the worker has changed since ``old``.
 
-        The caller revokes the tokens first. Histories keep what the worker has done, with the name.
+        The caller revokes tokens, badges and links first. Histories keep what the worker has done,
+        with the name. Raises LastAdmin if others are left and no active administrator among them.
         """
         keys, worker_id = self._keys, old.worker.id
         try:
-            (is_done,) = self._remove_worker.run(
+            (done,) = self._remove_worker.run(
                 [keys.workers, keys.changes, keys.renamed],
-                [worker_id, old.encoded, keys.access_channel],
+                [worker_id, old.encoded, keys.access_channel, int(_is_active_admin(old.worker))],
             )
         finally:
             self._on_changed(worker_id)
-        if is_done:
+        if done == _NO_OTHER_ADMIN:
+            raise _last_admin(old.worker)
+        if done:
             # Otherwise such a session would be valid for a later worker with the same id.
             digests: Any = self._client.zrange(keys.session_ends_of(worker_id), 0, -1)
             self._client.run_pipeline(
@@ -140,7 +143,13 @@ class Workers:
                     *(pipeline.zrem(keys.session_ends, each) for each in digests),
                 )
             )
-        return bool(is_done)
+        return bool(done)
+
+    def check_admin_left(self, worker: Worker) -> None:
+        """Raise LastAdmin if ``remove`` would refuse now to remove ``worker``."""
+        others = [each for each in self.all() if each.id != worker.id]
+        if _is_active_admin(worker) and others and not any(map(_is_active_admin, others)):
+            raise _last_admin(worker)
 
     def _replace(self, old: StoredWorker, worker: Worker) -> StoredWorker | None:
         """Store ``worker`` in place of ``old``; None if ``old`` is not what is stored any more."""
@@ -156,10 +165,7 @@ class Workers:
         finally:  # it may be stored although that is not confirmed
             self._on_changed(worker.id)
         if done == _NO_OTHER_ADMIN:
-            raise LastAdmin(
-                f"{old.worker.name} ({worker.id}) is the only active administrator. Make somebody "
-                "else an administrator first."
-            )
+            raise _last_admin(old.worker)
         return StoredWorker(worker, encoded) if done else None
 
     def get(self, worker_id: str) -> Worker:
@@ -204,6 +210,13 @@ class Workers:
 
 def _is_active_admin(worker: Worker) -> bool:
     return worker.role == Role.ADMIN.label and not worker.disabled
+
+
+def _last_admin(worker: Worker) -> LastAdmin:
+    return LastAdmin(
+        f"{worker.name} ({worker.id}) is the only active administrator. Make somebody else an "
+        "administrator first."
+    )
 
 
 def _next_generation(worker: Worker) -> Worker:

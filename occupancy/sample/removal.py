@@ -15,14 +15,14 @@ from occupancy.boards.commands import Command
 from occupancy.boards.records import Board
 from occupancy.boards.store import Store
 from occupancy.core.entities import MAX_BATCH_TAGS, Item, Worker
-from occupancy.core.errors import BoardNotEmpty, BoardNotFound, WorkerNotFound
+from occupancy.core.errors import BoardNotEmpty, BoardNotFound, LastAdmin, WorkerNotFound
 from occupancy.core.requests.items import ItemBody
 from occupancy.core.texts.plurals import counted
 from occupancy.core.transitions import REMOVE, TRANSITIONS
 from occupancy.sample.content import BOARD, PEOPLE, STEPS, TITLE, WORKERS, items
 from occupancy.services import Services
 
-Why = Literal["has_items", "changed", "renamed", "disabled", "holds", "self"]
+Why = Literal["has_items", "changed", "renamed", "disabled", "holds", "self", "last_admin"]
 
 
 class Kept(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -52,6 +52,7 @@ _WHY_TEXTS = {
     "renamed": "has another name or role",
     "disabled": "was disabled, or has another PIN",
     "self": "cannot remove themselves",
+    "last_admin": "is the only administrator",
 }
 
 
@@ -103,11 +104,23 @@ def unload(services: Services, *, by: str | None = None) -> Unloaded:
         if reason is not None:
             kept.append(reason)
             continue
-        for each in services.tokens.all():
-            if each.token.worker == worker_id:
-                services.tokens.revoke(each.token.id)
-        workers += services.workers.remove(stored)
+        try:
+            services.workers.check_admin_left(stored.worker)  # before anything of theirs is revoked
+            _revoke_credentials(services, worker_id)
+            workers += services.workers.remove(stored)
+        except LastAdmin:
+            kept.append(Kept("worker", worker_id, "last_admin", name))
     return Unloaded(boards, workers, removed, kept)
+
+
+def _revoke_credentials(services: Services, worker_id: str) -> None:
+    """Revoke what would sign in a later worker with the same id."""
+    for each in services.tokens.all():
+        if each.token.worker == worker_id:
+            services.tokens.revoke(each.token.id)
+    for badge in services.badges.of(worker_id):
+        services.badges.remove(worker_id, badge.id)
+    services.links.revoke_of(worker_id)
 
 
 def _reason_to_keep(worker: Worker, name: str, role: str, by: str | None) -> Kept | None:

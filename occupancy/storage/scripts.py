@@ -28,6 +28,8 @@ _OPERATE = (
 )  # fmt: skip
 _CURSORS = ("board/cursors", "board/promotion")
 PIECES = {
+    "access/replace_worker": ("access/other_admin", "access/replace_worker"),
+    "access/remove_worker": ("access/other_admin", "access/remove_worker"),
     "board/operate": (
         "board/history_version",
         "board/version_floor",

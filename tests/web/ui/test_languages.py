@@ -121,7 +121,7 @@ COMPUTED: dict[str, set[str]] = {
     "settings.noun_": {"one", "many"},
     "settings.wrong.": {"blank", "character", "twice", "limit", "zone"}
     | {"blank_title", "character_title", "twice_title", "id_step", "twice_step"},
-    "setup.kept_": {"changed", "renamed", "disabled", "holds", "self"},
+    "setup.kept_": {"changed", "renamed", "disabled", "holds", "self", "last_admin"},
     "section.": {"mine", "others", "still", "free", "done"},
     "shown.": {"signed_out", "loading", "unreachable", "empty"},
     "state.": {*STATES, "all", "removed"},

@@ -7,6 +7,7 @@
 -- Returns  {refused publications, 1 if it was replaced, 0 if it is not what was read any more}
 --       or {0, 2} if there is no other active administrator
 -- Publishes  "changes id" on the access channel
+-- Needs  is_other_admin_left()
 
 -- Fail here, if a key is of another type, and not after the first write.
 redis.call('GET', KEYS[2])
@@ -14,22 +15,8 @@ redis.call('HLEN', KEYS[3])
 if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then
   return { 0, 0 }
 end
-local function is_other_admin(stored)
-  if stored == ARGV[2] or not stored:find('admin', 1, true) then
-    return false -- nearly all, and decoding thousands takes long
-  end
-  local worker = cjson.decode(stored)
-  return worker.role == 'admin' and not worker.disabled
-end
-
-if ARGV[6] == '1' then
-  local is_any = false
-  for _, stored in ipairs(redis.call('HVALS', KEYS[1])) do
-    is_any = is_any or is_other_admin(stored)
-  end
-  if not is_any then
-    return { 0, 2 }
-  end
+if ARGV[6] == '1' and not is_other_admin_left() then
+  return { 0, 2 }
 end
 local time = redis.call('TIME')
 local number = redis.call('INCR', KEYS[2]) -- first: if it is denied, nothing is changed uncounted
