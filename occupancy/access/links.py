@@ -6,6 +6,8 @@ secret's hash is stored.
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from occupancy.access.workers import StoredWorker, Workers
@@ -38,15 +40,28 @@ class Links:
         With None the link makes and signs in the first worker, an administrator, as long as there
         is no worker. Raises WorkerNotFound, and InvalidRequest for a disabled worker.
         """
+        secret = new_secret(LINK_PREFIX)
+        digest = digest_of(secret)
         subject = ""
         if worker_id is not None:
             worker = self._workers.get(worker_id)
             if worker.disabled:
                 raise InvalidRequest(f"Worker {worker.id} is disabled; enable them first.")
             subject = f"{worker.session_generation} {worker.id}"
-        secret = new_secret(LINK_PREFIX)
-        self._client.set(self._keys.link(digest_of(secret)), subject, ex=LINK_TTL_S)
+            listed = self._keys.links_of(worker.id)  # before the link itself
+            self._client.run_pipeline(
+                lambda pipeline: (
+                    pipeline.sadd(listed, digest), pipeline.expire(listed, LINK_TTL_S),
+                )
+            )  # fmt: skip
+        self._client.set(self._keys.link(digest), subject, ex=LINK_TTL_S)
         return secret
+
+    def revoke_of(self, worker_id: str) -> None:
+        """Revoke the links of a worker who is removed: a later one with the same id is another."""
+        listed = self._keys.links_of(worker_id)
+        digests: Any = self._client.smembers(listed)
+        self._client.delete(listed, *(self._keys.link(each.decode()) for each in digests))
 
     def redeem(self, secret: str) -> StoredWorker | None:
         """Use a link up: the worker that it signs in, or None where it is not valid."""

@@ -9,7 +9,7 @@ is compared by the bytes that were read, and an edit keeps unknown fields.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
 import msgspec
@@ -119,8 +119,8 @@ class Workers:
     def remove(self, old: StoredWorker) -> bool:
         """Remove a worker with all sessions; False if the worker has changed since ``old``.
 
-        The caller revokes the tokens first. Histories keep what the worker has done, with the name.
-        Raises LastAdmin if no active administrator would be left.
+        The caller revokes tokens, badges and links first. Histories keep what the worker has done,
+        with the name. Raises LastAdmin if others are left and no active administrator among them.
         """
         keys, worker_id = self._keys, old.worker.id
         try:
@@ -197,10 +197,13 @@ class Workers:
         workers = [msgspec.json.decode(each, type=Worker) for each in found]
         return sorted(workers, key=lambda each: each.id)
 
-    def is_last_admin(self, worker: Worker) -> bool:
-        """Whether no active administrator would be left without ``worker``."""
-        others = (each for each in self.all() if each.id != worker.id)
-        return _is_active_admin(worker) and not any(map(_is_active_admin, others))
+    def is_last_admin(self, worker: Worker, *, going: Collection[str] = ()) -> bool:
+        """Whether others are left without ``worker``, and no active administrator among them.
+
+        Those whose ids are ``going`` do not count: they go first.
+        """
+        others = [each for each in self.all() if each.id not in {worker.id, *going}]
+        return _is_active_admin(worker) and bool(others) and not any(map(_is_active_admin, others))
 
     def is_any(self) -> bool:
         """Whether there is any worker."""

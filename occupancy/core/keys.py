@@ -17,6 +17,7 @@
     occ:{access}:changes            string  number of changes of any worker's access
     occ:{access}:link:HASH          string  one-time sign-in link: session generation and worker
                                             ('': the first)
+    occ:{access}:links:ID           set     SHA-256 of the secrets of a worker's links
     occ:{access}:invitation:RUN     string  a process of RUN has printed the first worker's link
     occ:{access}:ticket:HASH        string  ticket for a stream: its worker; once used, its address
                                             and board
@@ -203,6 +204,9 @@ class Keys:
 
     def link(self, digest: str) -> str:
         return f"{self._access}:link:{digest}"
+
+    def links_of(self, worker: str) -> str:
+        return f"{self._access}:links:{worker}"
 
     def session_ends_of(self, worker: str, token: str | None = None) -> str:
         """The ends of a worker's sessions; with a ``token``'s hash, of those that it has opened."""

@@ -81,14 +81,17 @@ def present(services: Services, *, by: str | None = None) -> Present:
     except BoardNotFound:
         has_board = False
     ours = {worker_id: (name, role.label) for worker_id, name, role in WORKERS}
-    people = [
-        each.id
+    people = {
+        each.id: each
         for each in services.workers.all()
-        if each.id in ours
-        and _reason_to_keep(each, *ours[each.id], by) is None
-        and not services.workers.is_last_admin(each)
+        if each.id in ours and _reason_to_keep(each, *ours[each.id], by) is None
+    }
+    going = [
+        each.id
+        for each in people.values()
+        if not services.workers.is_last_admin(each, going=people)
     ]
-    return Present(BOARD if has_board else None, people)
+    return Present(BOARD if has_board else None, going)
 
 
 def unload(services: Services, *, by: str | None = None) -> Unloaded:
@@ -107,18 +110,26 @@ def unload(services: Services, *, by: str | None = None) -> Unloaded:
         reason = reason or _hold_of(services.store, stored.worker)
         last_admin = Kept("worker", worker_id, "last_admin", name)
         if reason is None and services.workers.is_last_admin(stored.worker):
-            reason = last_admin  # before the tokens are revoked
+            reason = last_admin  # before anything of theirs is revoked
         if reason is not None:
             kept.append(reason)
             continue
-        for each in services.tokens.all():
-            if each.token.worker == worker_id:
-                services.tokens.revoke(each.token.id)
+        _revoke_credentials(services, worker_id)
         try:
             workers += services.workers.remove(stored)
         except LastAdmin:  # the other one was demoted just now
             kept.append(last_admin)
     return Unloaded(boards, workers, removed, kept)
+
+
+def _revoke_credentials(services: Services, worker_id: str) -> None:
+    """Revoke what would sign in a later worker with the same id."""
+    for each in services.tokens.all():
+        if each.token.worker == worker_id:
+            services.tokens.revoke(each.token.id)
+    for badge in services.badges.of(worker_id):
+        services.badges.remove(worker_id, badge.id)
+    services.links.revoke_of(worker_id)
 
 
 def _reason_to_keep(worker: Worker, name: str, role: str, by: str | None) -> Kept | None:

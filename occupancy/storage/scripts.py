@@ -28,6 +28,8 @@ _OPERATE = (
 )  # fmt: skip
 _CURSORS = ("board/cursors", "board/promotion")
 PIECES = {
+    "access/replace_worker": ("access/other_admin", "access/replace_worker"),
+    "access/remove_worker": ("access/other_admin", "access/remove_worker"),
     "board/operate": (
         "board/history_version",
         "board/version_floor",
@@ -48,8 +50,6 @@ PIECES = {
     "board/removal/remove": ("board/cursors", "board/removal/remove"),
     "board/removal/end": (*_CURSORS, "board/removal/end"),
     "board/audit": ("board/history_version", "board/audit"),
-    "access/replace_worker": ("access/other_admin", "access/replace_worker"),
-    "access/remove_worker": ("access/other_admin", "access/remove_worker"),
     "board/check_permissions": ("publish", "board/check_permissions"),
 }
 

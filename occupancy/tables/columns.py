@@ -14,7 +14,7 @@ import msgspec
 from occupancy.core.entities import TAG_PATTERN
 from occupancy.tables.causes import refused
 from occupancy.tables.cells import shown
-from occupancy.tables.records import Record
+from occupancy.tables.records import Record, one_line
 from occupancy.tables.table import Columns
 
 # In the order in which they are believed, without accents, spaces and signs.
@@ -86,8 +86,8 @@ def find_header(first: Sequence[Record]) -> int:
 
 
 def header_of(record: Record) -> list[str]:
-    """The names of the columns, without the empty ones at the end."""
-    names = [cell.strip() for cell in record.cells]
+    """The names of the columns, each in one line, without the empty ones at the end."""
+    names = [one_line(cell.strip()) for cell in record.cells]
     while names and not names[-1]:
         names.pop()
     return names

@@ -38,12 +38,14 @@ def is_blank(cells: list[str]) -> bool:
     return not any(cell.strip() for cell in cells)
 
 
+def one_line(text: str) -> str:
+    """``text`` with a space in place of each line break (Alt+Enter)."""
+    return _LINE_BREAKS.sub(" ", text) if "\n" in text or "\r" in text else text
+
+
 def plain_cell(text: str) -> str:
     """A spreadsheet's text without what nobody sees: spaces and marks at its ends, line breaks.
 
     The longest texts are cut; the bounds of an item refuse them.
     """
-    text = text[:MAX_CELL_CHARS].strip(_INVISIBLE_EDGES)
-    if "\n" in text or "\r" in text:
-        text = _LINE_BREAKS.sub(" ", text)
-    return text.replace("\u00a0", " ")
+    return one_line(text[:MAX_CELL_CHARS].strip(_INVISIBLE_EDGES)).replace("\u00a0", " ")

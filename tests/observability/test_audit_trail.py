@@ -112,13 +112,15 @@ def test_no_secret_is_in_the_trail(valkey_services: Services, field: str) -> Non
     link = browser.post("/api/workers/93/links", headers=csrf).get_json()["path"].partition("#")[2]
     cookie = browser.get_cookie(valkey_services.settings.cookie_name)
     assert cookie is not None
-    for secret in (token, link, cookie.value):
+    answer = browser.post("/api/stations", json={"name": "Gate"}, headers=csrf)
+    pairing = answer.get_json()["path"].partition("#")[2]
+    for secret in (token, link, pairing, cookie.value):
         assert shop.browser().post("/api/session", json={"token": secret}).status_code in (200, 401)
         shop.browser().get(f"/api/boards/main/items/{secret}")
         browser.delete(f"/api/tokens/{secret}")
     browser.put("/api/session/pin", json={"pin": PIN, "new_pin": "975310"}, headers=csrf)
     text = json.dumps(found(valkey_services))
-    held = ("864213", "975310", PIN, token, link, cookie.value, csrf["X-CSRF-Token"])
+    held = ("864213", "975310", PIN, token, link, pairing, cookie.value, csrf["X-CSRF-Token"])
     assert [each for each in held if f'"{each}"' in text] == []
     assert [each for each in held if len(each) > 9 and each in text] == []
 

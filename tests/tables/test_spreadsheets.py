@@ -98,6 +98,11 @@ def test_a_csv_file_of_a_spanish_excel_is_read() -> None:
     assert records == [Record(3, ["A-1", "Codo 3", "2,5"])]
 
 
+def test_a_header_with_a_line_break_is_one_line() -> None:
+    head, _ = parsed('"Código\nde spool";Nombre;"Peso\r\n(kg)"\nA-1;Uno;3\n'.encode())
+    assert head.header == ["Código de spool", "Nombre", "Peso (kg)"]
+
+
 def test_text_that_is_script_or_a_formula_stays_text() -> None:
     script = "<script>alert(1)</script>"
     head, records = parsed(xlsx({"A": [["tag", script], ["T-1", '=HYPERLINK("x")']]}))

@@ -290,10 +290,11 @@ def test_an_unknown_badge_ends_no_session(shop: BadgeShop) -> None:
     assert shop.who(tablet) == "93"
 
 
-def test_an_item_goes_before_a_badge_and_is_no_attempt(shop: BadgeShop) -> None:
+@pytest.mark.parametrize("scanned", ["T-1", "]C1T-1", "t-1", " T-1"])
+def test_an_item_goes_before_a_badge_and_is_no_attempt(shop: BadgeShop, scanned: str) -> None:
     shop.give("93", "T-1x")
     tablet, station_id = shop.paired("main")
-    answer = shop.scan(tablet, "T-1", board="main")
+    answer = shop.scan(tablet, scanned, board="main")
     assert problem(answer) == (409, "already_exists")
     assert fields(answer)["item"] == "T-1"
     attempts = shop.services.store.keys.attempts(f"station:{station_id}", "10.0.0.1")

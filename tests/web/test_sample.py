@@ -116,6 +116,7 @@ def test_the_last_administrator_is_not_removed_even_if_the_other_has_just_gone(
     office: Office,
 ) -> None:
     services = office.services
+    services.workers.add("hand", name="Hand", role=Role.WORKER)
     alone = services.workers.stored("boss")
     with pytest.raises(LastAdmin):
         services.workers.remove(alone)

@@ -221,14 +221,19 @@ class Badges:
 
 def normalized(code: str) -> str:
     """``code`` as it is compared. Raises InvalidRequest, whose text does not contain the code."""
-    text = unicodedata.normalize("NFKC", code).strip()
-    text = _AIM_PREFIX.sub("", text).strip().upper()
+    text = plain_code(code).upper()
     check_text("The code", text)
     if not MIN_CODE_CHARS <= len(text) <= MAX_CODE_CHARS:
         raise InvalidRequest(
             f"The code of a badge has {MIN_CODE_CHARS} to {MAX_CODE_CHARS} characters."
         )
     return text
+
+
+def plain_code(code: str) -> str:
+    """``code`` without a scanner's prefix, and without spaces around it."""
+    text = unicodedata.normalize("NFKC", code).strip()
+    return _AIM_PREFIX.sub("", text).strip()
 
 
 def _ending_of(code: str) -> str | None:

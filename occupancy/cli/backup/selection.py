@@ -13,7 +13,7 @@ TOKENS = ("{access}:tokens", "{access}:stations")
 _LEFT_OUT = {
     "access": re.compile(
         r"(sessions|session_ends|uses|changes|notes|processes|promotions|rights|confirmed)\b"
-        r"|(opened|link|invitation|ticket|failures|address|known|process|promotion):"
+        r"|(opened|links?|invitation|ticket|failures|address|known|process|promotion):"
     ),
     "board": re.compile(r"(rights|confirmed|sweeper|uploads?)\b|rate:"),
     "": re.compile(r"(boards|reconciling|restoring|version_base)\Z"),

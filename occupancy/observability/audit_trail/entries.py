@@ -15,15 +15,16 @@ from typing import Any
 
 import msgspec
 
-from occupancy.core.principal import LINK_PREFIX, TOKEN_PREFIX
+from occupancy.core.principal import LINK_PREFIX, PAIRING_PREFIX, TOKEN_PREFIX
 from occupancy.core.timestamps import iso_text
 
 MAX_ENTRY_BYTES = 4096
 _MAX_CHARS = (256, 64, 16)  # of a text, as in the audit log
 _REMOVED = "…"
-# A token or a link; and 256 random bits as core/principal.py writes them, which every secret has.
+# A token, or a link to sign in or to pair; and 256 random bits as core/principal.py writes them,
+# which every secret has.
 _SECRET = re.compile(
-    rf"(?:{LINK_PREFIX}|{TOKEN_PREFIX})[A-Za-z0-9_-]+"
+    rf"(?:{LINK_PREFIX}|{PAIRING_PREFIX}|{TOKEN_PREFIX})[A-Za-z0-9_-]+"
     r"|(?<![A-Za-z0-9_-])[A-Za-z0-9_-]{43}(?![A-Za-z0-9_-])"
 )
 _BOARD = re.compile(r"/api/boards/([A-Za-z0-9][A-Za-z0-9_-]{0,31})(?:/|\Z)")

@@ -18,7 +18,14 @@ from occupancy.tables.causes import Cause, cause_of, refused
 from occupancy.tables.columns import ParsedFile, Study, find_header, header_of
 from occupancy.tables.csv_file import CsvFile
 from occupancy.tables.encoding import AUTO, detect_encoding, workbook_format
-from occupancy.tables.records import MAX_CELL_CHARS, MAX_COLUMNS, MAX_ROWS, Record, is_blank
+from occupancy.tables.records import (
+    MAX_CELL_CHARS,
+    MAX_COLUMNS,
+    MAX_ROWS,
+    Record,
+    is_blank,
+    one_line,
+)
 from occupancy.tables.sandbox.workbook import Workbook
 
 MAX_RECORDS_BYTES = 64 * 1024 * 1024  # as msgpack, before they are packed
@@ -97,13 +104,8 @@ def _bounded(records: Iterable[Record], width: int) -> Iterator[Record]:
                 continue
             cells = cells[:width]
         if any(len(cell) > MAX_CELL_CHARS or "\n" in cell or "\r" in cell for cell in cells):
-            cells = [_one_line(cell[:MAX_CELL_CHARS]) for cell in cells]
+            cells = [one_line(cell[:MAX_CELL_CHARS]) for cell in cells]
         yield Record(record.line, cells, record.why, record.cause)
-
-
-def _one_line(cell: str) -> str:
-    """A cell with line breaks (Alt+Enter) in one line."""
-    return " ".join(cell.replace("\r", "\n").split("\n")) if "\n" in cell or "\r" in cell else cell
 
 
 def _write_refusal(out: BinaryIO, detail: str, cause: Cause | None) -> None:

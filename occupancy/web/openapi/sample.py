@@ -14,8 +14,9 @@ def paths() -> dict[str, Any]:
     """What is there of the sample, loading it, and removing it."""
     kept = obj(
         kind={"enum": ["board", "worker"]}, id=TEXT,
-        why={"enum": ["has_items", "changed", "renamed", "disabled", "holds", "self",
-            "last_admin"]},
+        why={"enum": [
+            "has_items", "changed", "renamed", "disabled", "holds", "self", "last_admin",
+        ]},
     )  # fmt: skip
     kept["properties"] |= {"name": TEXT, "items": INTEGER, "board": TEXT}  # where `why` needs them
     return {

@@ -1,20 +1,21 @@
--- other_admin: whether there is an active administrator besides one. A piece of replace_worker and remove_worker.
+-- other_admin: whether an active administrator is left without a worker.
+--
+-- Needs  KEYS[1], the workers; ARGV[2], that worker as it was read
+-- Defines  is_other_admin_left()
 
-local function is_active_admin(stored)
-  if not stored:find('admin', 1, true) then
+local function is_other_admin(stored)
+  if stored == ARGV[2] or not stored:find('admin', 1, true) then
     return false -- nearly all, and decoding thousands takes long
   end
   local worker = cjson.decode(stored)
   return worker.role == 'admin' and not worker.disabled
 end
 
--- `workers` is the key of the workers, `one` an administrator as stored.
-local function has_other_admin(workers, one)
-  for _, stored in ipairs(redis.call('HVALS', workers)) do
-    if stored ~= one and is_active_admin(stored) then
+local function is_other_admin_left()
+  for _, stored in ipairs(redis.call('HVALS', KEYS[1])) do
+    if is_other_admin(stored) then
       return true
     end
   end
   return false
 end
-

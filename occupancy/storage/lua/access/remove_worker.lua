@@ -2,11 +2,11 @@
 --
 -- KEYS  1 workers   2 changes   3 renamed
 -- ARGV  1 id   2 the worker as it was read   3 the access channel
---       4 "1" if it is an active administrator: there must be another
+--       4 "1" if it is an active administrator: there must be another, unless nobody is left
 -- Returns  {refused publications, 1 if it was removed, 0 if it is not what was read any more}
 --       or {0, 2} if there is no other active administrator
 -- Publishes  "changes id" on the access channel
--- Uses      has_other_admin of other_admin
+-- Needs  is_other_admin_left()
 
 -- Fail here, if a key is of another type, and not after the first write.
 redis.call('GET', KEYS[2])
@@ -14,7 +14,7 @@ redis.call('HLEN', KEYS[3])
 if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then
   return { 0, 0 }
 end
-if ARGV[4] == '1' and not has_other_admin(KEYS[1], ARGV[2]) then
+if ARGV[4] == '1' and redis.call('HLEN', KEYS[1]) > 1 and not is_other_admin_left() then
   return { 0, 2 }
 end
 local number = redis.call('INCR', KEYS[2]) -- first: if it is denied, nothing is changed uncounted

@@ -7,7 +7,7 @@
 -- Returns  {refused publications, 1 if it was replaced, 0 if it is not what was read any more}
 --       or {0, 2} if there is no other active administrator
 -- Publishes  "changes id" on the access channel
--- Uses      has_other_admin of other_admin
+-- Needs  is_other_admin_left()
 
 -- Fail here, if a key is of another type, and not after the first write.
 redis.call('GET', KEYS[2])
@@ -15,7 +15,7 @@ redis.call('HLEN', KEYS[3])
 if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then
   return { 0, 0 }
 end
-if ARGV[6] == '1' and not has_other_admin(KEYS[1], ARGV[2]) then
+if ARGV[6] == '1' and not is_other_admin_left() then
   return { 0, 2 }
 end
 local time = redis.call('TIME')

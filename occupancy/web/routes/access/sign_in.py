@@ -11,6 +11,7 @@ import re
 from flask import Blueprint, Response, request
 
 from occupancy.access.sessions import Session
+from occupancy.access.stations.badge import plain_code
 from occupancy.core.entities import TAG_PATTERN
 from occupancy.core.errors import (
     AlreadyExists,
@@ -123,7 +124,7 @@ def _open(services: Services, body: SignInBody) -> tuple[str, Session]:
     if body.badge is not None and (_only(body, "badge") or _only(body, "badge", "board")):
         station = _station(services, address)
         if body.board is not None:
-            _check_is_no_item(services, station, body.board, body.badge.strip())
+            _check_is_no_item(services, station, body.board, body.badge)
         return services.sessions.with_badge(station, body.badge, address=address, instead_of=had)
     if body.token is not None and _only(body, "token"):
         if body.token.startswith(LINK_PREFIX):
@@ -159,14 +160,19 @@ def _station(services: Services, address: str) -> Principal:
 def _check_is_no_item(services: Services, station: Principal, board: str, code: str) -> None:
     """Raise AlreadyExists if ``code`` is an item's tag: an item goes before a badge.
 
-    The page asks this with the badge and not by the item's address: a badge must be in no log.
+    A badge is compared without a scanner's prefix and in upper case, so the tag is looked for like
+    that too. The page asks this with the badge and not by the item's address: a badge must be in no
+    log.
     """
     check_name("board", board)
     if station.board is not None and board != station.board:
         raise Forbidden(f"This station may only see the board {station.board}.")
-    if re.match(TAG_PATTERN, code):
+    plain = plain_code(code)
+    for tag in dict.fromkeys((plain, plain.upper())):
+        if not re.match(TAG_PATTERN, tag):
+            continue
         with contextlib.suppress(ItemNotFound):
-            services.store.queries.item(board, code)
+            services.store.queries.item(board, tag)
             raise AlreadyExists(
-                "An item of this board has that tag, so it is no badge. Scan a badge.", item=code
+                "An item of this board has that tag, so it is no badge. Scan a badge.", item=tag
             )
