@@ -12,9 +12,11 @@ import gevent
 from occupancy.access.authenticator import Authenticator
 from occupancy.access.invitation import Invitation
 from occupancy.access.links import Links
+from occupancy.access.login_throttle import LoginThrottle
 from occupancy.access.pins import PinHasher
 from occupancy.access.read_turns import KnownAddresses, ReadTurns
 from occupancy.access.sessions import Sessions
+from occupancy.access.sign_in import SignIn
 from occupancy.access.stations.badge import Badges
 from occupancy.access.stations.station import Stations
 from occupancy.access.tickets import Tickets
@@ -92,10 +94,13 @@ class Services:
         self.invitation = Invitation(client, keys, self.workers, self.links, settings.public_url)
         self.pin_hasher = PinHasher()
         self.sessions = Sessions(
-            client, keys, self.workers, self.links, self.pin_hasher, badges=self.badges,
-            writes=access_writes, audit_trail=self.audit_trail, audit_limit=self.audit_limit,
-            on_changed=forget,
+            client, keys, writes=access_writes, audit_trail=self.audit_trail, on_changed=forget,
             idle_s=settings.session_idle_s, max_s=settings.session_max_s,
+        )  # fmt: skip
+        self.sign_in = SignIn(
+            self.sessions, self.workers, links=self.links, badges=self.badges,
+            pin_hasher=self.pin_hasher, login_throttle=LoginThrottle(client, keys),
+            audit_trail=self.audit_trail, audit_limit=self.audit_limit,
         )  # fmt: skip
         self.tickets = Tickets(
             client, keys, writes=access_writes, per_caller=settings.streams_per_caller

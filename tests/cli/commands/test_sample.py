@@ -145,7 +145,7 @@ def test_a_session_of_the_sample_is_not_one_of_a_later_worker_with_the_same_id(
     services = valkey_services
     people = answer(run("demo", "load", "--pins", "--json"))["people"]
     pins = {each["id"]: each["pin"] for each in people}
-    secret, _ = services.sessions.with_pin("93", pins["93"], address="10.0.0.1")
+    secret, _ = services.sign_in.with_pin("93", pins["93"], address="10.0.0.1")
     run("demo", "unload")
     run("workers", "add", "93", "--name", "Another", "--role", "worker")
     run("workers", "pin", "93", "--pin", "864213")  # as often as the sample's was set
