@@ -29,6 +29,7 @@ from occupancy.boards.removal import Removal
 from occupancy.boards.store import Store
 from occupancy.core.errors import OccupancyError
 from occupancy.core.keys import Keys
+from occupancy.core.recording import Recording
 from occupancy.core.settings import Settings
 from occupancy.live.hub import Hub
 from occupancy.live.limits import StreamLimits
@@ -118,7 +119,10 @@ class Services:
         self.uploads = Uploads(client, keys)
         self.holder_names = HolderNames(self.store, self.workers.get)
         self.workers.on_renamed = self.holder_names.follow
-        self.removal = Removal(self.store, writes=operations, revoke_tokens=self._revoke_of_board)
+        self.removal = Removal(
+            self.store, writes=operations, revoke_credentials=self._revoke_of_board,
+            sweep_recording=self.audit_trail.recording,
+        )  # fmt: skip
 
         # Live delivery
         self.revocation = Revocation(self.authenticator)
@@ -195,9 +199,9 @@ class Services:
         """Close every connection at once."""
         self.topology.stop()
 
-    def _revoke_of_board(self, board: str) -> None:
-        self.tokens.revoke_of_board(board)
-        self.stations.revoke_of_board(board)
+    def _revoke_of_board(self, board: str, recording: Recording) -> None:
+        self.tokens.revoke_of_board(board, recording)
+        self.stations.revoke_of_board(board, recording)
 
     def _follow_failovers(self) -> None:
         for shard in self.topology.shards():
