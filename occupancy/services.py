@@ -12,9 +12,11 @@ import gevent
 from occupancy.access.authenticator import Authenticator
 from occupancy.access.invitation import Invitation
 from occupancy.access.links import Links
+from occupancy.access.login_throttle import LoginThrottle
 from occupancy.access.pins import PinHasher
 from occupancy.access.read_turns import KnownAddresses, ReadTurns
 from occupancy.access.sessions import Sessions
+from occupancy.access.sign_in import SignIn
 from occupancy.access.stations.badge import Badges
 from occupancy.access.stations.station import Stations
 from occupancy.access.tickets import Tickets
@@ -27,6 +29,7 @@ from occupancy.boards.removal import Removal
 from occupancy.boards.store import Store
 from occupancy.core.errors import OccupancyError
 from occupancy.core.keys import Keys
+from occupancy.core.recording import Recording
 from occupancy.core.settings import Settings
 from occupancy.live.hub import Hub
 from occupancy.live.limits import StreamLimits
@@ -92,10 +95,13 @@ class Services:
         self.invitation = Invitation(client, keys, self.workers, self.links, settings.public_url)
         self.pin_hasher = PinHasher()
         self.sessions = Sessions(
-            client, keys, self.workers, self.links, self.pin_hasher, badges=self.badges,
-            writes=access_writes, audit_trail=self.audit_trail, audit_limit=self.audit_limit,
-            on_changed=forget,
+            client, keys, writes=access_writes, audit_trail=self.audit_trail, on_changed=forget,
             idle_s=settings.session_idle_s, max_s=settings.session_max_s,
+        )  # fmt: skip
+        self.sign_in = SignIn(
+            self.sessions, self.workers, links=self.links, badges=self.badges,
+            pin_hasher=self.pin_hasher, login_throttle=LoginThrottle(client, keys),
+            audit_trail=self.audit_trail, audit_limit=self.audit_limit,
         )  # fmt: skip
         self.tickets = Tickets(
             client, keys, writes=access_writes, per_caller=settings.streams_per_caller
@@ -113,7 +119,10 @@ class Services:
         self.uploads = Uploads(client, keys)
         self.holder_names = HolderNames(self.store, self.workers.get)
         self.workers.on_renamed = self.holder_names.follow
-        self.removal = Removal(self.store, writes=operations, revoke_tokens=self._revoke_of_board)
+        self.removal = Removal(
+            self.store, writes=operations, revoke_credentials=self._revoke_of_board,
+            sweep_recording=self.audit_trail.recording,
+        )  # fmt: skip
 
         # Live delivery
         self.revocation = Revocation(self.authenticator)
@@ -190,9 +199,9 @@ class Services:
         """Close every connection at once."""
         self.topology.stop()
 
-    def _revoke_of_board(self, board: str) -> None:
-        self.tokens.revoke_of_board(board)
-        self.stations.revoke_of_board(board)
+    def _revoke_of_board(self, board: str, recording: Recording) -> None:
+        self.tokens.revoke_of_board(board, recording)
+        self.stations.revoke_of_board(board, recording)
 
     def _follow_failovers(self) -> None:
         for shard in self.topology.shards():

@@ -18,6 +18,7 @@ from occupancy.core.entities import Role
 from occupancy.core.errors import InvalidRequest, NotFound
 from occupancy.core.keys import Keys
 from occupancy.core.principal import TOKEN_PREFIX, digest_of, new_secret
+from occupancy.core.recording import Recording
 from occupancy.core.requests.access import MAX_TOKEN_DAYS
 from occupancy.core.timestamps import iso_text
 from occupancy.storage.client import OpsClient
@@ -139,12 +140,15 @@ class Tokens:
             f"There is no token {token_id}, or it was revoked; `flask tokens list` shows all."
         )
 
-    def revoke_of_board(self, board: str) -> list[Token]:
-        """Revoke the tokens that are bound to a removed board; returns them."""
+    def revoke_of_board(self, board: str, recording: Recording) -> None:
+        """Revoke the tokens that are bound to a removed board."""
         bound = [each for each in self._stored() if each[1].board == board]
         for digest, token in bound:
-            self._revoke_one(digest, token)
-        return [token for _, token in bound]
+            with recording(
+                "token_revoked", worker=token.worker, token=token.id, board=board
+            ) as fields:
+                if not self._revoke_one(digest, token):
+                    fields.clear()  # another process has revoked and recorded it
 
     def _stored(self) -> list[tuple[bytes, Token]]:
         """Each token with the hash of its secret."""
@@ -153,15 +157,17 @@ class Tokens:
             (digest, msgspec.json.decode(encoded, type=Token)) for digest, encoded in stored.items()
         ]
 
-    def _revoke_one(self, digest: bytes, token: Token) -> None:
+    def _revoke_one(self, digest: bytes, token: Token) -> bool:
+        """Revoke a token; returns False if it was revoked meanwhile."""
         keys = self._keys
         try:
-            self._revoke.run(
+            (existed,) = self._revoke.run(
                 [keys.tokens, keys.uses, keys.session_ends, keys.changes],
                 [digest, token.worker, keys.access_channel],
             )
         finally:  # it may be revoked although that is not confirmed
             self._on_changed(token.worker)
+        return bool(existed)
 
 
 def optional_time(at_s: int | None) -> str | None:

@@ -16,7 +16,8 @@ again stays (see remove.lua). Invariants:
   process dies, mark and name are left, and another process goes on. A lease lets one process sweep
   at a time; two at once would only work twice.
 * Tokens and stations that are bound to the board are revoked before its name is free: they were not
-  meant for another board.
+  meant for another board. The removal does it at once, and the sweep again, because that process
+  may have died. Each is in the audit, from the sweep without a name.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from occupancy.boards.records import board_not_found
 from occupancy.boards.store import Store
 from occupancy.core.entities import MAIN_BOARD
 from occupancy.core.errors import BoardNotEmpty, OccupancyError, StoreUnavailable
+from occupancy.core.recording import Recording
 from occupancy.core.texts.plurals import counted
 from occupancy.storage.client import OpsClient
 from occupancy.storage.commands import INCARNATION
@@ -50,28 +52,42 @@ _LEASE_S = 15
 class Removal:
     """Methods raise PoolTimeout and StoreUnavailable. ``writes`` confirms the mark in strict mode.
 
-    ``revoke_tokens`` revokes the tokens and stations that are bound to a board.
+    ``revoke_credentials`` revokes the tokens and stations that are bound to a board.
+    ``sweep_recording`` records those that a sweep still finds.
     """
 
     def __init__(
-        self, store: Store, *, writes: OpsClient, revoke_tokens: Callable[[str], object]
+        self,
+        store: Store,
+        *,
+        writes: OpsClient,
+        revoke_credentials: Callable[[str, Recording], object],
+        sweep_recording: Recording,
     ) -> None:
         self._store = store
         self._client = store.client
         self._keys = store.keys
-        self._revoke_tokens = revoke_tokens
+        self._revoke_credentials = revoke_credentials
+        self._sweep_recording = sweep_recording
         self._remove = PublishingScript(writes, "board/removal/remove")
         self._sweep = Script(store.client, "board/removal/sweep")
         self._end = Script(store.client, "board/removal/end")
         self._sweeping: gevent.Greenlet | None = None
 
-    def remove(self, board: str, *, with_items: bool) -> int | None:
-        """Remove a board; returns how many items it had. The sweep is still to come.
+    def remove(self, board: str, *, with_items: bool, recording: Recording) -> int | None:
+        """Remove a board and revoke what is bound to it; returns how many items it had.
 
-        Returns None if it is being removed already: then a request is perhaps repeated because its
-        answer was lost. Raises BoardNotFound, and BoardNotEmpty unless ``with_items`` or there are
-        no items.
+        The sweep is still to come. Returns None if it is being removed already: then a request is
+        perhaps repeated because its answer was lost. Raises BoardNotFound, and BoardNotEmpty unless
+        ``with_items`` or there are no items.
         """
+        with recording("board_removed", board=board) as fields:
+            items = self._mark(board, with_items=with_items)
+            fields.update(items=items)
+        self._revoke_credentials(board, recording)
+        return items
+
+    def _mark(self, board: str, *, with_items: bool) -> int | None:
         keys = self._keys.board(board)
         with contextlib.suppress(
             StoreUnavailable
@@ -112,7 +128,7 @@ class Removal:
             log.info("the removed board %s: deleted %s", board, counted(found, "key"))
         if self._client.hget(keys.board, "removing") != removal:
             return False  # another process has ended it, and a new board may have tokens
-        self._revoke_tokens(board)
+        self._revoke_credentials(board, self._sweep_recording)
         self._store.boards.index.forget(board)
         self._end.run([keys.board, keys.log], [removal, INCARNATION, random.getrandbits(48)])
         self._end_listing(board)

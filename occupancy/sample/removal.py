@@ -17,6 +17,7 @@ from occupancy.boards.records import Board
 from occupancy.boards.store import Store
 from occupancy.core.entities import MAX_BATCH_TAGS, Item, Worker
 from occupancy.core.errors import BoardNotEmpty, BoardNotFound, LastAdmin, WorkerNotFound
+from occupancy.core.recording import Recording
 from occupancy.core.requests.items import ItemBody
 from occupancy.core.texts.plurals import counted
 from occupancy.core.transitions import REMOVE, TRANSITIONS
@@ -94,12 +95,13 @@ def present(services: Services, *, by: str | None = None) -> Present:
     return Present(BOARD if has_board else None, going)
 
 
-def unload(services: Services, *, by: str | None = None) -> Unloaded:
+def unload(services: Services, *, recording: Recording, by: str | None = None) -> Unloaded:
     """Remove the sample; the worker ``by``, who asks for it, stays.
 
+    ``recording`` records the board and each token and station; the caller records the whole.
     Raises PoolTimeout and StoreUnavailable; unloading again continues.
     """
-    boards, removed, kept = _unload_board(services)
+    boards, removed, kept = _unload_board(services, recording)
     workers = 0
     for worker_id, name, role in WORKERS:
         try:
@@ -114,7 +116,7 @@ def unload(services: Services, *, by: str | None = None) -> Unloaded:
         if reason is not None:
             kept.append(reason)
             continue
-        _revoke_credentials(services, worker_id)
+        _revoke_credentials(services, worker_id, recording)
         try:
             workers += services.workers.remove(stored)
         except LastAdmin:  # the other one was demoted just now
@@ -122,13 +124,15 @@ def unload(services: Services, *, by: str | None = None) -> Unloaded:
     return Unloaded(boards, workers, removed, kept)
 
 
-def _revoke_credentials(services: Services, worker_id: str) -> None:
+def _revoke_credentials(services: Services, worker_id: str, recording: Recording) -> None:
     """Revoke what would sign in a later worker with the same id."""
     for each in services.tokens.all():
         if each.token.worker == worker_id:
-            services.tokens.revoke(each.token.id)
+            with recording("token_revoked", worker=worker_id, token=each.token.id):
+                services.tokens.revoke(each.token.id)
     for badge in services.badges.of(worker_id):
-        services.badges.remove(worker_id, badge.id)
+        with recording("badge_removed", worker=worker_id, badge=badge.id):
+            services.badges.remove(worker_id, badge.id)
     services.links.revoke_of(worker_id)
 
 
@@ -151,7 +155,7 @@ def _hold_of(store: Store, worker: Worker) -> Kept | None:
     return None
 
 
-def _unload_board(services: Services) -> tuple[int, int, list[Kept]]:
+def _unload_board(services: Services, recording: Recording) -> tuple[int, int, list[Kept]]:
     """The numbers of boards and items removed, and what stays."""
     store, removal = services.store, services.removal
     try:
@@ -166,11 +170,9 @@ def _unload_board(services: Services) -> tuple[int, int, list[Kept]]:
     if not _is_as_loaded(store.boards.get(BOARD)):
         return 0, removed, [Kept("board", BOARD, "changed")]
     try:
-        removal.remove(BOARD, with_items=False)
+        removal.remove(BOARD, with_items=False, recording=recording)
     except BoardNotEmpty:  # somebody has added one just now
         return 0, removed, [Kept("board", BOARD, "has_items", items=1)]
-    services.tokens.revoke_of_board(BOARD)  # a later board of this name is another one
-    services.stations.revoke_of_board(BOARD)
     removal.sweep(BOARD)
     return 1, removed, []
 

@@ -75,12 +75,8 @@ def principal() -> Principal:
 
 def recording(event: str, **fields: Any) -> AbstractContextManager[dict[str, object]]:
     """Record the change of access that the block makes, with who makes it."""
-    return current_services().audit_trail.recording(event, **who_changes(), **fields)
-
-
-def who_changes() -> dict[str, str]:
-    """The caller, as the audit log names who makes a change."""
-    return {"by": principal().worker.id, "means": principal().auth_method}
+    by, means = principal().worker.id, principal().auth_method
+    return current_services().audit_trail.recording(event, by=by, means=means, **fields)
 
 
 def yield_turn() -> None:

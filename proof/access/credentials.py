@@ -77,12 +77,12 @@ class Maker:
 
     def _session(self, worker: str) -> tuple[str, Session]:
         link = self._services.links.create(worker)
-        return self._services.sessions.with_link(link, address="127.0.0.1")
+        return self._services.sign_in.with_link(link, address="127.0.0.1")
 
     def _wall(self, secret: str) -> tuple[str, Session]:
         """A session that a token opens."""
         known = self._services.authenticator.identify(StoredCredential("token", digest_of(secret)))
-        return self._services.sessions.with_token(known, address="127.0.0.1")
+        return self._services.sign_in.with_token(known, address="127.0.0.1")
 
     def _at_station(self, role: str, board: str | None = None) -> AtStation:
         """A worker who has signed in by a badge at a station."""
@@ -91,7 +91,7 @@ class Maker:
         badge, _ = services.badges.add(worker, code, by="proof")
         secret, station = self._station(board)
         known = services.authenticator.identify(StoredCredential("station", digest_of(secret)))
-        own, session = services.sessions.with_badge(known, code, address="127.0.0.1")
+        own, session = services.sign_in.with_badge(known, code, address="127.0.0.1")
         return AtStation(worker, badge.id, station.id, own, session)
 
     def _station(self, board: str | None = None) -> tuple[str, Station]:

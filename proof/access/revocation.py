@@ -94,7 +94,7 @@ class Worker:
         secret, self.token = services.tokens.create(self.id)
         other, _ = services.tokens.create(self.id)
         known = services.authenticator.identify(Credential("token", digest_of(secret)))
-        by_token = services.sessions.with_token(known, address="127.0.0.1")
+        by_token = services.sign_in.with_token(known, address="127.0.0.1")
         name = services.settings.cookie_name
         station, self.station = services.stations.pair(
             services.stations.create(self.id, by="proof")[0]
@@ -102,7 +102,7 @@ class Worker:
         at_station = services.authenticator.identify(Credential("station", digest_of(station)))
         code = secrets.token_hex(8)
         self.badge, _ = services.badges.add(self.id, code, by="proof")
-        by_badge = services.sessions.with_badge(at_station, code, address="127.0.0.1")
+        by_badge = services.sign_in.with_badge(at_station, code, address="127.0.0.1")
         self.ways = {
             "token": Way({"Authorization": f"Bearer {secret}"}),
             "other token": Way({"Authorization": f"Bearer {other}"}),
@@ -333,7 +333,7 @@ def _commands(
 
 
 def _session(services: Services, worker: str) -> tuple[str, Any]:
-    return services.sessions.with_link(services.links.create(worker), address="127.0.0.1")
+    return services.sign_in.with_link(services.links.create(worker), address="127.0.0.1")
 
 
 def _cookie(name: str, secret: str, session: Any) -> Way:

@@ -193,7 +193,7 @@ class Credentials(Maker):
         worker = f"w-{secrets.token_hex(4)}"
         self._elsewhere.workers.add(worker, name=worker, role=Role.of(role))
         link = self._elsewhere.links.create(worker)
-        own, session = self._elsewhere.sessions.with_link(link, address="127.0.0.1")
+        own, session = self._elsewhere.sign_in.with_link(link, address="127.0.0.1")
         made = self._by_cookie(worker, own, session, Holds(role))
         cookies = {self._cookie, self._elsewhere.settings.cookie_name, "occupancy"}
         made.variants = [
@@ -297,7 +297,7 @@ class Credentials(Maker):
         known = self._services.authenticator.identify(
             StoredCredential("session", digest_of(at.own))
         )
-        own, session = self._services.sessions.confirmed(
+        own, session = self._services.sign_in.confirmed(
             known, PIN, address="127.0.0.1", instead_of=at.own
         )
         made = self._by_cookie(at.worker, own, session, Holds(role))

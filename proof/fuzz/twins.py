@@ -167,7 +167,7 @@ class Twins:
                 raise AssertionError(f"a token has {len(secret)} characters")
             self._placeholders.append((token_of(name).encode(), secret.encode()))
         known = services.authenticator.identify(credential_of(self._placeholders[1][1].decode()))
-        secret, session = services.sessions.with_token(known, address="127.0.0.1", instead_of=None)
+        secret, session = services.sign_in.with_token(known, address="127.0.0.1", instead_of=None)
         self._placeholders.append((CSRF, session.csrf_token.encode()))
         for way in self.ways:
             self._cookies[way] = f"{way.services.settings.cookie_name}={secret}".encode()

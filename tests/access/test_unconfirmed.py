@@ -128,7 +128,7 @@ def test_a_link_that_is_used_up_and_not_confirmed_says_what_to_do(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     secret = shop.services.links.create("93")
-    script, sign_in = shop.services.links._redeem, shop.services.sessions.with_link
+    script, sign_in = shop.services.links._redeem, shop.services.sign_in.with_link
     with (
         monkeypatch.context() as patched,
         caplog.at_level(logging.INFO, "occupancy.observability.audit_log"),

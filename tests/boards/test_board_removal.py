@@ -28,6 +28,7 @@ from occupancy.core.errors import (
 from occupancy.core.requests.boards import BoardSettingsBody
 from occupancy.core.requests.decoding import decode
 from occupancy.core.transitions import PUT, REMOVE, TRANSITIONS
+from occupancy.observability.audit_trail.reader import filters_of
 from occupancy.services import Services
 from tests.conftest import services_on
 from tests.support.elsewhere import store_elsewhere
@@ -58,7 +59,7 @@ def do(services: Services, operation: str, tag: str, board: str = "hall", key: s
 
 
 def remove(services: Services, board: str = "hall") -> None:
-    services.removal.remove(board, with_items=True)
+    services.removal.remove(board, with_items=True, recording=services.audit_trail.recording)
     assert services.removal.sweep(board)
 
 
@@ -76,7 +77,10 @@ def item(services: Services, tag: str, board: str = "hall") -> Any:
 def elsewhere(services: Services) -> Removal:
     """The same, as another process has it."""
     store = store_elsewhere(services.store)
-    return Removal(store, writes=store.client, revoke_tokens=services.tokens.revoke_of_board)
+    return Removal(
+        store, writes=store.client, revoke_credentials=services.tokens.revoke_of_board,
+        sweep_recording=services.audit_trail.recording,
+    )  # fmt: skip
 
 
 # Allowed or not
@@ -84,7 +88,10 @@ def elsewhere(services: Services) -> Removal:
 
 def test_an_empty_board_is_removed(services: Services) -> None:
     services.store.boards.create("hall")
-    assert services.removal.remove("hall", with_items=False) == 0
+    assert (
+        services.removal.remove("hall", with_items=False, recording=services.audit_trail.recording)
+        == 0
+    )
     with pytest.raises(BoardNotFound):
         services.store.boards.get("hall")
     assert [each.board for each in services.store.boards.all()] == [MAIN_BOARD]
@@ -93,27 +100,38 @@ def test_an_empty_board_is_removed(services: Services) -> None:
 def test_a_board_with_items_is_removed_only_with_them(services: Services, hall: str) -> None:
     before = services.store.boards.get(hall)
     with pytest.raises(BoardNotEmpty, match="has 2 items") as refused:
-        services.removal.remove(hall, with_items=False)
+        services.removal.remove(hall, with_items=False, recording=services.audit_trail.recording)
     assert refused.value.extra == {"items": 2}
     assert services.store.boards.get(hall) == before
     services.removal.resume()
     assert item(services, "A")["state"] == "occupied"
-    assert services.removal.remove(hall, with_items=True) == 2
+    assert (
+        services.removal.remove(hall, with_items=True, recording=services.audit_trail.recording)
+        == 2
+    )
 
 
 def test_a_board_that_is_not_there_is_not_removed(services: Services) -> None:
     with pytest.raises(BoardNotFound):
-        services.removal.remove("nowhere", with_items=True)
+        services.removal.remove(
+            "nowhere", with_items=True, recording=services.audit_trail.recording
+        )
     assert services.removal.sweep("nowhere") is False
     assert keys_of(services, "nowhere") == set()
 
 
 def test_a_removal_that_is_repeated_is_done_already(services: Services, hall: str) -> None:
-    assert services.removal.remove(hall, with_items=True) == 2
-    assert services.removal.remove(hall, with_items=False) is None
+    assert (
+        services.removal.remove(hall, with_items=True, recording=services.audit_trail.recording)
+        == 2
+    )
+    assert (
+        services.removal.remove(hall, with_items=False, recording=services.audit_trail.recording)
+        is None
+    )
     services.removal.sweep(hall)
     with pytest.raises(BoardNotFound):
-        services.removal.remove(hall, with_items=True)
+        services.removal.remove(hall, with_items=True, recording=services.audit_trail.recording)
 
 
 # Gone
@@ -124,7 +142,7 @@ def test_nothing_finds_a_board_that_was_removed(
     services: Services, hall: str, is_swept: bool
 ) -> None:
     store = services.store
-    services.removal.remove(hall, with_items=True)
+    services.removal.remove(hall, with_items=True, recording=services.audit_trail.recording)
     if is_swept:
         services.removal.sweep(hall)
     for ask in (
@@ -169,6 +187,43 @@ def test_the_tokens_of_a_board_end_with_it(services: Services, hall: str) -> Non
         services.tokens.create("93", board=board)
     remove(services)
     assert [each.token.board for each in services.tokens.all()] == [None]
+
+
+def test_the_sweep_revokes_what_a_process_that_died_has_left_and_records_it_without_a_name(
+    services: Services, hall: str
+) -> None:
+    services.workers.add("93", name="Marta", role=Role.WORKER)
+    services.removal.remove(hall, with_items=True, recording=services.audit_trail.recording)
+    token = services.tokens.create("93", board=hall)[1]
+    station = services.stations.create("Hall", by="93", board=hall)[1]
+    services.removal.sweep(hall)
+    assert (services.tokens.all(), services.stations.all()) == ([], [])
+    told = [each.as_dict() for each in services.audit_reader.all(filters_of({}))]
+    assert [(each["event"], each["by"], each["details"]) for each in told] == [
+        ("station_revoked", None, {"station": station.id, "name": "Hall"}),
+        ("token_revoked", None, {"token": token.id}),
+        ("board_removed", None, {"items": 2}),
+    ]
+
+
+def test_what_two_processes_revoke_at_once_is_recorded_once(
+    services: Services, hall: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services.workers.add("93", name="Marta", role=Role.WORKER)
+    services.tokens.create("93", board=hall)
+    services.stations.create("Hall", by="93", board=hall)
+    stored = services.tokens._stored
+
+    def revoked_elsewhere() -> Any:
+        found = stored()
+        monkeypatch.setattr(services.tokens, "_stored", stored)
+        services.removal._revoke_credentials(hall, services.audit_trail.recording)
+        return found
+
+    monkeypatch.setattr(services.tokens, "_stored", revoked_elsewhere)
+    services.removal.remove(hall, with_items=True, recording=services.audit_trail.recording)
+    told = [each.as_dict()["event"] for each in services.audit_reader.all(filters_of({}))]
+    assert told == ["station_revoked", "token_revoked", "board_removed"]
 
 
 # Again
@@ -228,7 +283,7 @@ def test_a_cached_snapshot_of_a_removed_board_is_never_that_of_a_new_one(
 def test_a_board_is_not_created_while_one_of_its_name_is_being_removed(
     services: Services, hall: str
 ) -> None:
-    services.removal.remove(hall, with_items=True)
+    services.removal.remove(hall, with_items=True, recording=services.audit_trail.recording)
     with pytest.raises(AlreadyExists, match="still being removed"):
         services.store.boards.create(hall)
     services.removal.sweep(hall)
@@ -252,7 +307,7 @@ def test_main_is_emptied_and_is_unused_again(services: Services) -> None:
     services.store.boards.create("hall")
     do(services, "put", "A", board=MAIN_BOARD)
     services.store.boards.configure(MAIN_BOARD, decode(b'{"title":"M"}', BoardSettingsBody))
-    services.removal.remove(MAIN_BOARD, with_items=True)
+    services.removal.remove(MAIN_BOARD, with_items=True, recording=services.audit_trail.recording)
     for ask in (
         lambda: do(services, "put", "B", board=MAIN_BOARD),
         lambda: services.store.queries.snapshot(MAIN_BOARD),
@@ -283,7 +338,7 @@ def test_a_sweep_that_was_killed_is_ended_by_another_process(
     services: Services, hall: str, pieces: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     highest = item(services, "A")["version"]
-    services.removal.remove(hall, with_items=True)
+    services.removal.remove(hall, with_items=True, recording=services.audit_trail.recording)
     run, left = services.removal._sweep.run, iter(range(pieces))
 
     def die(*args: Any) -> Any:
@@ -310,7 +365,7 @@ def test_a_sweep_that_was_killed_is_ended_by_another_process(
 def test_a_sweep_that_is_late_deletes_nothing_of_a_new_board(
     services: Services, hall: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    services.removal.remove(hall, with_items=True)
+    services.removal.remove(hall, with_items=True, recording=services.audit_trail.recording)
     found, other = services.removal._found, elsewhere(services)
 
     def late(*args: Any) -> Iterator[str]:
@@ -333,7 +388,7 @@ def test_a_sweep_that_is_late_deletes_nothing_of_a_new_board(
 def test_a_removal_whose_name_is_lost_is_found_by_the_check_at_the_start(
     services: Services, hall: str
 ) -> None:
-    services.removal.remove(hall, with_items=True)
+    services.removal.remove(hall, with_items=True, recording=services.audit_trail.recording)
     services.store.client.delete(services.store.keys.removing)
     Reconciler(services.store).check_index(repair=True)
     assert services.store.client.smembers(services.store.keys.removing) == {hall.encode()}
@@ -357,7 +412,9 @@ def test_an_operation_at_the_moment_of_the_removal_is_done_before_it_or_not_at_a
 
         putting = [gevent.spawn(put, f"T-{number}") for number in range(8)]
         gevent.sleep(0)
-        items = services.removal.remove("hall", with_items=True)
+        items = services.removal.remove(
+            "hall", with_items=True, recording=services.audit_trail.recording
+        )
         gevent.joinall(putting, timeout=10, raise_error=True)
         assert items == sum(outcomes)
         assert services.removal.sweep("hall")
@@ -374,10 +431,17 @@ def test_a_full_server_lets_a_board_go(own_server: RealServer, tmp_path: Path) -
             do(services, "put", "B")
         try:
             with pytest.raises(StoreUnavailable):  # its name is not noted: said, and repeated
-                services.removal.remove("hall", with_items=True)
+                services.removal.remove(
+                    "hall", with_items=True, recording=services.audit_trail.recording
+                )
         finally:
             client.config_set("maxmemory", "0")
         with pytest.raises(BoardRemoved):
             services.store.log.head("hall")
-        assert services.removal.remove("hall", with_items=False) is None
+        assert (
+            services.removal.remove(
+                "hall", with_items=False, recording=services.audit_trail.recording
+            )
+            is None
+        )
         assert services.removal.sweep("hall")

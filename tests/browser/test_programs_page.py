@@ -191,7 +191,9 @@ def test_a_board_that_is_gone_meanwhile_is_said_in_the_pages_language(
     page = visit("/programs", "admin", locale="es-MX")
     make(page, "walls")
     page.locator("#ask-dialog [name=board]").select_option(board)
-    site.services.removal.remove(board, with_items=True)
+    site.services.removal.remove(
+        board, with_items=True, recording=site.services.audit_trail.recording
+    )
     send(page)
     expect(page.locator("#ask-dialog .said")).to_have_text("Ese tablero ya no existe. Elija otro.")
     page.keyboard.press("Escape")

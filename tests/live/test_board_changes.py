@@ -61,7 +61,7 @@ def test_the_streams_of_a_removed_board_end_and_do_not_come_back(
     keys = shop.store.keys.board(board)
     if not is_published:
         monkeypatch.setattr(keys, "channel", "nobody-listens")
-    shop.removal.remove(board, with_items=True)
+    shop.removal.remove(board, with_items=True, recording=shop.audit_trail.recording)
     stream.wait_for("bye")
     assert deployment.stream(board, after=cursor).status == 404
     assert shop.removal.sweep(board) or shop.store.client.hget(keys.board, "removing") is None

@@ -281,7 +281,7 @@ def test_every_change_of_access_waits_for_the_replicas(tmp_path: Path) -> None:
         workers = services.workers
         pin_hash = services.pin_hasher.hash("4917", "w1")
         workers.add("w1", name="Worker One", role=Role.WORKER, pin_hash=pin_hash)
-        secret, _ = services.sessions.with_pin("w1", "4917", address="10.0.0.1")
+        secret, _ = services.sign_in.with_pin("w1", "4917", address="10.0.0.1")
         principal = services.authenticator.identify(Credential("session", digest_of(secret)))
         link = services.links.create("w1")
         ticket = services.tickets.create(principal)
@@ -294,7 +294,7 @@ def test_every_change_of_access_waits_for_the_replicas(tmp_path: Path) -> None:
             "link used up": lambda: services.links.redeem(link),
             "ticket": lambda: services.tickets.create(principal),
             "ticket used": lambda: services.tickets.use(ticket, address="10.0.0.1", board="main"),
-            "sign-in": lambda: services.sessions.with_token(principal, address="10.0.0.1"),
+            "sign-in": lambda: services.sign_in.with_token(principal, address="10.0.0.1"),
             "sign-out": lambda: services.sessions.end(principal, address="10.0.0.1"),
             "sign-out everywhere": lambda: workers.sign_out("w1"),
         }

@@ -123,10 +123,10 @@ def test_revoking_and_signing_out_work_without_channels(
     services.tokens.revoke(token.id)
     assert services.tokens.all() == []
     link = services.links.create("ana")
-    secret, session = services.sessions.with_link(link, address="192.0.2.1")
+    secret, session = services.sign_in.with_link(link, address="192.0.2.1")
     assert session.worker == "ana"
     link = services.links.create("ana")
-    services.sessions.with_link(link, address="192.0.2.1", instead_of=secret)
+    services.sign_in.with_link(link, address="192.0.2.1", instead_of=secret)
     assert services.workers.edit("ana", disabled=True).disabled
 
 

@@ -48,7 +48,7 @@ class Shop:
 
     def __init__(self, services: Services) -> None:
         self.services = services
-        hold_the_clock(services.sessions._login_throttle, services.store.client)
+        hold_the_clock(services.sign_in._login_throttle, services.store.client)
         self.app = application(services)
         for worker, role in (("93", Role.WORKER), ("94", Role.WORKER), ("1", Role.ADMIN)):
             services.workers.add(worker, name=f"Worker {worker}", role=role, pin_hash=HASH)

@@ -364,7 +364,7 @@ def test_a_removed_board_keeps_neither_uploads_nor_mappings(desk: Desk) -> None:
     desk.send("POST", f"/imports/{upload['id']}/run", json=MAPPING, board="yard")
     keys = services.store.keys.board("yard")
     assert list(services.store.client.scan_iter(match=f"{keys.root}:upload*"))
-    services.removal.remove("yard", with_items=True)
+    services.removal.remove("yard", with_items=True, recording=services.audit_trail.recording)
     services.removal.sweep("yard")
     for pattern in (f"{keys.root}:upload*", keys.mappings):
         assert not list(services.store.client.scan_iter(match=pattern))

@@ -192,9 +192,9 @@ class Gone:
         services.workers.add("x", name="X", role=Role.ADMIN)
         self.secret, self.token = services.tokens.create("x")
         self.by_token = services.authenticator.identify(Credential("token", digest_of(self.secret)))
-        wall, wall_session = services.sessions.with_token(self.by_token, address="test")
+        wall, wall_session = services.sign_in.with_token(self.by_token, address="test")
         link = services.links.create("x")
-        self.own, self.session = services.sessions.with_link(link, address="test")
+        self.own, self.session = services.sign_in.with_link(link, address="test")
         self.csrf = self.session.csrf_token
         self.senders = {
             "token": site.bearer(self.secret),
@@ -249,7 +249,7 @@ class Gone:
 
     def _replaced(self) -> list[str]:
         link = self.services.links.create("worker")
-        self.services.sessions.with_link(link, address="test", instead_of=self.own)
+        self.services.sign_in.with_link(link, address="test", instead_of=self.own)
         return ["session"]
 
     def _store(self, key: str, secret: str, stored: msgspec.Struct, **changes: int) -> None:

@@ -32,9 +32,10 @@ class Office:
         assert answer.status_code == 200, answer.text
         return fields(answer)
 
-    def audited(self) -> list[str]:
-        entries = self.ask("GET", "/api/audit")["entries"]
-        return [each["event"] for each in entries if each["event"].startswith("sample_")]
+    def entries(self, *kinds: str) -> list[dict[str, Any]]:
+        """The entries of the audit whose event begins so, newest first."""
+        found: list[dict[str, Any]] = self.ask("GET", "/api/audit")["entries"]
+        return [each for each in found if each["event"].startswith(kinds)]
 
 
 @pytest.fixture
@@ -63,7 +64,8 @@ def test_its_people_get_no_pin(office: Office) -> None:
 def test_a_change_is_audited_and_a_repetition_is_not(office: Office) -> None:
     for method in ("POST", "POST", "DELETE", "DELETE"):
         office.ask(method)
-    assert office.audited() == ["sample_unloaded", "sample_loaded"]
+    events = [each["event"] for each in office.entries("sample_")]
+    assert events == ["sample_unloaded", "sample_loaded"]
 
 
 def test_what_somebody_has_changed_or_holds_stays_and_the_answer_says_why(office: Office) -> None:
@@ -101,14 +103,14 @@ def test_its_administrator_stays_while_there_is_no_other(office: Office) -> None
     services = office.services
     token, _ = services.tokens.create("1")
     services.workers.edit("boss", disabled=True)
-    removed = unload(services)
+    removed = unload(services, recording=services.audit_trail.recording)
     assert (removed.boards, removed.workers, removed.items) == (1, 5, ITEM_COUNT)
     assert [(each.id, each.why) for each in removed.kept] == [("1", "last_admin")]
     assert "only active administrator" in str(removed.kept[0])
     assert office.ask("GET", secret=token) == {"board": None, "workers": []}  # nothing to remove
     services.workers.edit("boss", disabled=False)
     assert present(services).workers == ["1"]
-    assert unload(services).workers == 1
+    assert unload(services, recording=services.audit_trail.recording).workers == 1
     assert [each.id for each in services.workers.all()] == ["boss"]
 
 
@@ -132,3 +134,26 @@ def test_tokens_and_stations_of_its_board_end_with_it(office: Office) -> None:
     office.ask("DELETE")
     assert [each.token.board for each in office.services.tokens.all()] == [None]
     assert office.services.stations.all() == []
+
+
+def test_the_audit_names_its_board_and_each_token_and_station_that_ends_with_it(
+    valkey_services: Services,
+) -> None:
+    office = Office(valkey_services)
+    office.ask("POST")
+    wall = valkey_services.tokens.create("boss", board=BOARD, role=Role.OBSERVER)[1]
+    own = valkey_services.tokens.create("93")[1]
+    _, station = valkey_services.stations.create("Hall", by="boss", board=BOARD)
+    office.ask("DELETE")
+    removed, _loaded = office.entries("sample_unloaded", "sample_loaded")
+    assert {each["by"] for each in office.entries("board_", "token_", "station_")} == {"boss"}
+    assert [
+        (each["event"], each.get("board"), each.get("worker"), each.get("details"))
+        for each in office.entries("board_", "token_", "station_")
+    ] == [
+        ("token_revoked", None, "93", {"token": own.id}),
+        ("station_revoked", BOARD, None, {"station": station.id, "name": "Hall"}),
+        ("token_revoked", BOARD, "boss", {"token": wall.id}),
+        ("board_removed", BOARD, None, {"items": 0}),
+    ]  # fmt: skip
+    assert removed["details"] == {"boards": 1, "workers": 6, "items": ITEM_COUNT}

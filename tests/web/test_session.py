@@ -79,7 +79,7 @@ def test_guesses_at_the_same_moment_are_no_more_than_one_after_the_other(shop: S
 def test_the_workers_own_tablet_signs_in_while_an_unknown_address_guesses(shop: Shop) -> None:
     assert shop.sign_in(shop.browser(HOME)).status_code == 200
     for number in range(FREE_OF_WORKER):
-        shop.services.sessions._login_throttle.count_attempt("93", f"203.0.113.{number}")
+        shop.services.sign_in._login_throttle.count_attempt("93", f"203.0.113.{number}")
     stranger = shop.sign_in(shop.browser(FAR))
     assert problem(stranger) == (429, "rate_limited")
     assert fields(stranger)["retry_after"] <= MAX_PIN_WAIT_S
@@ -89,7 +89,7 @@ def test_the_workers_own_tablet_signs_in_while_an_unknown_address_guesses(shop: 
 
 def test_an_address_that_guesses_for_many_workers_is_stopped(shop: Shop) -> None:
     for number in range(ADDRESS_ATTEMPTS):
-        shop.services.sessions._login_throttle.count_attempt(f"w{number}", AWAY)
+        shop.services.sign_in._login_throttle.count_attempt(f"w{number}", AWAY)
     assert problem(shop.sign_in(shop.browser(AWAY))) == (429, "rate_limited")
     assert shop.sign_in(shop.browser(HOME)).status_code == 200
 

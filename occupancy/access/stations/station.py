@@ -9,7 +9,6 @@ The sender of a station's own requests has the id ``station:ID``, which no worke
 
 from __future__ import annotations
 
-import contextlib
 import secrets
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -21,6 +20,7 @@ from occupancy.core.entities import Role, Worker
 from occupancy.core.errors import LimitReached, NotFound, Unauthenticated
 from occupancy.core.keys import Keys
 from occupancy.core.principal import PAIRING_PREFIX, StationName, digest_of, new_secret
+from occupancy.core.recording import Recording
 from occupancy.core.requests.checks import check_shown, check_text
 from occupancy.storage.client import OpsClient
 from occupancy.storage.scripts import PublishingScript, Script
@@ -149,25 +149,34 @@ class Stations:
 
         The sessions that were opened there with a badge end too.
         """
-        keys = self._keys
         digest, station = self._stored(station_id)
+        self._revoke_one(digest, station)
+        return station
+
+    def revoke_of_board(self, board: str, recording: Recording) -> None:
+        """Revoke the stations of a removed board."""
+        found: Any = self._client.hgetall(self._keys.stations)
+        stations = [(digest, _decoded(encoded)) for digest, encoded in found.items()]
+        for digest, station in stations:
+            if station.board != board:
+                continue
+            with recording(
+                "station_revoked", station=station.id, name=station.name, board=board
+            ) as fields:
+                if not self._revoke_one(digest, station):
+                    fields.clear()  # another process has revoked and recorded it
+
+    def _revoke_one(self, digest: bytes, station: Station) -> bool:
+        """Revoke a station; returns False if it was revoked meanwhile."""
+        keys = self._keys
         try:
-            self._revoke.run(
+            (existed,) = self._revoke.run(
                 [keys.stations, keys.uses, keys.changes],
                 [digest, station.caller_id, keys.access_channel],
             )
         finally:  # it may be revoked although that is not confirmed
             self._on_changed()
-        return station
-
-    def revoke_of_board(self, board: str) -> list[Station]:
-        """Revoke the stations of a removed board: a later board of its name is another one."""
-        found: Any = self._client.hvals(self._keys.stations)
-        stations = [each for each in map(_decoded, found) if each.board == board]
-        for each in stations:
-            with contextlib.suppress(NotFound):  # another process has revoked it meanwhile
-                self.revoke(each.id)
-        return stations
+        return bool(existed)
 
     def _stored(self, station_id: str) -> tuple[bytes, Station]:
         found: Any = self._client.hgetall(self._keys.stations)

@@ -172,8 +172,9 @@ def remove(name: str, confirmed: str | None) -> None:
     if confirmed is not None and confirmed != name:
         raise InvalidRequest(f"--yes-remove names another board than {name}. Nothing is removed.")
     with connected() as services:
+        recording = services.audit_outbox.recording
         try:
-            items = services.removal.remove(name, with_items=confirmed == name)
+            items = services.removal.remove(name, with_items=confirmed == name, recording=recording)
         except BoardNotEmpty as error:
             if not sys.stdin.isatty():
                 raise BoardNotEmpty(
@@ -183,16 +184,7 @@ def remove(name: str, confirmed: str | None) -> None:
             typed = click.prompt("Type its name", err=True)
             if typed != name:
                 raise InvalidRequest("The name is another one. Nothing is removed.") from None
-            items = services.removal.remove(name, with_items=True)
-        services.audit_outbox.leave("board_removed", board=name, items=items)
-        for token in services.tokens.revoke_of_board(name):
-            services.audit_outbox.leave(
-                "token_revoked", worker=token.worker, token=token.id, board=name
-            )
-        for station in services.stations.revoke_of_board(name):
-            services.audit_outbox.leave(
-                "station_revoked", station=station.id, name=station.name, board=name
-            )
+            items = services.removal.remove(name, with_items=True, recording=recording)
         services.removal.sweep(name)
     click.echo(f"Removed the board {name} with {counted(items or 0, 'item')}.")
 

@@ -72,7 +72,7 @@ def unload_(as_json: bool) -> None:
     if name, role and PIN are. The output says what stays, and why.
     """
     with connected() as services:
-        unloaded = unload(services)
+        unloaded = unload(services, recording=services.audit_outbox.recording)
         if unloaded.boards or unloaded.workers or unloaded.items:
             services.audit_outbox.leave(
                 "sample_unloaded", boards=unloaded.boards, workers=unloaded.workers,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import tempfile
 from typing import Any, BinaryIO
 
 import click
@@ -20,24 +18,16 @@ from occupancy.cli.command import (
     json_option,
     tag_argument,
 )
+from occupancy.cli.imports import chosen_encoding, encoding_option, mapped_rows, print_report
 from occupancy.cli.output import print_fields, print_json, print_table, progress, timestamp
 from occupancy.core.entities import COMMAND_LINE, MAX_SNAPSHOT_ITEMS, STATES, Event, Item
 from occupancy.core.errors import InvalidRequest
 from occupancy.core.texts.plurals import counted
-from occupancy.tables.cells import shown
-from occupancy.tables.columns import Mapping
-from occupancy.tables.encoding import AUTO, ENCODINGS, WINDOWS, detect_encoding, workbook_format
+from occupancy.tables.encoding import AUTO, workbook_format
 from occupancy.tables.exporter import SEPARATORS, excel_bytes, export_items, export_xlsx, read_all
-from occupancy.tables.importer import ItemRow, Report, import_items, item_rows, read_items
-from occupancy.tables.records import Rejected
-from occupancy.tables.sandbox.parsing import parse_file, unpacked
+from occupancy.tables.importer import import_items, read_items
 
 _NOT_REPAIRABLE = ("history", "log")  # past events cannot be made up
-
-encoding_option = click.option(
-    "--encoding", type=click.Choice(ENCODINGS), default=AUTO, show_default=True,
-    help="The file's encoding; auto: UTF-8, UTF-16 with its mark, or else Windows-1252.",
-)  # fmt: skip
 
 group = Commands("items", help="Items: things that one worker at a time may occupy.")
 
@@ -75,7 +65,7 @@ def import_(  # noqa: PLR0917 - click passes them by name
         raise InvalidRequest("Only a spreadsheet (XLSX, XLS, ODS) has sheets.")
     used: str | None = None if is_workbook else chosen_encoding(data, encoding)
     if is_workbook or code_column is not None or title_column is not None:
-        rows = _mapped_rows(data, used or AUTO, code_column, title_column, sheet)
+        rows = mapped_rows(data, used or AUTO, code_column, title_column, sheet)
     else:
         rows = read_items(data, encoding=used or AUTO)
     with connected() as services, progress(len(rows), "Importing") as advance:
@@ -88,32 +78,6 @@ def import_(  # noqa: PLR0917 - click passes them by name
                 "items_imported", board=board, added=report.added, updated=report.updated
             )
     print_report(report, as_json, used, is_dry_run=dry_run)
-
-
-def _mapped_rows(
-    data: bytes, encoding: str, code: str | None, title: str | None, sheet: str | None
-) -> list[ItemRow | Rejected]:
-    chunks: list[bytes] = []
-    with tempfile.TemporaryFile() as file:
-        file.write(data)
-        file.flush()
-        parsed = parse_file(
-            file, lambda _number, chunk: chunks.append(chunk), encoding=encoding, sheet=sheet
-        )
-    names = [name.lower() for name in parsed.header]
-    if code is None and "tag" not in names and parsed.guess is not None:
-        columns = shown(", ".join(parsed.header)[:200])
-        raise InvalidRequest(
-            f"There is no column 'tag'; the columns are: {columns}. If the tags are in "
-            f"'{shown(parsed.guess.code[:80])}', name it (--code-column)."
-        )
-    others = [each for each in parsed.sheets if each != parsed.sheet]
-    if others and sheet is None:
-        listed = shown(", ".join(others)[:200])
-        click.echo(f"Read the sheet {shown(parsed.sheet or '')}; not read: {listed}.", err=True)
-    mapping = Mapping(code or "tag", title or ("title" if "title" in names else None))
-    records = itertools.chain.from_iterable(map(unpacked, chunks))
-    return list(item_rows(parsed.header, mapping, records))
 
 
 @group.command("export")
@@ -256,40 +220,6 @@ def reconcile(repair: bool, board: str, as_json: bool) -> None:
         click.echo(f"{counted(report.items, 'item')} checked, {problems}.")
     if left:
         fail(f"{counted(len(left), 'problem')} left on the board {board}.")
-
-
-def chosen_encoding(data: bytes, encoding: str) -> str:
-    """The encoding to read a file in; prints a note if it is a guess."""
-    if encoding != AUTO:
-        return encoding
-    found = detect_encoding(data)
-    if found == WINDOWS:
-        click.echo(
-            "The file is not UTF-8: it is read as Windows-1252. If letters are wrong, name "
-            "another --encoding (cp850 for MS-DOS, mac-roman for an old Mac).",
-            err=True,
-        )
-    return found
-
-
-def print_report(
-    report: Report, as_json: bool, encoding: str | None, *, is_dry_run: bool = False
-) -> None:
-    """Print the result of an import; ends the command with status 1 if rows were rejected."""
-    rejected = len(report.rejected)
-    if as_json:
-        fields = {"encoding": encoding, "dry_run": is_dry_run}
-        print_json({**msgspec.to_builtins(report), **fields})
-    else:
-        for each in report.rejected:
-            name = f" ({each.name[:80]})" if each.name.isprintable() and each.name else ""
-            click.echo(f"line {each.line}{name}: {each.why}")
-        click.echo(
-            f"{report.added} added, {report.updated} updated, {report.unchanged} unchanged, "
-            f"{rejected} rejected{' (dry run: nothing was changed)' if is_dry_run else ''}"
-        )
-    if rejected:
-        fail(f"{rejected} of {counted(report.rows, 'row')} rejected.")
 
 
 def all_items(store: Store, board: str, **filters: Any) -> tuple[str, list[bytes]]:

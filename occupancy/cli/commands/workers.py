@@ -12,7 +12,7 @@ from occupancy.access.pins import hash_pin
 from occupancy.access.tokens import optional_time
 from occupancy.access.workers import worker_as_dict
 from occupancy.cli.command import Commands, check_worker, connected, json_option
-from occupancy.cli.commands.items import chosen_encoding, encoding_option, print_report
+from occupancy.cli.imports import chosen_encoding, encoding_option, print_report
 from occupancy.cli.output import print_json, print_result, print_table, progress, timestamp
 from occupancy.core.entities import COMMAND_LINE, Role, Worker
 from occupancy.core.requests.checks import check_text

@@ -7,7 +7,7 @@ from flask import Blueprint, Response, request
 from occupancy.core.entities import Role
 from occupancy.core.requests.boards import BoardBody, BoardRemovalBody, BoardSettingsBody
 from occupancy.core.requests.checks import check_name
-from occupancy.web.auth import current_services, recording, requires, who_changes
+from occupancy.web.auth import current_services, recording, requires
 from occupancy.web.entity_tags import allowed_versions
 from occupancy.web.io import as_response, read_body, read_query
 from occupancy.web.operations import board_reply
@@ -51,15 +51,6 @@ def remove_board(board: str) -> Response:
     check_name("board", board)
     body = read_body(BoardRemovalBody)
     services = current_services()
-    with recording("board_removed", board=board) as fields:
-        fields.update(items=services.removal.remove(board, with_items=body.confirm == board))
-    for token in services.tokens.revoke_of_board(board):
-        services.audit_trail.record(
-            "token_revoked", **who_changes(), worker=token.worker, token=token.id, board=board
-        )
-    for station in services.stations.revoke_of_board(board):
-        services.audit_trail.record(
-            "station_revoked", **who_changes(), station=station.id, name=station.name, board=board
-        )
+    services.removal.remove(board, with_items=body.confirm == board, recording=recording)
     services.removal.resume()  # any process would, within seconds
     return Response(status=204)

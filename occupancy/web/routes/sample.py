@@ -43,7 +43,7 @@ def remove_sample() -> Response:
     """Remove what is still the sample's; the answer says what stays, and why."""
     read_query()
     with recording("sample_unloaded") as fields:
-        unloaded = unload(current_services(), by=principal().worker.id)
+        unloaded = unload(current_services(), recording=recording, by=principal().worker.id)
         fields.update(boards=unloaded.boards, workers=unloaded.workers, items=unloaded.items)
         if not (unloaded.boards or unloaded.workers or unloaded.items):
             fields.clear()

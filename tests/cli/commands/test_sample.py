@@ -91,6 +91,24 @@ def test_unloading_removes_the_sample_and_nothing_else(run: Run, valkey_services
     assert again == {"boards": 0, "workers": 0, "items": 0, "kept": []}
 
 
+def test_unloading_leaves_an_entry_for_its_board_and_for_each_token(
+    run: Run, valkey_services: Services
+) -> None:
+    run("workers", "add", "55", "--name", "Eva", "--role", "admin")
+    answer(run("demo", "load", "--tokens", "--json"))
+    bound = answer(run("tokens", "create", "55", "--board", "taller", "--json"))["id"]
+    others = {each.token.id for each in valkey_services.tokens.all()} - {bound}
+    valkey_services.audit_outbox.take()
+    run("demo", "unload")
+    entries = valkey_services.audit_outbox.take()
+    assert {each["means"] for each in entries} == {"cli"}
+    told = [(each["event"], each.get("board"), each.get("token")) for each in entries]
+    assert told[:2] == [("board_removed", "taller", None), ("token_revoked", "taller", bound)]
+    assert set(told[2:-1]) == {("token_revoked", None, each) for each in others}
+    assert len(told) == 3 + len(others)
+    assert told[-1] == ("sample_unloaded", None, None)
+
+
 def test_unloading_keeps_what_belongs_to_somebody(run: Run, shop: Services) -> None:
     """Worker 93 of this shop has another name; worker 95 has another PIN; 12 holds an item."""
     run("workers", "add", "55", "--name", "Eva", "--role", "admin")
@@ -146,7 +164,7 @@ def test_a_session_of_the_sample_is_not_one_of_a_later_worker_with_the_same_id(
     services = valkey_services
     people = answer(run("demo", "load", "--pins", "--json"))["people"]
     pins = {each["id"]: each["pin"] for each in people}
-    secret, _ = services.sessions.with_pin("93", pins["93"], address="10.0.0.1")
+    secret, _ = services.sign_in.with_pin("93", pins["93"], address="10.0.0.1")
     run("demo", "unload")
     run("workers", "add", "93", "--name", "Another", "--role", "worker")
     run("workers", "pin", "93", "--pin", "864213")  # as often as the sample's was set

@@ -22,10 +22,10 @@ def test_a_workers_link_signs_in_once(
     url, _, secret = result.stdout.strip().partition("#")
     assert url == "https://board.example.com/sign-in"
     assert "once" in result.stderr or "one sign-in" in result.stderr
-    _, session = shop.sessions.with_link(secret, address="192.0.2.1")
+    _, session = shop.sign_in.with_link(secret, address="192.0.2.1")
     assert session.worker == "93"
     with pytest.raises(Unauthenticated):
-        shop.sessions.with_link(secret, address="192.0.2.1")
+        shop.sign_in.with_link(secret, address="192.0.2.1")
 
 
 def test_unknown_and_disabled_workers_get_no_link(run: Run, shop: Services) -> None:
@@ -79,7 +79,7 @@ def test_a_wallboards_link_signs_in_with_the_token(run: Run, shop: Services) -> 
     assert url == "http://127.0.0.1:8000/sign-in"
     assert secret not in result.stderr
     principal = shop.authenticator.identify(Credential("token", digest_of(secret)))
-    opened, _ = shop.sessions.with_token(principal, address="192.0.2.1")
+    opened, _ = shop.sign_in.with_token(principal, address="192.0.2.1")
     wall = shop.authenticator.identify(Credential("session", digest_of(opened)))
     assert (wall.role, wall.board, wall.idle_s) == (Role.OBSERVER, "main", None)
 

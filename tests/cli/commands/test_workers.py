@@ -62,7 +62,7 @@ def test_a_pin_without_a_value_is_asked_for(run: Run, valkey_services: Services)
 @pytest.fixture
 def signed_in(shop: Services) -> Credential:
     """A session of worker 93, opened by a link."""
-    secret, _ = shop.sessions.with_link(shop.links.create("93"), address="192.0.2.1")
+    secret, _ = shop.sign_in.with_link(shop.links.create("93"), address="192.0.2.1")
     return Credential("session", digest_of(secret))
 
 

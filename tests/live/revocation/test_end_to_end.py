@@ -436,12 +436,10 @@ def brief_session(deployment: Deployment, shop: Services, *, idle_s: int, max_s:
     worker = f"w-{secrets.token_hex(4)}"
     shop.workers.add(worker, name="Worker", role=Role.OBSERVER)
     sessions = Sessions(
-        shop.store.client, shop.store.keys, shop.workers, shop.links, shop.pin_hasher,
-        badges=shop.badges, writes=shop.store.client, audit_trail=shop.audit_trail,
-        audit_limit=shop.audit_limit,
-        on_changed=lambda _: None, idle_s=idle_s, max_s=max_s,
+        shop.store.client, shop.store.keys, writes=shop.store.client,
+        audit_trail=shop.audit_trail, on_changed=lambda _: None, idle_s=idle_s, max_s=max_s,
     )  # fmt: skip
-    secret, session = sessions.with_link(shop.links.create(worker), address="local")
+    secret, session = sessions.open(shop.workers.stored(worker), None, by="link", address="local")
     assert isinstance(session, Session)
     assert shop.authenticator.identify(Credential("session", digest_of(secret)), is_use=False)
     return Way(deployment, {"Cookie": f"{shop.settings.cookie_name}={secret}"}, session.csrf_token)

@@ -250,7 +250,7 @@ def _use_boards(services: Services, browser: FlaskClient) -> None:
 def _use_settings_and_removal(services: Services, browser: FlaskClient) -> None:
     _send(browser, "PATCH", "/api/boards/hall", {"title": "Hall", "max_holds": 2})
     _send(browser, "DELETE", "/api/boards/hall", {})
-    services.removal.remove("hall", with_items=True)
+    services.removal.remove("hall", with_items=True, recording=services.audit_trail.recording)
     services.removal.sweep("hall")
     _send(browser, "DELETE", "/api/boards/big", {"confirm": "big"})
     wait_until(

@@ -108,7 +108,7 @@ def change_pin() -> Response:
     read_query()
     body = read_body(PinBody)
     has_old_cookie, services = is_signed_in_by_old_cookie(), auth.current_services()
-    secret, session = services.sessions.with_new_pin(
+    secret, session = services.sign_in.with_new_pin(
         auth.principal(), body.pin, body.new_pin, address=auth.caller_address(),
         instead_of=session_secret(request, services.settings),
     )  # fmt: skip
@@ -122,7 +122,7 @@ def confirm() -> Response:
     read_query()
     body = read_body(ConfirmBody)
     has_old_cookie, services = is_signed_in_by_old_cookie(), auth.current_services()
-    secret, session = services.sessions.confirmed(
+    secret, session = services.sign_in.confirmed(
         auth.principal(), body.pin, address=auth.caller_address(),
         instead_of=session_secret(request, services.settings) or "",
     )  # fmt: skip

@@ -125,10 +125,10 @@ def _open(services: Services, body: SignInBody) -> tuple[str, Session]:
         station = _station(services, address)
         if body.board is not None:
             _check_is_no_item(services, station, body.board, body.badge)
-        return services.sessions.with_badge(station, body.badge, address=address, instead_of=had)
+        return services.sign_in.with_badge(station, body.badge, address=address, instead_of=had)
     if body.token is not None and _only(body, "token"):
         if body.token.startswith(LINK_PREFIX):
-            return services.sessions.with_link(body.token, address=address, instead_of=had)
+            return services.sign_in.with_link(body.token, address=address, instead_of=had)
         try:
             known = services.authenticator.identify(Credential("token", digest_of(body.token)))
         except Unauthenticated as error:
@@ -136,9 +136,9 @@ def _open(services: Services, body: SignInBody) -> tuple[str, Session]:
                 "sign_in_refused", by="token", code=error.code, address=address
             )
             raise
-        return services.sessions.with_token(known, address=address, instead_of=had)
+        return services.sign_in.with_token(known, address=address, instead_of=had)
     if body.worker is not None and body.pin is not None and _only(body, "worker", "pin"):
-        return services.sessions.with_pin(body.worker, body.pin, address=address, instead_of=had)
+        return services.sign_in.with_pin(body.worker, body.pin, address=address, instead_of=had)
     raise InvalidRequest("Send worker and pin, or token; at a paired station, badge.")
 
 
