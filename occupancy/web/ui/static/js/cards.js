@@ -16,6 +16,8 @@ import {explain} from './refusal_text.js';
 import * as session from './session.js';
 
 const PLANT = 'occupancy-plant';
+const CHOSEN = 'occupancy-cards'; // for whom the cards are, as other pages leave it here
+const PINS = '#pin'; // in the address: PIN slips for all who have no PIN
 const MOST_SHOWN = 200; // people in the list; a search shows the others
 const MOST_MADE = 300; // at once: a new PIN takes the server 50 ms and more
 
@@ -26,6 +28,7 @@ let chosen = new Set();
 let turn = 0;
 let papers = null; // {kind, plant, made, unsure} of the last making, until it is forgotten
 let isPrinted = true;
+let isFirst = true; // the people come in for the first time
 
 const REQUESTS = {
   badge: (person, code) => api.send('POST', path(person, '/badges'), {body: {code, label: t('cards.badge_label')}}),
@@ -98,7 +101,7 @@ async function make() {
   setText(byId('making-said'), wrong || (isPrinted ? '' : t('cards.print_first')));
   if (byId('making-said').textContent !== '') return;
   const mine = turn;
-  if (what === 'pin') {
+  if (what === 'pin' && given.some((each) => each.has_pin)) {
     const isSure = await openForm({
       title: tn('cards.sure_pin', given.length), fields: [h('p', {}, t('cards.ends_pin'))],
       yes: t('cards.make.pin'), isDanger: true, send: async () => true,
@@ -177,7 +180,25 @@ async function fetchPeople(isCurrent) {
   if (!isCurrent()) return;
   people = found;
   withBadge = new Set(badges.map(({worker}) => worker));
+  if (isFirst) chooseAsAsked();
+  isFirst = false;
   showPeople();
+}
+
+/** Chooses what the page was opened for. */
+function chooseAsAsked() {
+  if (location.hash === PINS) {
+    form.elements.kind.value = 'pin';
+    byId('lacking').value = 'pin';
+    chosen = new Set(filtered().map(({id}) => id));
+    return;
+  }
+  try {
+    chosen = new Set(JSON.parse(sessionStorage.getItem(CHOSEN))?.workers);
+    sessionStorage.removeItem(CHOSEN);
+  } catch {
+    // The browser stores nothing: the choice is made here.
+  }
 }
 
 /** The people again, without touching what is to be printed. */
