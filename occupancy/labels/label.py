@@ -25,6 +25,7 @@ _GAP_MM = 1.5
 _TITLE_SHARE = 0.32  # of the height, at most
 _MAX_TAG_MM, _MIN_TAG_MM, _STEP_MM = 14.0, 1.0, 0.2
 _GOOD_TAG_MM = 3.4  # read at arm's length: below it, title and board's name give way
+_ONE_LINE = 0.8  # how much smaller a tag may be so that it stays on one line
 _WHOLE_PARTS = 0.6  # how much smaller a tag may be so that no part of it is broken
 _TAIL = 7  # characters at a tag's end that stay on one line: those of one board differ there
 
@@ -67,6 +68,14 @@ def label_svg(item: Item, stock: Stock, *, board_url: str, board_title: str) -> 
 
 def tag_lines(tag: str, room: float, height: float) -> tuple[float, list[str]]:
     """The largest size in mm at which ``tag`` fits, and its lines. (0, []) if none fits."""
+    size, lines = _largest(tag, room, height)
+    one_line = int(room / (len(tag) * _MONOSPACE) / _STEP_MM) * _STEP_MM
+    if len(lines) > 1 and one_line >= size * _ONE_LINE:
+        return one_line, [tag]
+    return size, lines
+
+
+def _largest(tag: str, room: float, height: float) -> tuple[float, list[str]]:
     broken: tuple[float, list[str]] = (0.0, [])
     steps = round((_MAX_TAG_MM - _MIN_TAG_MM) / _STEP_MM)
     for step in range(steps + 1):

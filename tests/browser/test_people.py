@@ -24,7 +24,7 @@ def test_signing_in_switching_and_signing_out(site: Site, visit: Visit) -> None:
     board = site.board("T-1")
     page = visit(f"/boards/{board}", None)
     sign_in_by_hand(page, "holder", "0000")
-    expect(page.locator("#session-dialog .said")).to_have_text("The worker or the PIN is wrong.")
+    expect(page.locator("#session-dialog .said")).to_have_text("The worker id or the PIN is wrong.")
     sign_in_by_hand(page, "holder")
     expect(page.locator("#who strong")).to_have_text("Holder")
     expect_live(page)

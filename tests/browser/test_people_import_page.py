@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 
 from playwright.sync_api import expect
@@ -38,8 +37,10 @@ def test_a_file_is_previewed_imported_and_leads_to_cards(
     assert site.services.workers.get("admin").role == "admin"
     page.get_by_role("link", name="Print cards for these people").click()
     expect(page).to_have_url(re.compile(r"/people/cards$"))
-    kept = page.evaluate("() => sessionStorage.getItem('occupancy-cards')")
-    assert json.loads(kept) == {"workers": [f"{people}-a", f"{people}-m"]}
+    chosen = page.locator("#people input:checked")
+    expect(chosen).to_have_count(2)
+    ids = chosen.evaluate_all("all => all.map((each) => each.value)")
+    assert ids == [f"{people}-a", f"{people}-m"]
 
 
 def test_rows_are_pasted_and_a_missing_column_is_named(

@@ -110,7 +110,7 @@ def test_from_the_printed_link_to_the_first_item_taken(start: Start, visit: Visi
     page.get_by_role("button", name="Start with my plant").click()
 
     page.get_by_label("Name of the board").fill("Taller Ñandú")
-    page.get_by_label("Steps, one a line").fill("Corte\nSoldadura")
+    page.get_by_label("Steps, one a line or separated by commas").fill("Corte\nSoldadura")
     page.get_by_role("button", name="Create the board").click()
     expect(page.locator("#step-items summary")).to_be_focused()
     fill_in(page, "items", "Add the item", tag="OT-1", title="Pump")
@@ -148,6 +148,35 @@ def test_from_the_printed_link_to_the_first_item_taken(start: Start, visit: Visi
     expect(page.locator("#who strong")).to_have_text("Administrator")
     for each in (page, wall):
         each.context.close()  # otherwise the server waits for its idle connections
+
+
+def test_each_page_of_a_step_leads_back_and_is_prepared_for_it(plant: Plant) -> None:
+    page = plant.open("/setup#plant", timezone_id="America/Santiago")
+    fill_in(page, "board", "Create the board", title="Hall", steps="Cut, Weld")
+    expect(page.locator("#step-items")).to_have_attribute("open", "")
+    hall = plant.services.store.boards.get("hall")
+    assert list(hall.steps) == ["Cut", "Weld"]
+    assert hall.settings.time_zone == "America/Santiago"
+    expect(page.get_by_role("link", name="See the items")).to_be_hidden()
+    page.get_by_role("link", name="Paste a list or import a file").click()
+    page.get_by_role("link", name="Go on with the set-up").click()
+    page.locator("#step-people summary").click()
+    fill_in(page, "people", "Add the person", name="Ana")
+    page.locator("#step-people").get_by_role("button", name="Next step").click()
+    expect(page.locator("#step-print .notice")).to_contain_text("on this machine only")
+    page.get_by_role("link", name="Print PIN slips").click()
+    expect(page.locator("#people input:checked")).to_have_count(1)  # not the one with a PIN
+    page.get_by_role("button", name="Set new PINs (1)").click()
+    expect(page.locator(".slip")).to_contain_text("Ana")  # nothing that ends for Ana is asked about
+    page.on("dialog", lambda dialog: dialog.accept())  # the slips are not printed here
+    page.get_by_role("link", name="Go on with the set-up").click()
+    expect_done(page, "board", "people", "print")
+    page.locator("#step-wall summary").click()
+    with page.expect_popup() as opened:
+        page.get_by_role("link", name="See it here").click()
+    expect(opened.value).to_have_url(re.compile("/boards/hall/wall$"))
+    expect(page.locator("#who strong")).to_have_text("Boss")
+    page.context.close()
 
 
 def test_a_lost_answer_to_the_first_pin_leads_on_with_the_new_pin(
@@ -219,7 +248,10 @@ def test_what_is_done_is_seen_from_what_is_there_and_any_step_can_be_skipped(pla
 
 def test_nothing_that_was_typed_is_lost_by_a_refusal_or_a_failure(plant: Plant) -> None:
     page = plant.open("/setup#plant")
-    title, steps = page.get_by_label("Name of the board"), page.get_by_label("Steps, one a line")
+    title, steps = (
+        page.get_by_label("Name of the board"),
+        page.get_by_label("Steps, one a line or separated by commas"),
+    )
     title.fill("Hall")
     steps.fill("Cut\nCut")
     page.get_by_role("button", name="Create the board").click()

@@ -132,7 +132,7 @@ def remove(site: Site, board: str, tag: str) -> None:
             "Not signed in: Another site.",
         ),
         ({"status": 429, "code": "rate_limited", "retry_after": 7}, "Too many tries. Wait 7 s."),
-        ({"status": 401, "code": "unauthenticated"}, "The worker or the PIN is wrong."),
+        ({"status": 401, "code": "unauthenticated"}, "The worker id or the PIN is wrong."),
         ({"status": 400, "code": "invalid_request", "detail": "Too long."}, "Too long."),
     ],
 )

@@ -83,6 +83,13 @@ def test_a_tag_breaks_after_a_separator_where_it_can() -> None:
     assert break_tag("A" * 22, 10) == (["A" * 10, "A" * 5, "A" * 7], False)
 
 
+def test_a_short_tag_is_not_broken_for_a_little_more_size() -> None:
+    size, lines = tag_lines("SP-001", 31.0, 24.0)
+    assert lines == ["SP-001"]
+    assert size > 8
+    assert tag_lines("SP-001", 20.0, 24.0)[1] == ["SP-", "001"]
+
+
 def test_a_tag_without_room_is_none() -> None:
     assert tag_lines("W" * 64, 3.0, 3.0) == (0.0, [])
 

@@ -11,12 +11,14 @@ import {confirmed} from './form_dialog.js';
 import {number, t, tn} from './i18n.js';
 import {makeEach} from './make_each.js';
 import {startManaged} from './managed_page.js';
-import {recall, remember} from './memory.js';
+import {recall, recallJson, remember} from './memory.js';
 import {pagesOf} from './papers.js';
 import {explain} from './refusal_text.js';
 import * as session from './session.js';
 
 const PLANT = 'occupancy-plant';
+const CHOSEN = 'occupancy-cards'; // for whom the cards are, as other pages leave it here
+const PINS = '#pin'; // in the address: PIN slips for all who have no PIN
 const MOST_SHOWN = 200; // people in the list; a search shows the others
 const MOST_MADE = 300; // at once: a new PIN takes the server 50 ms and more
 
@@ -27,6 +29,7 @@ let chosen = new Set();
 let turn = 0;
 let papers = null; // {kind, plant, made, unsure} of the last making, until it is forgotten
 let isPrinted = true;
+let isFirst = true; // the people come in for the first time
 
 const REQUESTS = {
   badge: (person, code) => api.send('POST', path(person, '/badges'), {body: {code, label: t('cards.badge_label')}}),
@@ -99,7 +102,7 @@ async function make() {
   setText(byId('making-said'), wrong || (isPrinted ? '' : t('cards.print_first')));
   if (byId('making-said').textContent !== '') return;
   const mine = turn;
-  if (what === 'pin') {
+  if (what === 'pin' && given.some((each) => each.has_pin)) {
     const isSure = await confirmed({title: tn('cards.sure_pin', given.length), text: t('cards.ends_pin'),
       yes: t('cards.make.pin'), isDanger: true});
     if (!isSure || mine !== turn) return;
@@ -176,7 +179,21 @@ async function fetchPeople(isCurrent) {
   if (!isCurrent()) return;
   people = found;
   withBadge = new Set(badges.map(({worker}) => worker));
+  if (isFirst) chooseAsAsked();
+  isFirst = false;
   showPeople();
+}
+
+/** Chooses what the page was opened for. */
+function chooseAsAsked() {
+  if (location.hash === PINS) {
+    form.elements.kind.value = 'pin';
+    byId('lacking').value = 'pin';
+    chosen = new Set(filtered().map(({id}) => id));
+    return;
+  }
+  chosen = new Set(recallJson('sessionStorage', CHOSEN)?.workers);
+  remember('sessionStorage', CHOSEN, null);
 }
 
 /** The people again, without touching what is to be printed. */

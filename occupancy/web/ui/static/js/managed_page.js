@@ -1,10 +1,15 @@
 // The start of a page on which somebody sets the plant up: who may see it, and what others are told.
 
-import {byId, setText} from './dom.js';
+import {byId, h, setText} from './dom.js';
 import {t} from './i18n.js';
 import {start, startAgain} from './page.js';
 import {explain} from './refusal_text.js';
 import * as session from './session.js';
+
+/** Whether a step of the set-up led to this page: then the way back to it is shown. */
+function cameFromSetup() {
+  return location.pathname !== '/setup' && document.referrer === `${location.origin}/setup`;
+}
 
 /**
  * Starts a page for `role` and above. `load(isCurrent)` fetches and draws; after each wait it must ask
@@ -52,6 +57,9 @@ export function startManaged(role, {load, clear, listenToKeys}) {
     return undefined;
   }
 
+  if (cameFromSetup()) {
+    byId('main').prepend(h('p', {class: 'buttons'}, h('a', {href: '/setup'}, `← ${t('manage.to_setup')}`)));
+  }
   start(run, listenToKeys);
   return show;
 }

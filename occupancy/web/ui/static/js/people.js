@@ -8,6 +8,7 @@ import {locale, t} from './i18n.js';
 import {listen} from './keys.js';
 import {List} from './list.js';
 import {startManaged} from './managed_page.js';
+import {remember} from './memory.js';
 import {ImportPanel} from './people_import.js';
 import {badgesText, foundText, pinText, roleText} from './people_text.js';
 import {PersonDialog} from './person_dialog.js';
@@ -125,7 +126,7 @@ fill(role, h('option', {value: ''}, t('people.all_roles')),
 
 /** The page of cards finds there for whom they are. */
 function keepForCards(workers) {
-  sessionStorage.setItem('occupancy-cards', JSON.stringify({workers}));
+  remember('sessionStorage', 'occupancy-cards', JSON.stringify({workers}));
 }
 
 const reload = startManaged('admin', {load, clear, listenToKeys: () => listen({

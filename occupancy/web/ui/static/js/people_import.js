@@ -3,6 +3,7 @@
 import {byId, fill, h, setText} from './dom.js';
 import {sendFile} from './file_upload.js';
 import {number, t, tn} from './i18n.js';
+import {remember} from './memory.js';
 import {explain} from './refusal_text.js';
 import {countsText, linesTable} from './people_import_table.js';
 import * as session from './session.js';
@@ -150,7 +151,7 @@ export class ImportPanel {
       h('div', {class: 'buttons'},
         problem && h('button', {type: 'button', class: 'primary', onclick: goOn}, t('people.import.go_on')),
         good.length > 0 && h('a', {class: 'button', href: '/people/cards', onclick: () => {
-          sessionStorage.setItem('occupancy-cards', JSON.stringify({workers: good}));
+          remember('sessionStorage', 'occupancy-cards', JSON.stringify({workers: good}));
         }}, t('people.import.cards'))));
     setText(this.said, problem ? t('people.import.safe', {why: explainFile(problem)}) : '');
     this.place.querySelector('h3').focus();

@@ -42,6 +42,7 @@ export function boardStep(onMade) {
       if (!same) {
         await api.send('POST', '/api/boards', {body: {board, title: name, ...(names.length > 0 && {steps: names})}});
       }
+      await setTimeZone(board);
       form.reset();
       await onMade(board);
     },
@@ -56,6 +57,17 @@ export function boardStep(onMade) {
         t('setup.board.settings', {board: each.title})))));
     },
   });
+}
+
+/** The plant's day begins when it does where the administrator sits; the board's settings have another. */
+async function setTimeZone(board) {
+  const {timeZone} = new Intl.DateTimeFormat().resolvedOptions();
+  try {
+    await api.send('PATCH', `/api/boards/${board}`, {body: {time_zone: timeZone}});
+  } catch (problem) {
+    if (problem.code !== 'invalid_request') throw problem;
+    // The server does not know the name that the browser gives to its zone: the board keeps UTC.
+  }
 }
 
 function stepsIn(text) {

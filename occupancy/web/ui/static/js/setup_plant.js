@@ -56,6 +56,7 @@ export function itemsStep(reload) {
       if (!board) return;
       toImport.href = `/boards/${board.board}/import`;
       toAll.href = `/boards/${board.board}/items`;
+      toAll.hidden = itemCount(board) === 0;
     },
   });
 }
@@ -103,7 +104,9 @@ export function printStep() {
   const labels = needsBoard(h('div', {class: 'buttons'}, toLabels));
   return new Step({
     id: 'step-print', title: t('setup.print.name'), intro: t('setup.print.intro'),
-    parts: [h('div', {class: 'buttons'}, h('a', {class: 'button', href: '/people/cards'}, t('setup.print.pins'))),
+    parts: [
+      isLoopback(location.hostname) && h('p', {class: 'notice'}, t('setup.print.loopback', {origin: location.origin})),
+      h('div', {class: 'buttons'}, h('a', {class: 'button', href: '/people/cards#pin'}, t('setup.print.pins'))),
       h('p', {}, t('setup.print.labels_intro')), labels.element],
     isDone: (plant) => plant.staff.some((each) => each.has_pin),
     status: (plant) => {
@@ -117,8 +120,15 @@ export function printStep() {
   });
 }
 
+/** Whether no other machine can open an address with this host name. */
+function isLoopback(host) {
+  return host === 'localhost' || host === '[::1]' || host.startsWith('127.');
+}
+
 export function wallStep(reload) {
   let plant = null;
+  // In a tab of its own: the wall has no way back.
+  const look = h('a', {class: 'button', target: '_blank'}, t('setup.wall.look'));
   const made = h('div', {hidden: true});
   const button = h('button', {type: 'button', class: 'primary', async onclick() {
     const answer = await openWallForm(plant, plant.board.board);
@@ -128,7 +138,7 @@ export function wallStep(reload) {
     await reload();
     made.querySelector('input').focus();
   }}, t('programs.walls.make'));
-  const parts = needsBoard(h('div', {class: 'buttons'}, button,
+  const parts = needsBoard(h('div', {class: 'buttons'}, button, look,
     h('a', {class: 'button', href: '/programs#walls'}, t('setup.wall.all'))), made);
   return new Step({
     id: 'step-wall', title: t('setup.wall.name'), intro: t('setup.wall.intro'), parts: [parts.element],
@@ -137,6 +147,7 @@ export function wallStep(reload) {
     update(found) {
       plant = found;
       parts.update(found);
+      if (found.board) look.href = `/boards/${found.board.board}/wall`;
     },
   });
 }
