@@ -135,7 +135,8 @@ class Commands:
 
         A call of the script has ``_PUT_MANY_TAGS`` of them, and a round trip has ``calls`` calls.
         With ``is_ahead`` the next ones are read of ``rows``, and prepared, during the round trip
-        of those before them; for iterators that let others run meanwhile.
+        of those before them; for iterators that let others run meanwhile. An error of ``rows`` is
+        raised after the outcomes of what was sent before it.
         """
         self._permissions.require()
         left = iter(rows)
@@ -150,18 +151,26 @@ class Commands:
                 found.append((command, self._request(command)))
             return found
 
+        def prepared_or_error() -> tuple[list[_Call], OccupancyError | None]:
+            try:
+                return prepared(), None
+            except OccupancyError as error:
+                return [], error
+
         pending = prepared()
         while pending:
             requests = [request for _, request in pending]
-            following: list[_Call] = []
+            following, error = list[_Call](), None
             if is_ahead:
                 sending = functools.partial(self._operate.run_many, requests)
-                calls_at_once: list[Callable[[], list[Any]]] = [prepared, sending]
-                following, replies = run_side_by_side(calls_at_once)
+                calls_at_once: list[Callable[[], Any]] = [prepared_or_error, sending]
+                (following, error), replies = run_side_by_side(calls_at_once)
             else:
                 replies = self._operate.run_many(requests)
             for (command, _), reply in zip(pending, replies, strict=True):
                 yield from _answer(command, reply).outcomes
+            if error is not None:
+                raise error
             pending = following if is_ahead else prepared()
 
     def render_again(self, board: str, tags: Sequence[str]) -> None:

@@ -4,7 +4,8 @@
   many after that (one timeout of gunicorn's covers all of it).
 * Its body must arrive within BODY_S (``web/io.py``). A body that no route reads is read and
   dropped before the next head, under a deadline of ``keepalive`` seconds; a client that sends more
-  than UNANSWERED_BYTES of it is closed, and others have their turn meanwhile.
+  than UNANSWERED_BYTES of it is closed, and others have their turn meanwhile. A route that takes
+  a larger body, such as a file, says so (``expect``) and bounds it itself.
 * A client that does not take a piece of 64 KiB of its answer within WRITE_S is closed.
 * ``waiting_clients.py`` closes clients where memory or places run out.
 
@@ -28,7 +29,7 @@ from occupancy.server.waiting_clients import WaitingClients
 from occupancy.web.open_stream import STREAM_SEND_BUFFER_BYTES
 
 WRITE_S = 30.0
-UNANSWERED_BYTES = 4 * 1024 * 1024  # no request has so many; a body of that size is drained
+UNANSWERED_BYTES = 4 * 1024 * 1024  # no other request has so many; such a body is drained
 _WRITE_PIECE_BYTES = 64 * 1024  # per deadline, so that a slow reader that reads may take its time
 _MAX_READ_BYTES = 16 * 1024
 
@@ -40,10 +41,15 @@ class _Bounded:
     is_reading = False
     _is_hung_up = False
     _unanswered_bytes = 0
+    _expected_bytes = 0  # besides
 
     def setblocking(self: Any, flag: bool) -> None:
         """Bound every wait for the client by WRITE_S; gunicorn calls it for each connection."""
         self.settimeout(WRITE_S if flag else 0.0)
+
+    def expect(self, size: int) -> None:
+        """Let the present request have a body of ``size`` bytes."""
+        self._expected_bytes = size
 
     def _read_timeout_s(self: Any) -> float | None:
         timeout_s: float | None = self.timeout
@@ -62,7 +68,7 @@ class _Bounded:
             self.timeout = before_s
         self._unanswered_bytes += len(data)
         if self._unanswered_bytes > _WRITE_PIECE_BYTES:
-            if self._unanswered_bytes > UNANSWERED_BYTES:
+            if self._unanswered_bytes > UNANSWERED_BYTES + self._expected_bytes:
                 raise ConnectionResetError(errno.ECONNRESET, "the client sends without end")
             # Reading data that has arrived is no switch point: a client that sends at full speed
             # would keep the process busy, and no timeout would ever fire.
@@ -72,7 +78,7 @@ class _Bounded:
     def sendall(self: Any, data: bytes, flags: int = 0) -> None:
         """Send all of ``data``; raises ECONNRESET where the peer does not take a piece in time."""
         self.waiting.requests.pop(self, None)
-        self._unanswered_bytes = 0
+        self._unanswered_bytes = self._expected_bytes = 0
         try:
             if len(data) <= _WRITE_PIECE_BYTES:
                 sent_bytes = self._send_at_once(data, flags)

@@ -35,6 +35,7 @@ _TITLE_NAMES = (
 _LOOKED_AT = 20  # records, for the header
 MAX_STUDIED = 5000  # records, for the guess
 _SAMPLES = 3
+_MAX_HEADER_CHARS = 200  # of a column's name; an attribute's has less, so such a one is refused
 _TAG = re.compile(TAG_PATTERN)
 _LEAST_UNIQUE = 0.9  # share of a column's cells that are codes, each once
 
@@ -87,7 +88,7 @@ def find_header(first: Sequence[Record]) -> int:
 
 def header_of(record: Record) -> list[str]:
     """The names of the columns, each in one line, without the empty ones at the end."""
-    names = [one_line(cell.strip()) for cell in record.cells]
+    names = [one_line(cell.strip()[:_MAX_HEADER_CHARS]) for cell in record.cells]
     while names and not names[-1]:
         names.pop()
     return names

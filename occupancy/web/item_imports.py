@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import IO, Any
+from typing import IO, Any, Protocol, runtime_checkable
 
 import gevent
 import msgspec
@@ -46,14 +46,24 @@ _CALLS = 1  # of the script a round trip: others get their turn on the server
 _REPORT_S = 0.5
 
 
+@runtime_checkable
+class _Bounded(Protocol):
+    """A connection of our own server, which bounds what a request sends."""
+
+    def expect(self, size: int) -> None: ...
+
+
 def receive(file: IO[bytes]) -> None:
     """Write the request's body to ``file`` as it comes. Raises TooLarge and InvalidRequest."""
     too_large = TooLarge(f"The file is larger than {MAX_FILE_BYTES // 1024**2} MiB.")
     length = request.content_length
     if length is not None and length > MAX_FILE_BYTES:
         raise too_large
-    # Only here: every other route keeps the bound of all bodies.
+    # Only here: every other route keeps the bounds of all bodies.
     request.max_content_length = MAX_FILE_BYTES + 1
+    connection = request.environ.get("gunicorn.socket")
+    if isinstance(connection, _Bounded):
+        connection.expect(MAX_FILE_BYTES)
     late = refused(f"The file did not arrive within {UPLOAD_S:g} s.", "too_late")
     received = 0
     with gevent.Timeout(UPLOAD_S, late):

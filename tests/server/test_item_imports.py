@@ -44,3 +44,19 @@ def test_a_large_file_is_imported_by_any_process(running: Deployment) -> None:
     assert too_large.status_code == 413
     alive = requests.get(f"{running.url}/readyz", timeout=60)
     assert alive.status_code == 200
+
+
+@pytest.mark.parametrize("is_chunked", [False, True], ids=["with its length", "in chunks"])
+def test_a_file_of_many_megabytes_is_read(running: Deployment, is_chunked: bool) -> None:
+    cells = ";".join(["y" * 400] * 20)
+    names = ";".join(f"n{number}" for number in range(20))
+    rows = "".join(f"A-{number:04d};{cells}\n" for number in range(1200))
+    data = f"code;{names}\n{rows}".encode()
+    assert len(data) > 9 * 1024**2
+    pieces = (data[n : n + 100_000] for n in range(0, len(data), 100_000))
+    uploaded = requests.post(
+        f"{running.url}/api/boards/main/imports", data=pieces if is_chunked else data,
+        headers=running.headers, timeout=120,
+    )  # fmt: skip
+    assert uploaded.status_code == 201, uploaded.text
+    assert uploaded.json()["preview"]["added"] == 1200

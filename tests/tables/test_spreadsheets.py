@@ -103,6 +103,11 @@ def test_a_header_with_a_line_break_is_one_line() -> None:
     assert head.header == ["Código de spool", "Nombre", "Peso (kg)"]
 
 
+def test_names_of_columns_are_bounded() -> None:
+    head, _ = parsed(f"code;{'x' * 100_000}\nA-1;Uno\n".encode())
+    assert [len(each) for each in head.header] == [4, 200]
+
+
 def test_text_that_is_script_or_a_formula_stays_text() -> None:
     script = "<script>alert(1)</script>"
     head, records = parsed(xlsx({"A": [["tag", script], ["T-1", '=HYPERLINK("x")']]}))

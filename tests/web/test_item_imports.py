@@ -242,6 +242,28 @@ def test_an_import_whose_process_has_ended_is_not_running_for_ever(desk: Desk) -
     assert found["state"] == "stopped"
 
 
+def test_an_import_whose_file_ends_meanwhile_counts_all_that_it_has_done(
+    desk: Desk, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = desk.uploaded("code\n" + "".join(f"A-{n}\n" for n in range(1000)))  # two chunks
+    uploads = desk.services.uploads
+    records = uploads.records
+
+    def of_one_chunk(board: str, found: Any) -> Any:
+        reader = records(board, found)
+        yield from (next(reader) for _ in range(500))
+        uploads.remove(board, found.id)
+        yield from reader
+
+    monkeypatch.setattr(uploads, "records", of_one_chunk)
+    with caplog.at_level(logging.INFO, "occupancy.observability.audit_log"):
+        answer = desk.send("POST", f"/imports/{upload['id']}/run", json={"code": "code"})
+    assert problem(answer) == (404, "import_not_found")
+    line = audit_lines_of(caplog)[-1]
+    assert (line["added"], line["complete"]) == (len(desk.items()), False)
+    assert len(desk.items()) == 500
+
+
 def test_an_upload_ends_when_it_is_removed_and_when_four_newer_ones_came(desk: Desk) -> None:
     first, *_, last = [desk.uploaded() for _ in range(5)]
     assert problem(desk.send("GET", f"/imports/{first['id']}")) == (404, "import_not_found")
