@@ -32,3 +32,12 @@ test('the row at a place is the first that ends below it', () => {
 test('an empty list has no height', () => {
   assert.equal(placesOf(0).height, 0);
 });
+
+test('what most rows have moved by is the shift, whatever happened to one of them', () => {
+  const keyOf = (key) => key;
+  const before = new Map([['A', 0], ['B', 100], ['C', 200]]);
+  assert.equal(placesOf(4).shiftSince(before, ['N', 'A', 'B', 'C'], keyOf), 100);
+  assert.equal(placesOf(4).shiftSince(before, ['N', 'B', 'C', 'A'], keyOf), 0);
+  assert.equal(placesOf(1).shiftSince(before, ['N'], keyOf), 0);
+  assert.equal(placesOf(1).shiftSince(new Map(), ['A'], keyOf), 0);
+});

@@ -1,6 +1,7 @@
 // The board page: who works on what, right now; one touch takes, pauses or completes.
 
 import {Actions} from './actions.js';
+import {ActiveRow} from './active_row.js';
 import {Batch} from './batch.js';
 import {BoardKeeper} from './board_keeper.js';
 import {BoardOperations} from './board_operations.js';
@@ -11,8 +12,8 @@ import {serverNow} from './clock.js';
 import {announce, byId, setHidden, setText} from './dom.js';
 import {readView, writeView} from './filter.js';
 import {FilterBar} from './filter_bar.js';
-import {sinceText, t, tn} from './i18n.js';
-import {listen} from './keys.js';
+import {sinceText, t} from './i18n.js';
+import {tickRows} from './item_parts.js';
 import {Live} from './live.js';
 import {Model} from './model.js';
 import {MyWork} from './my_work.js';
@@ -20,11 +21,9 @@ import {Notices, toldBy} from './notice.js';
 import {OfflineBoard} from './offline_board.js';
 import {start, startAgain} from './page.js';
 import {nameOf} from './person_name.js';
-import {scanning} from './scan.js';
 import * as session from './session.js';
 import {loadSnapshot} from './snapshot.js';
-import {filterTaps, ignoreTaps} from './tap_filter.js';
-import {KEYS, UNDO} from './transitions.js';
+import {filterTaps} from './tap_filter.js';
 import {ViewControls} from './view_controls.js';
 import {showWaitingOf, waiting} from './waiting.js';
 import {WaitingEnds} from './waiting_ends.js';
@@ -33,7 +32,6 @@ const board = document.body.dataset.board;
 const model = new Model();
 const filter = readView();
 let boardSteps = [];
-let active = null; // the tag of the item to which shortcuts apply
 let live = null;
 let snapshotEtag = null;
 let lastHeard = null; // the last time when the page was known to be up to date
@@ -51,14 +49,14 @@ const keeper = new BoardKeeper(board, () => (isLoaded && offline.kept === null &
   heardMs: status === 'live' ? serverNow() : lastHeard,
 } : null));
 const settings = new BoardSettings(board, showBoard);
-const notices = new Notices({onShow: find});
+const notices = new Notices({onShow: (tag) => active.find(tag)});
 const actions = new Actions(board, model, (tag) => { view.list.refresh(tag); view.soon(); });
 const ends = new WaitingEnds(board, {worker: () => offline.worker(), isOffline: () => status === 'offline',
   canAct: () => operations.canAct()});
 const operations = new BoardOperations(board, {
   model, actions, notices, offline, ends, situation: () => ({status, steps: boardSteps}),
   onAct(tag) {
-    if (tag !== null) setActive(tag);
+    if (tag !== null) active.set(tag);
     view.attention.note(); // the row keeps its place
   }});
 const touches = {
@@ -67,7 +65,8 @@ const touches = {
   onAct: (operation, tag) => operations.act(operation, tag),
 };
 const myWork = new MyWork(byId('my-work'), {
-  count: byId('my-count'), more: byId('my-more'), actions, settings, ...touches, onShow: find});
+  count: byId('my-count'), more: byId('my-more'), actions, settings, ...touches,
+  onShow: (tag) => active.find(tag)});
 const batch = new Batch(board, {model, actions, canAct: () => operations.canAct(),
   offered: (item) => operations.offered(item),
   onChange: (tags) => { for (const tag of tags) view.list.refresh(tag); },
@@ -77,19 +76,17 @@ const card = new Card({
   actions,
   settings,
   isChosen: (tag) => batch.tags.has(tag),
-  isActive: (tag) => tag === active,
+  isActive: (tag) => tag === active.tag,
   waits: (tag) => ends.line(tag),
   offered: (item) => operations.offered(item),
   ...touches,
   onChoose: (tag) => batch.toggle(tag),
 });
-const filterBar = new FilterBar(filter, {settings, onChange: showFiltered, onLeave: () => {
-  if (view.list.first !== null) setActive(view.list.first, true);
-  return view.list.first !== null;
-}});
+const filterBar = new FilterBar(filter, {settings, onChange: showFiltered, onLeave: () => active.enter()});
 const view = new BoardView(filter, {model, settings, card, onShown: showAround, isLoaded: () => isLoaded,
   reader: () => ({worker: me(), steps: boardSteps}), onSort: (by) => controls.sortBy(by)});
 const controls = new ViewControls(filter, {attributes: () => view.attributes, onChange: showFiltered});
+const active = new ActiveRow(board, {model, view, filterBar, myWork});
 
 // Loading and following
 
@@ -227,32 +224,14 @@ function showFiltered() {
 
 /** Draws what is around the list; `count` is the number of items that the filter shows. */
 function showAround(count) {
-  if (active === null || !view.list.has(active)) setActive(view.list.first);
-  showChanges();
+  active.follow();
   filterBar.draw({counts: model.counts(), known: model.items.size, count, isLoaded, isSignedIn: !isSignedOut, isDenied,
     status});
-  showMine(model.heldBy(me()));
+  const held = model.heldBy(me());
+  myWork.draw(held);
+  setHidden(byId('no-work'), !isLoaded || held.length > 0);
   batch.draw();
 }
-
-let drawnMine = '';
-function showMine(held) {
-  // Drawing it reads the page's geometry, which costs a layout.
-  const drawn = JSON.stringify([operations.canAct(), held.map(({tag, version, since, step}) => (
-    [tag, version, since, settings.titleOf(step), actions.sending.get(tag), ends.isWaiting(tag)]))]);
-  if (drawn !== drawnMine) myWork.draw(held);
-  drawnMine = drawn;
-  setHidden(byId('no-work'), !isLoaded || held.length > 0);
-}
-
-function showChanges() {
-  const button = byId('changes');
-  const {changes} = view.order;
-  if (button.hidden && changes > 0) ignoreTaps(button);
-  setHidden(button, changes === 0);
-  if (changes > 0) setText(button.firstElementChild, tn('board.changes', changes));
-}
-byId('changes').addEventListener('click', () => view.regroup());
 
 model.onChange((tags) => {
   keeper.changed();
@@ -266,77 +245,19 @@ waiting.onChange((done) => {
   if (done?.board === board) notices.say(t(`done.${done.operation}`, {tag: done.tag}), {tag: done.tag});
 });
 
-// The keyboard
-
-function setActive(tag, focus = false) {
-  const before = active;
-  active = tag;
-  if (before !== tag) {
-    view.list.refresh(before);
-    view.list.refresh(tag);
-  }
-  if (focus) view.list.reveal(tag)?.querySelector('.tag')?.focus({preventScroll: true});
-}
-
-/** Shows an item and makes it the active one; clears a filter that hides it. */
-function find(tag) {
-  if (!model.items.has(tag)) {
-    location.href = `/boards/${board}/items/${encodeURIComponent(tag)}`; // that page tells what happened to it
-    return;
-  }
-  if (!view.list.has(tag)) {
-    view.attention.release();
-    view.draw();
-    if (!view.list.has(tag)) filterBar.clear();
-    view.draw();
-  }
-  view.attention.note();
-  myWork.close();
-  setActive(tag, true);
-}
-
-function move(by) {
-  const next = active === null ? view.list.first : view.list.next(active, by);
-  if (next !== null) setActive(next, true);
-}
-
-function moveAside(by) {
-  if (active !== null) setActive(view.list.beside(active, by), true);
-}
-
-function select(tag) {
-  find(tag);
-  return t('scan.found', {tag});
-}
-
 function hindrance() {
   if (me() === null) return t('scan.sign_in_first');
   return isLoaded ? '' : t('scan.loading');
 }
 
 function listenToKeys() {
-  const onActive = (operation) => () => { if (active) operations.act(operation, active); };
-  listen({
-    '/': () => filterBar.search.focus(),
-    Escape: () => { filterBar.search.blur(); if (active) setActive(active, true); },
-    ArrowDown: () => move(1),
-    ArrowUp: () => move(-1),
-    ArrowLeft: () => moveAside(-1),
-    ArrowRight: () => moveAside(1),
-    PageDown: () => move(8),
-    PageUp: () => move(-8),
-    Home: () => move(-Infinity),
-    End: () => move(Infinity),
-    Enter: () => { if (active) location.href = `/boards/${board}/items/${active}`; },
-    ' ': () => { if (active) batch.toggle(active); },
-    [UNDO.key]: () => notices.undo(),
-    ...Object.fromEntries([...KEYS].map(([key, operation]) => [key, onActive(operation)])),
-  }, scanning({board, find: (tag) => model.find(tag), select, hindrance, notices}));
+  active.listen({hindrance, notices, onChoose: (tag) => batch.toggle(tag),
+    onOperation: (operation, tag) => operations.act(operation, tag)});
 }
 
 setInterval(() => {
   if (offline.kept !== null) setText(byId('banner'), offline.sentence());
-  card.tick(view.list.rows.values());
+  tickRows(view.list.rows.values());
   myWork.tick();
 }, 1000);
 filterTaps('.items, .my-work, .foot, #ask-dialog');

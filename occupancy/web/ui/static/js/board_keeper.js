@@ -20,7 +20,6 @@ export class BoardKeeper {
     this.changes = 0;
   }
 
-  /** The items have changed. */
   changed() {
     this.changes += 1;
   }

@@ -34,7 +34,6 @@ export class BoardSettings {
     loaded.delete(this.name);
   }
 
-  /** Shows a board that was loaded earlier. */
   show(board) {
     this.board = board;
     this.onLoaded(board);

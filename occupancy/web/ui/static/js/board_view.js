@@ -6,14 +6,15 @@
 import {Attention} from './attention.js';
 import {lookOfCards} from './card.js';
 import {Columns} from './columns.js';
-import {byId, fill, h, setText} from './dom.js';
-import {number, t} from './i18n.js';
+import {byId, fill, h, setHidden, setText} from './dom.js';
+import {number, t, tn} from './i18n.js';
 import {List} from './list.js';
 import {keepPlace, takePlace} from './places.js';
 import {RowOrder} from './row_order.js';
 import {Selection} from './selection.js';
 import {SECTIONS, attributeOf} from './sorting.js';
 import {Table, columnsOf} from './table.js';
+import {ignoreTaps} from './tap_filter.js';
 
 const NO_GROUPS = []; // one array, by which a list knows that nothing has moved
 
@@ -40,6 +41,11 @@ export class BoardView {
     };
     this.places = {cards: byId('items'), table: byId('table'), columns: byId('columns')};
     for (const [name, layout] of Object.entries(this.layouts)) layout.hide(name !== view.layout);
+    byId('changes').addEventListener('click', () => {
+      this.#follow();
+      this.#regroup({isAnchored: true});
+      this.soon();
+    });
     this.kept = takePlace();
     keepPlace(() => this.sighted);
   }
@@ -72,14 +78,6 @@ export class BoardView {
     this.soon();
   }
 
-  /** Puts every row where it belongs. */
-  regroup() {
-    this.#follow();
-    this.#regroup({isAnchored: true});
-    this.soon();
-  }
-
-  /** Draws with the next frame. */
   soon() {
     this.frame ||= requestAnimationFrame(() => {
       this.frame = 0;
@@ -100,6 +98,7 @@ export class BoardView {
       if (this.kept.layout === this.view.layout) this.list.scrollTo(this.kept);
       this.kept = null;
     }
+    this.#showChanges();
     this.onShown(this.selection.shown.length);
   }
 
@@ -130,6 +129,14 @@ export class BoardView {
     const isTitled = group === 'section' ? groups.length > 1 : group !== 'none';
     this.list.show({items, groups: layout === 'columns' || isTitled ? groups : NO_GROUPS}, {
       isAnchored, countOf: (value) => this.#countOf(value)});
+  }
+
+  #showChanges() {
+    const button = byId('changes');
+    const {changes} = this.order;
+    if (button.hidden && changes > 0) ignoreTaps(button);
+    setHidden(button, changes === 0);
+    if (changes > 0) setText(button.firstElementChild, tn('board.changes', changes));
   }
 
   #countOf(value) {
@@ -172,7 +179,6 @@ export class BoardView {
       .map((title, value) => ({value, title}));
   }
 
-  /** The names of the attributes that the board shows. */
   get attributes() {
     return this.settings.board?.settings.shown_attributes ?? [];
   }

@@ -1,11 +1,11 @@
 // A card: one item as a row of the list.
 
 import {h} from './dom.js';
-import {ItemParts, tickRows} from './item_parts.js';
+import {ItemParts} from './item_parts.js';
 import {arrange, part} from './kept_parts.js';
 
 export class Card {
-  /** `hooks` (see board.js) say which operations are offered, and handle touches. */
+  /** `hooks` as in item_parts.js. */
   constructor(hooks) {
     this.settings = hooks.settings;
     this.parts = new ItemParts(hooks);
@@ -30,11 +30,6 @@ export class Card {
       parts.refusal(item),
       parts.acts(item, row, operations),
     ]);
-  }
-
-  /** Updates the clocks of the visible rows. */
-  tick(rows) {
-    tickRows(rows);
   }
 }
 

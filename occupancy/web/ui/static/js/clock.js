@@ -18,7 +18,6 @@ export class Clock {
     this.guessed = guess() - now(); // until the first response
   }
 
-  /** The server's time, in ms. */
   serverNow() {
     return this.now() + (this.low === null ? this.guessed : (this.low + this.high) / 2);
   }

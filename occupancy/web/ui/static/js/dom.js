@@ -57,12 +57,16 @@ export function setAttribute(element, name, value) {
   if (element.getAttribute(name) !== value) element.setAttribute(name, value);
 }
 
+/** Sets a style if it differs: the browser lays out again what was set to the same value, too. */
+export function setStyle(element, name, value) {
+  if (element.style[name] !== value) element.style[name] = value;
+}
+
 /** Hides an element or shows it, if that is a change. */
 export function setHidden(element, isHidden) {
   if (element.hidden !== isHidden) element.hidden = isHidden;
 }
 
-/** Announces a text to screen readers. */
 export function announce(text) {
   setText(byId('announcer'), text);
 }

@@ -18,7 +18,6 @@ export function forgetDraft(operation, item = null) {
   drafts.delete(keyOf(operation, item));
 }
 
-/** Forgets everything, because another worker signs in. */
 export function forgetDrafts() {
   drafts.clear();
 }

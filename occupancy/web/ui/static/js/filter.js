@@ -18,7 +18,6 @@ const key = `occupancy-view-${document.body.dataset.board}`;
 const writes = []; // when the address was written
 let due = 0;
 
-/** The view of the address, or else the last one. */
 export function readView() {
   const here = new URLSearchParams(location.search);
   if (NAMES.some((name) => here.has(name))) {
@@ -49,7 +48,6 @@ function isKnown(by, known) {
   return known.includes(by) || attributeOf(by) !== null;
 }
 
-/** Writes a view into the address, and remembers it. */
 export function writeView(view) {
   const query = new URLSearchParams();
   if (view.state) query.set('state', view.state);

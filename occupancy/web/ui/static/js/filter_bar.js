@@ -5,9 +5,9 @@
 
 import {byId, fill, h, setAttribute, setHidden, setText} from './dom.js';
 import {NONE} from './filter.js';
-import {t} from './i18n.js';
+import {number, t} from './i18n.js';
 import {STATES} from './model.js';
-import {countOf, describe, situationOf} from './situation.js';
+import {describe, situationOf} from './situation.js';
 
 export class FilterBar {
   /**
@@ -52,7 +52,6 @@ export class FilterBar {
     return {state, button, digits};
   }
 
-  /** Offers the steps of the board. */
   offerSteps(steps) {
     const {filter, settings} = this;
     fill(byId('step'), h('option', {value: ''}, t('filter.all_steps')),
@@ -66,11 +65,16 @@ export class FilterBar {
    */
   draw({counts, known, count, isLoaded, ...situation}) {
     const {filter, settings} = this;
-    const drawn = JSON.stringify([counts, count, filter, isLoaded, situation, settings.board?.settings.version]);
+    for (const each of this.buttons) {
+      const value = isLoaded && (each.state ? counts[each.state] : known);
+      if (value === each.value) continue; // formatting a number is slow
+      each.value = value;
+      setDigits(each.digits, value === false ? '' : number(value));
+    }
+    const drawn = JSON.stringify([known, count, filter, isLoaded, situation, settings.board?.settings.version]);
     if (drawn === this.drawn) return;
     this.drawn = drawn;
-    for (const {state, button, digits} of this.buttons) {
-      setDigits(digits, countOf(isLoaded, state ? counts[state] : known));
+    for (const {state, button} of this.buttons) {
       setAttribute(button, 'aria-pressed', String(!filter.mine && filter.state === state));
     }
     setAttribute(byId('mine'), 'aria-pressed', String(filter.mine));

@@ -14,7 +14,6 @@ export function t(key, values = {}) {
 
 const plurals = new Intl.PluralRules(language);
 
-/** Whether a count takes the singular. */
 export function isSingular(count) {
   return plurals.select(count) === 'one';
 }
@@ -43,7 +42,6 @@ export function moment(value) {
 
 const minute = new Intl.DateTimeFormat(locale, {timeStyle: 'short'});
 
-/** The hour and minute of a moment. */
 export function clockTime(value) {
   return minute.format(new Date(value));
 }

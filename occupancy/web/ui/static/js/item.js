@@ -8,6 +8,7 @@ import {serverNow} from './clock.js';
 import {byId, fill, h, setText} from './dom.js';
 import {duration, sinceText, t} from './i18n.js';
 import {ItemHistory} from './item_history.js';
+import {tickRows} from './item_parts.js';
 import {listen} from './keys.js';
 import {Live} from './live.js';
 import {Model, offered} from './model.js';
@@ -149,7 +150,7 @@ function showWorked(item) {
 }
 
 function tick() {
-  card.tick([row]);
+  tickRows([row]);
   const item = model.items.get(tag);
   if (item) showWorked(item);
   past.tick();

@@ -105,7 +105,6 @@ export class ItemParts {
   }
 }
 
-/** Updates the clocks of the visible rows. */
 export function tickRows(rows) {
   for (const row of rows) tick(row);
 }

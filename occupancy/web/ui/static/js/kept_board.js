@@ -28,7 +28,6 @@ export async function keep(record, items) {
   });
 }
 
-/** The kept board with its items, or null. */
 export async function keptBoard(board) {
   try {
     const record = await transact(['boards'], 'readonly', ({boards}) => boards.get(board));
@@ -40,7 +39,6 @@ export async function keptBoard(board) {
   }
 }
 
-/** All kept boards, without their items. */
 export async function keptBoards() {
   try {
     return (await transact(['boards'], 'readonly', ({boards}) => boards.getAll())).filter(isShown);

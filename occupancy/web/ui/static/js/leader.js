@@ -20,7 +20,6 @@ export class Leadership {
     this.isCandidate = false;
   }
 
-  /** Joins the election. */
   stand() {
     if (this.isCandidate) return;
     this.isCandidate = true;
@@ -28,7 +27,6 @@ export class Leadership {
     else this.#takeTurns();
   }
 
-  /** Leaves the election, and gives up the lead. */
   resign() {
     this.isCandidate = false;
     this.abort?.abort();

@@ -1,13 +1,10 @@
 // A virtual list: only the visible rows are in the document, so 5,000 items are as fast as 20.
 //
-// All rows have the same height (the stylesheet's --row), and all headings of groups (--heading), so a place is
-// computed without a search. Rows are kept by key and moved, so that a touch, the focus and a screen reader's
-// position survive a change of the list.
-//
-// An event must cost one layout of the page. So `show` reads no geometry from the document: it uses what was
-// measured at the last scroll or change of size.
+// Rows are kept by key and moved, so that a touch, the focus and a screen reader's position survive a change of the
+// list.
 
-import {sight} from './dom.js';
+import {setStyle} from './dom.js';
+import {ListViewport} from './list_viewport.js';
 import {putInOrder} from './put_in_order.js';
 import {RowPlaces} from './row_places.js';
 import {ignoreTaps} from './tap_filter.js';
@@ -21,40 +18,31 @@ export class List {
    * an item: its tag, if the look has no other. `scroller` is the element that scrolls the list, or null for the page.
    */
   constructor(container, look, {scroller = null} = {}) {
-    Object.assign(this, {container, look, scroller});
+    Object.assign(this, {container, look});
     this.keyOf = look.keyOf ?? (({tag}) => tag);
     this.places = new RowPlaces();
     this.items = [];
     this.groups = []; // with a heading each
     this.rows = new Map();
     this.headings = new Map();
-    this.isMeasured = false;
     this.isHidden = false;
-    this.kept = this.#top + scrollY; // where it began when it was last moved with the content above it
-    const remeasure = () => this.#remeasure();
-    (scroller ?? window).addEventListener('scroll', remeasure, {passive: true});
-    addEventListener('resize', remeasure, {passive: true});
-    this.sizes = new ResizeObserver(remeasure);
-    this.sizes.observe(scroller ?? container);
-    if (!scroller) new ResizeObserver(() => this.#stay()).observe(document.body);
+    this.viewport = new ListViewport(container, scroller, {onMove: () => this.#soon(), onPush: () => this.#stay()});
   }
 
-  /** Forgets a list whose elements leave the page. */
   end() {
     this.isHidden = true;
-    this.sizes.disconnect();
+    this.viewport.end();
   }
 
   /** A hidden list draws nothing. */
   hide(isHidden) {
     if (this.isHidden === isHidden) return;
     this.isHidden = isHidden;
-    this.isMeasured = false;
     if (isHidden) {
       this.#drop(new Set(), new Set());
     } else {
       this.#measure();
-      this.kept = this.origin;
+      this.viewport.settle();
       this.draw();
     }
   }
@@ -69,21 +57,18 @@ export class List {
       return;
     }
     const isFirst = this.items.length === 0; // no tap can be under way on a row
-    if (isFirst) this.isMeasured = false;
-    if (!this.isMeasured) this.#measure();
-    if (isFirst) this.kept = this.origin;
+    if (isFirst || !this.viewport.isMeasured) this.#measure();
+    if (isFirst) this.viewport.settle();
     if (items === this.items && groups === this.groups && !isFirst) {
       this.#refreshChanged();
       return;
     }
-    const before = isAnchored && this.scrolled > 0 && items !== this.items ? this.#inSight() : [];
+    const before = new Map(isAnchored && this.viewport.scrolled > 0 && items !== this.items ? this.#inSight() : []);
     this.#take(items, groups);
-    const shifts = this.#shiftsOf(before);
+    const shift = this.places.shiftSince(before, this.items, this.keyOf);
     this.draw({isReordered: !isFirst});
-    if (shifts.length === 0) return;
-    const shift = shifts.sort((one, other) => one - other)[Math.floor(shifts.length / 2)];
     if (shift === 0) return;
-    this.#scrollBy(shift);
+    this.viewport.scrollBy(shift);
     this.draw();
   }
 
@@ -108,38 +93,20 @@ export class List {
 
   /** Keys and places of the visible rows. */
   #inSight() {
-    const high = this.scrolled - this.origin;
-    const found = [];
-    for (const [key, row] of this.rows) {
-      if (row.place + this.places.rowHeight > high && row.place < high + this.height) found.push([key, row.place]);
-    }
-    return found;
+    const {top, height} = this.viewport;
+    return [...this.rows]
+      .filter(([, {place}]) => place + this.places.rowHeight > top && place < top + height)
+      .map(([key, {place}]) => [key, place]);
   }
 
-  #shiftsOf(before) {
-    if (before.length === 0) return [];
-    const places = new Map(before);
-    const shifts = [];
-    this.items.forEach((item, index) => {
-      const key = this.keyOf(item);
-      if (places.has(key)) shifts.push(this.places.of(index) - places.get(key));
-    });
-    return shifts;
-  }
-
-  /** Keeps a scrolled list in place when the content above it grows or shrinks. */
   #stay() {
     if (this.isHidden) return;
     this.#measure();
-    const by = this.origin - this.kept;
-    if (by === 0) return;
-    this.kept = this.origin;
-    if (this.scrolled > 0) this.#scrollBy(by);
+    if (!this.viewport.stay()) return;
     for (const row of this.rows.values()) ignoreTaps(row);
     this.draw();
   }
 
-  /** Redraws one item, if it is visible. */
   refresh(key) {
     const row = this.rows.get(key);
     if (row) this.look.render(row.item, row);
@@ -155,12 +122,10 @@ export class List {
     return this.indexOf(key) >= 0;
   }
 
-  /** The key of the first row, or null. */
   get first() {
     return this.items.length > 0 ? this.keyOf(this.items[0]) : null;
   }
 
-  /** The key of the row that is `by` rows below another. */
   next(key, by) {
     const index = this.indexOf(key) + by;
     const item = this.items[Math.min(Math.max(index, 0), this.items.length - 1)];
@@ -175,9 +140,9 @@ export class List {
   /** The first key in sight, and how far its row is below the upper edge of the view, in px. */
   get sighted() {
     this.#measure();
-    const low = this.scrolled - this.origin;
-    const index = this.places.indexAt(low);
-    return this.items[index] ? {key: this.keyOf(this.items[index]), below: this.places.of(index) - low} : null;
+    const {top} = this.viewport;
+    const index = this.places.indexAt(top);
+    return this.items[index] ? {key: this.keyOf(this.items[index]), below: this.places.of(index) - top} : null;
   }
 
   /** Scrolls so that a row is as far below the upper edge as `sighted` said. */
@@ -185,36 +150,25 @@ export class List {
     const index = this.indexOf(key);
     if (index < 0) return;
     this.#measure();
-    this.#scrollBy(this.places.of(index) - below - (this.scrolled - this.origin));
+    this.viewport.scrollBy(this.places.of(index) - below - this.viewport.top);
     this.draw();
   }
 
-  /** Scrolls an item into view and returns its row. */
   reveal(key) {
     const index = this.indexOf(key);
     if (index < 0 || this.isHidden) return null;
     this.#measure();
-    const top = this.#top + this.places.of(index);
-    const edges = this.scroller ? edgesOf(this.scroller) : sight();
-    const low = edges.low + (this.look.cover ?? 0) + 16;
-    const high = edges.high - this.places.rowHeight - 16;
-    if (top < low) this.#scrollBy(top - low);
-    else if (top > high) this.#scrollBy(top - high);
+    this.viewport.reveal({place: this.places.of(index), height: this.places.rowHeight, cover: this.look.cover});
     this.draw();
     return this.rows.get(key);
   }
 
-  #remeasure() {
-    this.isMeasured = false;
+  #soon() {
     if (this.frame || this.isHidden) return;
     this.frame = requestAnimationFrame(() => {
       this.frame = 0;
       this.draw();
     });
-  }
-
-  get #top() {
-    return this.container.getBoundingClientRect().top;
   }
 
   #measure() {
@@ -223,24 +177,16 @@ export class List {
       row: parseFloat(style.getPropertyValue('--row')) * 16,
       heading: parseFloat(style.getPropertyValue('--heading') || 0) * 16,
     });
-    this.scrolled = this.scroller ? this.scroller.scrollTop : scrollY;
-    this.height = this.scroller ? this.scroller.clientHeight : innerHeight;
-    this.origin = this.#top - (this.scroller ? this.scroller.getBoundingClientRect().top : 0) + this.scrolled;
-    this.isMeasured = true;
-  }
-
-  #scrollBy(by) {
-    (this.scroller ?? window).scrollBy(0, by);
-    this.scrolled = this.scroller ? this.scroller.scrollTop : scrollY;
+    this.viewport.measure();
   }
 
   draw({isReordered = false} = {}) {
     if (this.isHidden) return;
-    if (!this.isMeasured) this.#measure();
+    if (!this.viewport.isMeasured) this.#measure();
     const total = this.items.length;
-    const top = this.scrolled - this.origin;
+    const {top, height} = this.viewport;
     const first = Math.max(0, this.places.indexAt(top) - SPARE_ROWS);
-    const last = Math.min(total, this.places.indexAt(top + this.height) + 1 + SPARE_ROWS);
+    const last = Math.min(total, this.places.indexAt(top + height) + 1 + SPARE_ROWS);
     setStyle(this.container, 'height', `${this.places.height}px`);
     const wanted = new Set();
     const headings = new Set();
@@ -316,14 +262,4 @@ export class List {
   redraw() {
     for (const row of this.rows.values()) this.look.render(row.item, row);
   }
-}
-
-function edgesOf(scroller) {
-  const {top, bottom} = scroller.getBoundingClientRect();
-  return {low: top, high: bottom};
-}
-
-/** Sets a style if it differs: the browser lays out again what was set to the same value, too. */
-function setStyle(element, name, value) {
-  if (element.style[name] !== value) element.style[name] = value;
 }

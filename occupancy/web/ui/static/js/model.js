@@ -128,7 +128,6 @@ export class Model {
     return found.length === 1 ? found[0] : null;
   }
 
-  /** The number of items in each state. */
   counts() {
     return {...this.tally};
   }

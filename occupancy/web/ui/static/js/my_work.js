@@ -16,6 +16,7 @@ export class MyWork {
   constructor(place, {count, more, actions, settings, hindrance, onHindered, onAct, onShow}) {
     Object.assign(this, {place, count, more, actions, settings, hindrance, onHindered, onAct, onShow});
     this.entries = new Map(); // by tag: touch and focus survive changes of other entries
+    this.drawn = null; // as text
     this.isOpen = false;
     more.addEventListener('click', () => (this.isOpen ? this.close() : this.#open()));
     document.addEventListener('click', ({target}) => {
@@ -25,8 +26,15 @@ export class MyWork {
     new ResizeObserver(() => this.#fit()).observe(place.parentElement);
   }
 
-  /** Shows these items, in this order. */
+  /** Shows these items, in this order. What is shown already is not measured again, because that costs a layout. */
   draw(items) {
+    // The version alone would not do: a server that has lost its last second counts it again.
+    const drawn = items.map((item) => [
+      item.tag, item.version, item.since, this.settings.titleOf(item.step), this.actions.sending.get(item.tag),
+      ...ENDS.map((operation) => this.hindrance(operation, item)),
+    ].join());
+    if (drawn.join() === this.drawn) return;
+    this.drawn = drawn.join();
     const tags = items.map((item) => item.tag);
     const before = [...this.entries.keys()].filter((tag) => tags.includes(tag));
     for (const [tag, entry] of this.entries) {
@@ -42,14 +50,9 @@ export class MyWork {
     items.forEach((item, index) => {
       const entry = this.entries.get(item.tag);
       if (this.place.children[index] !== entry) this.place.insertBefore(entry, this.place.children[index] ?? null);
-      // The version alone would not do: a server that has lost its last second counts it again.
-      const drawn = [
-        item.version, item.since, this.settings.titleOf(item.step), this.actions.sending.get(item.tag),
-        ...ENDS.map((operation) => this.hindrance(operation, item)),
-      ].join();
-      if (entry.dataset.drawn === drawn) return;
+      if (entry.dataset.drawn === drawn[index]) return;
       if (entry.dataset.drawn) ignoreTaps(entry);
-      entry.dataset.drawn = drawn;
+      entry.dataset.drawn = drawn[index];
       entry.dataset.key = item.tag;
       this.#drawEntry(item, entry);
     });
@@ -85,7 +88,6 @@ export class MyWork {
     setText(this.count, !isMore && entries.length > 1 ? number(entries.length) : '');
   }
 
-  /** Updates the clocks. */
   tick() {
     for (const time of this.place.querySelectorAll('time')) {
       setText(time, duration((serverNow() - Date.parse(time.dateTime)) / 1000));

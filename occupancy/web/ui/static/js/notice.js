@@ -99,7 +99,6 @@ export class Notices {
     tell(before, now, 'notice.not_yours');
   }
 
-  /** Closes all notices, when another worker signs in. */
   clear() {
     for (const note of this.notes) this.#close(note);
   }

@@ -7,7 +7,6 @@ import {h} from './dom.js';
 import {t} from './i18n.js';
 import {pinProblem} from './pin_rule.js';
 
-/** Whether fingers may touch this device. */
 export function isTouched() {
   return globalThis.matchMedia?.('(any-pointer: coarse)').matches ?? false;
 }

@@ -18,7 +18,6 @@ export function pinProblem(pin, workerId = '') {
   return null;
 }
 
-/** Six random digits that are allowed. */
 export function randomPin(workerId = '') {
   for (;;) {
     const [value] = crypto.getRandomValues(new Uint32Array(1));

@@ -22,7 +22,6 @@ export function reasonsFor(operation, {ofBoard = [], items = []}) {
   return [...ofBoard, ...[...recent].slice(0, MOST_RECENT)];
 }
 
-/** Keeps a reason that was given, for the next time on this device. */
 export function rememberReason(operation, reason) {
   const list = [reason, ...stored(operation).filter((each) => each !== reason)].slice(0, MOST_STORED);
   remember('localStorage', STORED, JSON.stringify({...recallJson('localStorage', STORED), [operation]: list}));

@@ -17,7 +17,6 @@ export class RowOrder {
     return this.waiting.size;
   }
 
-  /** Puts every item in its right place. */
   regroup({shown, groups}) {
     this.entries = shown;
     this.items = shown.map(({item}) => item);

@@ -30,7 +30,6 @@ export class RowPlaces {
     return low;
   }
 
-  /** The place of a row. */
   of(index) {
     return index * this.rowHeight + this.groupsTo(index) * this.headingHeight;
   }
@@ -47,8 +46,18 @@ export class RowPlaces {
     return low;
   }
 
-  /** The height of all rows and headings. */
   get height() {
     return this.total === 0 ? 0 : this.of(this.total - 1) + this.rowHeight;
+  }
+
+  /** How far most of `items` have moved since those whose keys are in `before` had the places that it has. */
+  shiftSince(before, items, keyOf) {
+    if (before.size === 0) return 0;
+    const shifts = [];
+    items.forEach((item, index) => {
+      const place = before.get(keyOf(item));
+      if (place !== undefined) shifts.push(this.of(index) - place);
+    });
+    return shifts.sort((one, other) => one - other)[shifts.length >> 1] ?? 0;
   }
 }

@@ -88,7 +88,6 @@ export class Scanner {
     return !isFirst || isAfterScan;
   }
 
-  /** Takes a keyup. */
   release(event) {
     if (event.key === 'Enter' || event.key === 'Tab') this.isSwallowing = false;
     if (!this.burst) return;

@@ -96,7 +96,6 @@ export class Selection {
     this.#collect();
   }
 
-  /** The index at which an entry is, or belongs. */
   #placeIn(entries, entry) {
     return firstIndex(entries, 0, (each) => this.compare(each, entry) >= 0);
   }
@@ -107,7 +106,6 @@ export class Selection {
   }
 }
 
-/** The groups of entries in order. */
 function groupsOf(entries) {
   const groups = [];
   for (let start = 0; start < entries.length;) {

@@ -1,6 +1,6 @@
 // The situation of a list: the reason for its content, or for its emptiness. Unknown counts are hidden.
 
-import {number, t} from './i18n.js';
+import {t} from './i18n.js';
 
 /**
  * One of 'signed_out', 'denied', 'loading', 'unreachable', 'empty', 'no_match' and 'items'.
@@ -28,9 +28,4 @@ function whatOf({mine, state, step, text}, settings) {
   if (mine) parts.push(t('filter.mine'));
   else parts.push(state && t(`state.${state}`), step && settings.titleOf(step));
   return parts.filter(Boolean).join(' · ');
-}
-
-/** A count for a button; empty until it is known. */
-export function countOf(isKnown, value) {
-  return isKnown ? number(value) : '';
 }

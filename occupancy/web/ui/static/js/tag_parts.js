@@ -9,7 +9,6 @@ export function splitTag(tag) {
   return [tag.slice(0, -TAIL), tag.slice(-TAIL)];
 }
 
-/** The elements of both parts. */
 export function partsOf(tag) {
   const [head, tail] = splitTag(tag);
   return [h('span', {class: 'head'}, head), h('span', {class: 'tail'}, tail)];

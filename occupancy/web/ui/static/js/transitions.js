@@ -21,7 +21,6 @@ export function transitionOf(event) {
   return BY_EVENT.get(event.type);
 }
 
-/** Whether an event is the first of its item. */
 export function isAdded(event) {
   return ADDED.has(event.type);
 }

@@ -76,7 +76,6 @@ export class WaitingOperations {
     return !record?.triedMs;
   }
 
-  /** Closes a refusal. */
   async close(id) {
     await this.store.remove(id);
     await this.#changed();
