@@ -89,9 +89,8 @@ class Removal:
 
     def _mark(self, board: str, *, with_items: bool) -> int | None:
         keys = self._keys.board(board)
-        with contextlib.suppress(
-            StoreUnavailable
-        ):  # a full server refuses the name, not the removal
+        # A full server refuses the name, but not the removal.
+        with contextlib.suppress(StoreUnavailable):
             self._client.sadd(self._keys.removing, board)
         status, items = self._remove.run(
             [keys.board, keys.by_tag, keys.view, keys.by_state, keys.by_holder, keys.log,
