@@ -155,10 +155,10 @@ def test_the_sample_in_one_go_shows_its_pins_once_and_never_comes_back_by_itself
     kept = (path for path in (project / "var").rglob("*") if path.is_file())
     assert all(pins[0].encode() not in path.read_bytes() for path in kept if path.suffix != ".aof")
 
-    command("workers", "add", "eva", "--name", "Eva", "--role", "admin")
     command("demo", "unload")
     command("boards", "create", "hall")
     command("items", "put", "T-1", "--board", "hall")
+    command("workers", "add", "eva", "--name", "Eva", "--role", "worker")
     third = said_by(project)
     assert "taller" not in third
     assert "hall (1 item)" in third
