@@ -9,9 +9,7 @@ const NEAR_PX = 40;
 
 /** Makes an element and its content ignore taps for a moment. */
 export function ignoreTaps(element) {
-  element.ignoresTaps = true;
-  clearTimeout(element.ignoreTimer);
-  element.ignoreTimer = setTimeout(() => { element.ignoresTaps = false; }, IGNORE_MS);
+  element.ignoresTapsUntilMs = performance.now() + IGNORE_MS; // no timer: on a busy page it would end too late
 }
 
 /** Whether a tap at `place` ({x, y, atMs}) is the second half of a double tap at `last`. */
@@ -30,7 +28,7 @@ export function filterTaps(areas) {
   }, true);
   document.addEventListener('click', (event) => {
     const isFiltered = event.target.closest(areas) !== null;
-    if (isFiltered && (isSecond || event.composedPath().some((each) => each.ignoresTaps))) {
+    if (isFiltered && (isSecond || event.composedPath().some((each) => each.ignoresTapsUntilMs > event.timeStamp))) {
       event.preventDefault();
       event.stopImmediatePropagation();
     } else if (event.detail > 0) { // by a pointer; the keyboard's clicks have no position
