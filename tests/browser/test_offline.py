@@ -18,6 +18,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 from tests.browser.axe import violations
 from tests.browser.contexts import Contexts
 from tests.browser.site import (
+    TAKES_TAPS,
     Site,
     button,
     card,
@@ -121,7 +122,7 @@ def waiting(page: Page) -> Any:
 
 def touch_row(page: Page, operation: str) -> None:
     """Touch a button of the only item of a page, once taps count."""
-    wait_for(page, "() => !document.querySelector('.row').ignoresTaps", what="it to stand still")
+    wait_for(page, TAKES_TAPS, page.locator(".row").element_handle(), what="it to stand still")
     page.locator(f'.row [data-name="{operation}"]').click()
 
 

@@ -56,6 +56,7 @@ def test_a_take_is_undone_from_the_keyboard(site: Site, open_board: OpenBoard) -
     expect(page.locator(UNDO)).to_have_attribute("aria-keyshortcuts", "z")
     assert violations(page) == []
     page.locator(UNDO).focus()
+    expect_still(page)
     page.keyboard.press("Enter")
     expect_state(page, "T-1", "available")
     expect(page.locator("#notices button").first).to_be_focused()
