@@ -207,10 +207,14 @@ def test_a_repeated_answer_is_confirmed_too(kind: str, tmp_path: Path) -> None:
         assert not again.outcomes[0].changed
 
 
-def test_one_replica_of_two_does_not_confirm_an_operation_and_reads_go_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize("required", [1, 2])
+def test_one_replica_of_two_does_not_confirm_an_operation_and_reads_go_on(
+    required: int, tmp_path: Path
+) -> None:
+    """Even if one is enough by the setting: the other one may be promoted."""
     with (
         sentinels_of("valkey", tmp_path) as sentinels,
-        services_on(sentinels.url, tmp_path, replicas=2) as services,
+        services_on(sentinels.url, tmp_path, replicas=required) as services,
     ):
         until_confirmed(lambda: put(services, "T-1", "one", "first"))
         with stopped(replicas_of(sentinels)[0]):

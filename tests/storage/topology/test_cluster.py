@@ -344,6 +344,26 @@ def test_a_hung_primary_hurts_only_its_own_boards(
     wait_until(lambda: _succeeds(client.incr, hung_key), timeout_s=20, what="its boards")
 
 
+def test_a_server_that_does_not_answer_is_a_suspect_from_the_first_operation_on(
+    cluster: RealCluster, topologies: Callable[..., Cluster]
+) -> None:
+    """So the next operation asks who serves its board, and does not run into it as well."""
+    topology = topologies(pool_wait_s=1.0, redis_timeout_s=0.5)
+    key = keys_of_each(cluster)[0]
+    topology.client.set(key, 0)
+    shard, primary = topology.owner(slot_of(key)), cluster.primary_of(key)
+    assert not shard.is_suspect
+    primary.signal(signal.SIGSTOP)
+    try:
+        with pytest.raises(StoreUnavailable):
+            topology.client.incr(key)
+        assert shard.is_suspect
+    finally:
+        primary.signal(signal.SIGCONT)
+        wait_until(cluster.is_whole, timeout_s=30, what="the cluster to be whole")
+    wait_until(lambda: _succeeds(topology.client.incr, key), timeout_s=20, what="its boards")
+
+
 def test_a_slot_without_a_server_is_waited_for_and_then_refused(
     cluster: RealCluster, topologies: Callable[..., Cluster]
 ) -> None:
