@@ -11,8 +11,11 @@ import redis
 
 Samples = dict[str, list[tuple[float, float]]]  # name → (hour, KiB)
 
-# What grows by design, and its bound: a record lives 24 h; logs, histories and samples have a most.
-KEPT = re.compile(rb":(idem:.*|log|log_marks|history:.*|samples|known:.*|failures:.*|address:.*)$")
+# What grows by design, and its bound: a record lives 24 h; logs, histories, samples and the audit
+# have a most.
+KEPT = re.compile(
+    rb":(idem:.*|log|log_marks|history:.*|samples|known:.*|failures:.*|address:.*|audit:.*)$"
+)
 _BATCH = 500
 
 
