@@ -2,8 +2,8 @@
 
 What is still the sample's goes: an item with its title and attributes, whatever work was tried on
 it; the board, if it is empty then and was not changed; a person with the same name and role, whose
-PIN nobody has changed and who holds nothing elsewhere. The rest belongs to somebody, and stays;
-so does an administrator while there is no other.
+PIN nobody has changed and who holds nothing elsewhere. The rest belongs to somebody, and stays; so
+does its administrator while others are there and none of them is one.
 """
 
 from __future__ import annotations
@@ -98,7 +98,8 @@ def present(services: Services, *, by: str | None = None) -> Present:
 def unload(services: Services, *, recording: Recording, by: str | None = None) -> Unloaded:
     """Remove the sample; the worker ``by``, who asks for it, stays.
 
-    ``recording`` records the board and each token and station; the caller records the whole.
+    ``recording`` records the board, and each token, badge and station; the caller records the
+    whole.
     Raises PoolTimeout and StoreUnavailable; unloading again continues.
     """
     boards, removed, kept = _unload_board(services, recording)

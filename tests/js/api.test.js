@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import {afterEach, beforeEach, test} from 'node:test';
 
 import * as api from '../../occupancy/web/ui/static/js/api.js';
-import {install} from './fakes.js';
+import {fakeFetch, install} from './fakes.js';
 
 let sent;
 let answers;
@@ -18,14 +18,7 @@ beforeEach(() => {
   sent = [];
   answers = [];
   api.setCsrfToken('secret');
-  restore = install({
-    async fetch(path, options) {
-      sent.push({path, ...options});
-      const next = answers.shift();
-      if (next instanceof Error) throw next;
-      return next;
-    },
-  });
+  restore = install({fetch: fakeFetch(sent, () => answers.shift())});
 });
 afterEach(() => restore());
 

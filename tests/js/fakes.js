@@ -28,6 +28,16 @@ export function install(fakes) {
   };
 }
 
+/** fetch(), which notes each request in `sent`. `next()` is its Response, or an Error to throw. */
+export function fakeFetch(sent, next) {
+  return async (path, options) => {
+    sent.push({path, ...options});
+    const answer = next();
+    if (answer instanceof Error) throw answer;
+    return answer;
+  };
+}
+
 /** EventSource, whose events the test sends. `opened` has all of them. */
 export function fakeSources() {
   const opened = [];

@@ -5,7 +5,7 @@ import {afterEach, beforeEach, test} from 'node:test';
 
 import {onPinRequired} from '../../occupancy/web/ui/static/js/api.js';
 import {sendOnce} from '../../occupancy/web/ui/static/js/persistent_send.js';
-import {install} from './fakes.js';
+import {fakeFetch, install} from './fakes.js';
 
 let sent;
 let answers;
@@ -21,14 +21,7 @@ beforeEach(() => {
   sent = [];
   answers = [];
   pauses.length = 0;
-  restore = install({
-    async fetch(path, options) {
-      sent.push({path, ...options});
-      const next = answers.shift();
-      if (next instanceof Error) throw next;
-      return next;
-    },
-  });
+  restore = install({fetch: fakeFetch(sent, () => answers.shift())});
 });
 afterEach(() => restore());
 

@@ -114,6 +114,14 @@ def test_its_administrator_stays_while_there_is_no_other(office: Office) -> None
     assert [each.id for each in services.workers.all()] == ["boss"]
 
 
+def test_a_badge_that_ends_with_its_person_is_in_the_audit(office: Office) -> None:
+    office.ask("POST")
+    badge, _ = office.services.badges.add("93", "0012345678", by="boss")
+    office.ask("DELETE")
+    (entry,) = office.entries("badge_removed")
+    assert (entry["by"], entry["worker"], entry["details"]) == ("boss", "93", {"badge": badge.id})
+
+
 def test_the_last_administrator_is_not_removed_even_if_the_other_has_just_gone(
     office: Office,
 ) -> None:
