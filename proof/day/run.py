@@ -23,7 +23,10 @@ HOURS = 24.0
 ACCELERATION = 240.0
 WARM_UP_FASTER = 4.0  # than the day
 WARM_UP_DAYS = 6  # live objects are constant after two, fragments of the allocator after six
-DAY_S = HOURS * HOUR_S / ACCELERATION * (1 + WARM_UP_DAYS / WARM_UP_FASTER) + 60.0  # in all, about
+_SETTLE_H = 4.0  # at the day's own pace, between the warm-up and the day
+DAY_S = (  # in all, about
+    (HOURS * (1 + WARM_UP_DAYS / WARM_UP_FASTER) + _SETTLE_H) * HOUR_S / ACCELERATION + 60.0
+)
 _IDLE_TABLETS = 12
 _EVERY_H = 1.0  # a point of each series
 _SAMPLES_OF_A_POINT = 15
@@ -54,6 +57,7 @@ def run_day(
             own = f"warm-up {number} {seed}"  # so are its idempotency keys
             _live_through(site, own, pids, hours=hours, acceleration=acceleration * WARM_UP_FASTER)
         _open_all_connections(site)
+        _live_through(site, f"settle {seed}", pids, hours=_SETTLE_H, acceleration=acceleration)
         samples, done = _live_through(site, str(seed), pids, hours=hours, acceleration=acceleration)
         row["void"] = _why_void(site, pids, done, hours)
         if not row["void"]:

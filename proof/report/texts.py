@@ -83,10 +83,12 @@ shift begins with an import. The day passes {acceleration:.0f} times as fast as 
 load's clock is accelerated: sessions, heartbeats and the 24 hours of an idempotency record take
 their real time. So this shows what the day's work leaves behind, not what real time does.
 
-The days before it, four times as fast again, are warm-up: each path takes some thousand requests
-until its memory is flat. Then memory is sampled fifteen times an hour. The slope is that of the
-least value of each hour, so that what is taken for a moment does not count. Its interval is that of
-95 % confidence, with regard to autocorrelation.
+The days before it, four times as fast again, are warm-up: the number of live objects is constant
+after two of them, but fragments of the allocator still fill for some days more. Then each process
+opens all its connections for operations, and a few hours pass at the day's own pace. After that
+memory is sampled fifteen times an hour. The slope is that of the least value of each hour, so that
+what is taken for a moment does not count. Its interval is that of 99 % confidence, with regard to
+autocorrelation.
 Memory is flat where the interval's lower bound is not above 0. *Kept by design*: idempotency
 records, logs, histories and the like, which have a bound of their own.
 

@@ -163,7 +163,7 @@ def expect_live(page: Page, status: str = "live") -> None:
     """Wait until the page shows that it follows the board, or another situation."""
     wait_for(
         page,
-        "status => document.getElementById('live').dataset.status === status",
+        "status => document.getElementById('live')?.dataset.status === status",
         status,
         what=f"the page to be {status}",
         timeout_s=20,
