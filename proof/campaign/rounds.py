@@ -14,7 +14,7 @@ import redis
 from proof.access.run import run_part
 from proof.campaign.kinds import ACCESS, LOST_ANSWERS, RECONNECTS, ROLLING_RESTARTS, Kind, SetUp
 from proof.campaign.load_faults import LOSE_ANSWERS
-from proof.day.run import run_day
+from proof.day.run import run_days
 from proof.deployment.site import site_on
 from proof.failover.faults import faults_of
 from proof.failover.run import run_round as run_failover
@@ -68,7 +68,7 @@ def runner_on(set_up: SetUp) -> Iterator[Runner]:
         if set_up.topology == "day":
             log: list[str] = []
             yield Runner(
-                set_up, lambda _, seed: run_day(set_up.server, directory, seed=seed, log=log),
+                set_up, lambda _, seed: run_days(set_up.server, directory, seed=seed, log=log),
                 lambda: "\n".join(log),
             )  # fmt: skip
         elif set_up.topology == "access":

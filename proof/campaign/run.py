@@ -13,7 +13,7 @@ from proof.campaign.counts import Counts
 from proof.campaign.goals import standings
 from proof.campaign.kinds import Kind, Part, SetUp
 from proof.campaign.rounds import NO_START, Row, Runner, row_of, runner_on
-from proof.day.run import DAY_S
+from proof.day.run import DAYS_S
 from proof.results import text_of
 
 _START_S = 10.0  # of a set-up, about
@@ -121,7 +121,7 @@ class Campaign:
         entry = self._counts.entry(planned.kind.name, *planned.kind.cell_of(planned.seed))
         if entry and (rounds := entry["rounds"] + entry["void"]):
             return float(entry["took_s"] / rounds)
-        return DAY_S if planned.kind.part == "day" else _ROUND_S
+        return DAYS_S if planned.kind.part == "day" else _ROUND_S
 
 
 def table_of(counts: Counts) -> Iterator[str]:

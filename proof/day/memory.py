@@ -17,6 +17,7 @@ KEPT = re.compile(
     rb":(idem:.*|log|log_marks|history:.*|samples|known:.*|failures:.*|address:.*|audit:.*)$"
 )
 _BATCH = 500
+_BUCKET, _HEADER = 64, 8  # bytes of a bucket in Valkey, and what malloc of libc adds to each
 
 
 def of_process(pid: int) -> dict[str, float]:
@@ -60,10 +61,22 @@ def _tables(client: redis.Redis, count: int) -> float:
     a child of each bucket that is full. MEMORY STATS counts with them what MEMORY USAGE counts
     with each key: the object, and in Redis the entry, which takes 32 bytes for its 24.
     """
-    info: Any = client.info("server")
+    info: Any = client.info()
     stats: Any = client.memory_stats()
-    counted_twice = 16 if "valkey_version" in info else 16 + 24 - 2 * 8
-    return float(sum(stats["db.0"].values()) - counted_twice * count)
+    tables = stats["db.0"]
+    counted = float(sum(tables.values()))
+    if "valkey_version" not in info:
+        return counted - (16 + 24 - 2 * 8) * count
+    counted -= 16 * count
+    if info["mem_allocator"] == "libc":
+        expires = int(tables["overhead.hashtable.expires"])
+        counted += _HEADER * (_children(int(counted) - expires) + _children(expires))
+    return counted
+
+
+def _children(table_bytes: int) -> int:
+    """Buckets beside the table's array, whose size is a power of two."""
+    return (table_bytes - (1 << table_bytes.bit_length() - 1)) // _BUCKET if table_bytes else 0
 
 
 def _batches(client: redis.Redis, pattern: str) -> Iterator[Sequence[bytes]]:

@@ -1,9 +1,10 @@
-"""The run of a day: load, samples, and the verdict for each process and the server."""
+"""The run of two days: load, samples of the memory of each process and the server."""
 
 from __future__ import annotations
 
 import contextlib
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -15,41 +16,41 @@ from proof.day.clock import HOUR_S, SHIFT_H, Clock
 from proof.day.memory import Samples
 from proof.day.people import Day
 from proof.day.site import BOARDS, PEOPLE_OF_A_SHIFT, DaySite
-from proof.day.slope import least_of_each, slope_of
 from proof.day.tablet import Tablet
+from proof.day.verdict import judge
 from tests.support.waiting import wait_until
 
 HOURS = 24.0
 ACCELERATION = 240.0
-WARM_UP_FASTER = 4.0  # than the day
+WARM_UP_FASTER = 4.0  # than the days after it
 WARM_UP_DAYS = 6  # live objects are constant after two, fragments of the allocator after six
-_SETTLE_H = 4.0  # at the day's own pace, between the warm-up and the day
-DAY_S = (  # in all, about
-    (HOURS * (1 + WARM_UP_DAYS / WARM_UP_FASTER) + _SETTLE_H) * HOUR_S / ACCELERATION + 60.0
+_SETTLE_H = 4.0  # at the days' own pace, between the warm-up and the first of them
+DAYS = 2  # that are judged together
+DAYS_S = (  # in all, about
+    (HOURS * (DAYS + WARM_UP_DAYS / WARM_UP_FASTER) + _SETTLE_H) * HOUR_S / ACCELERATION + 60.0
 )
 _IDLE_TABLETS = 12
-_EVERY_H = 1.0  # a point of each series
-_SAMPLES_OF_A_POINT = 15
+_SAMPLES_AN_HOUR = 15
 _SERVER_EVERY = 7  # samples: each looks at every key
 _CALLERS, _PAUSE_MS = 80, 1000  # that use all connections for operations at once
 _LEAST_OPERATIONS = 20.0  # an hour: fewer are no work
 
-BY_DESIGN = ("server, all", "server, kept by design")  # these series may grow
-
 Row = dict[str, Any]
 
 
-def run_day(
+def run_days(
     server: str, directory: Path, *, seed: int, log: list[str], hours: float = HOURS,
     warm_up_days: int = WARM_UP_DAYS, acceleration: float = ACCELERATION,
 ) -> Row:  # fmt: skip
-    """A day on a server of its own, after others as warm-up.
+    """Days on a server of their own, after others as warm-up.
 
-    Whatever ends it early makes it void.
+    Whatever ends them early makes them void.
     """
     began_s = time.monotonic()
     row: Row = {"seed": seed, "void": "", "violations": {}, "figures": {}, "took_s": 0.0}
     site = DaySite(server, directory)
+    days: list[Samples] = []
+    done: Counter[str] = Counter()
     try:
         site.start()
         pids = sorted(site.node.worker_pids())
@@ -58,11 +59,15 @@ def run_day(
             _live_through(site, own, pids, hours=hours, acceleration=acceleration * WARM_UP_FASTER)
         _open_all_connections(site)
         _live_through(site, f"settle {seed}", pids, hours=_SETTLE_H, acceleration=acceleration)
-        samples, done = _live_through(site, str(seed), pids, hours=hours, acceleration=acceleration)
-        row["void"] = _why_void(site, pids, done, hours)
+        for number in range(DAYS):
+            own = f"day {number} {seed}"
+            samples, today = _live_through(site, own, pids, hours=hours, acceleration=acceleration)
+            days.append(samples)
+            done.update(today)
+        row["void"] = _why_void(site, pids, done, DAYS * hours)
         if not row["void"]:
-            judge(row, samples)
-        row["figures"] |= {"hours": hours, **done}
+            judge(row, days)
+        row["figures"] |= {"hours": DAYS * hours, **done}
         row["acceleration"], row["warm_up_days"] = acceleration, warm_up_days
     except (AssertionError, OSError, ValueError, gevent.Timeout, redis.RedisError) as error:
         row["void"] = f"{type(error).__name__}: {error}"
@@ -139,28 +144,8 @@ def _sample(site: DaySite, clock: Clock, pids: list[int], hours: float) -> Sampl
                 for name, value in memory.of_server(client, site.key_pattern).items():
                     samples.setdefault(f"server, {name}", []).append((clock.now_h, value))
             number += 1
-            clock.sleep(_EVERY_H * HOUR_S / _SAMPLES_OF_A_POINT)
+            clock.sleep(HOUR_S / _SAMPLES_AN_HOUR)
     return samples
-
-
-def judge(row: Row, samples: Samples) -> None:
-    """Add the slope of each series, and what grows beyond noise."""
-    found = row["memory"] = []
-    for name, series in samples.items():
-        points = least_of_each(series, _EVERY_H)
-        slope = slope_of(points)
-        is_by_design = name in BY_DESIGN
-        found.append(
-            {"name": name, "first_kib": round(points[0][1]), "last_kib": round(points[-1][1]),
-             "per_hour_kib": round(slope.per_hour, 2), "low": round(slope.low, 2),
-             "high": round(slope.high, 2), "by_design": is_by_design,
-             "hourly_kib": [round(value) for _, value in points]}
-        )  # fmt: skip
-        if slope.grows and not is_by_design:
-            row["violations"].setdefault("memory", []).append(
-                f"{name} grows by {slope.per_hour:.1f} KiB an hour, "
-                f"at least {slope.low:.1f}: from {points[0][1]:.0f} to {points[-1][1]:.0f} KiB"
-            )
 
 
 def _why_void(site: DaySite, pids: list[int], done: dict[str, int], hours: float) -> str:

@@ -27,15 +27,16 @@ def days(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
             f"{_done(done, 'reports')} reports, {_done(done, 'imports')} imports."
         )
         yield ""
-        yield "| memory | first hour, KiB | last hour, KiB | KiB an hour | interval | verdict |"
-        yield "|---|--:|--:|--:|--:|---|"
+        yield "| memory | day | first hour | last hour | KiB an hour | interval | verdict |"
+        yield "|---|--:|--:|--:|--:|--:|---|"
         for each in row["memory"]:
-            verdict = "by design" if each["by_design"] else "grows" if each["low"] > 0 else "flat"
-            yield (
-                f"| {each['name']} | {each['first_kib']:,} | {each['last_kib']:,} | "
-                f"{each['per_hour_kib']:+.1f} | {each['low']:+.1f} to {each['high']:+.1f} | "
-                f"{verdict} |"
-            )
+            verdict = "by design" if each["by_design"] else "grows" if each["grows"] else "flat"
+            for number, day in enumerate(each["days"], 1):
+                yield (
+                    f"| {each['name']} | {number} | {day['first_kib']:,} | {day['last_kib']:,} | "
+                    f"{day['per_hour_kib']:+.1f} | {day['low']:+.1f} to {day['high']:+.1f} | "
+                    f"{verdict} |"
+                )
         yield ""
 
 

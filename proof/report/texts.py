@@ -79,18 +79,20 @@ DAY = """\
 Three shifts of 24 people work on three boards: they sign in by PIN, take, pause and complete items,
 reload their page, stop in the breaks, and sign out. Twelve tablets stand idle with an open stream,
 three walls show the boards, a program polls the snapshot, each hour asks for reports, and each
-shift begins with an import. The day passes {acceleration:.0f} times as fast as a real one. Only the
+shift begins with an import. The days pass {acceleration:.0f} times as fast as a real one. Only the
 load's clock is accelerated: sessions, heartbeats and the 24 hours of an idempotency record take
 their real time. So this shows what the day's work leaves behind, not what real time does.
 
-The days before it, four times as fast again, are warm-up: the number of live objects is constant
-after two of them, but fragments of the allocator still fill for some days more. Then each process
-opens all its connections for operations, and a few hours pass at the day's own pace. After that
-memory is sampled fifteen times an hour. The slope is that of the least value of each hour, so that
-what is taken for a moment does not count. Its interval is that of 99 % confidence, with regard to
-autocorrelation.
-Memory is flat where the interval's lower bound is not above 0. *Kept by design*: idempotency
-records, logs, histories and the like, which have a bound of their own.
+The days before, four times as fast again, are warm-up: the number of live objects is constant after
+two of them, but the allocator's fragments fill for some days more. Then each process opens all its
+connections for operations, and a few hours pass at the days' own pace. After that come the two days
+that are judged; memory is sampled fifteen times an hour. A slope is that of the least value of each
+hour, so that what is taken for a moment does not count. Its interval is that of 99 % confidence,
+with regard to autocorrelation. Memory grows if the lower bounds of both days are above 0: a leak
+grows every day, fragments ever less.
+
+*Kept by design*: idempotency records, logs, histories and the like, which have a bound of their
+own. *No key*: what the server has beside its keys and their tables.
 
 """
 

@@ -105,7 +105,9 @@ def test_a_page_that_comes_back_while_the_server_is_away_shows_no_name_and_says_
     expect(page.locator("#passing, #unknown").filter(visible=True)).to_have_text(
         "offline" if path.endswith("/wall") else UNKNOWN
     )
-    wait_for(page, "() => document.body?.innerText.includes('Colleague') === false", what="no names")
+    wait_for(
+        page, "() => document.body?.innerText.includes('Colleague') === false", what="no names"
+    )
     page.unroute("**/api/session")
     expect(page.locator("#main")).to_contain_text("Colleague", timeout=20_000)
     expect(page.locator("#main")).to_be_visible()

@@ -284,4 +284,6 @@ def test_a_wallboard_restored_without_a_session_shows_no_names(site: Site, visit
     page.context.clear_cookies()
     page.evaluate(RETURN)
     expect(page.locator("#told-title")).to_have_text("This screen is not signed in.")
-    wait_for(page, "() => document.body?.innerText.includes('Colleague') === false", what="no names")
+    wait_for(
+        page, "() => document.body?.innerText.includes('Colleague') === false", what="no names"
+    )

@@ -39,11 +39,11 @@ def single_row(kind: str, *faults: str, **changes: Any) -> dict[str, Any]:
 
 
 def day_row(**changes: Any) -> dict[str, Any]:
-    series = {
-        "name": "process 1, RSS", "first_kib": 70_000, "last_kib": 70_100, "per_hour_kib": 6.0,
-        "low": -2.0, "high": 14.0, "by_design": False,
+    slope = {
+        "first_kib": 70_000, "last_kib": 70_100, "per_hour_kib": 6.0, "low": -2.0, "high": 14.0,
     }  # fmt: skip
-    kept = {**series, "name": "server, kept by design", "low": 30.0, "by_design": True}
+    series = {"name": "process 1, RSS", "by_design": False, "grows": False, "days": [slope] * 2}
+    kept = {**series, "name": "server, kept by design", "grows": True, "by_design": True}
     figures = {"hours": 24.0, "operations": 7000, "sign-ins": 72, "sign-outs": 72}
     return row(**{
         "kind": "day", "topology": "day", "nodes": 1, "faults": [], "figures": figures,
@@ -134,12 +134,14 @@ def test_access_has_a_table_with_the_worst_of_all_rounds(counts: Counts) -> None
 
 
 def test_the_memory_of_a_day_has_its_interval_and_its_verdict(counts: Counts) -> None:
-    growing = {**day_row()["memory"][0], "low": 3.0, "name": "process 2, RSS"}
+    growing = {**day_row()["memory"][0], "grows": True, "name": "process 2, RSS"}
     found = page(counts, day_row(), day_row(seed=2, memory=[growing]))
-    assert "The day passes 240 times as fast as a real one." in found
-    assert "| process 1, RSS | 70,000 | 70,100 | +6.0 | -2.0 to +14.0 | flat |" in found
-    assert "| process 2, RSS | 70,000 | 70,100 | +6.0 | +3.0 to +14.0 | grows |" in found
-    assert "| server, kept by design | 70,000 | 70,100 | +6.0 | +30.0 to +14.0 | by design" in found
+    assert "The days pass 240 times as fast as a real one." in found
+    assert "| process 1, RSS | 1 | 70,000 | 70,100 | +6.0 | -2.0 to +14.0 | flat |" in found
+    assert "| process 2, RSS | 2 | 70,000 | 70,100 | +6.0 | -2.0 to +14.0 | grows |" in found
+    assert (
+        "| server, kept by design | 2 | 70,000 | 70,100 | +6.0 | -2.0 to +14.0 | by design" in found
+    )
     assert "7,000 operations, 72 sign-ins, 72 sign-outs" in found
 
 
