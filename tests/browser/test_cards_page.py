@@ -61,6 +61,10 @@ def make(page: Page, kind: str, people: list[str]) -> None:
 
 def codes_of(page: Page) -> list[str]:
     """What a scanner reads from the papers as they are printed."""
+    page.evaluate(
+        "() => Promise.all([...document.querySelectorAll('.papers-page img')]"
+        ".map((each) => each.decode()))"
+    )
     page.emulate_media(media="print")
     found = []
     for each in page.locator(".papers-page").all():
@@ -163,8 +167,8 @@ def test_codes_are_gone_after_leaving_and_the_browser_asks_first(
         dialog.dismiss()
 
     page.once("dialog", stay)
-    page.close(run_before_unload=True)
-    page.wait_for_function("() => true")
+    with page.expect_event("dialog"):
+        page.close(run_before_unload=True)
     expect(page.locator(".badge-card")).to_have_count(3)
     assert asked == ["beforeunload"]
     page.locator("#print").click()

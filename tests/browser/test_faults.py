@@ -72,6 +72,7 @@ def test_a_reload_of_gunicorn_costs_the_page_nothing(site: Site, open_board: Ope
     site.do("take", board, "T-1")
     wait_until(
         lambda: site.deployment.worker_pids() and not site.deployment.worker_pids() & before,
+        timeout_s=20,
         what="new workers",
     )
     site.do("take", board, "T-2")

@@ -200,7 +200,11 @@ def test_back_from_an_item_the_search_the_view_and_the_place_are_as_before(
     page = open_board(f"{large}?q=spool&sort=title", **PHONE)
     expect_still(page)
     page.evaluate("() => scrollTo(0, 20000)")
-    wait_for(page, "() => scrollY > 19000", what="the page to be scrolled")
+    wait_for(
+        page,
+        "() => scrollY > 19000 && document.querySelector('#items .row')?.ariaPosInSet > 99",
+        what="the rows there to be drawn",
+    )
     tag = page.locator(".row:visible").nth(8).get_attribute("data-key")
     assert tag
     expect(card(page, tag)).to_be_in_viewport()

@@ -248,7 +248,8 @@ def test_a_board_that_is_still_loading_says_so_and_counts_nothing(site: Site, vi
     board = site.board(*TAGS)
     page = visit("/boards")
     held = hold(page, f"**/boards/{board}/items")
-    page.goto(f"/boards/{board}")
+    with page.expect_request(f"**/boards/{board}/items"):
+        page.goto(f"/boards/{board}")
     expect(page.locator("#who strong")).to_have_text("Holder")
     expect(page.locator("#shown")).to_have_text("Loading …")
     assert page.locator("#states .count").all_text_contents() == [""] * 6

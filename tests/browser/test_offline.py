@@ -163,7 +163,8 @@ def test_a_board_opens_while_the_server_is_stopped_and_goes_on_when_it_is_back(
     finally:
         site.deployment.start()
     site.do("take", board, "T-1")
-    expect_live(page)
+    # A page that was loaded meanwhile asks for its session again after 1, 2, 4 and 8 s.
+    expect(page.locator("#live")).to_have_attribute("data-status", "live", timeout=40_000)
     expect_state(page, "T-1", "occupied", "Colleague")
 
 
@@ -198,9 +199,9 @@ def test_a_pause_without_the_network_waits_and_is_sent_once_also_after_a_reload(
     other = device.open(f"/boards/{board}")
     expect(card(other, "T-1").locator(".waits")).to_be_visible()
     device.context.set_offline(False)
-    expect_state(page, "T-1", "paused")
-    expect_state(other, "T-1", "paused")
     for each in (page, other):
+        expect_live(each)
+        expect_state(each, "T-1", "paused")
         expect(waiting(each)).to_be_hidden()
     assert site.types(board, "T-1") == ["taken", "paused"]
 
@@ -243,10 +244,11 @@ def test_an_answer_that_was_lost_is_asked_for_with_its_key(site: Site, device: D
             route.continue_()
 
     page.route("**/complete", lose_the_answer)
-    touch(page, "T-1", "complete")
+    with page.expect_response("**/complete"):  # to the second request: the first has none
+        touch(page, "T-1", "complete")
     expect_state(page, "T-1", "completed")
     expect(waiting(page)).to_be_hidden()
-    wait_until(lambda: len(keys) == 2, what="the completion to be sent again")
+    assert len(keys) == 2
     assert keys[0] == keys[1]
     assert site.types(board, "T-1") == ["taken", "completed"]
 

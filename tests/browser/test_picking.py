@@ -86,8 +86,8 @@ def test_a_press_counts_although_the_people_are_found_while_it_lasts(
     assert place is not None
     page.mouse.move(place["x"] + 20, place["y"] + place["height"] - 4)
     with page.expect_response(lambda answer: "q=nobody" in answer.url) as found:
-        page.locator('#ask-dialog input[name="to"]').fill("nobody-there")
         page.mouse.down()
+        page.locator('#ask-dialog input[name="to"]').fill("nobody-there")
     assert found.value.ok
     page.evaluate("() => new Promise(requestAnimationFrame)")
     assert give.bounding_box() == place

@@ -61,6 +61,7 @@ def test_the_item_page_tells_loading_signed_out_unreachable_and_not_found_apart(
     page.goto(f"/boards/{board}/items/T-1")
     expect_told(page, "Not loaded yet: the server cannot be reached. The page continues by itself.")
     page.unroute("**/items?limit=1")
+    expect_live(page)
     expect_state(page, "T-1", "available")
 
     page = visit(f"/boards/{board}/items/T-1", None)

@@ -60,6 +60,7 @@ def test_a_take_is_undone_from_the_keyboard(site: Site, open_board: OpenBoard) -
     page.keyboard.press("Enter")
     expect_state(page, "T-1", "available")
     expect(page.locator("#notices button").first).to_be_focused()
+    expect(card(page, "T-1")).to_have_attribute("aria-busy", "false")
     page.locator("#main").focus()
     page.keyboard.press("t")
     expect_state(page, "T-1", "occupied", "Holder")

@@ -108,7 +108,7 @@ def test_max_requests_replaces_a_worker_process_without_losing_events(
         wait_until(lambda: not old & deployment.worker_pids(), what="a new worker process")
         change(shop, "main", 2)
         wait_until(lambda: deployment.status_of("/readyz") == 200, what="readiness")
-        again = deployment.stream(last_event_id=stream.last_id)
+        again = deployment.resume(stream)
         wait_until(lambda: again.seqs() == [1, 2, 3], what="the events meanwhile")
     finally:
         deployment.stop()

@@ -283,7 +283,7 @@ def test_a_client_that_goes_away_in_the_middle_of_a_request_hurts_nobody(
                 f"{deployment.url}/api/boards/{board}/items/T-1/take",
                 headers={**deployment.headers, "Content-Length": "100"},
                 data=b"",
-                timeout=0.01,
+                timeout=(10, 0.01),
             )
     assert deployment.request("POST", f"/api/boards/{board}/items/T-1/take").status_code == 200
 

@@ -319,6 +319,9 @@ def test_metrics_count_over_all_worker_processes(
     change(shop, board, 4)
     for stream in streams:
         wait_until(functools.partial(stream.has, 5), what="the events")
+    wait_until(
+        lambda: metric(deployment, "occupancy_deliveries_total") - before >= 100, what="the count"
+    )
     assert metric(deployment, "occupancy_deliveries_total") - before == 100
     wait_until(
         lambda: metric(deployment, "occupancy_streams") == open_streams(deployment) >= 20,

@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,13 @@ from occupancy.observability.audit_trail.entries import MAX_ENTRY_BYTES, entry_o
 from occupancy.observability.audit_trail.events import EVENTS, STREAMS
 from occupancy.observability.audit_trail.reader import filters_of
 from occupancy.services import Services
-from tests.storage.test_confirmation import replicas_of, sentinels_of, services_on, stopped
+from tests.storage.test_confirmation import (
+    replicas_of,
+    sentinels_of,
+    services_on,
+    stopped,
+    until_confirmed,
+)
 from tests.support.deployment import ROOT, Deployment
 from tests.support.servers import RealServer
 from tests.support.tablets import PIN, Shop
@@ -287,6 +294,11 @@ def test_refusals_are_written_within_seconds_and_at_the_end_of_a_process(
         deployment.stop()
 
 
+def record(services: Services, worker: str) -> bool:
+    services.audit_trail.record("token_revoked", worker=worker, by="1")
+    return True
+
+
 def test_a_recorded_change_is_there_after_a_failover_or_was_not_acknowledged(
     tmp_path: Path,
 ) -> None:
@@ -294,10 +306,10 @@ def test_a_recorded_change_is_there_after_a_failover_or_was_not_acknowledged(
         sentinels_of("valkey", tmp_path / "servers") as sentinels,
         services_on(sentinels.url, tmp_path) as services,
     ):
-        services.audit_trail.record("token_revoked", worker="first", by="1")
+        record(services, "first")
         with stopped(*replicas_of(sentinels)), pytest.raises(Unconfirmed):
-            services.audit_trail.record("token_revoked", worker="second", by="1")
-        services.audit_trail.record("token_revoked", worker="third", by="1")
+            record(services, "second")
+        until_confirmed(partial(record, services, "third"))
         old = services.topology.shards()[0].address
         sentinels.fail_over()
         wait_until(lambda: services.topology.shards()[0].address != old, timeout_s=30, what="it")

@@ -391,11 +391,11 @@ def test_the_connection_that_has_waited_longest_for_its_request_is_closed_to_mak
     reading = [gevent.spawn(each.server.recv, 100) for each in (silent, dripping)]
     gevent.sleep(0.01)
     BoundedSocket.waiting.make_room()
-    gevent.sleep(0.01)
+    wait_until(reading[1].ready, what="one to be closed")
     assert outcome(reading[0]) == "waits"  # began later
     assert isinstance(outcome(reading[1]), ConnectionResetError)
     BoundedSocket.waiting.make_room()
-    gevent.sleep(0.01)
+    wait_until(reading[0].ready, what="the other to be closed")
     assert isinstance(outcome(reading[0]), ConnectionResetError)
     BoundedSocket.waiting.make_room()  # nobody is left who could go
     served.server.sendall(b"answer")

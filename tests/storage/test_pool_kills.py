@@ -153,7 +153,7 @@ def test_a_greenlet_killed_in_the_middle_of_a_pipeline_leaves_no_reply_behind(
 
 
 def test_a_late_reply_reaches_no_other_caller(pools: Pools, own_server: RealServer) -> None:
-    client = pools(own_server.url, timeout_s=0.1)
+    client = pools(own_server.url, timeout_s=1.0)
     client.set("a", "value-of-a")
     own_server.signal(signal.SIGSTOP)
     try:

@@ -226,6 +226,15 @@ class RealSentinels:
     def start(self) -> None:
         self.start_servers()
         self.start_sentinels()
+        primary, *replicas = self.servers
+        # Until then a change of access is confirmed by nobody, and may be lost with its primary.
+        wait_until(
+            lambda: (
+                self._command(primary, "INFO", "replication").count(b"state=online")
+                == len(replicas)
+            ),
+            timeout_s=30, what="the replicas to follow",
+        )  # fmt: skip
 
     def start_servers(self) -> None:
         primary, *replicas = self.servers

@@ -376,7 +376,7 @@ def test_a_stop_loses_no_operation_and_no_answer(
 
 
 def test_max_requests_counts_operations(started: Callable[..., BothPaths]) -> None:
-    most = 60
+    most = 300
     paths = started("--max-requests", str(most))
     old = paths.deployment.worker_pids()
     tag = paths.item("held")
