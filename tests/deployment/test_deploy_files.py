@@ -192,15 +192,7 @@ def test_promtool_takes_alerts_their_tests_and_each_expression_of_the_dashboard(
     directory = DEPLOY / "prometheus"
     assert "10 rules found" in run([promtool, "check", "rules", "alerts.yml"], cwd=directory)
     run([promtool, "test", "rules", "alerts.test.yml"], cwd=directory)
-    token = tmp_path / "token"
-    token.write_text("secret")
-    shutil.copy(directory / "alerts.yml", tmp_path)
-    text = (directory / "prometheus.yml").read_text()
-    assert "/etc/prometheus/occupancy.token" in text
-    (tmp_path / "prometheus.yml").write_text(
-        text.replace("/etc/prometheus/occupancy.token", str(token))
-    )
-    run([promtool, "check", "config", str(tmp_path / "prometheus.yml")])
+    run([promtool, "check", "config", "prometheus.yml"], cwd=directory)
     found = expressions(json.loads((DEPLOY / "grafana/occupancy.json").read_text()))
     assert len(found) > 20
     recorded = [
