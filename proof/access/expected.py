@@ -141,15 +141,18 @@ NOTHING = Holds(None)
 
 
 def right_outcomes(method: str, path: str, board: str, holds: Holds) -> list[tuple[int, str]]:
-    """What is right; where a role and a CSRF token are missing, either may be named."""
+    """What is right; where several conditions fail, any of them may be named."""
     first = expected(method, path, board, holds)
-    if (
-        first in ((403, "forbidden"), (403, "pin_required"))
-        and holds.is_cookie
-        and not holds.has_csrf
-    ):
-        return [first] if method in _SAFE else [first, (403, "csrf")]
-    return [first]
+    found = [first]
+    is_wrong_board = holds.board is not None and not _is_of_board(
+        _row(method, path), board, holds.board
+    )
+    if first == (403, "pin_required") and is_wrong_board:
+        found.append((403, "forbidden"))
+    is_without_csrf = holds.is_cookie and not holds.has_csrf and method not in _SAFE
+    if first in ((403, "forbidden"), (403, "pin_required")) and is_without_csrf:
+        found.append((403, "csrf"))
+    return found
 
 
 def expected(  # noqa: PLR0911 - one for each reason, in their order
@@ -158,7 +161,7 @@ def expected(  # noqa: PLR0911 - one for each reason, in their order
     """The status, and the code of a refusal ("": it is let in)."""
     if method == "OPTIONS":
         return 200, ""
-    row = "GET " + path if method == "HEAD" else f"{method} {path}"
+    row = _row(method, path)
     found = ROUTES.get(row) or _READ_OTHERWISE.get(row)
     if found is None:
         return 405, "method_not_allowed"
@@ -186,6 +189,10 @@ def expected(  # noqa: PLR0911 - one for each reason, in their order
 def is_let_in(outcome: tuple[int, str]) -> bool:
     """Whether the credential was good: only who is let in is told that the board has items."""
     return outcome[1] in ("", "board_not_empty")
+
+
+def _row(method: str, path: str) -> str:
+    return "GET " + path if method == "HEAD" else f"{method} {path}"
 
 
 def _is_of_board(row: str, board: str, only: str) -> bool:
