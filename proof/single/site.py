@@ -7,7 +7,7 @@ import itertools
 import secrets
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import redis
 
@@ -21,6 +21,7 @@ from proof.load.wire import Client
 from proof.single.preload import Preload
 from tests.support.deployment import Deployment
 from tests.support.servers import RealServer, binary_of
+from tests.support.waiting import wait_until
 
 PROCESSES = 2
 BUDGET = 60
@@ -124,6 +125,8 @@ class Site:
 
     def new_boards(self) -> list[str]:
         """Create the boards and items of a round; call it before any fault."""
+        # After a full disk the server refuses writes until it has written what it had.
+        wait_until(self._takes_writes, what="the server to take writes")
         round_number = next(self._round_numbers)
         boards = [f"r{round_number}-b{number}" for number in range(BOARDS)]
         services = self.services()
@@ -138,6 +141,11 @@ class Site:
         finally:
             services.close()
         return boards
+
+    def _takes_writes(self) -> bool:
+        with self.admin() as admin:
+            state: Any = admin.info("persistence")
+        return state["aof_last_write_status"] == "ok"
 
     def client(self, name: str) -> Client:
         """A client for one greenlet."""
