@@ -101,7 +101,7 @@ def nginx(tmp_path: Path, deployment: Deployment) -> Iterator[Callable[[], str]]
             try:
                 certificate = str(tmp_path / "fullchain.pem")
                 return requests.get(f"{url}/livez", verify=certificate, timeout=5).ok
-            except requests.ConnectionError:
+            except requests.RequestException:
                 return False
 
         wait_until(answers, what="nginx to answer")

@@ -189,7 +189,7 @@ def start(
 def _answers(url: str, certificate: str) -> bool:
     try:
         return requests.get(f"{url}/livez", verify=certificate, timeout=5).ok
-    except requests.ConnectionError:
+    except requests.RequestException:
         return False
 
 

@@ -372,9 +372,11 @@ def reasons_of(deployment: Deployment) -> set[str]:
 
 
 def dump(client: redis.Redis) -> dict[bytes, Any]:
-    """Every key with its serialised value, except the processes' own reports."""
+    """Every key with its serialised value, except those that the processes keep or let expire."""
     return {
         key: client.dump(key)
         for key in client.scan_iter()
-        if not any(each in key for each in (b":process", b"reconciling", b":rights"))
+        if not any(
+            each in key for each in (b":process", b"reconciling", b":rights", b":invitation:")
+        )
     }

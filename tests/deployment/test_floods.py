@@ -93,6 +93,7 @@ def test_under_a_flood_operations_go_on_and_it_is_answered_in_turn(
     assert "Traceback" not in running.log
 
 
+@pytest.mark.alone  # it counts what both processes do at the same time
 @pytest.mark.parametrize(
     "probe", ["/livez", "/readyz", "/metrics", "/api/redis-health", "/api/redis-connection-stats"]
 )

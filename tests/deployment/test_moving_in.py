@@ -57,7 +57,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def old(kind: str, tmp_path: Path) -> Iterator[RealServer]:
     """A single server."""
-    made = RealServer(require_binary(kind), tmp_path / "old")
+    made = RealServer(require_binary(kind), tmp_path / "old", **{"repl-diskless-sync-delay": "0"})
     made.start()
     yield made
     if made.is_running:
@@ -161,8 +161,8 @@ def test_to_sentinel_by_replication(
         primary, replica = new.servers
         with primary.client() as admin, replica.client() as its_admin:
             admin.execute_command("REPLICAOF", "127.0.0.1", old.port)
-            wait_until(lambda: is_copied(admin, old), what="the copy")
-            wait_until(lambda: is_copied(its_admin, old), what="the copy of the copy")
+            wait_until(lambda: is_copied(admin, old), timeout_s=30, what="the copy")
+            wait_until(lambda: is_copied(its_admin, old), timeout_s=30, what="the copy of the copy")
             admin.execute_command("REPLICAOF", "NO", "ONE")
         new.start_sentinels()
         moved = services(new.url)

@@ -64,17 +64,17 @@ def test_the_address_that_it_prints_can_be_opened(
     with said.open("wb") as out:
         process = subprocess.Popen([project / "bin/run"], env=environ, stdout=out, stderr=out)
     try:
-        wait_until(lambda: "first start" in said.read_text(), timeout_s=20, what="the address")
+        wait_until(lambda: "first start" in said.read_text(), timeout_s=60, what="the address")
         addresses = set(re.findall(r"http://[^/\s]+", said.read_text().partition("[20")[0]))
         assert addresses == {shown.replace("PORT", str(port))}
-        wait_until(lambda: _answers(addresses), timeout_s=20, what=said.read_text())
+        wait_until(lambda: _answers(addresses), timeout_s=60, what=said.read_text())
         # There is nothing yet, so the link is the only thing to do.
         assert "flask demo" not in said.read_text()
         assert "tokens create 93" not in said.read_text()
         assert "boards/taller" not in said.read_text()
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(timeout=20)
+        process.wait(timeout=40)
 
 
 def _answers(addresses: set[str]) -> bool:

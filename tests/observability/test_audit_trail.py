@@ -24,6 +24,7 @@ from occupancy.observability.audit_trail.events import EVENTS, STREAMS
 from occupancy.observability.audit_trail.reader import filters_of
 from occupancy.services import Services
 from tests.storage.test_confirmation import (
+    never_count_as_down,
     replicas_of,
     sentinels_of,
     services_on,
@@ -307,6 +308,7 @@ def test_a_recorded_change_is_there_after_a_failover_or_was_not_acknowledged(
         services_on(sentinels.url, tmp_path) as services,
     ):
         record(services, "first")
+        never_count_as_down(sentinels)
         with stopped(*replicas_of(sentinels)), pytest.raises(Unconfirmed):
             record(services, "second")
         until_confirmed(partial(record, services, "third"))

@@ -13,7 +13,13 @@ import pytest
 from occupancy import create_app
 from occupancy.cli.doctor import examine
 from occupancy.core.entities import Role
-from tests.storage.test_confirmation import replicas_of, sentinels_of, services_on, stopped
+from tests.storage.test_confirmation import (
+    never_count_as_down,
+    replicas_of,
+    sentinels_of,
+    services_on,
+    stopped,
+)
 from tests.support.clusters import RealCluster, RealSentinels
 from tests.support.deployment import ROOT, Deployment
 from tests.support.tablets import audit_lines_of
@@ -23,6 +29,7 @@ from tests.support.waiting import wait_until
 @pytest.fixture(scope="module")
 def sentinels(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealSentinels]:
     with sentinels_of("valkey", tmp_path_factory.mktemp("sentinels"), replicas=2) as made:
+        never_count_as_down(made)  # a test stops its replicas
         yield made
 
 

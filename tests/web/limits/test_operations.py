@@ -66,12 +66,13 @@ def test_a_limited_caller_may_still_look_and_others_may_still_do(
     limited: Callable[..., tuple[Api, FlaskClient]],
 ) -> None:
     api, _ = limited()
-    assert api.put("X-1").status_code == 201
+    for tag in ("X-1", *MORE):
+        assert api.put(tag).status_code == 201
     use_up(api)
     assert api.get("/main/items", who="holder").status_code == 200
     assert more(api, "holder").status_code == 429
     assert api.do("take", "X-1", "colleague").status_code == 200
-    # All that changes an item counts: the supervisor has one put behind it.
+    # All that changes an item counts: the supervisor has these puts behind it.
     assert api.batch("block", TAGS, "supervisor", reason="x").status_code == 429
 
 
