@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import Any
 
-from playwright.sync_api import Error, Page
+from playwright.sync_api import CDPSession, Error, Page
 
 Stroke = tuple[str, str, bool]  # what the page's layout writes, the key's place, with Shift or not
 
@@ -56,14 +56,17 @@ def scan_strokes(page: Page, strokes: list[Stroke], speed_ms: float, suffix: str
         # The scan has led to another page, where no key has been pressed yet.
 
 
-def _send(page: Page, events: list[dict[str, Any]]) -> None:
-    session = page.context.new_cdp_session(page)
+def send_at_once(session: CDPSession, method: str, events: list[dict[str, Any]]) -> None:
+    """Send all before the page answers the first."""
     wire = session._impl_obj
 
     async def send_all() -> None:
-        await asyncio.gather(
-            *(wire.send("Input.dispatchKeyEvent", event, timeout=None) for event in events)
-        )
+        await asyncio.gather(*(wire.send(method, event, timeout=None) for event in events))
 
     session._sync(send_all())
+
+
+def _send(page: Page, events: list[dict[str, Any]]) -> None:
+    session = page.context.new_cdp_session(page)
+    send_at_once(session, "Input.dispatchKeyEvent", events)
     session.detach()

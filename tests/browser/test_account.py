@@ -129,6 +129,7 @@ def test_a_chosen_theme_is_there_before_the_page_is_drawn_and_can_be_taken_back(
     assert page.evaluate(paper) == light
     page.reload()
     assert page.evaluate(paper) == light
+    expect(page.locator("#me")).to_be_visible()  # its script listens
     page.locator('[name="theme"][value=""]').check()
     assert page.evaluate(paper) == dark
     page.reload()
@@ -137,6 +138,7 @@ def test_a_chosen_theme_is_there_before_the_page_is_drawn_and_can_be_taken_back(
 
 def test_the_language_is_chosen_for_the_device(visit: Visit) -> None:
     page = visit("/account", "holder")
+    expect(page.locator("#me")).to_be_visible()  # its script listens
     page.locator("#language-here").select_option("es")
     expect(page.locator("h1")).to_have_text("Mi cuenta")
     page.goto("/boards")

@@ -124,6 +124,7 @@ def test_everything_is_done_with_the_keyboard_alone(site: Site, visit: Visit) ->
     expect(page.locator("#save")).to_be_focused()
     reach("#remove", "Shift+Tab")
     press("Enter")
+    expect(page.locator("#ask-dialog")).to_be_visible()
     reach("#ask-dialog .danger")
     press("Enter")
     expect(page).to_have_url(re.compile(r"/boards$"))

@@ -12,6 +12,7 @@ from occupancy.boards.commands import Command
 from occupancy.core.entities import Person
 from occupancy.core.transitions import REMOVE
 from tests.browser.conftest import OpenBoard
+from tests.browser.keys import send_at_once
 from tests.browser.site import (
     Site,
     button,
@@ -38,9 +39,11 @@ def double_tap(page: Page, x: float, y: float, gap_ms: int) -> None:
         if number:
             page.evaluate("ms => new Promise((resolve) => { setTimeout(resolve, ms); })", gap_ms)
         at_s = began_s + number * gap_ms / 1000
-        for kind, points in (("touchStart", [{"x": x, "y": y}]), ("touchEnd", [])):
-            touch = {"type": kind, "touchPoints": points, "timestamp": at_s}
-            session.send("Input.dispatchTouchEvent", touch)
+        touches = [
+            {"type": kind, "touchPoints": points, "timestamp": at_s}
+            for kind, points in (("touchStart", [{"x": x, "y": y}]), ("touchEnd", []))
+        ]
+        send_at_once(session, "Input.dispatchTouchEvent", touches)  # else it may be a long press
     session.detach()
 
 
