@@ -145,7 +145,7 @@ class Site:
     def _takes_writes(self) -> bool:
         with self.admin() as admin:
             state: Any = admin.info("persistence")
-        return state["aof_last_write_status"] == "ok"
+        return bool(state["aof_last_write_status"] == "ok")
 
     def client(self, name: str) -> Client:
         """A client for one greenlet."""
