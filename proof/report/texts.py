@@ -83,13 +83,13 @@ shift begins with an import. The days pass {acceleration:.0f} times as fast as a
 load's clock is accelerated: sessions, heartbeats and the 24 hours of an idempotency record take
 their real time. So this shows what the day's work leaves behind, not what real time does.
 
-The days before, four times as fast again, are warm-up: the number of live objects is constant after
-two of them, but the allocator's fragments fill for some days more. Then each process opens all its
-connections for operations, and a few hours pass at the days' own pace. After that come the two days
-that are judged; memory is sampled fifteen times an hour. A slope is that of the least value of each
-hour, so that what is taken for a moment does not count. Its interval is that of 99 % confidence,
-with regard to autocorrelation. Memory grows if the lower bounds of both days are above 0: a leak
-grows every day, fragments ever less.
+The days before, four times as fast again, are warm-up: the number of live objects hardly changes
+after two of them, but the allocator's fragments fill for some days more. Then each process opens
+all its connections for operations, and a few hours pass at the days' own pace. After that come the
+two days that are judged; memory is sampled fifteen times an hour. A slope is that of the least
+value of each hour, so that what is taken for a moment does not count. Its interval is that of 99 %
+confidence, with regard to autocorrelation. Memory grows if the lower bounds of both
+days are above 0: a leak grows every day, fragments ever less.
 
 *Kept by design*: idempotency records, logs, histories and the like, which have a bound of their
 own. *No key*: what the server has beside its keys and their tables.
