@@ -7,8 +7,10 @@ import os
 import platform
 import re
 import subprocess
+import traceback
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from tests.support.servers import BINARIES, binary_of
@@ -19,6 +21,7 @@ SHOWN = {  # figures of a round on its line, and what stands before and after ea
     "acknowledged_and_lost": ("acknowledged and lost ", ""), "hours": ("", " hours"),
 }  # fmt: skip
 _SHOWN_TEXTS = 5
+_HERE = str(Path(__file__).parent)
 
 
 def text_of(row: Mapping[str, Any]) -> str:
@@ -33,6 +36,15 @@ def text_of(row: Mapping[str, Any]) -> str:
     for name, texts in row["violations"].items():
         lines += [f"  {name}: {len(texts)}", *(f"    {each}" for each in texts[:_SHOWN_TEXTS])]
     return "\n".join(lines)
+
+
+def why_void(error: BaseException) -> str:
+    """What ended a round early, and where: the innermost line of this package, and its callers'."""
+    frames = traceback.extract_tb(error.__traceback__)
+    places = [
+        f"{Path(each.filename).name}:{each.lineno}" for each in frames if _HERE in each.filename
+    ]
+    return f"{type(error).__name__}: {error} ({', from '.join(places[:-4:-1])})"
 
 
 def name_of(row: Mapping[str, Any]) -> str:

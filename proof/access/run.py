@@ -25,6 +25,7 @@ from proof.access.matrix import Matrix
 from proof.access.revocation import Revocations
 from proof.access.site import Site
 from proof.deployment.running import running
+from proof.results import why_void
 from proof.single.preload import has_compiler
 
 Row = dict[str, Any]
@@ -46,7 +47,7 @@ def run_part(part: str, server: str, directory: Path, *, seed: int) -> Row:
         else:
             figures, violations = _revocations(directory, seed, server)
     except (AssertionError, OSError, redis.RedisError) as error:
-        void = f"{type(error).__name__}: {error}"
+        void = why_void(error)
     return {
         "seed": seed, "void": void, "took_s": time.monotonic() - began_s, "figures": figures,
         "violations": {part: violations} if violations else {},

@@ -20,6 +20,7 @@ from proof.failover.faults import faults_of
 from proof.failover.run import run_round as run_failover
 from proof.history.contents import Contents
 from proof.network.proxy import FaultProxy
+from proof.results import why_void
 from proof.single.round import Result, Round
 from proof.single.run import FAULTS, OPERATIONS
 from proof.single.run import run_round as run_faults
@@ -118,5 +119,5 @@ def _run_single(site: Site, kind: Kind, seed: int) -> Result:
     try:
         return Round(site, faults, seed, operations=OPERATIONS, reconnect_every_s=every_s).run()
     except NO_START as error:
-        void = f"{type(error).__name__}: {error}"
+        void = why_void(error)
         return Result([name for name, _ in faults], seed, void=void, ended_early=True)

@@ -18,6 +18,7 @@ from proof.day.people import Day
 from proof.day.site import BOARDS, PEOPLE_OF_A_SHIFT, DaySite
 from proof.day.tablet import Tablet
 from proof.day.verdict import judge
+from proof.results import why_void
 from tests.support.waiting import wait_until
 
 HOURS = 24.0
@@ -70,7 +71,7 @@ def run_days(
         row["figures"] |= {"hours": DAYS * hours, **done}
         row["acceleration"], row["warm_up_days"] = acceleration, warm_up_days
     except (AssertionError, OSError, ValueError, gevent.Timeout, redis.RedisError) as error:
-        row["void"] = f"{type(error).__name__}: {error}"
+        row["void"] = why_void(error)
     finally:
         site.stop()
         log.append(site.node.log)

@@ -9,6 +9,7 @@ from proof.deployment.site import Site
 from proof.failover.faults import Fault
 from proof.failover.round import Result, Round
 from proof.history.contents import Contents
+from proof.results import why_void
 
 
 def run_round(
@@ -18,4 +19,4 @@ def run_round(
     try:
         return Round(site, contents, name, seed, is_short=is_short).run(fault)
     except (AssertionError, TimeoutError, gevent.Timeout, redis.RedisError) as error:
-        return Result(name, seed, void=f"{type(error).__name__}: {error}")
+        return Result(name, seed, void=why_void(error))

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import gevent
 import redis
 
+from proof.results import why_void
 from proof.single import (
     clock_faults,
     network_faults,
@@ -80,5 +81,5 @@ def run_round(site: Site, plan: Plan, *, operations: int) -> Result:
             least_share=_LEAST_SHARE_OF_A_STORM if is_storm else 1.0,
         ).run()  # fmt: skip
     except (AssertionError, OSError, gevent.Timeout, redis.RedisError) as error:
-        void = f"{type(error).__name__}: {error}"
+        void = why_void(error)
         return Result(list(plan.names), plan.seed, void=void, ended_early=True)

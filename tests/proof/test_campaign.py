@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,12 +12,14 @@ from typing import Any
 
 import pytest
 
+from proof.access.calls import Sender
 from proof.campaign.choice import Planned, next_batch
 from proof.campaign.counts import Counts, product_hash
 from proof.campaign.goals import GOALS, ROUNDS_OF_A_FAILOVER, standings
 from proof.campaign.kinds import KINDS, Kind, SetUp, chosen
 from proof.campaign.run import Campaign
-from proof.results import text_of
+from proof.results import text_of, why_void
+from tests.support.servers import free_port
 
 SERVERS = ("valkey", "redis")
 SINGLE = [each for each in KINDS.values() if each.part == "single faults"]
@@ -349,3 +352,9 @@ def test_each_round_is_a_line_that_says_how_it_came_out() -> None:
     )
     assert ": VOID, too slow; " in text_of(row(void="too slow"))
     assert text_of(row(violations={"models": ["a"]})).splitlines()[1:] == ["  models: 1", "    a"]
+
+
+def test_a_round_that_an_error_has_ended_says_in_which_lines() -> None:
+    with pytest.raises(OSError, match="refused") as caught:
+        Sender(free_port()).send("GET", "/livez", {})
+    assert re.fullmatch(r"ConnectionRefusedError: .* \(calls\.py:\d+\)", why_void(caught.value))
