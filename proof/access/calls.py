@@ -67,7 +67,8 @@ class Sender:
         except (OSError, http.client.HTTPException):
             one.close()
             raise
-        self._used_s[number] = time.monotonic()
+        if is_kept:
+            self._used_s[number] = time.monotonic()
         parsed: Any = {}
         if response.headers.get_content_type().endswith("json") and text:
             parsed = json.loads(text)

@@ -5,12 +5,16 @@ What must become of each request stands in a table of the proof's own.
 
 from __future__ import annotations
 
+import http.server
+import threading
+import time
 from collections.abc import Iterator
 
 import pytest
 
 from occupancy.services import Services
 from proof.access import routes
+from proof.access.calls import Sender
 from proof.access.expected import ROUTES, Holds, right_outcomes
 from proof.access.matrix import Matrix
 from proof.access.site import Site
@@ -85,3 +89,35 @@ def test_where_the_pin_and_the_right_board_are_missing_either_may_be_named() -> 
     ]  # fmt: skip
     take = block.replace("block", "take")
     assert right_outcomes("POST", take, "main", holds) == [(403, "forbidden")]
+
+
+def test_requests_from_other_addresses_do_not_make_a_kept_connection_look_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    callers: list[str] = []  # of each connection
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def setup(self) -> None:
+            super().setup()
+            callers.append(self.client_address[0])
+
+        def do_GET(self) -> None:
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *args: object) -> None:
+            """Nothing on stderr."""
+
+    now_s = 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: now_s)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        sender = Sender(server.server_port)
+        for source in (None, "127.0.0.2", None):
+            assert sender.send("GET", "/", {}, source=source, connection=0).status == 204
+            now_s += 0.9
+        sender.close()
+        server.shutdown()
+    assert callers == ["127.0.0.1", "127.0.0.2", "127.0.0.1"]
