@@ -227,11 +227,12 @@ def check_rule(
     board: str | None,
     trusted_origins: Collection[str],
 ) -> None:
-    """Raise Forbidden or CsrfFailed unless ``rule`` allows the request to ``principal``."""
-    if rule.role is not None:
-        check_role(principal, rule.role)
+    """Raise Forbidden, PinRequired or CsrfFailed unless ``rule`` allows the request to ``principal``."""
+    # The board first: a PIN that is asked for must be of use.
     if principal.board is not None and not rule.any_board and board != principal.board:
         raise Forbidden(f"You may only see the board {principal.board}.")
+    if rule.role is not None:
+        check_role(principal, rule.role)
     if principal.has_cookie and request.method not in _SAFE_METHODS:
         # A foreign page can make the browser send the cookie, but only our own pages get the token.
         check_origin(request, trusted_origins)

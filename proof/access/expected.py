@@ -144,11 +144,6 @@ def right_outcomes(method: str, path: str, board: str, holds: Holds) -> list[tup
     """What is right; where several conditions fail, any of them may be named."""
     first = expected(method, path, board, holds)
     found = [first]
-    is_wrong_board = holds.board is not None and not _is_of_board(
-        _row(method, path), board, holds.board
-    )
-    if first == (403, "pin_required") and is_wrong_board:
-        found.append((403, "forbidden"))
     is_without_csrf = holds.is_cookie and not holds.has_csrf and method not in _SAFE
     if first in ((403, "forbidden"), (403, "pin_required")) and is_without_csrf:
         found.append((403, "csrf"))
@@ -171,11 +166,11 @@ def expected(  # noqa: PLR0911 - one for each reason, in their order
     if least:
         if holds.role is None or (holds.is_ticket and path != EVENTS):
             return 401, "unauthenticated"
+        if holds.board is not None and not _is_of_board(row, board, holds.board):
+            return 403, "forbidden"
         if ROLES.index(holds.role) < ROLES.index(least):
             if holds.role_with_pin and ROLES.index(least) <= ROLES.index(holds.role_with_pin):
                 return 403, "pin_required"
-            return 403, "forbidden"
-        if holds.board is not None and not _is_of_board(row, board, holds.board):
             return 403, "forbidden"
         if holds.is_cookie and method not in _SAFE and not holds.has_csrf:
             return 403, "csrf"

@@ -433,6 +433,22 @@ def test_administration_needs_the_pin_after_a_badge(shop: BadgeShop) -> None:
     assert tablet.put("/api/workers/93", json={"name": "X"}, headers=csrf).status_code == 200
 
 
+def test_at_a_station_of_another_board_no_pin_is_asked_for(shop: BadgeShop) -> None:
+    shop.services.store.boards.create("hall")
+    shop.give("1", CODE)
+    tablet, _ = shop.paired("hall")
+    csrf = shop.scanned(tablet)
+    refused = [
+        block(tablet, csrf),
+        tablet.put("/api/boards/main/items/T-3", json={}, headers=csrf),
+        tablet.patch("/api/boards/main", json={"title": "Main"}, headers=csrf),
+        tablet.get("/api/workers"),
+    ]
+    assert {problem(each) for each in refused} == {(403, "forbidden")}
+    at_home = tablet.put("/api/boards/hall/items/T-3", json={}, headers=csrf)
+    assert problem(at_home) == (403, "pin_required")
+
+
 def test_what_the_role_does_not_allow_no_pin_allows(shop: BadgeShop) -> None:
     shop.give("93", CODE)
     tablet, _ = shop.paired()

@@ -29,7 +29,7 @@ group = Commands("boards", help="Boards: independent sets of items.")
 @click.argument("name", callback=check_board)
 @click.option("--title", help="The title that people see; default: the name.")
 @click.option("--steps", metavar="A,B,…", help="The steps of an item, in this order.")
-@click.option("--max-holds", type=click.IntRange(1, 1_000_000),
+@click.option("--max-holds", type=click.IntRange(1, MAX_HOLDS),
     help="The most items that a worker may hold at once.")  # fmt: skip
 @json_option
 def create(

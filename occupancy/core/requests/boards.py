@@ -36,7 +36,7 @@ class BoardBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     steps: (
         Annotated[list[Step | StepBody], msgspec.Meta(min_length=1, max_length=MAX_STEPS)] | None
     ) = None
-    max_holds: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] | None = None
+    max_holds: Annotated[int, msgspec.Meta(ge=0, le=MAX_HOLDS)] | None = None
 
 
 class BoardSettingsBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):

@@ -29,7 +29,7 @@ _SECRET = re.compile(
 )
 _BOARD = re.compile(r"/api/boards/([A-Za-z0-9][A-Za-z0-9_-]{0,31})(?:/|\Z)")
 
-_WITH_METHOD = ("signed_in", "sign_in_refused")  # their ``by`` is how: pin, link, token
+_WITH_METHOD = ("signed_in", "sign_in_refused")  # their ``by`` is how: pin, link, badge …
 _BY_THEMSELVES = ("signed_in", "signed_out", "pin_changed", "denied")
 
 
@@ -39,7 +39,7 @@ class AuditEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     at: str
     event: str
     by: str | None = None  # a worker's id; with means cli, a user of the machine
-    means: str | None = None  # session, token, cli; of a sign-in pin, link, token, new_pin
+    means: str | None = None  # cli, or an AuthMethod; of a sign-in: pin, link, badge …
     worker: str | None = None
     board: str | None = None
     address: str | None = None

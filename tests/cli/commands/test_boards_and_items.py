@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from occupancy.core.entities import MAX_HOLDS
 from occupancy.services import Services
 from tests.cli.command_line import Run, answer, error
 
@@ -11,15 +12,22 @@ from tests.cli.command_line import Run, answer, error
 def test_a_board_is_created_listed_and_shown(run: Run) -> None:
     created = answer(
         run("boards", "create", "line", "--title", "Línea 1", "--steps", "ARM, SOLD",
-            "--max-holds", "1000000", "--json")
+            "--max-holds", "1000", "--json")
     )  # fmt: skip
     assert created["steps"] == ["ARM", "SOLD"]
-    assert created["settings"]["max_holds"] == 1_000_000  # the API's bound too
+    assert created["settings"]["max_holds"] == MAX_HOLDS
     listed = answer(run("boards", "list", "--json"))["boards"]
     assert [board["board"] for board in listed] == ["line"]  # nobody uses main
     assert answer(run("boards", "show", "line", "--json")) == created
     assert "Línea 1" in run("boards", "list").stdout
     assert "ARM,SOLD" in run("boards", "show", "line").stdout
+
+
+def test_a_board_is_created_with_a_limit_that_can_be_set_later_too(run: Run) -> None:
+    too_many = str(MAX_HOLDS + 1)
+    assert "1<=x<=1000" in run("boards", "create", "line", "--max-holds", too_many).stderr
+    assert run("boards", "create", "line").exit_code == 0
+    assert "0<=x<=1000" in run("boards", "edit", "line", "--max-holds", too_many).stderr
 
 
 def test_a_board_is_not_created_twice(run: Run) -> None:

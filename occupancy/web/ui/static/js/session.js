@@ -20,6 +20,7 @@ const others = 'BroadcastChannel' in globalThis ? new BroadcastChannel('occupanc
 
 let session = null;
 let isAnswered = false;
+let changes = 0; // of the session, by this page
 
 /** The session ({worker, csrf_token, idle_s …}), or null while nobody is signed in. */
 export function current() {
@@ -57,17 +58,20 @@ export function onChange(listener) {
 /** Asks the server for the session; null if there is none. An unreachable server is a Problem. */
 export async function load() {
   let found = null;
+  const before = changes;
   try {
     found = await api.get('/api/session');
   } catch (problem) {
     if (problem.status !== 401) throw problem;
   }
+  if (changes !== before) return session; // the answer is about the session of before
   set(found);
   return found;
 }
 
 /** Goes on with the session that an answer has opened in place of the present one. */
 export function adopt(found) {
+  changes += 1;
   set(found);
   others?.postMessage('changed');
 }
@@ -130,6 +134,7 @@ export async function signOut(reason = 'session.signed_out') {
   } catch (problem) {
     if (problem.status !== 401) throw problem; // it had ended already
   }
+  changes += 1;
   if (session?.station) await load(); // the paired station stays
   else set(null);
   others?.postMessage('changed');
