@@ -137,7 +137,7 @@ class Services:
         self.process_report = ProcessReport(
             self.processes, self.metrics, self.budget, topology,
             process=self.process_name, stream_figures=self.hub.figures,
-            promotions=self.promotions,
+            troubles=self.hub.troubles, promotions=self.promotions,
         )  # fmt: skip
         self.periodic_tasks.tasks = [
             self.process_report.publish,

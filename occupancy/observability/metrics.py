@@ -111,9 +111,7 @@ class Metrics:
             Gauge, labelnames=["server"], registry=registry, multiprocess_mode="mostrecent"
         )
         self._server_gauges = {
-            "up": server_gauge(
-                "occupancy_redis_up", "Whether the server answers, where there are several"
-            ),
+            "up": server_gauge("occupancy_redis_up", "Whether the server answers"),
             "primary": server_gauge("occupancy_redis_primary", "Whether it is a primary"),
             "incarnation": server_gauge(
                 "occupancy_redis_incarnation", "The failover epoch that made it a primary"
@@ -137,6 +135,10 @@ class Metrics:
         self._acquired.labels(pool).inc(stats["acquired"] - acquired)
         self._timeouts.labels(pool).inc(stats["timeouts"] - timeouts)
         self._copied[pool] = (stats["acquired"], stats["timeouts"])
+
+    def copy_up(self, address: str, *, is_up: bool) -> None:
+        """Copy whether the only server answers."""
+        self._server_gauges["up"].labels(address).set(is_up)
 
     def copy_servers(self, servers: Sequence[Mapping[str, Any]]) -> None:
         """Copy the figures of Servers.counts(). A server that is no longer there has none (NaN)."""

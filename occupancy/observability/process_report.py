@@ -6,7 +6,7 @@ import dataclasses
 import itertools
 import logging
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from occupancy.core.errors import OccupancyError
@@ -59,8 +59,8 @@ class _PoolSums:
 class ProcessReport:
     """Methods raise PoolTimeout or StoreUnavailable, but for ``figures``.
 
-    ``process`` is this process's name (see ``process_name``), and ``stream_figures`` returns the
-    figures of its event streams.
+    ``process`` is this process's name (see ``process_name``), ``stream_figures`` returns the
+    figures of its event streams, and ``troubles`` the servers that live delivery lacks.
     """
 
     processes: Processes
@@ -70,6 +70,7 @@ class ProcessReport:
     _: dataclasses.KW_ONLY
     process: str
     stream_figures: Callable[[], dict[str, Any]]
+    troubles: Callable[[], Mapping[str, str]]
     promotions: Promotions
     _ops: _PoolSums = dataclasses.field(default_factory=_PoolSums)
     _pubsub: _PoolSums = dataclasses.field(default_factory=_PoolSums)
@@ -129,6 +130,8 @@ class ProcessReport:
         self.metrics.copy_pool("ops", figures["ops"])
         self.metrics.copy_pool("pubsub", self._pubsub.of(each.pubsub_pool for each in shards))
         self.metrics.streams.set(figures["streams"]["open"])
+        if not self.topology.client.has_failover:  # several servers are asked when /metrics is
+            self.metrics.copy_up(shards[0].address, is_up=not self.troubles())
         self.processes.report(self.process, figures)
 
     def withdraw(self) -> None:

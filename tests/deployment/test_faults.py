@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -171,6 +172,19 @@ def test_readyz_is_503_soon_after_redis_stops_and_livez_stays_200(
     answer = deployment.request("GET", "/readyz").json()
     assert set(answer["reasons"]) == {"operations", "live"}
     assert deployment.status_of("/livez") == 200
+
+
+def test_metrics_say_whether_the_server_answers(deployment: Deployment, server: RealServer) -> None:
+    def is_up() -> float:
+        text = deployment.request("GET", "/metrics").text
+        (found,) = re.findall(r'^occupancy_redis_up\{server="\S+"\} (\S+)$', text, re.MULTILINE)
+        return float(found)
+
+    wait_until(lambda: is_up() == 1, what="a server that is up")
+    server.stop()
+    wait_until(lambda: is_up() == 0, what="a server that is away")
+    server.start()
+    wait_until(lambda: is_up() == 1, what="a server that is up again")
 
 
 @pytest.mark.parametrize("trouble", ["READONLY", "OOM"])
