@@ -227,7 +227,7 @@ def check_rule(
     board: str | None,
     trusted_origins: Collection[str],
 ) -> None:
-    """Raise Forbidden, PinRequired or CsrfFailed unless ``rule`` allows the request to ``principal``."""
+    """Raise Forbidden, PinRequired or CsrfFailed unless ``rule`` allows it to ``principal``."""
     # The board first: a PIN that is asked for must be of use.
     if principal.board is not None and not rule.any_board and board != principal.board:
         raise Forbidden(f"You may only see the board {principal.board}.")
