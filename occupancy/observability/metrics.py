@@ -136,9 +136,9 @@ class Metrics:
         self._timeouts.labels(pool).inc(stats["timeouts"] - timeouts)
         self._copied[pool] = (stats["acquired"], stats["timeouts"])
 
-    def copy_up(self, address: str, *, is_up: bool) -> None:
-        """Copy whether the only server answers."""
-        self._server_gauges["up"].labels(address).set(is_up)
+    def copy_up(self, *, is_up: bool) -> None:
+        """Copy whether the only server answers. To Prometheus, an empty label is none."""
+        self._server_gauges["up"].labels("").set(is_up)
 
     def copy_servers(self, servers: Sequence[Mapping[str, Any]]) -> None:
         """Copy the figures of Servers.counts(). A server that is no longer there has none (NaN)."""

@@ -131,7 +131,7 @@ class ProcessReport:
         self.metrics.copy_pool("pubsub", self._pubsub.of(each.pubsub_pool for each in shards))
         self.metrics.streams.set(figures["streams"]["open"])
         if not self.topology.client.has_failover:  # several servers are asked when /metrics is
-            self.metrics.copy_up(shards[0].address, is_up=not self.troubles())
+            self.metrics.copy_up(is_up=not self.troubles())
         self.processes.report(self.process, figures)
 
     def withdraw(self) -> None:
