@@ -15,7 +15,8 @@ from occupancy.core.texts.plurals import counted
 from occupancy.tables.cells import shown
 from occupancy.tables.columns import Mapping
 from occupancy.tables.encoding import AUTO, ENCODINGS, WINDOWS, detect_encoding
-from occupancy.tables.importer import ItemRow, Report, item_rows
+from occupancy.tables.imports.item_rows import ItemRow, item_rows
+from occupancy.tables.imports.report import Report
 from occupancy.tables.records import Rejected
 from occupancy.tables.sandbox.parsing import parse_file, unpacked
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from occupancy.core.errors import InvalidRequest
+from occupancy.core.requests.checks import check_name
 from occupancy.tables.causes import refused
 
 # In the format of Excel and LibreOffice. 25E10 and 5E-12 may be tags, so they do not match.
@@ -59,3 +60,15 @@ def parse_pin(cell: str) -> str:
             "as text and enter the PIN again."
         )
     return cell.strip() if cell.strip().isdecimal() else cell
+
+
+def check_key(column: str, kind: str, name: str, lines: dict[str, int], line: int) -> None:
+    """Raises InvalidRequest for an invalid tag or id, or one that an earlier line has."""
+    check_not_reformatted(column, name)
+    try:
+        check_name(kind, name)
+    except InvalidRequest as error:
+        raise refused(error.detail, "bad_code" if name else "no_code") from error
+    first = lines.setdefault(name, line)
+    if first != line:
+        raise refused(f"line {first} has the same one.", "same_code", line=first)

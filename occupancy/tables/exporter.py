@@ -20,7 +20,7 @@ from occupancy.boards.records import Snapshot
 from occupancy.core.entities import Item
 from occupancy.core.slices import Pause, no_pause, sliced
 from occupancy.core.texts.formulas import escape_formula
-from occupancy.tables.importer import STATE_COLUMNS
+from occupancy.tables.imports.item_rows import STATE_COLUMNS
 from occupancy.tables.table import JSON_SUFFIX
 from occupancy.tables.xlsx_file import Cell, xlsx_bytes
 

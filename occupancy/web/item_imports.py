@@ -24,14 +24,9 @@ from occupancy.services import Services
 from occupancy.storage.fair_queue import set_priority
 from occupancy.tables.causes import refused
 from occupancy.tables.columns import Mapping
-from occupancy.tables.importer import (
-    ItemRow,
-    Report,
-    Result,
-    item_rows,
-    put_rows,
-    with_position,
-)
+from occupancy.tables.imports.item_import import put_rows
+from occupancy.tables.imports.item_rows import ItemRow, item_rows
+from occupancy.tables.imports.report import Report, Result, with_position
 from occupancy.tables.records import Rejected
 from occupancy.tables.sandbox.parsing import MAX_FILE_BYTES
 from occupancy.tables.uploads import MAX_ADDED_TAGS, Run, Upload

@@ -23,16 +23,16 @@ from occupancy.core.slices import sliced
 from occupancy.services import Services
 from occupancy.storage.fair_queue import set_priority
 from occupancy.tables.columns import ParsedFile
-from occupancy.tables.importer import Result
-from occupancy.tables.records import Record
-from occupancy.tables.sandbox.parsing import parse_file, unpacked
-from occupancy.tables.worker_rows import (
+from occupancy.tables.imports.report import Result
+from occupancy.tables.imports.worker_rows import (
     RefusalCode,
     RefusedRow,
     RowRefused,
     WorkerReader,
     WorkerRow,
 )
+from occupancy.tables.records import Record
+from occupancy.tables.sandbox.parsing import parse_file, unpacked
 from occupancy.web.auth import recording
 from occupancy.web.item_imports import pause
 

@@ -11,12 +11,9 @@ from occupancy.access.workers import Workers
 from occupancy.core.entities import Person
 from occupancy.core.errors import StoreUnavailable
 from occupancy.services import Services
-from occupancy.tables.importer import (
-    import_items,
-    import_workers,
-    read_items,
-    read_workers,
-)
+from occupancy.tables.imports.item_import import import_items
+from occupancy.tables.imports.item_rows import read_items
+from occupancy.tables.imports.worker_import import import_workers, read_workers
 
 ADMIN = Person("admin", "Admin")
 

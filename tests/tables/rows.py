@@ -11,7 +11,9 @@ from occupancy.core.entities import Item, Person
 from occupancy.core.requests.items import ItemBody
 from occupancy.core.transitions import PUT
 from occupancy.services import Services
-from occupancy.tables.importer import ItemRow, Report, import_items, read_items
+from occupancy.tables.imports.item_import import import_items
+from occupancy.tables.imports.item_rows import ItemRow, read_items
+from occupancy.tables.imports.report import Report
 from occupancy.tables.records import Rejected
 
 ADMIN = Person("admin", "Admin")

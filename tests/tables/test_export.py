@@ -13,7 +13,8 @@ from occupancy.core.texts.formulas import escape_formula, unescape_formula
 from occupancy.core.transitions import TRANSITIONS
 from occupancy.services import Services
 from occupancy.tables.exporter import excel_bytes, export_items
-from occupancy.tables.importer import import_items, read_items
+from occupancy.tables.imports.item_import import import_items
+from occupancy.tables.imports.item_rows import read_items
 from tests.tables.rows import ADMIN, counts, items, load, put
 
 NASTY = {

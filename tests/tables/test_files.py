@@ -9,7 +9,8 @@ import pytest
 from occupancy.core.errors import InvalidRequest
 from occupancy.core.requests.items import ItemBody
 from occupancy.tables.encoding import decode_text, detect_encoding
-from occupancy.tables.importer import ItemRow, read_items, read_workers
+from occupancy.tables.imports.item_rows import ItemRow, read_items
+from occupancy.tables.imports.worker_import import read_workers
 from occupancy.tables.records import Rejected
 from tests.tables.rows import bodies, rejected
 

@@ -11,7 +11,8 @@ from occupancy.core.errors import BoardNotFound, StoreUnavailable
 from occupancy.core.settings import Settings
 from occupancy.core.transitions import TRANSITIONS
 from occupancy.services import Services
-from occupancy.tables.importer import import_items, read_items
+from occupancy.tables.imports.item_import import import_items
+from occupancy.tables.imports.item_rows import read_items
 from tests.support.servers import RealServer
 from tests.tables.rows import ADMIN, counts, items, load
 

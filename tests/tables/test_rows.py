@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from occupancy.services import Services
-from occupancy.tables.importer import ItemRow, import_workers, read_items, read_workers
+from occupancy.tables.imports.item_rows import ItemRow, read_items
+from occupancy.tables.imports.worker_import import import_workers, read_workers
 from occupancy.tables.records import Rejected
 from tests.tables.rows import bodies, rejected
 

@@ -9,7 +9,7 @@ import pytest
 
 from occupancy.core.errors import InvalidRequest
 from occupancy.tables.columns import Mapping
-from occupancy.tables.importer import ItemRow, item_rows
+from occupancy.tables.imports.item_rows import ItemRow, item_rows
 from occupancy.tables.records import Record, Rejected
 from tests.tables.spreadsheets import ods, parsed, xls, xlsx
 

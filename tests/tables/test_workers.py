@@ -8,7 +8,8 @@ from occupancy.access.pins import is_pin
 from occupancy.core.entities import Role
 from occupancy.core.errors import InvalidRequest
 from occupancy.services import Services
-from occupancy.tables.importer import Report, import_workers, read_workers
+from occupancy.tables.imports.report import Report
+from occupancy.tables.imports.worker_import import import_workers, read_workers
 from tests.tables.rows import counts
 
 

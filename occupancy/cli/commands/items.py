@@ -25,7 +25,8 @@ from occupancy.core.errors import InvalidRequest
 from occupancy.core.texts.plurals import counted
 from occupancy.tables.encoding import AUTO, workbook_format
 from occupancy.tables.exporter import SEPARATORS, excel_bytes, export_items, export_xlsx, read_all
-from occupancy.tables.importer import import_items, read_items
+from occupancy.tables.imports.item_import import import_items
+from occupancy.tables.imports.item_rows import read_items
 
 _NOT_REPAIRABLE = ("history", "log")  # past events cannot be made up
 

@@ -17,7 +17,7 @@ from occupancy.cli.output import print_json, print_result, print_table, progress
 from occupancy.core.entities import COMMAND_LINE, Role, Worker
 from occupancy.core.requests.checks import check_text
 from occupancy.storage import public_url
-from occupancy.tables.importer import import_workers, read_workers
+from occupancy.tables.imports.worker_import import import_workers, read_workers
 
 _ROLES = [role.label for role in Role]
 

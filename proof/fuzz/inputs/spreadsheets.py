@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from occupancy.core.errors import InvalidRequest
 from occupancy.tables.columns import Mapping, ParsedFile
-from occupancy.tables.importer import ItemRow, item_rows
+from occupancy.tables.imports.item_rows import ItemRow, item_rows
 from occupancy.tables.records import MAX_CELL_CHARS, Record
 from occupancy.tables.sandbox.reading import write_frames
 from proof.fuzz.answers import Violation

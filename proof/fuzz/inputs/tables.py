@@ -16,7 +16,8 @@ from occupancy.core.entities import Item, Role, Worker
 from occupancy.core.errors import InvalidRequest, WorkerNotFound
 from occupancy.tables.encoding import AUTO, ENCODINGS
 from occupancy.tables.exporter import SEPARATORS, excel_bytes, export_items
-from occupancy.tables.importer import ItemRow, import_workers, read_items, read_workers
+from occupancy.tables.imports.item_rows import ItemRow, read_items
+from occupancy.tables.imports.worker_import import import_workers, read_workers
 from occupancy.tables.records import Rejected
 from occupancy.tables.table import Row
 from proof.fuzz.answers import Violation

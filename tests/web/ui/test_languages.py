@@ -17,7 +17,7 @@ from occupancy.core.transitions import PUT, REMOVE, TRANSITIONS
 from occupancy.labels.stocks import STOCKS
 from occupancy.observability.audit_trail.events import EVENTS as AUDIT_EVENTS
 from occupancy.tables.causes import FILE_CAUSES, ROW_CAUSES
-from occupancy.tables.worker_rows import RefusalCode
+from occupancy.tables.imports.worker_rows import RefusalCode
 from occupancy.web.ui.languages import LANGUAGES, choose
 from tests.support.deployment import ROOT
 

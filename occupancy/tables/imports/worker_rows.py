@@ -19,9 +19,8 @@ from occupancy.core.entities import Role, Worker
 from occupancy.core.errors import InvalidRequest
 from occupancy.core.requests.checks import check_shown
 from occupancy.core.texts.formulas import unescape_formula
-from occupancy.tables.cells import parse_pin, shown
+from occupancy.tables.cells import check_key, parse_pin, shown
 from occupancy.tables.columns import simple_name
-from occupancy.tables.importer import check_key
 from occupancy.tables.records import Record, Rejected
 from occupancy.tables.table import Columns
 
