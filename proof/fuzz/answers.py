@@ -32,6 +32,8 @@ _MASKS = tuple(
     for pattern, instead in (
         (rb"retry: [0-9]+", b"retry"),
         (rb'"(cursor|since|at|csrf_token|token|id|created|expires|used)":"[^"]*"', rb'"\1":""'),
+        (rb'"path":"/[a-z-]+#[^"]*"', b'"path":""'),  # of a link with a secret
+        (rb'"svg":"(?:[^"\\]|\\.)*"', b'"svg":""'),  # its QR code
         (rb"id: [0-9]+-[0-9]+", b"id: cursor"),
         (rb"since [0-9-]+ [0-9:]+ UTC", b"since"),
         (rb'"(worked_s|retry_after|created_s|expires_s)":[0-9.]+', rb'"\1":0'),
