@@ -28,7 +28,18 @@ _ROUND = 200  # cases of one seed
 
 def main() -> None:
     options = _options()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("fuzz: ended"))  # ends its server too
+    # Hypothesis takes SystemExit for a finding.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        findings = _run(options)
+    except KeyboardInterrupt:
+        sys.exit("fuzz: ended")  # its server has ended too
+    if findings:
+        sys.exit(f"fuzz: {findings} findings; see above, and proof/fuzz/corpus/ for the cases")
+
+
+def _run(options: argparse.Namespace) -> int:
+    """Returns the number of findings."""
     names = list(options.only or TARGETS)
     number = secrets.randbelow(2**31) if options.seed is None else options.seed
     until = time.monotonic() + 60 * options.minutes
@@ -56,8 +67,7 @@ def main() -> None:
                     )
             number += 1
     print(", ".join(f"{name} {count}" for name, count in counts.items()), f"; findings: {findings}")
-    if findings:
-        sys.exit(f"fuzz: {findings} findings; see above, and proof/fuzz/corpus/ for the cases")
+    return findings
 
 
 @contextlib.contextmanager
