@@ -15,7 +15,7 @@ import msgspec
 
 from occupancy.core.errors import InvalidRequest
 from occupancy.tables.causes import Cause, cause_of, refused
-from occupancy.tables.columns import ParsedFile, Study, find_header, header_of
+from occupancy.tables.columns import ParsedFile, header_of
 from occupancy.tables.csv_file import CsvFile
 from occupancy.tables.encoding import AUTO, detect_encoding, workbook_format
 from occupancy.tables.records import (
@@ -26,6 +26,7 @@ from occupancy.tables.records import (
     is_blank,
     one_line,
 )
+from occupancy.tables.sandbox.guessing import Study, find_header
 from occupancy.tables.sandbox.workbook import Workbook
 
 MAX_RECORDS_BYTES = 64 * 1024 * 1024  # as msgpack, before they are packed
