@@ -19,7 +19,7 @@ ROW_CAUSES = (
     "bad_code", "cell_refused", "cell_too_long", "column_name_too_long", "narrow_column",
     "no_code", "no_column_name", "not_json", "odd_character", "quotation", "repeated_header",
     "row_refused", "row_too_long", "same_code", "shortened_number", "text_and_json",
-    "title_refused", "title_too_long", "too_many_attributes", "too_many_cells",
+    "title_refused", "title_too_long", "too_many_attributes", "too_many_cells", "too_many_columns",
 )  # fmt: skip
 
 

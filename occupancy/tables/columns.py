@@ -16,7 +16,7 @@ _MAX_HEADER_CHARS = 200  # of a column's name; an attribute's has less, so such 
 
 
 class Mapping(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What the columns of a file are: names of its header.
+    """What the columns of a file are: names of its header, or letters where it has none.
 
     Columns that are neither ``code`` nor ``title``, nor ``left_out``, are attributes.
     """
@@ -24,6 +24,7 @@ class Mapping(msgspec.Struct, frozen=True, omit_defaults=True):
     code: str
     title: str | None = None
     left_out: list[str] = []
+    has_header: bool = True
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -34,12 +35,28 @@ class Column(msgspec.Struct, frozen=True):
     unique: float
 
 
+class Headerless(msgspec.Struct, frozen=True):
+    """What else is to be known of a file to read it as one without a header.
+
+    ``leading`` are the records that are no rows where it has one: the header, which is the last of
+    them, and what stands above. ``is_plain`` says that the file plainly has no header.
+    """
+
+    columns: list[Column] = []
+    guess: Mapping | None = None
+    leading: list[Record] = []
+    is_plain: bool = False
+
+
 class ParsedFile(msgspec.Struct, frozen=True):
-    """What is known of a file that was read. Its records are in ``chunks`` chunks."""
+    """What is known of a file that was read. Its records are in ``chunks`` chunks.
+
+    It is read as a file with a header; :meth:`without_header` reads it as one without.
+    """
 
     format: str  # csv, xlsx, xls, ods
     header: list[str]
-    header_line: int
+    header_line: int | None
     columns: list[Column]
     guess: Mapping | None
     rows: int
@@ -48,6 +65,21 @@ class ParsedFile(msgspec.Struct, frozen=True):
     separator: str | None = None
     sheet: str | None = None  # that was read
     sheets: list[str] = []
+    headerless: Headerless = Headerless()
+    leading: list[Record] = []  # rows that come before those in the chunks
+
+    @property
+    def has_header(self) -> bool:
+        return self.header_line is not None
+
+    def without_header(self) -> ParsedFile:
+        """The same file, whose columns are called A, B, C …, and whose every record is a row."""
+        other = self.headerless
+        return msgspec.structs.replace(
+            self, header=[each.name for each in other.columns], header_line=None,
+            columns=other.columns, guess=other.guess, rows=self.rows + len(other.leading),
+            leading=other.leading,
+        )  # fmt: skip
 
 
 def header_of(record: Record) -> list[str]:
@@ -56,6 +88,20 @@ def header_of(record: Record) -> list[str]:
     while names and not names[-1]:
         names.pop()
     return names
+
+
+def headerless_mapping(
+    letters: Sequence[str], code: str, title: str | None = None,
+    left_out: Sequence[str] | None = None,
+) -> Mapping:  # fmt: skip
+    """The mapping of a file without a header, whose columns are called ``letters``.
+
+    Where nobody says what is ``left_out``, all other columns are: a letter tells nothing as the
+    name of an attribute.
+    """
+    used = {code.strip().lower(), (title or "").strip().lower()}
+    others = [each for each in letters if each.lower() not in used]
+    return Mapping(code, title, others if left_out is None else list(left_out), has_header=False)
 
 
 def mapped_columns(header: Sequence[str], mapping: Mapping) -> Columns:
@@ -77,7 +123,10 @@ def mapped_columns(header: Sequence[str], mapping: Mapping) -> Columns:
             names[position] = "title"
         elif name.strip().lower() in ("tag", "title"):
             names[position] = f"{name.strip()} 2"
-    return Columns(names, needed=("tag",), optional=("title",), left_out=left_out)
+    return Columns(
+        names, needed=("tag",), optional=("title",), left_out=left_out,
+        has_header=mapping.has_header,
+    )  # fmt: skip
 
 
 def _position(header: Sequence[str], name: str) -> int:

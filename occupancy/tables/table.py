@@ -35,16 +35,18 @@ class Columns:
     """The columns of a table. Raises InvalidRequest if one is missing or there twice.
 
     ``needed`` are the required columns. Their names, and the ``optional`` ones, may be in upper or
-    lower case; other names lose the spaces around them.
+    lower case; other names lose the spaces around them. Without ``has_header`` the names are not
+    of the file, so no row repeats them.
     """
 
     def __init__(
         self, header: Sequence[str], *, needed: tuple[str, ...], optional: tuple[str, ...] = (),
-        left_out: Collection[int] = (),
+        left_out: Collection[int] = (), has_header: bool = True,
     ) -> None:  # fmt: skip
         self._known = {*needed, *optional}
         self._key = needed[0]
         self._left_out = frozenset(left_out)
+        self._has_header = has_header
         self.names = [self._plain(name) for name in header]
         for name in needed:
             if name not in self.names:
@@ -90,12 +92,15 @@ class Columns:
             if cell.strip() and not column and position not in self._left_out:
                 why = f"column {position + 1} has no name in the header"
                 return Rejected(line, name, why, Cause("no_column_name", {"number": position + 1}))
-        pairs = zip(padded, self.names, strict=False)  # further cells are blank
-        if all(self._plain(cell.lstrip("\ufeff")) == name for cell, name in pairs):
+        if self._has_header and self._repeats_names(padded):
             why = "it repeats the header: are these two files in one?"
             return Rejected(line, name, why, Cause("repeated_header"))
         found.pop("", None)
         return Row(line, found)
+
+    def _repeats_names(self, cells: list[str]) -> bool:
+        pairs = zip(cells, self.names, strict=False)  # further cells are blank
+        return all(self._plain(cell.lstrip("\ufeff")) == name for cell, name in pairs)
 
     def _plain(self, name: str) -> str:
         return plain_name(name, self._known)

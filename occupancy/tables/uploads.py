@@ -12,7 +12,7 @@ import hashlib
 import re
 import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import IO, Any, Literal, TypeVar
 
 import msgspec
@@ -41,6 +41,12 @@ class Upload(msgspec.Struct, frozen=True):
     id: str
     file: str
     parsed: ParsedFile
+
+    def read_with(self, *, has_header: bool) -> Upload:
+        """The same upload as a file with a header, as it is stored, or as one without."""
+        if has_header:
+            return self
+        return msgspec.structs.replace(self, parsed=self.parsed.without_header())
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -109,8 +115,9 @@ class Uploads:
         return found
 
     def records(self, board: str, upload: Upload) -> Iterator[Record]:
-        """The records below the header. Raises ImportNotFound where the upload ends meanwhile."""
+        """The rows of the file. Raises ImportNotFound where the upload ends meanwhile."""
         keys = self._keys.board(board)
+        yield from upload.parsed.leading
         for position in range(upload.parsed.chunks):
             chunk: Any = self._client.get(keys.upload(upload.id, position))
             if chunk is None:
@@ -146,17 +153,24 @@ class Uploads:
         """The tags of the items that the import has added, up to MAX_ADDED_TAGS."""
         return self._read(self._keys.board(board).upload(number, "added"), list[str]) or []
 
-    def remembered(self, board: str, header: Sequence[str]) -> Mapping | None:
-        """The mapping with which the board has last imported a file with this header."""
-        wanted = _hash_of(header)
+    def remembered(self, board: str, parsed: ParsedFile) -> Mapping | None:
+        """The mapping with which the board has last imported a file with the same header.
+
+        A file without one is remembered by its number of columns, and by its first row: that is
+        its header where nobody knows yet that it has none.
+        """
+        wanted = _hash_of(parsed)
         known = self._read(self._keys.board(board).mappings, list[_Remembered]) or []
         return next((each.mapping for each in known if each.header == wanted), None)
 
-    def remember(self, board: str, header: Sequence[str], mapping: Mapping) -> None:
-        key, header_hash = self._keys.board(board).mappings, _hash_of(header)
+    def remember(self, board: str, upload: Upload, mapping: Mapping) -> None:
+        """Remember the mapping with which ``upload`` was imported, as :meth:`remembered` says."""
+        key = self._keys.board(board).mappings
         known = self._read(key, list[_Remembered]) or []
-        others = [each for each in known if each.header != header_hash]
-        newest_first = [_Remembered(header_hash, mapping), *others][:MAX_MAPPINGS]
+        read = upload.read_with(has_header=mapping.has_header)
+        hashes = list(dict.fromkeys([_hash_of(upload.parsed), _hash_of(read.parsed)]))
+        others = [each for each in known if each.header not in hashes]
+        newest_first = [*(_Remembered(each, mapping) for each in hashes), *others][:MAX_MAPPINGS]
         self._client.set(key, msgspec.json.encode(newest_first), ex=MAPPINGS_TTL_S)
 
     def _remove(self, board: str, number: str, chunks: int) -> None:
@@ -170,5 +184,7 @@ class Uploads:
         return None if found is None else msgspec.json.decode(found, type=kind)
 
 
-def _hash_of(header: Sequence[str]) -> str:
-    return hashlib.sha256("\0".join(header).lower().encode()).hexdigest()[:16]
+def _hash_of(parsed: ParsedFile) -> str:
+    # No name in a header has a line break, so letters are not taken for one.
+    names = parsed.header if parsed.has_header else ["\n", *parsed.header]
+    return hashlib.sha256("\0".join(names).lower().encode()).hexdigest()[:16]

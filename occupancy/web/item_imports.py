@@ -115,7 +115,7 @@ def run(
     """
     report = Report(rejected=[])
     added: list[str] = []
-    rows = upload.parsed.rows
+    rows = upload.read_with(has_header=mapping.has_header).parsed.rows
     reported_s = 0.0
     state: Any = "stopped"
     try:
@@ -145,7 +145,7 @@ def run(
                 unchanged=report.unchanged, rejected=len(report.rejected),
                 complete=state == "done",
             )  # fmt: skip
-    services.uploads.remember(board, upload.parsed.header, mapping)
+    services.uploads.remember(board, upload, mapping)
     ended = _run(report, rows, state)
     services.uploads.save_run(board, upload.id, ended)
     return ended
@@ -158,8 +158,9 @@ def _results(
     store = services.store
     set_priority(is_read=True)  # operations get their connections first
     store.log.head(board)  # raises BoardNotFound also if there is no good row
-    records = sliced(services.uploads.records(board, upload), pause, check_every=4)
-    rows = item_rows(upload.parsed.header, mapping, records)
+    read = upload.read_with(has_header=mapping.has_header)
+    records = sliced(services.uploads.records(board, read), pause, check_every=4)
+    rows = item_rows(read.parsed.header, mapping, records)
     person = principal.person if principal is not None else SERVICE
     method = principal.auth_method if principal is not None else "service"
     results = put_rows(

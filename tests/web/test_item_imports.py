@@ -7,60 +7,16 @@ import json
 import logging
 from typing import Any
 
-import msgspec
 import pytest
-from werkzeug.test import TestResponse
 
-from occupancy.core.entities import Item
 from occupancy.services import Services
 from occupancy.tables import uploads as uploads_module
 from occupancy.tables.causes import FILE_CAUSES, ROW_CAUSES
 from occupancy.tables.sandbox import parsing
 from occupancy.web import item_imports
-from tests.conftest import add_people
-from tests.support.applications import application
 from tests.support.tablets import audit_lines_of, fields, problem
 from tests.tables.spreadsheets import parsed, xlsx
-
-FILE = "Código;Descripción;Zona\r\nA-1;Uno;B2\r\nA-2;Dos;B3\r\nA 3;Mal;\r\nA-1;Otra vez;\r\n"
-MAPPING = {"code": "Código", "title": "Descripción"}
-
-
-class Desk:
-    """A supervisor with files."""
-
-    def __init__(self, services: Services) -> None:
-        self.services = services
-        self._client = application(services).test_client()
-        self._people = add_people(services)
-
-    def send(
-        self, method: str, path: str, data: bytes | None = None, *, who: str = "supervisor",
-        board: str = "main", **options: Any,
-    ) -> TestResponse:  # fmt: skip
-        """One request; ``path`` is what comes after the board."""
-        return self._client.open(
-            f"/api/boards/{board}{path}", method=method, data=data, headers=self._people[who],
-            **options,
-        )  # fmt: skip
-
-    def uploaded(self, data: bytes | str = FILE, path: str = "/imports") -> dict[str, Any]:
-        answer = self.send("POST", path, data.encode() if isinstance(data, str) else data)
-        assert answer.status_code == 201, answer.text
-        found: dict[str, Any] = fields(answer)
-        return found
-
-    def ran(self, upload: dict[str, Any], mapping: dict[str, Any] | None = None) -> dict[str, Any]:
-        answer = self.send("POST", f"/imports/{upload['id']}/run", json=mapping or MAPPING)
-        assert answer.status_code == 200, answer.text
-        found: dict[str, Any] = fields(answer)
-        return found
-
-    def items(self) -> dict[str, tuple[str, dict[str, Any]]]:
-        snapshot = self.services.store.queries.snapshot("main")
-        assert snapshot is not None
-        found = [msgspec.json.decode(each, type=Item) for each in snapshot.items]
-        return {item.tag: (item.title, item.attributes) for item in found}
+from tests.web.item_files import FILE, MAPPING, Desk, counts
 
 
 @pytest.fixture
@@ -68,16 +24,12 @@ def desk(services: Services) -> Desk:
     return Desk(services)
 
 
-def counts(found: dict[str, Any]) -> tuple[int, ...]:
-    return tuple(found[name] for name in ("added", "updated", "unchanged", "rejected"))
-
-
 def test_an_upload_says_what_it_is_and_what_it_would_do_and_changes_nothing(desk: Desk) -> None:
     found = desk.uploaded(FILE.encode("cp1252"), "/imports?name=plan.csv")
     assert {name: found[name] for name in ("file", "format", "encoding", "separator", "rows")} == {
         "file": "plan.csv", "format": "csv", "encoding": "cp1252", "separator": ";", "rows": 4,
     }  # fmt: skip
-    assert found["mapping"] == {**MAPPING, "left_out": []}
+    assert found["mapping"] == {**MAPPING, "left_out": [], "has_header": True}
     assert (found["mapping_source"], found["problem"]) == ("guessed", None)
     preview = found["preview"]
     assert counts(preview) == (2, 0, 0, 2)
@@ -144,6 +96,14 @@ def test_a_rejected_row_has_a_code_for_its_cause(
     assert desk.ran(upload, upload["mapping"])["lines"][0]["cause"] == cause
 
 
+def test_a_row_far_too_wide_says_how_many_cells_are_read(desk: Desk) -> None:
+    rows = "".join(f"A-{n};x\r\n" for n in range(30))
+    upload = desk.uploaded(f"tag;title\r\n{rows}A-30{';x' * 300}\r\n")
+    (line,) = upload["preview"]["lines"]["rejected"]
+    assert line["cause"] == {"code": "too_many_columns", "values": {"columns": 301, "most": 256}}
+    assert line["cause"]["code"] in ROW_CAUSES
+
+
 @pytest.mark.parametrize(
     ("data", "query", "code"),
     [
@@ -202,7 +162,7 @@ def test_another_mapping_is_previewed_and_the_one_that_ran_is_proposed_next_time
     desk.ran(upload, mapping)
     assert desk.items()["A-1"] == ("A-1", {"Zona": "B2"})
     again = desk.uploaded()
-    assert again["mapping"] == {"title": None, **mapping}
+    assert again["mapping"] == {"title": None, "has_header": True, **mapping}
     assert again["mapping_source"] == "remembered"
 
 

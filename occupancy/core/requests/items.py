@@ -42,11 +42,16 @@ class ItemBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
 
 
 class ImportBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """What the columns of an uploaded file are: code and title; others become attributes."""
+    """What the columns of an uploaded file are: code and title; others become attributes.
+
+    Without `has_header` the first row is an item, and the columns are called A, B, C, and AA after
+    Z. Then all other columns are left out, unless `left_out` is given.
+    """
 
     code: ColumnName
     title: ColumnName | None = None
-    left_out: Annotated[list[ColumnName], msgspec.Meta(max_length=256)] = []
+    left_out: Annotated[list[ColumnName], msgspec.Meta(max_length=256)] | None = None
+    has_header: bool = True
 
 
 def sorted_json(value: Any) -> str:

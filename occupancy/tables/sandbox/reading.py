@@ -13,9 +13,10 @@ from typing import BinaryIO
 
 import msgspec
 
+from occupancy.core.entities import MAX_ATTRIBUTE_CHARS
 from occupancy.core.errors import InvalidRequest
 from occupancy.tables.causes import Cause, cause_of, refused
-from occupancy.tables.columns import ParsedFile, header_of
+from occupancy.tables.columns import Headerless, ParsedFile, header_of
 from occupancy.tables.csv_file import CsvFile
 from occupancy.tables.encoding import AUTO, detect_encoding, workbook_format
 from occupancy.tables.records import (
@@ -26,12 +27,12 @@ from occupancy.tables.records import (
     is_blank,
     one_line,
 )
-from occupancy.tables.sandbox.guessing import Study, find_header
+from occupancy.tables.sandbox.guessing import LOOKED_AT, Study, find_header
+from occupancy.tables.sandbox.headerless import column_letters, lacks_header
 from occupancy.tables.sandbox.workbook import Workbook
 
 MAX_RECORDS_BYTES = 64 * 1024 * 1024  # as msgpack, before they are packed
 CHUNK_RECORDS = 500
-_HEADER_WITHIN = 20
 
 
 def write_frames(file: BinaryIO, out: BinaryIO, *, encoding: str, sheet: str | None) -> None:
@@ -47,7 +48,7 @@ def write_frames(file: BinaryIO, out: BinaryIO, *, encoding: str, sheet: str | N
 
 def _write_chunks(data: bytes, out: BinaryIO, *, encoding: str, sheet: str | None) -> ParsedFile:
     head, records = _opened(data, encoding, sheet)
-    first = list(itertools.islice(records, _HEADER_WITHIN))
+    first = list(itertools.islice(records, LOOKED_AT))
     at = find_header(first)
     header = header_of(first[at]) if first else []
     if not header:
@@ -56,12 +57,13 @@ def _write_chunks(data: bytes, out: BinaryIO, *, encoding: str, sheet: str | Non
     if len(header) > MAX_COLUMNS:
         detail = f"The file has {len(header)} columns; at most {MAX_COLUMNS} are read."
         raise refused(detail, "too_many_columns", columns=len(header), most=MAX_COLUMNS)
-    study = Study(header)
+    leading = [_cut(each) for each in _bounded(first[: at + 1], len(header))]
+    studies = _Studies(len(header), leading)
     rows = chunks = size = 0
     bounded = _bounded(itertools.chain(first[at + 1 :], records), len(header))
     while chunk := list(itertools.islice(bounded, CHUNK_RECORDS)):
         for record in chunk:
-            study.add(record)
+            studies.add(record)
         encoded = msgspec.msgpack.encode(chunk)
         rows, chunks, size = rows + len(chunk), chunks + 1, size + len(encoded)
         if rows > MAX_ROWS:
@@ -71,10 +73,46 @@ def _write_chunks(data: bytes, out: BinaryIO, *, encoding: str, sheet: str | Non
             detail = "The file has too much text: leave columns out, or divide it."
             raise refused(detail, "too_much_text")
         _write(out, b"C", zlib.compress(encoded, 1))
+    study = studies.below_header
     return msgspec.structs.replace(
-        head, header=header, header_line=first[at].line,
-        columns=study.columns(), guess=study.guess(), rows=rows, chunks=chunks,
+        head, header=header, header_line=first[at].line, columns=study.columns(header),
+        guess=study.guess(header), rows=rows, chunks=chunks,
+        headerless=studies.headerless(first, leading),
     )  # fmt: skip
+
+
+class _Studies:
+    """The two ways to read a file: below its header, and as a file without one."""
+
+    def __init__(self, width: int, leading: list[Record]) -> None:
+        self.below_header = Study(width)
+        self._width = width
+        self._whole = Study(MAX_COLUMNS)
+        self._widest = width
+        for record in leading:
+            self._add_to_whole(record)
+
+    def add(self, record: Record) -> None:
+        if len(record.cells) <= self._width:  # a wider one is refused where there is a header
+            self.below_header.add(record)
+        self._add_to_whole(record)
+
+    def headerless(self, first: list[Record], leading: list[Record]) -> Headerless:
+        """What the file is without a header; ``first`` are its first records."""
+        letters = [column_letters(position) for position in range(self._widest)]
+        guess = self._whole.guess_by_cells(letters)
+        # A line above the header tells that there is more than items.
+        is_plain = (
+            guess is not None
+            and len(leading) == 1
+            and lacks_header(first, letters.index(guess.code))
+        )
+        return Headerless(self._whole.columns(letters), guess, leading, is_plain)
+
+    def _add_to_whole(self, record: Record) -> None:
+        self._whole.add(record)
+        if len(record.cells) > self._widest:
+            self._widest = max(self._widest, len(header_of(record)))
 
 
 def _opened(data: bytes, encoding: str, sheet: str | None) -> tuple[ParsedFile, Iterator[Record]]:
@@ -94,19 +132,26 @@ def _opened(data: bytes, encoding: str, sheet: str | None) -> tuple[ParsedFile, 
 
 
 def _bounded(records: Iterable[Record], width: int) -> Iterator[Record]:
-    """The records with their cells bounded; one with more cells than the header says so."""
+    """The records with their cells bounded, and without the blank ones beyond ``width``."""
     for record in records:
         cells = record.cells
-        if len(cells) > width:
-            if not is_blank(cells[width:]):
-                why = f"it has {len(cells)} cells; the header has {width}"
-                cause = Cause("too_many_cells", {"cells": len(cells), "columns": width})
-                yield Record(record.line, cells[:1], why, cause)
-                continue
+        if len(cells) > width and is_blank(cells[width:]):
             cells = cells[:width]
+        if len(cells) > MAX_COLUMNS:
+            why = f"it has {len(cells)} cells; at most {MAX_COLUMNS} are read"
+            cause = Cause("too_many_columns", {"columns": len(cells), "most": MAX_COLUMNS})
+            yield Record(record.line, cells[:1], why, cause)
+            continue
         if any(len(cell) > MAX_CELL_CHARS or "\n" in cell or "\r" in cell for cell in cells):
             cells = [one_line(cell[:MAX_CELL_CHARS]) for cell in cells]
         yield Record(record.line, cells, record.why, record.cause)
+
+
+def _cut(record: Record) -> Record:
+    """A record for the head, which is bounded: a text that is too long for an item stays so."""
+    # One more than is possible, and an apostrophe before a formula.
+    cells = [cell[: MAX_ATTRIBUTE_CHARS + 2] for cell in record.cells]
+    return Record(record.line, cells, record.why, record.cause)
 
 
 def _write_refusal(out: BinaryIO, detail: str, cause: Cause | None) -> None:

@@ -10,7 +10,7 @@ from occupancy.tables.causes import FILE_CAUSES, ROW_CAUSES
 from occupancy.tables.encoding import ENCODINGS
 from occupancy.tables.xlsx_file import CONTENT_TYPE
 from occupancy.web.openapi.operations import STORE, WRITES, answer, operation, parameter
-from occupancy.web.openapi.schemas import INTEGER, TEXT, array, nullable, obj, ref
+from occupancy.web.openapi.schemas import BOOLEAN, INTEGER, TEXT, array, nullable, obj, ref
 
 FILE_CONTENT = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
 _IMPORT_ID = parameter("path", "import_id", TEXT, "The `id` of the upload.", required=True)
@@ -30,9 +30,11 @@ def schemas() -> dict[str, Any]:
         "Import": obj(
             id=TEXT, file=TEXT, format={**TEXT, "enum": ["csv", "xlsx", "xls", "ods"]},
             encoding=nullable(TEXT), separator=nullable(TEXT), sheet=nullable(TEXT),
-            sheets=array(TEXT), header_line=INTEGER, rows=INTEGER,
+            sheets=array(TEXT), has_header=BOOLEAN, header_line=nullable(INTEGER), rows=INTEGER,
             columns=array(obj(name=TEXT, samples=array(TEXT), unique={"type": "number"})),
-            mapping=nullable(obj(code=TEXT, title=nullable(TEXT), left_out=array(TEXT))),
+            mapping=nullable(obj(
+                code=TEXT, title=nullable(TEXT), left_out=array(TEXT), has_header=BOOLEAN,
+            )),
             mapping_source=nullable({**TEXT, "enum": ["given", "remembered", "guessed"]}),
             problem=nullable(TEXT), problem_cause=_cause_schema(FILE_CAUSES),
             preview=nullable(obj(**counts, lines=obj(**dict.fromkeys(results, lines)))),
@@ -64,7 +66,8 @@ def paths() -> dict[str, Any]:
         description="The body is the file itself: CSV, XLSX, XLS or ODS, up to 20 MiB and 200,000 "
         "rows. Nothing changes yet. `preview` counts what would become of the rows, with the first "
         "50 of each kind, of the rejected ones 1000. The upload is kept for an hour, the last four "
-        "of a board.")  # fmt: skip
+        "of a board. Where the first row is plainly an item, `has_header` is false, and columns "
+        "are called A, B, C, and AA after Z.")  # fmt: skip
     upload["requestBody"] = {"required": True, "content": FILE_CONTENT}
     mapping = parameter(
         "query",
@@ -72,12 +75,18 @@ def paths() -> dict[str, Any]:
         TEXT,
         "The JSON of an `ImportBody`: see what another mapping of the columns would do.",
     )
+    has_header = parameter(
+        "query",
+        "has_header",
+        {**TEXT, "enum": ["false", "true"]},
+        "Without `mapping`: what is proposed for a file that has a header, or has none.",
+    )
     run = operation("items", "runImport", "Import the rows of an upload.", Role.SUPERVISOR,
         answer(ref("schemas", "ImportRun")), _CHANGES, parameters=["Board", _IMPORT_ID],
         body=ref("schemas", "ImportBody"), must_have_body=True,
         description="Answered when it is done; it goes on when the client leaves. To run it again "
         "is safe: rows that are in change nothing. The board remembers the mapping for files with "
-        "the same header.")  # fmt: skip
+        "the same header, or without one and with as many columns.")  # fmt: skip
     show_run = operation(
         "items",
         "getImportRun",
@@ -119,7 +128,7 @@ def paths() -> dict[str, Any]:
         "/api/boards/{board}/imports/{import_id}": {
             "get": operation("items", "getImport", "What an import would do now.", Role.SUPERVISOR,
                 answer(ref("schemas", "Import")), _READS,
-                parameters=["Board", _IMPORT_ID, mapping]),
+                parameters=["Board", _IMPORT_ID, mapping, has_header]),
             "delete": operation("items", "removeImport", "Remove an upload.", Role.SUPERVISOR,
                 {"204": {"description": "Removed."}}, _CHANGES, parameters=["Board", _IMPORT_ID]),
         },

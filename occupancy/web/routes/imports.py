@@ -19,7 +19,7 @@ from occupancy.core.requests.decoding import decode
 from occupancy.core.requests.items import ImportBody
 from occupancy.core.slices import sliced
 from occupancy.tables.causes import Cause, cause_of
-from occupancy.tables.columns import Mapping
+from occupancy.tables.columns import Mapping, headerless_mapping
 from occupancy.tables.encoding import AUTO, ENCODINGS
 from occupancy.tables.exporter import Language, export_csv, export_xlsx, read_all
 from occupancy.tables.uploads import UPLOAD_TTL_S, Upload
@@ -49,18 +49,27 @@ def upload(board: str) -> Response:
             board, file, name=query.get("name", "")[:item_imports.MAX_NAME_CHARS],
             encoding=encoding, sheet=query.get("sheet"),
         )  # fmt: skip
-    return json_answer(_described(board, found, None), 201)
+    return json_answer(_described(board, found), 201)
 
 
 @bp.get("/imports/<import_id>")
 @requires(Role.SUPERVISOR)
 def show(board: str, import_id: str) -> Response:
-    """What an import would do now, also by another mapping than the proposed one."""
-    query = read_query("mapping")
+    """What an import would do now, also by another mapping than the proposed one.
+
+    With ``has_header``, the mapping that is proposed for a file that has one, or has none.
+    """
+    query = read_query("mapping", "has_header")
     found = current_services().uploads.get(check_name("board", board), import_id)
-    given = query.get("mapping")
-    mapping = _mapping(decode(given.encode(), ImportBody)) if given is not None else None
-    return json_answer(_described(board, found, mapping))
+    if "mapping" in query:
+        if "has_header" in query:
+            raise InvalidRequest("Send has_header within the mapping, or without a mapping.")
+        mapping = _mapping(found, decode(query["mapping"].encode(), ImportBody))
+        return json_answer(_described(board, found, mapping))
+    has_header = None
+    if "has_header" in query:
+        has_header = check_choice("has_header", query["has_header"], ("false", "true")) == "true"
+    return json_answer(_described(board, found, has_header=has_header))
 
 
 @bp.delete("/imports/<import_id>")
@@ -79,7 +88,7 @@ def run(board: str, import_id: str) -> Response:
     body = read_body(ImportBody)
     services = current_services()
     found = services.uploads.get(check_name("board", board), import_id)
-    return json_answer(item_imports.run(services, board, found, _mapping(body), principal()))
+    return json_answer(item_imports.run(services, board, found, _mapping(found, body), principal()))
 
 
 @bp.get("/imports/<import_id>/run")
@@ -101,22 +110,44 @@ def show_added(board: str, import_id: str) -> Response:
     return json_answer({"tags": uploads.added(board, found.id)})
 
 
-def _mapping(body: ImportBody) -> Mapping:
-    return Mapping(body.code, body.title, body.left_out)
+def _mapping(found: Upload, body: ImportBody) -> Mapping:
+    if not body.has_header:
+        letters = found.read_with(has_header=False).parsed.header
+        return headerless_mapping(letters, body.code, body.title, body.left_out)
+    return Mapping(body.code, body.title, body.left_out or [])
 
 
-def _described(board: str, found: Upload, given: Mapping | None) -> dict[str, Any]:
+def _proposed(
+    board: str, found: Upload, has_header: bool | None
+) -> tuple[bool, Mapping | None, Literal["remembered", "guessed"]]:
+    """Whether the file has a header, where that is not given, and a mapping if one is known."""
+    uploads = current_services().uploads
+    remembered = uploads.remembered(board, found.parsed)
+    if remembered is not None and has_header in (None, remembered.has_header):
+        return remembered.has_header, remembered, "remembered"
+    if has_header is None:
+        has_header = not found.parsed.headerless.is_plain
+    parsed = found.read_with(has_header=has_header).parsed
+    if not has_header and (remembered := uploads.remembered(board, parsed)) is not None:
+        return False, remembered, "remembered"
+    return has_header, parsed.guess, "guessed"
+
+
+def _described(
+    board: str, found: Upload, given: Mapping | None = None, *, has_header: bool | None = None
+) -> dict[str, Any]:
     """The file, and a preview by the given mapping, or the remembered or guessed one.
 
     A given mapping that is not of this file is refused; of a proposed one the answer says why.
     """
-    services, parsed = current_services(), found.parsed
-    source: Literal["given", "remembered", "guessed"] = "given"
+    services = current_services()
     mapping = given
-    if mapping is None:
-        mapping, source = services.uploads.remembered(board, parsed.header), "remembered"
-    if mapping is None:
-        mapping, source = parsed.guess, "guessed"
+    source: Literal["given", "remembered", "guessed"] = "given"
+    if given is not None:
+        has_header = given.has_header
+    else:
+        has_header, mapping, source = _proposed(board, found, has_header)
+    parsed = found.read_with(has_header=has_header).parsed
     made, problem, cause = None, None, None
     if mapping is None:
         problem = "No column has a different code in each row: choose the column of the codes."
@@ -131,9 +162,11 @@ def _described(board: str, found: Upload, given: Mapping | None) -> dict[str, An
     return {
         "id": found.id, "file": found.file, "format": parsed.format, "encoding": parsed.encoding,
         "separator": parsed.separator, "sheet": parsed.sheet, "sheets": parsed.sheets,
-        "header_line": parsed.header_line, "rows": parsed.rows, "columns": parsed.columns,
-        "mapping": None if mapping is None else
-            {"code": mapping.code, "title": mapping.title, "left_out": mapping.left_out},
+        "has_header": has_header, "header_line": parsed.header_line, "rows": parsed.rows,
+        "columns": parsed.columns, "mapping": None if mapping is None else {
+            "code": mapping.code, "title": mapping.title, "left_out": mapping.left_out,
+            "has_header": mapping.has_header,
+        },
         "mapping_source": None if mapping is None else source,
         "problem": problem, "problem_cause": cause, "preview": made, "kept_s": UPLOAD_TTL_S,
     }  # fmt: skip
