@@ -13,7 +13,7 @@ from occupancy.cli.output import print_json
 from occupancy.core.errors import InvalidRequest
 from occupancy.core.texts.plurals import counted
 from occupancy.tables.cells import shown
-from occupancy.tables.columns import Mapping
+from occupancy.tables.columns import Mapping, headerless_mapping
 from occupancy.tables.encoding import AUTO, ENCODINGS, WINDOWS, detect_encoding
 from occupancy.tables.imports.item_rows import ItemRow, item_rows
 from occupancy.tables.imports.report import Report
@@ -41,12 +41,19 @@ def chosen_encoding(data: bytes, encoding: str) -> str:
 
 
 def mapped_rows(
-    data: bytes, encoding: str, code: str | None, title: str | None, sheet: str | None
-) -> list[ItemRow | Rejected]:
+    data: bytes, encoding: str, code: str | None, title: str | None, sheet: str | None,
+    *, has_header: bool = True,
+) -> list[ItemRow | Rejected]:  # fmt: skip
     """The rows of a file of items, read in the sandbox; prints a note of sheets that are not read.
 
-    ``code`` and ``title`` name the columns of the tags and titles. Raises InvalidRequest.
+    ``code`` and ``title`` name the columns of the tags and titles, without a header by letters.
+    Raises InvalidRequest.
     """
+    if not has_header and code is None:
+        raise InvalidRequest(
+            "Without a header the columns are called A, B, C, and so on: name the one of the tags "
+            "(--code-column A)."
+        )
     chunks: list[bytes] = []
     with tempfile.TemporaryFile() as file:
         file.write(data)
@@ -54,6 +61,8 @@ def mapped_rows(
         parsed = parse_file(
             file, lambda _number, chunk: chunks.append(chunk), encoding=encoding, sheet=sheet
         )
+    if not has_header:
+        parsed = parsed.without_header()
     names = [name.lower() for name in parsed.header]
     if code is None and "tag" not in names and parsed.guess is not None:
         columns = shown(", ".join(parsed.header)[:200])
@@ -65,8 +74,11 @@ def mapped_rows(
     if others and sheet is None:
         listed = shown(", ".join(others)[:200])
         click.echo(f"Read the sheet {shown(parsed.sheet or '')}; not read: {listed}.", err=True)
-    mapping = Mapping(code or "tag", title or ("title" if "title" in names else None))
-    records = itertools.chain.from_iterable(map(unpacked, chunks))
+    if has_header or code is None:
+        mapping = Mapping(code or "tag", title or ("title" if "title" in names else None))
+    else:
+        mapping = headerless_mapping(parsed.header, code, title)
+    records = itertools.chain(parsed.leading, itertools.chain.from_iterable(map(unpacked, chunks)))
     return list(item_rows(parsed.header, mapping, records))
 
 

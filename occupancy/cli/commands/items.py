@@ -39,18 +39,23 @@ group = Commands("items", help="Items: things that one worker at a time may occu
 @click.option("--dry-run", is_flag=True, help="Change nothing; only report the result.")
 @click.option("--code-column", metavar="NAME", help="The column of the tags, if not 'tag'.")
 @click.option("--title-column", metavar="NAME", help="The column of the titles, if not 'title'.")
+@click.option("--no-header", is_flag=True,
+    help="The first row is an item; columns have letters: --code-column A.")  # fmt: skip
 @click.option("--sheet", metavar="NAME", help="The sheet to read, if not the first with content.")
 @encoding_option
 @json_option
 def import_(  # noqa: PLR0917 - click passes them by name
     file: BinaryIO, board: str, dry_run: bool, code_column: str | None, title_column: str | None,
-    sheet: str | None, encoding: str, as_json: bool,
+    no_header: bool, sheet: str | None, encoding: str, as_json: bool,
 ) -> None:  # fmt: skip
     """Add or update items from FILE: CSV, XLSX, XLS or ODS ('-': standard input).
 
     The first line names the columns: 'tag', optionally 'title', and any others, which become
     attributes. In CSV the delimiter may be a comma, a semicolon or a tab. With --code-column, and
     in spreadsheets, lines above the one that names the columns are skipped.
+
+    With --no-header the file begins with an item. Its columns are called A, B, C, and so on, as in
+    a spreadsheet, and only those of the tags and titles are imported.
 
     An existing item is updated: a non-empty title replaces its title, and if the file has
     columns for attributes, those replace ALL its attributes (an empty cell: the item does not
@@ -65,8 +70,10 @@ def import_(  # noqa: PLR0917 - click passes them by name
     if sheet is not None and not is_workbook:
         raise InvalidRequest("Only a spreadsheet (XLSX, XLS, ODS) has sheets.")
     used: str | None = None if is_workbook else chosen_encoding(data, encoding)
-    if is_workbook or code_column is not None or title_column is not None:
-        rows = mapped_rows(data, used or AUTO, code_column, title_column, sheet)
+    if is_workbook or no_header or code_column is not None or title_column is not None:
+        rows = mapped_rows(
+            data, used or AUTO, code_column, title_column, sheet, has_header=not no_header
+        )
     else:
         rows = read_items(data, encoding=used or AUTO)
     with connected() as services, progress(len(rows), "Importing") as advance:

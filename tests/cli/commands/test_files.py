@@ -119,3 +119,29 @@ def test_a_csv_file_has_named_columns_too_and_no_sheets(run: Run) -> None:
     result = run("items", "import", "-", "--code-column", "Código", "--json", stdin=text)
     assert answer(result)["added"] == 1
     assert "has sheets" in error(run("items", "import", "-", "--sheet", "A", stdin=text))
+
+
+def test_a_file_without_a_header_is_imported_by_the_letters_of_its_columns(
+    run: Run, tmp_path: Path
+) -> None:
+    text = "Codo;MK-1;B2\nTubo;MK-2;B3\n"
+    result = run(
+        "items", "import", "-", "--no-header", "--code-column", "B", "--title-column", "a",
+        stdin=text,
+    )  # fmt: skip
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout == "2 added, 0 updated, 0 unchanged, 0 rejected\n"
+    item = answer(run("items", "show", "MK-1", "--json"))
+    assert (item["title"], item["attributes"]) == ("Codo", {})
+    file = tmp_path / "plan.xlsx"
+    file.write_bytes(xlsx({"Plan": [["MK-3", "Codo"], ["MK-4", "Tubo"]]}))
+    result = run("items", "import", str(file), "--no-header", "--code-column", "A")
+    assert result.stdout == "2 added, 0 updated, 0 unchanged, 0 rejected\n"
+    assert answer(run("items", "show", "MK-3", "--json"))["title"] == "MK-3"
+
+
+def test_a_file_without_a_header_needs_the_letter_of_the_tags(run: Run) -> None:
+    options = ("items", "import", "-", "--no-header")
+    assert "(--code-column A)" in error(run(*options, stdin="MK-1;Codo\n"))
+    wrong = error(run(*options, "--code-column", "tag", stdin="MK-1;Codo\n"))
+    assert "There is no column 'tag'; the columns are: A, B." in wrong
