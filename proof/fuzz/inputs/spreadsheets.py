@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from occupancy.core.errors import InvalidRequest
 from occupancy.tables.columns import Mapping, ParsedFile
 from occupancy.tables.imports.item_rows import ItemRow, item_rows
-from occupancy.tables.records import MAX_CELL_CHARS, Record
+from occupancy.tables.records import MAX_CELL_CHARS, Record, is_blank
 from occupancy.tables.sandbox.reading import write_frames
 from proof.fuzz.answers import Violation
 
@@ -84,8 +84,20 @@ def check(case: bytes) -> None:
     for record in records:
         if any(len(cell) > MAX_CELL_CHARS for cell in record.cells):
             raise Violation(f"line {record.line} has a longer cell")
+    _check_rows(head.header, head.guess or Mapping(head.header[0]), records)
+    whole = head.without_header()
+    rows = [*whole.leading, *records]
+    if len(rows) != whole.rows:
+        raise Violation(f"{len(rows)} records, {whole.rows} rows without a header")
+    for record in rows:
+        if not is_blank(record.cells[len(whole.header) :]):
+            raise Violation(f"line {record.line} has more cells than there are letters")
+    _check_rows(whole.header, Mapping("A", has_header=False), rows)
+
+
+def _check_rows(header: list[str], mapping: Mapping, records: list[Record]) -> None:
     try:
-        for row in item_rows(head.header, head.guess or Mapping(head.header[0]), records):
+        for row in item_rows(header, mapping, records):
             if not isinstance(row, ItemRow):
                 _check_shown(row.why)
     except InvalidRequest as error:
