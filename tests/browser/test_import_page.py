@@ -97,6 +97,42 @@ def test_other_columns_are_chosen_and_remembered(site: Site, board: str, visit: 
     expect(page.locator("#run")).to_be_disabled()
 
 
+def test_a_list_without_a_header_is_read_from_its_first_row(
+    site: Site, board: str, visit: Visit
+) -> None:
+    page = importing(visit, board, locale="es-MX")
+    choose(page, "lista.csv", b"MK-1;Codo largo;B2\r\nMK-2;Tubo recto;B3\r\n")
+    tick = page.get_by_role("checkbox", name="La primera fila ya es 1 pieza")
+    expect(tick).not_to_be_checked()
+    expect(page.locator("#lines tbody th")).to_have_text(["MK-2"])
+    tick.check()
+    expect(page.locator("#lines tbody th")).to_have_text(["MK-1", "MK-2"])
+    expect(tick).to_be_focused()
+    expect(page.locator("[name=code]")).to_have_value("A")
+    expect(page.locator("[name=code] option:checked")).to_have_text("A: MK-1")
+    expect(page.locator("[name=title]")).to_have_value("B")
+    expect(page.locator('.column input[value="C"]')).not_to_be_checked()
+    expect(page.locator("#facts")).to_contain_text("2 filas")
+    assert violations(page) == []
+    page.locator("[name=title]").select_option("C")
+    expect(page.locator('[data-line="1"]')).to_contain_text("MK-1añadido: B2")
+    expect(page.locator('.column input[value="B"]')).not_to_be_checked()
+    page.locator("#run").click()
+    expect(page.locator("#run-counts")).to_have_text("2 añadidos")
+    found = items(site, board)
+    assert {tag: (each.title, each.attributes) for tag, each in found.items()} == {
+        "MK-1": ("B2", {}), "MK-2": ("B3", {}),
+    }  # fmt: skip
+    page.locator("#next-file").click()
+    choose(page, "lista.csv", b"MK-3;Codo largo;B2\nMK-4;Tubo recto;B3\nMK-5;Brida ciega;B3\n")
+    expect(tick).to_be_checked()  # plainly
+    expect(page.locator("[name=title]")).to_have_value("C")
+    expect(page.locator("#run")).to_have_text("Importar 3 piezas")
+    tick.uncheck()
+    expect(page.locator("#run")).to_have_text("Importar 2 piezas")
+    expect(page.locator("[name=code]")).to_have_value("MK-3")
+
+
 def test_a_sheet_and_an_encoding_are_chosen(board: str, visit: Visit) -> None:
     page = importing(visit, board)
     book = xlsx({"Plan": [["tag"], ["A-1"]], PAYLOAD[4:30].replace("/", ""): [["tag"], ["B-1"]]})

@@ -110,18 +110,26 @@ function sendText(text) {
 // The file, its columns, the preview
 
 function drawFile(answer) {
-  found = answer;
-  ({mapping} = answer);
   say('');
   show('looked-at');
-  drawFacts(answer);
+  drawColumns(answer);
   showReading();
-  drawMapping(answer, (given) => {
-    mapping = given;
-    look();
+  byId('file-title').focus();
+}
+
+function drawColumns(answer) {
+  found = answer;
+  ({mapping} = answer);
+  drawFacts(answer);
+  drawMapping(answer, {
+    itemName,
+    onChange: (given) => {
+      mapping = given;
+      look();
+    },
+    onHeader: (hasHeader) => ask(`has_header=${hasHeader}`, drawColumns),
   });
   drawPreview(answer);
-  byId('file-title').focus();
 }
 
 function showReading() {
@@ -140,24 +148,30 @@ function drawPreview({preview: made, problem_cause: cause}) {
     unchanged: number(made.unchanged), rejected: number(made.rejected)}));
 }
 
-/** Asks what the chosen mapping would do. */
-async function look() {
+/** Shows what the chosen mapping would do. */
+function look() {
+  byId('no-header').checked = found.has_header === false; // an answer that is still on its way comes too late
+  if (mapping) {
+    ask(`mapping=${encodeURIComponent(JSON.stringify(mapping))}`, drawPreview);
+    return;
+  }
+  turn += 1;
+  drawPreview({preview: null, problem_cause: null});
+}
+
+/** Asks about the upload, and draws the answer unless a later choice has made it void. */
+async function ask(query, draw) {
   turn += 1;
   const mine = turn;
   byId('run').disabled = true;
-  if (!mapping) {
-    drawPreview({preview: null, problem_cause: null});
-    return;
-  }
   setText(byId('preview-said'), t('shown.loading'));
   try {
-    const answer = await api.get(`${path}/${found.id}?mapping=${encodeURIComponent(JSON.stringify(mapping))}`,
-      {timeoutMs: 120000});
-    if (mine !== turn) return;
-    drawPreview(answer);
+    const answer = await api.get(`${path}/${found.id}?${query}`, {timeoutMs: 120000});
+    if (mine === turn) draw(answer);
   } catch (problem) {
     if (problem.status === undefined) throw problem;
     if (mine !== turn) return;
+    byId('no-header').checked = found.has_header === false;
     preview.show(null);
     setText(byId('preview-said'), sayRefusal(problem));
     if (problem.status === 414) { // the choice is too long for an address, but not for the import
