@@ -52,7 +52,7 @@ class CsvFile:
             self._text, self._lines_before = self._text[sep_line.end() :].lstrip("\ufeff"), 1
         self._skips_space = False
         if not self._text.strip():
-            detail = "The file is empty; its first line must name the columns."
+            detail = "The file is empty. Choose another one."
             raise refused(detail, "empty_file")
         delimiters = _DELIMITERS if sep_line is None else (sep_line[1],)
         if has_key is None:

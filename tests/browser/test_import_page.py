@@ -102,7 +102,7 @@ def test_a_list_without_a_header_is_read_from_its_first_row(
 ) -> None:
     page = importing(visit, board, locale="es-MX")
     choose(page, "lista.csv", b"MK-1;Codo largo;B2\r\nMK-2;Tubo recto;B3\r\n")
-    tick = page.get_by_role("checkbox", name="La primera fila ya es 1 pieza")
+    tick = page.get_by_role("checkbox", name="El archivo no tiene encabezado")
     expect(tick).not_to_be_checked()
     expect(page.locator("#lines tbody th")).to_have_text(["MK-2"])
     tick.check()

@@ -52,7 +52,7 @@ def _write_chunks(data: bytes, out: BinaryIO, *, encoding: str, sheet: str | Non
     at = find_header(first)
     header = header_of(first[at]) if first else []
     if not header:
-        detail = "The file is empty; its first line must name the columns."
+        detail = "The file is empty. Choose another one."
         raise refused(detail, "empty_file")
     if len(header) > MAX_COLUMNS:
         detail = f"The file has {len(header)} columns; at most {MAX_COLUMNS} are read."

@@ -72,7 +72,7 @@ class Workbook:
                     most=MAX_COLUMNS,
                 )
             return name, sheet.iter_rows()
-        detail = "The spreadsheet is empty; its first line must name the columns."
+        detail = "The spreadsheet is empty. Choose another one."
         raise refused(detail, "empty_file")
 
 

@@ -122,7 +122,6 @@ function drawColumns(answer) {
   ({mapping} = answer);
   drawFacts(answer);
   drawMapping(answer, {
-    itemName,
     onChange: (given) => {
       mapping = given;
       look();

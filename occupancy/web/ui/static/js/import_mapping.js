@@ -1,6 +1,5 @@
 // What the columns of a file mean: the form in which a person confirms or corrects the guess.
 
-import {itemsOf} from './board_settings.js';
 import {byId, fill, h, setText} from './dom.js';
 import {field} from './form_dialog.js';
 import {t} from './i18n.js';
@@ -10,9 +9,9 @@ import {t} from './i18n.js';
  * called with the mapping, or null while no column is chosen as the code; `onHeader(hasHeader)` where the
  * file is to be read with a header, or without one.
  */
-export function drawMapping(answer, {itemName, onChange, onHeader}) {
+export function drawMapping(answer, {onChange, onHeader}) {
   const {columns, mapping, mapping_source: source, has_header: hasHeader = true} = answer;
-  drawHeaderChoice(hasHeader, itemName, onHeader);
+  drawHeaderChoice(hasHeader, onHeader);
   const named = columns.filter(({name}) => name);
   const given = mapping ?? {code: '', title: null, left_out: []};
   // A letter tells little: the first cell helps to recognise the column.
@@ -70,9 +69,8 @@ export function drawMapping(answer, {itemName, onChange, onHeader}) {
 }
 
 /** The tick for a file without a header. It stays where it is, so it keeps the focus. */
-function drawHeaderChoice(hasHeader, itemName, onHeader) {
+function drawHeaderChoice(hasHeader, onHeader) {
   const tick = byId('no-header');
   tick.checked = !hasHeader;
   tick.onchange = () => onHeader(!tick.checked);
-  setText(byId('no-header-text'), t('import.no_header', {item: itemsOf(itemName, 1)}));
 }
