@@ -181,6 +181,23 @@ def managed(page: Page) -> None:
     page.wait_for_load_state("networkidle")
 
 
+def importing(page: Page) -> None:
+    """A file with an item of each result."""
+    plan = (
+        "Spool;Description;area\n"
+        "MK-1335-CW-25242-011;Spool 011, línea 25242;A1\n"
+        "MK-1335-CW-25242-012;Spool 012, línea 25242;B2\n"
+        "MK-1335-CW-25238-012;Spool 012, línea 25238;C1\n"
+        "MK 1335 014;Spool 014, línea 25238;C1\n"
+    )
+    managed(page)
+    page.locator("input[type=file]").set_input_files(
+        {"name": "plan.csv", "mimeType": "text/csv", "buffer": plan.encode()}
+    )
+    page.locator("#lines tbody tr").nth(3).wait_for()
+    page.evaluate("() => document.activeElement.blur()")
+
+
 def set_pin(page: Page) -> None:
     page.locator("#set-pin").wait_for()
 
@@ -209,6 +226,7 @@ SHOTS: list[Shot] = [
     ("settings", f"/boards/{BOARD}/settings", "1", managed),
     ("items", f"/boards/{BOARD}/items", "12", managed),
     ("import", f"/boards/{BOARD}/import", "12", managed),
+    ("import-file", f"/boards/{BOARD}/import", "12", importing),
     ("labels", f"/boards/{BOARD}/labels", "12", managed),
     ("people", "/people", "1", managed),
     ("cards", "/people/cards", "1", managed),
