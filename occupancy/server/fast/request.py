@@ -27,6 +27,8 @@ _LINE = re.compile(rb"(GET|POST) (/[A-Za-z0-9._:@/-]*)(?:\?([A-Za-z0-9._:=&-]*))
 # Never backtracks. (Python below 3.11.5 may match too little of a field at the very end, which is
 # no danger here: the match ends at the end of a line.)
 _FIELDS = re.compile(rb"(?:[A-Za-z0-9-]++:[\t\x20-\x7e]*+\r\n)*+")
+# Werkzeug refuses a host with an empty label, or one of more than 63 characters.
+_REFUSED_HOST = re.compile(r"\A\.|\.\.|[^.:]{64}")
 _EVENTS = re.compile(r"/api/boards/([A-Za-z0-9][A-Za-z0-9_-]{0,31})/events\Z")
 _NEVER_FAST = frozenset(("transfer-encoding", "expect", "upgrade", "trailer", "te"))
 
@@ -131,7 +133,10 @@ def parse(data: bytes, peer: str = "", proxies: int = 0) -> FastRequest | None:
         and fields.get("content-length", "0") == str(len(body))
         and not (body and line[1] == b"GET")
     )
-    return FastRequest(line, FastHeaders(fields), body, peer, proxies) if is_fast else None
+    if not is_fast:
+        return None
+    request = FastRequest(line, FastHeaders(fields), body, peer, proxies)
+    return None if _REFUSED_HOST.search(request.headers["host"]) else request
 
 
 def stream_target(request: FastRequest) -> tuple[str, str | None] | None:

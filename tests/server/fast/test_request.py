@@ -106,6 +106,19 @@ def test_other_lines_are_left_to_gunicorn(line: str) -> None:
     assert parse(request(CHANGES).replace(b"HTTP/1.1", b"HTTP/1.0")) is None
 
 
+@pytest.mark.parametrize("host", ["a..b", ".a", ".", "a" * 64, f"a.{'b' * 64}.c:80"])
+def test_hosts_that_werkzeug_refuses_are_left_to_it(host: str) -> None:
+    assert parse(request(TAKE, f"Host: {host}")) is None
+    forwarded = request(TAKE, "Host: a", f"X-Forwarded-Host: {host}")
+    assert parse(forwarded, proxies=1) is None
+    assert parse(forwarded, proxies=0) is not None
+
+
+@pytest.mark.parametrize("host", ["a.", "a.b:80", "a" * 63, "shop_floor", "[::1]:80", "10.0.0.1"])
+def test_other_hosts_are_not(host: str) -> None:
+    assert parse(request(TAKE, f"Host: {host}")) is not None
+
+
 def test_of_the_addresses_only_those_of_the_proxies_are_believed() -> None:
     data = request(TAKE, "X-Forwarded-For: 6.6.6.6, 10.0.0.9, 192.168.0.7")
     addresses = [read.remote_addr for n in range(5) if (read := parse(data, "10.0.0.1", n))]
