@@ -17,7 +17,7 @@ function answer(status, body, headers = {}) {
 beforeEach(() => {
   sent = [];
   answers = [];
-  api.setCsrfToken('secret');
+  api.setSession('secret', 'one');
   restore = install({fetch: fakeFetch(sent, () => answers.shift())});
 });
 afterEach(() => restore());
@@ -56,7 +56,7 @@ test('a request that needs the PIN is sent again with the token that the PIN has
   const asked = [];
   api.onPinRequired(async (method) => {
     asked.push(method);
-    api.setCsrfToken('newer');
+    api.setSession('newer', 'one');
     return true;
   });
   answers = [pinRequired(), answer(200, {changed: true})];

@@ -3,6 +3,7 @@
 import {elapsed, readClock} from './clock.js';
 
 let csrfToken = null;
+let person = null; // the id of who is signed in
 let askForPin = async () => false;
 
 /** A refusal or a failure: the fields of the problem document, or code 'unreachable'. */
@@ -18,8 +19,19 @@ export class Problem extends Error {
   }
 }
 
-export function setCsrfToken(token) {
+/** The session in which requests are sent: its CSRF token, and the id of its worker; nulls for none. */
+export function setSession(token, worker) {
   csrfToken = token;
+  person = worker;
+}
+
+/**
+ * Returns a function that answers whether somebody else is signed in by now, or nobody. To them nothing is told of
+ * what was begun before, and nothing of it is sent in their name.
+ */
+export function watchPerson() {
+  const before = person;
+  return () => person !== before;
 }
 
 /** `ask(method)` asks for the PIN after a refusal as 'pin_required'; answers whether it was right. */
@@ -32,10 +44,11 @@ export function onPinRequired(ask) {
  * requires the PIN, the user is asked for it, and the same request is sent again.
  */
 export async function send(method, path, options = {}) {
+  const isAnothers = watchPerson();
   try {
     return await request(method, path, options);
   } catch (problem) {
-    if (problem.code !== 'pin_required' || !await askForPin(method)) throw problem;
+    if (problem.code !== 'pin_required' || isAnothers() || !await askForPin(method)) throw problem;
     return request(method, path, options);
   }
 }

@@ -49,9 +49,9 @@ async function ask() {
     yes: t('pin.confirm'),
     buttons: [h('button', {type: 'button', onclick: () => dialog.close()}, t('dialog.cancel'))],
     async send() {
-      session.adopt(await api.send('POST', '/api/session/confirm', {body: {pin: input.value}}));
+      await session.adopt(api.send('POST', '/api/session/confirm', {body: {pin: input.value}}));
       isConfirmed = true;
-      dialog.close();
+      if (form.isConnected) dialog.close(); // else it asks something else by now
     },
     explainProblem(problem) {
       if (problem.status === 401) { // the session has ended meanwhile

@@ -34,6 +34,7 @@ export async function start(run, listenToKeys = () => listen({}, scanning()), {o
     forgetDrafts(); // what another worker typed
     stopAsking();
     if (byId('ask-dialog').open) byId('ask-dialog').close('no'); // it asked another worker
+    if (found) byId('session-dialog').close(); // it says who was signed in
     run(found);
     deliverWaiting();
   });

@@ -33,7 +33,7 @@ export function pinForm() {
       return;
     }
     try {
-      session.adopt(await api.send('PUT', '/api/session/pin', {body}));
+      await session.adopt(api.send('PUT', '/api/session/pin', {body}));
     } catch (problem) {
       if (problem.status === undefined) throw problem; // a bug of the page
       if (problem.code === 'forbidden') refuse(t('account.pin_forbidden'), now);

@@ -31,6 +31,7 @@ export function scanning({
   const hosts = [location.host, document.body.dataset.home].filter(Boolean);
   const say = (text, address = null) => notices.say(text, {kind: 'scanned', address});
   let turn = 0;
+  let trying = Promise.resolve(); // badges one after the other, so that the last one stays signed in
 
   async function onScan(label) {
     turn += 1;
@@ -42,7 +43,8 @@ export function scanning({
     if (mayBeBadge(label)) {
       if (dialog && dialog.id !== 'session-dialog') say(t('scan.badge_later'));
       else {
-        const said = await tryBadge(label);
+        trying = trying.then(() => tryBadge(label));
+        const said = await trying;
         if (mine === turn && said) say(said);
       }
     } else if (dialog?.id === 'session-dialog') say(t('scan.sign_in_first'));
@@ -64,7 +66,7 @@ export function scanning({
   }
 
   async function tryBadge({tag, text}) {
-    const only = station().board;
+    const only = station()?.board ?? null;
     try {
       // The tag has the scanner's prefix and the keyboard's layout undone.
       await useBadge(tag ?? text, only === null || only === board ? board : null);

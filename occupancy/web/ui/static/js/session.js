@@ -20,7 +20,8 @@ const others = 'BroadcastChannel' in globalThis ? new BroadcastChannel('occupanc
 
 let session = null;
 let isAnswered = false;
-let changes = 0; // of the session, by this page
+let turn = 0; // of what is asked of the server, or done to the session
+let latest = 0; // the turn of what is known
 
 /** The session ({worker, csrf_token, idle_s …}), or null while nobody is signed in. */
 export function current() {
@@ -58,22 +59,33 @@ export function onChange(listener) {
 /** Asks the server for the session; null if there is none. An unreachable server is a Problem. */
 export async function load() {
   let found = null;
-  const before = changes;
+  turn += 1;
+  const mine = turn;
   try {
     found = await api.get('/api/session');
   } catch (problem) {
     if (problem.status !== 401) throw problem;
   }
-  if (changes !== before) return session; // the answer is about the session of before
+  if (mine < latest) return session; // the answer is about the session of before
+  latest = mine;
   set(found);
   return found;
 }
 
-/** Goes on with the session that an answer has opened in place of the present one. */
-export function adopt(found) {
-  changes += 1;
-  set(found);
+/** Goes on with the session that the answer to a request opens in place of the present one. */
+export async function adopt(asked) {
+  const isAnothers = api.watchPerson();
+  const found = await asked;
+  if (isAnothers()) await load(); // only the server knows whose cookie the browser has by now
+  else change(found);
   others?.postMessage('changed');
+}
+
+/** What was asked of the server before is void. */
+function change(found) {
+  turn += 1;
+  latest = turn;
+  set(found);
 }
 
 function set(found) {
@@ -82,7 +94,7 @@ function set(found) {
   session = found;
   isAnswered = true;
   keepOnly(found?.worker.id ?? null);
-  api.setCsrfToken(found?.csrf_token ?? null);
+  api.setSession(found?.csrf_token ?? null, found?.worker.id ?? null);
   showName();
   if (before !== found?.worker.id) changed.dispatchEvent(new Event('change'));
 }
@@ -113,10 +125,14 @@ function rememberName({id, name}) {
   remember('localStorage', RECENT, JSON.stringify(list));
 }
 
+async function openSession(body) {
+  await adopt(api.send('POST', '/api/session', {body}));
+  if (session) rememberName(session.worker);
+}
+
 async function signIn(worker, pin) {
-  adopt(await api.send('POST', '/api/session', {body: {worker, pin}}));
-  rememberName(session.worker);
-  announce(t('session.signed_in', {name: session.worker.name}));
+  await openSession({worker, pin});
+  if (session) announce(t('session.signed_in', {name: session.worker.name}));
 }
 
 /**
@@ -124,19 +140,18 @@ async function signIn(worker, pin) {
  * its items is refused as 'already_exists', because an item goes before a badge.
  */
 export async function useBadge(badge, board = null) {
-  adopt(await api.send('POST', '/api/session', {body: board === null ? {badge} : {badge, board}}));
-  rememberName(session.worker);
+  await openSession(board === null ? {badge} : {badge, board});
 }
 
 export async function signOut(reason = 'session.signed_out') {
+  const isAnothers = api.watchPerson();
   try {
     await api.send('DELETE', '/api/session');
   } catch (problem) {
     if (problem.status !== 401) throw problem; // it had ended already
   }
-  changes += 1;
-  if (session?.station) await load(); // the paired station stays
-  else set(null);
+  if (session?.station || isAnothers()) await load(); // the paired station stays
+  else change(null);
   others?.postMessage('changed');
   announce(t(reason));
 }
@@ -173,10 +188,11 @@ export function openDialog() {
   const form = h('form', {
     async onsubmit(event) {
       event.preventDefault();
+      if (submit.disabled) return; // a second touch of the pad
       submit.disabled = true;
       try {
         await signIn(worker.value.trim(), pin.value);
-        dialog.close();
+        if (form.isConnected) dialog.close();
       } catch (problem) {
         setText(said, explainSignIn(problem));
         if (problem.isUncertain) {
