@@ -10,13 +10,19 @@ import {isTouched} from './pin_field.js';
 import {reasonsFor, rememberReason} from './reasons.js';
 import {OPERATIONS} from './transitions.js';
 
+let turn = 0;
+
 /**
  * Asks for the fields of an operation. Answers them, {} if there is nothing to ask, or null if the
  * user cancels. `items` are those of the page, whose reasons are offered.
  */
 export async function ask(operation, {item = null, board, count = 1, items = []}) {
   const {fields: {reason, to, step}, is_step_earlier} = OPERATIONS.get(operation);
+  turn += 1;
+  const mine = turn;
+  const isAnothers = api.watchPerson();
   const {steps: all, step_titles: titles} = step === 'none' ? {steps: []} : await api.get(`/api/boards/${board}`);
+  if (mine !== turn || isAnothers()) return null; // asked for something else meanwhile, or by somebody else
   // Of several items each is refused by itself if the step is not before its own.
   const steps = is_step_earlier ? all.slice(0, item ? Math.max(0, all.indexOf(item.step)) : -1) : all;
   const asksStep = steps.length > 1 || step === 'required';

@@ -1,6 +1,7 @@
 // A form in a dialog. It closes when the server has accepted it; a refusal is shown inside, and nothing
 // that was typed is lost.
 
+import {watchPerson} from './api.js';
 import {byId, fill, h} from './dom.js';
 import {t} from './i18n.js';
 import {explain} from './refusal_text.js';
@@ -8,19 +9,22 @@ import {sendingForm} from './sending_form.js';
 
 /**
  * Opens a form. `fields` are elements, usually of field(); `send(form)` sends it, and its result is that
- * of openForm, or null if the user cancels. A Problem that `send` throws is shown in the dialog.
+ * of openForm, or null if the user cancels; what is on its way by then is waited for. A Problem that `send` throws is
+ * shown in the dialog.
  * `explainProblem(problem)` may say more about some than refusal_text.js; null leaves it to that.
  */
 export function openForm({title, fields, yes, no = t('dialog.cancel'), isDanger = false, send,
   explainProblem = () => null}) {
   const dialog = byId('ask-dialog');
-  let result = null;
+  const isAnothers = watchPerson();
+  let sending = null;
   const form = sendingForm({
     fields, yes, isDanger,
     buttons: [h('button', {type: 'button', onclick: () => dialog.close()}, no)],
     async send(sent) {
-      result = await send(sent);
-      dialog.close();
+      sending = send(sent);
+      await sending;
+      if (form.isConnected) dialog.close(); // else it asks something else by now
     },
     explainProblem: (problem) => explainProblem(problem) ?? sayOf(problem),
   });
@@ -28,7 +32,10 @@ export function openForm({title, fields, yes, no = t('dialog.cancel'), isDanger 
   dialog.showModal();
   (form.querySelector('input:not([type=hidden]), select, textarea') ?? form.querySelector('.primary')).focus();
   return new Promise((resolve) => {
-    dialog.addEventListener('close', () => resolve(result), {once: true});
+    dialog.addEventListener('close', async () => {
+      const result = await Promise.resolve(sending).catch(() => null); // a Problem was shown, or is of no interest
+      resolve(isAnothers() ? null : result);
+    }, {once: true});
   });
 }
 

@@ -16,25 +16,20 @@ export function openRemoval(board, items, itemName) {
   const done = h('progress', {max: items.length, value: 0, 'aria-label': t('items.removing'), hidden: true});
   const count = h('p', {class: 'soft', role: 'status', hidden: true});
   const result = {removed: [], refused: []};
-  let running = null;
-  const closed = openForm({
+  return openForm({
     title: items.length === 1 ? t('items.remove_one', {tag: items[0].tag})
       : t('items.remove_many', {items: itemsOf(itemName, items.length)}),
     fields: [h('p', {}, t('items.remove_hint')), listOf(items), done, count],
     yes: t('items.remove'),
     isDanger: true,
-    send(form) {
-      running = removeAll(form.closest('dialog'));
-      return running;
-    },
+    send: removeAll,
   });
-  return closed.then((found) => found ?? running); // cancelled: what was on its way is waited for
 
-  async function removeAll(dialog) {
+  async function removeAll(form) {
     done.hidden = false;
     count.hidden = false;
     for (const [index, item] of items.entries()) {
-      const mayGoOn = dialog.open && await removeOne(board, item, result);
+      const mayGoOn = form.closest('dialog[open]') && await removeOne(board, item, result);
       if (!mayGoOn) {
         const tried = result.removed.length + result.refused.length;
         for (const rest of items.slice(tried)) result.refused.push([rest, t('items.not_tried')]);

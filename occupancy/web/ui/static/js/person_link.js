@@ -8,7 +8,9 @@ import {linkPanel} from './link_panel.js';
 
 /** Makes a link and shows it until the dialog is closed; throws the Problem if there is none. */
 export async function showLink({id, name}) {
+  const isAnothers = api.watchPerson();
   const {path, svg, expires_in_s: lifeS} = await api.send('POST', `/api/workers/${encodeURIComponent(id)}/links`);
+  if (isAnothers()) return; // who stands there now
   const endsMs = elapsed() + 1000 * lifeS;
   const dialog = byId('ask-dialog');
   const left = h('span', {});
