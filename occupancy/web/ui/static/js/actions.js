@@ -4,7 +4,7 @@
 // one Idempotency-Key, so a double tap or a retry never counts twice. A refusal is shown at the item
 // until the item changes or the user tries something else.
 
-import {newKey} from './api.js';
+import {newKey, watchPerson} from './api.js';
 import {t} from './i18n.js';
 import {sendOnce} from './persistent_send.js';
 import {explain} from './refusal_text.js';
@@ -24,8 +24,9 @@ export class Actions {
   }
 
   /**
-   * Carries out an operation on an item. Answers 'done', 'refused' or 'waiting'; never throws. If the server
-   * cannot be reached, `wait(key)` may let the operation wait for it, and then answers true.
+   * Carries out an operation on an item. Answers 'done', 'refused' or 'waiting', or 'left' if somebody else is
+   * signed in by then; never throws. If the server cannot be reached, `wait(key)` may let the operation wait for it,
+   * and then answers true.
    */
   async run(operation, tag, fields = {}, {wait = null} = {}) {
     if (this.sending.has(tag)) return 'refused';
@@ -33,6 +34,7 @@ export class Actions {
     this.refusals.delete(tag);
     this.onChange(tag);
     const key = newKey();
+    const isAnothers = watchPerson();
     let result = 'refused';
     const handOver = async ({code}) => {
       if (code === 'unreachable' && await wait?.(key)) result = 'waiting';
@@ -46,12 +48,19 @@ export class Actions {
     } catch (problem) {
       if (result !== 'waiting') this.#refuse(tag, problem, operation);
     }
+    if (isAnothers()) {
+      this.forget([tag]);
+      result = 'left';
+    }
     this.sending.delete(tag);
     this.onChange(tag);
     return result;
   }
 
-  /** Carries out an operation on up to 50 items; answers how many succeeded, of how many. */
+  /**
+   * Carries out an operation on up to 50 items; answers how many succeeded, of how many, or null if somebody else is
+   * signed in by then.
+   */
   async runMany(operation, tags, fields = {}) {
     const free = tags.filter((tag) => !this.sending.has(tag)).slice(0, 50);
     for (const tag of free) {
@@ -60,6 +69,7 @@ export class Actions {
       this.onChange(tag);
     }
     let done = 0;
+    const isAnothers = watchPerson();
     try {
       const {results} = await sendOnce('POST', `${this.path}/batch`,
         {body: {operation, tags: free, ...fields}});
@@ -74,11 +84,20 @@ export class Actions {
     } catch (problem) {
       for (const tag of free) this.#refuse(tag, problem);
     }
+    if (isAnothers()) this.forget(free);
     for (const tag of free) {
       this.sending.delete(tag);
       this.onChange(tag);
     }
-    return {done, of: free.length};
+    return isAnothers() ? null : {done, of: free.length};
+  }
+
+  /** Forgets what became of the user's operations, which is not for the next user: on these items, or on all. */
+  forget(tags = [...this.refusals.keys(), ...this.changes.keys()]) {
+    for (const tag of tags) {
+      this.refusals.delete(tag);
+      this.changes.delete(tag);
+    }
   }
 
   /** Whether an item is still as the user's last operation here has left it. */

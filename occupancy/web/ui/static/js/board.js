@@ -91,16 +91,19 @@ const active = new ActiveRow(board, {model, view, filterBar, myWork});
 // Loading and following
 
 async function reload(signal) {
+  const known = new Map(model.unheard);
   const found = await loadSnapshot(board, model.unheard.size > 0 ? null : snapshotEtag);
   if (found === null) return {cursor: live.cursor, seq: live.seq, version_floor: model.versionFloor};
   signal.throwIfAborted();
   snapshotEtag = found.etag;
   lastHeard = serverNow();
   const before = isLoaded ? model.heldBy(me()) : null;
+  // What the user has done since the snapshot was asked for, which may be of before.
+  const own = new Set([...model.unheard.keys()].filter((tag) => model.unheard.get(tag) !== known.get(tag)));
   isLoaded = true;
   model.load(found.items, found.version_floor);
   prepareSearch();
-  if (before) notices.tellMissed(before, model.heldBy(me()));
+  if (before) notices.tellMissed(before, model.heldBy(me()), own);
   return found;
 }
 
@@ -174,6 +177,7 @@ function stop() {
 async function run(who) {
   stop();
   notices.clear();
+  actions.forget();
   clear();
   isSignedOut = !who;
   byId('mine').hidden = !session.may('worker');

@@ -51,6 +51,7 @@ export class Live {
     this.wasAhead = false; // at the last check of the answers
     this.heldBack = []; // events that arrived while the snapshot was loading
     this.isReloading = false;
+    this.isReturning = false; // whether the page was hidden for long, and has not loaded since
     this.mustReload = false;
     this.heardMs = 0;
     this.ended = new AbortController();
@@ -214,7 +215,8 @@ export class Live {
       }
     } else if (message.kind === 'status') {
       this.status = message.status;
-      this.hooks.onStatus(message.status);
+      // A page that has just been shown again may have missed what the other tabs have not.
+      if (!this.isReturning) this.hooks.onStatus(message.status);
       // Every event up to now has come. So the server has lost the operation that was answered; or its
       // event is on its way, which costs a snapshot.
       if (message.isCaughtUp && this.hooks.isAhead()) this.#reload();
@@ -280,6 +282,7 @@ export class Live {
       }
     }
     this.isReloading = false;
+    this.isReturning = false;
     const heldBack = this.heldBack.splice(0);
     for (const message of heldBack) this.#onTold(message);
     this.hooks.onStatus(this.status);
@@ -295,6 +298,9 @@ export class Live {
       return;
     }
     if (!this.leadership.isCandidate) {
+      this.isReturning = true;
+      this.status = 'connecting'; // until a stream says otherwise
+      this.hooks.onStatus(this.status);
       this.#reload(); // conditional on the ETag: loads nothing if nothing has changed
       this.leadership.stand();
     }

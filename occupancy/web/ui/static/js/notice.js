@@ -88,11 +88,11 @@ export class Notices {
     note.timer = setTimeout(() => this.#close(note), LASTS_MS.done);
   }
 
-  /** Shows the changes of the worker's items during a gap in the events, without the actors. */
-  tellMissed(before, now) {
+  /** Shows the changes of the worker's items during a gap in the events, without the actors; not of the tags `own`. */
+  tellMissed(before, now, own) {
     const tell = (items, others, key) => {
       for (const {tag} of items) {
-        if (!others.some((other) => other.tag === tag)) this.say(t(key, {tag}), {kind: 'mine', tag});
+        if (!own.has(tag) && !others.some((other) => other.tag === tag)) this.say(t(key, {tag}), {kind: 'mine', tag});
       }
     };
     tell(now, before, 'notice.yours_now');
