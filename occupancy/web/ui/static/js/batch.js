@@ -74,8 +74,11 @@ export class Batch {
   async #send(operation, tags, fields, key) {
     const {actions} = this;
     const free = tags.filter((tag) => !actions.sending.has(tag));
+    if (free.length === 0) return; // a second touch
     const untilMs = performance.now() + 1000 * UNDO.within_s; // from before the server's clock counts
-    const {done, of} = await actions.runMany(operation, free, fields);
+    const result = await actions.runMany(operation, free, fields);
+    if (result === null) return;
+    const {done, of} = result;
     // Refused items stay chosen, each with its reason.
     const refused = tags.filter((tag) => actions.refusals.has(tag));
     for (const tag of tags) if (!refused.includes(tag)) this.tags.delete(tag);

@@ -21,6 +21,7 @@ export class BoardSettings {
     this.onLoaded = onLoaded;
     this.board = null;
     this.loading = null;
+    this.turn = 0; // of clear(): what was asked for before is void
   }
 
   /** The stream says that the settings have this version. */
@@ -31,6 +32,8 @@ export class BoardSettings {
   /** Forgets the board: the user may not see it, or not yet. */
   clear() {
     this.board = null;
+    this.loading = null;
+    this.turn += 1;
     loaded.delete(this.name);
   }
 
@@ -41,13 +44,19 @@ export class BoardSettings {
 
   /** Loads the board; one request at a time. */
   load() {
-    this.loading ??= this.#load().finally(() => { this.loading = null; });
+    this.loading ??= this.#load(this.turn);
     return this.loading;
   }
 
-  async #load() {
-    this.show(await api.get(this.address));
-    loaded.set(this.name, this.board);
+  async #load(mine) {
+    try {
+      const board = await api.get(this.address);
+      if (mine !== this.turn) return; // it is not to be shown any more
+      this.show(board);
+      loaded.set(this.name, board);
+    } finally {
+      if (mine === this.turn) this.loading = null;
+    }
   }
 
   /** The title of a step; its id until the board is loaded, or where it has left the list. */

@@ -185,6 +185,7 @@ function stop() {
 async function run(who) {
   stop();
   notices.clear();
+  actions.forget();
   isSignedOut = !who;
   clear();
   if (!who) return;

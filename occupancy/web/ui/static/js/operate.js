@@ -41,6 +41,7 @@ async function send(operation, tag, fields, {actions, notices, wait = null}) {
   // From before the server's clock counts, so the button is gone before the server refuses.
   const untilMs = performance.now() + 1000 * UNDO.within_s;
   const result = await actions.run(operation, tag, fields, {wait});
+  if (result === 'left') return;
   if (result === 'refused') notices.say(`${tag}: ${actions.said(tag)}`, {kind: 'refused', tag});
   else forgetDraft(operation, {tag});
   if (result !== 'done') return;
