@@ -16,7 +16,7 @@ PAGES = ["/sign-in", "/boards", "/boards/main", "/boards/main/items/T-1", "/boar
          "/boards/main/settings", "/boards/main/items", "/boards/main/import",
          "/boards/main/labels", "/people", "/people/cards", "/programs", "/account", "/day",
          "/setup", "/status", "/audit"]  # fmt: skip
-FIRST_LOAD_BYTES = 105_000  # of everything that the board needs, compressed
+FIRST_LOAD_BYTES = 106_500  # of everything that the board needs, compressed
 
 
 class Page(HTMLParser):
