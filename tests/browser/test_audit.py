@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from occupancy.core.entities import Role
 from occupancy.observability.audit_trail.events import EVENTS
@@ -114,6 +114,28 @@ def test_older_entries_follow_on_request(site: Site, visit: Visit) -> None:
     expect(rows).to_have_count(130)
     expect(page.locator("#more")).to_be_hidden()
     expect(rows.nth(100)).to_be_focused()
+
+
+def test_older_entries_of_a_former_filter_are_not_asked_for(site: Site, visit: Visit) -> None:
+    for number in range(101):
+        site.services.audit_trail.record_soon("denied", code="csrf", worker="b", path=str(number))
+    site.services.audit_trail.flush()
+    page = visit("/audit?worker=b", "admin")
+    rows, more = page.locator("#entries tbody tr"), page.locator("#more")
+    expect(rows).to_have_count(100)
+    expect(more).to_be_visible()
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/api/audit*", hold)
+    with page.expect_request("**/api/audit*"):
+        page.locator("#clear").click()
+    expect(more).to_be_hidden()
+    held[0].continue_()
+    expect(more).to_be_visible()
+    expect(rows).to_have_count(100)
 
 
 def test_only_administrators_see_it_and_find_it(site: Site, visit: Visit) -> None:

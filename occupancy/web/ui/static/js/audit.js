@@ -139,6 +139,7 @@ function go(query) {
 
 function changed() {
   turn += 1;
+  byId('more').hidden = true; // it would add older entries of the former filter
   showFilters();
   load();
 }
