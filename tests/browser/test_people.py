@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from playwright.sync_api import Route, expect
+from playwright.sync_api import expect
 
 from occupancy.core.entities import Role
 from occupancy.core.transitions import TRANSITIONS
@@ -124,34 +124,6 @@ def test_use_of_one_tab_prevents_a_sign_out_by_another(site: Site, open_board: O
     page.context.clock.fast_forward("28:00")
     for each in (page, other):
         expect(each.locator("#who strong")).to_have_text("Holder")
-
-
-def test_an_answer_about_the_session_before_a_sign_in_does_not_end_the_new_one(
-    visit: Visit,
-) -> None:
-    page = visit("/boards", None)
-    expect(page.locator("#who")).to_have_text("Sign in")
-    held: list[Route] = []
-
-    def hold_what_asks(route: Route) -> None:
-        if route.request.method == "GET":
-            held.append(route)
-        else:
-            route.continue_()
-
-    page.route("**/api/session", hold_what_asks)
-    other = page.context.new_page()
-    other.goto("/boards")
-    with page.expect_request("**/api/session"):
-        other.evaluate("() => new BroadcastChannel('occupancy-session').postMessage('changed')")
-    sign_in_by_hand(page, "holder")
-    expect(page.locator("#who strong")).to_have_text("Holder")
-
-    with page.expect_response("**/api/session"):
-        held[0].fulfill(status=401, json={"code": "unauthenticated"})
-    page.unroute("**/api/session")
-    page.evaluate("() => new Promise((resolve) => { setTimeout(resolve, 0); })")
-    expect(page.locator("#who strong")).to_have_text("Holder")
 
 
 def test_a_session_that_ended_elsewhere_opens_the_sign_in_dialog(site: Site, visit: Visit) -> None:

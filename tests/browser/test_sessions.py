@@ -1,18 +1,41 @@
-"""Who is signed in: no late answer, other tab, earlier badge or second touch makes it another."""
+"""Late answers about the session, other tabs, two badges, and second touches."""
 
 from __future__ import annotations
 
 import secrets
 
-from playwright.sync_api import Route, expect
+from playwright.sync_api import Page, Route, expect
 
 from occupancy.core.entities import Role
 from tests.browser.conftest import Visit
 from tests.browser.keys import scan
-from tests.browser.site import PIN, Site
+from tests.browser.site import PIN, Site, sign_in_by_hand
 from tests.browser.switching import settle, signed_in, switch
 from tests.browser.test_operations import hold
 from tests.browser.test_pin_pad import KNOWN, TABLET, press, station
+
+
+def hold_the_first(page: Page, method: str, path: str) -> list[Route]:
+    """The first request to ``path`` waits until its route is continued; the others do not."""
+    held: list[Route] = []
+
+    def hold_it(route: Route) -> None:
+        if held or route.request.method != method:
+            route.continue_()
+        else:
+            held.append(route)
+
+    page.route(path, hold_it)
+    return held
+
+
+def let_ask_again(page: Page) -> Page:
+    """Let a page ask who is signed in, as after a change in another tab; answers that tab."""
+    other = page.context.new_page()
+    other.goto("/boards")
+    with page.expect_request("**/api/session"):
+        other.evaluate("() => new BroadcastChannel('occupancy-session').postMessage('changed')")
+    return other
 
 
 def test_of_two_answers_about_the_session_the_one_asked_for_later_counts(
@@ -20,25 +43,29 @@ def test_of_two_answers_about_the_session_the_one_asked_for_later_counts(
 ) -> None:
     page = signed_in(site, visit, "/boards")
     before = page.request.get("/api/session").json()
-    held: list[Route] = []
-
-    def hold_the_first(route: Route) -> None:
-        if held:
-            route.continue_()
-        else:
-            held.append(route)
-
-    page.route("**/api/session", hold_the_first)
-    other = page.context.new_page()
-    other.goto("/boards")
-    with page.expect_request("**/api/session"):
-        other.evaluate("() => new BroadcastChannel('occupancy-session').postMessage('changed')")
+    held = hold_the_first(page, "GET", "**/api/session")
+    other = let_ask_again(page)
     switch(other, "colleague")
     expect(page.locator("#who strong")).to_have_text("Colleague")
     with page.expect_response("**/api/session"):
         held[0].fulfill(json=before)
     settle(page)
     expect(page.locator("#who strong")).to_have_text("Colleague")
+
+
+def test_an_answer_about_the_session_before_a_sign_in_does_not_end_the_new_one(
+    visit: Visit,
+) -> None:
+    page = visit("/boards", None)
+    expect(page.locator("#who")).to_have_text("Sign in")
+    held = hold_the_first(page, "GET", "**/api/session")
+    let_ask_again(page)
+    sign_in_by_hand(page, "holder")
+    expect(page.locator("#who strong")).to_have_text("Holder")
+    with page.expect_response("**/api/session"):
+        held[0].fulfill(status=401, json={"code": "unauthenticated"})
+    settle(page)
+    expect(page.locator("#who strong")).to_have_text("Holder")
 
 
 def test_a_late_answer_to_a_new_pin_does_not_bring_its_worker_back(
@@ -78,15 +105,7 @@ def test_of_two_badges_the_one_scanned_last_stays_signed_in(site: Site, visit: V
     worker, last = f"w-{secrets.token_hex(3)}", f"00{secrets.randbelow(10**8):08d}"
     site.services.workers.add(worker, name="Second", role=Role.WORKER)
     site.services.badges.add(worker, last, by="admin")
-    held: list[Route] = []
-
-    def hold_the_first(route: Route) -> None:
-        if held or route.request.method != "POST":
-            route.continue_()
-        else:
-            held.append(route)
-
-    page.route("**/api/session", hold_the_first)
+    held = hold_the_first(page, "POST", "**/api/session")
     scan(page, badge, 20)
     scan(page, last, 20)
     with page.expect_response(lambda answer: answer.request == held[0].request):
